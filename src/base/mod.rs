@@ -1,0 +1,18 @@
+//! Small things that every layer needs: ids, hashes, checked quantities, seeds, parallel maps, progress.
+//!
+//! Invariant: imports nothing of this crate but `error`. The only home of `rayon` and of random
+//! generators' construction.
+
+mod hash;
+mod id;
+mod parallel;
+mod progress;
+mod seed;
+mod unit;
+
+pub use hash::{Digest, Identity};
+pub use id::{AttackId, CaptureId, ClassId, JobId, ModelId, SplitId, TraceId};
+pub use parallel::{map_ordered, thread_count, try_map_ordered};
+pub use progress::{NoProgress, Progress};
+pub use seed::{Seed, StreamRng};
+pub use unit::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};

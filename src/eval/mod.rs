@@ -1,0 +1,1 @@
+//! Measures: leakage, fidelity, intervals.

@@ -1,0 +1,48 @@
+//! syntrace: an embedded experiment database for one question: how private, and how good, is
+//! synthetic network traffic?
+//!
+//! ```text
+//! capture -> trace -> encoding -> split -> model (cohort training) -> attribute -> attack
+//!                                             |-> synthetic trace -> fidelity
+//! everything -> study file -> SQL -> report
+//! ```
+//!
+//! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval) are
+//! pure: records in, records out; they never see the store and never call the stage before them.
+//! `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign library:
+//! pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
+//! `model`, `train`, `attack`, DataFusion in `query`, clap in `cli`. `tests/architecture.rs` holds the
+//! table of who may import whom.
+
+pub mod base;
+pub mod error;
+pub mod record;
+
+pub mod capture;
+pub mod simulate;
+
+pub mod encoding;
+
+pub mod privacy;
+
+#[cfg(feature = "torch")]
+pub mod nn;
+
+pub mod model;
+#[cfg(feature = "torch")]
+pub mod train;
+
+pub mod attack;
+pub mod synth;
+
+pub mod eval;
+
+pub mod spec;
+pub mod store;
+
+pub mod pipeline;
+
+pub mod query;
+pub mod report;
+
+pub mod cli;

@@ -1,0 +1,1 @@
+//! Layers with a model axis and book-keeping clipping.

@@ -1,0 +1,1 @@
+//! Accounting in plain f64.

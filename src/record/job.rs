@@ -1,0 +1,85 @@
+//! One unit of work and what came of it.
+
+use crate::base::JobId;
+
+/// Kind of work; with the canonical spec and the inputs it makes a job's identity.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
+pub enum JobKind {
+    /// A capture cut into traces.
+    Ingest,
+    /// Simulated captures of a class, cut into traces.
+    Simulate,
+    /// Traces of a class in one encoding.
+    Encode,
+    /// Members and held-out traces of a role.
+    Split,
+    /// A cohort of models.
+    Train,
+    /// Attributes of a model's traces.
+    Attribute,
+    /// An attack on a group of models.
+    Attack,
+    /// Synthetic traces of a model.
+    Synthesize,
+    /// Fidelity of a model's synthetic traces.
+    Fidelity,
+}
+
+impl JobKind {
+    /// Name in SQL and in plans.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Simulate => "simulate",
+            Self::Encode => "encode",
+            Self::Split => "split",
+            Self::Train => "train",
+            Self::Attribute => "attribute",
+            Self::Attack => "attack",
+            Self::Synthesize => "synthesize",
+            Self::Fidelity => "fidelity",
+        }
+    }
+}
+
+/// One thing that a job wrote.
+#[derive(Debug, Clone, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct JobOutput {
+    /// Redb table (`models`, `segments`, `objects`, ...).
+    pub table: String,
+    /// Key as text.
+    pub key: String,
+    /// BLAKE3 of the content.
+    pub digest: [u8; 32],
+}
+
+/// A finished job. Key: [`JobId`].
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct JobRecord {
+    /// Hash of kind, spec, inputs, seed and code version.
+    pub job_id: JobId,
+    /// Kind of work.
+    pub kind: JobKind,
+    /// What it was about, for people (`netssm os/windows eps4 target`).
+    pub label: String,
+    /// Canonical JSON of the part of the spec that it depends on.
+    pub spec: String,
+    /// Ids of what it read, sorted.
+    pub inputs: Vec<i64>,
+    /// Study seed; results that do not use it say so by their spec.
+    pub seed: u64,
+    /// Version of the code of this kind of job.
+    pub code_version: u32,
+    /// Version of the program that ran it.
+    pub program: String,
+    /// Wall clock at the start, microseconds since 1970. Not part of the identity.
+    pub started_us: i64,
+    /// Wall clock at the end, microseconds since 1970. Not part of the identity.
+    pub finished_us: i64,
+    /// Threads it ran with.
+    pub threads: u32,
+    /// What it wrote.
+    pub outputs: Vec<JobOutput>,
+}

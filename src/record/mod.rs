@@ -1,0 +1,23 @@
+//! The nouns of a study as plain data (glossary in the crate's README): what stages hand to each
+//! other and what the study file keeps as records.
+//!
+//! Invariant: no behaviour beyond checking constructors; the rkyv layout of every archived type here
+//! is part of the file format (see `schema/records/`): a released layout never changes.
+
+mod attack;
+mod capture;
+mod dataset;
+mod job;
+mod model;
+mod packet;
+mod split;
+mod trace;
+
+pub use attack::{AttackRecord, EvaluatedOn, Interval};
+pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
+pub use dataset::{ClassRecord, Origin};
+pub use job::{JobKind, JobOutput, JobRecord};
+pub use model::{Guarantee, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
+pub use packet::{Direction, Packet};
+pub use split::{Part, SplitRecord};
+pub use trace::{Trace, TraceUnit};

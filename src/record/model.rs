@@ -1,0 +1,204 @@
+//! One trained generator and what its weights descend from.
+
+use crate::base::{ClassId, JobId, ModelId, SplitId};
+
+/// Target, or one of the shadows.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
+pub enum Role {
+    /// The model under attack.
+    Target,
+    /// A model that the attacker trains, with its index from 0.
+    Shadow(u32),
+}
+
+impl Role {
+    /// Name in SQL: `target` or `shadow`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Shadow(_) => "shadow",
+        }
+    }
+
+    /// Index of a shadow.
+    pub fn shadow(self) -> Option<u32> {
+        match self {
+            Self::Target => None,
+            Self::Shadow(index) => Some(index),
+        }
+    }
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, Copy, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub enum Regime {
+    /// Without differential privacy.
+    None,
+    /// DP-SGD for a target (epsilon, delta), add-or-remove-one-trace.
+    Dp {
+        /// Target epsilon.
+        epsilon: f64,
+        /// Delta.
+        delta: f64,
+    },
+}
+
+impl Regime {
+    /// The budget, `None` without DP.
+    pub fn epsilon(self) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Dp { epsilon, .. } => Some(epsilon),
+        }
+    }
+
+    /// The delta, `None` without DP.
+    pub fn delta(self) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Dp { delta, .. } => Some(delta),
+        }
+    }
+
+    /// Text for names and progress: `none` or `eps4`.
+    pub fn label(self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Dp { epsilon, .. } => format!("eps{epsilon}"),
+        }
+    }
+}
+
+/// What an epsilon means for a model, computed over its lineage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub enum Guarantee {
+    /// Nothing upstream of the weights saw private traces outside the mechanism.
+    EndToEnd,
+    /// The mechanism holds given upstream weights or choices that saw the private traces.
+    Conditional,
+    /// No differential privacy.
+    None,
+}
+
+impl Guarantee {
+    /// Name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EndToEnd => "end-to-end",
+            Self::Conditional => "conditional",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What kind of thing a model's weights descend from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub enum LineageKind {
+    /// The member traces of its split.
+    TrainingTraces,
+    /// Random initial weights.
+    RandomInitialisation,
+    /// Ranges, vocabularies, lengths fixed by protocol constants.
+    PublicConstants,
+    /// Weights of another model.
+    Weights,
+    /// A choice (hyper-parameters, stopping) made by looking at private traces.
+    PrivateSelection,
+}
+
+impl LineageKind {
+    /// Name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TrainingTraces => "training_traces",
+            Self::RandomInitialisation => "random_initialisation",
+            Self::PublicConstants => "public_constants",
+            Self::Weights => "weights",
+            Self::PrivateSelection => "private_selection",
+        }
+    }
+}
+
+/// One ancestor of a model's weights.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct LineageEdge {
+    /// What kind of ancestor.
+    pub kind: LineageKind,
+    /// Its id (split, model) or 0.
+    pub source_id: i64,
+    /// In words.
+    pub description: String,
+    /// Through a DP mechanism?
+    pub through_mechanism: bool,
+    /// Did it see private traces?
+    pub saw_private: bool,
+}
+
+/// How training ended.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub enum ModelStatus {
+    /// All steps done.
+    Trained,
+    /// Stopped: the loss became infinite or not a number at this step.
+    Diverged {
+        /// Step, from 0.
+        step: u64,
+    },
+}
+
+/// One trained generator. Key: [`ModelId`], from everything its weights depend on.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct ModelRecord {
+    /// From generator, config, split, regime and seed.
+    pub model_id: ModelId,
+    /// Generator family (`netssm`).
+    pub generator: String,
+    /// Preset (`small`, `paper`).
+    pub preset: String,
+    /// Resolved configuration, canonical JSON.
+    pub config: String,
+    /// Class it was trained on.
+    pub class_id: ClassId,
+    /// Split it was trained on.
+    pub split_id: SplitId,
+    /// Target or shadow.
+    pub role: Role,
+    /// None, or DP with its target.
+    pub regime: Regime,
+    /// Cohort job that trained it.
+    pub train_job: JobId,
+    /// Noise multiplier sigma; `None` without DP.
+    pub noise_multiplier: Option<f64>,
+    /// Poisson sampling rate (used without DP as well).
+    pub sampling_rate: f64,
+    /// Optimiser steps taken.
+    pub steps: u64,
+    /// Expected batch size, traces.
+    pub expected_batch: f64,
+    /// Clip norm C; `None` without DP.
+    pub clip_norm: Option<f64>,
+    /// Epsilon of the mechanism (upper bound of the accountant) at `regime`'s delta.
+    pub epsilon_spent: Option<f64>,
+    /// Accountant that gave it (`rdp`).
+    pub accountant: Option<String>,
+    /// What the epsilon means.
+    pub guarantee: Guarantee,
+    /// Epsilon over the whole lineage; `None` = infinite.
+    pub epsilon_end_to_end: Option<f64>,
+    /// `system` (seed not stored) or `reproducible`; `None` without DP.
+    pub noise: Option<String>,
+    /// All parameters.
+    pub parameters: u64,
+    /// Parameters trained on private traces.
+    pub parameters_private: u64,
+    /// Wall time of training, divided evenly over its cohort, seconds.
+    pub seconds: f64,
+    /// How training ended.
+    pub status: ModelStatus,
+    /// Digest of the weights object (safetensors).
+    pub weights: Option<[u8; 32]>,
+    /// What the weights descend from.
+    pub lineage: Vec<LineageEdge>,
+}

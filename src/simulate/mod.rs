@@ -1,0 +1,1 @@
+//! Seeded simulator of the datasets os and vca.

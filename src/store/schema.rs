@@ -1,0 +1,295 @@
+//! The columnar tables: each column declared once (name, type, nullability, meaning). The store
+//! writes and checks segments by these declarations, the query layer builds its SQL schemas from
+//! them, and `schema/tables.sql` is compared with them by a test.
+//!
+//! A table's code and its columns' order are part of the file format; new columns go to the end.
+
+/// Type of a stored column and its SQL type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// BOOLEAN
+    Bool,
+    /// SMALLINT
+    I16,
+    /// INT
+    I32,
+    /// BIGINT
+    I64,
+    /// FLOAT
+    F32,
+    /// DOUBLE
+    F64,
+    /// VARCHAR
+    Text,
+    /// BYTEA
+    Bytes,
+    /// FLOAT[]
+    F32List,
+}
+
+/// What the rows of one partition share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionKind {
+    /// A class: the partition is a class id.
+    Class,
+    /// A split id.
+    Split,
+    /// A model id.
+    Model,
+    /// An attack id.
+    Attack,
+}
+
+/// One column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Name in SQL.
+    pub name: &'static str,
+    /// Type.
+    pub kind: ColumnType,
+    /// May it be NULL?
+    pub nullable: bool,
+    /// Meaning and unit.
+    pub doc: &'static str,
+}
+
+/// One columnar table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentTable {
+    /// Code in keys; never reused.
+    pub code: u16,
+    /// Name.
+    pub name: &'static str,
+    /// What a partition is.
+    pub partition: PartitionKind,
+    /// Columns in stored order.
+    pub columns: &'static [Column],
+}
+
+const fn column(name: &'static str, kind: ColumnType, nullable: bool, doc: &'static str) -> Column {
+    Column { name, kind, nullable, doc }
+}
+
+use ColumnType::{Bool, Bytes, F32, F32List, F64, I16, I32, I64, Text};
+
+/// One row per real trace. Written by ingest and simulate.
+pub const TRACES: SegmentTable = SegmentTable {
+    code: 1,
+    name: "traces",
+    partition: PartitionKind::Class,
+    columns: &[
+        column("trace_id", I64, false, "id of the trace"),
+        column("capture_id", I64, false, "capture it was cut from"),
+        column("first_packet", I64, false, "index of its first packet in the capture, from 0"),
+        column("start_us", I64, false, "time of its first packet, microseconds since 1970"),
+        column("duration_us", I64, false, "from its first to its last kept packet, microseconds"),
+        column("packets", I32, false, "packets kept"),
+        column("flow_packets", I64, false, "packets of the whole flow"),
+        column("flow_bytes", I64, false, "IP bytes of the whole flow"),
+        column("link_type", I32, false, "LINKTYPE before normalisation"),
+        column("protocol", I16, false, "transport protocol of its first packet: 6 TCP, 17 UDP"),
+        column("src_ip", Bytes, false, "source address of its first packet"),
+        column("dst_ip", Bytes, false, "destination address of its first packet"),
+        column("src_port", I32, false, "source port of its first packet"),
+        column("dst_port", I32, false, "destination port of its first packet"),
+    ],
+};
+
+/// The columns of a packet, shared by real and synthetic ones.
+const PACKET_COLUMNS: &[Column] = &[
+    column("trace_id", I64, false, "trace it belongs to"),
+    column("position", I32, false, "place in the trace, from 0"),
+    column("direction", I16, false, "0 as the trace's first packet, 1 against it"),
+    column("time_us", I64, false, "microseconds since 1970"),
+    column("src_ip", Bytes, false, "source address, 4 or 16 bytes"),
+    column("dst_ip", Bytes, false, "destination address, 4 or 16 bytes"),
+    column("src_port", I32, false, "source port"),
+    column("dst_port", I32, false, "destination port"),
+    column("protocol", I16, false, "transport protocol: 6 TCP, 17 UDP"),
+    column("ip_length", I32, false, "IP length, bytes"),
+    column("ip_version", I16, false, "4 or 6"),
+    column("header_length", I16, false, "IP header length, bytes"),
+    column("tos", I16, false, "TOS or traffic class"),
+    column("identification", I32, true, "IPv4 identification"),
+    column("flags", I16, true, "IPv4 flags: reserved 4, DF 2, MF 1"),
+    column("fragment_offset", I32, true, "IPv4 fragment offset, units of 8 bytes"),
+    column("ttl", I16, false, "TTL or hop limit"),
+    column("checksum", I32, true, "IPv4 header checksum as found"),
+    column("tcp_flags", I16, true, "TCP flags; NULL for UDP"),
+    column("payload_length", I32, false, "transport payload length by the headers, bytes"),
+    column("data", Bytes, false, "the packet as an Ethernet II frame without tags, as captured"),
+];
+
+/// One row per packet of a real trace. Written by ingest and simulate.
+pub const PACKETS: SegmentTable =
+    SegmentTable { code: 2, name: "packets", partition: PartitionKind::Class, columns: PACKET_COLUMNS };
+
+/// One row per packet of a synthetic trace; in SQL part of `packets`. Written by synthesize.
+pub const SYNTHETIC_PACKETS: SegmentTable =
+    SegmentTable { code: 3, name: "synthetic_packets", partition: PartitionKind::Model, columns: PACKET_COLUMNS };
+
+/// One row per trace and encoding. Written by encode.
+pub const ENCODINGS: SegmentTable = SegmentTable {
+    code: 4,
+    name: "encodings",
+    partition: PartitionKind::Class,
+    columns: &[
+        column("trace_id", I64, false, "trace"),
+        column("encoding", Text, false, "`nprint`, `fields` or `tokens`"),
+        column("rows", I32, false, "packets"),
+        column("width", I32, false, "ternary bits, fields or tokens a row"),
+        column(
+            "data",
+            Bytes,
+            false,
+            "nprint: value plane then presence plane; fields: little-endian i64 a field; tokens: little-endian u16 a token",
+        ),
+    ],
+};
+
+/// One row per trace of a split. Written by split.
+pub const SPLIT_TRACES: SegmentTable = SegmentTable {
+    code: 5,
+    name: "splits",
+    partition: PartitionKind::Split,
+    columns: &[column("trace_id", I64, false, "trace"), column("part", Text, false, "`member` or `held_out`")],
+};
+
+/// One row per model and epoch. Written by train.
+pub const EPOCHS: SegmentTable = SegmentTable {
+    code: 6,
+    name: "epochs",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("epoch", I32, false, "from 0; an epoch is 1 / sampling rate steps"),
+        column("step", I64, false, "steps taken at its end"),
+        column("train_loss", F64, true, "mean loss of the traces in the epoch's batches; NULL where no batch had one"),
+        column("member_loss", F64, true, "mean loss of all members at the end of the epoch, in evaluation mode"),
+        column(
+            "held_out_loss",
+            F64,
+            true,
+            "mean loss of all held-out traces at the end of the epoch, in evaluation mode",
+        ),
+        column("gradient_norm", F64, true, "mean per-trace gradient norm before clipping"),
+        column("clipped_fraction", F64, true, "share of per-trace gradients that were clipped; NULL without DP"),
+        column("traces", I64, false, "traces drawn in the epoch"),
+        column("seconds", F64, false, "wall time of the cohort's epoch"),
+    ],
+};
+
+/// One row per privacy event of a model. Written by train.
+pub const PRIVACY_LEDGER: SegmentTable = SegmentTable {
+    code: 7,
+    name: "privacy_ledger",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("event", I32, false, "number of the event, from 0"),
+        column("phase", Text, false, "what was trained or measured"),
+        column("mechanism", Text, false, "`poisson_subsampled_gaussian`"),
+        column("sampling_rate", F64, false, "probability of a trace to be in a step's batch"),
+        column("noise_multiplier", F64, false, "noise standard deviation in units of the clip norm"),
+        column("clip_norm", F64, false, "L2 bound of one trace's contribution"),
+        column("steps", I64, false, "times it was applied"),
+        column("epsilon_after", F64, false, "epsilon of all events up to this one, upper bound, at the model's delta"),
+        column("delta", F64, false, "delta of that epsilon"),
+        column("neighbours", Text, false, "neighbouring relation: `add or remove one trace`"),
+    ],
+};
+
+/// One row per model, trace and attribute kind. Written by attribute.
+pub const ATTRIBUTES: SegmentTable = SegmentTable {
+    code: 8,
+    name: "attributes",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("trace_id", I64, false, "trace"),
+        column("member", Bool, false, "was it trained on?"),
+        column("kind", Text, false, "attribute kind"),
+        column("loss", F32, false, "loss of the trace in evaluation mode"),
+        column("values", F32List, false, "the attribute"),
+    ],
+};
+
+/// One row per attacked trace. Written by attack.
+pub const ATTACK_SCORES: SegmentTable = SegmentTable {
+    code: 9,
+    name: "attack_scores",
+    partition: PartitionKind::Attack,
+    columns: &[
+        column("trace_id", I64, false, "trace"),
+        column("model_id", I64, false, "model whose attribute was attacked"),
+        column("member", Bool, false, "was it trained on?"),
+        column("score", F32, false, "higher = more likely a member"),
+    ],
+};
+
+/// One row per corner of an attack's ROC curve. Written by attack.
+pub const ROC: SegmentTable = SegmentTable {
+    code: 10,
+    name: "roc",
+    partition: PartitionKind::Attack,
+    columns: &[
+        column("threshold", F64, false, "guess member where score is at least this"),
+        column("fpr", F64, false, "false positive rate"),
+        column("tpr", F64, false, "true positive rate"),
+    ],
+};
+
+/// One row per synthetic trace. Written by synthesize.
+pub const SYNTHETIC_TRACES: SegmentTable = SegmentTable {
+    code: 11,
+    name: "synthetic_traces",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("trace_id", I64, false, "id of the synthetic trace"),
+        column("number", I64, false, "number among its model's, from 0"),
+        column("packets", I32, false, "packets decoded"),
+        column("rejected_packets", I32, false, "generated packets that do not parse and were left out"),
+        column("complete", Bool, false, "did the generator end the trace itself?"),
+        column("mended_fields", I32, false, "header fields set by the decoder (lengths, checksums)"),
+        column("raw", Bytes, false, "what the generator put out before decoding"),
+    ],
+};
+
+/// One row per field, packet position and measure of a model's synthetic traces. Written by fidelity.
+pub const FIDELITY: SegmentTable = SegmentTable {
+    code: 12,
+    name: "fidelity",
+    partition: PartitionKind::Model,
+    columns: &[
+        column(
+            "compared",
+            Text,
+            false,
+            "`synthetic` against the members, or the baseline `held_out` against the members",
+        ),
+        column("field", Text, false, "header field"),
+        column("position", I32, false, "packet position from 0"),
+        column(
+            "metric",
+            Text,
+            false,
+            "`jsd` (distance, base 2), `js_divergence` (base 2), `wasserstein`, `wasserstein_scaled`",
+        ),
+        column("value", F64, true, "value; NULL where one side has no value"),
+        column("n_real", I64, false, "values on the real side"),
+        column("n_compared", I64, false, "values on the other side"),
+    ],
+};
+
+/// Every columnar table, in the order of their codes.
+pub const SEGMENT_TABLES: &[&SegmentTable] = &[
+    &TRACES,
+    &PACKETS,
+    &SYNTHETIC_PACKETS,
+    &ENCODINGS,
+    &SPLIT_TRACES,
+    &EPOCHS,
+    &PRIVACY_LEDGER,
+    &ATTRIBUTES,
+    &ATTACK_SCORES,
+    &ROC,
+    &SYNTHETIC_TRACES,
+    &FIDELITY,
+];

@@ -1,0 +1,1 @@
+//! Synthetic traces: decoded packets and PCAP files.

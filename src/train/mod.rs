@@ -1,0 +1,1 @@
+//! Cohort training with and without DP.

@@ -1,0 +1,20 @@
+//! The only integration-test binary. Each module tests one boundary; `architecture` fails when a file
+//! in this folder is forgotten here.
+
+mod architecture;
+mod attack;
+mod capture;
+mod cli;
+mod common;
+mod encoding;
+mod eval;
+mod netssm;
+mod nn;
+mod pipeline;
+mod privacy;
+mod query;
+mod simulate;
+mod spec;
+mod store;
+mod synth;
+mod train;
