@@ -32,9 +32,8 @@ fn job(number: i64) -> JobRecord {
 
 fn split_rows(first: i64, count: i64) -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(first..first + count));
-    let parts: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(|row| {
-        if row % 2 == 0 { "member" } else { "held_out" }
-    })));
+    let parts: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..count).map(|row| if row % 2 == 0 { "member" } else { "held_out" })));
     RecordBatch::try_from_iter([("trace_id", ids), ("part", parts)]).unwrap()
 }
 
@@ -199,7 +198,9 @@ fn after_compact_the_file_is_at_most_a_tenth_larger_than_its_payload() {
         let mut result = result_with_rows(number, SplitId(number), number * 100_000, 50_000);
         // Sizes that redb would double if they were single values.
         result.objects.push(NewObject { kind: "weights", bytes: noise(1 << 20, number as u64) });
-        result.objects.push(NewObject { kind: "weights", bytes: noise(600_000 + 7_000 * number as usize, 1000 + number as u64) });
+        result
+            .objects
+            .push(NewObject { kind: "weights", bytes: noise(600_000 + 7_000 * number as usize, 1000 + number as u64) });
         writer.commit(result).unwrap();
     }
     writer.compact().unwrap();
@@ -208,4 +209,22 @@ fn after_compact_the_file_is_at_most_a_tenth_larger_than_its_payload() {
     let file = std::fs::metadata(&path).unwrap().len();
     let ratio = file as f64 / payload as f64;
     assert!(ratio <= SIZE_RATIO_MAX, "{file} bytes for {payload} bytes of payload: {ratio:.3}");
+}
+
+#[test]
+fn a_file_larger_than_a_part_comes_back_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let big = folder.path().join("big.bin");
+    let bytes = noise((70 << 20) + 13, 9);
+    std::fs::write(&big, &bytes).unwrap();
+    let digest = Digest::of(&bytes);
+    let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
+    let mut result = JobResult::new(job(1));
+    result.files.push(syntrace::store::NewFile { kind: "capture", path: big.clone(), digest });
+    writer.commit(result).unwrap();
+    assert_eq!(writer.snapshot().unwrap().object(&digest).unwrap(), bytes);
+    let mut wrong = JobResult::new(job(2));
+    wrong.files.push(syntrace::store::NewFile { kind: "capture", path: big, digest: Digest::of(b"other") });
+    let error = writer.commit(wrong).unwrap_err();
+    assert!(error.to_string().contains("changed while it was read"), "{error}");
 }

@@ -30,4 +30,4 @@ pub use reader::{ReadCounters, Snapshot, Store};
 pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord};
 pub use tables::FORMAT_VERSION;
 pub use verify::{Finding, VerifyReport};
-pub use writer::{JobResult, NewObject, NewSegment, StoreWriter, TableSize};
+pub use writer::{JobResult, NewFile, NewObject, NewSegment, StoreWriter, TableSize};

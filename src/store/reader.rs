@@ -17,6 +17,9 @@ use rkyv::rancor;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// A single object claiming more than this is damage: larger content is stored in parts.
+const OBJECT_BYTES_MAX: u64 = 4 << 30;
+
 /// A study opened for reading; other processes may read and one may write at the same time.
 pub struct Store {
     engine: Engine,
@@ -112,11 +115,42 @@ impl Snapshot {
 
     /// The raw bytes of one object, checked against its digest.
     pub fn object(&self, digest: &Digest) -> Result<Vec<u8>> {
-        let record = self
-            .object_record(digest)?
-            .ok_or_else(|| Error::internal(format!("object {} is not in this study", digest.hex())))?;
-        let stored = self.read_bulk(&digest.prefix16(), record.stored_bytes, 0..record.stored_bytes)?;
+        let mut bytes = Vec::new();
+        self.object_to(digest, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the raw bytes of one object, piece by piece, checking them against its digest.
+    pub fn object_to(&self, digest: &Digest, out: &mut dyn std::io::Write) -> Result<()> {
+        let record = self.require_object(digest)?;
+        if record.parts.is_empty() {
+            let bytes = self.single_object(digest, &record)?;
+            return out.write_all(&bytes).map_err(|error| Error::user(format!("cannot write an object: {error}")));
+        }
+        let mut hasher = blake3::Hasher::new();
+        for part in &record.parts {
+            let part = Digest(*part);
+            let bytes = self.single_object(&part, &self.require_object(&part)?)?;
+            hasher.update(&bytes);
+            out.write_all(&bytes).map_err(|error| Error::user(format!("cannot write an object: {error}")))?;
+        }
+        if *hasher.finalize().as_bytes() != digest.0 {
+            return Err(Error::internal(format!("object {} is damaged: its parts have another digest", digest.hex())));
+        }
+        Ok(())
+    }
+
+    fn require_object(&self, digest: &Digest) -> Result<ObjectRecord> {
+        self.object_record(digest)?
+            .ok_or_else(|| Error::internal(format!("object {} is not in this study", digest.hex())))
+    }
+
+    fn single_object(&self, digest: &Digest, record: &ObjectRecord) -> Result<Vec<u8>> {
         let damaged = |what: String| Error::internal(format!("object {} is damaged: {what}", digest.hex()));
+        if !record.parts.is_empty() || record.raw_bytes > OBJECT_BYTES_MAX {
+            return Err(damaged(format!("a single object claims {} bytes", record.raw_bytes)));
+        }
+        let stored = self.read_bulk(&digest.prefix16(), record.stored_bytes, 0..record.stored_bytes)?;
         let raw = if record.zstd {
             zstd::bulk::decompress(&stored, record.raw_bytes as usize).map_err(|error| damaged(error.to_string()))?
         } else {

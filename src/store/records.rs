@@ -68,6 +68,8 @@ pub struct ObjectRecord {
     pub stored_bytes: u64,
     /// Compressed with zstd?
     pub zstd: bool,
+    /// Digests of the objects that it is the concatenation of; empty for one with bytes of its own.
+    pub parts: Vec<[u8; 32]>,
 }
 
 /// State of a job under way.

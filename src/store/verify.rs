@@ -104,7 +104,7 @@ impl Snapshot {
     fn verify_objects(&self, objects: &[ObjectRecord], report: &mut VerifyReport) {
         for object in objects {
             let digest = Digest(object.digest);
-            report.note(&format!("objects, key {}", digest.hex()), self.object(&digest));
+            report.note(&format!("objects, key {}", digest.hex()), self.object_to(&digest, &mut std::io::sink()));
             report.objects += 1;
         }
     }

@@ -8,7 +8,7 @@ use super::schema::SegmentTable;
 use super::tables::{self, Bytes};
 use super::{bulk, column};
 use crate::base::{Digest, Identity, JobId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, io_error};
 use crate::record::*;
 use arrow::array::RecordBatch;
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -20,12 +20,25 @@ use std::path::Path;
 
 const OBJECT_ZSTD_LEVEL: i32 = 3;
 
+/// Files are stored in parts of this many bytes, so that memory stays bounded.
+const FILE_PART_BYTES: u64 = 32 << 20;
+
 /// A blob to keep.
 pub struct NewObject {
     /// `capture`, `weights`, ...
     pub kind: &'static str,
     /// Raw bytes.
     pub bytes: Vec<u8>,
+}
+
+/// A file to keep verbatim.
+pub struct NewFile {
+    /// `capture`.
+    pub kind: &'static str,
+    /// Where it is.
+    pub path: std::path::PathBuf,
+    /// What its bytes must hash to.
+    pub digest: Digest,
 }
 
 /// Rows to keep.
@@ -56,6 +69,8 @@ pub struct JobResult {
     pub attacks: Vec<AttackRecord>,
     /// Blobs.
     pub objects: Vec<NewObject>,
+    /// Files.
+    pub files: Vec<NewFile>,
     /// Rows.
     pub segments: Vec<NewSegment>,
 }
@@ -72,6 +87,7 @@ impl JobResult {
             models: Vec::new(),
             attacks: Vec::new(),
             objects: Vec::new(),
+            files: Vec::new(),
             segments: Vec::new(),
         }
     }
@@ -294,7 +310,10 @@ fn write_result(
         sink.put(tables::ATTACKS, record.attack_id.0, record.attack_id.to_string(), record)?;
     }
     for object in &result.objects {
-        write_object(&mut sink, object)?;
+        write_object(&mut sink, object.kind, &object.bytes)?;
+    }
+    for file in &result.files {
+        write_file(&mut sink, file)?;
     }
     for (record, body) in &bodies {
         let key = (record.table, record.partition, record.segment_id);
@@ -313,24 +332,67 @@ fn write_result(
     Ok(job)
 }
 
-fn write_object(sink: &mut Sink<'_>, object: &NewObject) -> Result<()> {
-    let digest = Digest::of(&object.bytes);
-    let compressed = zstd::bulk::compress(&object.bytes, OBJECT_ZSTD_LEVEL)
+fn write_object(sink: &mut Sink<'_>, kind: &str, bytes: &[u8]) -> Result<Digest> {
+    let digest = Digest::of(bytes);
+    let compressed = zstd::bulk::compress(bytes, OBJECT_ZSTD_LEVEL)
         .map_err(|error| Error::internal(format!("cannot compress an object: {error}")))?;
     // Compression must earn its decompression.
-    let zstd = compressed.len() < object.bytes.len() / 64 * 63;
-    let stored = if zstd { &compressed } else { &object.bytes };
+    let zstd = compressed.len() < bytes.len() / 64 * 63;
+    let stored = if zstd { compressed.as_slice() } else { bytes };
     let record = ObjectRecord {
         digest: digest.0,
-        kind: object.kind.to_owned(),
-        raw_bytes: object.bytes.len() as u64,
+        kind: kind.to_owned(),
+        raw_bytes: bytes.len() as u64,
         stored_bytes: stored.len() as u64,
         zstd,
+        parts: Vec::new(),
     };
     if sink.put(tables::OBJECTS, &digest.0, digest.hex(), &record)? {
         let mut chunks = open(sink.transaction, tables::CHUNKS)?;
         bulk::write(&mut chunks, &digest.prefix16(), stored)?;
     }
+    Ok(digest)
+}
+
+fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
+    use std::io::Read;
+    let read_error = |error: std::io::Error| io_error("read", &file.path, &error);
+    let changed = || {
+        Error::user(format!("`{}` changed while it was read", file.path.display())).hint("run the same command again")
+    };
+    let mut input = std::fs::File::open(&file.path).map_err(read_error)?;
+    let mut hasher = blake3::Hasher::new();
+    let (mut parts, mut raw_bytes) = (Vec::new(), 0u64);
+    loop {
+        let mut piece = Vec::new();
+        Read::by_ref(&mut input).take(FILE_PART_BYTES).read_to_end(&mut piece).map_err(read_error)?;
+        if piece.is_empty() && raw_bytes > 0 {
+            break;
+        }
+        hasher.update(&piece);
+        raw_bytes += piece.len() as u64;
+        let last = (piece.len() as u64) < FILE_PART_BYTES;
+        if last && parts.is_empty() {
+            return if Digest::of(&piece) == file.digest {
+                write_object(sink, file.kind, &piece).map(|_| ())
+            } else {
+                Err(changed())
+            };
+        }
+        parts.push(write_object(sink, "part", &piece)?.0);
+    }
+    if *hasher.finalize().as_bytes() != file.digest.0 {
+        return Err(changed());
+    }
+    let record = ObjectRecord {
+        digest: file.digest.0,
+        kind: file.kind.to_owned(),
+        raw_bytes,
+        stored_bytes: 0,
+        zstd: false,
+        parts,
+    };
+    sink.put(tables::OBJECTS, &file.digest.0, file.digest.hex(), &record)?;
     Ok(())
 }
 
