@@ -21,7 +21,8 @@ pub struct Confusion {
 pub struct EmpiricalEpsilon {
     /// Lower bound at the asked confidence; 0 where nothing is proven.
     pub lower: f64,
-    /// From the rates as counted, without confidence; infinite where an error rate is 0.
+    /// From the rates as counted, without confidence; infinite where an error rate is 0,
+    /// not a number where a side is empty.
     pub point: f64,
     /// Upper bound of the false positive rate that the lower bound used.
     pub fpr_upper: f64,
@@ -38,10 +39,11 @@ pub fn empirical_epsilon(counts: Confusion, delta: f64, confidence: f64) -> Empi
     let members = counts.true_positives + counts.false_negatives;
     let fpr_upper = clopper_pearson_upper(counts.false_positives, held_out, tail);
     let fnr_upper = clopper_pearson_upper(counts.false_negatives, members, tail);
-    let rate = |errors: u64, of: u64| if of == 0 { 1.0 } else { errors as f64 / of as f64 };
+    let fpr = counts.false_positives as f64 / held_out as f64;
+    let fnr = counts.false_negatives as f64 / members as f64;
     EmpiricalEpsilon {
         lower: implied(fpr_upper, fnr_upper, delta),
-        point: implied(rate(counts.false_positives, held_out), rate(counts.false_negatives, members), delta),
+        point: if held_out == 0 || members == 0 { f64::NAN } else { implied(fpr, fnr, delta) },
         fpr_upper,
         fnr_upper,
     }
