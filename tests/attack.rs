@@ -314,7 +314,7 @@ mod network {
                 .fields()
                 .iter()
                 .map(|field| field.name().as_str())
-                .filter(|name| *name != "y" && *name != "split")
+                .filter(|name| *name != "member" && *name != "split")
                 .collect();
             let columns: Vec<Vec<f32>> = inputs.iter().map(|name| number(name)).collect();
             let split = datafusion::arrow::compute::cast(
@@ -322,7 +322,7 @@ mod network {
                 &datafusion::arrow::datatypes::DataType::Utf8,
             )
             .unwrap();
-            let labels = number("y");
+            let labels = number("member");
             table.width = columns.len();
             for (row, label) in labels.iter().enumerate() {
                 let side = if split.as_string::<i32>().value(row) == "train" { &mut train } else { &mut test };
