@@ -223,7 +223,7 @@ CREATE TABLE attributes (
     member    BOOLEAN NOT NULL, -- was it trained on?
     kind      VARCHAR NOT NULL, -- attribute kind
     loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
-    values    FLOAT[] NOT NULL  -- the attribute
+    vector    FLOAT[] NOT NULL  -- the attribute
 );
 
 -- One row per attack result, with intervals.

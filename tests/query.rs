@@ -49,9 +49,8 @@ fn number(session: &Session, sql: &str) -> f64 {
 #[test]
 fn every_table_has_content_and_every_column_can_be_named_unquoted() {
     let study = study::small();
-    let snapshot = Arc::new(study.store().snapshot().unwrap());
     let session = session(&study);
-    for table in syntrace::query::tables(&snapshot) {
+    for table in syntrace::query::tables() {
         let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
         let sql = format!("SELECT {} FROM {}", columns.join(", "), table.name);
         let found: usize = batches(&session, &sql).iter().map(RecordBatch::num_rows).sum();
@@ -146,7 +145,7 @@ fn distances_compare_the_two_sides_of_a_group() {
 #[test]
 fn list_functions_and_texts_reach_into_rows() {
     let session = session(&study::small());
-    let sql = "SELECT list_sum(values), list_mean(values), round(list_std(values), 6) FROM attributes \
+    let sql = "SELECT list_sum(vector), list_mean(vector), round(list_std(vector), 6) FROM attributes \
                WHERE trace_id = 1000 AND role = 'target' AND epsilon = 4";
     assert_eq!(rows(&session, sql), ["3003|1001|0.8165"]);
     let sql = "SELECT ip_text(dst_ip), hexdump(data) FROM packets WHERE trace_id = 1001 AND position = 2";

@@ -14,7 +14,8 @@ const CLASS_PACKETS: u64 = (TRACES_PER_CLASS * PACKETS_PER_TRACE) as u64;
 #[derive(Debug, PartialEq)]
 struct Read {
     rows: usize,
-    segments: u64,
+    /// Visits to segments: two where a filter's columns are read first.
+    visits: u64,
     columns: u64,
     values: u64,
 }
@@ -31,7 +32,7 @@ fn counted(snapshot: &Snapshot, rows: usize) -> Read {
     let counters = snapshot.counters();
     Read {
         rows,
-        segments: counters.segments_read.load(Ordering::Relaxed),
+        visits: counters.segments_read.load(Ordering::Relaxed),
         columns: counters.columns_read.load(Ordering::Relaxed),
         values: counters.values_read.load(Ordering::Relaxed),
     }
@@ -40,30 +41,30 @@ fn counted(snapshot: &Snapshot, rows: usize) -> Read {
 #[test]
 fn projection_reads_only_the_named_columns() {
     let found = read(&study::small(), "SELECT ip_length, ttl FROM packets WHERE class = 'ubuntu'");
-    assert_eq!(found, Read { rows: 24, segments: 1, columns: 2, values: 2 * CLASS_PACKETS });
+    assert_eq!(found, Read { rows: 24, visits: 1, columns: 2, values: 2 * CLASS_PACKETS });
 }
 
 #[test]
 fn filters_on_model_columns_read_only_the_models_that_match() {
     let study = study::small();
     let found = read(&study, "SELECT loss FROM attributes WHERE epsilon = 4");
-    assert_eq!(found, Read { rows: 8, segments: 1, columns: 1, values: 8 });
+    assert_eq!(found, Read { rows: 8, visits: 1, columns: 1, values: 8 });
     let found = read(&study, "SELECT loss FROM attributes WHERE role = 'shadow' AND generator IN ('netssm', 'other')");
-    assert_eq!(found, Read { rows: 8, segments: 1, columns: 1, values: 8 });
+    assert_eq!(found, Read { rows: 8, visits: 1, columns: 1, values: 8 });
     let found = read(&study, "SELECT loss FROM attributes WHERE upper(generator) = 'NETSHARE' OR epsilon > 100");
-    assert_eq!(found, Read { rows: 0, segments: 0, columns: 0, values: 0 });
+    assert_eq!(found, Read { rows: 0, visits: 0, columns: 0, values: 0 });
 }
 
 #[test]
 fn constants_of_a_partition_cost_no_reading() {
     let found = read(&study::small(), "SELECT DISTINCT generator, class, epsilon, synthetic FROM packets");
-    assert_eq!(found, Read { rows: 4, segments: 0, columns: 0, values: 0 });
+    assert_eq!(found, Read { rows: 4, visits: 0, columns: 0, values: 0 });
 }
 
 #[test]
 fn counts_and_bounds_come_from_statistics() {
     let study = study::small();
-    let nothing = Read { rows: 1, segments: 0, columns: 0, values: 0 };
+    let nothing = Read { rows: 1, visits: 0, columns: 0, values: 0 };
     assert_eq!(read(&study, "SELECT count(*) FROM packets"), nothing);
     assert_eq!(read(&study, "SELECT count(*) FROM packets WHERE synthetic AND epsilon IS NULL"), nothing);
     assert_eq!(read(&study, "SELECT min(ip_length), max(ip_length) FROM packets"), nothing);
@@ -72,24 +73,24 @@ fn counts_and_bounds_come_from_statistics() {
 #[test]
 fn bounds_of_segments_prune() {
     let study = study::small();
-    // Only ubuntu has lengths above 65; the column is read for the filter, then once more for nothing.
+    // Only ubuntu has lengths above 65.
     let found = read(&study, "SELECT ip_length FROM packets WHERE ip_length > 65");
-    assert_eq!(found, Read { rows: 8, segments: 1, columns: 1, values: CLASS_PACKETS });
+    assert_eq!(found, Read { rows: 8, visits: 1, columns: 1, values: CLASS_PACKETS });
     let found = read(&study, "SELECT position FROM packets WHERE trace_id BETWEEN 1002 AND 1003");
-    assert_eq!(found, Read { rows: 6, segments: 1, columns: 2, values: 2 * CLASS_PACKETS });
+    assert_eq!(found, Read { rows: 6, visits: 2, columns: 2, values: 2 * CLASS_PACKETS });
     let found = read(&study, "SELECT position FROM packets WHERE trace_id IN (2001, 5000)");
-    assert_eq!(found, Read { rows: 3, segments: 1, columns: 2, values: 2 * CLASS_PACKETS });
+    assert_eq!(found, Read { rows: 3, visits: 2, columns: 2, values: 2 * CLASS_PACKETS });
     let found = read(&study, "SELECT value FROM fidelity WHERE metric > 'x'");
-    assert_eq!(found, Read { rows: 0, segments: 0, columns: 0, values: 0 });
+    assert_eq!(found, Read { rows: 0, visits: 0, columns: 0, values: 0 });
     let found = read(&study, "SELECT value FROM fidelity WHERE value > 0.9 AND metric < 'a'");
-    assert_eq!(found, Read { rows: 0, segments: 0, columns: 0, values: 0 });
+    assert_eq!(found, Read { rows: 0, visits: 0, columns: 0, values: 0 });
 }
 
 #[test]
 fn other_columns_are_read_only_where_a_row_matches() {
     // trace 1001 is within the bounds of one segment only, but no row of it has this port.
     let found = read(&study::small(), "SELECT data FROM packets WHERE trace_id = 1001 AND src_port + 1 = 7");
-    assert_eq!(found, Read { rows: 0, segments: 1, columns: 2, values: 2 * CLASS_PACKETS });
+    assert_eq!(found, Read { rows: 0, visits: 1, columns: 2, values: 2 * CLASS_PACKETS });
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_limit_stops_the_reading() {
     let found = read(&study::small(), "SELECT ttl FROM packets LIMIT 3");
     assert_eq!(found.rows, 3);
     // At most one segment per lane.
-    assert!(found.segments <= OPTIONS.threads as u64, "{found:?}");
+    assert!(found.visits <= OPTIONS.threads as u64, "{found:?}");
 }
 
 #[test]

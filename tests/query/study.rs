@@ -474,7 +474,8 @@ pub fn write(path: &Path) {
 
 /// A study in a temporary folder that lives as long as the value.
 pub struct Study {
-    pub folder: tempfile::TempDir,
+    /// Removed when dropped.
+    _folder: tempfile::TempDir,
     pub path: std::path::PathBuf,
 }
 
@@ -483,7 +484,7 @@ pub fn small() -> Study {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.redb");
     write(&path);
-    Study { folder, path }
+    Study { _folder: folder, path }
 }
 
 impl Study {

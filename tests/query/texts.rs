@@ -1,8 +1,6 @@
 //! The texts in schema/ and queries/ agree with the code. `SYNTRACE_BLESS=1` rewrites the generated ones.
 
-use super::study;
 use std::path::PathBuf;
-use std::sync::Arc;
 use syntrace::query::{create_table_text, named_queries, tables, views};
 
 fn repository(path: &str) -> PathBuf {
@@ -21,25 +19,21 @@ fn check_generated(path: &str, generated: &str) {
 
 #[test]
 fn tables_sql_equals_the_providers() {
-    let study = study::small();
-    let snapshot = Arc::new(study.store().snapshot().unwrap());
     let head = "-- The tables of a study as SQL sees them: name, type, nullability, meaning and unit of every\n\
                 -- column. Times are microseconds; NULL epsilon = no DP. Generated from the code and tested\n\
                 -- against it; tables are read-only.\n";
-    let texts: Vec<String> = tables(&snapshot).iter().map(create_table_text).collect();
+    let texts: Vec<String> = tables().iter().map(create_table_text).collect();
     check_generated("schema/tables.sql", &format!("{head}\n{}", texts.join("\n")));
 }
 
 #[test]
 fn the_indexes_of_schema_and_queries_name_everything() {
-    let study = study::small();
-    let snapshot = Arc::new(study.store().snapshot().unwrap());
     let mut schema = String::from(
         "# Schema\n\n`tables.sql` has every table as a commented CREATE TABLE (generated from the code, tested against \
          it);\n`views.sql` has the views, and is what is executed. NULL epsilon = no DP; times are microseconds.\n\n\
          ## Tables\n\n| table | one row is |\n| --- | --- |\n",
     );
-    for table in tables(&snapshot) {
+    for table in tables() {
         schema.push_str(&format!("| `{}` | {} |\n", table.name, table.doc.trim_start_matches("One row per ")));
     }
     schema.push_str("\n## Views\n\n| view | one row is |\n| --- | --- |\n");

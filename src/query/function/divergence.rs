@@ -94,12 +94,15 @@ impl Accumulator for HistogramAccumulator {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [keys, real, other] = states else { return exec_err!("expected keys and two lists of counts") };
-        let keys = keys.as_list::<i32>().values().as_binary::<i32>();
-        let real = real.as_list::<i32>().values().as_primitive::<Int64Type>();
-        let other = other.as_list::<i32>().values().as_primitive::<Int64Type>();
-        for ((key, real), other) in keys.iter().flatten().zip(real.values()).zip(other.values()) {
-            self.add(key, 0, *real);
-            self.add(key, 1, *other);
+        // A state array may be a slice of a larger one: go by its rows, not by its values.
+        let rows = keys.as_list::<i32>().iter().zip(real.as_list::<i32>().iter()).zip(other.as_list::<i32>().iter());
+        for ((keys, real), other) in rows {
+            let (Some(keys), Some(real), Some(other)) = (keys, real, other) else { continue };
+            let counts = real.as_primitive::<Int64Type>().values().iter().zip(other.as_primitive::<Int64Type>().values());
+            for (key, (real, other)) in keys.as_binary::<i32>().iter().flatten().zip(counts) {
+                self.add(key, 0, *real);
+                self.add(key, 1, *other);
+            }
         }
         Ok(())
     }
@@ -159,8 +162,12 @@ impl Accumulator for WassersteinAccumulator {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [real, other] = states else { return exec_err!("expected two lists of values") };
-        self.real.extend(real.as_list::<i32>().values().as_primitive::<Float64Type>().values());
-        self.other.extend(other.as_list::<i32>().values().as_primitive::<Float64Type>().values());
+        for (side, lists) in [(&mut self.real, real), (&mut self.other, other)] {
+            // A state array may be a slice of a larger one: go by its rows, not by its values.
+            for list in lists.as_list::<i32>().iter().flatten() {
+                side.extend(list.as_primitive::<Float64Type>().values());
+            }
+        }
         Ok(())
     }
 }

@@ -92,9 +92,18 @@ impl Accumulator for ScoreAccumulator {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [scores, members, rest @ ..] = states else { return exec_err!("expected scores and memberships") };
-        self.add(scores.as_list::<i32>().values().as_primitive::<Float64Type>(), members.as_list::<i32>().values().as_boolean());
+        // A state array may be a slice of a larger one: go by its rows, not by its values.
+        for (scores, members) in scores.as_list::<i32>().iter().zip(members.as_list::<i32>().iter()) {
+            if let (Some(scores), Some(members)) = (scores, members) {
+                self.add(scores.as_primitive::<Float64Type>(), members.as_boolean());
+            }
+        }
         match rest {
-            [fpr, ..] => self.set_fpr(fpr.as_list::<i32>().values().as_primitive::<Float64Type>()),
+            [fpr, ..] => fpr
+                .as_list::<i32>()
+                .iter()
+                .flatten()
+                .try_for_each(|fpr| self.set_fpr(fpr.as_primitive::<Float64Type>())),
             [] => Ok(()),
         }
     }
