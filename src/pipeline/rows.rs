@@ -363,3 +363,17 @@ pub(super) fn roc_segment(attack: AttackId, rows: &[(f64, f64, f64)]) -> Result<
     ];
     Ok(NewSegment { table: &schema::ROC, partition: attack.0, rows: batch(&schema::ROC, columns)? })
 }
+
+/// Fidelity of one model.
+pub(super) fn fidelity_segment(model: i64, rows: &[crate::eval::FidelityRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(StringArray, rows, |row| row.compared.as_str()),
+        column!(StringArray, rows, |row| row.field),
+        column!(Int32Array, rows, |row| row.position as i32),
+        column!(StringArray, rows, |row| row.metric.name()),
+        optional!(Float64Array, rows, |row| row.value),
+        column!(Int64Array, rows, |row| row.n_real as i64),
+        column!(Int64Array, rows, |row| row.n_compared as i64),
+    ];
+    Ok(NewSegment { table: &schema::FIDELITY, partition: model, rows: batch(&schema::FIDELITY, columns)? })
+}
