@@ -41,11 +41,7 @@ pub fn tables(snapshot: &Arc<Snapshot>) -> Vec<TableInfo> {
     let study = Arc::new(Study::new(Arc::clone(snapshot)));
     TABLES
         .iter()
-        .map(|table| TableInfo {
-            name: table.name,
-            doc: table.doc,
-            columns: (table.make)(&study).columns().to_vec(),
-        })
+        .map(|table| TableInfo { name: table.name, doc: table.doc, columns: (table.make)(&study).columns().to_vec() })
         .collect()
 }
 

@@ -87,7 +87,10 @@ impl Accumulator for ScoreAccumulator {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [scores, members, rest @ ..] = states else { return exec_err!("expected scores and memberships") };
-        self.add(scores.as_list::<i32>().values().as_primitive::<Float64Type>(), members.as_list::<i32>().values().as_boolean());
+        self.add(
+            scores.as_list::<i32>().values().as_primitive::<Float64Type>(),
+            members.as_list::<i32>().values().as_boolean(),
+        );
         match rest {
             [fpr, ..] => self.set_fpr(fpr.as_list::<i32>().values().as_primitive::<Float64Type>()),
             [] => Ok(()),
@@ -131,7 +134,8 @@ fn sides(members: &[bool]) -> Option<(f64, f64)> {
 pub(super) fn auc(scores: &[f64], members: &[bool]) -> Option<f64> {
     let (negatives, positives) = sides(members)?;
     let corners = corners(scores, members);
-    let doubled: f64 = corners.windows(2).map(|pair| (pair[1].0 - pair[0].0) as f64 * (pair[1].1 + pair[0].1) as f64).sum();
+    let doubled: f64 =
+        corners.windows(2).map(|pair| (pair[1].0 - pair[0].0) as f64 * (pair[1].1 + pair[0].1) as f64).sum();
     Some(doubled / (2.0 * negatives * positives))
 }
 
@@ -155,7 +159,13 @@ mod tests {
         for (left, _) in scores.iter().zip(members).filter(|(_, member)| *member) {
             for (right, _) in scores.iter().zip(members).filter(|(_, member)| !member) {
                 pairs.1 += 1.0;
-                pairs.0 += if left > right { 1.0 } else if left == right { 0.5 } else { 0.0 };
+                pairs.0 += if left > right {
+                    1.0
+                } else if left == right {
+                    0.5
+                } else {
+                    0.0
+                };
             }
         }
         // Sums of halves: exact.
