@@ -209,3 +209,23 @@ fn stored_traces_give_the_rows_of_their_capture() {
     assert!(expected.len() > 100);
     assert!(stored.lines().eq(expected));
 }
+
+/// The six public captures of the conformance table are other people's and not part of this
+/// repository. Put them (`port443.pcap`, `amazon.pcap`, ...) into tests/fixtures/public, which git
+/// ignores, to run this.
+#[test]
+fn public_captures_have_the_digests_of_nprint() {
+    let folder = fixture("public");
+    if !folder.exists() {
+        eprintln!("skipped: public_captures_have_the_digests_of_nprint: {} is not here", folder.display());
+        return;
+    }
+    let table = std::fs::read_to_string(fixture("nprint-conformance.tsv")).unwrap();
+    for line in table.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let name = cells[0].rsplit('/').next().unwrap();
+        let capture = std::fs::read(folder.join(name)).unwrap();
+        let (text, _) = converted(&capture, &options(cells[1]));
+        assert_eq!(sha256(text.as_bytes()), cells[3], "{name} {}", cells[1]);
+    }
+}

@@ -99,13 +99,13 @@ fn a_packet_that_generation_broke_off_is_left_out() {
 }
 
 #[test]
-fn parameters_are_canonical_json() {
+fn options_are_canonical_json() {
     assert_eq!(
-        EncodingKind::Tokens(TokenLayout::small()).parameters(),
+        EncodingKind::Tokens(TokenLayout::small()).options_json(),
         r#"{"link_header":false,"packet_bytes":64,"padded":false,"published":false}"#
     );
-    let parsed: serde_json::Value = serde_json::from_str(&TokenLayout::paper().parameters()).unwrap();
-    assert_eq!(serde_json::to_string(&parsed).unwrap(), TokenLayout::paper().parameters());
+    let parsed: serde_json::Value = serde_json::from_str(&TokenLayout::paper().options_json()).unwrap();
+    assert_eq!(serde_json::to_string(&parsed).unwrap(), TokenLayout::paper().options_json());
 }
 
 #[test]
