@@ -57,7 +57,7 @@ impl TokenLayout {
     }
 
     /// Canonical JSON, keys in alphabetical order.
-    pub fn parameters(&self) -> String {
+    pub fn options_json(&self) -> String {
         format!(
             r#"{{"link_header":{},"packet_bytes":{},"padded":{},"published":{}}}"#,
             self.link_header, self.packet_bytes, self.padded, self.published
