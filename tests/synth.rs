@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use syntrace::base::{ModelId, Seed};
+use syntrace::capture::{decode_frame, link_type};
 use syntrace::record::{Direction, DropReason, Packet};
 use syntrace::synth::{
     DecodeMode, DecodeOptions, INTERVAL_US, MendedFields, START_US, decode_trace, mend, original_length, trace_id,
@@ -182,6 +183,9 @@ proptest! {
             prop_assert_eq!(&later, after, "mending a raw packet is decoding it mended");
             prop_assert!(changed.total() <= 4);
             prop_assert_eq!(mend(&mut later), MendedFields::default(), "mending is done once");
+            let read = decode_frame(link_type::ETHERNET, after.time_us, &after.data, original_length(after));
+            let read = Packet { direction: after.direction, ..read.unwrap() };
+            prop_assert_eq!(&read, after, "the capture decoder reads what was exported");
             prop_assert!(after.ip_length as usize >= after.data.len() - 14, "no byte lies outside the packet");
             let again = decode_trace(std::slice::from_ref(&before.data), &RAW);
             prop_assert_eq!(&again.packets[0].data, &before.data, "raw bytes re-parse to themselves");
