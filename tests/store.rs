@@ -1,1 +1,230 @@
-//! Tests of store.
+//! Tests of the study file: what is committed comes back, nothing is overwritten, damage is found,
+//! wrong files are refused, and the size rule holds.
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use syntrace::base::{Digest, JobId, SplitId};
+use syntrace::record::{JobKind, JobRecord};
+use syntrace::store::schema::SPLIT_TRACES;
+use syntrace::store::{JobResult, NewObject, NewSegment, Store, StoreWriter};
+
+const CACHE: usize = 16 << 20;
+/// The design's rule: file at most this multiple of the compressed payload after `compact`.
+const SIZE_RATIO_MAX: f64 = 1.10;
+
+fn job(number: i64) -> JobRecord {
+    JobRecord {
+        job_id: JobId(number),
+        kind: JobKind::Split,
+        label: format!("job {number}"),
+        spec: "{}".to_owned(),
+        inputs: vec![],
+        seed: 1,
+        code_version: 1,
+        program: "test".to_owned(),
+        started_us: 0,
+        finished_us: 0,
+        threads: 1,
+        outputs: vec![],
+    }
+}
+
+fn split_rows(first: i64, count: i64) -> RecordBatch {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(first..first + count));
+    let parts: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..count).map(|row| if row % 2 == 0 { "member" } else { "held_out" })));
+    RecordBatch::try_from_iter([("trace_id", ids), ("part", parts)]).unwrap()
+}
+
+fn result_with_rows(number: i64, partition: SplitId, first: i64, count: i64) -> JobResult {
+    let mut result = JobResult::new(job(number));
+    result.segments.push(NewSegment { table: &SPLIT_TRACES, partition: partition.0, rows: split_rows(first, count) });
+    result
+}
+
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    use rand::Rng;
+    let mut bytes = vec![0; length];
+    syntrace::base::Seed::root(seed).rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+#[test]
+fn committed_rows_and_objects_come_back_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let blob = noise(200_000, 3);
+    {
+        let writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+        let mut result = result_with_rows(1, SplitId(7), 100, 1000);
+        result.objects.push(NewObject { kind: "weights", bytes: blob.clone() });
+        writer.commit(result).unwrap();
+    }
+    let snapshot = Store::open(&path, CACHE).unwrap().snapshot().unwrap();
+    assert_eq!(snapshot.object(&Digest::of(&blob)).unwrap(), blob);
+    let segments = snapshot.segments_of(&SPLIT_TRACES, 7).unwrap();
+    assert_eq!(segments.len(), 1);
+    let columns = snapshot.read_columns(&SPLIT_TRACES, &segments[0], &[0]).unwrap();
+    let expected: ArrayRef = Arc::new(Int64Array::from_iter_values(100..1100));
+    assert_eq!(&columns[0], &expected);
+    assert_eq!(snapshot.counters().columns_read.load(Ordering::Relaxed), 1);
+    assert_eq!(snapshot.counters().values_read.load(Ordering::Relaxed), 1000);
+    assert!(snapshot.verify().findings.is_empty());
+}
+
+#[test]
+fn the_same_id_with_other_content_is_a_conflict_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
+    writer.commit(result_with_rows(1, SplitId(7), 0, 10)).unwrap();
+    let error = writer.commit(result_with_rows(1, SplitId(7), 5, 10)).unwrap_err();
+    assert!(error.to_string().contains("conflict"), "{error}");
+    assert_eq!(writer.snapshot().unwrap().segments(&SPLIT_TRACES).unwrap().len(), 1);
+    writer.commit(result_with_rows(1, SplitId(7), 0, 10)).expect("the same again is no conflict");
+}
+
+#[test]
+fn a_reader_beside_a_writer_sees_the_last_finished_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+    writer.commit(result_with_rows(1, SplitId(7), 0, 10)).unwrap();
+    let reader = Store::open(&path, CACHE).unwrap();
+    let before = reader.snapshot().unwrap();
+    writer.commit(result_with_rows(2, SplitId(8), 0, 10)).unwrap();
+    assert_eq!(before.segments(&SPLIT_TRACES).unwrap().len(), 1, "a snapshot does not change");
+    assert_eq!(reader.snapshot().unwrap().segments(&SPLIT_TRACES).unwrap().len(), 2);
+}
+
+#[test]
+fn two_writers_are_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let _first = StoreWriter::open_or_create(&path, CACHE).unwrap();
+    let error = StoreWriter::open_or_create(&path, CACHE).err().unwrap();
+    assert!(error.to_string().contains("being written by another process"), "{error}");
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn a_checkpoint_is_replaced_and_goes_with_its_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+    writer.save_checkpoint(JobId(1), &noise(300_000, 1)).unwrap();
+    let second = noise(100_000, 2);
+    writer.save_checkpoint(JobId(1), &second).unwrap();
+    assert_eq!(writer.checkpoint(JobId(1)).unwrap().as_deref(), Some(second.as_slice()));
+    writer.commit(result_with_rows(1, SplitId(7), 0, 10)).unwrap();
+    assert_eq!(writer.checkpoint(JobId(1)).unwrap(), None);
+    let chunks = writer.snapshot().unwrap().table_sizes().unwrap();
+    let chunks = chunks.iter().find(|table| table.name == "chunks").unwrap();
+    assert_eq!(chunks.entries, 1, "only the segment's chunk is left");
+}
+
+#[test]
+fn files_that_are_no_study_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text.redb");
+    std::fs::write(&text, b"hello, this is no database".repeat(1000)).unwrap();
+    for error in [Store::open(&text, CACHE).err().unwrap(), StoreWriter::open_or_create(&text, CACHE).err().unwrap()] {
+        assert!(error.to_string().contains("no redb database"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+    assert_eq!(std::fs::read(&text).unwrap(), b"hello, this is no database".repeat(1000));
+    let missing = Store::open(&folder.path().join("missing.redb"), CACHE).err().unwrap();
+    assert!(missing.to_string().contains("missing.redb"), "{missing}");
+    let other = folder.path().join("other.redb");
+    drop(redb::Database::create(&other).unwrap());
+    let error = Store::open(&other, CACHE).err().unwrap();
+    assert!(error.to_string().contains("expected a study file"), "{error}");
+}
+
+#[test]
+fn a_study_of_a_newer_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    drop(StoreWriter::open_or_create(&path, CACHE).unwrap());
+    let meta: redb::TableDefinition<&str, &[u8]> = redb::TableDefinition::new("syntrace.meta");
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(meta).unwrap().insert("format", &99u32.to_le_bytes()[..]).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = Store::open(&path, CACHE).err().unwrap();
+    assert!(error.to_string().contains("format 99"), "{error}");
+    assert!(error.hint_text().unwrap().contains("newer"), "{error:?}");
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn a_changed_record_is_found_by_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    drop({
+        let writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+        writer.commit(result_with_rows(1, SplitId(7), 0, 1000)).unwrap();
+        writer
+    });
+    let chunks: redb::TableDefinition<(&[u8; 16], u32), &[u8]> = redb::TableDefinition::new("syntrace.chunks");
+    {
+        use redb::ReadableTable;
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut table = transaction.open_table(chunks).unwrap();
+            let (owner, number, mut bytes) = {
+                let (key, value) = table.first().unwrap().unwrap();
+                let (owner, number) = key.value();
+                (*owner, number, value.value().to_vec())
+            };
+            bytes[10] ^= 1;
+            table.insert((&owner, number), bytes.as_slice()).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+    let report = Store::open(&path, CACHE).unwrap().snapshot().unwrap().verify();
+    assert_eq!(report.findings.len(), 1, "{report:?}");
+    assert!(report.findings[0].place.contains("trace_id"), "{report:?}");
+}
+
+#[test]
+fn after_compact_the_file_is_at_most_a_tenth_larger_than_its_payload() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let mut writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+    for number in 0..40 {
+        let mut result = result_with_rows(number, SplitId(number), number * 100_000, 50_000);
+        // Sizes that redb would double if they were single values.
+        result.objects.push(NewObject { kind: "weights", bytes: noise(1 << 20, number as u64) });
+        result
+            .objects
+            .push(NewObject { kind: "weights", bytes: noise(600_000 + 7_000 * number as usize, 1000 + number as u64) });
+        writer.commit(result).unwrap();
+    }
+    writer.compact().unwrap();
+    let payload = writer.snapshot().unwrap().payload_bytes().unwrap();
+    drop(writer);
+    let file = std::fs::metadata(&path).unwrap().len();
+    let ratio = file as f64 / payload as f64;
+    assert!(ratio <= SIZE_RATIO_MAX, "{file} bytes for {payload} bytes of payload: {ratio:.3}");
+}
+
+#[test]
+fn a_file_larger_than_a_part_comes_back_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let big = folder.path().join("big.bin");
+    let bytes = noise((70 << 20) + 13, 9);
+    std::fs::write(&big, &bytes).unwrap();
+    let digest = Digest::of(&bytes);
+    let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
+    let mut result = JobResult::new(job(1));
+    result.files.push(syntrace::store::NewFile { kind: "capture", path: big.clone(), digest });
+    writer.commit(result).unwrap();
+    assert_eq!(writer.snapshot().unwrap().object(&digest).unwrap(), bytes);
+    let mut wrong = JobResult::new(job(2));
+    wrong.files.push(syntrace::store::NewFile { kind: "capture", path: big, digest: Digest::of(b"other") });
+    let error = writer.commit(wrong).unwrap_err();
+    assert!(error.to_string().contains("changed while it was read"), "{error}");
+}

@@ -1,0 +1,180 @@
+//! Opening the redb file, and its errors in our words.
+
+use super::tables::{FORMAT_VERSION, META};
+use crate::error::{Error, Result, io_error};
+use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
+use std::path::Path;
+
+const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32";
+
+/// An open study: for reading beside a writer, or for writing.
+pub(super) enum Engine {
+    Reading(ReadOnlyDatabase),
+    Writing(Database),
+}
+
+impl Engine {
+    pub(super) fn begin_read(&self) -> Result<redb::ReadTransaction> {
+        match self {
+            Self::Reading(database) => database.begin_read(),
+            Self::Writing(database) => database.begin_read(),
+        }
+        .map_err(|error| storage_error("begin reading", error.into()))
+    }
+}
+
+/// One process writes, any number read at the same time and see its last finished job.
+fn builder(cache_bytes: usize) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
+}
+
+/// Opens an existing study for reading.
+pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
+    require_file(path)?;
+    match builder(cache_bytes).open_read_only(path) {
+        Ok(database) => {
+            let engine = Engine::Reading(database);
+            check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
+            Ok(engine)
+        }
+        // A writer was killed: readers may not repair, so a writer's opening does, at once.
+        Err(redb::DatabaseError::RepairAborted) => {
+            drop(open_existing(path, cache_bytes)?);
+            let database = builder(cache_bytes).open_read_only(path).map_err(|error| open_error(path, error))?;
+            Ok(Engine::Reading(database))
+        }
+        Err(error) => Err(open_error(path, error)),
+    }
+}
+
+/// Opens a study for writing, or makes one where nothing is.
+pub(super) fn open_writing(path: &Path, cache_bytes: usize) -> Result<Database> {
+    let fresh = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len() == 0,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(io_error("open", path, &error)),
+    };
+    if !fresh {
+        return open_existing(path, cache_bytes);
+    }
+    let database = builder(cache_bytes).create(path).map_err(|error| open_error(path, error))?;
+    write_format(&database)?;
+    Ok(database)
+}
+
+fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
+    require_file(path)?;
+    let database = builder(cache_bytes).open(path).map_err(|error| open_error(path, error))?;
+    let engine = Engine::Writing(database);
+    check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
+    match engine {
+        Engine::Writing(database) => Ok(database),
+        Engine::Reading(_) => Err(Error::internal("a writer's handle became a reader's")),
+    }
+}
+
+fn require_file(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        let error_of_ours = io_error("open the study", path, &error);
+        if error.kind() == std::io::ErrorKind::NotFound {
+            error_of_ours.hint("`syntrace ingest`, `simulate` and `run` make a study; check the path")
+        } else {
+            error_of_ours
+        }
+    })?;
+    if metadata.is_dir() {
+        return Err(Error::user(format!("expected a study file, found the folder `{}`", path.display())));
+    }
+    if metadata.len() == 0 {
+        return Err(Error::user(format!("expected a study file, found the empty file `{}`", path.display()))
+            .hint("`syntrace ingest`, `simulate` and `run` make a study"));
+    }
+    Ok(())
+}
+
+fn write_format(database: &Database) -> Result<()> {
+    let transaction = database.begin_write().map_err(|error| storage_error("begin writing", error.into()))?;
+    {
+        let mut meta = transaction.open_table(META).map_err(|error| storage_error("open a table", error.into()))?;
+        let program = format!("syntrace {}", env!("CARGO_PKG_VERSION"));
+        for (key, value) in [
+            ("format", FORMAT_VERSION.to_le_bytes().to_vec()),
+            ("archive", ARCHIVE.as_bytes().to_vec()),
+            ("created_by", program.into_bytes()),
+        ] {
+            meta.insert(key, value.as_slice()).map_err(|error| storage_error("write", error.into()))?;
+        }
+    }
+    transaction.commit().map_err(|error| storage_error("commit", error.into()))
+}
+
+fn check_format(engine: &Engine) -> Result<()> {
+    let not_a_study = |what: &str| Error::user(format!("expected a study file of syntrace, found a redb file {what}"));
+    let transaction = engine.begin_read()?;
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Err(not_a_study("without the table `syntrace.meta`")),
+        Err(error) => return Err(storage_error("open a table", error.into())),
+    };
+    let read = |key: &str| -> Result<Option<Vec<u8>>> {
+        let value = meta.get(key).map_err(|error| storage_error("read", error.into()))?;
+        Ok(value.map(|guard| guard.value().to_vec()))
+    };
+    let version = read("format")?
+        .and_then(|bytes| bytes.try_into().ok().map(u32::from_le_bytes))
+        .ok_or_else(|| not_a_study("without a format version"))?;
+    if version > FORMAT_VERSION {
+        return Err(Error::user(format!(
+            "the study has format {version}, this program reads formats 1 to {FORMAT_VERSION}"
+        ))
+        .hint("use a newer syntrace; nothing was changed"));
+    }
+    if read("archive")?.as_deref() != Some(ARCHIVE.as_bytes()) {
+        return Err(not_a_study("with another archive layout"));
+    }
+    Ok(())
+}
+
+fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
+    let place = path.display();
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => {
+            Error::user(format!("`{place}` is being written by another process"))
+                .hint("wait for it, or stop it; `sql`, `info` and `report` work beside a writer")
+        }
+        redb::DatabaseError::Storage(redb::StorageError::Io(io)) => match io.kind() {
+            std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
+                Error::user(format!("expected a study file, found `{place}`, which is no redb database ({io})"))
+                    .hint("a study is made by `syntrace ingest`, `simulate` or `run`")
+            }
+            _ => io_error("open the study", path, &io),
+        },
+        redb::DatabaseError::Storage(redb::StorageError::Corrupted(what)) => {
+            Error::internal(format!("`{place}` is damaged: {what}"))
+                .hint("restore a copy; `syntrace verify` says how much is left")
+        }
+        other => Error::internal(format!("cannot open `{place}`: {other}")),
+    }
+}
+
+/// A redb failure while reading or writing: a full disk is the user's, damage is ours to report.
+pub(super) fn storage_error(action: &str, error: redb::Error) -> Error {
+    match error {
+        redb::Error::Io(io) => {
+            let built = Error::user(format!("cannot {action} the study: {io}"));
+            match io.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    built.hint("free space on that disk and run the same command again; every finished job is stored")
+                }
+                _ => built.hint("every finished job is stored; run the same command again"),
+            }
+        }
+        redb::Error::PreviousIo => Error::user(format!("cannot {action} the study: an earlier write failed"))
+            .hint("every finished job is stored; mend the cause and run the same command again"),
+        redb::Error::Corrupted(what) => Error::internal(format!("the study is damaged: {what}"))
+            .hint("`syntrace verify STUDY` lists everything that is damaged"),
+        other => Error::internal(format!("cannot {action} the study: {other}")),
+    }
+}

@@ -1,0 +1,296 @@
+//! Reading a study: one redb read transaction is one consistent snapshot.
+
+use super::codec::{self, Record};
+use super::engine::{Engine, open_reading, storage_error};
+use super::records::{CheckpointRecord, ObjectRecord, SegmentRecord};
+use super::schema::SegmentTable;
+use super::tables;
+use super::{bulk, column};
+use crate::base::{AttackId, CaptureId, ClassId, Digest, JobId, ModelId, SplitId};
+use crate::error::{Error, Result};
+use crate::record::*;
+use arrow::array::ArrayRef;
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
+use rkyv::api::high::{HighDeserializer, HighValidator};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A single object claiming more than this is damage: larger content is stored in parts.
+const OBJECT_BYTES_MAX: u64 = 4 << 30;
+
+/// A study opened for reading; other processes may read and one may write at the same time.
+pub struct Store {
+    engine: Engine,
+}
+
+impl Store {
+    /// Opens an existing study with a page cache of `cache_bytes`. Fails with what was found when the
+    /// file is missing, no study, or of a newer format.
+    pub fn open(path: &Path, cache_bytes: usize) -> Result<Self> {
+        Ok(Self { engine: open_reading(path, cache_bytes)? })
+    }
+
+    /// A consistent view of the last finished job.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::new(self.engine.begin_read()?)
+    }
+}
+
+/// How much a snapshot read: what tests of pruning count.
+#[derive(Debug, Default)]
+pub struct ReadCounters {
+    /// Segments of which at least one column was read.
+    pub segments_read: AtomicU64,
+    /// Columns decoded.
+    pub columns_read: AtomicU64,
+    /// Values in them.
+    pub values_read: AtomicU64,
+    /// Stored bytes of them.
+    pub bytes_read: AtomicU64,
+}
+
+/// One consistent view of a study. Cheap to make; share it in an `Arc`.
+pub struct Snapshot {
+    transaction: ReadTransaction,
+    chunks: Option<ReadOnlyTable<(&'static [u8; 16], u32), &'static [u8]>>,
+    counters: ReadCounters,
+}
+
+macro_rules! id_keyed {
+    ($($(#[$doc:meta])* $all:ident, $one:ident, $id:ty, $record:ty, $table:ident;)+) => {$(
+        $(#[$doc])*
+        pub fn $all(&self) -> Result<Vec<$record>> {
+            self.all(tables::$table, |key| key.to_string())
+        }
+
+        /// The one with this id, if it is there.
+        pub fn $one(&self, id: $id) -> Result<Option<$record>> {
+            self.one(tables::$table, id.0)
+        }
+    )+};
+}
+
+impl Snapshot {
+    pub(super) fn new(transaction: ReadTransaction) -> Result<Self> {
+        let mut snapshot = Self { transaction, chunks: None, counters: ReadCounters::default() };
+        snapshot.chunks = snapshot.open(tables::CHUNKS)?;
+        Ok(snapshot)
+    }
+
+    id_keyed! {
+        /// All classes, by id.
+        classes, class, ClassId, ClassRecord, CLASSES;
+        /// All captures, by id.
+        captures, capture, CaptureId, CaptureRecord, CAPTURES;
+        /// All splits, by id.
+        splits, split, SplitId, SplitRecord, SPLITS;
+        /// All models, by id.
+        models, model, ModelId, ModelRecord, MODELS;
+        /// All attacks, by id.
+        attacks, attack, AttackId, AttackRecord, ATTACKS;
+        /// All finished jobs, by id.
+        jobs, job, JobId, JobRecord, JOBS;
+    }
+
+    /// All ingests, by class, capture and job.
+    pub fn ingests(&self) -> Result<Vec<IngestRecord>> {
+        self.all(tables::INGESTS, |key| format!("{key:?}"))
+    }
+
+    /// All objects, by digest.
+    pub fn objects(&self) -> Result<Vec<ObjectRecord>> {
+        self.all(tables::OBJECTS, |key| Digest(**key).hex())
+    }
+
+    /// The record of one object, if it is there.
+    pub fn object_record(&self, digest: &Digest) -> Result<Option<ObjectRecord>> {
+        let Some(table) = self.open(tables::OBJECTS)? else { return Ok(None) };
+        let found = table.get(&digest.0).map_err(|error| storage_error("read", error.into()))?;
+        found
+            .map(|guard| codec::decode(guard.value(), &|| format!("table `objects`, key {}", digest.hex())))
+            .transpose()
+    }
+
+    /// The raw bytes of one object, checked against its digest.
+    pub fn object(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.object_to(digest, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the raw bytes of one object, piece by piece, checking them against its digest.
+    pub fn object_to(&self, digest: &Digest, out: &mut dyn std::io::Write) -> Result<()> {
+        let record = self.require_object(digest)?;
+        if record.parts.is_empty() {
+            let bytes = self.single_object(digest, &record)?;
+            return out.write_all(&bytes).map_err(|error| Error::user(format!("cannot write an object: {error}")));
+        }
+        let mut hasher = blake3::Hasher::new();
+        for part in &record.parts {
+            let part = Digest(*part);
+            let bytes = self.single_object(&part, &self.require_object(&part)?)?;
+            hasher.update(&bytes);
+            out.write_all(&bytes).map_err(|error| Error::user(format!("cannot write an object: {error}")))?;
+        }
+        if *hasher.finalize().as_bytes() != digest.0 {
+            return Err(Error::internal(format!("object {} is damaged: its parts have another digest", digest.hex())));
+        }
+        Ok(())
+    }
+
+    fn require_object(&self, digest: &Digest) -> Result<ObjectRecord> {
+        self.object_record(digest)?
+            .ok_or_else(|| Error::internal(format!("object {} is not in this study", digest.hex())))
+    }
+
+    fn single_object(&self, digest: &Digest, record: &ObjectRecord) -> Result<Vec<u8>> {
+        let damaged = |what: String| Error::internal(format!("object {} is damaged: {what}", digest.hex()));
+        if !record.parts.is_empty() || record.raw_bytes > OBJECT_BYTES_MAX {
+            return Err(damaged(format!("a single object claims {} bytes", record.raw_bytes)));
+        }
+        let stored = self.read_bulk(&digest.prefix16(), record.stored_bytes, 0..record.stored_bytes)?;
+        let raw = if record.zstd {
+            zstd::bulk::decompress(&stored, record.raw_bytes as usize).map_err(|error| damaged(error.to_string()))?
+        } else {
+            stored
+        };
+        if Digest::of(&raw) != *digest {
+            return Err(damaged("its bytes have another digest".to_owned()));
+        }
+        Ok(raw)
+    }
+
+    /// Records of all segments of a table, by partition and segment id.
+    pub fn segments(&self, table: &SegmentTable) -> Result<Vec<SegmentRecord>> {
+        self.segment_range(table.code, i64::MIN..=i64::MAX)
+    }
+
+    /// Records of the segments of one partition of a table.
+    pub fn segments_of(&self, table: &SegmentTable, partition: i64) -> Result<Vec<SegmentRecord>> {
+        self.segment_range(table.code, partition..=partition)
+    }
+
+    fn segment_range(&self, code: u16, partitions: std::ops::RangeInclusive<i64>) -> Result<Vec<SegmentRecord>> {
+        let Some(table) = self.open(tables::SEGMENTS)? else { return Ok(Vec::new()) };
+        let range = (code, *partitions.start(), i64::MIN)..=(code, *partitions.end(), i64::MAX);
+        let mut records = Vec::new();
+        for row in table.range(range).map_err(|error| storage_error("read", error.into()))? {
+            let (key, value) = row.map_err(|error| storage_error("read", error.into()))?;
+            let place = || format!("table `segments`, key {:?}", key.value());
+            records.push(codec::decode::<SegmentRecord>(value.value(), &place)?);
+        }
+        Ok(records)
+    }
+
+    /// Decodes the named columns (indices into the table's declaration) of one segment.
+    pub fn read_columns(
+        &self,
+        table: &SegmentTable,
+        segment: &SegmentRecord,
+        columns: &[usize],
+    ) -> Result<Vec<ArrayRef>> {
+        let mut arrays = Vec::with_capacity(columns.len());
+        for &index in columns {
+            let declared = table
+                .columns
+                .get(index)
+                .ok_or_else(|| Error::internal(format!("table `{}` has no column {index}", table.name)))?;
+            let Some(record) = segment.columns.get(index) else {
+                // Written before this column existed: NULL throughout.
+                arrays.push(arrow::array::new_null_array(&column::data_type(declared.kind), segment.rows as usize));
+                continue;
+            };
+            let end = record.offset.saturating_add(record.stored_bytes);
+            let stored = self.read_bulk(&segment.owner, segment.stored_bytes, record.offset..end)?;
+            let array = column::decode(declared, record, segment.rows, &stored).map_err(|error| {
+                error.context(format!(
+                    "table `{}`, partition {}, segment {}",
+                    table.name, segment.partition, segment.segment_id
+                ))
+            })?;
+            self.counters.columns_read.fetch_add(1, Ordering::Relaxed);
+            self.counters.values_read.fetch_add(segment.rows, Ordering::Relaxed);
+            self.counters.bytes_read.fetch_add(record.stored_bytes, Ordering::Relaxed);
+            arrays.push(array);
+        }
+        if !columns.is_empty() {
+            self.counters.segments_read.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(arrays)
+    }
+
+    /// How much was read through this snapshot so far.
+    pub fn counters(&self) -> &ReadCounters {
+        &self.counters
+    }
+
+    /// Jobs that have a checkpoint, that is: are under way or were cut off.
+    pub fn checkpoints(&self) -> Result<Vec<JobId>> {
+        let records: Vec<CheckpointRecord> = self.all(tables::CHECKPOINTS, |key| key.to_string())?;
+        Ok(records.into_iter().map(|record| record.job_id).collect())
+    }
+
+    pub(super) fn checkpoint(&self, job_id: JobId) -> Result<Option<Vec<u8>>> {
+        let Some(record) = self.one::<CheckpointRecord>(tables::CHECKPOINTS, job_id.0)? else { return Ok(None) };
+        let state = self.read_bulk(&record.owner, record.bytes, 0..record.bytes)?;
+        if Digest::of(&state).0 != record.digest {
+            return Err(Error::internal(format!("the checkpoint of job {job_id} is damaged")));
+        }
+        Ok(Some(state))
+    }
+
+    pub(super) fn read_bulk(&self, owner: &[u8; 16], total: u64, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+        match &self.chunks {
+            Some(chunks) => bulk::read(chunks, owner, total, range),
+            None if range.is_empty() => Ok(Vec::new()),
+            None => Err(Error::internal("the table `chunks` is missing")),
+        }
+    }
+
+    pub(super) fn open<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &self,
+        definition: TableDefinition<'_, K, V>,
+    ) -> Result<Option<ReadOnlyTable<K, V>>> {
+        match self.transaction.open_table(definition) {
+            Ok(table) => Ok(Some(table)),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(storage_error("open a table of", error.into())),
+        }
+    }
+
+    pub(super) fn all<K, T>(
+        &self,
+        definition: TableDefinition<'_, K, &'static [u8]>,
+        key_text: impl Fn(&K::SelfType<'_>) -> String,
+    ) -> Result<Vec<T>>
+    where
+        K: redb::Key + 'static,
+        T: Record,
+        T::Archived: for<'a> CheckBytes<HighValidator<'a, rancor::Error>>
+            + rkyv::Deserialize<T, HighDeserializer<rancor::Error>>,
+    {
+        let name = redb::TableHandle::name(&definition).to_owned();
+        let Some(table) = self.open(definition)? else { return Ok(Vec::new()) };
+        let mut records = Vec::new();
+        for row in table.iter().map_err(|error| storage_error("read", error.into()))? {
+            let (key, value) = row.map_err(|error| storage_error("read", error.into()))?;
+            let place = || format!("table `{name}`, key {}", key_text(&key.value()));
+            records.push(codec::decode(value.value(), &place)?);
+        }
+        Ok(records)
+    }
+
+    fn one<T>(&self, definition: TableDefinition<'_, i64, &'static [u8]>, id: i64) -> Result<Option<T>>
+    where
+        T: Record,
+        T::Archived: for<'a> CheckBytes<HighValidator<'a, rancor::Error>>
+            + rkyv::Deserialize<T, HighDeserializer<rancor::Error>>,
+    {
+        let name = redb::TableHandle::name(&definition).to_owned();
+        let Some(table) = self.open(definition)? else { return Ok(None) };
+        let found = table.get(id).map_err(|error| storage_error("read", error.into()))?;
+        found.map(|guard| codec::decode(guard.value(), &|| format!("table `{name}`, key {id}"))).transpose()
+    }
+}

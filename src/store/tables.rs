@@ -1,0 +1,34 @@
+//! Every redb table of a study file: key order, value, and the one stage that writes it.
+
+use redb::TableDefinition;
+
+/// Version of the file format that this program writes; it reads 1 up to this one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Values are records or chunks: bytes with their own header (see `codec`, `bulk`).
+pub(super) type Bytes = &'static [u8];
+
+/// `format` (u32 LE), `archive` (text), `created_by` (text). Written when the file is made.
+pub(super) const META: TableDefinition<&str, Bytes> = TableDefinition::new("syntrace.meta");
+/// Class id -> `ClassRecord`. Written by ingest and simulate.
+pub(super) const CLASSES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.classes");
+/// Capture id -> `CaptureRecord`. Written by ingest and simulate.
+pub(super) const CAPTURES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.captures");
+/// Class id, capture id, job id -> `IngestRecord`. Written by ingest and simulate.
+pub(super) const INGESTS: TableDefinition<(i64, i64, i64), Bytes> = TableDefinition::new("syntrace.ingests");
+/// Split id -> `SplitRecord`. Written by split.
+pub(super) const SPLITS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.splits");
+/// Model id -> `ModelRecord`. Written by train.
+pub(super) const MODELS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.models");
+/// Attack id -> `AttackRecord`. Written by attack.
+pub(super) const ATTACKS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.attacks");
+/// Job id -> `JobRecord`. Written with every job's results.
+pub(super) const JOBS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.jobs");
+/// Digest of the raw bytes -> `ObjectRecord`. Written by ingest and train.
+pub(super) const OBJECTS: TableDefinition<&[u8; 32], Bytes> = TableDefinition::new("syntrace.objects");
+/// Table code, partition, segment id -> `SegmentRecord`. Written by every stage.
+pub(super) const SEGMENTS: TableDefinition<(u16, i64, i64), Bytes> = TableDefinition::new("syntrace.segments");
+/// Owner (16 bytes of an object's digest or a segment's identity), number -> chunk of its stored bytes.
+pub(super) const CHUNKS: TableDefinition<(&[u8; 16], u32), Bytes> = TableDefinition::new("syntrace.chunks");
+/// Job id -> `CheckpointRecord` of a job under way; removed when the job finishes.
+pub(super) const CHECKPOINTS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.checkpoints");

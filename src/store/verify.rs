@@ -1,0 +1,270 @@
+//! Checks everything that a study holds: redb's page checksums, every record, every object against its
+//! digest, every column against its digest and its declared type, every reference, every job's outputs.
+
+use super::codec;
+use super::reader::Snapshot;
+use super::records::{ColumnRecord, ObjectRecord, SegmentRecord};
+use super::schema::SEGMENT_TABLES;
+use super::tables;
+use super::writer::{StoreWriter, TableSize};
+use crate::base::Digest;
+use crate::error::Result;
+use crate::record::*;
+use redb::ReadableTableMetadata;
+use std::collections::HashSet;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Table and key.
+    pub place: String,
+    /// What was expected and what was found.
+    pub problem: String,
+}
+
+/// What a verification saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Records read.
+    pub records: u64,
+    /// Objects whose bytes were hashed.
+    pub objects: u64,
+    /// Columns decoded.
+    pub columns: u64,
+    /// Jobs whose outputs were compared.
+    pub jobs: u64,
+    /// What is wrong, in the order of discovery.
+    pub findings: Vec<Finding>,
+}
+
+impl VerifyReport {
+    fn note<T>(&mut self, place: &str, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.find(place, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn find(&mut self, place: &str, problem: impl Into<String>) {
+        self.findings.push(Finding { place: place.to_owned(), problem: problem.into() });
+    }
+}
+
+impl StoreWriter {
+    /// Verifies the whole study, page checksums included.
+    pub fn verify(&mut self) -> Result<VerifyReport> {
+        let mut report = VerifyReport::default();
+        let pages = self.check_pages();
+        if let Some(false) = report.note("pages", pages) {
+            report.find("pages", "a page has a wrong checksum or the free list was wrong");
+        }
+        self.snapshot()?.verify_into(&mut report);
+        Ok(report)
+    }
+}
+
+impl Snapshot {
+    /// Verifies all content that is ours (not redb's page checksums).
+    pub fn verify(&self) -> VerifyReport {
+        let mut report = VerifyReport::default();
+        self.verify_into(&mut report);
+        report
+    }
+
+    fn verify_into(&self, report: &mut VerifyReport) {
+        let classes = report.note("classes", self.classes()).unwrap_or_default();
+        let captures = report.note("captures", self.captures()).unwrap_or_default();
+        let ingests = report.note("ingests", self.ingests()).unwrap_or_default();
+        let splits = report.note("splits", self.splits()).unwrap_or_default();
+        let models = report.note("models", self.models()).unwrap_or_default();
+        let attacks = report.note("attacks", self.attacks()).unwrap_or_default();
+        let jobs = report.note("jobs", self.jobs()).unwrap_or_default();
+        let objects = report.note("objects", self.objects()).unwrap_or_default();
+        report.records += (classes.len() + captures.len() + ingests.len() + splits.len()) as u64;
+        report.records += (models.len() + attacks.len() + jobs.len() + objects.len()) as u64;
+        self.verify_objects(&objects, report);
+        self.verify_segments(report);
+        self.verify_references(report, &objects, &classes, &captures, &splits, &models);
+        for ingest in &ingests {
+            if !classes.iter().any(|class| class.class_id == ingest.class_id) {
+                report.find(&format!("ingests, job {}", ingest.job_id), "its class is missing");
+            }
+        }
+        for attack in &attacks {
+            if !models.iter().any(|model| model.model_id == attack.target_model) {
+                report.find(&format!("attacks, key {}", attack.attack_id), "its target model is missing");
+            }
+        }
+        self.verify_jobs(&jobs, report);
+    }
+
+    fn verify_objects(&self, objects: &[ObjectRecord], report: &mut VerifyReport) {
+        for object in objects {
+            let digest = Digest(object.digest);
+            report.note(&format!("objects, key {}", digest.hex()), self.object_to(&digest, &mut std::io::sink()));
+            report.objects += 1;
+        }
+    }
+
+    fn verify_segments(&self, report: &mut VerifyReport) {
+        for table in SEGMENT_TABLES {
+            let segments = report.note("segments", self.segments(table)).unwrap_or_default();
+            report.records += segments.len() as u64;
+            for segment in &segments {
+                for index in 0..segment.columns.len().min(table.columns.len()) {
+                    let place = format!(
+                        "table {}, partition {}, segment {}, column {}",
+                        table.name, segment.partition, segment.segment_id, table.columns[index].name
+                    );
+                    report.note(&place, self.read_columns(table, segment, &[index]));
+                    report.columns += 1;
+                }
+            }
+        }
+    }
+
+    fn verify_references(
+        &self,
+        report: &mut VerifyReport,
+        objects: &[ObjectRecord],
+        classes: &[ClassRecord],
+        captures: &[CaptureRecord],
+        splits: &[SplitRecord],
+        models: &[ModelRecord],
+    ) {
+        let objects: HashSet<[u8; 32]> = objects.iter().map(|object| object.digest).collect();
+        for capture in captures.iter().filter(|capture| capture.kept && !objects.contains(&capture.digest)) {
+            report.find(&format!("captures, key {}", capture.capture_id), "its verbatim bytes are missing");
+        }
+        for split in splits.iter().filter(|split| !classes.iter().any(|class| class.class_id == split.class_id)) {
+            report.find(&format!("splits, key {}", split.split_id), "its class is missing");
+        }
+        for model in models {
+            let place = format!("models, key {}", model.model_id);
+            if !splits.iter().any(|split| split.split_id == model.split_id) {
+                report.find(&place, "its split is missing");
+            }
+            if model.weights.is_some_and(|weights| !objects.contains(&weights)) {
+                report.find(&place, "its weights are missing");
+            }
+        }
+    }
+
+    fn verify_jobs(&self, jobs: &[JobRecord], report: &mut VerifyReport) {
+        for job in jobs {
+            for output in &job.outputs {
+                let place = format!("job {}, output {} {}", job.job_id, output.table, output.key);
+                match report.note(&place, self.output_digest(output)) {
+                    Some(Some(digest)) if digest == output.digest => {}
+                    Some(Some(_)) => report.find(&place, "the record differs from what the job wrote"),
+                    Some(None) => report.find(&place, "the record is missing"),
+                    None => {}
+                }
+            }
+            report.jobs += 1;
+        }
+    }
+
+    /// Digest of the record bytes that an output names, `None` where it is missing.
+    fn output_digest(&self, output: &JobOutput) -> Result<Option<[u8; 32]>> {
+        let ints: Vec<i64> =
+            output.key.trim_matches(['(', ')']).split(',').filter_map(|part| part.trim().parse().ok()).collect();
+        macro_rules! digest {
+            ($table:expr, $key:expr) => {
+                match self.open($table)? {
+                    Some(table) => table
+                        .get($key)
+                        .map_err(|error| super::engine::storage_error("read", error.into()))?
+                        .map(|guard| Digest::of(guard.value()).0),
+                    None => None,
+                }
+            };
+        }
+        Ok(match (output.table.as_str(), ints.as_slice()) {
+            ("classes", [id]) => digest!(tables::CLASSES, *id),
+            ("captures", [id]) => digest!(tables::CAPTURES, *id),
+            ("ingests", [class, capture, job]) => digest!(tables::INGESTS, (*class, *capture, *job)),
+            ("splits", [id]) => digest!(tables::SPLITS, *id),
+            ("models", [id]) => digest!(tables::MODELS, *id),
+            ("attacks", [id]) => digest!(tables::ATTACKS, *id),
+            ("segments", [code, partition, id]) => {
+                digest!(tables::SEGMENTS, (u16::try_from(*code).unwrap_or(u16::MAX), *partition, *id))
+            }
+            ("objects", _) => match Digest::from_hex(&output.key) {
+                Some(key) => digest!(tables::OBJECTS, &key.0),
+                None => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Sizes of all redb tables, by name: where the bytes of the file are.
+    pub fn table_sizes(&self) -> Result<Vec<TableSize>> {
+        let mut sizes = Vec::new();
+        macro_rules! size {
+            ($($table:expr),+) => {$(
+                if let Some(table) = self.open($table)? {
+                    let stats = table.stats().map_err(|error| super::engine::storage_error("read", error.into()))?;
+                    let entries = table.len().map_err(|error| super::engine::storage_error("read", error.into()))?;
+                    sizes.push(TableSize {
+                        name: redb::TableHandle::name(&$table).trim_start_matches("syntrace.").to_owned(),
+                        entries,
+                        stored_bytes: stats.stored_bytes(),
+                        metadata_bytes: stats.metadata_bytes(),
+                        fragmented_bytes: stats.fragmented_bytes(),
+                    });
+                }
+            )+};
+        }
+        size!(
+            tables::CAPTURES,
+            tables::CHECKPOINTS,
+            tables::CHUNKS,
+            tables::CLASSES,
+            tables::INGESTS,
+            tables::JOBS,
+            tables::META,
+            tables::MODELS,
+            tables::OBJECTS,
+            tables::SEGMENTS,
+            tables::SPLITS,
+            tables::ATTACKS
+        );
+        Ok(sizes)
+    }
+
+    /// Bytes of compressed payload: stored columns, objects and records.
+    pub fn payload_bytes(&self) -> Result<u64> {
+        let objects: u64 = self.objects()?.iter().map(|object| object.stored_bytes).sum();
+        let mut total = objects;
+        for table in SEGMENT_TABLES {
+            for segment in self.segments(table)? {
+                total += segment.columns.iter().map(|column: &ColumnRecord| column.stored_bytes).sum::<u64>();
+                total += encoded_length(&segment)?;
+            }
+        }
+        for job in self.jobs()? {
+            total += codec::encode(&job)?.len() as u64;
+        }
+        for model in self.models()? {
+            total += codec::encode(&model)?.len() as u64;
+        }
+        for attack in self.attacks()? {
+            total += codec::encode(&attack)?.len() as u64;
+        }
+        for capture in self.captures()? {
+            total += codec::encode(&capture)?.len() as u64;
+        }
+        for ingest in self.ingests()? {
+            total += codec::encode(&ingest)?.len() as u64;
+        }
+        Ok(total)
+    }
+}
+
+fn encoded_length(segment: &SegmentRecord) -> Result<u64> {
+    Ok(codec::encode(segment)?.len() as u64)
+}
