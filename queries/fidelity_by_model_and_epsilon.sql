@@ -3,7 +3,7 @@
 -- Columns:    generator, dataset, class, regime, jsd (mean Jensen-Shannon distance of synthetic from member
 --             packets over fields and positions), jsd_held_out (the same for held-out real packets: the value
 --             of a perfect generator), wasserstein and wasserstein_held_out (as these, of the numeric fields,
---             each divided by the real range), fields (header fields measured)
+--             each in standard deviations of the member traces), fields (header fields measured)
 SELECT
     generator, dataset, class, regime,
     avg(synthetic_value) FILTER (WHERE metric = 'jsd') AS jsd,

@@ -40,11 +40,7 @@ pub fn tables() -> Vec<TableInfo> {
     let study = Arc::new(Study::detached());
     TABLES
         .iter()
-        .map(|table| TableInfo {
-            name: table.name,
-            doc: table.doc,
-            columns: (table.make)(&study).columns().to_vec(),
-        })
+        .map(|table| TableInfo { name: table.name, doc: table.doc, columns: (table.make)(&study).columns().to_vec() })
         .collect()
 }
 

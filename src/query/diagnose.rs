@@ -69,7 +69,11 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
             Some(name) if what.contains("not found") => {
                 let name = name.rsplit('.').next().unwrap_or(&name).to_owned();
                 let known: Vec<&str> = table_names();
-                (format!("there is no table or view `{name}`"), near_hint(&name, &known, "`.tables` lists all"), Some(name))
+                (
+                    format!("there is no table or view `{name}`"),
+                    near_hint(&name, &known, "`.tables` lists all"),
+                    Some(name),
+                )
             }
             _ => (plain(what), None, quoted_after(what, "Invalid function '")),
         },
@@ -159,7 +163,8 @@ pub(super) fn unbound(name: &str, given: &[&str]) -> Error {
 /// First line without DataFusion's prefixes and full stop.
 fn plain(message: &str) -> String {
     let message = message.split("\n\nbacktrace").next().unwrap_or(message);
-    let prefixes = ["Error during planning: ", "SQL error: ", "sql parser error: ", "Schema error: ", "Execution error: "];
+    let prefixes =
+        ["Error during planning: ", "SQL error: ", "sql parser error: ", "Schema error: ", "Execution error: "];
     let mut text = message.trim();
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;

@@ -56,10 +56,8 @@ impl Session {
             .with_memory_limit(options.memory_bytes, 1.0)
             .build_arc()
             .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-        let state = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .with_runtime_env(environment)
-            .build();
+        let state =
+            SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(environment).build();
         let session =
             Self { runtime, context: SessionContext::new_with_state(state), views_made: Mutex::new(Vec::new()) };
         function::register(&session.context);
@@ -81,10 +79,8 @@ impl Session {
     fn register(&self, study: Study) -> Result<()> {
         let study = Arc::new(study);
         for (name, provider) in providers(&study) {
-            let registered = self
-                .context
-                .deregister_table(name)
-                .and_then(|_| self.context.register_table(name, provider));
+            let registered =
+                self.context.deregister_table(name).and_then(|_| self.context.register_table(name, provider));
             registered.map_err(|error| Error::internal(format!("cannot register the table `{name}`: {error}")))?;
         }
         let mut made = self.views_made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +107,8 @@ impl Session {
 
     fn parse(&self, text: &str) -> Result<Statement> {
         let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
-        let parsed = DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
+        let parsed =
+            DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
         let mut statements = parsed.map_err(|error| explain(&error, text))?;
         match (statements.pop_front(), statements.len()) {
             (Some(statement), 0) => Ok(statement),
