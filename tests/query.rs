@@ -215,10 +215,7 @@ fn the_papers_tables_come_out_in_their_shape() {
     );
     assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2"]);
     // ubuntu 40, 60, 80: variance 800/3; windows 40, 50, 60: 200/3
-    assert_eq!(
-        named_rows(&session, "table3", &[]),
-        ["os|ubuntu|24|60|16.3299|80", "os|windows|24|50|8.165|60"]
-    );
+    assert_eq!(named_rows(&session, "table3", &[]), ["os|ubuntu|24|60|16.3299|80", "os|windows|24|50|8.165|60"]);
 }
 
 #[test]
@@ -237,7 +234,10 @@ fn exposed_traces_are_ordered_by_the_false_alarms_that_they_cost() {
 #[test]
 fn remaining_named_queries_answer_their_question() {
     let session = session(&study::small());
-    assert_eq!(named_rows(&session, "drops_by_reason", &[]), ["os|windows|beyond_trace_length|1|9|", "os|windows|not_ip|1|5|ARP"]);
+    assert_eq!(
+        named_rows(&session, "drops_by_reason", &[]),
+        ["os|windows|beyond_trace_length|1|9|", "os|windows|not_ip|1|5|ARP"]
+    );
     assert_eq!(
         named_rows(&session, "generalization_gap", &[]),
         [

@@ -129,10 +129,7 @@ pub(super) fn no_such_query(name: &str) -> Error {
 }
 
 /// The name of the first parameter without a value.
-pub(super) fn unbound_parameter(
-    plan: &LogicalPlan,
-    given: &Parameters,
-) -> datafusion::common::Result<Option<String>> {
+pub(super) fn unbound_parameter(plan: &LogicalPlan, given: &Parameters) -> datafusion::common::Result<Option<String>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
