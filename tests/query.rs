@@ -3,6 +3,7 @@
 
 mod formats;
 mod pruning;
+mod shell;
 mod study;
 mod texts;
 
@@ -307,6 +308,16 @@ fn errors_point_at_the_place_and_suggest_the_nearest_name() {
         "SELECT *\nFROM model",
         "there is no table or view `model`\n  2 | FROM model\n           ^^^^^",
         "did you mean `models`?",
+    );
+    check(
+        "SELECT aucc(score, member) FROM attack_scores",
+        "there is no function `aucc`\n  1 | SELECT aucc(score, member) FROM attack_scores\n             ^^^^",
+        "did you mean `auc`?",
+    );
+    check(
+        "SELECT auc(generator, member) FROM attack_scores",
+        "no function takes `auc(Utf8, Boolean)`\n  1 | SELECT auc(generator, member) FROM attack_scores\n             ^^^",
+        "it takes: auc(Float64, Boolean)",
     );
     let error = session.sql("SELECT FROM WHERE models").err().unwrap().to_string();
     assert!(error.contains('^') && !error.contains("ParserError"), "{error}");
