@@ -57,7 +57,7 @@ pub struct NetSsmConfig {
     pub rate: f64,
     /// Clip norm under DP.
     pub clip_norm: f64,
-    /// Traces a model in one forward pass.
+    /// Traces of all models together in one forward pass.
     pub microbatch: u32,
 }
 
