@@ -1,1 +1,25 @@
-//! Accounting in plain f64.
+//! Privacy accounting in plain `f64`: what a list of Poisson-subsampled Gaussian steps has spent, and
+//! how much noise a budget needs.
+//!
+//! Unit of privacy: one trace. Neighbouring relation: add or remove one trace.
+//!
+//! Invariants: no tensors, no randomness, no state. Every bound may only err towards more spending: an
+//! order or a sum that does not converge drops out or is an error, never a smaller epsilon. What was
+//! done is a [`Ledger`] of events; accountants only read it.
+
+mod calibrate;
+mod convert;
+mod event;
+mod lineage;
+mod logspace;
+mod normal;
+mod pld;
+mod quadrature;
+mod rdp;
+
+pub use calibrate::{Budget, noise_multiplier, noise_multiplier_where};
+pub use convert::{rdp_epsilon, rdp_to_epsilon};
+pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentEpsilon, epsilon, epsilon_by};
+pub use lineage::guarantee;
+pub use pld::{EpsilonBounds, pld_epsilon};
+pub use rdp::{default_orders, rdp_step};

@@ -45,6 +45,12 @@ pub(crate) fn data_type(kind: ColumnType) -> DataType {
     }
 }
 
+/// Arrow schema of a columnar table, as declared.
+pub fn arrow_schema(table: &super::schema::SegmentTable) -> arrow::datatypes::SchemaRef {
+    let fields = table.columns.iter().map(|column| Field::new(column.name, data_type(column.kind), column.nullable));
+    Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
+}
+
 fn list_field() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Float32, false))
 }

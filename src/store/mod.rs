@@ -26,6 +26,7 @@ mod tables;
 mod verify;
 mod writer;
 
+pub use column::arrow_schema;
 pub use reader::{ReadCounters, Snapshot, Store};
 pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord};
 pub use tables::FORMAT_VERSION;

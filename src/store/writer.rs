@@ -384,6 +384,10 @@ fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
     if *hasher.finalize().as_bytes() != file.digest.0 {
         return Err(changed());
     }
+    // One part that is the whole file is that file's object already.
+    if parts == [file.digest.0] {
+        return Ok(());
+    }
     let record = ObjectRecord {
         digest: file.digest.0,
         kind: file.kind.to_owned(),
