@@ -105,5 +105,5 @@ fn unreachable_target(target: Epsilon, floor: f64) -> Error {
         "epsilon `{}` cannot be certified whatever the noise: the smallest reachable is `{floor:.6}`",
         target.get()
     );
-    Error::user(message).hint("ask for a larger epsilon or delta, or use the accountant `pld`")
+    Error::user(message).hint("ask for a larger epsilon or delta (the accountant `pld` reaches lower than `rdp`)")
 }
