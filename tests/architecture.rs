@@ -17,8 +17,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("privacy", &["base", "error", "record"]),
     ("eval", &["base", "error", "record"]),
     ("nn", &["base", "error"]),
-    ("model", &["base", "error", "record", "encoding", "privacy", "nn"]),
-    ("train", &["base", "error", "record", "encoding", "privacy", "nn", "model"]),
+    ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
+    ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
     ("attack", &["base", "error", "record", "eval"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
     ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
@@ -48,13 +48,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("redb", &["store"]),
     ("rkyv", &["base", "record", "store"]),
     ("zstd", &["store"]),
-    ("blake3", &["base", "store"]),
+    ("blake3", &["base", "store", "pipeline"]),
     ("tch", &["nn", "model", "train", "attack"]),
     ("safetensors", &["nn", "model", "train", "store"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
     ("datafusion", &["query"]),
-    ("arrow", &["store", "query", "report", "cli"]),
+    ("arrow", &["store", "pipeline", "query", "report", "cli"]),
     ("tokio", &["query"]),
     ("futures", &["query"]),
     ("async_trait", &["query"]),
@@ -85,6 +85,9 @@ const IMPURE: &[(&str, &str)] = &[
     ("manual_seed(", "draw from a `base::Seed`; libtorch's generator is global"),
     ("set_num_threads(", "leave the number of threads to the caller; libtorch's is global"),
 ];
+
+/// What the caller of stages uses to set libtorch's threads; itself no stage.
+const THREADS_HOME: &str = "src/nn/device.rs";
 
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 800;
@@ -249,7 +252,8 @@ fn foreign_crates_stay_in_their_homes() {
 #[test]
 fn stages_do_not_print_open_files_or_read_clock_environment_and_global_randomness() {
     let mut failures = Vec::new();
-    for source in sources("src").iter().filter(|source| STAGES.contains(&source.module.as_str())) {
+    let stage = |source: &&Source| STAGES.contains(&source.module.as_str()) && source.path != THREADS_HOME;
+    for source in sources("src").iter().filter(stage) {
         for (number, line) in source.code().iter().enumerate() {
             for (call, instead) in IMPURE {
                 // `eprintln!(` ends in `println!(`: only a call that starts here counts.

@@ -3,14 +3,15 @@
 
 use crate::nn::{Conformance, assert_close};
 use syntrace::base::{NoProgress, Progress, Seed, TraceId};
+use syntrace::encoding::TokenLayout;
 use syntrace::error::{ErrorKind, Result};
-use syntrace::model::netssm::{NetSsm, NetSsmConfig, TokenLayout};
+use syntrace::model::netssm::{NetSsm, NetSsmConfig};
 use syntrace::model::{Generator, RawTrace};
 use syntrace::nn::{Param, Params, Tape};
 use syntrace::record::{ModelStatus, Regime};
 use syntrace::train::{
-    CheckpointSink, ClippedSum, Clipping, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace,
-    NoCheckpoint, Optimiser, OptimiserPlan, PerSampleGrads, TrainPlan, poisson_batch, standard_normal,
+    CheckpointSink, ClippedSum, Clipping, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, NoCheckpoint,
+    Optimiser, OptimiserPlan, PerSampleGrads, TrainPlan, poisson_batch, standard_normal,
 };
 use tch::{Kind, Tensor};
 
@@ -56,7 +57,8 @@ fn check_dp_steps(name: &str, plan: OptimiserPlan) {
             assert_close(&norms.get(0), &expected, DOUBLE.0, DOUBLE.1, "norms");
             sum
         };
-        let noise: Vec<Tensor> = names.iter().map(|name| case.double(&key("std_normal", name)).flatten(0, -1)).collect();
+        let noise: Vec<Tensor> =
+            names.iter().map(|name| case.double(&key("std_normal", name)).flatten(0, -1)).collect();
         let noise = Tensor::cat(&noise, 0).unsqueeze(0) * (dp.noise_multiplier * dp.clip_norm);
         let gradient = sum.with_noise(&noise, number("expected_batch_size"));
         for (name, found) in names.iter().zip(gradient.gradients()) {
@@ -159,7 +161,15 @@ fn model(index: u64, dp: Option<DpPlan>) -> CohortModel {
 
 fn plan() -> TrainPlan {
     let plan = tiny().plan(12, Regime::None);
-    TrainPlan { sampling_rate: 0.25, expected_batch: 3.0, steps: 24, epochs: 6, microbatch: 2, ..plan }
+    TrainPlan {
+        sampling_rate: 0.25,
+        expected_batch: 3.0,
+        steps: 24,
+        epochs: 6,
+        microbatch: 2,
+        epochs_per_evaluation: 1,
+        ..plan
+    }
 }
 
 const DP: DpPlan = DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 };

@@ -46,7 +46,8 @@ pub struct CaptureSummary {
     pub bytes: u64,
     /// BLAKE3 of the whole stream, what follows damage included.
     pub digest: Digest,
-    /// Why frames end before the stream does, if so.
+    /// Why frames are missing, if any are: reading ended there, or (a PCAPNG section of an unknown
+    /// version) went on behind it.
     pub damage: Option<Damage>,
 }
 
@@ -71,6 +72,8 @@ pub(super) enum Step {
     Interface(u32),
     /// Nothing more can be read from here.
     Damage(String),
+    /// Something that cannot be read is stepped over.
+    Gap(String),
     End,
 }
 
@@ -132,18 +135,24 @@ impl<R: Read> FrameReader<R> {
                 Step::Packet(record) => return Ok(Some(self.frame(&record))),
                 Step::Interface(link_type) if self.link_types.contains(&link_type) => {}
                 Step::Interface(link_type) => self.link_types.push(link_type),
+                Step::Gap(reason) => self.note_damage(reason),
                 Step::Damage(reason) => {
-                    let offset = match &self.format {
-                        Format::Pcap(_) => self.source.offset(),
-                        Format::Pcapng(file) => file.block_offset(),
-                    };
-                    self.damage = Some(Damage { offset, reason });
+                    self.note_damage(reason);
                     self.ended = true;
                 }
                 Step::End => self.ended = true,
             }
         }
         Ok(None)
+    }
+
+    /// The first damage is the one that is kept.
+    fn note_damage(&mut self, reason: String) {
+        let offset = match &self.format {
+            Format::Pcap(_) => self.source.offset(),
+            Format::Pcapng(file) => file.block_offset(),
+        };
+        self.damage.get_or_insert(Damage { offset, reason });
     }
 
     #[inline]

@@ -67,11 +67,12 @@ pub(super) struct PcapngFile {
     interfaces: Vec<Interface>,
     last_us: i64,
     block_offset: u64,
+    unknown_section: bool,
 }
 
 impl PcapngFile {
     pub(super) fn new() -> Self {
-        Self { order: Order::Little, interfaces: Vec::new(), last_us: 0, block_offset: 0 }
+        Self { order: Order::Little, interfaces: Vec::new(), last_us: 0, block_offset: 0, unknown_section: false }
     }
 
     /// Byte order of a file whose first bytes are these, `None` if it is no section header.
@@ -127,6 +128,7 @@ impl PcapngFile {
     fn block<R: Read>(&mut self, source: &mut Source<R>, kind: u32, length: u32) -> Result<Option<Step>> {
         let bytes = length as usize;
         match kind {
+            _ if self.unknown_section && kind != SECTION_HEADER => return self.step_over(source, length),
             SECTION_HEADER | INTERFACE_DESCRIPTION | ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET => {}
             _ => return self.step_over(source, length),
         }
@@ -175,11 +177,12 @@ impl PcapngFile {
         let major = self.order.u16_at(body, 4);
         let minor = self.order.u16_at(body, 6);
         self.interfaces.clear();
+        self.unknown_section = major != Some(1);
         match (major, minor) {
             (Some(1), Some(_)) => None,
-            (Some(major), Some(minor)) => {
-                Some(Step::Damage(format!("expected a section of version 1.0, found version {major}.{minor}")))
-            }
+            (Some(major), Some(minor)) => Some(Step::Gap(format!(
+                "expected a section of version 1.0, found version {major}.{minor}: stepped over"
+            ))),
             _ => Some(Step::Damage(format!("expected a section header of 16 bytes, found {}", body.len()))),
         }
     }

@@ -15,7 +15,11 @@ pub(super) struct CompactArgs {
 }
 
 pub(super) fn compact(args: &CompactArgs) -> Result<ExitCode> {
-    let size = || std::fs::metadata(&args.study).map(|metadata| metadata.len()).map_err(|error| io_error("open the study", &args.study, &error));
+    let size = || {
+        std::fs::metadata(&args.study)
+            .map(|metadata| metadata.len())
+            .map_err(|error| io_error("open the study", &args.study, &error))
+    };
     let before = size()?;
     drop(Store::open(&args.study, CACHE_BYTES)?);
     StoreWriter::open_or_create(&args.study, CACHE_BYTES)?.compact()?;

@@ -22,7 +22,11 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
     let payload = snapshot.payload_bytes()?;
     println!("study      {}", args.study.display());
     println!("format     {FORMAT_VERSION}");
-    println!("file       {} bytes, {:.2} times its compressed payload of {payload} bytes", metadata.len(), metadata.len() as f64 / payload.max(1) as f64);
+    println!(
+        "file       {} bytes, {:.2} times its compressed payload of {payload} bytes",
+        metadata.len(),
+        metadata.len() as f64 / payload.max(1) as f64
+    );
     for class in snapshot.classes()? {
         println!("class      {}/{} ({:?})", class.dataset, class.class, class.origin);
     }

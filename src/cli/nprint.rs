@@ -97,7 +97,13 @@ pub(super) fn nprint(args: &NprintArgs) -> Result<ExitCode> {
         .map_err(|error| error.context(format!("`{}`", args.capture.display())))?;
     eprintln!("{} packets, {} rows, {} cut by the snapshot length", stats.packets, stats.rows, stats.cut_rows);
     for drop in &stats.skipped {
-        eprintln!("no row: {} packets, {} (first: packet {}, {})", drop.packets, drop.reason.name(), drop.first_packet, drop.example);
+        eprintln!(
+            "no row: {} packets, {} (first: packet {}, {})",
+            drop.packets,
+            drop.reason.name(),
+            drop.first_packet,
+            drop.example
+        );
     }
     if let Some(damage) = &stats.damage {
         eprintln!("damaged at offset {}: {}", damage.offset, damage.reason);

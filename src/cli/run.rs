@@ -56,7 +56,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let spec = read_spec(&args.spec)?;
     let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
     let plan = Plan::new(&spec, snapshot.as_ref())?;
-    print_plan(&plan);
+    print_plan(&plan)?;
     if args.jobs {
         for label in plan.missing_labels() {
             println!("{label}");
@@ -65,21 +65,25 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_plan(plan: &Plan) {
+fn print_plan(plan: &Plan) -> Result<()> {
     println!("{:<12} {:>7} {:>7} {:>7}", "job", "planned", "done", "missing");
     for (kind, planned, done) in plan.summary() {
         println!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
     }
-    for line in plan.training_lines() {
+    for line in plan.training_lines()? {
         println!("{line}");
     }
+    Ok(())
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let spec = read_spec(&args.spec)?;
     // Everything that can be checked without touching the study is checked first.
     if !(args.checkpoint_seconds >= 0.0) {
-        return Err(Error::user(format!("--checkpoint-seconds must be 0 or above, found `{}`", args.checkpoint_seconds)));
+        return Err(Error::user(format!(
+            "--checkpoint-seconds must be 0 or above, found `{}`",
+            args.checkpoint_seconds
+        )));
     }
     let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
     let plan = Plan::new(&spec, Some(&store.snapshot()?))?;

@@ -38,7 +38,11 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         report.objects,
         report.columns,
         report.jobs,
-        if report.findings.is_empty() { "all is well".to_owned() } else { format!("{} problems", report.findings.len()) }
+        if report.findings.is_empty() {
+            "all is well".to_owned()
+        } else {
+            format!("{} problems", report.findings.len())
+        }
     );
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

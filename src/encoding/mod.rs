@@ -48,10 +48,10 @@ impl EncodingKind {
     }
 
     /// Canonical JSON of the parameters; part of a job's identity.
-    pub fn parameters(&self) -> String {
+    pub fn options_json(&self) -> String {
         match self {
             Self::Nprint | Self::Fields => "{}".to_owned(),
-            Self::Tokens(layout) => layout.parameters(),
+            Self::Tokens(layout) => layout.options_json(),
         }
     }
 

@@ -31,7 +31,8 @@ pub const VOCABULARY_SIZE: usize = 272;
 const UDP_PAYLOAD_BYTES: usize = 12;
 
 /// How packets become bytes and bytes become tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TokenLayout {
     /// Are the 14 bytes of Ethernet header included?
     pub link_header: bool,
@@ -56,7 +57,7 @@ impl TokenLayout {
     }
 
     /// Canonical JSON, keys in alphabetical order.
-    pub fn parameters(&self) -> String {
+    pub fn options_json(&self) -> String {
         format!(
             r#"{{"link_header":{},"packet_bytes":{},"padded":{},"published":{}}}"#,
             self.link_header, self.packet_bytes, self.padded, self.published

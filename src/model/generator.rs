@@ -1,16 +1,10 @@
 //! The trait every generator implements, and the one place that knows them all by name.
 
 use crate::base::{Progress, Seed};
+use crate::encoding::EncodingKind;
 use crate::error::{Error, Result};
 use crate::record::Regime;
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
-
-/// What kind of encoding a generator reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EncodingNeed {
-    /// Byte tokens in a layout.
-    Tokens(super::netssm::TokenLayout),
-}
 
 /// What a model says about one trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +39,15 @@ pub trait Generator: Send + Sync {
     fn config_json(&self) -> String;
 
     /// The encoding that it reads.
-    fn encoding(&self) -> EncodingNeed;
+    fn encoding(&self) -> EncodingKind;
+
+    /// Refuses what it cannot train with this many members.
+    fn check(&self, members: u32) -> Result<()>;
+
+    /// Models trained in lockstep on one CPU thread, by measurement (see `benches/train.rs`).
+    fn cohort_size(&self) -> usize {
+        3
+    }
 
     /// Attribute kinds in the order of [`Generator::attributes`], the attack's default first.
     fn attribute_kinds(&self) -> &'static [&'static str];
@@ -77,10 +79,15 @@ pub fn generator_names() -> &'static [&'static str] {
     &["netssm"]
 }
 
-/// Builds a generator from its name and preset.
-pub fn generator(name: &str, preset: &str) -> Result<Box<dyn Generator>> {
+/// Builds a generator from its name and the options of its table in a spec (`preset` and any key of its
+/// configuration), for traces of at most `packets` packets.
+pub fn generator(
+    name: &str,
+    options: &serde_json::Map<String, serde_json::Value>,
+    packets: u32,
+) -> Result<Box<dyn Generator>> {
     match name {
-        "netssm" => Ok(Box::new(super::netssm::NetSsm::preset(preset)?)),
+        "netssm" => Ok(Box::new(super::netssm::NetSsm::from_options(options, packets)?)),
         _ => Err(Error::user(format!("generator must be one of `{}`, found `{name}`", generator_names().join("`, `")))),
     }
 }

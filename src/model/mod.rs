@@ -10,4 +10,4 @@
 mod generator;
 pub mod netssm;
 
-pub use generator::{AttributeRow, EncodingNeed, Generator, RawTrace, generator, generator_names};
+pub use generator::{AttributeRow, Generator, RawTrace, generator, generator_names};

@@ -91,7 +91,8 @@ pub fn export_capture(snapshot: &Snapshot, name: &str, out: &mut dyn Write) -> R
             snapshot.object_to(&Digest(capture.digest), out)?;
             Ok(capture.bytes)
         }
-        more => Err(Error::user(format!("{} captures are named `{name}`", more.len()))
-            .hint("name it by its capture_id")),
+        more => {
+            Err(Error::user(format!("{} captures are named `{name}`", more.len())).hint("name it by its capture_id"))
+        }
     }
 }

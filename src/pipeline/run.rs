@@ -83,9 +83,10 @@ fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer
     while let Some(index) = next_job(context.plan, board, changed, observer) {
         let job = &context.plan.jobs[index];
         let progress = observer.job_started(&job.head.label);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_job(context, job, progress.as_ref())))
-            .unwrap_or_else(|panic| Err(Error::internal(panic_text(panic.as_ref()))))
-            .context(|| job.head.label.clone());
+        let result =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_job(context, job, progress.as_ref())))
+                .unwrap_or_else(|panic| Err(Error::internal(panic_text(panic.as_ref()))))
+                .context(|| job.head.label.clone());
         progress.finish();
         let Ok(mut board) = board.lock() else { return };
         match result {
@@ -101,7 +102,8 @@ fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer
                     board.report.failed.push((job.head.label.clone(), error.to_string()));
                 } else {
                     // An interruption that follows from an error must not hide it.
-                    let replaces = board.first_error.as_ref().is_none_or(|first| first.kind() == ErrorKind::Interrupted);
+                    let replaces =
+                        board.first_error.as_ref().is_none_or(|first| first.kind() == ErrorKind::Interrupted);
                     if replaces {
                         board.first_error = Some(error);
                     }
@@ -127,8 +129,7 @@ fn next_job(plan: &Plan, board: &Mutex<Board>, changed: &Condvar, observer: &dyn
         if observer.stop_requested() && !guard.stopping {
             guard.stopping = true;
             guard.first_error.get_or_insert_with(|| {
-                Error::interrupted("stopped; every finished job is stored")
-                    .hint("run the same command again to go on")
+                Error::interrupted("stopped; every finished job is stored").hint("run the same command again to go on")
             });
         }
         if guard.stopping {

@@ -41,7 +41,13 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
     }
 }
 
-fn encode(store: &StoreWriter, head: &JobHead, class_id: ClassId, sources: &[JobId], encoding: &EncodingKind) -> Result<()> {
+fn encode(
+    store: &StoreWriter,
+    head: &JobHead,
+    class_id: ClassId,
+    sources: &[JobId],
+    encoding: &EncodingKind,
+) -> Result<()> {
     let start = Start::now();
     let traces = load::traces(&store.snapshot()?, class_id, sources)?;
     let mut result = JobResult::new(head.record(start));
@@ -77,10 +83,7 @@ pub(super) fn draw_split(
             4 * members,
             pool.len()
         ))
-        .hint(format!(
-            "set `split.members` to at most {}, or give the class more traces",
-            (pool.len() / 2) / 2
-        )));
+        .hint(format!("set `split.members` to at most {}, or give the class more traces", (pool.len() / 2) / 2)));
     }
     let mut drawn = half.to_vec();
     drawn.shuffle(&mut draw_seed.rng());
@@ -151,8 +154,7 @@ fn run_attack(
     for (evaluated_on, side) in
         [(EvaluatedOn::ShadowTest, &outcome.shadow_test), (EvaluatedOn::Target, &outcome.target)]
     {
-        let attack_id =
-            AttackId::from(Identity::new("attack").int(head.job_id.0).text(evaluated_on.name()).finish());
+        let attack_id = AttackId::from(Identity::new("attack").int(head.job_id.0).text(evaluated_on.name()).finish());
         let scored: Vec<eval::Scored> = side
             .score
             .iter()
@@ -197,14 +199,18 @@ fn run_attack(
     Ok(())
 }
 
-fn fidelity(store: &StoreWriter, head: &JobHead, model: &PlannedModel, sources: &[JobId], synthesize: JobId) -> Result<()> {
+fn fidelity(
+    store: &StoreWriter,
+    head: &JobHead,
+    model: &PlannedModel,
+    sources: &[JobId],
+    synthesize: JobId,
+) -> Result<()> {
     let start = Start::now();
     let snapshot = store.snapshot()?;
     let all = load::traces(&snapshot, model.class_id, sources)?;
     let (members, held_out) = load::split(&snapshot, model.split_id)?;
-    let side = |ids: &[TraceId]| {
-        all.iter().filter(|trace| ids.contains(&trace.trace_id)).cloned().collect::<Vec<_>>()
-    };
+    let side = |ids: &[TraceId]| all.iter().filter(|trace| ids.contains(&trace.trace_id)).cloned().collect::<Vec<_>>();
     let (members, held_out) = (side(&members), side(&held_out));
     let synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?;
     let mut rows = eval::fidelity(&members, &synthetic, "synthetic");

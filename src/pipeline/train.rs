@@ -4,16 +4,34 @@
 use super::job::JobHead;
 use super::plan::PlannedModel;
 use super::stage::Context;
-use crate::base::{JobId, Progress};
+use crate::base::{Delta, Epsilon, JobId, Progress, SamplingRate};
 use crate::error::Result;
+use crate::privacy::{self, Budget};
+use crate::record::Regime;
+use crate::train::TrainPlan;
+
+/// The noise multiplier of a regime under a plan, so that the accountant's upper bound meets the
+/// target; `None` without DP.
+pub(super) fn noise_multiplier(plan: &TrainPlan, regime: Regime) -> Result<Option<f64>> {
+    let Regime::Dp { epsilon, delta } = regime else { return Ok(None) };
+    let budget = Budget {
+        epsilon: Epsilon::new(epsilon)?,
+        delta: Delta::new(delta)?,
+        sampling_rate: SamplingRate::new(plan.sampling_rate)?,
+        steps: plan.steps,
+    };
+    Ok(Some(privacy::noise_multiplier(&budget, privacy::Accountant::Rdp)?.get()))
+}
 
 #[cfg(feature = "torch")]
 pub(super) use with_torch::{attributes, synthesize, train};
 
 #[cfg(not(feature = "torch"))]
 fn missing() -> crate::error::Error {
-    crate::error::Error::user("training, attributes and synthesis need libtorch, and this syntrace was built without it")
-        .hint("build with the feature `torch` (the default; `make build` fetches libtorch)")
+    crate::error::Error::user(
+        "training, attributes and synthesis need libtorch, and this syntrace was built without it",
+    )
+    .hint("build with the feature `torch` (the default; `make build` fetches libtorch)")
 }
 
 #[cfg(not(feature = "torch"))]
@@ -34,20 +52,20 @@ pub(super) fn synthesize(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: u32,
 #[cfg(feature = "torch")]
 mod with_torch {
     use super::*;
-    use crate::base::{ClassId, Delta, Digest, Epsilon, Identity, SamplingRate, Seed, TraceId};
+    use crate::base::{ClassId, ClipNorm, Digest, Identity, NoiseMultiplier, Seed, TraceId};
     use crate::encoding::{EncodingKind, tokens_to_packets};
     use crate::error::{Error, ResultExt};
     use crate::model::Generator;
     use crate::pipeline::job::Start;
     use crate::pipeline::plan::noise_name;
     use crate::pipeline::{load, rows};
-    use crate::privacy::{self, Budget, Ledger};
-    use crate::record::{JobRecord, LineageEdge, LineageKind, ModelRecord, Regime, Trace};
+    use crate::privacy::{Ledger, PrivacyEvent};
+    use crate::record::{JobRecord, LineageEdge, LineageKind, ModelRecord, Trace};
     use crate::spec::NoiseSource;
     use crate::store::schema::SYNTHETIC_PACKETS;
     use crate::store::{JobResult, NewObject, Snapshot};
     use crate::synth::{DecodeOptions, decode_trace, trace_id};
-    use crate::train::{CheckpointSink, CohortInput, CohortModel, DpPlan, EncodedTrace, ModelOutcome, TrainPlan};
+    use crate::train::{CheckpointSink, CohortInput, CohortModel, DpPlan, EncodedTrace, ModelOutcome};
     use std::collections::HashMap;
 
     /// All encoded traces of a class and where each is.
@@ -97,17 +115,9 @@ mod with_torch {
         generator.map(Box::as_ref).ok_or_else(|| Error::internal("a planned model names a generator that is not there"))
     }
 
-    /// The noise of a regime under a plan: calibrated so that the accountant's upper bound meets the target.
-    pub fn dp_plan(plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
-        let Regime::Dp { epsilon, delta } = regime else { return Ok(None) };
-        let budget = Budget {
-            epsilon: Epsilon::new(epsilon)?,
-            delta: Delta::new(delta)?,
-            sampling_rate: SamplingRate::new(plan.sampling_rate)?,
-            steps: plan.steps,
-        };
-        let noise_multiplier = privacy::noise_multiplier(&budget, privacy::Accountant::Rdp)?.get();
-        Ok(Some(DpPlan { noise_multiplier, clip_norm: plan.clip_norm }))
+    fn dp_plan(plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
+        let noise = noise_multiplier(plan, regime)?;
+        Ok(noise.map(|noise_multiplier| DpPlan { noise_multiplier, clip_norm: plan.clip_norm }))
     }
 
     fn cohort_model(
@@ -157,12 +167,15 @@ mod with_torch {
         let mut sink = StoreSink { context, job_id: head.job_id, start, saved_at: 0.0 };
         let input = CohortInput { traces: &pool.traces, models: cohort, plan };
         progress.start(&head.label, plan.steps);
-        let outcome = family
-            .train_cohort(&input, resume.as_deref(), &mut sink, progress)
-            .context(|| head.label.clone())?;
+        let outcome =
+            family.train_cohort(&input, resume.as_deref(), &mut sink, progress).context(|| head.label.clone())?;
         progress.finish();
         if outcome.models.len() != models.len() {
-            return Err(Error::internal(format!("expected {} trained models, found {}", models.len(), outcome.models.len())));
+            return Err(Error::internal(format!(
+                "expected {} trained models, found {}",
+                models.len(),
+                outcome.models.len()
+            )));
         }
         let mut result = JobResult::new(head.record(start));
         let seconds = start.seconds() / models.len() as f64;
@@ -214,13 +227,23 @@ mod with_torch {
         let mut ledger = Ledger::default();
         let mut ledger_rows = Vec::new();
         for event in &trained.events {
+            let event = PrivacyEvent {
+                phase: event.phase.clone(),
+                sampling_rate: SamplingRate::new(event.sampling_rate)?,
+                noise_multiplier: NoiseMultiplier::new(event.noise_multiplier)?,
+                clip_norm: ClipNorm::new(event.clip_norm)?,
+                steps: event.steps,
+            };
             ledger.record(event.clone());
             let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
             let spent = privacy::epsilon(&ledger, delta)?;
-            ledger_rows.push((event.clone(), spent.epsilon, delta.get()));
+            ledger_rows.push((event, spent.epsilon, delta.get()));
         }
         if dp.is_some() && ledger_rows.is_empty() {
-            return Err(Error::internal(format!("`{}` was trained with DP and has no privacy event", model.label(family.name()))));
+            return Err(Error::internal(format!(
+                "`{}` was trained with DP and has no privacy event",
+                model.label(family.name())
+            )));
         }
         let epsilon_spent = ledger_rows.last().map(|(_, epsilon, _)| *epsilon);
         let lineage = lineage(model, dp.is_some());
@@ -264,7 +287,8 @@ mod with_torch {
         let record = snapshot
             .model(model.model_id)?
             .ok_or_else(|| Error::internal(format!("model {} is not in the study", model.model_id)))?;
-        let digest = record.weights.ok_or_else(|| Error::internal(format!("model {} has no weights", model.model_id)))?;
+        let digest =
+            record.weights.ok_or_else(|| Error::internal(format!("model {} has no weights", model.model_id)))?;
         snapshot.object(&Digest(digest))
     }
 

@@ -19,7 +19,13 @@ mod tests {
     use crate::record::LineageKind;
 
     fn edge(saw_private: bool, through_mechanism: bool) -> LineageEdge {
-        LineageEdge { kind: LineageKind::Weights, source_id: 0, description: String::new(), through_mechanism, saw_private }
+        LineageEdge {
+            kind: LineageKind::Weights,
+            source_id: 0,
+            description: String::new(),
+            through_mechanism,
+            saw_private,
+        }
     }
 
     #[test]

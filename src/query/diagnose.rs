@@ -2,6 +2,7 @@
 
 use super::catalog::views;
 use super::named::named_queries;
+use super::session::Parameters;
 use super::table::TABLES;
 use crate::error::Error;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -68,7 +69,11 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
             Some(name) if what.contains("not found") => {
                 let name = name.rsplit('.').next().unwrap_or(&name).to_owned();
                 let known: Vec<&str> = table_names();
-                (format!("there is no table or view `{name}`"), near_hint(&name, &known, "`.tables` lists all"), Some(name))
+                (
+                    format!("there is no table or view `{name}`"),
+                    near_hint(&name, &known, "`.tables` lists all"),
+                    Some(name),
+                )
             }
             _ => (plain(what), None, quoted_after(what, "Invalid function '")),
         },
@@ -124,14 +129,20 @@ pub(super) fn no_such_query(name: &str) -> Error {
 }
 
 /// The name of the first parameter without a value.
-pub(super) fn first_placeholder(plan: &LogicalPlan) -> datafusion::common::Result<Option<String>> {
+pub(super) fn unbound_parameter(
+    plan: &LogicalPlan,
+    given: &Parameters,
+) -> datafusion::common::Result<Option<String>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
             expression.apply(|expression| {
                 if let Expr::Placeholder(placeholder) = expression {
-                    found = Some(placeholder.id.trim_start_matches('$').to_owned());
-                    return Ok(TreeNodeRecursion::Stop);
+                    let name = placeholder.id.trim_start_matches('$');
+                    if !given.contains_key(name) {
+                        found = Some(name.to_owned());
+                        return Ok(TreeNodeRecursion::Stop);
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -152,7 +163,8 @@ pub(super) fn unbound(name: &str, given: &[&str]) -> Error {
 /// First line without DataFusion's prefixes and full stop.
 fn plain(message: &str) -> String {
     let message = message.split("\n\nbacktrace").next().unwrap_or(message);
-    let prefixes = ["Error during planning: ", "SQL error: ", "sql parser error: ", "Schema error: ", "Execution error: "];
+    let prefixes =
+        ["Error during planning: ", "SQL error: ", "sql parser error: ", "Schema error: ", "Execution error: "];
     let mut text = message.trim();
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;

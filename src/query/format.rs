@@ -185,7 +185,9 @@ fn readable_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
 fn text_rows(batch: &RecordBatch, column_text: fn(&ArrayRef) -> Result<Vec<String>>) -> Result<Vec<Vec<String>>> {
     let columns: Vec<Vec<String>> = batch.columns().iter().map(column_text).collect::<Result<_>>()?;
     let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-    Ok((0..batch.num_rows()).map(|_| columns.iter_mut().map(|column| column.next().unwrap_or_default()).collect()).collect())
+    Ok((0..batch.num_rows())
+        .map(|_| columns.iter_mut().map(|column| column.next().unwrap_or_default()).collect())
+        .collect())
 }
 
 fn readable(array: &ArrayRef) -> Result<Vec<String>> {
@@ -280,7 +282,8 @@ fn write_markdown(
         let cells: Vec<String> = cells.iter().map(|text| text.replace('|', "\\|").replace('\n', "<br>")).collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let rule: Vec<String> = numeric(schema).iter().map(|right| if *right { "---:" } else { "---" }.to_owned()).collect();
+    let rule: Vec<String> =
+        numeric(schema).iter().map(|right| if *right { "---:" } else { "---" }.to_owned()).collect();
     write_text(out, &line(&header(schema)))?;
     write_text(out, &line(&rule))?;
     each(batches, |batch| {

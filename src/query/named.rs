@@ -117,7 +117,8 @@ pub fn bind(query: &NamedQuery, given: &Parameters) -> Result<Parameters> {
     let known: Vec<&str> = query.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
     if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
         let error = Error::user(format!("query `{}` has no parameter `{name}`", query.name));
-        let fallback = if known.is_empty() { "it has none".to_owned() } else { format!("it has: {}", known.join(", ")) };
+        let fallback =
+            if known.is_empty() { "it has none".to_owned() } else { format!("it has: {}", known.join(", ")) };
         return Err(match near_hint(name, &known, &fallback) {
             Some(hint) => error.hint(hint),
             None => error,

@@ -101,9 +101,10 @@ impl FragmentStatistics<'_> {
     fn collect(&self, column: &Column, value: impl Fn(&Fact) -> Option<ScalarValue>) -> Option<ArrayRef> {
         let (index, field) = self.schema.column_with_name(&column.name)?;
         let null = ScalarValue::try_from(field.data_type()).ok()?;
-        let values = self.fragments.iter().map(|fragment| {
-            fragment.facts.get(index).and_then(&value).unwrap_or_else(|| null.clone())
-        });
+        let values = self
+            .fragments
+            .iter()
+            .map(|fragment| fragment.facts.get(index).and_then(&value).unwrap_or_else(|| null.clone()));
         ScalarValue::iter_to_array(values).ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::batch::external;
 use super::catalog::{providers, views};
-use super::diagnose::explain;
+use super::diagnose::{explain, unbound, unbound_parameter};
 use super::function;
 use super::statement::require_reading;
 use super::study::Study;
@@ -56,10 +56,8 @@ impl Session {
             .with_memory_limit(options.memory_bytes, 1.0)
             .build_arc()
             .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-        let state = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .with_runtime_env(environment)
-            .build();
+        let state =
+            SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(environment).build();
         let session =
             Self { runtime, context: SessionContext::new_with_state(state), views_made: Mutex::new(Vec::new()) };
         function::register(&session.context);
@@ -69,12 +67,20 @@ impl Session {
 
     /// Puts all tables over another snapshot: the shell does so before each statement.
     pub fn attach(&self, snapshot: Arc<Snapshot>) -> Result<()> {
-        let study = Arc::new(Study::new(snapshot));
+        self.register(Study::new(snapshot))
+    }
+
+    /// Lets go of the snapshot, so that a writer may reuse its pages; queries fail until the next
+    /// [`Session::attach`].
+    pub fn detach(&self) -> Result<()> {
+        self.register(Study::detached())
+    }
+
+    fn register(&self, study: Study) -> Result<()> {
+        let study = Arc::new(study);
         for (name, provider) in providers(&study) {
-            let registered = self
-                .context
-                .deregister_table(name)
-                .and_then(|_| self.context.register_table(name, provider));
+            let registered =
+                self.context.deregister_table(name).and_then(|_| self.context.register_table(name, provider));
             registered.map_err(|error| Error::internal(format!("cannot register the table `{name}`: {error}")))?;
         }
         let mut made = self.views_made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +107,8 @@ impl Session {
 
     fn parse(&self, text: &str) -> Result<Statement> {
         let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
-        let parsed = DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
+        let parsed =
+            DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
         let mut statements = parsed.map_err(|error| explain(&error, text))?;
         match (statements.pop_front(), statements.len()) {
             (Some(statement), 0) => Ok(statement),
@@ -122,11 +129,11 @@ impl Session {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)?;
-        let plan = plan.with_param_values(parameters.clone())?;
-        if let Some(name) = super::diagnose::first_placeholder(&plan)? {
-            let names: Vec<&str> = parameters.keys().map(String::as_str).collect();
-            return Err(external(super::diagnose::unbound(&name, &names)));
+        if let Some(name) = unbound_parameter(&plan, parameters)? {
+            let given: Vec<&str> = parameters.keys().map(String::as_str).collect();
+            return Err(external(unbound(&name, &given)));
         }
+        let plan = plan.with_param_values(parameters.clone())?;
         self.context.execute_logical_plan(plan).await?.execute_stream().await
     }
 

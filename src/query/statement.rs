@@ -43,7 +43,8 @@ pub fn split_statements(text: &str) -> Vec<&str> {
             }
             (place, _) => place,
         };
-        has_code |= matches!(place, Place::Code | Place::Quoted(_)) && !character.is_whitespace() && !";/".contains(character);
+        has_code |=
+            matches!(place, Place::Code | Place::Quoted(_)) && !character.is_whitespace() && !";/".contains(character);
     }
     if has_code {
         statements.push(text[start..].trim());

@@ -1,13 +1,15 @@
 //! Sizes, presets and training plan.
 
-use super::tokens::{TokenLayout, VOCABULARY};
+use super::tokens::VOCABULARY;
+use crate::encoding::TokenLayout;
 use crate::error::{Error, Result};
 use crate::record::Regime;
 use crate::train::{OptimiserPlan, TrainPlan};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How traces are drawn (facts section 7): top-k first, then temperature, then top-p inside the top-k.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sampling {
     /// Divides logits; 0 takes the largest.
     pub temperature: f64,
@@ -18,7 +20,8 @@ pub struct Sampling {
 }
 
 /// All that a NetSSM model depends on besides data and seeds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetSsmConfig {
     /// Rows of the embedding.
     pub vocabulary: i64,
@@ -43,7 +46,6 @@ pub struct NetSsmConfig {
     /// Most packets of a trace.
     pub packets: u32,
     /// Packets to tokens.
-    #[serde(skip)]
     pub layout: TokenLayout,
     /// Drawing of traces.
     pub sampling: Sampling,
@@ -85,7 +87,7 @@ impl NetSsmConfig {
             eps: 1e-5,
             chunk: 32,
             packets: 10,
-            layout: TokenLayout { link_header: false, packet_bytes: 64, padded: false, published: false },
+            layout: TokenLayout::small(),
             sampling: Sampling { temperature: 1.0, top_k: 0, top_p: 1.0 },
             batch: 16,
             epochs: 30,
@@ -103,7 +105,7 @@ impl NetSsmConfig {
             state: 128,
             head: 64,
             chunk: 64,
-            layout: TokenLayout { link_header: true, packet_bytes: 128, padded: true, published: true },
+            layout: TokenLayout { published: true, ..TokenLayout::paper() },
             sampling: Sampling { temperature: 0.5, top_k: 25, top_p: 0.9 },
             batch: 1,
             epochs: 10,
@@ -135,7 +137,7 @@ impl NetSsmConfig {
 
     /// Most tokens of a trace: from the layout, never from data.
     pub fn length_max(&self) -> usize {
-        self.layout.length_max(self.packets)
+        self.layout.tokens_max(self.packets as usize)
     }
 
     /// Parameters of one model.
@@ -168,19 +170,71 @@ impl NetSsmConfig {
         }
     }
 
-    /// Canonical JSON: fields in order of declaration, the layout spelled out.
+    /// Canonical JSON, keys sorted.
     pub fn json(&self) -> String {
-        let layout = serde_json::json!({
-            "link_header": self.layout.link_header,
-            "packet_bytes": self.layout.packet_bytes,
-            "padded": self.layout.padded,
-            "published": self.layout.published,
-        });
-        // A map of plain numbers and names always serialises.
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Some(map) = value.as_object_mut() {
-            map.insert("layout".to_owned(), layout);
+        // A struct of plain numbers and names always serialises.
+        serde_json::to_value(self).unwrap_or_default().to_string()
+    }
+
+    /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
+    /// and values of a wrong type are refused.
+    pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
+        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
+        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
+        map.insert("packets".to_owned(), packets.into());
+        for (key, option) in options {
+            match (map.get_mut(key), option) {
+                (Some(serde_json::Value::Object(inner)), serde_json::Value::Object(changed)) => {
+                    inner.extend(changed.clone());
+                }
+                _ => {
+                    map.insert(key.clone(), option.clone());
+                }
+            }
         }
-        value.to_string()
+        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = [
+            ("width", self.width),
+            ("layers", self.layers),
+            ("state", self.state),
+            ("head", self.head),
+            ("expand", self.expand),
+            ("groups", self.groups),
+            ("taps", self.taps),
+            ("chunk", self.chunk),
+            ("batch", i64::from(self.batch)),
+            ("epochs", i64::from(self.epochs)),
+            ("microbatch", i64::from(self.microbatch)),
+            ("layout.packet_bytes", i64::from(self.layout.packet_bytes)),
+        ];
+        if let Some((key, value)) = positive.into_iter().find(|(_, value)| *value < 1) {
+            return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
+        }
+        if self.inner() % self.head != 0 || self.heads() % self.groups != 0 {
+            return Err(Error::user(format!(
+                "`expand` x `width` must be a multiple of `head` x `groups`, found {} and {} x {}",
+                self.inner(),
+                self.head,
+                self.groups
+            )));
+        }
+        if self.vocabulary < i64::from(VOCABULARY) {
+            return Err(Error::user(format!(
+                "`vocabulary` must be at least {VOCABULARY}, found `{}`",
+                self.vocabulary
+            )));
+        }
+        if !(self.rate > 0.0 && self.rate.is_finite()) || !(self.clip_norm > 0.0 && self.clip_norm.is_finite()) {
+            return Err(Error::user(format!(
+                "`rate` and `clip_norm` must be above 0 and finite, found `{}` and `{}`",
+                self.rate, self.clip_norm
+            )));
+        }
+        Ok(())
     }
 }

@@ -2,8 +2,9 @@
 
 use super::config::NetSsmConfig;
 use crate::base::{Progress, Seed};
-use crate::error::Result;
-use crate::model::{AttributeRow, EncodingNeed, Generator, RawTrace};
+use crate::encoding::EncodingKind;
+use crate::error::{Error, Result};
+use crate::model::{AttributeRow, Generator, RawTrace};
 use crate::record::Regime;
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
 
@@ -18,6 +19,18 @@ impl NetSsm {
     /// A preset by name.
     pub fn preset(name: &str) -> Result<Self> {
         Ok(Self { preset: name.to_owned(), config: NetSsmConfig::preset(name)? })
+    }
+
+    /// A preset with the options of a spec, for traces of at most `packets` packets.
+    pub fn from_options(options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
+        let mut options = options.clone();
+        let preset = match options.remove("preset") {
+            None => "small".to_owned(),
+            Some(serde_json::Value::String(preset)) => preset,
+            Some(other) => return Err(Error::user(format!("`preset` must be a text, found {other}"))),
+        };
+        let config = NetSsmConfig::preset(&preset)?.with(&options, packets)?;
+        Ok(Self { preset, config })
     }
 
     /// A configuration of one's own, under a preset's name.
@@ -44,8 +57,19 @@ impl Generator for NetSsm {
         self.config.json()
     }
 
-    fn encoding(&self) -> EncodingNeed {
-        EncodingNeed::Tokens(self.config.layout)
+    fn encoding(&self) -> EncodingKind {
+        EncodingKind::Tokens(self.config.layout)
+    }
+
+    fn check(&self, members: u32) -> Result<()> {
+        if self.config.batch > members {
+            return Err(Error::user(format!(
+                "`batch` must be at most the number of members, {members}, found `{}`",
+                self.config.batch
+            ))
+            .hint("lower `batch`, or raise `split.members`"));
+        }
+        Ok(())
     }
 
     fn attribute_kinds(&self) -> &'static [&'static str] {

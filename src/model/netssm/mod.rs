@@ -26,7 +26,7 @@ mod stepper;
 
 pub use config::{NetSsmConfig, Sampling};
 pub use facade::NetSsm;
-pub use tokens::{TokenLayout, VOCABULARY, trace_tokens};
+pub use tokens::{VOCABULARY, trace_tokens};
 
 #[cfg(feature = "torch")]
 pub use block::FinalStates;

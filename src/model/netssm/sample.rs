@@ -40,8 +40,7 @@ fn sample_group(network: &NetSsmNetwork, first: u32, seed: Seed) -> Result<Vec<R
     let config = &network.config;
     let mut rngs: Vec<StreamRng> =
         (0..GROUP).map(|index| seed.named("sample").numbered(u64::from(first + index)).rng()).collect();
-    let mut open: Vec<RawTrace> =
-        (0..GROUP).map(|_| RawTrace { tokens: Vec::new(), complete: false }).collect();
+    let mut open: Vec<RawTrace> = (0..GROUP).map(|_| RawTrace { tokens: Vec::new(), complete: false }).collect();
     let mut stepper = Stepper::new(network, 0, i64::from(GROUP));
     let forbidden = forbidden_ids(config);
     let mut tokens = Tensor::full([i64::from(GROUP)], i64::from(LABEL), (Kind::Int64, tch::Device::Cpu));
@@ -72,7 +71,7 @@ fn advance(trace: &mut RawTrace, id: u16, config: &NetSsmConfig) {
         return;
     }
     trace.tokens.push(id);
-    let whole = config.layout.length_max(config.packets) - 1;
+    let whole = config.length_max() - 1;
     // As published there is no end token: a trace is whole when all its packets are there.
     if config.layout.published && trace.tokens.len() == whole {
         trace.complete = true;
@@ -81,7 +80,8 @@ fn advance(trace: &mut RawTrace, id: u16, config: &NetSsmConfig) {
 
 /// Boolean `[V]`: ids that are neither a byte nor a delimiter (nor, unless published, the end).
 fn forbidden_ids(config: &NetSsmConfig) -> Tensor {
-    let allowed = |id: i64| id < 256 || id == i64::from(DELIMITER) || (id == i64::from(END) && !config.layout.published);
+    let allowed =
+        |id: i64| id < 256 || id == i64::from(DELIMITER) || (id == i64::from(END) && !config.layout.published);
     let flags: Vec<bool> = (0..config.vocabulary).map(|id| !allowed(id)).collect();
     Tensor::from_slice(&flags)
 }
@@ -110,7 +110,10 @@ fn draw(logits: &Tensor, uniform: &[f64], sampling: Sampling) -> Tensor {
     let cumulative = probabilities.cumsum(-1, None);
     let total = cumulative.narrow(1, vocabulary - 1, 1);
     let threshold = Tensor::from_slice(uniform).unsqueeze(1) * total;
-    cumulative.less_equal_tensor(&threshold).sum_dim_intlist([-1].as_slice(), false, Kind::Int64).clamp_max(vocabulary - 1)
+    cumulative
+        .less_equal_tensor(&threshold)
+        .sum_dim_intlist([-1].as_slice(), false, Kind::Int64)
+        .clamp_max(vocabulary - 1)
 }
 
 #[cfg(test)]

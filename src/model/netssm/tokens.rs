@@ -14,27 +14,6 @@ pub const LABEL: u16 = 260;
 /// Rows of the embedding: 260 + labels, rounded up to a multiple of 16; fixed for up to 12 labels.
 pub const VOCABULARY: u16 = 272;
 
-/// How packets become tokens: label, then per packet its bytes and a delimiter, then the end token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenLayout {
-    /// Do packets begin with a link header?
-    pub link_header: bool,
-    /// Most bytes of a packet.
-    pub packet_bytes: u16,
-    /// Are shorter packets filled with zeros to `packet_bytes`?
-    pub padded: bool,
-    /// As published: delimiters only between packets, no end token.
-    pub published: bool,
-}
-
-impl TokenLayout {
-    /// Most tokens of a trace of `packets` packets.
-    pub fn length_max(&self, packets: u32) -> usize {
-        let body = packets as usize * (usize::from(self.packet_bytes) + 1);
-        if self.published { body } else { 2 + body }
-    }
-}
-
 /// Reads the tokens of an encoded trace.
 ///
 /// # Errors
@@ -43,8 +22,8 @@ pub fn trace_tokens(trace: &EncodedTrace) -> Result<Vec<u16>> {
     let (pairs, rest) = trace.data.as_chunks::<2>();
     let tokens: Vec<u16> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
     let found = |what: String| Error::internal(format!("tokens of trace `{}`: {what}", trace.trace_id));
-    if !rest.is_empty() || tokens.len() != trace.rows as usize {
-        return Err(found(format!("`{}` tokens of 2 bytes expected, found `{}` bytes", trace.rows, trace.data.len())));
+    if !rest.is_empty() {
+        return Err(found(format!("whole tokens of 2 bytes expected, found `{}` bytes", trace.data.len())));
     }
     if tokens.len() < 2 {
         return Err(found(format!("2 or more expected, found `{}`", tokens.len())));

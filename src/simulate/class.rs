@@ -1,0 +1,152 @@
+//! The classes: each a mixture of conversations, on hosts of one system.
+
+use super::SimulatedFrame;
+use super::flow::Flow;
+use super::system::System;
+use super::talk_call::{self, Application, MEET, TEAMS, WEBEX};
+use super::{talk_local, talk_web};
+
+/// What a flow may be about; the share of look-ups is an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    Browse,
+    Idle,
+    Http,
+    Dialogue,
+    Failing,
+    Smb,
+    RemoteCall,
+    Chatter,
+    Signalling,
+    Standing,
+    Media,
+    Probe,
+}
+
+/// One class of one dataset.
+pub(super) struct Class {
+    pub(super) system: System,
+    /// Largest IP length that offloading makes: the maxima of the paper's Table 3.
+    pub(super) offload_bytes: usize,
+    application: &'static Application,
+    talks: &'static [(Talk, f64)],
+}
+
+/// Calls are made on Raspberry Pi computers (section 3.3.2 of the paper), so all of vca is Linux.
+const fn call(application: &'static Application, offload_bytes: usize, talks: &'static [(Talk, f64)]) -> Class {
+    Class { system: System::Linux, offload_bytes, application, talks }
+}
+
+/// Only calls use the application.
+const fn desktop(system: System, offload_bytes: usize, talks: &'static [(Talk, f64)]) -> Class {
+    Class { system, offload_bytes, application: &MEET, talks }
+}
+
+const WINDOWS: Class = desktop(
+    System::Windows,
+    6_206,
+    &[
+        (Talk::Browse, 0.33),
+        (Talk::Idle, 0.24),
+        (Talk::Http, 0.07),
+        (Talk::Dialogue, 0.06),
+        (Talk::Failing, 0.07),
+        (Talk::Smb, 0.05),
+        (Talk::RemoteCall, 0.08),
+        (Talk::Chatter, 0.10),
+    ],
+);
+const UBUNTU: Class = desktop(
+    System::Linux,
+    5_844,
+    &[
+        (Talk::Browse, 0.24),
+        (Talk::Idle, 0.33),
+        (Talk::Http, 0.09),
+        (Talk::Dialogue, 0.16),
+        (Talk::Failing, 0.09),
+        (Talk::Chatter, 0.09),
+    ],
+);
+const MAC: Class = desktop(
+    System::Mac,
+    1_500,
+    &[
+        (Talk::Browse, 0.26),
+        (Talk::Idle, 0.36),
+        (Talk::Http, 0.08),
+        (Talk::Dialogue, 0.12),
+        (Talk::Failing, 0.08),
+        (Talk::Chatter, 0.10),
+    ],
+);
+const MEET_CALLS: Class = call(
+    &MEET,
+    11_412,
+    &[
+        (Talk::Signalling, 0.38),
+        (Talk::Standing, 0.08),
+        (Talk::Media, 0.38),
+        (Talk::Probe, 0.12),
+        (Talk::Chatter, 0.04),
+    ],
+);
+const TEAMS_CALLS: Class = call(
+    &TEAMS,
+    8_572,
+    &[
+        (Talk::Signalling, 0.62),
+        (Talk::Standing, 0.14),
+        (Talk::Media, 0.12),
+        (Talk::Probe, 0.08),
+        (Talk::Chatter, 0.04),
+    ],
+);
+const WEBEX_CALLS: Class = call(
+    &WEBEX,
+    7_152,
+    &[
+        (Talk::Signalling, 0.62),
+        (Talk::Standing, 0.14),
+        (Talk::Media, 0.13),
+        (Talk::Probe, 0.07),
+        (Talk::Chatter, 0.04),
+    ],
+);
+
+/// The class of these names, if there is one.
+pub(super) fn find(dataset: &str, class: &str) -> Option<&'static Class> {
+    match (dataset, class) {
+        ("os", "windows") => Some(&WINDOWS),
+        ("os", "ubuntu") => Some(&UBUNTU),
+        ("os", "mac") => Some(&MAC),
+        ("vca", "meet") => Some(&MEET_CALLS),
+        ("vca", "teams") => Some(&TEAMS_CALLS),
+        ("vca", "webex") => Some(&WEBEX_CALLS),
+        _ => None,
+    }
+}
+
+impl Class {
+    /// The frames of one flow, in the order sent.
+    pub(super) fn converse(&self, mut flow: Flow<'_>, dns_share: f64) -> Vec<SimulatedFrame> {
+        if flow.draw.chance(dns_share) {
+            return talk_local::name_lookup(flow);
+        }
+        let index = flow.draw.weighted(self.talks.iter().map(|(_, weight)| *weight));
+        match self.talks[index].0 {
+            Talk::Browse => talk_web::browse(flow),
+            Talk::Idle => talk_web::idle(flow),
+            Talk::Http => talk_web::http(flow),
+            Talk::Dialogue => talk_web::dialogue(flow),
+            Talk::Failing => talk_web::failing(flow),
+            Talk::Smb => talk_web::smb(flow),
+            Talk::RemoteCall => talk_web::remote_call(flow),
+            Talk::Chatter => talk_local::chatter(flow),
+            Talk::Signalling => talk_call::signalling(flow, self.application),
+            Talk::Standing => talk_call::standing(flow, self.application),
+            Talk::Media => talk_call::media(flow, self.application),
+            Talk::Probe => talk_call::probe(flow, self.application),
+        }
+    }
+}

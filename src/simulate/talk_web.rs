@@ -1,0 +1,271 @@
+//! Conversations over TCP: TLS, HTTP, line protocols, idle and failing connections.
+
+use super::SimulatedFrame;
+use super::draw::Draw;
+use super::flow::Flow;
+use super::payload::{rpc, text, tls};
+use super::service::{Server, Service, pick_server, pick_service};
+use super::system::System;
+use super::tcp::{Ending, Tcp};
+use super::wire::Side;
+use tls::{Agent, Session};
+
+/// Sizes and habits of what follows a TLS handshake.
+pub(super) struct Exchange {
+    /// Median bytes of a request and of an answer.
+    pub(super) request_bytes: f64,
+    pub(super) answer_bytes: f64,
+    pub(super) rounds_mean: f64,
+    /// Shares of session kinds: full 1.3, resumed 1.3, full 1.2, resumed 1.2.
+    pub(super) sessions: [f64; 4],
+}
+
+/// Browsing and background requests of the dataset os.
+const BROWSE: Exchange =
+    Exchange { request_bytes: 110.0, answer_bytes: 260.0, rounds_mean: 2.5, sessions: [0.25, 0.3, 0.15, 0.3] };
+
+/// TLS with a server of general use.
+pub(super) fn browse(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let service = pick_service(&mut flow.draw, flow.host.system);
+    secure(flow, service, &BROWSE)
+}
+
+/// A TLS connection from handshake to teardown.
+pub(super) fn secure(mut flow: Flow<'_>, service: &Service, exchange: &Exchange) -> Vec<SimulatedFrame> {
+    let server = pick_server(&mut flow.draw, service);
+    let agent = pick_agent(&mut flow);
+    let session = pick_session(&mut flow.draw, exchange.sessions);
+    let (mut wire, setup) = flow.tcp(&server, 443);
+    let flights = tls::handshake(&mut wire.draw, agent, session, &server.name);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.open();
+    for (index, flight) in flights.iter().enumerate() {
+        let side = if index % 2 == 0 { Side::Client } else { Side::Server };
+        tcp.say(side, flight, 900.0);
+    }
+    let rounds = 1 + tcp.wire.draw.exponential(exchange.rounds_mean) as usize;
+    for _ in 0..rounds {
+        encrypted_round(&mut tcp, exchange.request_bytes, exchange.answer_bytes);
+    }
+    finish(&mut tcp, session);
+    wire.into_frames()
+}
+
+/// A connection that the capture meets in the middle: pushes, pings, keep-alives, then perhaps its end.
+pub(super) fn idle(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let service = pick_service(&mut flow.draw, flow.host.system);
+    idle_with(flow, service)
+}
+
+/// As [`idle`], with a given service.
+pub(super) fn idle_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedFrame> {
+    let server = pick_server(&mut flow.draw, service);
+    let session = pick_session(&mut flow.draw, [1.0, 0.0, 1.0, 0.0]);
+    let (mut wire, setup) = flow.tcp(&server, 443);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.resume();
+    let probing = tcp.wire.draw.chance(0.3);
+    let prober = if tcp.wire.draw.chance(0.8) { Side::Client } else { Side::Server };
+    if probing && !tcp.probes_with_a_byte(prober) {
+        // A probe without a byte lies before what was sent last, which the capture then has to show.
+        let record = tls::application(&mut tcp.wire.draw, 26);
+        tcp.say(prober, &record, 1_000.0);
+    }
+    for _ in 0..tcp.wire.draw.size(1, 7) {
+        if probing {
+            tcp.keep_alive(prober);
+            let gap = tcp.wire.draw.log_normal(15e6, 0.6);
+            tcp.wire.wait(gap);
+        } else {
+            small_turns(&mut tcp);
+        }
+    }
+    finish(&mut tcp, session);
+    wire.into_frames()
+}
+
+/// One to three small records from a side, and the answer of the other at times.
+fn small_turns(tcp: &mut Tcp<'_>) {
+    let side = if tcp.wire.draw.chance(0.6) { Side::Client } else { Side::Server };
+    for _ in 0..tcp.wire.draw.size(1, 2) {
+        let bytes = tcp.wire.draw.heavy(42.0, 0.7, 19, 1_300);
+        let record = tls::application(&mut tcp.wire.draw, bytes);
+        tcp.say(side, &record, 2_000.0);
+    }
+    if tcp.wire.draw.chance(0.7) {
+        let bytes = tcp.wire.draw.heavy(45.0, 0.8, 19, 1_300);
+        let record = tls::application(&mut tcp.wire.draw, bytes);
+        tcp.say(side.other(), &record, 2_000.0);
+    }
+    let gap = tcp.wire.draw.log_normal(0.8e6, 1.6);
+    tcp.wire.wait(gap);
+}
+
+/// HTTP in clear: updates, captive-portal checks, package lists.
+pub(super) fn http(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let service = pick_service(&mut flow.draw, flow.host.system);
+    let server = pick_server(&mut flow.draw, service);
+    let system = flow.host.system;
+    let (mut wire, setup) = flow.tcp(&server, 80);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.open();
+    for _ in 0..tcp.wire.draw.size(1, 3) {
+        let request = text::http_request(&mut tcp.wire.draw, &server.name, system);
+        let body = tcp.wire.draw.heavy(220.0, 1.7, 0, 60_000);
+        let answer = text::http_answer(&mut tcp.wire.draw, &request, body);
+        tcp.say(Side::Client, &request, 500.0);
+        tcp.say(Side::Server, &answer, 3_000.0);
+        tcp.wire.pause(400_000.0);
+    }
+    let ending = pick_ending(&mut tcp.wire.draw);
+    tcp.close(ending);
+    wire.into_frames()
+}
+
+/// A dialogue of lines: FTP and SMTP log-ins, SSH up to its first encrypted packets.
+pub(super) fn dialogue(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let server = hosting_server(&mut flow.draw);
+    let kind = flow.draw.weighted([4.0, 1.5, 2.5].into_iter());
+    let (mut wire, setup) = flow.tcp(&server, [21, 25, 22][kind]);
+    let lines = match kind {
+        0 => text::ftp(&mut wire.draw),
+        1 => text::smtp(&mut wire.draw, &server.name),
+        _ => ssh_lines(&mut wire.draw),
+    };
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.open();
+    let mut side = Side::Server;
+    for line in &lines {
+        tcp.say(side, line, 40_000.0);
+        side = side.other();
+    }
+    let ending = pick_ending(&mut tcp.wire.draw);
+    tcp.close(ending);
+    wire.into_frames()
+}
+
+fn ssh_lines(draw: &mut Draw) -> Vec<Vec<u8>> {
+    vec![
+        text::ssh_version(draw),
+        text::ssh_version(draw),
+        text::ssh_offer(draw),
+        text::ssh_offer(draw),
+        Vec::new(),
+        text::ssh_key(draw),
+    ]
+}
+
+/// A port that is closed, or a host that is gone.
+pub(super) fn failing(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let server = hosting_server(&mut flow.draw);
+    let port = flow.draw.pick(&[22, 23, 80, 443, 445, 3389, 8080, 8443, 5900, 21]);
+    let (mut wire, setup) = flow.tcp(&server, port);
+    let attempts = if setup.client == System::Windows { wire.draw.size(1, 3) } else { 1 };
+    let silent = wire.draw.size(1, 6);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    if tcp.wire.draw.chance(0.5) {
+        tcp.refused(attempts)
+    } else {
+        tcp.unanswered(silent)
+    }
+    wire.into_frames()
+}
+
+/// SMB2 with a file server in the household.
+pub(super) fn smb(flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let (mut wire, setup) = flow.local_tcp(445);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.open();
+    let [request, answer] = rpc::smb_negotiation(&mut tcp.wire.draw);
+    tcp.say(Side::Client, &request, 300.0);
+    tcp.say(Side::Server, &answer, 800.0);
+    for number in 0..tcp.wire.draw.size(0, 5) as u64 {
+        let [request, answer] = rpc::smb_echo(2 + number);
+        tcp.wire.pause(4e6);
+        tcp.say(Side::Client, &request, 300.0);
+        tcp.say(Side::Server, &answer, 400.0);
+    }
+    let ending = pick_ending(&mut tcp.wire.draw);
+    tcp.close(ending);
+    wire.into_frames()
+}
+
+/// DCE/RPC with a Windows server in the house.
+pub(super) fn remote_call(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let port = flow.draw.pick(&[49_664, 49_665, 49_667, 49_668, 49_670]);
+    let (mut wire, setup) = flow.local_tcp(port);
+    let mut rpc = rpc::Rpc::new(&mut wire.draw);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.open();
+    let mut turns = rpc.bind(&mut tcp.wire.draw, port).to_vec();
+    for _ in 0..tcp.wire.draw.size(1, 4) {
+        let (request, answer) = (tcp.wire.draw.heavy(70.0, 0.7, 8, 1_200), tcp.wire.draw.heavy(60.0, 0.9, 8, 3_000));
+        turns.extend(rpc.call(&mut tcp.wire.draw, request, answer));
+    }
+    for (index, turn) in turns.iter().enumerate() {
+        tcp.say(if index % 2 == 0 { Side::Client } else { Side::Server }, turn, 700.0);
+    }
+    let ending = pick_ending(&mut tcp.wire.draw);
+    tcp.close(ending);
+    wire.into_frames()
+}
+
+fn encrypted_round(tcp: &mut Tcp<'_>, request_bytes: f64, answer_bytes: f64) {
+    let request = tcp.wire.draw.heavy(request_bytes, 0.9, 22, 16_000);
+    let record = tls::application(&mut tcp.wire.draw, request);
+    tcp.say(Side::Client, &record, 4_000.0);
+    let answer = tcp.wire.draw.heavy(answer_bytes, 1.7, 22, 120_000);
+    let record = tls::application(&mut tcp.wire.draw, answer);
+    tcp.say(Side::Server, &record, 9_000.0);
+    tcp.wire.pause(120_000.0);
+}
+
+fn finish(tcp: &mut Tcp<'_>, session: Session) {
+    let ending = pick_ending(&mut tcp.wire.draw);
+    if let Ending::Fin(side) = ending {
+        if tcp.wire.draw.chance(0.6) {
+            let alert = tls::closing_alert(&mut tcp.wire.draw, session);
+            tcp.say(side, &alert, 30_000.0);
+        }
+    }
+    tcp.close(ending);
+}
+
+fn pick_ending(draw: &mut Draw) -> Ending {
+    match draw.weighted([0.42, 0.22, 0.1, 0.05, 0.21].into_iter()) {
+        0 => Ending::Fin(Side::Client),
+        1 => Ending::Fin(Side::Server),
+        2 => Ending::Reset(Side::Client),
+        3 => Ending::Reset(Side::Server),
+        _ => Ending::Open,
+    }
+}
+
+fn pick_session(draw: &mut Draw, shares: [f64; 4]) -> Session {
+    match draw.weighted(shares.into_iter()) {
+        0 => Session::Full13,
+        1 => Session::Resumed13,
+        2 => Session::Full12,
+        _ => Session::Resumed12,
+    }
+}
+
+/// Browsers by host, system libraries besides.
+fn pick_agent(flow: &mut Flow<'_>) -> Agent {
+    let background = flow.draw.chance(0.4);
+    match (flow.host.system, background) {
+        (System::Windows, true) => Agent::Schannel,
+        (System::Mac, true) => Agent::Apple,
+        (System::Linux, true) => Agent::OpenSsl,
+        (System::Mac, false) => [Agent::Apple, Agent::Apple, Agent::Chrome, Agent::Firefox][flow.host.browser % 4],
+        (System::Linux, false) => {
+            [Agent::Firefox, Agent::Firefox, Agent::Chrome, Agent::Firefox][flow.host.browser % 4]
+        }
+        _ => [Agent::Chrome, Agent::Chrome, Agent::Chrome, Agent::Firefox][flow.host.browser % 4],
+    }
+}
+
+fn hosting_server(draw: &mut Draw) -> Server {
+    let service = super::service::SERVICES.last().unwrap_or(&super::service::MEET_WEB);
+    pick_server(draw, service)
+}

@@ -1,0 +1,394 @@
+//! One TCP connection as the client's capture shows it: handshake, data with acknowledgements,
+//! deliberate retransmissions, keep-alives, teardown. Sequence numbers always agree with what passed
+//! before (RFC 9293); timestamps follow RFC 7323, duplicate reports RFC 2883.
+
+use super::draw::Draw;
+use super::frame::TcpHeader;
+use super::system::{System, timestamp_option};
+use super::wire::{Identification, Side, Wire};
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const PSH: u8 = 8;
+const ACK: u8 = 16;
+const ECE: u8 = 64;
+const CWR: u8 = 128;
+
+/// What a connection is opened with.
+pub(super) struct TcpSetup {
+    pub(super) client: System,
+    pub(super) server: System,
+    pub(super) client_syn_window: u16,
+    pub(super) client_mss: u16,
+    pub(super) server_mss: u16,
+    pub(super) rtt_us: f64,
+    /// Timestamp clocks of both ends at `epoch_us`, in ticks of one millisecond.
+    pub(super) clocks: [u32; 2],
+    pub(super) epoch_us: i64,
+    /// Largest IP length after segmentation or receive offload.
+    pub(super) offload_bytes: usize,
+    /// Chance that one data segment is sent twice.
+    pub(super) resend_rate: f64,
+}
+
+/// State of one end.
+struct Peer {
+    system: System,
+    next: u32,
+    mss: usize,
+    clock: u32,
+    /// Peer's newest timestamp, to echo.
+    seen_stamp: u32,
+    /// Received and not yet acknowledged segments.
+    owed: usize,
+    received: u64,
+}
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// FIN of this side first, then of the other.
+    Fin(Side),
+    /// The side resets the connection.
+    Reset(Side),
+    /// The capture ends first.
+    Open,
+}
+
+/// A connection on a wire.
+pub(super) struct Tcp<'a> {
+    pub(super) wire: &'a mut Wire,
+    setup: TcpSetup,
+    peers: [Peer; 2],
+    timestamps: bool,
+}
+
+impl<'a> Tcp<'a> {
+    /// A connection that has sent nothing yet.
+    pub(super) fn new(wire: &'a mut Wire, setup: TcpSetup) -> Self {
+        let timestamps = setup.client.offers_timestamps() && setup.server != System::Windows;
+        // A Windows front end answers without timestamps, Linux and Google with them where offered.
+        let overhead = if timestamps { 12 } else { 0 };
+        let headers = if wire.is_ipv6() { 20 } else { 0 };
+        let mss = usize::from(setup.client_mss.min(setup.server_mss)) - overhead - headers;
+        let peer = |draw: &mut Draw, system, clock| Peer {
+            system,
+            next: draw.word(),
+            mss,
+            clock,
+            seen_stamp: 0,
+            owed: 0,
+            received: 0,
+        };
+        let peers =
+            [peer(&mut wire.draw, setup.client, setup.clocks[0]), peer(&mut wire.draw, setup.server, setup.clocks[1])];
+        Self { wire, setup, peers, timestamps }
+    }
+
+    /// Three-way handshake; macOS asks for ECN in some connections.
+    pub(super) fn open(&mut self) {
+        let ecn = self.setup.client == System::Mac && self.wire.draw.chance(0.25);
+        self.syn(if ecn { ECE | CWR } else { 0 });
+        if self.wire.draw.chance(0.012) {
+            // The SYN or its answer is lost: the client tries again after a second.
+            self.wire.wait(1_000_000.0);
+            self.peers[0].next = self.peers[0].next.wrapping_sub(1);
+            self.syn(0);
+        }
+        self.wait_rtt();
+        self.syn_ack(if ecn && self.setup.server != System::Windows { ECE } else { 0 });
+        self.pause(60.0);
+        self.acknowledge(Side::Client);
+    }
+
+    /// Takes up a connection that began before the capture.
+    pub(super) fn resume(&mut self) {
+        for index in 0..2 {
+            let other = self.clock_of(if index == 0 { Side::Server } else { Side::Client });
+            self.peers[index].seen_stamp = other;
+            self.peers[index].received = u64::from(self.wire.draw.word() >> 12);
+        }
+    }
+
+    /// A SYN that is answered by a reset.
+    pub(super) fn refused(&mut self, attempts: usize) {
+        for attempt in 0..attempts {
+            if attempt > 0 {
+                // Windows tries a refused port three times, half a second apart.
+                self.wire.wait(500_000.0);
+                self.peers[0].next = self.peers[0].next.wrapping_sub(1);
+            }
+            self.syn(0);
+            self.wait_rtt();
+            let header = TcpHeader { acknowledgment: self.peers[0].next, flags: RST | ACK, ..TcpHeader::default() };
+            self.wire.tcp(Side::Server, header, &[], Some(0));
+        }
+    }
+
+    /// SYNs that nobody answers, with the waiting times of the client's system in seconds.
+    pub(super) fn unanswered(&mut self, attempts: usize) {
+        let waits: &[f64] = match self.setup.client {
+            System::Windows => &[1.0, 2.0, 4.0, 8.0],
+            System::Mac => &[1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 4.0, 8.0],
+            _ => &[1.03, 2.02, 4.06, 8.2, 16.1],
+        };
+        self.syn(0);
+        for wait in waits.iter().take(attempts.saturating_sub(1)) {
+            let jitter = 1.0 + 0.01 * self.wire.draw.unit();
+            self.wire.wait(wait * 1e6 * jitter);
+            self.peers[0].next = self.peers[0].next.wrapping_sub(1);
+            self.syn(0);
+        }
+    }
+
+    /// One side sends bytes; the other acknowledges as it would. `think_us` passes before.
+    pub(super) fn say(&mut self, side: Side, bytes: &[u8], think_us: f64) {
+        self.turn(side, think_us);
+        let mut left = bytes;
+        while !left.is_empty() && !self.wire.full() {
+            let count = self.burst_segments(side, left.len());
+            let (now, later) = left.split_at((count * self.peers[side as usize].mss).min(left.len()));
+            left = later;
+            self.data(side, now, if left.is_empty() { ACK | PSH } else { ACK }, count);
+            self.acknowledge_burst(side.other(), left.is_empty());
+            let gap = if side == Side::Server { 120.0 } else { 15.0 };
+            self.pause(gap);
+        }
+    }
+
+    /// Windows probes with one byte that the other side has, others with none.
+    pub(super) fn probes_with_a_byte(&self, side: Side) -> bool {
+        self.peers[side as usize].system == System::Windows
+    }
+
+    /// A probe of an idle connection and its answer.
+    pub(super) fn keep_alive(&mut self, side: Side) {
+        let garbage: &[u8] = if self.probes_with_a_byte(side) { &[0] } else { &[] };
+        let back = self.peers[side as usize].next.wrapping_sub(1);
+        let mut header = self.header(side, ACK);
+        header.sequence = back;
+        self.wire.tcp(side, header, garbage, None);
+        self.cross(side);
+        // Only a probe with a byte in it is seen as duplicate data, and reported as such (RFC 2883).
+        let duplicate = (!garbage.is_empty()).then_some((back, back.wrapping_add(1)));
+        self.acknowledge_with(side.other(), duplicate);
+    }
+
+    /// Teardown.
+    pub(super) fn close(&mut self, ending: Ending) {
+        match ending {
+            Ending::Open => {}
+            Ending::Reset(side) => {
+                self.turn(side, 2_000.0);
+                let flags = if self.wire.draw.chance(0.7) { RST | ACK } else { RST };
+                self.reset(side, flags);
+            }
+            Ending::Fin(side) => self.fin(side),
+        }
+    }
+
+    fn fin(&mut self, side: Side) {
+        self.turn(side, 3_000.0);
+        self.control(side, FIN | ACK);
+        if self.wire.draw.chance(0.12) {
+            // The application is gone: the other side resets instead of closing.
+            self.cross(side);
+            self.reset(side.other(), RST | ACK);
+            return;
+        }
+        self.cross(side);
+        if self.wire.draw.chance(0.5) {
+            self.acknowledge(side.other());
+            self.pause(900.0);
+        }
+        self.control(side.other(), FIN | ACK);
+        self.cross(side.other());
+        self.acknowledge(side);
+    }
+
+    fn reset(&mut self, side: Side, flags: u8) {
+        let mut header = self.header(side, flags);
+        header.options.clear();
+        header.window = 0;
+        if flags & ACK == 0 {
+            header.acknowledgment = 0;
+        }
+        let identification = (self.peers[side as usize].system != System::Windows).then_some(0);
+        self.wire.tcp(side, header, &[], identification);
+    }
+
+    fn syn(&mut self, ecn: u8) {
+        let stamps = self.setup.client.offers_timestamps().then(|| (self.clock_of(Side::Client), 0));
+        let mss = if self.wire.is_ipv6() { self.setup.client_mss - 20 } else { self.setup.client_mss };
+        let header = TcpHeader {
+            sequence: self.peers[0].next,
+            flags: SYN | ecn,
+            window: self.setup.client_syn_window,
+            options: self.setup.client.syn_options(mss, stamps),
+            ..TcpHeader::default()
+        };
+        self.wire.tcp(Side::Client, header, &[], None);
+        self.peers[0].next = self.peers[0].next.wrapping_add(1);
+        self.peers[1].seen_stamp = stamps.map_or(0, |(value, _)| value);
+    }
+
+    fn syn_ack(&mut self, ecn: u8) {
+        let stamps = self.timestamps.then(|| (self.clock_of(Side::Server), self.peers[1].seen_stamp));
+        let mss = if self.wire.is_ipv6() { self.setup.server_mss - 20 } else { self.setup.server_mss };
+        let header = TcpHeader {
+            sequence: self.peers[1].next,
+            acknowledgment: self.peers[0].next,
+            flags: SYN | ACK | ecn,
+            window: if stamps.is_some() && self.setup.server == System::Linux {
+                65_160
+            } else {
+                self.setup.server.syn_window()
+            },
+            options: self.setup.server.syn_options(mss, stamps),
+            ..TcpHeader::default()
+        };
+        let zero = matches!(self.wire.end(Side::Server).identification, Identification::PerFlow(_)).then_some(0);
+        self.wire.tcp(Side::Server, header, &[], zero);
+        self.peers[1].next = self.peers[1].next.wrapping_add(1);
+        self.peers[0].seen_stamp = stamps.map_or(0, |(value, _)| value);
+    }
+
+    /// Segments that pass the capture as one packet: offloading glues some of a burst together.
+    fn burst_segments(&mut self, side: Side, left: usize) -> usize {
+        let mss = self.peers[side as usize].mss;
+        let most = ((self.setup.offload_bytes.saturating_sub(80)) / mss).max(1);
+        let wanted = left.div_ceil(mss).min(most);
+        if wanted <= 1 || self.wire.draw.chance(0.3) {
+            return 1;
+        }
+        // A sending card takes what there is; a receiving one glues what arrives close together.
+        if side == Side::Client { wanted } else { self.wire.draw.size(1, wanted) }
+    }
+
+    fn data(&mut self, side: Side, bytes: &[u8], flags: u8, segments: usize) {
+        let header = self.header(side, flags);
+        let sequence = header.sequence;
+        self.wire.tcp(side, header, bytes, None);
+        self.peers[side as usize].next = sequence.wrapping_add(bytes.len() as u32);
+        self.peers[side as usize].owed = 0;
+        let stamp = self.clock_of(side);
+        let other = &mut self.peers[side.other() as usize];
+        other.seen_stamp = stamp;
+        other.owed += segments;
+        other.received += bytes.len() as u64;
+        if segments == 1 && self.wire.draw.chance(self.setup.resend_rate) {
+            self.resend(side, sequence, bytes, flags);
+        }
+    }
+
+    /// The same data again after a time-out, and the duplicate report of a receiver that had it.
+    fn resend(&mut self, side: Side, sequence: u32, bytes: &[u8], flags: u8) {
+        let time_out = self.wire.draw.log_normal(230_000.0, 0.2);
+        self.wire.wait(time_out);
+        let mut header = self.header(side, flags | PSH);
+        header.sequence = sequence;
+        self.wire.tcp(side, header, bytes, None);
+        self.cross(side);
+        self.acknowledge_with(side.other(), Some((sequence, sequence.wrapping_add(bytes.len() as u32))));
+    }
+
+    fn acknowledge_burst(&mut self, side: Side, last: bool) {
+        let owed = self.peers[side as usize].owed;
+        if side == Side::Client {
+            // Every second segment at once, a single last one often with the next data or late.
+            let now = owed >= 2 || self.wire.draw.chance(if last { 0.8 } else { 0.4 });
+            if now {
+                self.pause(35.0);
+                self.acknowledge(side);
+            }
+        } else if last && self.wire.draw.chance(0.75) {
+            self.wait_rtt();
+            self.acknowledge(side);
+        }
+    }
+
+    /// Passes the time until `side` speaks, and lets a delayed acknowledgement go first at times.
+    fn turn(&mut self, side: Side, think_us: f64) {
+        let other = side.other();
+        if self.peers[other as usize].owed > 0 && self.wire.draw.chance(0.5) {
+            self.pause(if other == Side::Client { 30_000.0 } else { self.setup.rtt_us });
+            self.acknowledge(other);
+        }
+        if side == Side::Server {
+            self.wait_rtt();
+        }
+        self.pause(think_us);
+    }
+
+    /// Time between a packet of `side` and the other side's answer to it, as the client sees it.
+    fn cross(&mut self, side: Side) {
+        if side == Side::Client { self.wait_rtt() } else { self.pause(50.0) }
+    }
+
+    fn wait_rtt(&mut self) {
+        let jitter = self.wire.draw.log_normal(1.0, 0.08);
+        self.wire.wait(self.setup.rtt_us * jitter);
+    }
+
+    fn pause(&mut self, mean_us: f64) {
+        self.wire.pause(mean_us);
+    }
+
+    fn acknowledge(&mut self, side: Side) {
+        self.acknowledge_with(side, None);
+    }
+
+    fn acknowledge_with(&mut self, side: Side, duplicate: Option<(u32, u32)>) {
+        let mut header = self.header(side, ACK);
+        if let Some((left, right)) = duplicate {
+            header.options.extend([1, 1, 5, 10]);
+            header.options.extend(left.to_be_bytes());
+            header.options.extend(right.to_be_bytes());
+        }
+        self.wire.tcp(side, header, &[], None);
+        self.peers[side as usize].owed = 0;
+        let stamp = self.clock_of(side);
+        self.peers[side.other() as usize].seen_stamp = stamp;
+    }
+
+    /// A segment without data that takes one sequence number (FIN).
+    fn control(&mut self, side: Side, flags: u8) {
+        let header = self.header(side, flags);
+        self.wire.tcp(side, header, &[], None);
+        self.peers[side as usize].next = self.peers[side as usize].next.wrapping_add(1);
+        self.peers[side as usize].owed = 0;
+        let stamp = self.clock_of(side);
+        self.peers[side.other() as usize].seen_stamp = stamp;
+    }
+
+    fn header(&mut self, side: Side, flags: u8) -> TcpHeader {
+        let mut options = Vec::new();
+        if self.timestamps {
+            options.extend([1, 1]);
+            options.extend(timestamp_option((self.clock_of(side), self.peers[side as usize].seen_stamp)));
+        }
+        TcpHeader {
+            sequence: self.peers[side as usize].next,
+            acknowledgment: self.peers[side.other() as usize].next,
+            flags,
+            window: self.window(side),
+            options,
+            ..TcpHeader::default()
+        }
+    }
+
+    /// The scaled window: opens with what was received (auto-tuning), closes a little by what is unread.
+    fn window(&mut self, side: Side) -> u16 {
+        let peer = &self.peers[side as usize];
+        let opened = u64::from(peer.system.open_window_bytes()) + (2 * peer.received).min(1 << 20);
+        let scale = peer.system.window_scale();
+        let unread = self.wire.draw.exponential(900.0) as u64;
+        (opened.saturating_sub(unread) >> scale).clamp(1, 65_535) as u16
+    }
+
+    fn clock_of(&self, side: Side) -> u32 {
+        let elapsed_ms = (self.wire.clock_us - self.setup.epoch_us) / 1_000;
+        self.peers[side as usize].clock.wrapping_add(elapsed_ms as u32)
+    }
+}
