@@ -335,3 +335,19 @@ fn a_session_moves_to_a_newer_snapshot_when_told() {
     assert_eq!(number(&session, count), before + 1.0);
     assert_eq!(number(&session, "SELECT count(*) FROM target_models"), 3.0, "views follow");
 }
+
+#[test]
+fn the_report_is_one_file_with_the_figure_and_the_guarantees() {
+    let session = session(&study::small());
+    let text = syntrace::report::html(&session, "a <small> study").unwrap();
+    assert!(text.starts_with("<!doctype html>") && text.contains("<title>a &lt;small&gt; study</title>"));
+    assert!(!text.contains("<script") && !text.contains("http"), "nothing is loaded from outside");
+    // Two budgets of one class: the value and its interval are on the marks.
+    assert!(text.contains("netssm os/windows, no DP: 0.9 (0.8 to 1)"));
+    assert!(text.contains("netssm os/windows, eps 4.0: 0.45 (0.35 to 0.55)"));
+    assert!(text.contains("private only given upstream weights"));
+    assert!(text.contains("&infin;"));
+    let opened = text.matches("<section>").count() + text.matches("<details>").count();
+    assert_eq!(opened, text.matches("</section>").count() + text.matches("</details>").count());
+    assert_eq!(opened, 12);
+}
