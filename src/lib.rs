@@ -28,9 +28,9 @@ pub mod privacy;
 #[cfg(feature = "torch")]
 pub mod nn;
 
-pub mod model;
-#[cfg(feature = "torch")]
 pub mod train;
+
+pub mod model;
 
 pub mod attack;
 pub mod synth;

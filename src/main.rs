@@ -1,2 +1,5 @@
 //! Entry point: parse, run, exit code; nothing else.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    syntrace::cli::main()
+}

@@ -15,7 +15,12 @@ struct World {
     leak: f32,
     /// Are the labels independent of the values?
     shuffled: bool,
+    /// Does the loss leak as well as the values?
+    loss_leaks: bool,
 }
+
+/// Three deviations of leak in values and loss.
+const LEAKY: World = World { shadows: 4, members: 150, leak: 3.0, shuffled: false, loss_leaks: true };
 
 const WIDTH: usize = 6;
 
@@ -36,7 +41,7 @@ fn table(world: &World, first: i64, count: i64, seed: Seed) -> AttributeTable {
             table.models.push(ModelId(model));
             table.traces.push(TraceId(model * 100_000 + trace));
             table.member.push(member);
-            table.loss.push(5.0 + normal() - shift);
+            table.loss.push(5.0 + normal() - if world.loss_leaks { shift } else { 0.0 });
             let values = (0..WIDTH).map(|column| 3.0 * column as f32 + normal() + if column < 2 { shift } else { 0.0 });
             table.values.extend(values.collect::<Vec<f32>>());
         }
@@ -91,8 +96,7 @@ const PLANTED_AUC_MIN: f64 = 0.95;
 
 #[test]
 fn every_attack_finds_a_planted_leak_on_both_sides() {
-    let world = World { shadows: 4, members: 150, leak: 3.0, shuffled: false };
-    let (shadows, target) = sides(&world);
+    let (shadows, target) = sides(&LEAKY);
     for kind in kinds() {
         let outcome = run(kind, &shadows, &target, Seed::root(3)).unwrap();
         let (on_shadows, on_target) = (auc(&outcome.shadow_test), auc(&outcome.target));
@@ -108,12 +112,23 @@ fn every_attack_finds_a_planted_leak_on_both_sides() {
     }
 }
 
+#[cfg(feature = "torch")]
+#[test]
+fn network_finds_a_leak_in_the_values_that_the_loss_does_not_show() {
+    let (shadows, target) = sides(&World { loss_leaks: false, ..LEAKY });
+    let of = |kind| auc(&run(kind, &shadows, &target, Seed::root(3)).unwrap().target);
+    let (network, threshold) = (of(AttackKind::MlpTuned), of(AttackKind::Threshold));
+    assert!(network > PLANTED_AUC_MIN, "AUC {network}");
+    // Four deviations of chance for 150 members and as many others are 0.13.
+    assert!((threshold - 0.5).abs() < 0.13, "the loss alone says nothing: AUC {threshold}");
+}
+
 /// Four deviations: a correct attack fails once in 15,000 runs, and seeds are fixed.
 const CHANCE_DEVIATIONS: f64 = 4.0;
 
 #[test]
 fn labels_that_do_not_depend_on_the_values_are_guessed_at_chance() {
-    let world = World { shadows: 4, members: 150, leak: 3.0, shuffled: true };
+    let world = World { shuffled: true, ..LEAKY };
     let (shadows, target) = sides(&world);
     for kind in kinds() {
         let outcome = run(kind, &shadows, &target, Seed::root(5)).unwrap();
@@ -140,7 +155,7 @@ fn reversed(table: &AttributeTable) -> AttributeTable {
 
 #[test]
 fn outcome_depends_on_seed_and_rows_but_not_on_their_order() {
-    let world = World { shadows: 2, members: 40, leak: 1.0, shuffled: false };
+    let world = World { shadows: 2, members: 40, leak: 1.0, ..LEAKY };
     let (shadows, target) = sides(&world);
     for kind in kinds() {
         let outcome = run(kind, &shadows, &target, Seed::root(7)).unwrap();
@@ -159,7 +174,7 @@ fn outcome_depends_on_seed_and_rows_but_not_on_their_order() {
 
 #[test]
 fn shadow_test_is_the_thirty_percent_that_the_attack_did_not_learn_from() {
-    let world = World { shadows: 3, members: 35, leak: 1.0, shuffled: false };
+    let world = World { shadows: 3, members: 35, leak: 1.0, ..LEAKY };
     let (shadows, target) = sides(&world);
     let outcome = run(AttackKind::Threshold, &shadows, &target, Seed::root(1)).unwrap();
     assert_eq!((outcome.trained_on, outcome.shadow_test.trace.len()), (147, 63));
@@ -171,7 +186,7 @@ fn shadow_test_is_the_thirty_percent_that_the_attack_did_not_learn_from() {
 
 #[test]
 fn unusable_attributes_are_refused_with_what_and_where() {
-    let world = World { shadows: 2, members: 20, leak: 1.0, shuffled: false };
+    let world = World { shadows: 2, members: 20, leak: 1.0, ..LEAKY };
     let (shadows, target) = sides(&world);
     let refused = |shadows: &AttributeTable, target: &AttributeTable| {
         let error = run(AttackKind::Threshold, shadows, target, Seed::root(1)).unwrap_err();

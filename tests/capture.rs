@@ -1,1 +1,9 @@
-//! Tests of capture.
+//! Tests of capture: both file formats, every link type, damage, traces, and the real captures.
+
+pub mod build;
+mod damage;
+mod formats;
+mod links;
+mod peers;
+mod real;
+mod traces;

@@ -1,1 +1,6 @@
-//! Tests of encoding.
+//! Tests of encoding: nPrint's tables, bit planes, fields, tokens.
+
+mod fields;
+mod nprint;
+mod nprint_csv;
+mod tokens;

@@ -1,2 +1,160 @@
 #![cfg(feature = "torch")]
-//! Tests of netssm.
+//! The Mamba-2 language model against the conformance vectors.
+
+use crate::nn::{Conformance, assert_close};
+use syntrace::base::Seed;
+use syntrace::model::netssm::{NetSsmConfig, NetSsmNetwork, Stepper};
+use syntrace::train::Clipping;
+use syntrace::train::DpPlan;
+use tch::{Device, Kind, Tensor};
+
+const CASES: [&str; 4] = ["ssm_tiny", "ssm_two_layer", "ssm_groups", "ssm_short"];
+
+/// The vectors' own tolerances for an engine in double precision, and in single.
+const DOUBLE: (f64, f64) = (1e-8, 1e-10);
+const SINGLE_LOGITS: f64 = 1e-4;
+const SINGLE_NORMS: f64 = 1e-3;
+
+fn config(case: &Conformance, chunk: i64) -> NetSsmConfig {
+    let of = |name: &str| case.spec["config"][name].as_i64().unwrap();
+    NetSsmConfig {
+        vocabulary: of("vocab"),
+        width: of("d_model"),
+        layers: of("n_layer"),
+        state: of("d_state"),
+        head: of("headdim"),
+        expand: of("expand"),
+        groups: of("ngroups"),
+        taps: of("d_conv"),
+        chunk,
+        ..NetSsmConfig::preset("small").unwrap()
+    }
+}
+
+fn network(case: &Conformance, chunk: i64, kind: Kind, models: i64) -> NetSsmNetwork {
+    let mut network = NetSsmNetwork::build(&config(case, chunk), models, (kind, Device::Cpu));
+    let params = network.weights_mut();
+    assert_eq!(params.len(), case.names("param.").len());
+    for param in params.handles() {
+        let value = case.get(&format!("param.{}", params.name(param)));
+        let size = params.get(param).size();
+        params.get_mut(param).copy_(&value.unsqueeze(0).expand(&size[..], false));
+    }
+    network
+}
+
+/// Tokens of a case, targets and weights, twice along the model axis, the second model's reversed.
+fn batch(case: &Conformance, kind: Kind) -> (Tensor, Tensor, Tensor) {
+    let tokens = case.get("tokens");
+    let tokens = Tensor::stack(&[tokens.shallow_clone(), tokens.flip([0])], 0);
+    let targets = tokens.narrow(2, 1, tokens.size()[2] - 1).contiguous();
+    let weights = Tensor::ones(targets.size(), (kind, Device::Cpu)) / targets.size()[2] as f64;
+    (tokens, targets, weights)
+}
+
+fn check_logits_and_states(case: &Conformance, chunk: i64) {
+    let network = network(case, chunk, Kind::Double, 2);
+    let (tokens, _, _) = batch(case, Kind::Double);
+    let (logits, states) = network.logits(&tokens);
+    let traces = tokens.size()[1];
+    let (relative, absolute) = DOUBLE;
+    assert_close(&logits.get(0), &case.get("logits"), relative, absolute, "logits");
+    assert_close(&logits.get(1), &case.get("logits").flip([0]), relative, absolute, "logits of the second model");
+    for (layer, state) in states.iter().enumerate() {
+        let own = |x: &Tensor| x.narrow(0, 0, traces);
+        let expected = |name: &str| case.get(&format!("{name}.{layer}"));
+        assert_close(&own(&state.ssm), &expected("final_ssm_state"), relative, absolute, "state");
+        assert_close(&own(&state.conv), &expected("final_conv_state"), relative, absolute, "convolution state");
+    }
+}
+
+fn check_gradients(case: &Conformance, chunk: i64) {
+    let network = network(case, chunk, Kind::Double, 2);
+    let (tokens, targets, weights) = batch(case, Kind::Double);
+    let (relative, absolute) = DOUBLE;
+    let result = network.token_gradients(&tokens, &targets, &weights);
+    assert_close(&result.losses.get(0), &case.get("per_sample_loss"), relative, absolute, "losses");
+    let dp = Some(DpPlan { noise_multiplier: 0.0, clip_norm: 1.0 });
+    let (sum, norms) = result.gradients.clip(&Clipping::new(&[dp, dp]));
+    let expected = case.get("per_sample_grad_norm");
+    assert_close(&norms.get(0), &expected, relative, absolute, "norms");
+    assert_close(&norms.get(1), &expected.flip([0]), relative, absolute, "norms of the second model");
+    let params = network.weights();
+    for (param, sum) in params.handles().zip(sum.sums()) {
+        let name = params.name(param);
+        let expected = case.get(&format!("clipped_sum.{name}"));
+        for model in 0..2 {
+            let what = format!("clipped sum of {name}, chunk {chunk}");
+            assert_close(&sum.as_ref().unwrap().get(model), &expected, relative, absolute, &what);
+        }
+    }
+}
+
+#[test]
+fn logits_and_final_states_agree_with_the_recurrence_for_any_chunk() {
+    for name in CASES {
+        for chunk in [1, 4, 5, 8, 64] {
+            check_logits_and_states(&Conformance::load(name), chunk);
+        }
+    }
+}
+
+#[test]
+fn clipped_gradients_agree_with_one_trace_at_a_time() {
+    for name in CASES {
+        for chunk in [1, 5, 8, 64] {
+            check_gradients(&Conformance::load(name), chunk);
+        }
+    }
+}
+
+#[test]
+fn single_precision_stays_within_its_tolerance() {
+    for name in CASES {
+        let case = Conformance::load(name);
+        let network = network(&case, 8, Kind::Float, 2);
+        let (tokens, targets, weights) = batch(&case, Kind::Float);
+        let (logits, _) = network.logits(&tokens);
+        assert_close(&logits.get(0), &case.get("logits"), 0.0, SINGLE_LOGITS, "logits");
+        let result = network.token_gradients(&tokens, &targets, &weights);
+        let dp = Some(DpPlan { noise_multiplier: 0.0, clip_norm: 1.0 });
+        let (_, norms) = result.gradients.clip(&Clipping::new(&[dp, dp]));
+        assert_close(&norms.get(0), &case.get("per_sample_grad_norm"), SINGLE_NORMS, 0.0, "norms");
+    }
+}
+
+/// The one-token step against the vectors' logits and final states.
+#[test]
+fn token_by_token_equals_the_full_pass() {
+    for name in CASES {
+        let case = Conformance::load(name);
+        let network = network(&case, 8, Kind::Double, 1);
+        let tokens = case.get("tokens");
+        let expected = case.get("logits");
+        let mut stepper = Stepper::new(&network, 0, tokens.size()[0]);
+        for position in 0..tokens.size()[1] {
+            let logits = stepper.step(&tokens.select(1, position));
+            assert_close(&logits, &expected.select(1, position), DOUBLE.0, DOUBLE.1, "logits of a step");
+        }
+        for (layer, state) in stepper.states().iter().enumerate() {
+            let expected = case.get(&format!("final_ssm_state.{layer}"));
+            assert_close(&state.ssm, &expected, DOUBLE.0, DOUBLE.1, "state");
+        }
+    }
+}
+
+/// Facts section 5: 90,577,344 parameters with 272 embedding rows.
+#[test]
+fn the_paper_preset_has_the_published_number_of_parameters() {
+    assert_eq!(NetSsmConfig::preset("paper").unwrap().parameters(), 90_577_344);
+}
+
+#[test]
+fn initial_weights_depend_on_the_models_own_seed_alone() {
+    let config = NetSsmConfig::preset("small").unwrap();
+    let alone = NetSsmNetwork::initialised(&config, &[Seed::root(2)]);
+    let cohort = NetSsmNetwork::initialised(&config, &[Seed::root(1), Seed::root(2), Seed::root(3)]);
+    assert_eq!(alone.weights().to_safetensors(0).unwrap(), cohort.weights().to_safetensors(1).unwrap());
+    assert_ne!(cohort.weights().to_safetensors(0).unwrap(), cohort.weights().to_safetensors(1).unwrap());
+    assert_eq!(alone.weights().counts().0, config.parameters());
+}

@@ -37,15 +37,18 @@ fn the_demo_spec_resolves() {
 fn regimes_are_none_first_then_falling_epsilon() {
     let spec = Spec::parse(GOOD, Path::new(".")).unwrap();
     let delta = 1e-5;
-    let expected =
-        vec![Regime::None, Regime::Dp { epsilon: 4.0, delta }, Regime::Dp { epsilon: 0.5, delta }];
+    let expected = vec![Regime::None, Regime::Dp { epsilon: 4.0, delta }, Regime::Dp { epsilon: 0.5, delta }];
     assert_eq!(spec.regimes, expected);
     assert_eq!(spec.datasets[0].source, SourceSpec::Simulate { flows: 50 });
 }
 
 #[test]
 fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one() {
-    check_error(&GOOD.replace("shadows = 2", "shadow = 2"), "line 9: unknown field `shadow`", "did you mean `shadows`?");
+    check_error(
+        &GOOD.replace("shadows = 2", "shadow = 2"),
+        "line 9: unknown field `shadow`",
+        "did you mean `shadows`?",
+    );
     check_error(&GOOD.replace("[regimes]", "[regimen]"), "unknown field `regimen`", "did you mean `regimes`?");
 }
 
@@ -62,6 +65,10 @@ fn impossible_sizes_and_words_are_refused() {
     check_error(&GOOD.replace("shadows = 2", "shadows = 0"), "`split.shadows` must be at least 1", "");
     check_error(&format!("{GOOD}\ndelta = 1.0"), "delta must be between 0 and 1", "");
     check_error(&format!("{GOOD}\nnoise = \"dice\""), "found `dice`", "");
-    check_error(&GOOD.replace("simulate = { flows = 50 }", "classes = []"), "empty list of classes", "leave `classes` out");
+    check_error(
+        &GOOD.replace("simulate = { flows = 50 }", "classes = []"),
+        "empty list of classes",
+        "leave `classes` out",
+    );
     check_error("name = \"x\"", "missing field `dataset`", "");
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use syntrace::base::{ModelId, Seed};
+use syntrace::capture::{decode_frame, link_type};
 use syntrace::record::{Direction, DropReason, Packet};
 use syntrace::synth::{
     DecodeMode, DecodeOptions, INTERVAL_US, MendedFields, START_US, decode_trace, mend, original_length, trace_id,
@@ -126,7 +127,7 @@ fn frames_that_are_no_tcp_or_udp_packets_are_rejected_with_the_reason() {
         (vec![0; 128], DropReason::NotIp),
     ];
     for (frame, reason) in cases {
-        let decoded = decode_trace(&[frame.clone()], &DecodeOptions::default());
+        let decoded = decode_trace(std::slice::from_ref(&frame), &DecodeOptions::default());
         assert_eq!((decoded.packets.len(), decoded.rejections), (0, vec![reason]), "{frame:?}");
     }
 }
@@ -182,8 +183,11 @@ proptest! {
             prop_assert_eq!(&later, after, "mending a raw packet is decoding it mended");
             prop_assert!(changed.total() <= 4);
             prop_assert_eq!(mend(&mut later), MendedFields::default(), "mending is done once");
+            let read = decode_frame(link_type::ETHERNET, after.time_us, &after.data, original_length(after));
+            let read = Packet { direction: after.direction, ..read.unwrap() };
+            prop_assert_eq!(&read, after, "the capture decoder reads what was exported");
             prop_assert!(after.ip_length as usize >= after.data.len() - 14, "no byte lies outside the packet");
-            let again = decode_trace(&[before.data.clone()], &RAW);
+            let again = decode_trace(std::slice::from_ref(&before.data), &RAW);
             prop_assert_eq!(&again.packets[0].data, &before.data, "raw bytes re-parse to themselves");
         }
     }
@@ -213,7 +217,7 @@ fn noisy_frames(count: usize) -> Vec<Vec<u8>> {
     const UDP_KEPT: &[usize] = &[0, 6, 12, 13, 14, 20];
     let mut rng = Seed::root(17).rng();
     let mut frame = |number: usize| {
-        let (mut frame, kept) = if number % 2 == 0 { (tcp_v4(), TCP_KEPT) } else { (udp_v6(), UDP_KEPT) };
+        let (mut frame, kept) = if number.is_multiple_of(2) { (tcp_v4(), TCP_KEPT) } else { (udp_v6(), UDP_KEPT) };
         for (at, byte) in frame.iter_mut().enumerate() {
             let noise = (rand::Rng::next_u32(&mut rng) >> 24) as u8;
             if !kept.contains(&at) {
@@ -222,8 +226,8 @@ fn noisy_frames(count: usize) -> Vec<Vec<u8>> {
         }
         // Every fourth states a length below its own headers.
         if number % 4 < 2 {
-            frame[if number % 2 == 0 { 16 } else { 18 }] = 0;
-            frame[if number % 2 == 0 { 17 } else { 19 }] = 7;
+            frame[if number.is_multiple_of(2) { 16 } else { 18 }] = 0;
+            frame[if number.is_multiple_of(2) { 17 } else { 19 }] = 7;
         }
         padded(frame)
     };

@@ -42,6 +42,22 @@ impl std::fmt::Debug for Digest {
     }
 }
 
+/// The digest of a stream, computed while it is read.
+#[derive(Default)]
+pub struct StreamDigest(blake3::Hasher);
+
+impl StreamDigest {
+    /// Adds the next bytes of the stream.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of everything added; equal to [`Digest::of`] of the same bytes.
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
 /// Builds a digest over typed, length-prefixed parts, so that two lists of parts never collide by
 /// concatenation.
 pub struct Identity(blake3::Hasher);

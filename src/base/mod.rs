@@ -10,7 +10,7 @@ mod progress;
 mod seed;
 mod unit;
 
-pub use hash::{Digest, Identity};
+pub use hash::{Digest, Identity, StreamDigest};
 pub use id::{AttackId, CaptureId, ClassId, JobId, ModelId, SplitId, TraceId};
 pub use parallel::{map_ordered, thread_count, try_map_ordered};
 pub use progress::{NoProgress, Progress};

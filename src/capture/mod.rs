@@ -1,1 +1,40 @@
-//! Capture files to traces: reader, decoder, assembler.
+//! Capture files to traces: reader, decoder, assembler; and packets back to PCAP.
+//!
+//! ```text
+//! Read -> source (window, digest) -> pcap | pcapng -> Frame -> link -> decode -> assemble -> Trace
+//! ```
+//!
+//! Invariants:
+//! - Nothing here opens a file; a reader is handed in and read once, front to back, in bounded memory
+//!   (a window of twice [`RECORD_BYTES_MAX`] at most; N packets a flow).
+//! - No bytes of a capture can cause a panic or an allocation beyond that window. A file that breaks off
+//!   or lies gives the frames before that place and says where and why.
+//! - Every frame is in a trace or is counted under one reason.
+//! - Link types are those that the capture declares, never guessed from the bytes.
+//!
+//! Both file formats are read by hand: the blocks are simple, and hostile lengths, byte offsets of
+//! damage, sections of mixed byte order and several clocks need more say than a general parser gives.
+//! The tests hold the reader against pcap-parser and the decoder against etherparse.
+
+mod assemble;
+mod bytes;
+mod decode;
+mod dropped;
+mod drops;
+mod flow;
+mod frames;
+mod link;
+mod pcap;
+mod pcapng;
+mod source;
+mod wifi;
+mod writer;
+
+pub use assemble::{Cut, CutOptions, cut};
+pub use decode::{LINK_HEADER_BYTES, PROTOCOL_TCP, PROTOCOL_UDP, PacketView, decode_frame, view_frame};
+pub use dropped::Dropped;
+pub(crate) use drops::DropCounter;
+pub use frames::{CaptureSummary, Frame, FrameReader, RECORD_BYTES_MAX, read_frames};
+pub use link::link_type;
+pub(crate) use link::{Located, locate};
+pub use writer::{write_frames, write_pcap};

@@ -1,1 +1,93 @@
-//! Command line.
+//! The command line: one file a verb, an `Args` struct whose doc is the help and one function.
+//!
+//! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
+//! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
+
+mod bars;
+mod compact;
+mod export;
+mod info;
+mod ingest;
+mod nprint;
+mod report;
+mod run;
+mod simulate;
+mod sql;
+mod verify;
+
+use crate::error::Error;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// How private, and how good, is synthetic network traffic? One study, one file, answers in SQL.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::RunArgs),
+    Plan(run::PlanArgs),
+    Sql(sql::SqlArgs),
+    Query(sql::QueryArgs),
+    Report(report::ReportArgs),
+    Info(info::InfoArgs),
+    Ingest(ingest::IngestArgs),
+    Simulate(simulate::SimulateArgs),
+    Nprint(nprint::NprintArgs),
+    Export(export::ExportArgs),
+    Verify(verify::VerifyArgs),
+    Compact(compact::CompactArgs),
+}
+
+/// Page cache of the study file, bytes.
+const CACHE_BYTES: usize = 256 << 20;
+
+/// Parses the process's arguments, runs the verb, prints its error, gives the exit code.
+pub fn main() -> ExitCode {
+    // Written to a pipe that was closed (`| head`): end quietly, as other tools do.
+    reset_broken_pipe();
+    let result = match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Plan(args) => run::plan(&args),
+        Verb::Sql(args) => sql::sql(&args),
+        Verb::Query(args) => sql::query(&args),
+        Verb::Report(args) => report::report(&args),
+        Verb::Info(args) => info::info(&args),
+        Verb::Ingest(args) => ingest::ingest(&args),
+        Verb::Simulate(args) => simulate::simulate(&args),
+        Verb::Nprint(args) => nprint::nprint(&args),
+        Verb::Export(args) => export::export(&args),
+        Verb::Verify(args) => verify::verify(&args),
+        Verb::Compact(args) => compact::compact(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Prints an error and its hint to stderr.
+fn print_error(error: &Error) {
+    eprintln!("error: {error}");
+    if let Some(hint) = error.hint_text() {
+        eprintln!("hint: {hint}");
+    }
+}
+
+fn reset_broken_pipe() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload().downcast_ref::<String>().map(String::as_str);
+        if text.is_some_and(|text| text.contains("Broken pipe")) {
+            std::process::exit(0);
+        }
+        default(info);
+    }));
+}

@@ -248,7 +248,7 @@ pub(super) fn simulate_head(options: &IngestOptions, flows: u32, seed: u64) -> J
 
 /// A simulated class as PCAP bytes.
 pub fn simulated_capture(dataset: &str, class: &str, flows: u32, seed: u64) -> Result<Vec<u8>> {
-    let options = SimulateOptions::new(dataset, class, flows, Seed::root(seed).named("simulate").named(dataset).named(class))?;
+    let options = SimulateOptions::new(dataset, class, flows, Seed::root(seed));
     let frames = simulate(&options)?;
     let mut bytes = Vec::new();
     write_frames(&mut bytes, ETHERNET, frames.iter().map(|frame| (frame.time_us, frame.bytes.as_slice())))?;

@@ -42,9 +42,10 @@ pub(super) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Res
     for segment in segments(snapshot, &schema::PACKETS, class.0, jobs)? {
         let columns = snapshot.read_columns(&schema::PACKETS, &segment, &all_columns(&schema::PACKETS))?;
         for (trace_id, packets) in rows::packets_by_trace(&columns)? {
-            let (first_packet, link_type, flow_packets, flow_bytes) = facts.get(&trace_id).copied().ok_or_else(|| {
-                Error::internal(format!("packets of trace {trace_id}, which is not in `traces`"))
-            })?;
+            let (first_packet, link_type, flow_packets, flow_bytes) = facts
+                .get(&trace_id)
+                .copied()
+                .ok_or_else(|| Error::internal(format!("packets of trace {trace_id}, which is not in `traces`")))?;
             traces.push(Trace { trace_id, first_packet, link_type, flow_packets, flow_bytes, packets });
         }
     }

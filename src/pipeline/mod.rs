@@ -1,1 +1,24 @@
-//! Plans and runs jobs.
+//! Connects the stages: plans what a spec needs over a study, runs what is missing, commits each job.
+//!
+//! Invariants: the only module that calls stages and the store; a job's id is the hash of what it
+//! depends on, so what exists is skipped, what changed is new, and nothing is silently reused; every
+//! random draw of a job comes from its id (the study's seed is part of it), so results depend neither
+//! on the order of jobs nor on the number of threads.
+
+mod clock;
+mod export;
+mod ingest;
+mod job;
+mod load;
+mod plan;
+mod rows;
+mod run;
+mod stage;
+mod train;
+
+pub use export::{TraceSelection, export_capture, export_nprint, export_traces};
+pub use ingest::{
+    IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files, simulate_into, simulated_capture,
+};
+pub use plan::Plan;
+pub use run::{RunObserver, RunOptions, RunReport, run};

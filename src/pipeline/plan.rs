@@ -92,7 +92,10 @@ impl Plan {
             .generators
             .iter()
             .map(|stage| {
-                crate::model::generator(&stage.name, &stage.options).context(|| format!("[generator.{}]", stage.name))
+                let generator = crate::model::generator(&stage.name, &stage.options, spec.traces.packets);
+                generator
+                    .and_then(|generator| generator.check(spec.split.members).map(|()| generator))
+                    .context(|| format!("[generator.{}]", stage.name))
             })
             .collect::<Result<Vec<_>>>()?;
         let mut builder = Builder { plan: Self { jobs: Vec::new(), generators, spec: spec.clone() }, snapshot };
@@ -118,6 +121,30 @@ impl Plan {
             counts[at].2 += usize::from(job.done);
         }
         counts
+    }
+
+    /// One line per generator and regime: models, steps, batches, noise.
+    pub fn training_lines(&self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for generator in &self.generators {
+            for &regime in &self.spec.regimes {
+                let plan = generator.plan(self.spec.split.members, regime);
+                let noise = match super::train::noise_multiplier(&plan, regime)? {
+                    Some(noise) => format!(", noise multiplier {noise:.4}"),
+                    None => String::new(),
+                };
+                lines.push(format!(
+                    "{} {} ({} parameters): {} models a class, {} steps, sampling rate {:.4}{noise}",
+                    generator.name(),
+                    regime.label(),
+                    generator.parameters(),
+                    self.spec.split.shadows + 1,
+                    plan.steps,
+                    plan.sampling_rate,
+                ));
+            }
+        }
+        Ok(lines)
     }
 
     /// Number of jobs that a run would do.
@@ -273,7 +300,7 @@ impl Builder<'_> {
 
     fn generator(&mut self, class: &PlannedClass, generator: usize, splits: &[(Role, SplitId, usize)]) -> Result<()> {
         let encoding = self.plan.generators[generator].encoding();
-        let spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.options_json() });
+        let spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.parameters() });
         let label = format!("encode {}/{} {}", class.dataset, class.class, encoding.name());
         let head = JobHead::new(JobKind::Encode, label, &spec, ids(&class.sources), 0);
         let encode = head.job_id;
@@ -298,7 +325,14 @@ impl Builder<'_> {
         self.attacks(generator, &attributed)
     }
 
-    fn model(&self, class: &PlannedClass, generator: usize, regime: Regime, role: Role, split_id: SplitId) -> PlannedModel {
+    fn model(
+        &self,
+        class: &PlannedClass,
+        generator: usize,
+        regime: Regime,
+        role: Role,
+        split_id: SplitId,
+    ) -> PlannedModel {
         let family = &self.plan.generators[generator];
         let plan = family.plan(self.plan.spec.split.members, regime);
         let noise = if regime == Regime::None { "none" } else { noise_name(self.plan.spec.noise) };
@@ -347,7 +381,8 @@ impl Builder<'_> {
                     missing.push((model.clone(), *split_index));
                 }
             }
-            let index = if missing.is_empty() { None } else { Some(self.train(generator, encode, encode_index, &missing)?) };
+            let index =
+                if missing.is_empty() { None } else { Some(self.train(generator, encode, encode_index, &missing)?) };
             for (model, _) in run {
                 trained.push(index.filter(|_| missing.iter().any(|(other, _)| other.model_id == model.model_id)));
             }
@@ -355,7 +390,13 @@ impl Builder<'_> {
         Ok(trained)
     }
 
-    fn train(&mut self, generator: usize, encode: JobId, encode_index: usize, models: &[(PlannedModel, usize)]) -> Result<usize> {
+    fn train(
+        &mut self,
+        generator: usize,
+        encode: JobId,
+        encode_index: usize,
+        models: &[(PlannedModel, usize)],
+    ) -> Result<usize> {
         let family = &self.plan.generators[generator];
         let spec = serde_json::json!({
             "generator": family.name(),
@@ -375,17 +416,30 @@ impl Builder<'_> {
         self.add(head, Work::Train { models: models.iter().map(|(model, _)| model.clone()).collect(), encode }, after)
     }
 
-    fn attribute(&mut self, generator: usize, model: &PlannedModel, encode: JobId, train: Option<usize>) -> Result<(JobId, usize)> {
+    fn attribute(
+        &mut self,
+        generator: usize,
+        model: &PlannedModel,
+        encode: JobId,
+        train: Option<usize>,
+    ) -> Result<(JobId, usize)> {
         let family = &self.plan.generators[generator];
         let spec = serde_json::json!({ "model": model.model_id.0, "kinds": family.attribute_kinds() });
         let label = format!("attributes {}", model.label(family.name()));
-        let head = JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
+        let head =
+            JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
         let job = head.job_id;
         let index = self.add(head, Work::Attribute { model: model.clone(), encode }, train.into_iter().collect())?;
         Ok((job, index))
     }
 
-    fn synthesis(&mut self, class: &PlannedClass, generator: usize, model: &PlannedModel, train: Option<usize>) -> Result<()> {
+    fn synthesis(
+        &mut self,
+        class: &PlannedClass,
+        generator: usize,
+        model: &PlannedModel,
+        train: Option<usize>,
+    ) -> Result<()> {
         let count = self.plan.spec.synthetic_traces;
         if count == 0 {
             return Ok(());
@@ -414,7 +468,9 @@ impl Builder<'_> {
             let attribute = attack_attribute(&stage, kinds).context(|| format!("[attack.{}]", stage.name))?;
             for &regime in &self.plan.spec.regimes.clone() {
                 let group: Vec<_> = models.iter().filter(|(model, _)| model.regime == regime).collect();
-                let Some((target, (target_job, target_index))) = group.iter().find(|(model, _)| model.role == Role::Target) else {
+                let Some((target, (target_job, target_index))) =
+                    group.iter().find(|(model, _)| model.role == Role::Target)
+                else {
                     continue;
                 };
                 let shadows: Vec<_> = group.iter().filter(|(model, _)| model.role != Role::Target).collect();

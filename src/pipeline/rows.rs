@@ -363,3 +363,82 @@ pub(super) fn roc_segment(attack: AttackId, rows: &[(f64, f64, f64)]) -> Result<
     ];
     Ok(NewSegment { table: &schema::ROC, partition: attack.0, rows: batch(&schema::ROC, columns)? })
 }
+
+/// Fidelity of one model.
+pub(super) fn fidelity_segment(model: i64, rows: &[crate::eval::FidelityRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(StringArray, rows, |row| row.compared.as_str()),
+        column!(StringArray, rows, |row| row.field),
+        column!(Int32Array, rows, |row| row.position as i32),
+        column!(StringArray, rows, |row| row.metric.name()),
+        optional!(Float64Array, rows, |row| row.value),
+        column!(Int64Array, rows, |row| row.n_real as i64),
+        column!(Int64Array, rows, |row| row.n_compared as i64),
+    ];
+    Ok(NewSegment { table: &schema::FIDELITY, partition: model, rows: batch(&schema::FIDELITY, columns)? })
+}
+
+/// One row of `synthetic_traces`.
+#[cfg(feature = "torch")]
+pub(super) struct SyntheticRow {
+    pub trace_id: TraceId,
+    pub number: u64,
+    pub packets: u32,
+    pub rejected: u32,
+    pub complete: bool,
+    pub mended: u32,
+    pub raw: Vec<u8>,
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn synthetic_segment(model: i64, rows: &[SyntheticRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(Int64Array, rows, |row| row.trace_id.0),
+        column!(Int64Array, rows, |row| row.number as i64),
+        column!(Int32Array, rows, |row| row.packets as i32),
+        column!(Int32Array, rows, |row| row.rejected as i32),
+        Arc::new(BooleanArray::from(rows.iter().map(|row| row.complete).collect::<Vec<_>>())),
+        column!(Int32Array, rows, |row| row.mended as i32),
+        column!(BinaryArray, rows, |row| &row.raw),
+    ];
+    Ok(NewSegment {
+        table: &schema::SYNTHETIC_TRACES,
+        partition: model,
+        rows: batch(&schema::SYNTHETIC_TRACES, columns)?,
+    })
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn epochs_segment(model: i64, rows: &[crate::train::EpochRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(Int32Array, rows, |row| row.epoch as i32),
+        column!(Int64Array, rows, |row| row.step as i64),
+        optional!(Float64Array, rows, |row| row.train_loss),
+        optional!(Float64Array, rows, |row| row.member_loss),
+        optional!(Float64Array, rows, |row| row.held_out_loss),
+        optional!(Float64Array, rows, |row| row.gradient_norm),
+        optional!(Float64Array, rows, |row| row.clipped_fraction),
+        column!(Int64Array, rows, |row| row.traces as i64),
+        column!(Float64Array, rows, |row| row.seconds),
+    ];
+    Ok(NewSegment { table: &schema::EPOCHS, partition: model, rows: batch(&schema::EPOCHS, columns)? })
+}
+
+/// Privacy events with (epsilon after, delta).
+#[cfg(feature = "torch")]
+pub(super) fn ledger_segment(model: i64, rows: &[(crate::privacy::PrivacyEvent, f64, f64)]) -> Result<NewSegment> {
+    let numbered: Vec<_> = rows.iter().enumerate().collect();
+    let columns: Vec<ArrayRef> = vec![
+        column!(Int32Array, numbered, |(number, _)| *number as i32),
+        column!(StringArray, numbered, |(_, row)| row.0.phase.as_str()),
+        column!(StringArray, numbered, |_| "poisson_subsampled_gaussian"),
+        column!(Float64Array, numbered, |(_, row)| row.0.sampling_rate.get()),
+        column!(Float64Array, numbered, |(_, row)| row.0.noise_multiplier.get()),
+        column!(Float64Array, numbered, |(_, row)| row.0.clip_norm.get()),
+        column!(Int64Array, numbered, |(_, row)| row.0.steps as i64),
+        column!(Float64Array, numbered, |(_, row)| row.1),
+        column!(Float64Array, numbered, |(_, row)| row.2),
+        column!(StringArray, numbered, |_| crate::privacy::NEIGHBOURS),
+    ];
+    Ok(NewSegment { table: &schema::PRIVACY_LEDGER, partition: model, rows: batch(&schema::PRIVACY_LEDGER, columns)? })
+}

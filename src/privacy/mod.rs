@@ -10,6 +10,7 @@
 mod calibrate;
 mod convert;
 mod event;
+mod lineage;
 mod logspace;
 mod quadrature;
 mod rdp;
@@ -17,4 +18,5 @@ mod rdp;
 pub use calibrate::{Budget, noise_multiplier, noise_multiplier_where};
 pub use convert::{rdp_epsilon, rdp_to_epsilon};
 pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentEpsilon, epsilon, epsilon_by};
+pub use lineage::guarantee;
 pub use rdp::{default_orders, rdp_step};

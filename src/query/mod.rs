@@ -1,1 +1,31 @@
-//! SQL over a study.
+//! SQL over a study: every record, segment and object of the file as a table, read-only.
+//!
+//! ```text
+//! Snapshot -> Study (ids to names) -> Relation -> StudyTable (the one DataFusion adapter) -> SQL
+//! ```
+//!
+//! Invariants: one redb read transaction per session, so all tables of a query agree; planning reads
+//! records only, never a segment's body; a column is declared once and both the SQL schema and
+//! `schema/tables.sql` come from it; a view is SQL text in `schema/views.sql`, never Rust; nothing
+//! here writes. The only home of DataFusion and tokio.
+
+mod batch;
+mod catalog;
+mod diagnose;
+mod format;
+mod function;
+mod named;
+mod provider;
+mod prune;
+mod relation;
+mod session;
+mod statement;
+mod study;
+mod table;
+
+pub use arrow::record_batch::RecordBatch;
+pub use catalog::{TableInfo, ViewInfo, create_table_text, tables, views};
+pub use format::{Format, Rendered, cells, write_answer};
+pub use named::{NamedQuery, Parameter, bind, named, named_queries};
+pub use session::{Answer, Session, SessionOptions};
+pub use statement::{parse_parameter, split_statements};

@@ -111,7 +111,8 @@ pub struct StageSpec {
 impl Spec {
     /// Reads a spec from a file; folders in it are relative to it.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| crate::error::io_error("read the spec", path, &error))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| crate::error::io_error("read the spec", path, &error))?;
         let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, base).context(|| format!("`{}`", path.display()))
     }
@@ -132,7 +133,9 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
     let datasets = raw.dataset.into_iter().map(|dataset| resolve_dataset(dataset, base)).collect::<Result<Vec<_>>>()?;
     for (index, dataset) in datasets.iter().enumerate() {
         if datasets[..index].iter().any(|earlier| earlier.name == dataset.name) {
-            return Err(Error::user(format!("dataset `{}` is there twice", dataset.name)).hint("list its classes in one table"));
+            return Err(
+                Error::user(format!("dataset `{}` is there twice", dataset.name)).hint("list its classes in one table")
+            );
         }
     }
     Ok(Spec {
@@ -168,7 +171,11 @@ fn stage((name, options): (String, toml::Table)) -> Result<StageSpec> {
 }
 
 fn at_least(value: u64, least: u64, key: &str) -> Result<u64> {
-    if value >= least { Ok(value) } else { Err(Error::user(format!("`{key}` must be at least {least}, found `{value}`"))) }
+    if value >= least {
+        Ok(value)
+    } else {
+        Err(Error::user(format!("`{key}` must be at least {least}, found `{value}`")))
+    }
 }
 
 fn resolve_dataset(raw: raw::RawDataset, base: &Path) -> Result<DatasetSpec> {
@@ -177,7 +184,9 @@ fn resolve_dataset(raw: raw::RawDataset, base: &Path) -> Result<DatasetSpec> {
     }
     let source = match (raw.simulate, raw.folder) {
         (Some(_), Some(_)) => {
-            return Err(Error::user(format!("dataset `{}` has both `simulate` and `folder`", raw.name)).hint("keep one"));
+            return Err(
+                Error::user(format!("dataset `{}` has both `simulate` and `folder`", raw.name)).hint("keep one")
+            );
         }
         (Some(simulate), None) => {
             SourceSpec::Simulate { flows: at_least(u64::from(simulate.flows), 1, "dataset.simulate.flows")? as u32 }

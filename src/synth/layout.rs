@@ -126,12 +126,10 @@ fn ipv4(frame: &[u8]) -> Result<Network, DropReason> {
     })
 }
 
-/// IPv6 (RFC 8200) with hop-by-hop, routing, destination and fragment headers.
+/// IPv6 (RFC 8200) with the extension headers that the capture decoder steps over: hop-by-hop, routing,
+/// fragment, destination, mobility, HIP and shim6.
 fn ipv6(frame: &[u8]) -> Result<Network, DropReason> {
-    const HOP_BY_HOP: u8 = 0;
-    const ROUTING: u8 = 43;
     const FRAGMENT: u8 = 44;
-    const DESTINATION: u8 = 60;
     let mut next = u8_at(frame, ETHERNET_BYTES + 6);
     let mut offset = ETHERNET_BYTES + IPV6_BYTES;
     let mut fragment = false;
@@ -139,7 +137,7 @@ fn ipv6(frame: &[u8]) -> Result<Network, DropReason> {
         return Err(DropReason::TruncatedHeader);
     }
     // Each turn moves on by at least 8 bytes, so the frame's length bounds the loop.
-    while matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION) {
+    while matches!(next, 0 | 43 | FRAGMENT | 60 | 135 | 139 | 140) {
         if frame.len() < offset + 8 {
             return Err(DropReason::TruncatedHeader);
         }

@@ -1,0 +1,117 @@
+//! `syntrace run` and `syntrace plan`
+
+use super::bars::Bars;
+use super::sql::print_named;
+use super::{CACHE_BYTES, print_error};
+use crate::base::thread_count;
+use crate::error::{Error, Result};
+use crate::pipeline::{self, Plan, RunOptions};
+use crate::spec::{DEMO, Spec};
+use crate::store::{Store, StoreWriter};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Queries whose answers end a run.
+const HEADLINES: [&str; 3] = ["mia_by_model_and_epsilon", "fidelity_by_model_and_epsilon", "privacy_ledger"];
+
+/// Run a whole study: plan, train, attack, measure; does only what is missing
+///
+/// Can be stopped (Ctrl-C) or killed at any point; the same command goes on where it was. A grown spec
+/// (a budget, a shadow, a class) adds only what is new. Ends with the headline tables.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The study file; made where no file is
+    study: PathBuf,
+    /// TOML file, or `demo` for the built-in one
+    spec: String,
+    /// Jobs side by side; all cores by default
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Seconds between checkpoints of a training
+    #[arg(long, default_value_t = 20.0)]
+    checkpoint_seconds: f64,
+    /// No tables at the end
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Print what a run would do, and do nothing
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The study file; need not exist
+    study: PathBuf,
+    /// TOML file, or `demo` for the built-in one
+    spec: String,
+    /// List every missing job
+    #[arg(long)]
+    jobs: bool,
+}
+
+fn read_spec(spec: &str) -> Result<Spec> {
+    if spec == "demo" { Spec::parse(DEMO, Path::new(".")) } else { Spec::read(Path::new(spec)) }
+}
+
+pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
+    let spec = read_spec(&args.spec)?;
+    let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
+    let plan = Plan::new(&spec, snapshot.as_ref())?;
+    print_plan(&plan)?;
+    if args.jobs {
+        for label in plan.missing_labels() {
+            println!("{label}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_plan(plan: &Plan) -> Result<()> {
+    println!("{:<12} {:>7} {:>7} {:>7}", "job", "planned", "done", "missing");
+    for (kind, planned, done) in plan.summary() {
+        println!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
+    }
+    for line in plan.training_lines()? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let spec = read_spec(&args.spec)?;
+    // Everything that can be checked without touching the study is checked first.
+    if !(args.checkpoint_seconds >= 0.0) {
+        return Err(Error::user(format!(
+            "--checkpoint-seconds must be 0 or above, found `{}`",
+            args.checkpoint_seconds
+        )));
+    }
+    let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
+    let plan = Plan::new(&spec, Some(&store.snapshot()?))?;
+    let threads = args.threads.or(spec.threads).unwrap_or_else(thread_count).max(1);
+    eprintln!("{}: {} jobs to do, {threads} side by side", spec.name, plan.missing());
+    let bars = Bars::new(plan.missing() as u64);
+    let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
+    let result = pipeline::run(&store, &plan, options, &bars);
+    bars.clear();
+    let report = result?;
+    eprintln!("{} jobs done, {} were there already", report.finished, report.skipped);
+    let failed = !report.failed.is_empty();
+    for (label, error) in &report.failed {
+        print_error(&Error::internal(error.clone()).context(format!("failed: {label}")));
+    }
+    if report.blocked > 0 {
+        eprintln!("{} jobs could not run because of that", report.blocked);
+    }
+    drop(store);
+    if !args.quiet {
+        print_headlines(&args.study)?;
+    }
+    Ok(if failed { ExitCode::from(3) } else { ExitCode::SUCCESS })
+}
+
+fn print_headlines(study: &Path) -> Result<()> {
+    for name in HEADLINES {
+        print_named(study, name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! NetSSM (Chu et al. 2025): packet bytes as tokens, a Mamba-2 language model (Dao and Gu 2024) with
+//! tied embedding, next-token loss; the attribute of a trace is what the logits say about its tokens.
+//!
+//! The block runs in chunked matmul form for training and one token at a time for generation; both
+//! are checked against a plain recurrence. Weights are named as in public `mamba_ssm` checkpoints.
+//!
+//! Invariants: the loss of a trace is the mean over its own targets, padding excluded; vocabulary,
+//! lengths and layout are protocol constants; a sampled id is always a byte or a delimiter.
+
+mod config;
+mod tokens;
+
+#[cfg(feature = "torch")]
+mod attribute;
+#[cfg(feature = "torch")]
+mod block;
+mod facade;
+#[cfg(feature = "torch")]
+mod network;
+#[cfg(feature = "torch")]
+mod sample;
+#[cfg(feature = "torch")]
+mod ssd;
+#[cfg(feature = "torch")]
+mod stepper;
+
+pub use config::{NetSsmConfig, Sampling};
+pub use facade::NetSsm;
+pub use tokens::{VOCABULARY, trace_tokens};
+
+#[cfg(feature = "torch")]
+pub use block::FinalStates;
+#[cfg(feature = "torch")]
+pub use network::NetSsmNetwork;
+#[cfg(feature = "torch")]
+pub use ssd::{SsdInput, ssd};
+#[cfg(feature = "torch")]
+pub use stepper::Stepper;

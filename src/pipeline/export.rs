@@ -1,0 +1,98 @@
+//! What the study holds, back as files of other tools.
+
+use super::load;
+use crate::base::{Digest, ModelId};
+use crate::capture::write_pcap;
+use crate::encoding::nprint_csv::{self, NprintOptions};
+use crate::error::{Error, Result};
+use crate::record::{ClassRecord, Packet, Trace};
+use crate::spec::closest;
+use crate::store::Snapshot;
+use std::io::Write;
+
+const ETHERNET: u32 = 1;
+
+/// Which traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TraceSelection {
+    /// Real traces of a class.
+    Class {
+        /// Dataset.
+        dataset: String,
+        /// Class.
+        class: String,
+    },
+    /// Synthetic traces of a model.
+    Model(ModelId),
+}
+
+fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace>> {
+    let jobs: Vec<_> = snapshot.jobs()?.into_iter().map(|job| job.job_id).collect();
+    match selection {
+        TraceSelection::Class { dataset, class } => {
+            let classes = snapshot.classes()?;
+            let known: Vec<String> = classes.iter().map(|known| format!("{}/{}", known.dataset, known.class)).collect();
+            let wanted = format!("{dataset}/{class}");
+            if !known.contains(&wanted) {
+                let error = Error::user(format!("the study has no class `{wanted}`"));
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                return Err(match closest(&wanted, &known) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error.hint(format!("it has: {}", known.join(", "))),
+                });
+            }
+            load::traces(snapshot, ClassRecord::id_of(dataset, class), &jobs)
+        }
+        TraceSelection::Model(model) => {
+            if snapshot.model(*model)?.is_none() {
+                return Err(Error::user(format!("the study has no model `{model}`"))
+                    .hint("`syntrace sql STUDY -c 'SELECT model_id, name FROM models'` lists them"));
+            }
+            load::synthetic_traces(snapshot, *model, &jobs)
+        }
+    }
+}
+
+/// Writes traces as one PCAP in order of time; gives traces and packets written.
+pub fn export_traces(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
+    let traces = selected(snapshot, selection)?;
+    let mut packets: Vec<&Packet> = traces.iter().flat_map(|trace| &trace.packets).collect();
+    packets.sort_by_key(|packet| packet.time_us);
+    let written = write_pcap(out, ETHERNET, packets)?;
+    Ok((traces.len() as u64, written))
+}
+
+/// Writes traces as nPrint's CSV; gives the rows written.
+pub fn export_nprint(
+    snapshot: &Snapshot,
+    selection: &TraceSelection,
+    options: &NprintOptions,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    nprint_csv::write_traces(&selected(snapshot, selection)?, out, options)
+}
+
+/// Writes the verbatim bytes of a capture, named by id, digest or file name.
+pub fn export_capture(snapshot: &Snapshot, name: &str, out: &mut dyn Write) -> Result<u64> {
+    let captures = snapshot.captures()?;
+    let matching: Vec<_> = captures
+        .iter()
+        .filter(|capture| {
+            capture.name == name || capture.capture_id.to_string() == name || Digest(capture.digest).hex() == name
+        })
+        .collect();
+    match matching.as_slice() {
+        [] => Err(Error::user(format!("the study has no capture `{name}`"))
+            .hint("`syntrace sql STUDY -c 'SELECT capture_id, name FROM captures'` lists them")),
+        [capture] if !capture.kept => {
+            Err(Error::user(format!("the bytes of capture `{name}` were not kept (`--no-keep-captures`)")))
+        }
+        [capture] => {
+            snapshot.object_to(&Digest(capture.digest), out)?;
+            Ok(capture.bytes)
+        }
+        more => {
+            Err(Error::user(format!("{} captures are named `{name}`", more.len())).hint("name it by its capture_id"))
+        }
+    }
+}

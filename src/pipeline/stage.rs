@@ -1,0 +1,222 @@
+//! What each kind of job does: load, call the stage, commit.
+
+use super::job::{JobHead, Start};
+use super::plan::{Plan, PlannedJob, PlannedModel, Work};
+use super::rows::{self, EncodingRow};
+use super::{ingest, load, train};
+use crate::attack::{self, AttackKind, AttributeTable};
+use crate::base::{AttackId, ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
+use crate::encoding::EncodingKind;
+use crate::error::{Error, Result};
+use crate::eval;
+use crate::record::{AttackRecord, EvaluatedOn, Part, Role, SplitRecord};
+use crate::store::{JobResult, StoreWriter};
+use rand::seq::SliceRandom;
+
+/// What a job runs with.
+pub(super) struct Context<'a> {
+    pub store: &'a StoreWriter,
+    pub plan: &'a Plan,
+    /// Seconds between checkpoints of a training.
+    pub checkpoint_seconds: f64,
+}
+
+/// Runs one job and commits its result.
+pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
+    let (store, head) = (context.store, &job.head);
+    match &job.work {
+        Work::IngestFile { options, path } => ingest::ingest_file(store, options, path).map(|_| ()),
+        Work::Simulate { options, flows } => ingest::simulate_class(store, options, head, *flows),
+        Work::Encode { class_id, sources, encoding } => encode(store, head, *class_id, sources, encoding),
+        Work::Split { class_id, sources, split_id, role } => {
+            split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split.members)
+        }
+        Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
+        Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
+        Work::Attack { attack, target, shadows, attribute } => {
+            run_attack(store, head, *attack, target, shadows, attribute)
+        }
+        Work::Synthesize { model, count } => train::synthesize(context, head, model, *count, progress),
+        Work::Fidelity { model, sources, synthesize } => fidelity(store, head, model, sources, *synthesize),
+    }
+}
+
+fn encode(
+    store: &StoreWriter,
+    head: &JobHead,
+    class_id: ClassId,
+    sources: &[JobId],
+    encoding: &EncodingKind,
+) -> Result<()> {
+    let start = Start::now();
+    let traces = load::traces(&store.snapshot()?, class_id, sources)?;
+    let mut result = JobResult::new(head.record(start));
+    for run in rows::runs(&traces) {
+        let encoded: Vec<EncodingRow> = map_ordered(run, |trace| {
+            let encoded = encoding.encode(trace);
+            EncodingRow { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
+        });
+        result.segments.push(rows::encodings_segment(class_id.0, encoding.name(), &encoded)?);
+    }
+    result.job = head.record(start);
+    store.commit(result)?;
+    Ok(())
+}
+
+/// The paper's protocol (section 3.3.3): the class is halved once; the target's members and held-out
+/// traces come from the first half, each shadow's are drawn from the second, without overlap between
+/// members and held-out traces, with overlap between shadows.
+pub(super) fn draw_split(
+    pool: &[TraceId],
+    role: Role,
+    members: usize,
+    half_seed: crate::base::Seed,
+    draw_seed: crate::base::Seed,
+) -> Result<Vec<(TraceId, Part)>> {
+    let mut shuffled = pool.to_vec();
+    shuffled.shuffle(&mut half_seed.rng());
+    let (first, second) = shuffled.split_at(shuffled.len() / 2);
+    let half = if role == Role::Target { first } else { second };
+    if half.len() < 2 * members {
+        return Err(Error::user(format!(
+            "a split of {members} members and {members} held-out traces needs {} traces in the class, found {}",
+            4 * members,
+            pool.len()
+        ))
+        .hint(format!("set `split.members` to at most {}, or give the class more traces", (pool.len() / 2) / 2)));
+    }
+    let mut drawn = half.to_vec();
+    drawn.shuffle(&mut draw_seed.rng());
+    drawn.truncate(2 * members);
+    Ok(drawn
+        .into_iter()
+        .enumerate()
+        .map(|(index, trace)| (trace, if index < members { Part::Member } else { Part::HeldOut }))
+        .collect())
+}
+
+fn split(
+    store: &StoreWriter,
+    head: &JobHead,
+    class_id: ClassId,
+    sources: &[JobId],
+    (split_id, role): (SplitId, Role),
+    members: u32,
+) -> Result<()> {
+    let start = Start::now();
+    let pool = load::trace_ids(&store.snapshot()?, class_id, sources)?;
+    let digest = pool.iter().fold(Identity::new("pool"), |identity, trace| identity.int(trace.0)).finish();
+    // All roles of a class must agree on the halves, so their seed names the pool and not the job.
+    let half_seed = crate::base::Seed::root(head.seed).named("halves").numbered(digest.id63() as u64);
+    let drawn = draw_split(&pool, role, members as usize, half_seed, head.derived_seed())?;
+    let mut result = JobResult::new(head.record(start));
+    result.splits.push(SplitRecord { split_id, class_id, role, members, held_out: members, pool_digest: digest.0 });
+    result.segments.push(rows::split_segment(split_id.0, &drawn)?);
+    store.commit(result)?;
+    Ok(())
+}
+
+fn attribute_table(
+    snapshot: &crate::store::Snapshot,
+    models: &[(PlannedModel, JobId)],
+    attribute: &str,
+) -> Result<AttributeTable> {
+    let mut table = AttributeTable::default();
+    for (model, job) in models {
+        let rows = load::attributes(snapshot, model.model_id, *job, attribute)?;
+        for row in rows {
+            table.width = row.values.len();
+            table.traces.push(row.trace_id);
+            table.models.push(model.model_id);
+            table.member.push(row.member);
+            table.loss.push(row.loss);
+            table.values.extend_from_slice(&row.values);
+        }
+    }
+    Ok(table)
+}
+
+fn run_attack(
+    store: &StoreWriter,
+    head: &JobHead,
+    kind: AttackKind,
+    target: &(PlannedModel, JobId),
+    shadows: &[(PlannedModel, JobId)],
+    attribute: &str,
+) -> Result<()> {
+    let start = Start::now();
+    let snapshot = store.snapshot()?;
+    let shadow_table = attribute_table(&snapshot, shadows, attribute)?;
+    let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute)?;
+    let attack = kind.attack();
+    let outcome = attack::run_attack(attack.as_ref(), &shadow_table, &target_table, head.derived_seed())?;
+    let mut result = JobResult::new(head.record(start));
+    for (evaluated_on, side) in
+        [(EvaluatedOn::ShadowTest, &outcome.shadow_test), (EvaluatedOn::Target, &outcome.target)]
+    {
+        let attack_id = AttackId::from(Identity::new("attack").int(head.job_id.0).text(evaluated_on.name()).finish());
+        let scored: Vec<eval::Scored> = side
+            .score
+            .iter()
+            .zip(&side.member)
+            .map(|(score, member)| eval::Scored { score: f64::from(*score), member: *member })
+            .collect();
+        let seed = head.derived_seed().named("intervals").named(evaluated_on.name());
+        let leakage = eval::leakage(&scored, f64::from(outcome.threshold), seed)?;
+        let scores: Vec<(TraceId, i64, bool, f32)> = (0..side.score.len())
+            .map(|row| (side.trace[row], side.model[row].0, side.member[row], side.score[row]))
+            .collect();
+        let corners: Vec<(f64, f64, f64)> =
+            leakage.roc.corners().iter().map(|corner| (corner.threshold, corner.fpr, corner.tpr)).collect();
+        result.segments.push(rows::scores_segment(attack_id, &scores)?);
+        result.segments.push(rows::roc_segment(attack_id, &corners)?);
+        result.attacks.push(AttackRecord {
+            attack_id,
+            attack: attack.name().to_owned(),
+            options: attack.options(),
+            attribute: attribute.to_owned(),
+            evaluated_on,
+            target_model: target.0.model_id,
+            shadow_models: shadows.iter().map(|(model, _)| model.model_id).collect(),
+            class_id: target.0.class_id,
+            regime: target.0.regime,
+            job_id: head.job_id,
+            n: leakage.n,
+            n_members: leakage.n_members,
+            precision: leakage.precision,
+            recall: leakage.recall,
+            fpr: leakage.fpr,
+            auc: leakage.auc,
+            balanced_accuracy: leakage.balanced_accuracy,
+            tpr_at_1pct_fpr: leakage.tpr_at_1pct_fpr,
+            tpr_at_0_1pct_fpr: leakage.tpr_at_0_1pct_fpr,
+            confidence: eval::CONFIDENCE,
+            interval_method: eval::INTERVAL_METHOD.to_owned(),
+        });
+    }
+    result.job = head.record(start);
+    store.commit(result)?;
+    Ok(())
+}
+
+fn fidelity(
+    store: &StoreWriter,
+    head: &JobHead,
+    model: &PlannedModel,
+    sources: &[JobId],
+    synthesize: JobId,
+) -> Result<()> {
+    let start = Start::now();
+    let snapshot = store.snapshot()?;
+    let all = load::traces(&snapshot, model.class_id, sources)?;
+    let (members, held_out) = load::split(&snapshot, model.split_id)?;
+    let side = |ids: &[TraceId]| all.iter().filter(|trace| ids.contains(&trace.trace_id)).cloned().collect::<Vec<_>>();
+    let (members, held_out) = (side(&members), side(&held_out));
+    let synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?;
+    let mut rows = eval::fidelity(&members, &synthetic, "synthetic");
+    rows.extend(eval::fidelity(&members, &held_out, "held_out"));
+    let mut result = JobResult::new(head.record(start));
+    result.segments.push(super::rows::fidelity_segment(model.model_id.0, &rows)?);
+    store.commit(result)?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! From a fragment to record batches: filter columns first, the rest only where a row matches.
+
+use super::relation::{Fact, Fragment};
+use crate::error::Error;
+use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::cast::as_boolean_array;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::physical_expr::PhysicalExpr;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What to read of every fragment of a scan.
+pub(super) struct ReadPlan {
+    /// Columns of the answer (indices into the relation's columns), in output order.
+    pub projection: Vec<usize>,
+    /// Schema of the answer.
+    pub schema: SchemaRef,
+    /// Filter over exactly the columns of `filter_columns`.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Columns that the filter names.
+    pub filter_columns: Vec<usize>,
+    /// Their schema.
+    pub filter_schema: SchemaRef,
+    /// Rows of a batch.
+    pub batch_rows: usize,
+}
+
+/// Carries an error of ours through DataFusion.
+pub(super) fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+impl ReadPlan {
+    /// Reads a fragment and hands its batches to `emit` until that answers false.
+    pub fn read(&self, fragment: &Fragment, emit: &mut dyn FnMut(RecordBatch) -> Result<bool>) -> Result<bool> {
+        let mut held = Held::new(fragment, self.batch_rows);
+        held.load(&self.filter_columns)?;
+        let mut start = 0;
+        while start < fragment.rows {
+            let length = self.batch_rows.min(fragment.rows - start);
+            let mask = self.mask(&held, start, length)?;
+            let matches = mask.as_ref().is_none_or(|mask| mask.true_count() > 0);
+            if matches {
+                held.load(&self.projection)?;
+                let mut batch = held.batch(&self.projection, &self.schema, start, length)?;
+                if let Some(mask) = mask {
+                    batch = filter_record_batch(&batch, &mask)?;
+                }
+                if !emit(batch)? {
+                    return Ok(false);
+                }
+            }
+            start += length;
+        }
+        Ok(true)
+    }
+
+    fn mask(&self, held: &Held<'_>, start: usize, length: usize) -> Result<Option<BooleanArray>> {
+        let Some(filter) = &self.filter else { return Ok(None) };
+        let batch = held.batch(&self.filter_columns, &self.filter_schema, start, length)?;
+        let values = filter.evaluate(&batch)?.into_array(length)?;
+        Ok(Some(as_boolean_array(&values)?.clone()))
+    }
+}
+
+/// The columns of a fragment that have been read, and one batch of each constant.
+struct Held<'a> {
+    fragment: &'a Fragment,
+    constant_rows: usize,
+    columns: HashMap<usize, ArrayRef>,
+}
+
+impl<'a> Held<'a> {
+    fn new(fragment: &'a Fragment, batch_rows: usize) -> Self {
+        Self { fragment, constant_rows: batch_rows.min(fragment.rows), columns: HashMap::new() }
+    }
+
+    /// Makes sure that these columns are here; reads the missing ones at once.
+    fn load(&mut self, wanted: &[usize]) -> Result<()> {
+        let mut missing = Vec::new();
+        for &column in wanted {
+            if self.columns.contains_key(&column) || missing.contains(&column) {
+                continue;
+            }
+            match self.fragment.facts.get(column) {
+                Some(Fact::Constant(value)) => {
+                    self.columns.insert(column, value.to_array_of_size(self.constant_rows)?);
+                }
+                _ => missing.push(column),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let arrays = (self.fragment.read)(&missing).map_err(external)?;
+        self.columns.extend(missing.into_iter().zip(arrays));
+        Ok(())
+    }
+
+    fn batch(&self, wanted: &[usize], schema: &SchemaRef, start: usize, length: usize) -> Result<RecordBatch> {
+        let mut arrays = Vec::with_capacity(wanted.len());
+        for (&column, field) in wanted.iter().zip(schema.fields()) {
+            let is_constant = self.fragment.facts.get(column).and_then(Fact::constant).is_some();
+            let array = match self.columns.get(&column) {
+                Some(array) if is_constant => array.slice(0, length),
+                Some(array) if array.len() >= start + length => array.slice(start, length),
+                _ if length == 0 => new_empty_array(field.data_type()),
+                _ => {
+                    let message = format!("column `{}` has fewer rows than its segment says", field.name());
+                    return Err(external(
+                        Error::internal(message).hint("`syntrace verify STUDY` says what is damaged"),
+                    ));
+                }
+            };
+            arrays.push(array);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(length));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+    }
+}

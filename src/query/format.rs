@@ -1,0 +1,404 @@
+//! Answers as text and bytes: `table`, `csv`, `tsv`, `json`, `jsonl`, `markdown`, `parquet`, `arrow`.
+//!
+//! `table` and `markdown` are for reading: floats with up to four significant decimals. All other
+//! formats keep every digit. Rows stream through; only `table` looks ahead, for its widths.
+
+use crate::error::{Error, Result};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
+use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use std::io::Write;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Boxes for a terminal.
+    Table,
+    /// Comma-separated values (RFC 4180), with a header.
+    Csv,
+    /// Tab-separated values with a header; tabs and line breaks in text are escaped as `\t` and `\n`.
+    Tsv,
+    /// One JSON array of objects. Infinite and undefined numbers are null, bytes hexadecimal.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// A Markdown table.
+    Markdown,
+    /// A Parquet file.
+    Parquet,
+    /// An Arrow IPC file.
+    Arrow,
+}
+
+impl Format {
+    /// All formats with their names.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("table", Self::Table),
+        ("csv", Self::Csv),
+        ("tsv", Self::Tsv),
+        ("json", Self::Json),
+        ("jsonl", Self::Jsonl),
+        ("markdown", Self::Markdown),
+        ("parquet", Self::Parquet),
+        ("arrow", Self::Arrow),
+    ];
+
+    /// The format of a name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| *format);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|(known, _)| *known).collect();
+            Error::user(format!("there is no output format `{name}`")).hint(format!("one of: {}", names.join(", ")))
+        })
+    }
+
+    /// True if the output is bytes that a terminal cannot show.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
+}
+
+/// Rows that `table` looks at before it settles the widths.
+const LOOK_AHEAD_ROWS: usize = 1_000;
+
+/// Longest cell of a `table`, characters; the rest is cut with `...`.
+const CELL_CHARACTERS: usize = 60;
+
+/// Writes all batches in a format; returns the number of rows.
+pub fn write_answer(
+    format: Format,
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    match format {
+        Format::Table => write_table(schema, batches, out),
+        Format::Markdown => write_markdown(schema, batches, out),
+        Format::Csv => write_separated(schema, batches, out, ",", csv_cell),
+        Format::Tsv => write_separated(schema, batches, out, "\t", tsv_cell),
+        Format::Json => {
+            let mut writer = json_builder().build::<_, JsonArray>(&mut *out);
+            let rows = each(batches, |batch| writer.write(&batch).map_err(encoding_error))?;
+            writer.finish().map_err(encoding_error)?;
+            write_text(out, "\n")?;
+            Ok(rows)
+        }
+        Format::Jsonl => {
+            let mut writer = json_builder().build::<_, LineDelimited>(out);
+            let rows = each(batches, |batch| writer.write(&batch).map_err(encoding_error))?;
+            writer.finish().map_err(encoding_error)?;
+            Ok(rows)
+        }
+        Format::Arrow => {
+            let writer = arrow::ipc::writer::FileWriter::try_new(out, schema);
+            let mut writer = writer.map_err(encoding_error)?;
+            let rows = each(batches, |batch| writer.write(&batch).map_err(encoding_error))?;
+            writer.finish().map_err(encoding_error)?;
+            Ok(rows)
+        }
+        Format::Parquet => write_parquet(schema, batches, out),
+    }
+}
+
+fn json_builder() -> WriterBuilder {
+    WriterBuilder::new().with_explicit_nulls(true)
+}
+
+fn write_parquet(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    use datafusion::parquet::arrow::ArrowWriter;
+    let failed = |error| Error::user(format!("cannot write Parquet: {error}"));
+    // Parquet's writer wants a sendable target: its bytes pass through memory once.
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), None).map_err(failed)?;
+    let rows = each(batches, |batch| writer.write(&batch).map_err(failed))?;
+    writer.close().map_err(failed)?;
+    out.write_all(&bytes).map_err(write_error)?;
+    Ok(rows)
+}
+
+fn each(
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    mut write: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<u64> {
+    let mut rows = 0;
+    for batch in batches {
+        let batch = batch?;
+        rows += batch.num_rows() as u64;
+        write(batch)?;
+    }
+    Ok(rows)
+}
+
+fn encoding_error(error: arrow::error::ArrowError) -> Error {
+    match error {
+        arrow::error::ArrowError::IoError(_, error) => write_error(error),
+        other => Error::user(format!("cannot write the answer: {other}")),
+    }
+}
+
+fn write_error(error: std::io::Error) -> Error {
+    Error::user(format!("cannot write the answer: {error}"))
+}
+
+fn write_text(out: &mut dyn Write, text: &str) -> Result<()> {
+    out.write_all(text.as_bytes()).map_err(write_error)
+}
+
+/// The cells of a batch as text, ready to show.
+pub struct Rendered {
+    /// Column names.
+    pub header: Vec<String>,
+    /// Right-aligned columns: numbers.
+    pub numeric: Vec<bool>,
+    /// Cells by row.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// All cells of an answer in the readable form of `table`, for reports and small answers.
+pub fn cells(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Rendered> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        rows.extend(readable_rows(batch)?);
+    }
+    Ok(Rendered { header: header(schema), numeric: numeric(schema), rows })
+}
+
+fn header(schema: &SchemaRef) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+fn numeric(schema: &SchemaRef) -> Vec<bool> {
+    schema.fields().iter().map(|field| field.data_type().is_numeric()).collect()
+}
+
+fn readable_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
+    text_rows(batch, readable)
+}
+
+/// One text per cell, by row.
+fn text_rows(batch: &RecordBatch, column_text: fn(&ArrayRef) -> Result<Vec<String>>) -> Result<Vec<Vec<String>>> {
+    let columns: Vec<Vec<String>> = batch.columns().iter().map(column_text).collect::<Result<_>>()?;
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    Ok((0..batch.num_rows())
+        .map(|_| columns.iter_mut().map(|column| column.next().unwrap_or_default()).collect())
+        .collect())
+}
+
+fn readable(array: &ArrayRef) -> Result<Vec<String>> {
+    match array.data_type() {
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>();
+            Ok(values.iter().map(|value| value.map_or_else(null, readable_number)).collect())
+        }
+        DataType::Float32 => {
+            let values = array.as_primitive::<Float32Type>();
+            Ok(values.iter().map(|value| value.map_or_else(null, |value| readable_number(f64::from(value)))).collect())
+        }
+        _ => formatted(array, "NULL"),
+    }
+}
+
+fn exact(array: &ArrayRef) -> Result<Vec<String>> {
+    formatted(array, "")
+}
+
+fn null() -> String {
+    "NULL".to_owned()
+}
+
+fn formatted(array: &ArrayRef, null: &str) -> Result<Vec<String>> {
+    let options = FormatOptions::default().with_null(null);
+    let formatter = ArrayFormatter::try_new(array, &options).map_err(encoding_error)?;
+    (0..array.len()).map(|row| formatter.value(row).try_to_string().map_err(encoding_error)).collect()
+}
+
+/// A number with at most four significant decimals: 0.5432, 12.3, 1.234e-7, 160000.
+fn readable_number(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && magnitude < 1e-4 {
+        let text = format!("{value:.3e}");
+        return match text.split_once('e') {
+            Some((digits, exponent)) => format!("{}e{exponent}", trim_zeros(digits)),
+            None => text,
+        };
+    }
+    // Small fractions keep four significant digits, the rest four decimals.
+    let leading_zeros = if magnitude > 0.0 && magnitude < 1.0 { (-magnitude.log10()).floor() as usize } else { 0 };
+    let text = format!("{value:.*}", 4 + leading_zeros);
+    trim_zeros(&text).to_owned()
+}
+
+fn trim_zeros(text: &str) -> &str {
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    }
+}
+
+fn write_separated(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    out: &mut dyn Write,
+    separator: &str,
+    cell: fn(&str) -> String,
+) -> Result<u64> {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
+        format!("{}\n", cells.join(separator))
+    };
+    write_text(out, &line(&header(schema)))?;
+    each(batches, |batch| {
+        let text: String = text_rows(&batch, exact)?.iter().map(|row| line(row)).collect();
+        write_text(out, &text)
+    })
+}
+
+fn csv_cell(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+fn tsv_cell(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+fn write_markdown(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|text| text.replace('|', "\\|").replace('\n', "<br>")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let rule: Vec<String> =
+        numeric(schema).iter().map(|right| if *right { "---:" } else { "---" }.to_owned()).collect();
+    write_text(out, &line(&header(schema)))?;
+    write_text(out, &line(&rule))?;
+    each(batches, |batch| {
+        let text: String = readable_rows(&batch)?.iter().map(|row| line(row)).collect();
+        write_text(out, &text)
+    })
+}
+
+fn write_table(
+    schema: &SchemaRef,
+    mut batches: impl Iterator<Item = Result<RecordBatch>>,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    let mut ahead = Vec::new();
+    while ahead.len() < LOOK_AHEAD_ROWS {
+        match batches.next() {
+            Some(batch) => ahead.extend(readable_rows(&batch?)?),
+            None => break,
+        }
+    }
+    let header = header(schema);
+    let layout = Layout::new(&header, &ahead, numeric(schema));
+    write_text(out, &layout.rule('\u{250c}', '\u{252c}', '\u{2510}'))?;
+    write_text(out, &layout.lines(&header))?;
+    write_text(out, &layout.rule('\u{251c}', '\u{253c}', '\u{2524}'))?;
+    let mut rows = ahead.len() as u64;
+    for row in &ahead {
+        write_text(out, &layout.lines(row))?;
+    }
+    rows += each(batches, |batch| {
+        let text: String = readable_rows(&batch)?.iter().map(|row| layout.lines(row)).collect();
+        write_text(out, &text)
+    })?;
+    write_text(out, &layout.rule('\u{2514}', '\u{2534}', '\u{2518}'))?;
+    Ok(rows)
+}
+
+/// Widths and alignment of a boxed table.
+struct Layout {
+    widths: Vec<usize>,
+    numeric: Vec<bool>,
+}
+
+impl Layout {
+    fn new(header: &[String], rows: &[Vec<String>], numeric: Vec<bool>) -> Self {
+        let mut widths: Vec<usize> = header.iter().map(|name| name.chars().count()).collect();
+        for row in rows {
+            for (width, text) in widths.iter_mut().zip(row) {
+                *width = (*width).max(text.lines().map(|line| cut(line).chars().count()).max().unwrap_or(0));
+            }
+        }
+        Self { widths, numeric }
+    }
+
+    fn rule(&self, left: char, middle: char, right: char) -> String {
+        let cells: Vec<String> = self.widths.iter().map(|width| "\u{2500}".repeat(width + 2)).collect();
+        format!("{left}{}{right}\n", cells.join(&middle.to_string()))
+    }
+
+    /// A row; text with line breaks (a hexdump) takes as many lines.
+    fn lines(&self, row: &[String]) -> String {
+        let cells: Vec<Vec<String>> = row.iter().map(|text| text.lines().map(cut).collect()).collect();
+        let height = cells.iter().map(Vec::len).max().unwrap_or(1).max(1);
+        let mut text = String::new();
+        for line in 0..height {
+            for ((cell, &width), &right) in cells.iter().zip(&self.widths).zip(&self.numeric) {
+                let content = cell.get(line).map_or("", String::as_str);
+                let padded = if right { format!("{content:>width$}") } else { format!("{content:<width$}") };
+                text.push_str(&format!("\u{2502} {padded} "));
+            }
+            text.push_str("\u{2502}\n");
+        }
+        text
+    }
+}
+
+fn cut(line: &str) -> String {
+    if line.chars().count() <= CELL_CHARACTERS.max(HEXDUMP_CHARACTERS) {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(CELL_CHARACTERS - 3).collect();
+    format!("{kept}...")
+}
+
+/// Width of a line of `hexdump`, which is never cut.
+const HEXDUMP_CHARACTERS: usize = 76;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readable_numbers_keep_four_significant_decimals() {
+        let cases = [
+            (0.0, "0"),
+            (0.5, "0.5"),
+            (0.543_21, "0.5432"),
+            (0.001_234_56, "0.001235"),
+            (1.0e-5, "1e-5"),
+            (1.234_56e-7, "1.235e-7"),
+            (12.345_678, "12.3457"),
+            (160_000.0, "160000"),
+            (-2.5, "-2.5"),
+            (f64::INFINITY, "Infinity"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(readable_number(value), text);
+        }
+    }
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        assert_eq!(csv_cell("plain"), "plain");
+        assert_eq!(csv_cell("a,b"), "\"a,b\"");
+        assert_eq!(csv_cell("say \"x\"\n"), "\"say \"\"x\"\"\n\"");
+        assert_eq!(tsv_cell("a\tb\nc\\"), "a\\tb\\nc\\\\");
+    }
+}

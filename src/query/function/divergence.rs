@@ -1,0 +1,240 @@
+//! `jsd`, `js_divergence`, `wasserstein`, `entropy_bits`: distances between two sides of a group.
+//!
+//! The second argument says on which side a row is (false = real, true = synthetic).
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::row::{RowConverter, SortField};
+use datafusion::common::utils::SingleRowListArrayBuilder;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::Accumulator;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Which number comes out of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum HistogramMeasure {
+    /// Square root of the divergence: the Jensen-Shannon distance.
+    Distance,
+    /// Jensen-Shannon divergence, base 2.
+    Divergence,
+    /// Shannon entropy of one side, bits.
+    Entropy,
+}
+
+/// Counts the values of both sides; values of any type are told apart by their row encoding. Ordered,
+/// so that the sums do not depend on hashing.
+#[derive(Debug)]
+pub(super) struct HistogramAccumulator {
+    measure: HistogramMeasure,
+    counts: BTreeMap<Box<[u8]>, [i64; 2]>,
+}
+
+impl HistogramAccumulator {
+    pub fn new(measure: HistogramMeasure) -> Self {
+        Self { measure, counts: BTreeMap::new() }
+    }
+
+    fn add(&mut self, value: &[u8], side: usize, count: i64) {
+        let counts = match self.counts.get_mut(value) {
+            Some(counts) => counts,
+            None => self.counts.entry(value.into()).or_default(),
+        };
+        if let Some(slot) = counts.get_mut(side) {
+            *slot += count;
+        }
+    }
+}
+
+impl Accumulator for HistogramAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let [value, rest @ ..] = values else { return exec_err!("expected a value") };
+        let sides = match rest {
+            [side, ..] => Some(cast(side, &DataType::Boolean)?),
+            [] => None,
+        };
+        let converter = RowConverter::new(vec![SortField::new(value.data_type().clone())])?;
+        let rows = converter.convert_columns(std::slice::from_ref(value))?;
+        for (index, row) in rows.iter().enumerate() {
+            let side = match &sides {
+                Some(sides) if sides.is_null(index) => continue,
+                Some(sides) => usize::from(sides.as_boolean().value(index)),
+                None => 0,
+            };
+            if !value.is_null(index) {
+                self.add(row.as_ref(), side, 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let pairs: Vec<[i64; 2]> = self.counts.values().copied().collect();
+        Ok(ScalarValue::Float64(match self.measure {
+            HistogramMeasure::Distance => js_divergence(&pairs).map(f64::sqrt),
+            HistogramMeasure::Divergence => js_divergence(&pairs),
+            HistogramMeasure::Entropy => entropy_bits(&pairs),
+        }))
+    }
+
+    fn size(&self) -> usize {
+        let entry = size_of::<(Box<[u8]>, [i64; 2])>() + 32;
+        size_of_val(self) + self.counts.len() * entry
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let list = |array: ArrayRef| SingleRowListArrayBuilder::new(array).build_list_scalar();
+        let keys = BinaryArray::from_iter_values(self.counts.keys());
+        let real = Int64Array::from_iter_values(self.counts.values().map(|counts| counts[0]));
+        let other = Int64Array::from_iter_values(self.counts.values().map(|counts| counts[1]));
+        Ok(vec![list(Arc::new(keys)), list(Arc::new(real)), list(Arc::new(other))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [keys, real, other] = states else { return exec_err!("expected keys and two lists of counts") };
+        let keys = keys.as_list::<i32>().values().as_binary::<i32>();
+        let real = real.as_list::<i32>().values().as_primitive::<Int64Type>();
+        let other = other.as_list::<i32>().values().as_primitive::<Int64Type>();
+        for ((key, real), other) in keys.iter().flatten().zip(real.values()).zip(other.values()) {
+            self.add(key, 0, *real);
+            self.add(key, 1, *other);
+        }
+        Ok(())
+    }
+}
+
+/// Jensen-Shannon divergence (base 2) of two lists of counts; `None` where one side is empty.
+fn js_divergence(pairs: &[[i64; 2]]) -> Option<f64> {
+    let real: i64 = pairs.iter().map(|pair| pair[0]).sum();
+    let other: i64 = pairs.iter().map(|pair| pair[1]).sum();
+    if real == 0 || other == 0 {
+        return None;
+    }
+    let against_mean = |share: f64, mean: f64| if share > 0.0 { share * (share / mean).log2() } else { 0.0 };
+    let doubled: f64 = pairs
+        .iter()
+        .map(|pair| {
+            let (left, right) = (pair[0] as f64 / real as f64, pair[1] as f64 / other as f64);
+            let mean = (left + right) / 2.0;
+            against_mean(left, mean) + against_mean(right, mean)
+        })
+        .sum();
+    // Rounding may leave a little below 0, of which no root exists, or above 1.
+    Some((doubled / 2.0).clamp(0.0, 1.0))
+}
+
+/// Shannon entropy of the first side; `None` without values.
+fn entropy_bits(pairs: &[[i64; 2]]) -> Option<f64> {
+    let total: i64 = pairs.iter().map(|pair| pair[0]).sum();
+    if total == 0 {
+        return None;
+    }
+    let shares = pairs.iter().filter(|pair| pair[0] > 0).map(|pair| pair[0] as f64 / total as f64);
+    Some(shares.map(|share| -share * share.log2()).sum::<f64>().max(0.0))
+}
+
+/// Keeps the values of both sides of a group.
+#[derive(Debug, Default)]
+pub(super) struct WassersteinAccumulator {
+    real: Vec<f64>,
+    other: Vec<f64>,
+}
+
+impl Accumulator for WassersteinAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let [values, sides] = values else { return exec_err!("expected a value and a side") };
+        let sides: &BooleanArray = sides.as_boolean();
+        for (value, side) in values.as_primitive::<Float64Type>().iter().zip(sides) {
+            match (value, side) {
+                (Some(value), Some(false)) if !value.is_nan() => self.real.push(value),
+                (Some(value), Some(true)) if !value.is_nan() => self.other.push(value),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(ScalarValue::Float64(wasserstein(&mut self.real, &mut self.other)))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + (self.real.capacity() + self.other.capacity()) * size_of::<f64>()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let list = |values: &mut Vec<f64>| {
+            let array: ArrayRef = Arc::new(Float64Array::from(std::mem::take(values)));
+            SingleRowListArrayBuilder::new(array).build_list_scalar()
+        };
+        Ok(vec![list(&mut self.real), list(&mut self.other)])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [real, other] = states else { return exec_err!("expected two lists of values") };
+        self.real.extend(real.as_list::<i32>().values().as_primitive::<Float64Type>().values());
+        self.other.extend(other.as_list::<i32>().values().as_primitive::<Float64Type>().values());
+        Ok(())
+    }
+}
+
+/// Area between the two empirical distribution functions; `None` where one side is empty.
+fn wasserstein(real: &mut [f64], other: &mut [f64]) -> Option<f64> {
+    if real.is_empty() || other.is_empty() {
+        return None;
+    }
+    real.sort_unstable_by(f64::total_cmp);
+    other.sort_unstable_by(f64::total_cmp);
+    let mut area = 0.0;
+    let (mut left, mut right) = (0, 0);
+    let mut before: Option<f64> = None;
+    while left < real.len() || right < other.len() {
+        let next = |values: &[f64], index: usize| values.get(index).copied().unwrap_or(f64::INFINITY);
+        let here = next(real, left).min(next(other, right));
+        if let Some(before) = before {
+            let gap = left as f64 / real.len() as f64 - right as f64 / other.len() as f64;
+            area += gap.abs() * (here - before);
+        }
+        while real.get(left).is_some_and(|value| *value <= here) {
+            left += 1;
+        }
+        while other.get(right).is_some_and(|value| *value <= here) {
+            right += 1;
+        }
+        before = Some(here);
+    }
+    Some(area)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounding of a handful of additions.
+    const ROUNDING: f64 = 1e-12;
+
+    #[test]
+    fn disjoint_sides_are_at_distance_one_and_equal_sides_at_zero() {
+        assert_eq!(js_divergence(&[[3, 0], [0, 5]]), Some(1.0));
+        assert_eq!(js_divergence(&[[3, 6], [1, 2]]), Some(0.0));
+        assert_eq!(js_divergence(&[[3, 0]]), None);
+    }
+
+    #[test]
+    fn entropy_of_a_fair_choice_of_eight_is_three_bits() {
+        let found = entropy_bits(&[[5, 0]; 8]).unwrap();
+        assert!((found - 3.0).abs() < ROUNDING);
+        assert_eq!(entropy_bits(&[[7, 0]]), Some(0.0));
+    }
+
+    #[test]
+    fn a_shift_moves_wasserstein_by_its_length() {
+        let mut real = [1.0, 5.0, 2.0];
+        let mut shifted = [11.0, 15.0, 12.0];
+        assert!((wasserstein(&mut real, &mut shifted).unwrap() - 10.0).abs() < ROUNDING);
+        // Unequal sizes, by hand: {0} against {0, 0, 3} moves a third of the mass by 3.
+        assert!((wasserstein(&mut [0.0], &mut [0.0, 3.0, 0.0]).unwrap() - 1.0).abs() < ROUNDING);
+        assert_eq!(wasserstein(&mut [], &mut [1.0]), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! SQL functions, so that a new attack or fidelity measure is a query.
+//!
+//! Aggregates: `auc`, `tpr_at_fpr`, `jsd`, `js_divergence`, `wasserstein`, `entropy_bits`.
+//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`.
+
+mod aggregate;
+mod divergence;
+mod leakage;
+mod scalar;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::prelude::SessionContext;
+
+/// Adds all functions to a context.
+pub(super) fn register(context: &SessionContext) {
+    for kind in aggregate::Kind::ALL {
+        context.register_udaf(AggregateUDF::from(aggregate::StudyAggregate::new(kind)));
+    }
+    for kind in scalar::Kind::ALL {
+        context.register_udf(ScalarUDF::from(scalar::StudyScalar::new(kind)));
+    }
+}

@@ -1,0 +1,174 @@
+//! `ip_text`, `hexdump`, and sums over lists.
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::utils::take_function_args;
+use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use std::fmt::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// The scalar functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// `ip_text(bytes)`: 4 bytes dotted, 16 bytes as IPv6, others NULL.
+    IpText,
+    /// `hexdump(bytes)`: 16 bytes a line with offset and ASCII.
+    Hexdump,
+    /// `list_sum(list)`: 0 for an empty list.
+    ListSum,
+    /// `list_mean(list)`: NULL for an empty list.
+    ListMean,
+    /// `list_std(list)`: population standard deviation; NULL for an empty list.
+    ListStd,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [Self::IpText, Self::Hexdump, Self::ListSum, Self::ListMean, Self::ListStd];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::IpText => "ip_text",
+            Self::Hexdump => "hexdump",
+            Self::ListSum => "list_sum",
+            Self::ListMean => "list_mean",
+            Self::ListStd => "list_std",
+        }
+    }
+}
+
+/// One scalar function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct StudyScalar {
+    kind: Kind,
+    signature: Signature,
+}
+
+impl StudyScalar {
+    pub fn new(kind: Kind) -> Self {
+        let signature = match kind {
+            Kind::IpText | Kind::Hexdump => Signature::exact(vec![DataType::Binary], Volatility::Immutable),
+            _ => Signature::any(1, Volatility::Immutable),
+        };
+        Self { kind, signature }
+    }
+}
+
+impl ScalarUDFImpl for StudyScalar {
+    fn name(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match (self.kind, arguments) {
+            (Kind::IpText | Kind::Hexdump, _) => Ok(DataType::Utf8),
+            (_, [DataType::List(item)]) if item.data_type().is_numeric() => Ok(DataType::Float64),
+            (kind, found) => plan_err!("{} wants a list of numbers, found {found:?}", kind.name()),
+        }
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [value] = take_function_args(self.name(), arguments.args)?;
+        let values = value.into_array(arguments.number_rows)?;
+        Ok(ColumnarValue::Array(match self.kind {
+            Kind::IpText => texts(&values, ip_text),
+            Kind::Hexdump => texts(&values, |bytes| Some(hexdump(bytes))),
+            Kind::ListSum => lists(&values, |list| Some(list.iter().sum()))?,
+            Kind::ListMean => lists(&values, mean)?,
+            Kind::ListStd => lists(&values, standard_deviation)?,
+        }))
+    }
+}
+
+fn texts(values: &ArrayRef, text: impl Fn(&[u8]) -> Option<String>) -> ArrayRef {
+    let bytes = values.as_binary::<i32>();
+    Arc::new(bytes.iter().map(|bytes| bytes.and_then(&text)).collect::<StringArray>())
+}
+
+fn ip_text(bytes: &[u8]) -> Option<String> {
+    if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(bytes).to_string());
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(|bytes| Ipv6Addr::from(bytes).to_string())
+}
+
+/// As `xxd`: offset, 16 bytes in two halves, and their ASCII.
+fn hexdump(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (number, line) in bytes.chunks(16).enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{:04x} ", number * 16);
+        for index in 0..16 {
+            text.push_str(if index == 8 { "  " } else { " " });
+            match line.get(index) {
+                Some(byte) => drop(write!(text, "{byte:02x}")),
+                None => text.push_str("  "),
+            }
+        }
+        text.push_str("  |");
+        text.extend(line.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' }));
+        text.push('|');
+    }
+    text
+}
+
+fn lists(values: &ArrayRef, number: impl Fn(&[f64]) -> Option<f64>) -> Result<ArrayRef> {
+    let Some(lists) = values.as_list_opt::<i32>() else { return exec_err!("expected a list") };
+    let items = cast(lists.values(), &DataType::Float64)?;
+    let items = items.as_primitive::<Float64Type>();
+    let offsets = lists.value_offsets();
+    let mut present = Vec::new();
+    let rows = (0..lists.len()).map(|row| {
+        if lists.is_null(row) {
+            return None;
+        }
+        let range = offsets[row] as usize..offsets[row + 1] as usize;
+        if items.null_count() == 0 {
+            return number(&items.values()[range]);
+        }
+        // NULL items say nothing, as in the aggregates of the same name.
+        present.clear();
+        present.extend(range.filter(|&index| items.is_valid(index)).map(|index| items.value(index)));
+        number(&present)
+    });
+    Ok(Arc::new(rows.collect::<Float64Array>()))
+}
+
+fn mean(list: &[f64]) -> Option<f64> {
+    (!list.is_empty()).then(|| list.iter().sum::<f64>() / list.len() as f64)
+}
+
+fn standard_deviation(list: &[f64]) -> Option<f64> {
+    let mean = mean(list)?;
+    let squares: f64 = list.iter().map(|value| (value - mean) * (value - mean)).sum();
+    Some((squares / list.len() as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_as_people_write_them() {
+        assert_eq!(ip_text(&[192, 168, 0, 7]).unwrap(), "192.168.0.7");
+        assert_eq!(ip_text(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]).unwrap(), "2001:db8::1");
+        assert_eq!(ip_text(&[1, 2, 3]), None);
+    }
+
+    #[test]
+    fn a_hexdump_shows_offset_bytes_and_ascii() {
+        let dump = hexdump(b"GET / HTTP/1.1\r\nHost");
+        let expected = "0000  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|\n\
+                        0010  48 6f 73 74                                       |Host|";
+        assert_eq!(dump, expected);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a SQL table is here: declared columns, and a scan that lists fragments without reading them.
+
+use crate::error::Result;
+use crate::store::schema::{Column, ColumnType};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::scalar::ScalarValue;
+use std::sync::Arc;
+
+/// A SQL table over a snapshot. A trait instead of DataFusion's own `TableProvider`, so that pruning,
+/// filtering, parallel decoding and statistics are written once (in `provider`) and a table is only
+/// its columns and its fragments. Implemented by record tables and by segment tables.
+pub(super) trait Relation: Send + Sync {
+    /// The columns, in SQL order.
+    fn columns(&self) -> &[Column];
+    /// The fragments, read from records only; their bodies are read when polled.
+    fn scan(&self, request: &ScanRequest<'_>) -> Result<Vec<Fragment>>;
+}
+
+/// What a query wants of a relation.
+pub(super) struct ScanRequest<'a> {
+    /// Columns that it names, in its output or its filters (indices into `columns()`): facts are
+    /// needed for these only.
+    pub columns: &'a [usize],
+}
+
+/// Reads some columns of a fragment (indices into the relation's columns), each with all its rows.
+pub(super) type ReadColumns = Arc<dyn Fn(&[usize]) -> Result<Vec<ArrayRef>> + Send + Sync>;
+
+/// A run of rows that is read as one: a segment, or all rows of a record table.
+#[derive(Clone)]
+pub(super) struct Fragment {
+    /// Number of rows.
+    pub rows: usize,
+    /// What is known of each column without reading it, in the order of `columns()`.
+    pub facts: Vec<Fact>,
+    /// Reads columns that are not constant.
+    pub read: ReadColumns,
+}
+
+/// What is known of one column of a fragment before it is read.
+#[derive(Debug, Clone)]
+pub(super) enum Fact {
+    /// All rows have this value (a partition column): never read.
+    Constant(ScalarValue),
+    /// Bounds of its values that are not NULL, and the number of NULLs.
+    Range { min: Option<ScalarValue>, max: Option<ScalarValue>, null_count: u64 },
+    /// Nothing.
+    Unknown,
+}
+
+impl Fact {
+    /// The value that all rows share, if known.
+    pub fn constant(&self) -> Option<&ScalarValue> {
+        match self {
+            Self::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// The arrow type of a column type.
+pub(super) fn data_type(kind: ColumnType) -> DataType {
+    match kind {
+        ColumnType::Bool => DataType::Boolean,
+        ColumnType::I16 => DataType::Int16,
+        ColumnType::I32 => DataType::Int32,
+        ColumnType::I64 => DataType::Int64,
+        ColumnType::F32 => DataType::Float32,
+        ColumnType::F64 => DataType::Float64,
+        ColumnType::Text => DataType::Utf8,
+        ColumnType::Bytes => DataType::Binary,
+        ColumnType::F32List => DataType::List(Arc::new(Field::new("item", DataType::Float32, true))),
+    }
+}
+
+/// The SQL name of a column type, as in `schema/tables.sql`.
+pub(super) fn sql_type(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::Bool => "BOOLEAN",
+        ColumnType::I16 => "SMALLINT",
+        ColumnType::I32 => "INT",
+        ColumnType::I64 => "BIGINT",
+        ColumnType::F32 => "FLOAT",
+        ColumnType::F64 => "DOUBLE",
+        ColumnType::Text => "VARCHAR",
+        ColumnType::Bytes => "BYTEA",
+        ColumnType::F32List => "FLOAT[]",
+    }
+}
+
+/// The arrow schema of a list of columns.
+pub(super) fn arrow_schema(columns: &[Column]) -> SchemaRef {
+    let fields = columns.iter().map(|column| Field::new(column.name, data_type(column.kind), column.nullable));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}

@@ -1,0 +1,171 @@
+//! SQL text before it is planned: splitting, what is allowed, parameter values.
+
+use crate::error::{Error, Result};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+
+/// Where a character of SQL text is.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Code,
+    Quoted(char),
+    LineComment,
+    BlockComment,
+}
+
+/// Cuts text at the semicolons that are in no string and no comment; each statement comes with the
+/// comments before it, without its semicolon. Pieces of comments and blanks only are left out.
+pub fn split_statements(text: &str) -> Vec<&str> {
+    let mut statements = Vec::new();
+    let mut place = Place::Code;
+    let mut start = 0;
+    let mut has_code = false;
+    let mut characters = text.char_indices().peekable();
+    while let Some((offset, character)) = characters.next() {
+        let next = characters.peek().map(|(_, next)| *next);
+        place = match (place, character) {
+            (Place::Code, ';') => {
+                if has_code {
+                    statements.push(text[start..offset].trim());
+                }
+                (start, has_code) = (offset + 1, false);
+                Place::Code
+            }
+            (Place::Code, '-') if next == Some('-') => Place::LineComment,
+            (Place::Code, '/') if next == Some('*') => Place::BlockComment,
+            (Place::Code, quote @ ('\'' | '"')) => Place::Quoted(quote),
+            (Place::Quoted(quote), found) if found == quote => Place::Code,
+            (Place::LineComment, '\n') => Place::Code,
+            (Place::BlockComment, '*') if next == Some('/') => {
+                characters.next();
+                Place::Code
+            }
+            (place, _) => place,
+        };
+        has_code |=
+            matches!(place, Place::Code | Place::Quoted(_)) && !character.is_whitespace() && !";/".contains(character);
+    }
+    if has_code {
+        statements.push(text[start..].trim());
+    }
+    statements
+}
+
+/// True if text ends inside a statement (no closing semicolon): the shell then reads another line.
+pub(super) fn is_complete(text: &str) -> bool {
+    let marked = format!("{text}\u{0}");
+    split_statements(&marked).last().is_none_or(|last| last.trim_matches('\u{0}').trim().is_empty())
+}
+
+/// Refuses everything but reading.
+pub(super) fn require_reading(statement: &Statement) -> Result<()> {
+    let what = match statement {
+        Statement::Statement(statement) => match statement.as_ref() {
+            SqlStatement::Query(query) if query.to_string().contains(" INTO ") => return require_no_into(statement),
+            SqlStatement::Query(_)
+            | SqlStatement::ExplainTable { .. }
+            | SqlStatement::ShowTables { .. }
+            | SqlStatement::ShowColumns { .. }
+            | SqlStatement::ShowFunctions { .. }
+            | SqlStatement::ShowVariable { .. } => return Ok(()),
+            SqlStatement::Explain { statement, .. } => {
+                return require_reading(&Statement::Statement(statement.clone()));
+            }
+            other => first_words(&other.to_string()),
+        },
+        Statement::Explain(explain) => return require_reading(&explain.statement),
+        Statement::CreateExternalTable(_) => "CREATE EXTERNAL TABLE".to_owned(),
+        Statement::CopyTo(_) => "COPY".to_owned(),
+        Statement::Reset(_) => "RESET".to_owned(),
+    };
+    Err(refusal(&what))
+}
+
+fn require_no_into(statement: &SqlStatement) -> Result<()> {
+    use datafusion::sql::sqlparser::ast::SetExpr;
+    match statement {
+        SqlStatement::Query(query) => match query.body.as_ref() {
+            SetExpr::Select(select) if select.into.is_some() => Err(refusal("SELECT INTO")),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn refusal(what: &str) -> Error {
+    Error::user(format!("SQL here only reads, found `{what}`")).hint(
+        "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; to keep a result, use --format csv|parquet|... and redirect it",
+    )
+}
+
+fn first_words(statement: &str) -> String {
+    statement.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Reads `name=value`: an integer, a number, `true`, `false`, `null`, or text (quoted or not).
+pub fn parse_parameter(text: &str) -> Result<(String, ScalarValue)> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(Error::user(format!("expected `name=value`, found `{text}`")).hint("for example -v class=windows"));
+    };
+    let name = name.trim().trim_start_matches('$');
+    if name.is_empty() || !name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_') {
+        return Err(Error::user(format!("expected a parameter name of letters, digits and `_`, found `{name}`")));
+    }
+    Ok((name.to_owned(), parse_value(value.trim())))
+}
+
+/// A parameter's value from its text.
+pub(super) fn parse_value(text: &str) -> ScalarValue {
+    let quoted = |quote: char| text.len() >= 2 && text.starts_with(quote) && text.ends_with(quote);
+    if quoted('\'') || quoted('"') {
+        return ScalarValue::Utf8(Some(text[1..text.len() - 1].replace("''", "'")));
+    }
+    if text.eq_ignore_ascii_case("null") {
+        return ScalarValue::Null;
+    }
+    if let Ok(value) = text.parse::<i64>() {
+        return ScalarValue::Int64(Some(value));
+    }
+    let looks_numeric = text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
+    if looks_numeric && let Ok(value) = text.parse::<f64>() {
+        return ScalarValue::Float64(Some(value));
+    }
+    match text.to_ascii_lowercase().as_str() {
+        "true" => ScalarValue::Boolean(Some(true)),
+        "false" => ScalarValue::Boolean(Some(false)),
+        _ => ScalarValue::Utf8(Some(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn semicolons_in_strings_and_comments_do_not_split() {
+        let text = "-- a; b\nSELECT ';' AS x; /* ; */ SELECT \"a;b\" -- end;\n;\n-- only a comment;\n";
+        let found = split_statements(text);
+        assert_eq!(found, vec!["-- a; b\nSELECT ';' AS x", "/* ; */ SELECT \"a;b\" -- end;"]);
+    }
+
+    #[test]
+    fn a_statement_is_complete_at_its_semicolon_only() {
+        assert!(is_complete("SELECT 1;"));
+        assert!(is_complete("  \n"));
+        assert!(!is_complete("SELECT 1"));
+        assert!(!is_complete("SELECT ';"));
+        assert!(!is_complete("SELECT 1; SELECT 2"));
+    }
+
+    #[test]
+    fn parameter_values_get_the_type_that_they_look_like() {
+        assert_eq!(parse_parameter("n=10").unwrap().1, ScalarValue::Int64(Some(10)));
+        assert_eq!(parse_parameter("epsilon=0.5").unwrap().1, ScalarValue::Float64(Some(0.5)));
+        assert_eq!(parse_parameter("class='10'").unwrap().1, ScalarValue::Utf8(Some("10".to_owned())));
+        assert_eq!(parse_parameter("class=nan").unwrap().1, ScalarValue::Utf8(Some("nan".to_owned())));
+        assert_eq!(parse_parameter("epsilon=NULL").unwrap().1, ScalarValue::Null);
+        assert!(parse_parameter("class").is_err());
+        assert!(parse_parameter("a b=1").is_err());
+    }
+}

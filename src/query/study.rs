@@ -1,0 +1,65 @@
+//! A snapshot with the names behind its ids, loaded once and only when a query needs them.
+
+use crate::base::{AttackId, ClassId, ModelId, SplitId};
+use crate::error::Result;
+use crate::record::{AttackRecord, ClassRecord, ModelRecord, SplitRecord};
+use crate::store::Snapshot;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// A consistent view of a study, and its records by id.
+pub(super) struct Study {
+    pub snapshot: Arc<Snapshot>,
+    index: OnceLock<Index>,
+}
+
+/// Records by id.
+pub(super) struct Index {
+    classes: HashMap<ClassId, ClassRecord>,
+    splits: HashMap<SplitId, SplitRecord>,
+    models: HashMap<ModelId, ModelRecord>,
+    attacks: HashMap<AttackId, AttackRecord>,
+}
+
+impl Study {
+    /// Wraps a snapshot; reads nothing.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, index: OnceLock::new() }
+    }
+
+    /// The records by id; read at the first call.
+    pub fn index(&self) -> Result<&Index> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = Index {
+            classes: self.snapshot.classes()?.into_iter().map(|record| (record.class_id, record)).collect(),
+            splits: self.snapshot.splits()?.into_iter().map(|record| (record.split_id, record)).collect(),
+            models: self.snapshot.models()?.into_iter().map(|record| (record.model_id, record)).collect(),
+            attacks: self.snapshot.attacks()?.into_iter().map(|record| (record.attack_id, record)).collect(),
+        };
+        Ok(self.index.get_or_init(|| index))
+    }
+}
+
+impl Index {
+    /// Dataset and class name of a class id; `None` where the record is missing.
+    pub fn class(&self, class_id: ClassId) -> Option<(&str, &str)> {
+        self.classes.get(&class_id).map(|record| (record.dataset.as_str(), record.class.as_str()))
+    }
+
+    /// The split of an id.
+    pub fn split(&self, split_id: SplitId) -> Option<&SplitRecord> {
+        self.splits.get(&split_id)
+    }
+
+    /// The model of an id.
+    pub fn model(&self, model_id: ModelId) -> Option<&ModelRecord> {
+        self.models.get(&model_id)
+    }
+
+    /// The attack of an id.
+    pub fn attack(&self, attack_id: AttackId) -> Option<&AttackRecord> {
+        self.attacks.get(&attack_id)
+    }
+}

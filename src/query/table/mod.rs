@@ -1,0 +1,62 @@
+//! The tables: which record or segment gives which column.
+//!
+//! Invariant: a file here holds declarations only; reading, pruning and filtering are elsewhere.
+
+mod attack;
+mod capture;
+mod constant;
+mod job;
+mod model;
+mod record;
+mod segment;
+
+use super::relation::Relation;
+use super::study::Study;
+use std::sync::Arc;
+
+/// A SQL table: its name, what one row of it is, and how it is made for a study.
+pub(super) struct Table {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub make: fn(&Arc<Study>) -> Arc<dyn Relation>,
+}
+
+/// All tables, in the order of the data flow.
+pub(super) const TABLES: &[Table] = &[
+    Table { name: "captures", doc: "One row per capture: an input file, kept verbatim.", make: capture::captures },
+    Table {
+        name: "capture_drops",
+        doc: "One row per capture, class and reason: packets that are in no trace.",
+        make: capture::capture_drops,
+    },
+    Table { name: "classes", doc: "One row per class of a dataset.", make: capture::classes },
+    Table { name: "traces", doc: "One row per real trace, the unit of privacy.", make: segment::traces },
+    Table { name: "packets", doc: "One row per packet of a real or synthetic trace.", make: segment::packets },
+    Table { name: "encodings", doc: "One row per real trace and encoding.", make: segment::encodings },
+    Table { name: "splits", doc: "One row per trace of a split: member or held out.", make: segment::splits },
+    Table { name: "models", doc: "One row per trained generator.", make: model::models },
+    Table { name: "lineage", doc: "One row per model and ancestor of its weights.", make: model::lineage },
+    Table {
+        name: "privacy_ledger",
+        doc: "One row per privacy event of a model trained with DP.",
+        make: segment::privacy_ledger,
+    },
+    Table { name: "epochs", doc: "One row per model and epoch of its training.", make: segment::epochs },
+    Table {
+        name: "attributes",
+        doc: "One row per model, trace and attribute kind: what an attack reads.",
+        make: segment::attributes,
+    },
+    Table { name: "attacks", doc: "One row per attack result, with intervals.", make: attack::attacks },
+    Table { name: "attack_scores", doc: "One row per attack and attacked trace.", make: segment::attack_scores },
+    Table { name: "roc", doc: "One row per corner of an attack's ROC curve.", make: segment::roc },
+    Table { name: "synthetic_traces", doc: "One row per synthetic trace.", make: segment::synthetic_traces },
+    Table {
+        name: "fidelity",
+        doc: "One row per model, header field, packet position and measure.",
+        make: segment::fidelity,
+    },
+    Table { name: "jobs", doc: "One row per finished job: where everything else comes from.", make: job::jobs },
+    Table { name: "objects", doc: "One row per content-addressed object.", make: job::objects },
+    Table { name: "segments", doc: "One row per segment and column: where the bytes are.", make: job::segments },
+];

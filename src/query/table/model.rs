@@ -1,0 +1,157 @@
+//! `models` and `lineage`.
+
+use super::capture::hex;
+use super::record::{Fields, record_table};
+use crate::error::Result;
+use crate::query::relation::Relation;
+use crate::query::study::{Index, Study};
+use crate::record::{Guarantee, LineageEdge, ModelRecord, ModelStatus, Regime, Role};
+use std::sync::Arc;
+
+/// A model with the names of its class.
+struct ModelRow {
+    model: ModelRecord,
+    dataset: String,
+    class: String,
+}
+
+impl ModelRow {
+    fn new(model: ModelRecord, index: &Index) -> Self {
+        let (dataset, class) = index.class(model.class_id).unwrap_or_default();
+        let (dataset, class) = (dataset.to_owned(), class.to_owned());
+        Self { model, dataset, class }
+    }
+
+    /// `netssm os/windows eps4 shadow0`.
+    fn name(&self) -> String {
+        let role = match self.model.role {
+            Role::Target => "target".to_owned(),
+            Role::Shadow(index) => format!("shadow{index}"),
+        };
+        format!("{} {}/{} {} {role}", self.model.generator, self.dataset, self.class, self.model.regime.label())
+    }
+
+    /// NULL without DP; infinite where something upstream saw the private traces outside the mechanism.
+    fn epsilon_end_to_end(&self) -> Option<f64> {
+        match self.model.regime {
+            Regime::None => None,
+            Regime::Dp { .. } => Some(self.model.epsilon_end_to_end.unwrap_or(f64::INFINITY)),
+        }
+    }
+}
+
+pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
+    record_table(study, provenance(privacy(identity())), |study| {
+        let index = study.index()?;
+        Ok(study.snapshot.models()?.into_iter().map(|model| ModelRow::new(model, index)).collect())
+    })
+}
+
+fn identity() -> Fields<ModelRow> {
+    Fields::new()
+        .big("model_id", "id of the model", |row: &ModelRow| row.model.model_id.0)
+        .text("name", "generator, class, regime and role in words", ModelRow::name)
+        .text("generator", "generator family", |row| row.model.generator.clone())
+        .text("preset", "preset of the generator", |row| row.model.preset.clone())
+        .text("dataset", "dataset", |row| row.dataset.clone())
+        .text("class", "class it was trained on", |row| row.class.clone())
+        .text("role", "`target` or `shadow`", |row| row.model.role.name().to_owned())
+        .int_or_null("shadow", "index of a shadow; NULL for a target", |row| {
+            row.model.role.shadow().map(|index| index as i32)
+        })
+        .text("regime", "`none` or `dp`", |row| {
+            if row.model.regime.epsilon().is_some() { "dp".to_owned() } else { "none".to_owned() }
+        })
+}
+
+fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
+    fields
+        .real_or_null("epsilon", "target epsilon; NULL = no DP", |row| row.model.regime.epsilon())
+        .real_or_null("delta", "delta of every epsilon here; NULL = no DP", |row| row.model.regime.delta())
+        .real_or_null("noise_multiplier", "noise on the sum, in units of the clip norm; NULL = no DP", |row| {
+            row.model.noise_multiplier
+        })
+        .real("sampling_rate", "probability of a trace to be in a step's batch", |row| row.model.sampling_rate)
+        .big("steps", "optimiser steps taken", |row| row.model.steps as i64)
+        .real("expected_batch", "expected traces in a batch", |row| row.model.expected_batch)
+        .real_or_null("clip_norm", "L2 bound of one trace's gradient; NULL = no DP", |row| row.model.clip_norm)
+        .real_or_null("epsilon_spent", "upper bound of the mechanism's epsilon at delta; NULL = no DP", |row| {
+            row.model.epsilon_spent
+        })
+        .text_or_null("accountant", "what computed epsilon_spent", |row| row.model.accountant.clone())
+        .text("guarantee", "`end-to-end`, `conditional` or `none`", |row| row.model.guarantee.name().to_owned())
+        .real_or_null(
+            "epsilon_end_to_end",
+            "epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP",
+            ModelRow::epsilon_end_to_end,
+        )
+        .text_or_null("noise", "`system` (seed not stored) or `reproducible`; NULL = no DP", |row| {
+            row.model.noise.clone()
+        })
+}
+
+fn provenance(fields: Fields<ModelRow>) -> Fields<ModelRow> {
+    fields
+        .big("parameters", "all parameters", |row| row.model.parameters as i64)
+        .big("parameters_private", "parameters trained on private traces", |row| row.model.parameters_private as i64)
+        .real("seconds", "wall time of training, divided evenly over its cohort", |row| row.model.seconds)
+        .text("status", "`trained`, or `diverged at step N`", |row| match row.model.status {
+            ModelStatus::Trained => "trained".to_owned(),
+            ModelStatus::Diverged { step } => format!("diverged at step {step}"),
+        })
+        .text_or_null("weights", "digest of the weights object, hexadecimal; NULL where they are not kept", |row| {
+            row.model.weights.as_ref().map(hex)
+        })
+        .big("class_id", "class", |row| row.model.class_id.0)
+        .big("split_id", "split it was trained on", |row| row.model.split_id.0)
+        .big("job_id", "cohort job that trained it", |row| row.model.train_job.0)
+        .text("config", "resolved configuration, JSON", |row| row.model.config.clone())
+}
+
+/// One ancestor of one model.
+struct LineageRow {
+    row: Arc<ModelRow>,
+    number: usize,
+    edge: LineageEdge,
+}
+
+pub(super) fn lineage(study: &Arc<Study>) -> Arc<dyn Relation> {
+    let fields = Fields::<LineageRow>::new()
+        .big("model_id", "model", |row| row.row.model.model_id.0)
+        .text("name", "the model in words", |row| row.row.name())
+        .text("generator", "generator family", |row| row.row.model.generator.clone())
+        .text("dataset", "dataset", |row| row.row.dataset.clone())
+        .text("class", "class", |row| row.row.class.clone())
+        .text("role", "`target` or `shadow`", |row| row.row.model.role.name().to_owned())
+        .int_or_null("shadow", "index of a shadow; NULL for a target", |row| {
+            row.row.model.role.shadow().map(|index| index as i32)
+        })
+        .real_or_null("epsilon", "target epsilon; NULL = no DP", |row| row.row.model.regime.epsilon())
+        .int("number", "number of the ancestor, from 0", |row| row.number as i32)
+        .text("kind", "what the weights descend from", |row| row.edge.kind.name().to_owned())
+        .big_or_null("source_id", "id of the split or model; NULL where there is none", |row| {
+            (row.edge.source_id != 0).then_some(row.edge.source_id)
+        })
+        .text("description", "in words", |row| row.edge.description.clone())
+        .flag("through_mechanism", "only through a DP mechanism?", |row| row.edge.through_mechanism)
+        .flag("saw_private", "did it see private traces?", |row| row.edge.saw_private)
+        .text("guarantee", "guarantee of the model", |row| guarantee(row.row.model.guarantee));
+    record_table(study, fields, load_lineage)
+}
+
+fn guarantee(guarantee: Guarantee) -> String {
+    guarantee.name().to_owned()
+}
+
+fn load_lineage(study: &Study) -> Result<Vec<LineageRow>> {
+    let index = study.index()?;
+    let mut rows = Vec::new();
+    for model in study.snapshot.models()? {
+        let edges = model.lineage.clone();
+        let row = Arc::new(ModelRow::new(model, index));
+        for (number, edge) in edges.into_iter().enumerate() {
+            rows.push(LineageRow { row: Arc::clone(&row), number, edge });
+        }
+    }
+    Ok(rows)
+}
