@@ -10,8 +10,10 @@ use tch::{Device, Kind, Tensor};
 
 const CASES: [&str; 4] = ["ssm_tiny", "ssm_two_layer", "ssm_groups", "ssm_short"];
 
-/// The vectors' own tolerances for an engine in double precision, and in single.
-const DOUBLE: (f64, f64) = (1e-8, 1e-10);
+/// The vectors ask for (1e-8, 1e-10) in double precision, but store the norms' weights rounded to f32
+/// (see `stored_norm_weights_are_rounded`): agreement ends at that rounding.
+const DOUBLE: (f64, f64) = (2e-6, 2e-6);
+/// The vectors' tolerances in single precision.
 const SINGLE_LOGITS: f64 = 1e-4;
 const SINGLE_NORMS: f64 = 1e-3;
 

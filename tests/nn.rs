@@ -58,6 +58,12 @@ pub fn assert_close(found: &Tensor, expected: &Tensor, relative: f64, absolute: 
 const DOUBLE: (f64, f64) = (1e-9, 1e-12);
 const SINGLE: (f64, f64) = (2e-4, 1e-5);
 
+/// The reference ran these cases with weights (of norms) or an input row (scaled by 1000) in f64 that
+/// the files store rounded to f32, so agreement in double precision ends at that rounding, 2^-24;
+/// `stored_norm_weights_are_rounded` shows it.
+const ROUNDED: (f64, f64) = (2e-6, 2e-6);
+const ROUNDED_CASES: [&str; 6] = ["groupnorm", "layernorm", "layernorm_3d", "linear_2d", "rmsnorm", "unet_resblock"];
+
 /// The weights of a case, twice along the model axis.
 struct Weights {
     params: Params,
@@ -73,11 +79,8 @@ impl Weights {
         for name in case.names("param.") {
             let value = case.get(&format!("param.{name}")).to_kind(kind);
             let both = Tensor::stack(&[&value, &value], 0);
-            let param = if frozen.contains(&name.as_str()) {
-                params.add_frozen(&name, both)
-            } else {
-                params.add(&name, both)
-            };
+            let param =
+                if frozen.contains(&name.as_str()) { params.add_frozen(&name, both) } else { params.add(&name, both) };
             by_name.insert(name, param);
         }
         Self { params, by_name }
@@ -117,15 +120,11 @@ fn forward(case: &str, tape: &Tape<'_>, x: &Tensor, w: &Weights) -> Tensor {
         "rmsnorm" => tape.rms_norm(x, p("weight"), 1, 1e-5),
         "groupnorm" => tape.group_norm(x, 2, p("weight"), p("bias"), 1e-5),
         "conv1d" => tape.conv1d(x, p("weight"), Some(p("bias")), conv_shape_1d(x, &w.params, p("weight"), 9)),
-        "conv1d_dilated_groups" => {
-            tape.conv1d(x, p("weight"), None, ConvShape { dilation: [1, 2], groups: 2, ..conv })
-        }
+        "conv1d_dilated_groups" => tape.conv1d(x, p("weight"), None, ConvShape { dilation: [1, 2], groups: 2, ..conv }),
         "conv1d_depthwise_causal" => {
             tape.depthwise_causal(&x.transpose(2, 3), p("conv.weight"), p("conv.bias")).transpose(2, 3)
         }
-        "conv2d" => {
-            tape.conv2d(x, p("weight"), Some(p("bias")), ConvShape { stride: [2, 2], padding: [1, 1], ..conv })
-        }
+        "conv2d" => tape.conv2d(x, p("weight"), Some(p("bias")), ConvShape { stride: [2, 2], padding: [1, 1], ..conv }),
         "conv2d_1x1" => tape.conv2d(x, p("weight"), Some(p("bias")), conv),
         "conv2d_groups" => conv2d_groups(tape, x, w),
         "convtranspose2d" => {
@@ -275,7 +274,8 @@ fn layers_agree_with_the_vectors_in_double_precision() {
     let names = case_names();
     assert_eq!(names.len(), 28);
     for name in names {
-        check_case(&Conformance::load(&name), Kind::Double, DOUBLE);
+        let rounded = ROUNDED_CASES.iter().any(|case| name == format!("persample_{case}"));
+        check_case(&Conformance::load(&name), Kind::Double, if rounded { ROUNDED } else { DOUBLE });
     }
 }
 
@@ -319,4 +319,19 @@ fn token_cross_entropy_gradient_equals_autograd() {
     let found = token_cross_entropy(values, &targets, &weights);
     assert_close(&found.losses, &losses, 1e-12, 1e-14, "losses");
     assert_close(&found.gradient, &expected[0], 1e-10, 1e-14, "gradient");
+}
+
+/// The weight that the reference used is its output over the normed input: the same at all positions,
+/// not the stored one, but equal to it once rounded to f32. With it, outputs agree in double precision.
+#[test]
+fn stored_norm_weights_are_rounded() {
+    let case = Conformance::load("persample_rmsnorm");
+    let x = case.double("input");
+    let normed = &x * ((&x * &x).mean_dim([-1].as_slice(), true, None) + 1e-5).rsqrt();
+    let used = (case.get("output") / normed).view([-1, 8]);
+    let first = used.get(0);
+    assert_close(&used, &first.unsqueeze(0).expand_as(&used), DOUBLE.0, DOUBLE.1, "weight at all positions");
+    let stored = case.get("param.weight");
+    assert!((&first - &stored).abs().max().double_value(&[]) > 1e-9);
+    assert_eq!(first.to_kind(Kind::Float), stored);
 }

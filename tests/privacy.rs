@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 use syntrace::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace::privacy::{
-    Accountant, Budget, Ledger, PrivacyEvent, default_orders, epsilon, noise_multiplier, noise_multiplier_where,
-    rdp_epsilon, rdp_step, rdp_to_epsilon,
+    Accountant, Budget, EpsilonBounds, Ledger, PrivacyEvent, default_orders, epsilon, epsilon_by, noise_multiplier,
+    noise_multiplier_where, pld_epsilon, rdp_epsilon, rdp_step, rdp_to_epsilon,
 };
 
 /// Relative tolerance that the conformance README sets for Renyi divergences above `RDP_SMALL`.
@@ -256,5 +256,127 @@ proptest! {
         let parts = Ledger { events: vec![event(q, sigma, first), event(q, sigma, second)] };
         let split = epsilon(&parts, delta(1e-5)).unwrap().epsilon;
         prop_assert!((whole - split).abs() <= ROUNDING * whole.max(1.0));
+    }
+}
+
+/// What the conformance README allows a tight accountant: the upper bound at most this far above the
+/// tight value, the estimate half of it to either side.
+fn tight_allowance(tight: f64) -> (f64, f64) {
+    (0.021 + 0.001 * tight, 0.01 + 0.001 * tight)
+}
+
+/// The README's allowance below the tight value.
+const TIGHT_BELOW: f64 = 1e-6;
+
+fn assert_tight(bounds: EpsilonBounds, tight: f64, case: &str) {
+    let (above, around) = tight_allowance(tight);
+    assert!(bounds.upper >= tight - TIGHT_BELOW, "{case}: upper {} below {tight}", bounds.upper);
+    assert!(bounds.upper <= tight + above, "{case}: upper {} too far above {tight}", bounds.upper);
+    assert!((bounds.estimate - tight).abs() <= around, "{case}: estimate {} against {tight}", bounds.estimate);
+    assert!(bounds.lower <= tight + TIGHT_BELOW, "{case}: lower {} above {tight}", bounds.lower);
+    assert!(bounds.lower <= bounds.estimate && bounds.estimate <= bounds.upper, "{case}: {bounds:?}");
+}
+
+#[test]
+fn tight_bounds_enclose_the_closed_form_or_fine_grid_value() {
+    // `tight_eps` of accounting_eps.csv, 104 rows
+    for row in rows("accounting_eps.csv") {
+        let bounds = pld_epsilon(&row_ledger(&row), delta(number(&row, "delta").unwrap())).unwrap();
+        assert_tight(bounds, number(&row, "tight_eps").unwrap(), &row["case"]);
+    }
+}
+
+#[test]
+fn tight_bounds_of_mixed_phases_agree_with_both_sides_of_a_fine_lattice() {
+    // accounting_compose.csv has dp-accounting's optimistic and pessimistic values instead of one tight
+    // value: the truth lies between them
+    for row in rows("accounting_compose.csv") {
+        let bounds = pld_epsilon(&composed_ledger(&row["phases"]), delta(number(&row, "delta").unwrap())).unwrap();
+        let (low, high) =
+            (number(&row, "google_pld_optimistic").unwrap(), number(&row, "google_pld_pessimistic").unwrap());
+        assert!(bounds.upper >= low && bounds.lower <= high, "{}: {bounds:?}", row["case"]);
+        let (above, around) = tight_allowance(high);
+        assert!(bounds.upper <= high + above, "{}: {bounds:?}", row["case"]);
+        assert!(bounds.estimate <= high + around && bounds.estimate >= low - around, "{}: {bounds:?}", row["case"]);
+    }
+}
+
+#[test]
+fn tight_estimate_of_a_very_long_run_equals_a_saddle_point_expansion() {
+    // q 0.1, noise 1, 100,000 steps: an Edgeworth-corrected saddle point of the exact loss gives
+    // 899.690 (its next term is below 1e-5 of it: the skewness of the sum is below 0.01); 1e-3 is the
+    // accuracy that the module promises where epsilon is in the hundreds
+    let bounds = pld_epsilon(&ledger(0.1, 1.0, 100_000), delta(1e-5)).unwrap();
+    assert!(relative_difference(bounds.estimate, 899.690) < 1e-3, "{bounds:?}");
+    assert!(bounds.lower < 899.690 && 899.690 < bounds.upper, "{bounds:?}");
+}
+
+#[test]
+fn noise_calibrated_by_the_tight_accountant_lies_between_the_tight_root_and_that_of_prv() {
+    // accounting_sigma.csv, 55 rows
+    for row in rows("accounting_sigma.csv") {
+        let budget = Budget {
+            epsilon: Epsilon::new(number(&row, "target_eps").unwrap()).unwrap(),
+            delta: delta(number(&row, "delta").unwrap()),
+            sampling_rate: SamplingRate::new(number(&row, "q").unwrap()).unwrap(),
+            steps: row["steps"].parse().unwrap(),
+        };
+        let sigma = noise_multiplier(&budget, Accountant::Pld).unwrap().get();
+        let (low, high) = (number(&row, "pld_sigma_tight").unwrap(), number(&row, "opacus_sigma_prv").unwrap());
+        assert!(sigma >= low * (1.0 - 1e-4) && sigma <= high * 1.01, "{}: {sigma}, {low} to {high}", row["case"]);
+        // far closer to the root than PRV's 0.01: the allowance is 1e-4 of epsilon at epsilon 0.1 and more
+        assert!(sigma <= low * 1.003, "{}: {sigma} against {low}", row["case"]);
+        let spent = epsilon_by(Accountant::Pld, &ledger(budget.sampling_rate.get(), sigma, budget.steps), budget.delta);
+        assert!(spent.unwrap().epsilon <= budget.epsilon.get(), "{}: target missed", row["case"]);
+    }
+}
+
+#[test]
+fn delta_too_small_for_double_precision_is_an_error_that_names_another_accountant() {
+    let error = pld_epsilon(&ledger(0.1, 1.0, 100_000), delta(1e-14)).unwrap_err();
+    assert!(error.to_string().contains("too small for double precision"), "{error}");
+    assert!(error.hint_text().unwrap().contains("rdp"));
+}
+
+#[test]
+fn tight_accountant_counts_a_step_without_noise_as_infinite_and_no_step_as_nothing() {
+    assert_eq!(pld_epsilon(&ledger(0.1, 0.0, 3), delta(1e-5)).unwrap().upper, f64::INFINITY);
+    assert_eq!(pld_epsilon(&Ledger::default(), delta(1e-5)).unwrap().upper, 0.0);
+}
+
+#[test]
+fn whole_data_steps_compose_as_one_gaussian_whatever_their_order_and_split() {
+    // mu^2 adds: 3 steps of noise 20 and 5 of noise 10 are one step of noise (3/400 + 5/100)^(-1/2)
+    let mixed = Ledger { events: vec![event(1.0, 20.0, 3), event(1.0, 10.0, 5)] };
+    let one = ledger(1.0, (3.0f64 / 400.0 + 5.0 / 100.0).powf(-0.5), 1);
+    let (mixed, one) = (pld_epsilon(&mixed, delta(1e-5)).unwrap(), pld_epsilon(&one, delta(1e-5)).unwrap());
+    assert!(relative_difference(mixed.estimate, one.estimate) < ROUNDING);
+}
+
+/// The tight accountant's numbers wander by its lattice error when an argument moves a little.
+const TIGHT_WANDER: f64 = 2e-3;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn tight_upper_bound_is_below_rdp_above_its_estimate_and_monotone(
+        log_q in -4.0f64..-0.05,
+        log_sigma in -0.4f64..1.3,
+        steps in 1u64..3_000,
+        log_delta in -8.0f64..-3.0,
+        factor in 1.05f64..2.0,
+    ) {
+        let (q, sigma, d) = (10f64.powf(log_q), 10f64.powf(log_sigma), 10f64.powf(log_delta));
+        let at = |q: f64, sigma, steps, d| pld_epsilon(&ledger(q.min(1.0), sigma, steps), delta(d)).unwrap();
+        let base = at(q, sigma, steps, d);
+        prop_assert!(base.lower <= base.estimate && base.estimate <= base.upper, "{base:?}");
+        let rdp = epsilon(&ledger(q, sigma, steps), delta(d)).unwrap().epsilon;
+        let slack = TIGHT_WANDER * (base.upper + 0.1);
+        prop_assert!(base.upper <= rdp + slack, "{base:?} above rdp {rdp}");
+        prop_assert!(at(q * factor, sigma, steps, d).upper >= base.upper - slack, "rate");
+        prop_assert!(at(q, sigma, steps * 2, d).upper >= base.upper - slack, "steps");
+        prop_assert!(at(q, sigma / factor, steps, d).upper >= base.upper - slack, "noise");
+        prop_assert!(at(q, sigma, steps, d / factor).upper >= base.upper - slack, "delta");
     }
 }

@@ -161,7 +161,15 @@ fn model(index: u64, dp: Option<DpPlan>) -> CohortModel {
 
 fn plan() -> TrainPlan {
     let plan = tiny().plan(12, Regime::None);
-    TrainPlan { sampling_rate: 0.25, expected_batch: 3.0, steps: 24, epochs: 6, microbatch: 2, ..plan }
+    TrainPlan {
+        sampling_rate: 0.25,
+        expected_batch: 3.0,
+        steps: 24,
+        epochs: 6,
+        microbatch: 2,
+        epochs_per_evaluation: 1,
+        ..plan
+    }
 }
 
 const DP: DpPlan = DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 };

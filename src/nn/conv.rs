@@ -124,9 +124,8 @@ impl Tape<'_> {
         let (y, slot) = self.capture(y);
         let kept = padded.detach();
         self.used(weight, vec![slot], move |gradients| {
-            let of_tap = |tap: i64| {
-                (&gradients[0] * kept.narrow(2, tap, length)).sum_dim_intlist([2].as_slice(), false, None)
-            };
+            let of_tap =
+                |tap: i64| (&gradients[0] * kept.narrow(2, tap, length)).sum_dim_intlist([2].as_slice(), false, None);
             let per_tap: Vec<Tensor> = (0..taps).map(of_tap).collect();
             Part::Direct(Tensor::stack(&per_tap, 3).flatten(2, 3))
         });

@@ -35,14 +35,7 @@ impl Tape<'_> {
     }
 
     /// Low-rank adaptation (Hu et al. 2021, eq. 3): `base(x) + scale * up(down(x))`; freeze the base.
-    pub fn lora_linear(
-        &self,
-        x: &Tensor,
-        base: (Param, Option<Param>),
-        down: Param,
-        up: Param,
-        scale: f64,
-    ) -> Tensor {
+    pub fn lora_linear(&self, x: &Tensor, base: (Param, Option<Param>), down: Param, up: Param, scale: f64) -> Tensor {
         let adapted = self.linear(&self.linear(x, down, None), up, None);
         self.linear(x, base.0, base.1) + adapted * scale
     }

@@ -117,9 +117,9 @@ impl Params {
         let file = safetensors::SafeTensors::deserialize(bytes)
             .map_err(|error| Error::internal(format!("weights are not safetensors: {error}")))?;
         for entry in &mut self.entries {
-            let view = file.tensor(&entry.name).map_err(|_| {
-                Error::internal(format!("weight `{}` expected, not found in the weights", entry.name))
-            })?;
+            let view = file
+                .tensor(&entry.name)
+                .map_err(|_| Error::internal(format!("weight `{}` expected, not found in the weights", entry.name)))?;
             let tensor = tensor_from_view(&view)?;
             let mut slot = entry.value.get(model);
             if tensor.size() != slot.size() {
@@ -140,7 +140,9 @@ impl Params {
 pub fn kind_bytes(value: &Tensor) -> Result<Vec<u8>> {
     let value = value.to_device(Device::Cpu).contiguous();
     let mut bytes = vec![0u8; value.numel() * value.kind().elt_size_in_bytes()];
-    value.f_copy_data_u8(&mut bytes, value.numel()).map_err(|error| Error::internal(format!("tensor copy: {error}")))?;
+    value
+        .f_copy_data_u8(&mut bytes, value.numel())
+        .map_err(|error| Error::internal(format!("tensor copy: {error}")))?;
     Ok(bytes)
 }
 

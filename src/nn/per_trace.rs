@@ -227,9 +227,8 @@ fn add_rows(ids: &Tensor, gradient: &Tensor, rows: i64, blocks: i64) -> Tensor {
     let ids = ids.reshape([blocks, -1]) + offsets.unsqueeze(1);
     let gradient = gradient.reshape([-1, width]);
     // -1: no row is a padding row here; a layer with one has masked its gradient already.
-    Tensor::embedding_dense_backward(&gradient, &ids.flatten(0, -1), blocks * rows, -1, false).view([
-        blocks, rows, width,
-    ])
+    Tensor::embedding_dense_backward(&gradient, &ids.flatten(0, -1), blocks * rows, -1, false)
+        .view([blocks, rows, width])
 }
 
 fn ghost_is_cheaper(left: &Tensor, right: &Tensor) -> bool {

@@ -300,7 +300,7 @@ impl Builder<'_> {
 
     fn generator(&mut self, class: &PlannedClass, generator: usize, splits: &[(Role, SplitId, usize)]) -> Result<()> {
         let encoding = self.plan.generators[generator].encoding();
-        let spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.parameters() });
+        let spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.options_json() });
         let label = format!("encode {}/{} {}", class.dataset, class.class, encoding.name());
         let head = JobHead::new(JobKind::Encode, label, &spec, ids(&class.sources), 0);
         let encode = head.job_id;

@@ -1,6 +1,7 @@
 //! What was done to the private traces, as data; accountants consume these events and nothing else.
 
 use super::convert::rdp_epsilon;
+use super::pld::pld_epsilon;
 use super::rdp::default_orders;
 use crate::base::{ClipNorm, Delta, NoiseMultiplier, SamplingRate};
 use crate::error::Result;
@@ -54,6 +55,8 @@ impl Ledger {
 pub enum Accountant {
     /// Renyi DP over [`default_orders`] (Mironov, Talwar, Zhang 2019).
     Rdp,
+    /// Privacy loss distributions (see [`super::pld_epsilon`]); the upper bound counts.
+    Pld,
 }
 
 impl Accountant {
@@ -61,6 +64,7 @@ impl Accountant {
     pub fn name(self) -> &'static str {
         match self {
             Self::Rdp => "rdp",
+            Self::Pld => "pld",
         }
     }
 }
@@ -70,7 +74,7 @@ impl Accountant {
 pub struct SpentEpsilon {
     /// Upper bound, at least 0; infinite where a step had no noise.
     pub epsilon: f64,
-    /// Renyi order that gave it; `None` where no order was needed.
+    /// Renyi order that gave it; `None` for other accountants and where none was needed.
     pub order: Option<f64>,
     /// How.
     pub accountant: Accountant,
@@ -91,5 +95,6 @@ pub fn epsilon(ledger: &Ledger, delta: Delta) -> Result<SpentEpsilon> {
 pub fn epsilon_by(accountant: Accountant, ledger: &Ledger, delta: Delta) -> Result<SpentEpsilon> {
     match accountant {
         Accountant::Rdp => rdp_epsilon(ledger, delta, &default_orders()),
+        Accountant::Pld => Ok(SpentEpsilon { epsilon: pld_epsilon(ledger, delta)?.upper, order: None, accountant }),
     }
 }

@@ -12,6 +12,8 @@ mod convert;
 mod event;
 mod lineage;
 mod logspace;
+mod normal;
+mod pld;
 mod quadrature;
 mod rdp;
 
@@ -19,4 +21,5 @@ pub use calibrate::{Budget, noise_multiplier, noise_multiplier_where};
 pub use convert::{rdp_epsilon, rdp_to_epsilon};
 pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentEpsilon, epsilon, epsilon_by};
 pub use lineage::guarantee;
+pub use pld::{EpsilonBounds, pld_epsilon};
 pub use rdp::{default_orders, rdp_step};

@@ -9,6 +9,9 @@
 /// Privacy loss at noise value `x` of one step: ln of the mixture's density over the base's.
 pub(super) fn privacy_loss(q: f64, sigma: f64, x: f64) -> f64 {
     let shift = (2.0 * x - 1.0) / (2.0 * sigma * sigma);
+    if q == 1.0 {
+        return shift;
+    }
     if shift < 30.0 { (q * shift.exp_m1()).ln_1p() } else { q.ln() + shift + ((1.0 - q) / q * (-shift).exp()).ln_1p() }
 }
 

@@ -5,7 +5,6 @@ use super::relation::sql_type;
 use super::statement::split_statements;
 use super::study::Study;
 use super::table::TABLES;
-use crate::store::Snapshot;
 use crate::store::schema::Column;
 use datafusion::catalog::TableProvider;
 use std::fmt::Write;
@@ -37,8 +36,8 @@ pub struct ViewInfo {
 }
 
 /// All tables of a study, in the order of the data flow.
-pub fn tables(snapshot: &Arc<Snapshot>) -> Vec<TableInfo> {
-    let study = Arc::new(Study::new(Arc::clone(snapshot)));
+pub fn tables() -> Vec<TableInfo> {
+    let study = Arc::new(Study::detached());
     TABLES
         .iter()
         .map(|table| TableInfo { name: table.name, doc: table.doc, columns: (table.make)(&study).columns().to_vec() })

@@ -2,6 +2,7 @@
 
 use super::catalog::views;
 use super::named::named_queries;
+use super::session::Parameters;
 use super::table::TABLES;
 use crate::error::Error;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -128,14 +129,20 @@ pub(super) fn no_such_query(name: &str) -> Error {
 }
 
 /// The name of the first parameter without a value.
-pub(super) fn first_placeholder(plan: &LogicalPlan) -> datafusion::common::Result<Option<String>> {
+pub(super) fn unbound_parameter(
+    plan: &LogicalPlan,
+    given: &Parameters,
+) -> datafusion::common::Result<Option<String>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {
             expression.apply(|expression| {
                 if let Expr::Placeholder(placeholder) = expression {
-                    found = Some(placeholder.id.trim_start_matches('$').to_owned());
-                    return Ok(TreeNodeRecursion::Stop);
+                    let name = placeholder.id.trim_start_matches('$');
+                    if !given.contains_key(name) {
+                        found = Some(name.to_owned());
+                        return Ok(TreeNodeRecursion::Stop);
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

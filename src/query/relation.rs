@@ -70,7 +70,7 @@ pub(super) fn data_type(kind: ColumnType) -> DataType {
         ColumnType::F64 => DataType::Float64,
         ColumnType::Text => DataType::Utf8,
         ColumnType::Bytes => DataType::Binary,
-        ColumnType::F32List => DataType::List(Arc::new(Field::new("item", DataType::Float32, true))),
+        ColumnType::F32List => DataType::List(Arc::new(Field::new("item", DataType::Float32, false))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::batch::external;
 use super::catalog::{providers, views};
-use super::diagnose::explain;
+use super::diagnose::{explain, unbound, unbound_parameter};
 use super::function;
 use super::statement::require_reading;
 use super::study::Study;
@@ -67,7 +67,17 @@ impl Session {
 
     /// Puts all tables over another snapshot: the shell does so before each statement.
     pub fn attach(&self, snapshot: Arc<Snapshot>) -> Result<()> {
-        let study = Arc::new(Study::new(snapshot));
+        self.register(Study::new(snapshot))
+    }
+
+    /// Lets go of the snapshot, so that a writer may reuse its pages; queries fail until the next
+    /// [`Session::attach`].
+    pub fn detach(&self) -> Result<()> {
+        self.register(Study::detached())
+    }
+
+    fn register(&self, study: Study) -> Result<()> {
+        let study = Arc::new(study);
         for (name, provider) in providers(&study) {
             let registered =
                 self.context.deregister_table(name).and_then(|_| self.context.register_table(name, provider));
@@ -119,11 +129,11 @@ impl Session {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)?;
-        let plan = plan.with_param_values(parameters.clone())?;
-        if let Some(name) = super::diagnose::first_placeholder(&plan)? {
-            let names: Vec<&str> = parameters.keys().map(String::as_str).collect();
-            return Err(external(super::diagnose::unbound(&name, &names)));
+        if let Some(name) = unbound_parameter(&plan, parameters)? {
+            let given: Vec<&str> = parameters.keys().map(String::as_str).collect();
+            return Err(external(unbound(&name, &given)));
         }
+        let plan = plan.with_param_values(parameters.clone())?;
         self.context.execute_logical_plan(plan).await?.execute_stream().await
     }
 

@@ -1,7 +1,7 @@
 //! A snapshot with the names behind its ids, loaded once and only when a query needs them.
 
 use crate::base::{AttackId, ClassId, ModelId, SplitId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{AttackRecord, ClassRecord, ModelRecord, SplitRecord};
 use crate::store::Snapshot;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 /// A consistent view of a study, and its records by id.
 pub(super) struct Study {
-    pub snapshot: Arc<Snapshot>,
+    snapshot: Option<Arc<Snapshot>>,
     index: OnceLock<Index>,
 }
 
@@ -24,7 +24,17 @@ pub(super) struct Index {
 impl Study {
     /// Wraps a snapshot; reads nothing.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, index: OnceLock::new() }
+        Self { snapshot: Some(snapshot), index: OnceLock::new() }
+    }
+
+    /// A study without content, for names and columns alone.
+    pub fn detached() -> Self {
+        Self { snapshot: None, index: OnceLock::new() }
+    }
+
+    /// The view that all tables read from.
+    pub fn snapshot(&self) -> Result<&Snapshot> {
+        self.snapshot.as_deref().ok_or_else(|| Error::internal("a query before the session was given a snapshot"))
     }
 
     /// The records by id; read at the first call.
@@ -32,11 +42,12 @@ impl Study {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
+        let snapshot = self.snapshot()?;
         let index = Index {
-            classes: self.snapshot.classes()?.into_iter().map(|record| (record.class_id, record)).collect(),
-            splits: self.snapshot.splits()?.into_iter().map(|record| (record.split_id, record)).collect(),
-            models: self.snapshot.models()?.into_iter().map(|record| (record.model_id, record)).collect(),
-            attacks: self.snapshot.attacks()?.into_iter().map(|record| (record.attack_id, record)).collect(),
+            classes: snapshot.classes()?.into_iter().map(|record| (record.class_id, record)).collect(),
+            splits: snapshot.splits()?.into_iter().map(|record| (record.split_id, record)).collect(),
+            models: snapshot.models()?.into_iter().map(|record| (record.model_id, record)).collect(),
+            attacks: snapshot.attacks()?.into_iter().map(|record| (record.attack_id, record)).collect(),
         };
         Ok(self.index.get_or_init(|| index))
     }

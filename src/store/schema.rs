@@ -207,7 +207,7 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
         column("member", Bool, false, "was it trained on?"),
         column("kind", Text, false, "attribute kind"),
         column("loss", F32, false, "loss of the trace in evaluation mode"),
-        column("values", F32List, false, "the attribute"),
+        column("vector", F32List, false, "the attribute"),
     ],
 };
 

@@ -126,11 +126,12 @@ pub(super) fn read(
     optimiser: &mut Optimiser,
 ) -> Result<(State, Vec<Option<Vec<u8>>>)> {
     let damaged = |what: String| Error::internal(format!("checkpoint: {what}")).hint("delete it: the job starts again");
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes)
-        .map_err(|error| damaged(format!("not safetensors: {error}")))?;
+    let (_, metadata) =
+        safetensors::SafeTensors::read_metadata(bytes).map_err(|error| damaged(format!("not safetensors: {error}")))?;
     let text = metadata.metadata().as_ref().and_then(|texts| texts.get(STATE_KEY));
     let text = text.ok_or_else(|| damaged(format!("expected the key `{STATE_KEY}`, not found")))?;
-    let state: State = serde_json::from_str(text).map_err(|error| damaged(format!("state is not readable: {error}")))?;
+    let state: State =
+        serde_json::from_str(text).map_err(|error| damaged(format!("state is not readable: {error}")))?;
     if state.version != VERSION {
         return Err(damaged(format!("version `{VERSION}` expected, found `{}`", state.version)));
     }
@@ -139,7 +140,11 @@ pub(super) fn read(
         let view = file.tensor(name).map_err(|_| damaged(format!("tensor `{name}` expected, not found")))?;
         let tensor = tensor_from_view(&view)?;
         if tensor.size() != like.size() {
-            return Err(damaged(format!("tensor `{name}`: shape `{:?}` expected, found `{:?}`", like.size(), tensor.size())));
+            return Err(damaged(format!(
+                "tensor `{name}`: shape `{:?}` expected, found `{:?}`",
+                like.size(),
+                tensor.size()
+            )));
         }
         Ok(tensor)
     };

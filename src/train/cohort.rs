@@ -122,7 +122,7 @@ impl<'a, N: Network> Training<'a, N> {
                 loss_count += row.len() as u64;
             }
             sum = Some(match sum {
-                Some(sum) => sum.add(part),
+                Some(sum) => sum.plus(part),
                 None => part,
             });
         }
@@ -217,7 +217,7 @@ impl<'a, N: Network> Training<'a, N> {
     fn finish_epoch(&mut self) {
         let plan = &self.input.plan;
         let epoch = self.epochs_done() as u32;
-        let evaluate = (epoch + 1) % plan.epochs_per_evaluation.max(1) == 0 || self.state.step >= plan.steps;
+        let evaluate = (epoch + 1).is_multiple_of(plan.epochs_per_evaluation.max(1)) || self.state.step >= plan.steps;
         let (members, held_out) = if evaluate {
             (self.mean_losses(|model| &model.members), self.mean_losses(|model| &model.held_out))
         } else {

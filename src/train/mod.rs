@@ -29,14 +29,14 @@ mod sampler;
 mod step;
 
 pub use plan::{
-    CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome, NoCheckpoint,
-    OptimiserPlan, PrivacyEvent, TrainPlan,
+    CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
+    NoCheckpoint, OptimiserPlan, PrivacyEvent, TrainPlan,
 };
 
 #[cfg(feature = "torch")]
 pub use cohort::train_cohort;
 #[cfg(feature = "torch")]
-pub use network::{Microbatch, MicroGradients, Network};
+pub use network::{MicroGradients, Microbatch, Network};
 #[cfg(feature = "torch")]
 pub use noise::standard_normal;
 #[cfg(feature = "torch")]
@@ -44,4 +44,4 @@ pub use optimiser::Optimiser;
 #[cfg(feature = "torch")]
 pub use sampler::poisson_batch;
 #[cfg(feature = "torch")]
-pub use step::{Clipping, ClippedSum, PerSampleGrads, PrivateGrad};
+pub use step::{ClippedSum, Clipping, PerSampleGrads, PrivateGrad};

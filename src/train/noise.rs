@@ -17,12 +17,7 @@ pub fn standard_normal(seed: &Seed, step: u64, count: i64) -> Tensor {
     let pairs = usize::try_from(count.max(0)).unwrap_or(0).div_ceil(2);
     let mut bytes = vec![0u8; pairs * 8];
     seed.numbered(step).rng().fill_bytes(&mut bytes);
-    let words: Vec<i64> = bytes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|chunk| i64::from(u32::from_le_bytes(*chunk)))
-        .collect();
+    let words: Vec<i64> = bytes.as_chunks::<4>().0.iter().map(|chunk| i64::from(u32::from_le_bytes(*chunk))).collect();
     let uniform = Tensor::from_slice(&words).to_kind(Kind::Double).view([2, pairs as i64]);
     let radius = (((uniform.get(0) + 1.0) * GRID).log() * -2.0).sqrt();
     let angle = uniform.get(1) * (GRID * std::f64::consts::TAU);

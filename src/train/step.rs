@@ -80,7 +80,7 @@ impl ClippedSum {
 
     /// Adds another microbatch of the same step.
     #[must_use]
-    pub fn add(mut self, other: Self) -> Self {
+    pub fn plus(mut self, other: Self) -> Self {
         for (sum, more) in self.sums.iter_mut().zip(other.sums) {
             if let (Some(sum), Some(more)) = (sum, more) {
                 *sum += more;

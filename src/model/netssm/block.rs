@@ -23,7 +23,7 @@ impl NetSsmNetwork {
         for block in &self.blocks {
             let normed = tape.rms_norm(&residual, block.norm, 1, self.config.eps);
             let (output, state) = self.block(tape, &normed, *block);
-            residual = residual + output;
+            residual = &residual + &output;
             states.push(state);
         }
         (tape.rms_norm(&residual, self.final_norm, 1, self.config.eps), states)
@@ -49,8 +49,7 @@ impl NetSsmNetwork {
         let per_head = |param| tape.per_trace(param).reshape([models * traces, 1, heads]);
         let dt = (dt_raw.reshape([models * traces, length, heads]) + per_head(block.dt_bias)).softplus();
         let log_decay = &dt * per_head(block.a_log).exp().neg();
-        let (y, ssm) =
-            ssd(&SsdInput { x: &x, dt: &dt, log_decay: &log_decay, b: &b, c: &c, chunk: config.chunk });
+        let (y, ssm) = ssd(&SsdInput { x: &x, dt: &dt, log_decay: &log_decay, b: &b, c: &c, chunk: config.chunk });
         let y = y + &x * per_head(block.d).unsqueeze(-1);
 
         let gated = y.reshape([models, traces, length, inner]) * z.silu();

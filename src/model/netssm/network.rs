@@ -101,7 +101,9 @@ impl NetSsmNetwork {
                 "backbone.embedding.weight" => crate::train::standard_normal(&seed, 0, count) * 0.02,
                 "in_proj.weight" => uniform(&seed, count, |unit| bound(config.width) * (2.0 * unit - 1.0)),
                 "out_proj.weight" => uniform(&seed, count, |unit| bound(config.inner()) * (2.0 * unit - 1.0) / layers),
-                "conv1d.weight" | "conv1d.bias" => uniform(&seed, count, |unit| bound(config.taps) * (2.0 * unit - 1.0)),
+                "conv1d.weight" | "conv1d.bias" => {
+                    uniform(&seed, count, |unit| bound(config.taps) * (2.0 * unit - 1.0))
+                }
                 "A_log" => uniform(&seed, count, |unit| (1.0 + 15.0 * unit).ln()),
                 "dt_bias" => uniform(&seed, count, step_bias),
                 // D and the norms' weights.

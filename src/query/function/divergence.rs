@@ -2,6 +2,7 @@
 //!
 //! The second argument says on which side a row is (false = real, true = synthetic).
 
+use crate::eval::{JensenShannon, jensen_shannon_counts, wasserstein_1};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -72,8 +73,8 @@ impl Accumulator for HistogramAccumulator {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let pairs: Vec<[i64; 2]> = self.counts.values().copied().collect();
         Ok(ScalarValue::Float64(match self.measure {
-            HistogramMeasure::Distance => js_divergence(&pairs).map(f64::sqrt),
-            HistogramMeasure::Divergence => js_divergence(&pairs),
+            HistogramMeasure::Distance => jensen_shannon(&pairs).map(|found| found.distance),
+            HistogramMeasure::Divergence => jensen_shannon(&pairs).map(|found| found.divergence),
             HistogramMeasure::Entropy => entropy_bits(&pairs),
         }))
     }
@@ -93,35 +94,23 @@ impl Accumulator for HistogramAccumulator {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [keys, real, other] = states else { return exec_err!("expected keys and two lists of counts") };
-        let keys = keys.as_list::<i32>().values().as_binary::<i32>();
-        let real = real.as_list::<i32>().values().as_primitive::<Int64Type>();
-        let other = other.as_list::<i32>().values().as_primitive::<Int64Type>();
-        for ((key, real), other) in keys.iter().flatten().zip(real.values()).zip(other.values()) {
-            self.add(key, 0, *real);
-            self.add(key, 1, *other);
+        // A state array may be a slice of a larger one: go by its rows, not by its values.
+        let rows = keys.as_list::<i32>().iter().zip(real.as_list::<i32>().iter()).zip(other.as_list::<i32>().iter());
+        for ((keys, real), other) in rows {
+            let (Some(keys), Some(real), Some(other)) = (keys, real, other) else { continue };
+            let counts = real.as_primitive::<Int64Type>().values().iter().zip(other.as_primitive::<Int64Type>().values());
+            for (key, (real, other)) in keys.as_binary::<i32>().iter().flatten().zip(counts) {
+                self.add(key, 0, *real);
+                self.add(key, 1, *other);
+            }
         }
         Ok(())
     }
 }
 
-/// Jensen-Shannon divergence (base 2) of two lists of counts; `None` where one side is empty.
-fn js_divergence(pairs: &[[i64; 2]]) -> Option<f64> {
-    let real: i64 = pairs.iter().map(|pair| pair[0]).sum();
-    let other: i64 = pairs.iter().map(|pair| pair[1]).sum();
-    if real == 0 || other == 0 {
-        return None;
-    }
-    let against_mean = |share: f64, mean: f64| if share > 0.0 { share * (share / mean).log2() } else { 0.0 };
-    let doubled: f64 = pairs
-        .iter()
-        .map(|pair| {
-            let (left, right) = (pair[0] as f64 / real as f64, pair[1] as f64 / other as f64);
-            let mean = (left + right) / 2.0;
-            against_mean(left, mean) + against_mean(right, mean)
-        })
-        .sum();
-    // Rounding may leave a little below 0, of which no root exists, or above 1.
-    Some((doubled / 2.0).clamp(0.0, 1.0))
+fn jensen_shannon(pairs: &[[i64; 2]]) -> Option<JensenShannon> {
+    let counts: Vec<(f64, f64)> = pairs.iter().map(|pair| (pair[0] as f64, pair[1] as f64)).collect();
+    jensen_shannon_counts(&counts)
 }
 
 /// Shannon entropy of the first side; `None` without values.
@@ -156,7 +145,7 @@ impl Accumulator for WassersteinAccumulator {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Float64(wasserstein(&mut self.real, &mut self.other)))
+        Ok(ScalarValue::Float64(wasserstein_1(&mut self.real, &mut self.other)))
     }
 
     fn size(&self) -> usize {
@@ -173,38 +162,14 @@ impl Accumulator for WassersteinAccumulator {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let [real, other] = states else { return exec_err!("expected two lists of values") };
-        self.real.extend(real.as_list::<i32>().values().as_primitive::<Float64Type>().values());
-        self.other.extend(other.as_list::<i32>().values().as_primitive::<Float64Type>().values());
+        for (side, lists) in [(&mut self.real, real), (&mut self.other, other)] {
+            // A state array may be a slice of a larger one: go by its rows, not by its values.
+            for list in lists.as_list::<i32>().iter().flatten() {
+                side.extend(list.as_primitive::<Float64Type>().values());
+            }
+        }
         Ok(())
     }
-}
-
-/// Area between the two empirical distribution functions; `None` where one side is empty.
-fn wasserstein(real: &mut [f64], other: &mut [f64]) -> Option<f64> {
-    if real.is_empty() || other.is_empty() {
-        return None;
-    }
-    real.sort_unstable_by(f64::total_cmp);
-    other.sort_unstable_by(f64::total_cmp);
-    let mut area = 0.0;
-    let (mut left, mut right) = (0, 0);
-    let mut before: Option<f64> = None;
-    while left < real.len() || right < other.len() {
-        let next = |values: &[f64], index: usize| values.get(index).copied().unwrap_or(f64::INFINITY);
-        let here = next(real, left).min(next(other, right));
-        if let Some(before) = before {
-            let gap = left as f64 / real.len() as f64 - right as f64 / other.len() as f64;
-            area += gap.abs() * (here - before);
-        }
-        while real.get(left).is_some_and(|value| *value <= here) {
-            left += 1;
-        }
-        while other.get(right).is_some_and(|value| *value <= here) {
-            right += 1;
-        }
-        before = Some(here);
-    }
-    Some(area)
 }
 
 #[cfg(test)]
@@ -215,26 +180,9 @@ mod tests {
     const ROUNDING: f64 = 1e-12;
 
     #[test]
-    fn disjoint_sides_are_at_distance_one_and_equal_sides_at_zero() {
-        assert_eq!(js_divergence(&[[3, 0], [0, 5]]), Some(1.0));
-        assert_eq!(js_divergence(&[[3, 6], [1, 2]]), Some(0.0));
-        assert_eq!(js_divergence(&[[3, 0]]), None);
-    }
-
-    #[test]
     fn entropy_of_a_fair_choice_of_eight_is_three_bits() {
         let found = entropy_bits(&[[5, 0]; 8]).unwrap();
         assert!((found - 3.0).abs() < ROUNDING);
         assert_eq!(entropy_bits(&[[7, 0]]), Some(0.0));
-    }
-
-    #[test]
-    fn a_shift_moves_wasserstein_by_its_length() {
-        let mut real = [1.0, 5.0, 2.0];
-        let mut shifted = [11.0, 15.0, 12.0];
-        assert!((wasserstein(&mut real, &mut shifted).unwrap() - 10.0).abs() < ROUNDING);
-        // Unequal sizes, by hand: {0} against {0, 0, 3} moves a third of the mass by 3.
-        assert!((wasserstein(&mut [0.0], &mut [0.0, 3.0, 0.0]).unwrap() - 1.0).abs() < ROUNDING);
-        assert_eq!(wasserstein(&mut [], &mut [1.0]), None);
     }
 }

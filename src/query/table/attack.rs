@@ -94,5 +94,5 @@ fn load_attacks(study: &Study) -> Result<Vec<AttackRow>> {
         let generator = index.model(attack.target_model).map(|model| model.generator.clone()).unwrap_or_default();
         AttackRow { dataset: dataset.to_owned(), class: class.to_owned(), generator, attack }
     };
-    Ok(study.snapshot.attacks()?.into_iter().map(row).collect())
+    Ok(study.snapshot()?.attacks()?.into_iter().map(row).collect())
 }

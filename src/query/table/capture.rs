@@ -28,7 +28,7 @@ pub(super) fn captures(study: &Arc<Study>) -> Arc<dyn Relation> {
         .text_or_null("damage", "why reading stopped early", |capture| {
             capture.damage.as_ref().map(|damage| damage.reason.clone())
         });
-    record_table(study, fields, |study| study.snapshot.captures())
+    record_table(study, fields, |study| study.snapshot()?.captures())
 }
 
 /// One drop reason of one ingested capture.
@@ -58,9 +58,9 @@ pub(super) fn capture_drops(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 fn load_drops(study: &Study) -> Result<Vec<DropRow>> {
     let index = study.index()?;
-    let names: HashMap<_, _> = study.snapshot.captures()?.into_iter().map(|one| (one.capture_id, one.name)).collect();
+    let names: HashMap<_, _> = study.snapshot()?.captures()?.into_iter().map(|one| (one.capture_id, one.name)).collect();
     let mut rows = Vec::new();
-    for ingest in study.snapshot.ingests()? {
+    for ingest in study.snapshot()?.ingests()? {
         let ingest = Arc::new(ingest);
         let (dataset, class) = index.class(ingest.class_id).unwrap_or_default();
         for drop in &ingest.drops {
@@ -89,7 +89,7 @@ pub(super) fn classes(study: &Arc<Study>) -> Arc<dyn Relation> {
             }
             .to_owned()
         });
-    record_table(study, fields, |study| study.snapshot.classes())
+    record_table(study, fields, |study| study.snapshot()?.classes())
 }
 
 /// Lower-case hexadecimal text of a digest.

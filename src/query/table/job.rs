@@ -28,7 +28,7 @@ pub(super) fn jobs(study: &Arc<Study>) -> Arc<dyn Relation> {
         .real("seconds", "wall time", |job| (job.finished_us - job.started_us) as f64 / US_PER_SECOND)
         .int("threads", "threads it ran with", |job| job.threads as i32)
         .int("outputs", "number of things that it wrote", |job| job.outputs.len() as i32);
-    record_table(study, fields, |study| study.snapshot.jobs())
+    record_table(study, fields, |study| study.snapshot()?.jobs())
 }
 
 pub(super) fn objects(study: &Arc<Study>) -> Arc<dyn Relation> {
@@ -37,7 +37,7 @@ pub(super) fn objects(study: &Arc<Study>) -> Arc<dyn Relation> {
         .text("kind", "what it is", |object| object.kind.clone())
         .big("raw_bytes", "length before compression, bytes", |object| object.raw_bytes as i64)
         .big("stored_bytes", "length as stored, bytes", |object| object.stored_bytes as i64);
-    record_table(study, fields, |study| study.snapshot.objects())
+    record_table(study, fields, |study| study.snapshot()?.objects())
 }
 
 /// One column of one segment.
@@ -75,7 +75,7 @@ fn text(scalar: &Scalar) -> String {
 fn load_segments(study: &Study) -> Result<Vec<SegmentRow>> {
     let mut rows = Vec::new();
     for table in SEGMENT_TABLES {
-        for segment in study.snapshot.segments(table)? {
+        for segment in study.snapshot()?.segments(table)? {
             let segment = Arc::new(segment);
             for (column, stored) in table.columns.iter().zip(&segment.columns) {
                 let (segment, stored) = (Arc::clone(&segment), stored.clone());

@@ -43,7 +43,7 @@ impl ModelRow {
 pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
     record_table(study, provenance(privacy(identity())), |study| {
         let index = study.index()?;
-        Ok(study.snapshot.models()?.into_iter().map(|model| ModelRow::new(model, index)).collect())
+        Ok(study.snapshot()?.models()?.into_iter().map(|model| ModelRow::new(model, index)).collect())
     })
 }
 
@@ -146,7 +146,7 @@ fn guarantee(guarantee: Guarantee) -> String {
 fn load_lineage(study: &Study) -> Result<Vec<LineageRow>> {
     let index = study.index()?;
     let mut rows = Vec::new();
-    for model in study.snapshot.models()? {
+    for model in study.snapshot()?.models()? {
         let edges = model.lineage.clone();
         let row = Arc::new(ModelRow::new(model, index));
         for (number, edge) in edges.into_iter().enumerate() {

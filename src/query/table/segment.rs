@@ -50,7 +50,7 @@ impl Relation for SegmentRelation {
         let index = self.study.index()?;
         let mut fragments = Vec::new();
         for part in &self.parts {
-            for segment in self.study.snapshot.segments(part.table)? {
+            for segment in self.study.snapshot()?.segments(part.table)? {
                 fragments.push(self.fragment(part, segment, index, request)?);
             }
         }
@@ -125,7 +125,7 @@ fn read_stored(
     columns: &[usize],
 ) -> Result<Vec<arrow::array::ArrayRef>> {
     let present: Vec<usize> = columns.iter().copied().filter(|column| *column < segment.columns.len()).collect();
-    let mut read = study.snapshot.read_columns(table, segment, &present)?.into_iter();
+    let mut read = study.snapshot()?.read_columns(table, segment, &present)?.into_iter();
     let mut arrays = Vec::with_capacity(columns.len());
     for &column in columns {
         let declared = table.columns.get(column);

@@ -1,0 +1,382 @@
+-- The tables of a study as SQL sees them: name, type, nullability, meaning and unit of every
+-- column. Times are microseconds; NULL epsilon = no DP. Generated from the code and tested
+-- against it; tables are read-only.
+
+-- One row per capture: an input file, kept verbatim.
+CREATE TABLE captures (
+    capture_id    BIGINT NOT NULL,  -- id of the capture
+    name          VARCHAR NOT NULL, -- file name without its folder
+    digest        VARCHAR NOT NULL, -- BLAKE3 of the file, hexadecimal
+    bytes         BIGINT NOT NULL,  -- file size, bytes
+    format        VARCHAR NOT NULL, -- `pcap`, `pcap-ns` or `pcapng`; `-be` for a big-endian file
+    link_types    VARCHAR NOT NULL, -- LINKTYPE values in order of appearance, separated by commas
+    packets       BIGINT NOT NULL,  -- packet records read
+    first_us      BIGINT NOT NULL,  -- time of the earliest packet, microseconds since 1970
+    last_us       BIGINT NOT NULL,  -- time of the latest packet, microseconds since 1970
+    kept          BOOLEAN NOT NULL, -- are the verbatim bytes in the study?
+    damage_offset BIGINT,           -- byte offset where reading stopped early; NULL where it did not
+    damage        VARCHAR           -- why reading stopped early
+);
+
+-- One row per capture, class and reason: packets that are in no trace.
+CREATE TABLE capture_drops (
+    capture_id    BIGINT NOT NULL,  -- capture
+    capture       VARCHAR NOT NULL, -- its file name
+    dataset       VARCHAR NOT NULL, -- dataset it was ingested into
+    class         VARCHAR NOT NULL, -- class it was ingested into
+    unit          VARCHAR NOT NULL, -- what a trace is cut from: `flow` or `capture`
+    trace_packets INT NOT NULL,     -- largest number of packets of a trace
+    reason        VARCHAR NOT NULL, -- why the packets are in no trace
+    packets       BIGINT NOT NULL,  -- packets left out for this reason
+    first_packet  BIGINT NOT NULL,  -- index in the capture of the first of them, from 0
+    example       VARCHAR NOT NULL, -- one example in words
+    job_id        BIGINT NOT NULL   -- job that cut the capture
+);
+
+-- One row per class of a dataset.
+CREATE TABLE classes (
+    class_id BIGINT NOT NULL,  -- id of the class
+    dataset  VARCHAR NOT NULL, -- dataset
+    class    VARCHAR NOT NULL, -- class within the dataset
+    origin   VARCHAR NOT NULL  -- `captured`, `simulated` or `public`
+);
+
+-- One row per real trace, the unit of privacy.
+CREATE TABLE traces (
+    dataset      VARCHAR NOT NULL,  -- dataset
+    class        VARCHAR NOT NULL,  -- class
+    trace_id     BIGINT NOT NULL,   -- id of the trace
+    capture_id   BIGINT NOT NULL,   -- capture it was cut from
+    first_packet BIGINT NOT NULL,   -- index of its first packet in the capture, from 0
+    start_us     BIGINT NOT NULL,   -- time of its first packet, microseconds since 1970
+    duration_us  BIGINT NOT NULL,   -- from its first to its last kept packet, microseconds
+    packets      INT NOT NULL,      -- packets kept
+    flow_packets BIGINT NOT NULL,   -- packets of the whole flow
+    flow_bytes   BIGINT NOT NULL,   -- IP bytes of the whole flow
+    link_type    INT NOT NULL,      -- LINKTYPE before normalisation
+    protocol     SMALLINT NOT NULL, -- transport protocol of its first packet: 6 TCP, 17 UDP
+    src_ip       BYTEA NOT NULL,    -- source address of its first packet
+    dst_ip       BYTEA NOT NULL,    -- destination address of its first packet
+    src_port     INT NOT NULL,      -- source port of its first packet
+    dst_port     INT NOT NULL       -- destination port of its first packet
+);
+
+-- One row per packet of a real or synthetic trace.
+CREATE TABLE packets (
+    dataset         VARCHAR NOT NULL,  -- dataset
+    class           VARCHAR NOT NULL,  -- class
+    synthetic       BOOLEAN NOT NULL,  -- of a synthetic trace?
+    model_id        BIGINT,            -- model that generated it; NULL for a real packet
+    generator       VARCHAR,           -- generator family; NULL for a real packet
+    role            VARCHAR,           -- role of the model; NULL for a real packet
+    shadow          INT,               -- index of a shadow; NULL otherwise
+    epsilon         DOUBLE,            -- target epsilon of the model; NULL = no DP, or a real packet
+    trace_id        BIGINT NOT NULL,   -- trace it belongs to
+    position        INT NOT NULL,      -- place in the trace, from 0
+    direction       SMALLINT NOT NULL, -- 0 as the trace's first packet, 1 against it
+    time_us         BIGINT NOT NULL,   -- microseconds since 1970
+    src_ip          BYTEA NOT NULL,    -- source address, 4 or 16 bytes
+    dst_ip          BYTEA NOT NULL,    -- destination address, 4 or 16 bytes
+    src_port        INT NOT NULL,      -- source port
+    dst_port        INT NOT NULL,      -- destination port
+    protocol        SMALLINT NOT NULL, -- transport protocol: 6 TCP, 17 UDP
+    ip_length       INT NOT NULL,      -- IP length, bytes
+    ip_version      SMALLINT NOT NULL, -- 4 or 6
+    header_length   SMALLINT NOT NULL, -- IP header length, bytes
+    tos             SMALLINT NOT NULL, -- TOS or traffic class
+    identification  INT,               -- IPv4 identification
+    flags           SMALLINT,          -- IPv4 flags: reserved 4, DF 2, MF 1
+    fragment_offset INT,               -- IPv4 fragment offset, units of 8 bytes
+    ttl             SMALLINT NOT NULL, -- TTL or hop limit
+    checksum        INT,               -- IPv4 header checksum as found
+    tcp_flags       SMALLINT,          -- TCP flags; NULL for UDP
+    payload_length  INT NOT NULL,      -- transport payload length by the headers, bytes
+    data            BYTEA NOT NULL     -- the packet as an Ethernet II frame without tags, as captured
+);
+
+-- One row per real trace and encoding.
+CREATE TABLE encodings (
+    dataset  VARCHAR NOT NULL, -- dataset
+    class    VARCHAR NOT NULL, -- class
+    trace_id BIGINT NOT NULL,  -- trace
+    encoding VARCHAR NOT NULL, -- `nprint`, `fields` or `tokens`
+    rows     INT NOT NULL,     -- packets
+    width    INT NOT NULL,     -- ternary bits, fields or tokens a row
+    data     BYTEA NOT NULL    -- nprint: value plane then presence plane; fields: little-endian i64 a field; tokens: little-endian u16 a token
+);
+
+-- One row per trace of a split: member or held out.
+CREATE TABLE splits (
+    split_id BIGINT NOT NULL,  -- split
+    dataset  VARCHAR NOT NULL, -- dataset
+    class    VARCHAR NOT NULL, -- class
+    role     VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow   INT,              -- index of a shadow; NULL for a target
+    trace_id BIGINT NOT NULL,  -- trace
+    part     VARCHAR NOT NULL  -- `member` or `held_out`
+);
+
+-- One row per trained generator.
+CREATE TABLE models (
+    model_id           BIGINT NOT NULL,  -- id of the model
+    name               VARCHAR NOT NULL, -- generator, class, regime and role in words
+    generator          VARCHAR NOT NULL, -- generator family
+    preset             VARCHAR NOT NULL, -- preset of the generator
+    dataset            VARCHAR NOT NULL, -- dataset
+    class              VARCHAR NOT NULL, -- class it was trained on
+    role               VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow             INT,              -- index of a shadow; NULL for a target
+    regime             VARCHAR NOT NULL, -- `none` or `dp`
+    epsilon            DOUBLE,           -- target epsilon; NULL = no DP
+    delta              DOUBLE,           -- delta of every epsilon here; NULL = no DP
+    noise_multiplier   DOUBLE,           -- noise on the sum, in units of the clip norm; NULL = no DP
+    sampling_rate      DOUBLE NOT NULL,  -- probability of a trace to be in a step's batch
+    steps              BIGINT NOT NULL,  -- optimiser steps taken
+    expected_batch     DOUBLE NOT NULL,  -- expected traces in a batch
+    clip_norm          DOUBLE,           -- L2 bound of one trace's gradient; NULL = no DP
+    epsilon_spent      DOUBLE,           -- upper bound of the mechanism's epsilon at delta; NULL = no DP
+    accountant         VARCHAR,          -- what computed epsilon_spent
+    guarantee          VARCHAR NOT NULL, -- `end-to-end`, `conditional` or `none`
+    epsilon_end_to_end DOUBLE,           -- epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP
+    noise              VARCHAR,          -- `system` (seed not stored) or `reproducible`; NULL = no DP
+    parameters         BIGINT NOT NULL,  -- all parameters
+    parameters_private BIGINT NOT NULL,  -- parameters trained on private traces
+    seconds            DOUBLE NOT NULL,  -- wall time of training, divided evenly over its cohort
+    status             VARCHAR NOT NULL, -- `trained`, or `diverged at step N`
+    weights            VARCHAR,          -- digest of the weights object, hexadecimal; NULL where they are not kept
+    class_id           BIGINT NOT NULL,  -- class
+    split_id           BIGINT NOT NULL,  -- split it was trained on
+    job_id             BIGINT NOT NULL,  -- cohort job that trained it
+    config             VARCHAR NOT NULL  -- resolved configuration, JSON
+);
+
+-- One row per model and ancestor of its weights.
+CREATE TABLE lineage (
+    model_id          BIGINT NOT NULL,  -- model
+    name              VARCHAR NOT NULL, -- the model in words
+    generator         VARCHAR NOT NULL, -- generator family
+    dataset           VARCHAR NOT NULL, -- dataset
+    class             VARCHAR NOT NULL, -- class
+    role              VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow            INT,              -- index of a shadow; NULL for a target
+    epsilon           DOUBLE,           -- target epsilon; NULL = no DP
+    number            INT NOT NULL,     -- number of the ancestor, from 0
+    kind              VARCHAR NOT NULL, -- what the weights descend from
+    source_id         BIGINT,           -- id of the split or model; NULL where there is none
+    description       VARCHAR NOT NULL, -- in words
+    through_mechanism BOOLEAN NOT NULL, -- only through a DP mechanism?
+    saw_private       BOOLEAN NOT NULL, -- did it see private traces?
+    guarantee         VARCHAR NOT NULL  -- guarantee of the model
+);
+
+-- One row per privacy event of a model trained with DP.
+CREATE TABLE privacy_ledger (
+    model_id         BIGINT NOT NULL,  -- model
+    generator        VARCHAR NOT NULL, -- generator family
+    dataset          VARCHAR NOT NULL, -- dataset
+    class            VARCHAR NOT NULL, -- class
+    role             VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow           INT,              -- index of a shadow; NULL for a target
+    epsilon          DOUBLE,           -- target epsilon of the model; NULL = no DP
+    event            INT NOT NULL,     -- number of the event, from 0
+    phase            VARCHAR NOT NULL, -- what was trained or measured
+    mechanism        VARCHAR NOT NULL, -- `poisson_subsampled_gaussian`
+    sampling_rate    DOUBLE NOT NULL,  -- probability of a trace to be in a step's batch
+    noise_multiplier DOUBLE NOT NULL,  -- noise standard deviation in units of the clip norm
+    clip_norm        DOUBLE NOT NULL,  -- L2 bound of one trace's contribution
+    steps            BIGINT NOT NULL,  -- times it was applied
+    epsilon_after    DOUBLE NOT NULL,  -- epsilon of all events up to this one, upper bound, at the model's delta
+    delta            DOUBLE NOT NULL,  -- delta of that epsilon
+    neighbours       VARCHAR NOT NULL  -- neighbouring relation: `add or remove one trace`
+);
+
+-- One row per model and epoch of its training.
+CREATE TABLE epochs (
+    model_id         BIGINT NOT NULL,  -- model
+    generator        VARCHAR NOT NULL, -- generator family
+    dataset          VARCHAR NOT NULL, -- dataset
+    class            VARCHAR NOT NULL, -- class
+    role             VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow           INT,              -- index of a shadow; NULL for a target
+    epsilon          DOUBLE,           -- target epsilon of the model; NULL = no DP
+    epoch            INT NOT NULL,     -- from 0; an epoch is 1 / sampling rate steps
+    step             BIGINT NOT NULL,  -- steps taken at its end
+    train_loss       DOUBLE,           -- mean loss of the traces in the epoch's batches; NULL where no batch had one
+    member_loss      DOUBLE,           -- mean loss of all members at the end of the epoch, in evaluation mode
+    held_out_loss    DOUBLE,           -- mean loss of all held-out traces at the end of the epoch, in evaluation mode
+    gradient_norm    DOUBLE,           -- mean per-trace gradient norm before clipping
+    clipped_fraction DOUBLE,           -- share of per-trace gradients that were clipped; NULL without DP
+    traces           BIGINT NOT NULL,  -- traces drawn in the epoch
+    seconds          DOUBLE NOT NULL   -- wall time of the cohort's epoch
+);
+
+-- One row per model, trace and attribute kind: what an attack reads.
+CREATE TABLE attributes (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    trace_id  BIGINT NOT NULL,  -- trace
+    member    BOOLEAN NOT NULL, -- was it trained on?
+    kind      VARCHAR NOT NULL, -- attribute kind
+    loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
+    vector    FLOAT[] NOT NULL  -- the attribute
+);
+
+-- One row per attack result, with intervals.
+CREATE TABLE attacks (
+    attack_id              BIGINT NOT NULL,  -- id of the attack result
+    attack                 VARCHAR NOT NULL, -- attack
+    attribute              VARCHAR NOT NULL, -- attribute kind that it reads
+    evaluated_on           VARCHAR NOT NULL, -- `shadow_test` (held back from the attack) or `target`
+    model_id               BIGINT NOT NULL,  -- target model of the group
+    generator              VARCHAR NOT NULL, -- generator family of the group
+    dataset                VARCHAR NOT NULL, -- dataset
+    class                  VARCHAR NOT NULL, -- class
+    role                   VARCHAR NOT NULL, -- role of model_id: `target`
+    shadow                 INT,              -- index of a shadow: NULL, as model_id is a target
+    epsilon                DOUBLE,           -- target epsilon of all models of the group; NULL = no DP
+    delta                  DOUBLE,           -- its delta; NULL = no DP
+    shadows                INT NOT NULL,     -- shadow models that it learnt from
+    n                      BIGINT NOT NULL,  -- traces evaluated
+    n_members              BIGINT NOT NULL,  -- members among them
+    precision              DOUBLE,           -- of guessed members, the share that are; NULL without a guess
+    precision_low          DOUBLE,           -- lower end of its interval
+    precision_high         DOUBLE,           -- upper end of its interval
+    recall                 DOUBLE,           -- of members, the share guessed (TPR)
+    recall_low             DOUBLE,           -- lower end of its interval
+    recall_high            DOUBLE,           -- upper end of its interval
+    fpr                    DOUBLE,           -- of held-out traces, the share guessed to be members
+    fpr_low                DOUBLE,           -- lower end of its interval
+    fpr_high               DOUBLE,           -- upper end of its interval
+    auc                    DOUBLE,           -- area under the ROC curve; 0.5 = chance
+    auc_low                DOUBLE,           -- lower end of its interval
+    auc_high               DOUBLE,           -- upper end of its interval
+    balanced_accuracy      DOUBLE,           -- mean of recall and 1 - fpr; 0.5 = chance
+    balanced_accuracy_low  DOUBLE,           -- lower end of its interval
+    balanced_accuracy_high DOUBLE,           -- upper end of its interval
+    tpr_at_1pct_fpr        DOUBLE,           -- TPR at FPR 0.01
+    tpr_at_1pct_fpr_low    DOUBLE,           -- lower end of its interval
+    tpr_at_1pct_fpr_high   DOUBLE,           -- upper end of its interval
+    tpr_at_0_1pct_fpr      DOUBLE,           -- TPR at FPR 0.001
+    tpr_at_0_1pct_fpr_low  DOUBLE,           -- lower end of its interval
+    tpr_at_0_1pct_fpr_high DOUBLE,           -- upper end of its interval
+    confidence             DOUBLE NOT NULL,  -- confidence level of all intervals
+    interval_method        VARCHAR NOT NULL, -- how the intervals were made
+    options                VARCHAR NOT NULL, -- resolved options, JSON
+    class_id               BIGINT NOT NULL,  -- class
+    job_id                 BIGINT NOT NULL   -- job that ran it
+);
+
+-- One row per attack and attacked trace.
+CREATE TABLE attack_scores (
+    attack_id    BIGINT NOT NULL,  -- attack result
+    attack       VARCHAR NOT NULL, -- attack
+    attribute    VARCHAR NOT NULL, -- attribute kind that it reads
+    evaluated_on VARCHAR NOT NULL, -- `shadow_test` (held back from the attack) or `target`
+    generator    VARCHAR NOT NULL, -- generator family
+    dataset      VARCHAR NOT NULL, -- dataset
+    class        VARCHAR NOT NULL, -- class
+    role         VARCHAR NOT NULL, -- role of the row's model: `target` or `shadow`
+    epsilon      DOUBLE,           -- target epsilon of the group; NULL = no DP
+    trace_id     BIGINT NOT NULL,  -- trace
+    model_id     BIGINT NOT NULL,  -- model whose attribute was attacked
+    member       BOOLEAN NOT NULL, -- was it trained on?
+    score        FLOAT NOT NULL    -- higher = more likely a member
+);
+
+-- One row per corner of an attack's ROC curve.
+CREATE TABLE roc (
+    attack_id    BIGINT NOT NULL,  -- attack result
+    attack       VARCHAR NOT NULL, -- attack
+    attribute    VARCHAR NOT NULL, -- attribute kind that it reads
+    evaluated_on VARCHAR NOT NULL, -- `shadow_test` (held back from the attack) or `target`
+    model_id     BIGINT NOT NULL,  -- target model of the group
+    generator    VARCHAR NOT NULL, -- generator family
+    dataset      VARCHAR NOT NULL, -- dataset
+    class        VARCHAR NOT NULL, -- class
+    role         VARCHAR NOT NULL, -- `target` or `shadow`: whose traces were scored
+    epsilon      DOUBLE,           -- target epsilon of the group; NULL = no DP
+    threshold    DOUBLE NOT NULL,  -- guess member where score is at least this
+    fpr          DOUBLE NOT NULL,  -- false positive rate
+    tpr          DOUBLE NOT NULL   -- true positive rate
+);
+
+-- One row per synthetic trace.
+CREATE TABLE synthetic_traces (
+    model_id         BIGINT NOT NULL,  -- model
+    generator        VARCHAR NOT NULL, -- generator family
+    dataset          VARCHAR NOT NULL, -- dataset
+    class            VARCHAR NOT NULL, -- class
+    role             VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow           INT,              -- index of a shadow; NULL for a target
+    epsilon          DOUBLE,           -- target epsilon of the model; NULL = no DP
+    trace_id         BIGINT NOT NULL,  -- id of the synthetic trace
+    number           BIGINT NOT NULL,  -- number among its model's, from 0
+    packets          INT NOT NULL,     -- packets decoded
+    rejected_packets INT NOT NULL,     -- generated packets that do not parse and were left out
+    complete         BOOLEAN NOT NULL, -- did the generator end the trace itself?
+    mended_fields    INT NOT NULL,     -- header fields set by the decoder (lengths, checksums)
+    raw              BYTEA NOT NULL    -- what the generator put out before decoding
+);
+
+-- One row per model, header field, packet position and measure.
+CREATE TABLE fidelity (
+    model_id   BIGINT NOT NULL,  -- model
+    generator  VARCHAR NOT NULL, -- generator family
+    dataset    VARCHAR NOT NULL, -- dataset
+    class      VARCHAR NOT NULL, -- class
+    role       VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow     INT,              -- index of a shadow; NULL for a target
+    epsilon    DOUBLE,           -- target epsilon of the model; NULL = no DP
+    compared   VARCHAR NOT NULL, -- `synthetic` against the members, or the baseline `held_out` against the members
+    field      VARCHAR NOT NULL, -- header field
+    position   INT NOT NULL,     -- packet position from 0
+    metric     VARCHAR NOT NULL, -- `jsd` (distance, base 2), `js_divergence` (base 2), `wasserstein`, `wasserstein_scaled`
+    value      DOUBLE,           -- value; NULL where one side has no value
+    n_real     BIGINT NOT NULL,  -- values on the real side
+    n_compared BIGINT NOT NULL   -- values on the other side
+);
+
+-- One row per finished job: where everything else comes from.
+CREATE TABLE jobs (
+    job_id       BIGINT NOT NULL,  -- id of the job: a hash of what it depends on
+    kind         VARCHAR NOT NULL, -- kind of work
+    label        VARCHAR NOT NULL, -- what it was about, for people
+    spec         VARCHAR NOT NULL, -- the part of the spec that it depends on, JSON
+    inputs       VARCHAR NOT NULL, -- ids of what it read, JSON
+    seed         BIGINT NOT NULL,  -- study seed
+    code_version INT NOT NULL,     -- version of the code of this kind of job
+    program      VARCHAR NOT NULL, -- version of the program that ran it
+    started_us   BIGINT NOT NULL,  -- wall clock at the start, microseconds since 1970
+    finished_us  BIGINT NOT NULL,  -- wall clock at the end, microseconds since 1970
+    seconds      DOUBLE NOT NULL,  -- wall time
+    threads      INT NOT NULL,     -- threads it ran with
+    outputs      INT NOT NULL      -- number of things that it wrote
+);
+
+-- One row per content-addressed object.
+CREATE TABLE objects (
+    digest       VARCHAR NOT NULL, -- BLAKE3 of the raw bytes, hexadecimal
+    kind         VARCHAR NOT NULL, -- what it is
+    raw_bytes    BIGINT NOT NULL,  -- length before compression, bytes
+    stored_bytes BIGINT NOT NULL   -- length as stored, bytes
+);
+
+-- One row per segment and column: where the bytes are.
+CREATE TABLE segments (
+    table_name   VARCHAR NOT NULL, -- columnar table
+    partition_id BIGINT NOT NULL,  -- class, split, model or attack id
+    segment_id   BIGINT NOT NULL,  -- id of the segment
+    column_name  VARCHAR NOT NULL, -- column
+    rows         BIGINT NOT NULL,  -- rows of the segment
+    raw_bytes    BIGINT NOT NULL,  -- bytes of the column before compression
+    stored_bytes BIGINT NOT NULL,  -- bytes of the column as stored
+    null_count   BIGINT NOT NULL,  -- NULLs in the column
+    min_value    VARCHAR,          -- smallest value as text, where known
+    max_value    VARCHAR,          -- largest value as text, where known
+    job_id       BIGINT NOT NULL   -- job that wrote it
+);

@@ -1,0 +1,83 @@
+//! Output formats: what is written, digit for digit, and that the binary ones come back.
+
+use super::{OPTIONS, study};
+use std::sync::Arc;
+use syntrace::query::{Format, Session, write_answer};
+
+const SQL: &str = "SELECT 1 AS n, 0.12345678 AS x, 'a,\"b' AS t, CAST(NULL AS DOUBLE) AS missing \
+                   UNION ALL SELECT 20, 3.0, 'c|d', 1e-7 ORDER BY n";
+
+fn written(format: Format, sql: &str) -> Vec<u8> {
+    let study = study::small();
+    let session = Session::open(Arc::new(study.store().snapshot().unwrap()), OPTIONS).unwrap();
+    let answer = session.sql(sql).unwrap();
+    let schema = answer.schema();
+    let mut out = Vec::new();
+    write_answer(format, &schema, answer, &mut out).unwrap();
+    out
+}
+
+fn text(format: Format, sql: &str) -> String {
+    String::from_utf8(written(format, sql)).unwrap()
+}
+
+#[test]
+fn text_formats_keep_every_digit() {
+    assert_eq!(text(Format::Csv, SQL), "n,x,t,missing\n1,0.12345678,\"a,\"\"b\",\n20,3.0,c|d,1e-7\n");
+    assert_eq!(text(Format::Tsv, SQL), "n\tx\tt\tmissing\n1\t0.12345678\ta,\"b\t\n20\t3.0\tc|d\t1e-7\n");
+    assert_eq!(
+        text(Format::Jsonl, SQL),
+        "{\"n\":1,\"x\":0.12345678,\"t\":\"a,\\\"b\",\"missing\":null}\n{\"n\":20,\"x\":3.0,\"t\":\"c|d\",\"missing\":1.0e-7}\n"
+    );
+    let parsed: serde_json::Value = serde_json::from_str(&text(Format::Json, SQL)).unwrap();
+    assert_eq!(parsed[1]["x"], 3.0);
+    assert_eq!(parsed.as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn reading_formats_round_and_align() {
+    assert_eq!(
+        text(Format::Markdown, SQL),
+        "| n | x | t | missing |\n| ---: | ---: | --- | ---: |\n| 1 | 0.1235 | a,\"b | NULL |\n| 20 | 3 | c\\|d | 1e-7 |\n"
+    );
+    let table = text(Format::Table, SQL);
+    let plain: String = table.chars().map(|one| if one.is_ascii() { one } else { '#' }).collect();
+    let rule = "#".repeat(32);
+    let expected = [
+        &rule,
+        "#  n #      x # t    # missing #",
+        &rule,
+        "#  1 # 0.1235 # a,\"b #    NULL #",
+        "# 20 #      3 # c|d  #    1e-7 #",
+        &rule,
+    ];
+    assert_eq!(plain.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn nothing_found_is_still_a_table_and_an_empty_array() {
+    let sql = "SELECT model_id FROM models WHERE generator = 'none of these'";
+    assert_eq!(text(Format::Csv, sql), "model_id\n");
+    assert_eq!(text(Format::Json, sql).trim(), "[]");
+    assert_eq!(text(Format::Jsonl, sql), "");
+    assert_eq!(text(Format::Table, sql).lines().count(), 4);
+}
+
+#[test]
+fn lists_and_bytes_have_a_text() {
+    let sql = "SELECT vector, data FROM attributes JOIN packets ON packets.trace_id = attributes.trace_id \
+               WHERE attributes.trace_id = 1000 AND role = 'shadow' AND position = 0 AND NOT synthetic";
+    let sql = sql.replace("role", "attributes.role");
+    assert_eq!(text(Format::Csv, &sql), "vector,data\n\"[1000.0, 1001.0, 1002.0]\",7061636b65742030206f662074726163652031303030\n");
+}
+
+#[test]
+fn parquet_and_arrow_come_back_with_the_same_rows() {
+    let sql = "SELECT name, epsilon, steps FROM models ORDER BY model_id";
+    let arrow = written(Format::Arrow, sql);
+    let reader = arrow::ipc::reader::FileReader::try_new(std::io::Cursor::new(arrow), None).unwrap();
+    let rows: usize = reader.map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(rows, 4);
+    let parquet = written(Format::Parquet, sql);
+    assert_eq!((&parquet[..4], &parquet[parquet.len() - 4..]), (b"PAR1".as_slice(), b"PAR1".as_slice()));
+}
