@@ -9,7 +9,7 @@ use super::payload::stun::{self, Agent, Dialect};
 use super::service::{
     MEET_MEDIA, MEET_WEB, Server, Service, TEAMS_MEDIA, TEAMS_WEB, WEBEX_MEDIA, WEBEX_WEB, pick_server,
 };
-use super::talk_web::{Exchange, bulk_with, idle_with, secure};
+use super::talk_web::{Exchange, bulk_with, idle_with, quic_with, secure};
 use super::wire::{Side, Wire};
 use std::net::IpAddr;
 
@@ -123,6 +123,11 @@ pub(super) fn standing(flow: Flow<'_>, application: &Application) -> Vec<Simulat
 /// The web client's own code, recordings, shared files.
 pub(super) fn bulk(flow: Flow<'_>, application: &Application) -> Vec<SimulatedFrame> {
     bulk_with(flow, application.web)
+}
+
+/// Signalling over QUIC.
+pub(super) fn quic(flow: Flow<'_>, application: &Application) -> Vec<SimulatedFrame> {
+    quic_with(flow, application.web)
 }
 
 /// A media flow from its first connectivity check.

@@ -7,7 +7,7 @@ use super::payload::{rpc, text, tls};
 use super::service::{Server, Service, pick_server, pick_service};
 use super::system::System;
 use super::tcp::{Ending, Tcp};
-use super::wire::Side;
+use super::wire::{Side, Wire};
 use tls::{Agent, Session};
 
 /// Sizes and habits of what follows a TLS handshake.
@@ -271,6 +271,66 @@ pub(super) fn remote_call(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let ending = pick_ending(&mut tcp.wire.draw);
     tcp.close(ending);
     wire.into_frames()
+}
+
+/// A QUIC connection (RFC 9000) met at the end of its handshake: all but the headers is ciphertext. Its
+/// Initial packets, whose keys every reader can derive, are not simulated.
+pub(super) fn quic_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedFrame> {
+    let server = pick_server(&mut flow.draw, service);
+    let rtt_us = flow.host.line_rtt_us + server.rtt_us;
+    let mut wire = flow.udp(&server, 443, None);
+    let connection = wire.draw.array::<8>();
+    let full = wire.draw.pick(&[1_200, 1_250, 1_250, 1_330, 1_357]);
+    quic_handshake(&mut wire, &connection);
+    for _ in 0..1 + wire.draw.exponential(3.0) as usize {
+        let request = wire.draw.heavy(70.0, 1.0, 30, full);
+        quic_packet(&mut wire, Side::Client, &connection, request);
+        wire.wait(rtt_us);
+        if wire.draw.chance(0.6) {
+            quic_packet(&mut wire, Side::Server, &connection, 26);
+        }
+        let mut left = wire.draw.heavy(800.0, 1.6, 30, 200_000);
+        while left > 0 && !wire.full() {
+            let now = left.min(full);
+            left -= now;
+            quic_packet(&mut wire, Side::Server, &connection, now.max(24));
+            wire.pause(150.0);
+            if wire.draw.chance(if left == 0 { 0.9 } else { 0.45 }) {
+                let report = wire.draw.size(26, 34);
+                quic_packet(&mut wire, Side::Client, &connection, report);
+            }
+        }
+        wire.pause(700_000.0);
+    }
+    wire.into_frames()
+}
+
+/// QUIC with a server of general use.
+pub(super) fn quic(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let service = pick_service(&mut flow.draw, flow.host.system);
+    quic_with(flow, service)
+}
+
+/// The client's last Handshake packet, in a datagram of its own: long header, version 1, the server's
+/// connection identifier and none of the client's.
+fn quic_handshake(wire: &mut Wire, connection: &[u8; 8]) {
+    let body_bytes = wire.draw.size(40, 90);
+    let mut packet = vec![0xe0 | (wire.draw.byte() & 0x0f), 0, 0, 0, 1, 8];
+    packet.extend(connection);
+    packet.extend([0, 0x40, body_bytes as u8]);
+    packet.extend(wire.draw.bytes(body_bytes));
+    wire.udp(Side::Client, &packet);
+    wire.pause(400.0);
+}
+
+/// A 1-RTT packet of `bytes` bytes behind the connection's identifier, which browsers leave empty.
+fn quic_packet(wire: &mut Wire, from: Side, connection: &[u8], bytes: usize) {
+    let mut packet = vec![0x40 | (wire.draw.byte() & 0x3f)];
+    if from == Side::Client {
+        packet.extend(connection);
+    }
+    packet.extend(wire.draw.bytes(bytes));
+    wire.udp(from, &packet);
 }
 
 fn encrypted_round(tcp: &mut Tcp<'_>, request_bytes: f64, answer_bytes: f64) {
