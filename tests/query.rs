@@ -3,6 +3,7 @@
 
 mod formats;
 mod pruning;
+mod shell;
 mod study;
 mod texts;
 
@@ -215,10 +216,7 @@ fn the_papers_tables_come_out_in_their_shape() {
     );
     assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2"]);
     // ubuntu 40, 60, 80: variance 800/3; windows 40, 50, 60: 200/3
-    assert_eq!(
-        named_rows(&session, "table3", &[]),
-        ["os|ubuntu|24|60|16.3299|80", "os|windows|24|50|8.165|60"]
-    );
+    assert_eq!(named_rows(&session, "table3", &[]), ["os|ubuntu|24|60|16.3299|80", "os|windows|24|50|8.165|60"]);
 }
 
 #[test]
@@ -237,7 +235,10 @@ fn exposed_traces_are_ordered_by_the_false_alarms_that_they_cost() {
 #[test]
 fn remaining_named_queries_answer_their_question() {
     let session = session(&study::small());
-    assert_eq!(named_rows(&session, "drops_by_reason", &[]), ["os|windows|beyond_trace_length|1|9|", "os|windows|not_ip|1|5|ARP"]);
+    assert_eq!(
+        named_rows(&session, "drops_by_reason", &[]),
+        ["os|windows|beyond_trace_length|1|9|", "os|windows|not_ip|1|5|ARP"]
+    );
     assert_eq!(
         named_rows(&session, "generalization_gap", &[]),
         [
@@ -307,6 +308,16 @@ fn errors_point_at_the_place_and_suggest_the_nearest_name() {
         "SELECT *\nFROM model",
         "there is no table or view `model`\n  2 | FROM model\n           ^^^^^",
         "did you mean `models`?",
+    );
+    check(
+        "SELECT aucc(score, member) FROM attack_scores",
+        "there is no function `aucc`\n  1 | SELECT aucc(score, member) FROM attack_scores\n             ^^^^",
+        "did you mean `auc`?",
+    );
+    check(
+        "SELECT auc(generator, member) FROM attack_scores",
+        "no function takes `auc(Utf8, Boolean)`\n  1 | SELECT auc(generator, member) FROM attack_scores\n             ^^^",
+        "it takes: auc(Float64, Boolean)",
     );
     let error = session.sql("SELECT FROM WHERE models").err().unwrap().to_string();
     assert!(error.contains('^') && !error.contains("ParserError"), "{error}");

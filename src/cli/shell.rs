@@ -32,17 +32,49 @@ Statements end with `;` and may span lines. Lines that begin with a dot are comm
 ";
 
 const KEYWORDS: &[&str] = &[
-    "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "LIMIT", "JOIN", "LEFT JOIN", "WITH", "HAVING", "DISTINCT",
-    "EXPLAIN", "DESCRIBE", "BETWEEN", "IS NULL", "IS NOT NULL", "NULLS FIRST", "FILTER", "OVER", "PARTITION BY",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP BY",
+    "ORDER BY",
+    "LIMIT",
+    "JOIN",
+    "LEFT JOIN",
+    "WITH",
+    "HAVING",
+    "DISTINCT",
+    "EXPLAIN",
+    "DESCRIBE",
+    "BETWEEN",
+    "IS NULL",
+    "IS NOT NULL",
+    "NULLS FIRST",
+    "FILTER",
+    "OVER",
+    "PARTITION BY",
 ];
 
 const FUNCTIONS: &[&str] = &[
-    "auc", "tpr_at_fpr", "jsd", "js_divergence", "wasserstein", "entropy_bits", "ip_text", "hexdump", "list_sum",
-    "list_mean", "list_std", "count", "avg", "sum", "min", "max", "median",
+    "auc",
+    "tpr_at_fpr",
+    "jsd",
+    "js_divergence",
+    "wasserstein",
+    "entropy_bits",
+    "ip_text",
+    "hexdump",
+    "list_sum",
+    "list_mean",
+    "list_std",
+    "count",
+    "avg",
+    "sum",
+    "min",
+    "max",
+    "median",
 ];
 
-const COMMANDS: &[&str] =
-    &[".tables", ".views", ".queries", ".query", ".schema", ".mode", ".timer", ".help", ".quit"];
+const COMMANDS: &[&str] = &[".tables", ".views", ".queries", ".query", ".schema", ".mode", ".timer", ".help", ".quit"];
 
 /// What the user can change while in the shell.
 struct State {
@@ -89,7 +121,11 @@ pub(super) fn shell(asker: &Asker, format: Format, parameters: Parameters) -> Re
         if let Some(history) = &history {
             let _ = editor.save_history(history);
         }
-        let done = if is_command { command(asker, &mut state, text.trim()) } else { statements(asker, &state, &text, &parameters) };
+        let done = if is_command {
+            command(asker, &mut state, text.trim())
+        } else {
+            statements(asker, &state, &text, &parameters)
+        };
         match done {
             Ok(true) => {}
             Ok(false) => return Ok(ExitCode::SUCCESS),
@@ -137,7 +173,9 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
         (".mode", [name]) => {
             let format = Format::from_name(name)?;
             if format.is_binary() {
-                return Err(Error::user(format!("{name} is for files")).hint("use `syntrace sql STUDY -c ... --format`"));
+                return Err(
+                    Error::user(format!("{name} is for files")).hint("use `syntrace sql STUDY -c ... --format`")
+                );
             }
             state.format = format;
         }
@@ -160,7 +198,8 @@ fn schema_of(name: &str) -> Result<String> {
         return Ok(format!("-- {}\n{};\n", view.doc, view.sql));
     }
     named(name).map(|query| query.sql.to_owned()).map_err(|_| {
-        Error::user(format!("there is no table, view or query `{name}`")).hint("`.tables`, `.views` and `.queries` list them")
+        Error::user(format!("there is no table, view or query `{name}`"))
+            .hint("`.tables`, `.views` and `.queries` list them")
     })
 }
 

@@ -145,7 +145,8 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
 pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
     let format = args.options.format()?;
     let Some(name) = &args.name else {
-        let list: String = named_queries().iter().map(|query| format!("{:<30} {}\n", query.name, query.question)).collect();
+        let list: String =
+            named_queries().iter().map(|query| format!("{:<30} {}\n", query.name, query.question)).collect();
         print_text(&list)?;
         return Ok(ExitCode::SUCCESS);
     };

@@ -25,7 +25,13 @@ const GUARANTEES: &str = "SELECT name, epsilon, delta, epsilon_spent, epsilon_en
 pub fn html(session: &Session, study: &str) -> Result<String> {
     let mut body = format!("<h1>{}</h1>\n{}", escape(study), INTRODUCTION);
     section(&mut body, session, "study_overview", "The study in short", "")?;
-    section(&mut body, session, "mia_by_model_and_epsilon", "Privacy: membership inference", &leakage_figure(session)?)?;
+    section(
+        &mut body,
+        session,
+        "mia_by_model_and_epsilon",
+        "Privacy: membership inference",
+        &leakage_figure(session)?,
+    )?;
     statement_section(&mut body, session, GUARANTEES, "Privacy: what each epsilon promises", GUARANTEE_TEXT)?;
     let figure = fidelity_figure(session)?;
     section(&mut body, session, "fidelity_by_model_and_epsilon", "Quality: distance from real traffic", &figure)?;
