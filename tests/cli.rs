@@ -46,7 +46,11 @@ fn impossible_requests_are_refused_before_anything_runs() {
     let cases = [
         (TINY_SPEC.replace("epsilon = [4.0]", "epsilon = [0.0]"), "epsilon must be above 0, found `0`", ""),
         (TINY_SPEC.replace("epsilon = [4.0]", "epsilon = [-2]"), "epsilon must be above 0, found `-2`", ""),
-        (TINY_SPEC.replace("batch = 4", "batch = 40"), "`batch` must be at most the number of members, 12", "lower `batch`"),
+        (
+            TINY_SPEC.replace("batch = 4", "batch = 40"),
+            "`batch` must be at most the number of members, 12",
+            "lower `batch`",
+        ),
         (TINY_SPEC.replace("\"mac\"", "\"mak\""), "found `mak`", "did you mean `mac`?"),
         (TINY_SPEC.replace("preset = \"small\"", "preset = \"tiny\""), "found `tiny`", ""),
         (TINY_SPEC.replace("width = 16", "widht = 16"), "unknown field `widht`", ""),
@@ -95,7 +99,17 @@ fn files_of_a_wrong_type_are_refused() {
 fn the_same_file_twice_adds_nothing_and_comes_back_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
     let captures = folder.path().join("captures");
-    let path = run_ok(&["simulate", "--out", &captures.to_string_lossy(), "--dataset", "vca", "--class", "meet", "--flows", "12"]);
+    let path = run_ok(&[
+        "simulate",
+        "--out",
+        &captures.to_string_lossy(),
+        "--dataset",
+        "vca",
+        "--class",
+        "meet",
+        "--flows",
+        "12",
+    ]);
     let study = folder.path().join("s.redb").to_string_lossy().into_owned();
     let arguments = ["ingest", &study, "--dataset", "vca", "--by-folder", &captures.to_string_lossy()];
     let (code, _, first) = run(&arguments);

@@ -90,20 +90,20 @@ impl Figure<'_> {
         // Writing to a string cannot fail.
         for value in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let y = vertical(value);
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{value}</text>\n",
+                 <text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{value}</text>",
                 LEFT - 8.0,
                 y + 4.0
             );
         }
         if let Some((value, name)) = self.reference {
             let y = vertical(value);
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 "<line class=\"reference\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
+                 <text class=\"soft\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 right - 4.0,
                 y - 5.0,
                 escape(name)
