@@ -169,7 +169,8 @@ fn main() {
     let generator = NetSsm::preset("small").expect("preset");
     let pool = pool();
     let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
-    let parts: [(&str, fn(&NetSsm, &[EncodedTrace])); 6] = [
+    type Part = (&'static str, fn(&NetSsm, &[EncodedTrace]));
+    let parts: [Part; 6] = [
         ("step", report_step),
         ("microbatch", report_microbatch),
         ("chunk", report_chunk),

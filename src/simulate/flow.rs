@@ -6,7 +6,7 @@ use super::host::{HOSTS, Host, IPV6_HOSTS_SHARE};
 use super::service::Server;
 use super::system::System;
 use super::tcp::TcpSetup;
-use super::wire::{End, Identification, Wire};
+use super::wire::{End, Identification, Side, Wire};
 use crate::base::Seed;
 use std::net::IpAddr;
 
@@ -114,10 +114,12 @@ impl<'a> Flow<'a> {
         };
         let identification = self.client_identification(true);
         let mut wire = self.local(local);
-        for side in [super::wire::Side::Client, super::wire::Side::Server] {
+        for side in [Side::Client, Side::Server] {
             wire.end(side).dont_fragment = true;
         }
-        wire.end(super::wire::Side::Client).identification = identification;
+        wire.end(Side::Client).identification = identification;
+        let start = wire.draw.half();
+        wire.end(Side::Server).identification = Identification::PerHost(start);
         (wire, setup)
     }
 

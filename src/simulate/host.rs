@@ -56,7 +56,8 @@ impl Host {
         let subnet = subnet(&mut home, household);
         let site = [0x20, 0x01, 0x04, 0x70 + home.byte() % 4, home.byte(), household as u8, 0, home.byte()];
         let router_mac = mac(home.pick(&ROUTER_MAKERS), &mut home);
-        let machine = 10 + 40 * (index % HOSTS_PER_HOUSEHOLD) as u8 + own.byte() % 40;
+        // Households may have the same subnet, as real ones do; no two machines share an address.
+        let machine = 10 + 40 * (index % HOSTS_PER_HOUSEHOLD) as u8 + 2 * household as u8 + own.byte() % 2;
         let neighbour = 200 + home.byte() % 50;
         let neighbour_mac = mac(home.pick(&CARD_MAKERS), &mut home);
         let maker = match system {
@@ -105,7 +106,11 @@ impl Host {
             System::Linux => 2 * ((self.port_base + slot * 5_003) % (span / 2)),
             _ => (self.port_base + slot) % span,
         };
-        first + offset as u16
+        match first + offset as u16 {
+            // Readers take this even port for Elasticsearch; its odd neighbour is nobody's.
+            54_328 if self.system == System::Linux => 54_329,
+            port => port,
+        }
     }
 
     pub(super) fn address(&self, ipv6: bool) -> IpAddr {

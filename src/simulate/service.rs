@@ -44,7 +44,8 @@ impl Server {
 }
 
 macro_rules! services {
-    ($($label:literal, $system:ident, [$($a:literal . $b:literal),+], $v6:expr, [$($name:literal),+], $weights:expr;)+) => {
+    ($($label:literal, $system:ident, [$($a:literal . $b:literal),+], $v6:expr, [$($name:literal),+],
+        $weights:expr;)+) => {
         /// Services of general use.
         pub(super) const SERVICES: &[Service] = &[$(Service {
             label: $label,
@@ -59,27 +60,39 @@ macro_rules! services {
 
 services! {
     "google", Google, [142 . 250, 142 . 251, 172 . 217, 216 . 58], [0x2a, 0x00, 0x14, 0x50],
-        ["www.google.com", "fonts.gstatic.com", "www.youtube.com", "clients4.google.com", "i.ytimg.com", "play.google.com", "ssl.gstatic.com", "apis.google.com", "googleads.g.doubleclick.net"], [4.0, 5.0, 4.0];
+        ["www.google.com", "fonts.gstatic.com", "www.youtube.com", "clients4.google.com", "i.ytimg.com",
+            "play.google.com", "ssl.gstatic.com", "apis.google.com", "googleads.g.doubleclick.net"], [4.0, 5.0,
+            4.0];
     "microsoft", Windows, [20 . 42, 13 . 107, 40 . 126, 52 . 168], [0x26, 0x03, 0x10, 0x30],
-        ["login.live.com", "settings-win.data.microsoft.com", "v10.events.data.microsoft.com", "outlook.office365.com", "www.bing.com", "go.microsoft.com", "ctldl.windowsupdate.com"], [7.0, 0.6, 1.0];
+        ["login.live.com", "settings-win.data.microsoft.com", "v10.events.data.microsoft.com",
+            "outlook.office365.com", "www.bing.com", "go.microsoft.com", "ctldl.windowsupdate.com"], [7.0, 0.6,
+            1.0];
     "apple", Linux, [17 . 57, 17 . 248, 17 . 253], [0x26, 0x20, 0x01, 0x49],
-        ["gateway.icloud.com", "p57-caldav.icloud.com", "courier.push.apple.com", "init.itunes.apple.com", "gs-loc.apple.com", "configuration.apple.com", "mesu.apple.com"], [0.2, 0.1, 7.0];
+        ["gateway.icloud.com", "p57-caldav.icloud.com", "courier.push.apple.com", "init.itunes.apple.com",
+            "gs-loc.apple.com", "configuration.apple.com", "mesu.apple.com"], [0.2, 0.1, 7.0];
     "canonical", Linux, [91 . 189, 185 . 125], [0x26, 0x20, 0x00, 0x2d],
-        ["archive.ubuntu.com", "security.ubuntu.com", "api.snapcraft.io", "connectivity-check.ubuntu.com", "motd.ubuntu.com"], [0.0, 4.0, 0.0];
+        ["archive.ubuntu.com", "security.ubuntu.com", "api.snapcraft.io", "connectivity-check.ubuntu.com",
+            "motd.ubuntu.com"], [0.0, 4.0, 0.0];
     "mozilla", Linux, [34 . 107, 34 . 160], [0x26, 0x00, 0x19, 0x01],
-        ["firefox.settings.services.mozilla.com", "push.services.mozilla.com", "detectportal.firefox.com", "content-signature-2.cdn.mozilla.net"], [0.8, 3.0, 0.6];
+        ["firefox.settings.services.mozilla.com", "push.services.mozilla.com", "detectportal.firefox.com",
+            "content-signature-2.cdn.mozilla.net"], [0.8, 3.0, 0.6];
     "cloudflare", Cloudflare, [104 . 16, 104 . 18, 172 . 67, 104 . 21], [0x26, 0x06, 0x47, 0x00],
-        ["cdnjs.cloudflare.com", "discord.com", "www.npmjs.com", "static.cloudflareinsights.com", "medium.com"], [3.0, 3.0, 3.0];
+        ["cdnjs.cloudflare.com", "discord.com", "www.npmjs.com", "static.cloudflareinsights.com", "medium.com"],
+            [3.0, 3.0, 3.0];
     "akamai", Linux, [23 . 45, 23 . 62, 104 . 96, 2 . 16], [0x2a, 0x02, 0x26, 0xf0],
-        ["e673.dsce9.akamaiedge.net", "a248.e.akamai.net", "www.adobe.com", "store.steampowered.com", "www.bbc.co.uk"], [3.0, 2.0, 3.5];
+        ["e673.dsce9.akamaiedge.net", "a248.e.akamai.net", "www.adobe.com", "store.steampowered.com",
+            "www.bbc.co.uk"], [3.0, 2.0, 3.5];
     "amazon", Linux, [52 . 84, 54 . 230, 99 . 86, 3 . 160], [0x26, 0x00, 0x90, 0x00],
-        ["d1.awsstatic.com", "www.amazon.com", "m.media-amazon.com", "s3.amazonaws.com", "device-metrics-us.amazon.com", "unagi.amazon.com"], [3.0, 3.0, 3.0];
+        ["d1.awsstatic.com", "www.amazon.com", "m.media-amazon.com", "s3.amazonaws.com",
+            "device-metrics-us.amazon.com", "unagi.amazon.com"], [3.0, 3.0, 3.0];
     "fastly", Linux, [151 . 101, 199 . 232], [0x2a, 0x04, 0x4e, 0x42],
-        ["github.githubassets.com", "www.reddit.com", "edition.cnn.com", "pypi.org", "cdn.jsdelivr.net"], [2.0, 2.5, 2.0];
+        ["github.githubassets.com", "www.reddit.com", "edition.cnn.com", "pypi.org", "cdn.jsdelivr.net"], [2.0,
+            2.5, 2.0];
     "meta", Linux, [157 . 240, 31 . 13], [0x2a, 0x03, 0x28, 0x80],
         ["www.facebook.com", "static.xx.fbcdn.net", "graph.instagram.com", "web.whatsapp.com"], [1.5, 1.0, 1.5];
     "hosting", Linux, [95 . 216, 51 . 15, 167 . 99, 178 . 62], [0x2a, 0x01, 0x04, 0xf8],
-        ["www.example-shop.net", "blog.homelab.dev", "ftp.mirror.example.org", "mail.smallfirm.example", "forum.modelrail.example"], [2.0, 2.5, 1.5];
+        ["www.example-shop.net", "blog.homelab.dev", "ftp.mirror.example.org", "mail.smallfirm.example",
+            "forum.modelrail.example"], [2.0, 2.5, 1.5];
 }
 
 /// Google Meet: web front ends, and media servers by their documented ranges.

@@ -9,9 +9,12 @@ use super::payload::stun::{self, Agent, Dialect};
 use super::service::{
     MEET_MEDIA, MEET_WEB, Server, Service, TEAMS_MEDIA, TEAMS_WEB, WEBEX_MEDIA, WEBEX_WEB, pick_server,
 };
-use super::talk_web::{Exchange, idle_with, secure};
+use super::talk_web::{Exchange, bulk_with, idle_with, quic_with, secure};
 use super::wire::{Side, Wire};
 use std::net::IpAddr;
+
+/// The tag of AEAD_AES_128_GCM (RFC 7714) and the shortest Opus frame.
+const MEDIA_BYTES_MIN: usize = 16 + 3;
 
 /// What one application's calls look like.
 pub(super) struct Application {
@@ -56,7 +59,7 @@ pub(super) const MEET: Application = Application {
     audio_types: &[111],
     video_types: &[96, 98],
     extensions: &[(1, 1), (2, 3), (3, 2), (4, 1)],
-    audio_bytes: (82.0, 0.25),
+    audio_bytes: (150.0, 0.3),
     video_bytes_max: 1_150,
     marks: [0, 0],
 };
@@ -68,7 +71,7 @@ pub(super) const TEAMS: Application = Application {
     media: &TEAMS_MEDIA,
     exchange: Exchange {
         request_bytes: 520.0,
-        answer_bytes: 1_400.0,
+        answer_bytes: 3_500.0,
         rounds_mean: 2.0,
         sessions: [0.3, 0.25, 0.3, 0.15],
     },
@@ -91,7 +94,7 @@ pub(super) const WEBEX: Application = Application {
     media: &WEBEX_MEDIA,
     exchange: Exchange {
         request_bytes: 380.0,
-        answer_bytes: 700.0,
+        answer_bytes: 2_400.0,
         rounds_mean: 2.0,
         sessions: [0.25, 0.25, 0.3, 0.2],
     },
@@ -115,6 +118,16 @@ pub(super) fn signalling(flow: Flow<'_>, application: &Application) -> Vec<Simul
 /// A long-lived signalling channel, met in the middle.
 pub(super) fn standing(flow: Flow<'_>, application: &Application) -> Vec<SimulatedFrame> {
     idle_with(flow, application.web)
+}
+
+/// The web client's own code, recordings, shared files.
+pub(super) fn bulk(flow: Flow<'_>, application: &Application) -> Vec<SimulatedFrame> {
+    bulk_with(flow, application.web)
+}
+
+/// Signalling over QUIC.
+pub(super) fn quic(flow: Flow<'_>, application: &Application) -> Vec<SimulatedFrame> {
+    quic_with(flow, application.web)
 }
 
 /// A media flow from its first connectivity check.
@@ -258,11 +271,11 @@ impl Opened {
     fn audio(&mut self, legs: &mut Legs, side: Side, application: &Application) {
         let silent = legs.silent[side as usize];
         // Silence suppression: small comfort frames while nobody speaks.
-        let (median, spread) = if silent { (24.0, 0.15) } else { application.audio_bytes };
+        let (median, spread) = if silent { (28.0, 0.15) } else { application.audio_bytes };
         if self.wire.draw.chance(0.02) {
             legs.silent[side as usize] = !silent;
         }
-        let media = self.wire.draw.heavy(median, spread, 11, 400);
+        let media = self.wire.draw.heavy(median, spread, MEDIA_BYTES_MIN, 400);
         let stream = &mut legs.audio_streams[side as usize];
         stream.advance(960);
         let packet = stream.packet(&mut self.wire.draw, false, media);
@@ -325,7 +338,7 @@ impl Legs {
             [(); 2].map(|()| Stream::new(draw, payload_type, application.extensions))
         };
         let (audio_streams, video_streams) = (pair(application.audio_types), pair(application.video_types));
-        let silent = [draw.chance(0.6), draw.chance(0.4)];
+        let silent = [draw.chance(0.25), draw.chance(0.15)];
         let frame_us = draw.pick(&[33_333.0, 33_333.0, 40_000.0, 66_667.0]);
         Self { audio, video, due_us, audio_streams, video_streams, silent, frame_us, frames: 0 }
     }

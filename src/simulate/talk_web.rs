@@ -7,7 +7,7 @@ use super::payload::{rpc, text, tls};
 use super::service::{Server, Service, pick_server, pick_service};
 use super::system::System;
 use super::tcp::{Ending, Tcp};
-use super::wire::Side;
+use super::wire::{Side, Wire};
 use tls::{Agent, Session};
 
 /// Sizes and habits of what follows a TLS handshake.
@@ -20,14 +20,21 @@ pub(super) struct Exchange {
     pub(super) sessions: [f64; 4],
 }
 
-/// Browsing and background requests of the dataset os.
-const BROWSE: Exchange =
-    Exchange { request_bytes: 110.0, answer_bytes: 260.0, rounds_mean: 2.5, sessions: [0.25, 0.3, 0.15, 0.3] };
+/// Browsing and background requests of the dataset os: Windows fetches more at a time.
+fn browsing(system: System) -> Exchange {
+    let (answer_bytes, sessions) = match system {
+        System::Windows => (700.0, [0.3, 0.25, 0.25, 0.2]),
+        System::Mac => (200.0, [0.25, 0.35, 0.1, 0.3]),
+        _ => (110.0, [0.14, 0.38, 0.08, 0.4]),
+    };
+    Exchange { request_bytes: 110.0, answer_bytes, rounds_mean: 2.5, sessions }
+}
 
 /// TLS with a server of general use.
 pub(super) fn browse(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let service = pick_service(&mut flow.draw, flow.host.system);
-    secure(flow, service, &BROWSE)
+    let exchange = browsing(flow.host.system);
+    secure(flow, service, &exchange)
 }
 
 /// A TLS connection from handshake to teardown.
@@ -64,8 +71,10 @@ pub(super) fn idle_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedF
     let (mut wire, setup) = flow.tcp(&server, 443);
     let mut tcp = Tcp::new(&mut wire, setup);
     tcp.resume();
-    let probing = tcp.wire.draw.chance(0.3);
-    let prober = if tcp.wire.draw.chance(0.8) { Side::Client } else { Side::Server };
+    let probing = tcp.wire.draw.chance(0.5);
+    // Windows leaves it to the servers to find out whether it is still there.
+    let by_client = if tcp.probes_with_a_byte(Side::Client) { 0.25 } else { 0.8 };
+    let prober = if tcp.wire.draw.chance(by_client) { Side::Client } else { Side::Server };
     if probing && !tcp.probes_with_a_byte(prober) {
         // A probe without a byte lies before what was sent last, which the capture then has to show.
         let record = tls::application(&mut tcp.wire.draw, 26);
@@ -81,6 +90,60 @@ pub(super) fn idle_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedF
         }
     }
     finish(&mut tcp, session);
+    wire.into_frames()
+}
+
+/// The end of a connection that began before the capture.
+pub(super) fn closing(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let service = pick_service(&mut flow.draw, flow.host.system);
+    let server = pick_server(&mut flow.draw, service);
+    let session = pick_session(&mut flow.draw, [1.0, 0.0, 1.0, 0.0]);
+    let (mut wire, setup) = flow.tcp(&server, 443);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.resume();
+    if tcp.wire.draw.chance(0.3) {
+        let alert = tls::closing_alert(&mut tcp.wire.draw, session);
+        tcp.say(Side::Client, &alert, 1_000.0);
+    }
+    let ending = pick_ending(&mut tcp.wire.draw);
+    tcp.close(if ending == Ending::Open { Ending::Fin(Side::Client) } else { ending });
+    wire.into_frames()
+}
+
+/// A connection that a browser opens in advance and does not need.
+pub(super) fn preconnect(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let service = pick_service(&mut flow.draw, flow.host.system);
+    let server = pick_server(&mut flow.draw, service);
+    let (mut wire, setup) = flow.tcp(&server, 443);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.open();
+    let probes = tcp.wire.draw.weighted([3.0, 1.0, 1.0, 1.0].into_iter());
+    for _ in 0..probes {
+        tcp.wire.wait(45e6);
+        tcp.keep_alive(Side::Client);
+    }
+    let patience = tcp.wire.draw.log_normal(9e6, 0.9);
+    tcp.wire.wait(patience);
+    let ending = pick_ending(&mut tcp.wire.draw);
+    tcp.close(ending);
+    wire.into_frames()
+}
+
+/// A long transfer that the capture meets in the middle: full packets and acknowledgements.
+pub(super) fn bulk_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedFrame> {
+    let server = pick_server(&mut flow.draw, service);
+    let (mut wire, setup) = flow.tcp(&server, 443);
+    let mut tcp = Tcp::new(&mut wire, setup);
+    tcp.resume();
+    let side = if tcp.wire.draw.chance(0.85) { Side::Server } else { Side::Client };
+    for _ in 0..tcp.wire.draw.size(1, 4) {
+        let bytes = tcp.wire.draw.heavy(45_000.0, 0.8, 3_000, 400_000);
+        let records = tls::application(&mut tcp.wire.draw, bytes);
+        tcp.say(side, &records, 20_000.0);
+        small_turns(&mut tcp);
+    }
+    let ending = pick_ending(&mut tcp.wire.draw);
+    tcp.close(ending);
     wire.into_frames()
 }
 
@@ -210,6 +273,66 @@ pub(super) fn remote_call(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     wire.into_frames()
 }
 
+/// A QUIC connection (RFC 9000) met at the end of its handshake: all but the headers is ciphertext. Its
+/// Initial packets, whose keys every reader can derive, are not simulated.
+pub(super) fn quic_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedFrame> {
+    let server = pick_server(&mut flow.draw, service);
+    let rtt_us = flow.host.line_rtt_us + server.rtt_us;
+    let mut wire = flow.udp(&server, 443, None);
+    let connection = wire.draw.array::<8>();
+    let full = wire.draw.pick(&[1_200, 1_250, 1_250, 1_330, 1_357]);
+    quic_handshake(&mut wire, &connection);
+    for _ in 0..1 + wire.draw.exponential(3.0) as usize {
+        let request = wire.draw.heavy(70.0, 1.0, 30, full);
+        quic_packet(&mut wire, Side::Client, &connection, request);
+        wire.wait(rtt_us);
+        if wire.draw.chance(0.6) {
+            quic_packet(&mut wire, Side::Server, &connection, 26);
+        }
+        let mut left = wire.draw.heavy(800.0, 1.6, 30, 200_000);
+        while left > 0 && !wire.full() {
+            let now = left.min(full);
+            left -= now;
+            quic_packet(&mut wire, Side::Server, &connection, now.max(24));
+            wire.pause(150.0);
+            if wire.draw.chance(if left == 0 { 0.9 } else { 0.45 }) {
+                let report = wire.draw.size(26, 34);
+                quic_packet(&mut wire, Side::Client, &connection, report);
+            }
+        }
+        wire.pause(700_000.0);
+    }
+    wire.into_frames()
+}
+
+/// QUIC with a server of general use.
+pub(super) fn quic(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let service = pick_service(&mut flow.draw, flow.host.system);
+    quic_with(flow, service)
+}
+
+/// The client's last Handshake packet, in a datagram of its own: long header, version 1, the server's
+/// connection identifier and none of the client's.
+fn quic_handshake(wire: &mut Wire, connection: &[u8; 8]) {
+    let body_bytes = wire.draw.size(40, 90);
+    let mut packet = vec![0xe0 | (wire.draw.byte() & 0x0f), 0, 0, 0, 1, 8];
+    packet.extend(connection);
+    packet.extend([0, 0x40, body_bytes as u8]);
+    packet.extend(wire.draw.bytes(body_bytes));
+    wire.udp(Side::Client, &packet);
+    wire.pause(400.0);
+}
+
+/// A 1-RTT packet of `bytes` bytes behind the connection's identifier, which browsers leave empty.
+fn quic_packet(wire: &mut Wire, from: Side, connection: &[u8], bytes: usize) {
+    let mut packet = vec![0x40 | (wire.draw.byte() & 0x3f)];
+    if from == Side::Client {
+        packet.extend(connection);
+    }
+    packet.extend(wire.draw.bytes(bytes));
+    wire.udp(from, &packet);
+}
+
 fn encrypted_round(tcp: &mut Tcp<'_>, request_bytes: f64, answer_bytes: f64) {
     let request = tcp.wire.draw.heavy(request_bytes, 0.9, 22, 16_000);
     let record = tls::application(&mut tcp.wire.draw, request);
@@ -222,11 +345,11 @@ fn encrypted_round(tcp: &mut Tcp<'_>, request_bytes: f64, answer_bytes: f64) {
 
 fn finish(tcp: &mut Tcp<'_>, session: Session) {
     let ending = pick_ending(&mut tcp.wire.draw);
-    if let Ending::Fin(side) = ending {
-        if tcp.wire.draw.chance(0.6) {
-            let alert = tls::closing_alert(&mut tcp.wire.draw, session);
-            tcp.say(side, &alert, 30_000.0);
-        }
+    if let Ending::Fin(side) = ending
+        && tcp.wire.draw.chance(0.6)
+    {
+        let alert = tls::closing_alert(&mut tcp.wire.draw, session);
+        tcp.say(side, &alert, 30_000.0);
     }
     tcp.close(ending);
 }

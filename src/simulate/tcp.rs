@@ -15,6 +15,9 @@ const ACK: u8 = 16;
 const ECE: u8 = 64;
 const CWR: u8 = 128;
 
+/// Share of turns that are acknowledged before the answer's data.
+const QUICK_ACK_RATE: f64 = 0.88;
+
 /// What a connection is opened with.
 pub(super) struct TcpSetup {
     pub(super) client: System,
@@ -147,10 +150,9 @@ impl<'a> Tcp<'a> {
         self.turn(side, think_us);
         let mut left = bytes;
         while !left.is_empty() && !self.wire.full() {
-            let count = self.burst_segments(side, left.len());
-            let (now, later) = left.split_at((count * self.peers[side as usize].mss).min(left.len()));
+            let (now, later) = left.split_at(self.burst_bytes(side, left.len()));
             left = later;
-            self.data(side, now, if left.is_empty() { ACK | PSH } else { ACK }, count);
+            self.data(side, now, if left.is_empty() { ACK | PSH } else { ACK });
             self.acknowledge_burst(side.other(), left.is_empty());
             let gap = if side == Side::Server { 120.0 } else { 15.0 };
             self.pause(gap);
@@ -254,19 +256,29 @@ impl<'a> Tcp<'a> {
         self.peers[0].seen_stamp = stamps.map_or(0, |(value, _)| value);
     }
 
-    /// Segments that pass the capture as one packet: offloading glues some of a burst together.
-    fn burst_segments(&mut self, side: Side, left: usize) -> usize {
+    /// Bytes that pass the capture as one packet: offloading glues segments of a burst together.
+    fn burst_bytes(&mut self, side: Side, left: usize) -> usize {
         let mss = self.peers[side as usize].mss;
-        let most = ((self.setup.offload_bytes.saturating_sub(80)) / mss).max(1);
-        let wanted = left.div_ceil(mss).min(most);
-        if wanted <= 1 || self.wire.draw.chance(0.3) {
-            return 1;
+        let headers = 20 + if self.wire.is_ipv6() { 40 } else { 20 } + if self.timestamps { 12 } else { 0 };
+        let most = self.setup.offload_bytes.saturating_sub(headers).max(mss);
+        if left <= mss || most < 2 * mss || self.wire.draw.chance(0.2) {
+            return left.min(mss);
         }
-        // A sending card takes what there is; a receiving one glues what arrives close together.
-        if side == Side::Client { wanted } else { self.wire.draw.size(1, wanted) }
+        if side == Side::Client {
+            // A sending card gets what there is, in whole segments.
+            return if left <= most { left } else { most - most % mss };
+        }
+        if self.wire.draw.chance(0.15) {
+            // The sender wrote in pieces, so the glued segments are not all full.
+            return self.wire.draw.size(mss, most).min(left);
+        }
+        let segments = left.div_ceil(mss).min(most / mss);
+        let glued = self.wire.draw.size(1, segments).max(self.wire.draw.size(1, segments));
+        (glued * mss).min(left)
     }
 
-    fn data(&mut self, side: Side, bytes: &[u8], flags: u8, segments: usize) {
+    fn data(&mut self, side: Side, bytes: &[u8], flags: u8) {
+        let segments = bytes.len().div_ceil(self.peers[side as usize].mss);
         let header = self.header(side, flags);
         let sequence = header.sequence;
         self.wire.tcp(side, header, bytes, None);
@@ -296,13 +308,14 @@ impl<'a> Tcp<'a> {
     fn acknowledge_burst(&mut self, side: Side, last: bool) {
         let owed = self.peers[side as usize].owed;
         if side == Side::Client {
-            // Every second segment at once, a single last one often with the next data or late.
-            let now = owed >= 2 || self.wire.draw.chance(if last { 0.8 } else { 0.4 });
+            // Every second segment at once. A last one too while the connection is young (Linux calls it
+            // quick acknowledgement) or when the next data takes longer than the delay.
+            let now = owed >= 2 || self.wire.draw.chance(if last { QUICK_ACK_RATE } else { 0.4 });
             if now {
                 self.pause(35.0);
                 self.acknowledge(side);
             }
-        } else if last && self.wire.draw.chance(0.75) {
+        } else if last && self.wire.draw.chance(QUICK_ACK_RATE) {
             self.wait_rtt();
             self.acknowledge(side);
         }

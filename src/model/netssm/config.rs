@@ -229,7 +229,8 @@ impl NetSsmConfig {
                 self.vocabulary
             )));
         }
-        if !(self.rate > 0.0 && self.rate.is_finite()) || !(self.clip_norm > 0.0 && self.clip_norm.is_finite()) {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        if !positive(self.rate) || !positive(self.clip_norm) {
             return Err(Error::user(format!(
                 "`rate` and `clip_norm` must be above 0 and finite, found `{}` and `{}`",
                 self.rate, self.clip_norm

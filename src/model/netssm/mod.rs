@@ -14,7 +14,11 @@ mod tokens;
 mod attribute;
 #[cfg(feature = "torch")]
 mod block;
+#[cfg(feature = "torch")]
+mod chunked;
 mod facade;
+#[cfg(feature = "torch")]
+mod fused;
 #[cfg(feature = "torch")]
 mod network;
 #[cfg(feature = "torch")]

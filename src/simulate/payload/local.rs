@@ -71,7 +71,10 @@ pub(in crate::simulate) fn ssdp_notify(draw: &mut Draw, address: &str) -> Vec<u8
         "urn:schemas-upnp-org:service:ConnectionManager:1",
     ]);
     format!(
-        "NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nCACHE-CONTROL: max-age=1800\r\nLOCATION: http://{address}:{}/{}.xml\r\nNT: {target}\r\nNTS: ssdp:alive\r\nSERVER: Linux/{}.{} UPnP/1.0 {}/1.0\r\nUSN: uuid:{id}::{target}\r\n\r\n",
+        "NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nCACHE-CONTROL: max-age=1800\r\n\
+         LOCATION: http://{address}:{}/{}.xml\r\n\
+         NT: {target}\r\nNTS: ssdp:alive\r\nSERVER: Linux/{}.{} UPnP/1.0 {}/1.0\r\n\
+         USN: uuid:{id}::{target}\r\n\r\n",
         draw.size(1_024, 60_000),
         draw.label(4, 16),
         draw.size(3, 6),

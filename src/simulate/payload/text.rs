@@ -11,12 +11,14 @@ pub(in crate::simulate) fn http_request(draw: &mut Draw, host: &str, system: Sys
             "Microsoft-CryptoAPI/10.0",
             "Microsoft NCSI",
             "Microsoft-Delivery-Optimization/10.0",
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+             Chrome/124.0.0.0 Safari/537.36",
         ],
         System::Mac => &[
             "CaptiveNetworkSupport-443.80.3 wispr",
             "com.apple.trustd/3.0",
-            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+             Version/17.4 Safari/605.1.15",
         ],
         _ => &[
             "Debian APT-HTTP/1.3 (2.4.12)",
