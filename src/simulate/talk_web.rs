@@ -345,11 +345,11 @@ fn encrypted_round(tcp: &mut Tcp<'_>, request_bytes: f64, answer_bytes: f64) {
 
 fn finish(tcp: &mut Tcp<'_>, session: Session) {
     let ending = pick_ending(&mut tcp.wire.draw);
-    if let Ending::Fin(side) = ending {
-        if tcp.wire.draw.chance(0.6) {
-            let alert = tls::closing_alert(&mut tcp.wire.draw, session);
-            tcp.say(side, &alert, 30_000.0);
-        }
+    if let Ending::Fin(side) = ending
+        && tcp.wire.draw.chance(0.6)
+    {
+        let alert = tls::closing_alert(&mut tcp.wire.draw, session);
+        tcp.say(side, &alert, 30_000.0);
     }
     tcp.close(ending);
 }
