@@ -103,7 +103,7 @@ impl Host {
         self.identification_base.wrapping_add(passed as u64 as u16)
     }
 
-    /// The ephemeral port of this host's flow number `slot`: no two of the first 8,000 flows share one.
+    /// The ephemeral port of this host's flow number `slot`: no two of the first 14,000 share one.
     /// Windows and macOS count upwards, Linux takes even ports in a scattered order.
     pub(super) fn ephemeral_port(&self, slot: u64) -> u16 {
         let (first, end) = self.system.ephemeral_ports();
