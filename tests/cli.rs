@@ -1,1 +1,209 @@
-//! Tests of cli.
+//! Tests of the command line: exit codes, messages, what goes to stdout; a failed command leaves the
+//! study as it was.
+
+use crate::common::{TINY_SPEC, run, run_ok, syntrace, write_spec};
+use std::path::Path;
+
+fn check(arguments: &[&str], code: i32, message: &str, hint: &str) {
+    let (found, stdout, stderr) = run(arguments);
+    assert_eq!(found, code, "{arguments:?}\n{stdout}\n{stderr}");
+    assert!(stderr.contains(message), "{arguments:?}: expected `{message}` in\n{stderr}");
+    assert!(stderr.contains(hint), "{arguments:?}: expected the hint `{hint}` in\n{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+/// Writes a study with one simulated class; gives its path as text.
+fn small_study(folder: &Path) -> String {
+    let study = folder.join("s.redb").to_string_lossy().into_owned();
+    run_ok(&["simulate", &study, "--dataset", "os", "--class", "mac", "--flows", "20"]);
+    study
+}
+
+#[test]
+fn help_names_every_verb_and_goes_to_stdout() {
+    let help = run_ok(&["--help"]);
+    for verb in ["run", "plan", "sql", "query", "report", "info", "ingest", "simulate", "nprint", "export", "verify"] {
+        assert!(help.contains(&format!("  {verb} ")), "{verb} is not in\n{help}");
+    }
+}
+
+#[test]
+fn a_malformed_spec_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let spec = write_spec(folder.path(), &TINY_SPEC.replace("[split]", "[split"));
+    check(&["run", &study, &spec], 2, "spec.toml`: line", "");
+    let spec = write_spec(folder.path(), &TINY_SPEC.replace("shadows", "shadws"));
+    check(&["run", &study, &spec], 2, "unknown field `shadws`", "did you mean `shadows`?");
+    assert!(!Path::new(&study).exists(), "nothing is made for a spec that is refused");
+}
+
+#[test]
+fn impossible_requests_are_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    let before = std::fs::read(&study).unwrap();
+    let cases = [
+        (TINY_SPEC.replace("epsilon = [4.0]", "epsilon = [0.0]"), "epsilon must be above 0, found `0`", ""),
+        (TINY_SPEC.replace("epsilon = [4.0]", "epsilon = [-2]"), "epsilon must be above 0, found `-2`", ""),
+        (
+            TINY_SPEC.replace("batch = 4", "batch = 40"),
+            "`batch` must be at most the number of members, 12",
+            "lower `batch`",
+        ),
+        (TINY_SPEC.replace("\"mac\"", "\"mak\""), "found `mak`", "did you mean `mac`?"),
+        (TINY_SPEC.replace("preset = \"small\"", "preset = \"tiny\""), "found `tiny`", ""),
+        (TINY_SPEC.replace("width = 16", "widht = 16"), "unknown field `widht`", ""),
+        (TINY_SPEC.replace("[attack.threshold]", "[attack.treshold]"), "found `treshold`", "known attacks"),
+        (TINY_SPEC.replace("simulate = { flows = 60 }", ""), "found `mac`", ""),
+    ];
+    for (text, message, hint) in cases {
+        let text = if message == "found `mac`" { text.replace("name = \"os\"", "name = \"none\"") } else { text };
+        let message = if message == "found `mac`" { "the study holds no traces of it" } else { message };
+        let spec = write_spec(folder.path(), &text);
+        check(&["run", &study, &spec], 2, message, hint);
+    }
+    // Opening for writing may touch redb's header, so compare what it holds.
+    drop(before);
+    check(&["verify", &study], 0, "all is well", "");
+}
+
+#[test]
+fn a_split_that_needs_more_traces_than_there_are_says_how_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let spec = write_spec(folder.path(), &TINY_SPEC.replace("members = 12", "members = 16"));
+    check(&["run", &study, &spec], 2, "needs 64 traces in the class, found 60", "at most 15");
+    check(&["verify", &study], 0, "all is well", "");
+    assert!(run_ok(&["info", &study]).contains("1 captures"), "what was finished is stored");
+}
+
+#[test]
+fn files_of_a_wrong_type_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("notes.txt").to_string_lossy().into_owned();
+    std::fs::write(&text, "no study, no capture\n".repeat(500)).unwrap();
+    for verb in ["info", "verify", "compact"] {
+        check(&[verb, &text], 2, "no redb database", "");
+    }
+    check(&["nprint", &text], 2, "notes.txt", "");
+    let study = small_study(folder.path());
+    check(&["ingest", &study, "--dataset", "d", "--class", "c", &text], 2, "notes.txt", "");
+    check(&["ingest", &study, "--dataset", "d", "--class", "c", "missing.pcap"], 2, "missing.pcap", "check the path");
+    check(&["ingest", &study, "--dataset", "d", "--class", "c"], 2, "expected captures", "--by-folder");
+    check(&["info", "missing.redb"], 2, "missing.redb", "check the path");
+    check(&["verify", &study], 0, "all is well", "");
+}
+
+#[test]
+fn the_same_file_twice_adds_nothing_and_comes_back_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("captures");
+    let path = run_ok(&[
+        "simulate",
+        "--out",
+        &captures.to_string_lossy(),
+        "--dataset",
+        "vca",
+        "--class",
+        "meet",
+        "--flows",
+        "12",
+    ]);
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let arguments = ["ingest", &study, "--dataset", "vca", "--by-folder", &captures.to_string_lossy()];
+    let (code, _, first) = run(&arguments);
+    assert_eq!(code, 0, "{first}");
+    assert!(first.contains("added 1 captures (0 were there already, 0 refused): 12 traces"), "{first}");
+    let (_, _, again) = run(&arguments);
+    assert!(again.contains("added 0 captures (1 were there already"), "{again}");
+    let out = folder.path().join("back.pcap").to_string_lossy().into_owned();
+    let name = Path::new(path.trim()).file_name().unwrap().to_string_lossy().into_owned();
+    run_ok(&["export", &study, "capture", &name, "-o", &out]);
+    assert_eq!(std::fs::read(out).unwrap(), std::fs::read(path.trim()).unwrap());
+}
+
+#[test]
+fn a_captures_bytes_are_left_out_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().join("captures").to_string_lossy().into_owned();
+    run_ok(&["simulate", "--out", &captures, "--dataset", "os", "--class", "mac", "--flows", "12"]);
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    run_ok(&["ingest", &study, "--dataset", "os", "--by-folder", &captures, "--no-keep-captures"]);
+    check(&["export", &study, "capture", "os-mac-0.pcap"], 2, "were not kept", "");
+    assert!(run_ok(&["info", &study]).contains("0 objects"));
+}
+
+#[test]
+fn a_study_that_may_not_be_written_is_read_all_the_same() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    std::fs::set_permissions(&study, std::fs::Permissions::from_mode(0o444)).unwrap();
+    // Root may write read-only files: give that right up for the child.
+    let tool = env!("CARGO_BIN_EXE_syntrace");
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--inh-caps=-dac_override", "--bounding-set=-dac_override", tool]);
+    command.args(["simulate", &study, "--dataset", "os", "--class", "ubuntu", "--flows", "20"]);
+    let Ok(output) = command.output() else {
+        eprintln!("skipped: a_study_that_may_not_be_written_is_read_all_the_same: setpriv is not here");
+        return;
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    if stderr.starts_with("setpriv") {
+        eprintln!("skipped: a_study_that_may_not_be_written_is_read_all_the_same: {stderr}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("ermission") && stderr.contains("hint: check the permissions"), "{stderr}");
+    assert!(run_ok(&["info", &study]).contains("os/mac"));
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_study_is_unharmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    // A limit on the file's size stands in for a disk without space: both fail redb's write.
+    let blocks = std::fs::metadata(&study).unwrap().len() / 1024;
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_syntrace")]);
+    command.args(["simulate", &study, "--dataset", "vca", "--flows", "400"]);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("every finished job is stored"), "{stderr}");
+    check(&["verify", &study], 0, "all is well", "");
+    run_ok(&["simulate", &study, "--dataset", "vca", "--flows", "400"]);
+}
+
+#[test]
+fn a_second_process_reads_while_the_first_holds_the_study_for_writing() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    let writer = syntrace::store::StoreWriter::open_or_create(Path::new(&study), 1 << 24).unwrap();
+    assert_eq!(run_ok(&["sql", &study, "-c", "SELECT count(*) AS n FROM traces", "--format", "csv"]), "n\n20\n");
+    check(
+        &["simulate", &study, "--dataset", "os", "--class", "ubuntu"],
+        2,
+        "being written by another process",
+        "work beside a writer",
+    );
+    drop(writer);
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    let mut child = syntrace()
+        .args(["export", &study, "nprint", "--dataset", "os", "--class", "mac"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}

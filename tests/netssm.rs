@@ -101,6 +101,36 @@ fn logits_and_final_states_agree_with_the_recurrence_for_any_chunk() {
     }
 }
 
+/// The hand-written backward pass against autograd on the tape, in f64, with padding inside: per-trace
+/// norms and the clipped sums of every weight.
+#[test]
+fn fused_gradients_equal_the_tapes() {
+    const TOLERANCE: f64 = 1e-11;
+    for name in CASES {
+        let case = Conformance::load(name);
+        for chunk in [1, 5, 8, 64] {
+            let network = network(&case, chunk, Kind::Double, 2);
+            let (tokens, targets, weights) = batch(&case, Kind::Double);
+            // The first trace of each model has half of its targets.
+            let half = targets.size()[2].div_euclid(2) + 1;
+            let _ = weights.narrow(1, 0, 1).narrow(2, half - 1, targets.size()[2] - half + 1).fill_(0.0);
+            let fused = network.token_gradients(&tokens, &targets, &weights);
+            let tape = network.tape_gradients(&tokens, &targets, &weights);
+            assert_close(&fused.losses, &tape.losses, TOLERANCE, TOLERANCE, "losses");
+            let dp = Some(DpPlan { noise_multiplier: 0.0, clip_norm: 1.0 });
+            let clipping = Clipping::new(&[dp, None]);
+            let (found, found_norms) = fused.gradients.clip(&clipping);
+            let (expected, expected_norms) = tape.gradients.clip(&clipping);
+            assert_close(&found_norms, &expected_norms, TOLERANCE, TOLERANCE, "norms");
+            for (param, (found, expected)) in network.weights().handles().zip(found.sums().iter().zip(expected.sums()))
+            {
+                let what = format!("{name}, chunk {chunk}: {}", network.weights().name(param));
+                assert_close(found.as_ref().unwrap(), expected.as_ref().unwrap(), TOLERANCE, TOLERANCE, &what);
+            }
+        }
+    }
+}
+
 #[test]
 fn clipped_gradients_agree_with_one_trace_at_a_time() {
     for name in CASES {

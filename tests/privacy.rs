@@ -353,6 +353,30 @@ fn whole_data_steps_compose_as_one_gaussian_whatever_their_order_and_split() {
     assert!(relative_difference(mixed.estimate, one.estimate) < ROUNDING);
 }
 
+#[test]
+fn extreme_arguments_give_a_tight_bound_that_rdp_confirms_or_a_named_error() {
+    let cases = [
+        (1e-9, 1.0, 10_000_000),
+        (0.5, 1e7, 1_000),
+        (1.0 - 1e-12, 1.0, 7),
+        (0.01, 0.05, 50),
+        (1e-3, 0.3, 1_000_000),
+        (0.9, 0.4, 3),
+        (0.3, 300.0, 1_000_000_000),
+    ];
+    for (q, sigma, steps) in cases {
+        match pld_epsilon(&ledger(q, sigma, steps), delta(1e-6)) {
+            Ok(bounds) => {
+                let rdp = epsilon(&ledger(q, sigma, steps), delta(1e-6)).unwrap().epsilon;
+                // the allowance on top of the lattice's bound, and its 1e-3 where epsilon is in the hundreds
+                assert!(bounds.upper <= rdp * 1.002 + 1.1e-4, "{q} {sigma} {steps}: {bounds:?} above rdp {rdp}");
+                assert!(bounds.lower <= bounds.upper && bounds.upper.is_finite(), "{q} {sigma} {steps}: {bounds:?}");
+            }
+            Err(error) => assert!(error.hint_text().unwrap().contains("rdp"), "{error}"),
+        }
+    }
+}
+
 /// The tight accountant's numbers wander by its lattice error when an argument moves a little.
 const TIGHT_WANDER: f64 = 2e-3;
 

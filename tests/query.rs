@@ -3,6 +3,7 @@
 
 mod formats;
 mod pruning;
+mod shell;
 mod study;
 mod texts;
 
@@ -215,10 +216,7 @@ fn the_papers_tables_come_out_in_their_shape() {
     );
     assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2"]);
     // ubuntu 40, 60, 80: variance 800/3; windows 40, 50, 60: 200/3
-    assert_eq!(
-        named_rows(&session, "table3", &[]),
-        ["os|ubuntu|24|60|16.3299|80", "os|windows|24|50|8.165|60"]
-    );
+    assert_eq!(named_rows(&session, "table3", &[]), ["os|ubuntu|24|60|16.3299|80", "os|windows|24|50|8.165|60"]);
 }
 
 #[test]
@@ -237,7 +235,10 @@ fn exposed_traces_are_ordered_by_the_false_alarms_that_they_cost() {
 #[test]
 fn remaining_named_queries_answer_their_question() {
     let session = session(&study::small());
-    assert_eq!(named_rows(&session, "drops_by_reason", &[]), ["os|windows|beyond_trace_length|1|9|", "os|windows|not_ip|1|5|ARP"]);
+    assert_eq!(
+        named_rows(&session, "drops_by_reason", &[]),
+        ["os|windows|beyond_trace_length|1|9|", "os|windows|not_ip|1|5|ARP"]
+    );
     assert_eq!(
         named_rows(&session, "generalization_gap", &[]),
         [
@@ -308,6 +309,16 @@ fn errors_point_at_the_place_and_suggest_the_nearest_name() {
         "there is no table or view `model`\n  2 | FROM model\n           ^^^^^",
         "did you mean `models`?",
     );
+    check(
+        "SELECT aucc(score, member) FROM attack_scores",
+        "there is no function `aucc`\n  1 | SELECT aucc(score, member) FROM attack_scores\n             ^^^^",
+        "did you mean `auc`?",
+    );
+    check(
+        "SELECT auc(generator, member) FROM attack_scores",
+        "no function takes `auc(Utf8, Boolean)`\n  1 | SELECT auc(generator, member) FROM attack_scores\n             ^^^",
+        "it takes: auc(Float64, Boolean)",
+    );
     let error = session.sql("SELECT FROM WHERE models").err().unwrap().to_string();
     assert!(error.contains('^') && !error.contains("ParserError"), "{error}");
     let error = session.sql("SELECT * FROM models WHERE model_id = $id").err().unwrap();
@@ -334,4 +345,20 @@ fn a_session_moves_to_a_newer_snapshot_when_told() {
     session.attach(Arc::new(store.snapshot().unwrap())).unwrap();
     assert_eq!(number(&session, count), before + 1.0);
     assert_eq!(number(&session, "SELECT count(*) FROM target_models"), 3.0, "views follow");
+}
+
+#[test]
+fn the_report_is_one_file_with_the_figure_and_the_guarantees() {
+    let session = session(&study::small());
+    let text = syntrace::report::html(&session, "a <small> study").unwrap();
+    assert!(text.starts_with("<!doctype html>") && text.contains("<title>a &lt;small&gt; study</title>"));
+    assert!(!text.contains("<script") && !text.contains("http"), "nothing is loaded from outside");
+    // Two budgets of one class: the value and its interval are on the marks.
+    assert!(text.contains("netssm os/windows, no DP: 0.9 (0.8 to 1)"));
+    assert!(text.contains("netssm os/windows, eps 4.0: 0.45 (0.35 to 0.55)"));
+    assert!(text.contains("private only given upstream weights"));
+    assert!(text.contains("&infin;"));
+    let opened = text.matches("<section>").count() + text.matches("<details>").count();
+    assert_eq!(opened, text.matches("</section>").count() + text.matches("</details>").count());
+    assert_eq!(opened, 12);
 }

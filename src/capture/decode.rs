@@ -20,6 +20,9 @@ pub const PROTOCOL_UDP: u8 = 17;
 /// Link header of the normalised frame, bytes.
 pub const LINK_HEADER_BYTES: usize = 14;
 
+/// Longest packet that an offloading card may leave without a length: twice Linux's largest (BIG TCP).
+const OFFLOAD_BYTES_MAX: usize = 1 << 20;
+
 const SYNTHETIC_FIRST: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SYNTHETIC_SECOND: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
@@ -95,6 +98,14 @@ pub fn view_frame(link_type: u32, captured: &[u8], original_length: u32) -> Resu
     })
 }
 
+/// Segmentation offload leaves 0 where the length does not fit: the frame's, if it can be believed.
+fn offloaded_length(wire: usize) -> Result<usize, Dropped> {
+    if wire <= OFFLOAD_BYTES_MAX {
+        return Ok(wire);
+    }
+    Err(Dropped::malformed("ip length 0 in a frame of length", u32::try_from(wire).unwrap_or(u32::MAX)))
+}
+
 /// RFC 791.
 #[inline]
 fn ipv4(ip: &[u8], wire: usize) -> Result<Network, Dropped> {
@@ -109,8 +120,7 @@ fn ipv4(ip: &[u8], wire: usize) -> Result<Network, Dropped> {
         return Err(Dropped::short("ipv4 options", header_bytes, ip.len(), wire));
     }
     let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    // Segmentation offload leaves 0 where the length does not fit.
-    let ip_length = if total == 0 { wire } else { total };
+    let ip_length = if total == 0 { offloaded_length(wire)? } else { total };
     if ip_length < header_bytes {
         return Err(Dropped::malformed("ipv4 total length", total as u32));
     }
@@ -131,7 +141,7 @@ fn ipv6(ip: &[u8], wire: usize) -> Result<Network, Dropped> {
         return Err(Dropped::short("ipv6 header", 40, ip.len(), wire));
     };
     let payload = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let ip_length = if payload == 0 { wire } else { payload + 40 };
+    let ip_length = if payload == 0 { offloaded_length(wire)? } else { payload + 40 };
     let mut protocol = header[6];
     let mut at = 40;
     loop {

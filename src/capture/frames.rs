@@ -84,7 +84,7 @@ enum Format {
 
 /// Reads the frames of one PCAP or PCAPNG stream.
 ///
-/// Memory: one window of 256 KiB, or of twice the largest record. Damage ends the frames and is said in
+/// Memory: one window of 256 KiB, at most 768 KiB where a block needs it. Damage ends the frames and is said in
 /// the summary; only a stream that is no capture at all, and a failing reader, are errors.
 pub struct FrameReader<R> {
     source: Source<R>,

@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - Nothing here opens a file; a reader is handed in and read once, front to back, in bounded memory
-//!   (a window of twice [`RECORD_BYTES_MAX`] at most; N packets a flow).
+//!   (a window of three times [`RECORD_BYTES_MAX`] at most; N packets a flow).
 //! - No bytes of a capture can cause a panic or an allocation beyond that window. A file that breaks off
 //!   or lies gives the frames before that place and says where and why.
 //! - Every frame is in a trace or is counted under one reason.

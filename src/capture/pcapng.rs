@@ -22,6 +22,10 @@ const BLOCK_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
 /// Most interfaces of one section; real files have a handful.
 const INTERFACES_MAX: usize = 65_536;
 
+/// Times are held within this many microseconds of 1970 (73,000 years), so that no difference of two of
+/// them, nor a sum of a few differences, overflows.
+const TIME_US_MAX: i64 = i64::MAX / 4;
+
 const OPTION_END: u16 = 0;
 const OPTION_TIME_RESOLUTION: u16 = 9;
 const OPTION_TIME_OFFSET: u16 = 14;
@@ -57,7 +61,8 @@ impl Clock {
             resolution => 10i128.checked_pow(u32::from(resolution) - 6).map_or(0, |unit| i128::from(ticks) / unit),
         };
         let time_us = since_offset + i128::from(self.offset_seconds) * 1_000_000;
-        i64::try_from(time_us).unwrap_or(if time_us < 0 { i64::MIN } else { i64::MAX })
+        let limit = i128::from(TIME_US_MAX);
+        i64::try_from(time_us.clamp(-limit, limit)).unwrap_or_default()
     }
 }
 
@@ -111,7 +116,7 @@ impl PcapngFile {
             }
             let kind = self.order.u32_at(head, 0).unwrap_or_default();
             let length = self.order.u32_at(head, 4).unwrap_or_default();
-            if length < 12 || length % 4 != 0 {
+            if length < 12 || !length.is_multiple_of(4) {
                 return Ok(Step::Damage(format!(
                     "expected a block length of 12 or more that is a multiple of 4, found {length}"
                 )));

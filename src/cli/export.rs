@@ -61,6 +61,9 @@ struct Selection {
     /// Model whose synthetic traces are wanted (its model_id)
     #[arg(long, conflicts_with_all = ["dataset", "class"])]
     model: Option<i64>,
+    /// Synthetic traces as generated, impossible lengths and checksums included
+    #[arg(long, requires = "model")]
+    raw: bool,
 }
 
 impl Selection {
@@ -69,7 +72,7 @@ impl Selection {
             (Some(dataset), Some(class), None) => {
                 Ok(TraceSelection::Class { dataset: dataset.clone(), class: class.clone() })
             }
-            (None, None, Some(model)) => Ok(TraceSelection::Model(ModelId(model))),
+            (None, None, Some(model)) => Ok(TraceSelection::Model { model_id: ModelId(model), raw: self.raw }),
             _ => Err(Error::user("expected --dataset and --class, or --model; found neither")),
         }
     }

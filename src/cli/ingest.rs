@@ -2,7 +2,7 @@
 
 use super::{CACHE_BYTES, bars::Bar, print_error};
 use crate::error::{Error, Result};
-use crate::pipeline::{IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files};
+use crate::pipeline::{IngestOptions, IngestReport, captures_by_folder, ingest_files};
 use crate::record::{Origin, TraceUnit};
 use crate::spec::TraceSpec;
 use crate::store::StoreWriter;
@@ -60,13 +60,8 @@ pub(super) fn ingest(args: &IngestArgs) -> Result<ExitCode> {
     };
     let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
     let unit = if args.trace == "capture" { TraceUnit::Capture } else { TraceUnit::Flow };
-    let traces = TraceSpec {
-        packets: args.packets,
-        min_packets: args.min_packets,
-        unit,
-        keep_captures: !args.no_keep_captures,
-        ..default_cut()
-    };
+    let traces =
+        TraceSpec { packets: args.packets, min_packets: args.min_packets, unit, keep_captures: !args.no_keep_captures };
     let mut totals = Totals::default();
     for (class, files) in groups {
         let origin = if args.public { Origin::Public } else { Origin::Captured };

@@ -11,6 +11,7 @@ mod ingest;
 mod nprint;
 mod report;
 mod run;
+mod shell;
 mod simulate;
 mod sql;
 mod verify;

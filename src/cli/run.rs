@@ -79,7 +79,7 @@ fn print_plan(plan: &Plan) -> Result<()> {
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let spec = read_spec(&args.spec)?;
     // Everything that can be checked without touching the study is checked first.
-    if !(args.checkpoint_seconds >= 0.0) {
+    if args.checkpoint_seconds.is_nan() || args.checkpoint_seconds < 0.0 {
         return Err(Error::user(format!(
             "--checkpoint-seconds must be 0 or above, found `{}`",
             args.checkpoint_seconds

@@ -1,20 +1,212 @@
-//! `syntrace sql` and `query` (being built).
-use crate::error::Result;
+//! `syntrace sql` and `syntrace query`: the shell, batches of statements, named queries.
+
+use super::CACHE_BYTES;
+use super::shell::shell;
+use crate::base::thread_count;
+use crate::error::{Error, Result, io_error};
+use crate::query::{
+    Answer, Format, Parameters, Session, SessionOptions, bind, named, named_queries, parse_parameter, split_statements,
+    write_answer,
+};
+use crate::store::Store;
 use clap::Args;
-use std::path::Path;
+use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-/// Ask in SQL
+use std::sync::Arc;
+
+/// Ask the study in SQL: a shell, or statements from -c, -f or standard input
+///
+/// Read-only, and works while a run is writing. Every table is in schema/tables.sql; `.tables` and
+/// `.schema NAME` in the shell show them. The first error of a batch ends it.
 #[derive(Debug, Args)]
-pub(super) struct SqlArgs {}
-/// Run a named query
+pub(super) struct SqlArgs {
+    /// The study file
+    study: PathBuf,
+    /// Statements to run; may be given several times
+    #[arg(short, long, value_name = "SQL")]
+    command: Vec<String>,
+    /// File of statements to run, after those of -c
+    #[arg(short, long, value_name = "FILE")]
+    file: Vec<PathBuf>,
+    #[command(flatten)]
+    options: QueryOptions,
+}
+
+/// Run a named query, or list them all
 #[derive(Debug, Args)]
-pub(super) struct QueryArgs {}
-pub(super) fn sql(_: &SqlArgs) -> Result<ExitCode> {
-    unreachable!()
+pub(super) struct QueryArgs {
+    /// The study file
+    study: PathBuf,
+    /// Name of the query; without one, all are listed
+    name: Option<String>,
+    /// Print the query's SQL and parameters instead of running it
+    #[arg(long)]
+    show: bool,
+    #[command(flatten)]
+    options: QueryOptions,
 }
-pub(super) fn query(_: &QueryArgs) -> Result<ExitCode> {
-    unreachable!()
+
+/// What both verbs have.
+#[derive(Debug, Args)]
+pub(super) struct QueryOptions {
+    /// Output: table, csv, tsv, json, jsonl, markdown, parquet or arrow
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    format: String,
+    /// Value of a parameter `$name`; `null`, numbers, true and false are what they look like
+    #[arg(short, long = "value", value_name = "NAME=VALUE")]
+    value: Vec<String>,
+    /// Memory that a query may hold before it spills to disk, MiB
+    #[arg(long, default_value_t = 1024, value_name = "MIB")]
+    memory: usize,
+    /// Threads; all cores by default
+    #[arg(long)]
+    threads: Option<usize>,
 }
-pub(super) fn print_named(_: &Path, _: &str) -> Result<()> {
+
+impl QueryOptions {
+    fn format(&self) -> Result<Format> {
+        let format = Format::from_name(&self.format)?;
+        if format.is_binary() && std::io::stdout().is_terminal() {
+            return Err(Error::user(format!("{} output would go to the terminal", self.format))
+                .hint("redirect it to a file: > answer.parquet"));
+        }
+        Ok(format)
+    }
+
+    fn parameters(&self) -> Result<Parameters> {
+        self.value.iter().map(|text| parse_parameter(text)).collect()
+    }
+}
+
+/// A study opened for queries: each statement sees the newest finished job.
+pub(super) struct Asker {
+    store: Store,
+    session: Session,
+}
+
+impl Asker {
+    pub fn open(study: &Path, memory_mib: usize, threads: Option<usize>) -> Result<Self> {
+        let store = Store::open(study, CACHE_BYTES)?;
+        let threads = threads.unwrap_or_else(thread_count).max(1);
+        let options = SessionOptions { memory_bytes: memory_mib.max(1) << 20, threads };
+        let session = Session::open(Arc::new(store.snapshot()?), options)?;
+        Ok(Self { store, session })
+    }
+
+    fn of(study: &Path, options: &QueryOptions) -> Result<Self> {
+        Self::open(study, options.memory, options.threads)
+    }
+
+    /// Runs one statement over the newest snapshot.
+    pub fn ask(&self, sql: &str, parameters: &Parameters) -> Result<Answer> {
+        self.session.attach(Arc::new(self.store.snapshot()?))?;
+        self.session.sql_with(sql, parameters)
+    }
+
+    /// Lets go of the snapshot between the statements of a shell.
+    pub fn rest(&self) -> Result<()> {
+        self.session.detach()
+    }
+
+    /// The session, over the snapshot of its opening or of the last statement.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
+    let format = args.options.format()?;
+    let parameters = args.options.parameters()?;
+    let mut texts = args.command.clone();
+    for file in &args.file {
+        texts.push(std::fs::read_to_string(file).map_err(|error| io_error("read", file, &error))?);
+    }
+    let asker = Asker::of(&args.study, &args.options)?;
+    if texts.is_empty() {
+        if std::io::stdin().is_terminal() {
+            return shell(&asker, format, parameters);
+        }
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Error::user(format!("cannot read statements from standard input: {error}")))?;
+        texts.push(text);
+    }
+    for text in &texts {
+        for statement in split_statements(text) {
+            let answer = asker.ask(statement, &parameters)?;
+            print_answer(answer, format)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
+    let format = args.options.format()?;
+    let Some(name) = &args.name else {
+        let list: String =
+            named_queries().iter().map(|query| format!("{:<30} {}\n", query.name, query.question)).collect();
+        print_text(&list)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let query = named(name)?;
+    if args.show {
+        print_text(query.sql)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let parameters = bind(&query, &args.options.parameters()?)?;
+    let answer = Asker::of(&args.study, &args.options)?.ask(query.sql, &parameters)?;
+    print_answer(answer, format)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a named query with its question above, as a run does at its end.
+pub(super) fn print_named(study: &Path, name: &str) -> Result<()> {
+    let query = named(name)?;
+    let parameters = bind(&query, &Parameters::new())?;
+    let memory_mib = 256;
+    let answer = Asker::open(study, memory_mib, None)?.ask(query.sql, &parameters)?;
+    print_text(&format!("\n{} ({name})\n", query.question))?;
+    print_answer(answer, Format::Table)?;
     Ok(())
+}
+
+/// Writes an answer to standard output; gives the number of rows.
+pub(super) fn print_answer(answer: Answer, format: Format) -> Result<u64> {
+    let schema = answer.schema();
+    let mut out = BufWriter::new(QuietPipe(std::io::stdout().lock()));
+    let rows = write_answer(format, &schema, answer, &mut out)?;
+    out.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
+    Ok(rows)
+}
+
+/// Writes text to standard output.
+pub(super) fn print_text(text: &str) -> Result<()> {
+    let mut out = QuietPipe(std::io::stdout().lock());
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Error::user(format!("cannot write: {error}")))
+}
+
+/// A writer that ends the process quietly when nobody reads any more (`| head`), as other tools do.
+struct QuietPipe<W>(W);
+
+impl<W: Write> QuietPipe<W> {
+    fn ended(error: std::io::Error) -> std::io::Error {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        error
+    }
+}
+
+impl<W: Write> Write for QuietPipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes).map_err(Self::ended)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush().map_err(Self::ended)
+    }
 }

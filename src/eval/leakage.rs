@@ -53,7 +53,8 @@ struct Measures {
 
 /// Measures of scored traces; a trace is guessed to be a member where its score is at least
 /// `threshold`. `seed` drives the bootstrap only; resample i draws from its own sub-seed, so the result
-/// does not depend on threads.
+/// does not depend on threads. Where the scores separate perfectly, every resample does as well and the
+/// bootstrapped intervals have no width: read those of recall and FPR there.
 ///
 /// # Errors
 /// Where there is no trace, or the threshold or a score is not a number.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::record::{ClassRecord, Packet, Trace};
 use crate::spec::closest;
 use crate::store::Snapshot;
+use crate::synth::mend;
 use std::io::Write;
 
 const ETHERNET: u32 = 1;
@@ -23,7 +24,12 @@ pub enum TraceSelection {
         class: String,
     },
     /// Synthetic traces of a model.
-    Model(ModelId),
+    Model {
+        /// The model.
+        model_id: ModelId,
+        /// As generated; otherwise lengths and checksums that contradict the packet are set.
+        raw: bool,
+    },
 }
 
 fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace>> {
@@ -43,12 +49,18 @@ fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace
             }
             load::traces(snapshot, ClassRecord::id_of(dataset, class), &jobs)
         }
-        TraceSelection::Model(model) => {
-            if snapshot.model(*model)?.is_none() {
-                return Err(Error::user(format!("the study has no model `{model}`"))
+        TraceSelection::Model { model_id, raw } => {
+            if snapshot.model(*model_id)?.is_none() {
+                return Err(Error::user(format!("the study has no model `{model_id}`"))
                     .hint("`syntrace sql STUDY -c 'SELECT model_id, name FROM models'` lists them"));
             }
-            load::synthetic_traces(snapshot, *model, &jobs)
+            let mut traces = load::synthetic_traces(snapshot, *model_id, &jobs)?;
+            if !raw {
+                for packet in traces.iter_mut().flat_map(|trace| &mut trace.packets) {
+                    mend(packet);
+                }
+            }
+            Ok(traces)
         }
     }
 }

@@ -69,9 +69,12 @@ pub fn ingest_files(
     Ok(reports)
 }
 
+/// A class and its captures.
+pub type ClassFiles = (String, Vec<PathBuf>);
+
 /// Captures of a folder as (class, files), by sub-folder; and how many files were passed over because
 /// of their ending.
-pub fn captures_by_folder(folder: &Path) -> Result<(Vec<(String, Vec<PathBuf>)>, u64)> {
+pub fn captures_by_folder(folder: &Path) -> Result<(Vec<ClassFiles>, u64)> {
     let mut classes = Vec::new();
     let mut passed_over = 0;
     for entry in sorted_entries(folder)? {

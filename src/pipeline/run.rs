@@ -80,6 +80,7 @@ pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn
 }
 
 fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) {
+    super::train::use_one_thread();
     while let Some(index) = next_job(context.plan, board, changed, observer) {
         let job = &context.plan.jobs[index];
         let progress = observer.job_started(&job.head.label);

@@ -10,6 +10,13 @@ use crate::privacy::{self, Budget};
 use crate::record::Regime;
 use crate::train::TrainPlan;
 
+/// One thread for the tensors of this worker: jobs run side by side instead, and sums do not depend on
+/// the number of cores.
+pub(super) fn use_one_thread() {
+    #[cfg(feature = "torch")]
+    crate::nn::use_threads(1);
+}
+
 /// The noise multiplier of a regime under a plan, so that the accountant's upper bound meets the
 /// target; `None` without DP.
 pub(super) fn noise_multiplier(plan: &TrainPlan, regime: Regime) -> Result<Option<f64>> {
@@ -64,7 +71,7 @@ mod with_torch {
     use crate::spec::NoiseSource;
     use crate::store::schema::SYNTHETIC_PACKETS;
     use crate::store::{JobResult, NewObject, Snapshot};
-    use crate::synth::{DecodeOptions, decode_trace, trace_id};
+    use crate::synth::{DecodeMode, DecodeOptions, decode_trace, mend, trace_id};
     use crate::train::{CheckpointSink, CohortInput, CohortModel, DpPlan, EncodedTrace, ModelOutcome};
     use std::collections::HashMap;
 
@@ -342,7 +349,10 @@ mod with_torch {
         };
         let (mut traces, mut facts) = (Vec::new(), Vec::new());
         for (number, raw) in raw.into_iter().enumerate() {
-            let decoded = decode_trace(&tokens_to_packets(&raw.tokens, &layout), &DecodeOptions::default());
+            // Stored as generated, so that fidelity measures the generator and not the mending; exports mend.
+            let options = DecodeOptions { mode: DecodeMode::Raw, ..DecodeOptions::default() };
+            let decoded = decode_trace(&tokens_to_packets(&raw.tokens, &layout), &options);
+            let mended = decoded.packets.iter().cloned().map(|mut packet| mend(&mut packet).total()).sum();
             let id = trace_id(model.model_id, number as u64);
             facts.push(rows::SyntheticRow {
                 trace_id: id,
@@ -350,7 +360,7 @@ mod with_torch {
                 packets: decoded.packets.len() as u32,
                 rejected: decoded.rejected(),
                 complete: raw.complete,
-                mended: decoded.mended_fields(),
+                mended,
                 raw: raw.tokens.iter().flat_map(|token| token.to_le_bytes()).collect(),
             });
             let flow_bytes = decoded.packets.iter().map(|packet| u64::from(packet.ip_length)).sum();

@@ -60,50 +60,78 @@ fn describe(budget: &Budget, accountant: Accountant) -> String {
     )
 }
 
-/// Smallest noise multiplier (from above) at which `spent` is at most the target: doubling, then
-/// bisection on a logarithmic scale, keeping an upper end whose epsilon was seen to meet the target.
+/// Smallest noise multiplier (from above) at which `spent` is at most the target: doubling, then a
+/// bracketed search, keeping an upper end whose epsilon was seen to meet the target.
 ///
 /// # Errors
 /// What `spent` fails with, and where even a noise multiplier of 1e7 spends more than the target.
 pub fn noise_multiplier_where(target: Epsilon, spent: impl Fn(f64) -> Result<f64>) -> Result<NoiseMultiplier> {
-    let meets = |sigma: f64| spent(sigma).map(|epsilon| epsilon <= target.get());
-    let (mut low, mut high) = bracket(target, &spent)?;
-    while high / low > 1.0 + BRACKET_TOLERANCE {
-        let middle = (low * high).sqrt();
-        if middle <= low || middle >= high {
+    let target = target.get();
+    let at = |sigma: f64| spent(sigma).map(|epsilon| Tried { sigma, epsilon });
+    let (mut low, mut high) = bracket(target, &at)?;
+    let mut round = 0;
+    while high.sigma / low.sigma > 1.0 + BRACKET_TOLERANCE {
+        let sigma = next_guess(low, high, target, round);
+        if sigma <= low.sigma || sigma >= high.sigma {
             break;
         }
-        if meets(middle)? {
-            high = middle;
+        let tried = at(sigma)?;
+        if tried.epsilon <= target {
+            high = tried;
         } else {
-            low = middle;
+            low = tried;
         }
+        round += 1;
     }
-    NoiseMultiplier::new(high)
+    NoiseMultiplier::new(high.sigma)
+}
+
+/// A noise multiplier and the epsilon that it spends.
+#[derive(Clone, Copy)]
+struct Tried {
+    sigma: f64,
+    epsilon: f64,
+}
+
+/// Where to look next. ln epsilon is nearly linear in ln sigma, so mostly by interpolation, moved a
+/// third of the tolerance towards the farther end, so that both ends close in; every third round halves
+/// the bracket, which bounds the number of rounds.
+fn next_guess(low: Tried, high: Tried, target: f64, round: u32) -> f64 {
+    let middle = (low.sigma * high.sigma).sqrt();
+    let share = (low.epsilon / target).ln() / (low.epsilon / high.epsilon).ln();
+    if round % 3 == 2 || !(share > 0.0 && share < 1.0) {
+        return middle;
+    }
+    let step = BRACKET_TOLERANCE / 3.0;
+    let interpolated = low.sigma * (high.sigma / low.sigma).powf(share);
+    let moved = if interpolated < middle { interpolated * (1.0 + step) } else { interpolated * (1.0 - step) };
+    if moved > low.sigma && moved < high.sigma { moved } else { middle }
 }
 
 /// A noise multiplier that misses the target and one, at most twice as large, that meets it.
-fn bracket(target: Epsilon, spent: &impl Fn(f64) -> Result<f64>) -> Result<(f64, f64)> {
-    let mut high = 1.0;
-    while spent(high)? > target.get() {
-        high *= 2.0;
-        if high > NOISE_MULTIPLIER_MAX {
-            let floor = spent(NOISE_MULTIPLIER_MAX)?;
-            return Err(unreachable_target(target, floor));
+fn bracket(target: f64, at: &impl Fn(f64) -> Result<Tried>) -> Result<(Tried, Tried)> {
+    let mut high = at(1.0)?;
+    let mut low = None;
+    while high.epsilon > target {
+        if high.sigma > NOISE_MULTIPLIER_MAX {
+            return Err(unreachable_target(target, high.epsilon));
         }
+        low = Some(high);
+        high = at(high.sigma * 2.0)?;
     }
-    let mut low = high / 2.0;
-    while low > NOISE_MULTIPLIER_MIN && spent(low)? <= target.get() {
+    if let Some(low) = low {
+        return Ok((low, high));
+    }
+    let mut low = at(high.sigma / 2.0)?;
+    while low.sigma > NOISE_MULTIPLIER_MIN && low.epsilon <= target {
         high = low;
-        low /= 2.0;
+        low = at(low.sigma / 2.0)?;
     }
     Ok((low, high))
 }
 
-fn unreachable_target(target: Epsilon, floor: f64) -> Error {
-    let message = format!(
-        "epsilon `{}` cannot be certified whatever the noise: the smallest reachable is `{floor:.6}`",
-        target.get()
-    );
-    Error::user(message).hint("ask for a larger epsilon or delta, or use the accountant `pld`")
+fn unreachable_target(target: f64, floor: f64) -> Error {
+    let message =
+        format!("epsilon `{target}` cannot be certified whatever the noise: the smallest reachable is `{floor:.6}`");
+    Error::user(message).hint("ask for a larger epsilon or delta (the accountant `pld` reaches lower than `rdp`)")
 }

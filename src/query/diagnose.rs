@@ -1,6 +1,7 @@
 //! DataFusion's errors as ours: the place in the text with a caret, and the nearest name.
 
 use super::catalog::views;
+use super::function;
 use super::named::named_queries;
 use super::session::Parameters;
 use super::table::TABLES;
@@ -75,10 +76,29 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
                     Some(name),
                 )
             }
-            _ => (plain(what), None, quoted_after(what, "Invalid function '")),
+            _ => plan_wording(what),
         },
         other => (plain(&other.strip_backtrace()), None, None),
     }
+}
+
+/// Faults that DataFusion tells apart by their text alone.
+fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
+    if let Some(name) = quoted_after(what, "Invalid function '") {
+        let near = quoted_after(what, "Did you mean '");
+        let known: Vec<&str> = function::NAMES.iter().copied().chain(near.as_deref()).collect();
+        let hint = near_hint(&name, &known, "`SHOW FUNCTIONS` lists all");
+        return (format!("there is no function `{name}`"), hint, Some(name));
+    }
+    if let Some(call) = quoted_after(what, "No function matches the given name and argument types '") {
+        let candidates = what.split_once("Candidate functions:").map(|(_, list)| {
+            let list: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            format!("it takes: {}", list.join(", "))
+        });
+        let name = call.split('(').next().map(str::to_owned);
+        return (format!("no function takes `{call}`"), candidates, name);
+    }
+    (plain(what), None, None)
 }
 
 fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<String>) {
@@ -129,10 +149,7 @@ pub(super) fn no_such_query(name: &str) -> Error {
 }
 
 /// The name of the first parameter without a value.
-pub(super) fn unbound_parameter(
-    plan: &LogicalPlan,
-    given: &Parameters,
-) -> datafusion::common::Result<Option<String>> {
+pub(super) fn unbound_parameter(plan: &LogicalPlan, given: &Parameters) -> datafusion::common::Result<Option<String>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expression| {

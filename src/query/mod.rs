@@ -27,5 +27,5 @@ pub use arrow::record_batch::RecordBatch;
 pub use catalog::{TableInfo, ViewInfo, create_table_text, tables, views};
 pub use format::{Format, Rendered, cells, write_answer};
 pub use named::{NamedQuery, Parameter, bind, named, named_queries};
-pub use session::{Answer, Session, SessionOptions};
-pub use statement::{parse_parameter, split_statements};
+pub use session::{Answer, Parameters, Session, SessionOptions};
+pub use statement::{is_complete, parse_parameter, split_statements};

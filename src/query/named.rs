@@ -52,6 +52,7 @@ macro_rules! queries {
 queries! {
     "study_overview"
     "mia_by_model_and_epsilon"
+    "fidelity_by_model_and_epsilon"
     "fidelity_by_field"
     "table1"
     "table2"

@@ -31,7 +31,7 @@ pub struct SessionOptions {
 
 /// SQL over one consistent view of a study. Read-only.
 pub struct Session {
-    runtime: tokio::runtime::Runtime,
+    runtime: Arc<tokio::runtime::Runtime>,
     context: SessionContext,
     /// Views that have been planned; the others are planned when a query names them.
     views_made: Mutex<Vec<&'static str>>,
@@ -58,8 +58,11 @@ impl Session {
             .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
         let state =
             SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(environment).build();
-        let session =
-            Self { runtime, context: SessionContext::new_with_state(state), views_made: Mutex::new(Vec::new()) };
+        let session = Self {
+            runtime: Arc::new(runtime),
+            context: SessionContext::new_with_state(state),
+            views_made: Mutex::new(Vec::new()),
+        };
         function::register(&session.context);
         session.attach(snapshot)?;
         Ok(session)
@@ -102,7 +105,7 @@ impl Session {
         let statement = self.parse(text)?;
         require_reading(&statement)?;
         let stream = self.runtime.block_on(self.start(statement, parameters)).map_err(|error| explain(&error, text))?;
-        Ok(Answer { handle: self.runtime.handle().clone(), text: text.to_owned(), stream })
+        Ok(Answer { runtime: Arc::clone(&self.runtime), text: text.to_owned(), stream })
     }
 
     fn parse(&self, text: &str) -> Result<Statement> {
@@ -164,9 +167,10 @@ impl Session {
 
 /// The rows of a running query, as record batches. Dropping it stops the query.
 pub struct Answer {
-    handle: tokio::runtime::Handle,
     text: String,
     stream: SendableRecordBatchStream,
+    /// Shared, so that an answer may outlive its session; dropped after the stream.
+    runtime: Arc<tokio::runtime::Runtime>,
 }
 
 impl Answer {
@@ -185,7 +189,7 @@ impl Iterator for Answer {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.handle.block_on(self.stream.next())?;
+        let batch = self.runtime.block_on(self.stream.next())?;
         Some(batch.map_err(|error| explain(&error, &self.text)))
     }
 }

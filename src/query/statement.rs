@@ -53,7 +53,7 @@ pub fn split_statements(text: &str) -> Vec<&str> {
 }
 
 /// True if text ends inside a statement (no closing semicolon): the shell then reads another line.
-pub(super) fn is_complete(text: &str) -> bool {
+pub fn is_complete(text: &str) -> bool {
     let marked = format!("{text}\u{0}");
     split_statements(&marked).last().is_none_or(|last| last.trim_matches('\u{0}').trim().is_empty())
 }

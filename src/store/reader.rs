@@ -54,7 +54,7 @@ pub struct ReadCounters {
 /// One consistent view of a study. Cheap to make; share it in an `Arc`.
 pub struct Snapshot {
     transaction: ReadTransaction,
-    chunks: Option<ReadOnlyTable<(&'static [u8; 16], u32), &'static [u8]>>,
+    chunks: Option<ReadOnlyTable<tables::ChunkKey, tables::Bytes>>,
     counters: ReadCounters,
 }
 

@@ -247,8 +247,8 @@ pub const SYNTHETIC_TRACES: SegmentTable = SegmentTable {
         column("packets", I32, false, "packets decoded"),
         column("rejected_packets", I32, false, "generated packets that do not parse and were left out"),
         column("complete", Bool, false, "did the generator end the trace itself?"),
-        column("mended_fields", I32, false, "header fields set by the decoder (lengths, checksums)"),
-        column("raw", Bytes, false, "what the generator put out before decoding"),
+        column("mended_fields", I32, false, "header fields (lengths, checksums) that an export to PCAP has to set"),
+        column("raw", Bytes, false, "what the generator put out before decoding: netssm: little-endian u16 tokens"),
     ],
 };
 

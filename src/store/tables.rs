@@ -5,6 +5,9 @@ use redb::TableDefinition;
 /// Version of the file format that this program writes; it reads 1 up to this one.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// Owner and number of a chunk.
+pub(super) type ChunkKey = (&'static [u8; 16], u32);
+
 /// Values are records or chunks: bytes with their own header (see `codec`, `bulk`).
 pub(super) type Bytes = &'static [u8];
 

@@ -101,7 +101,7 @@ impl<'a, N: Network> Training<'a, N> {
     fn step(&mut self) -> Result<Option<f64>> {
         let step = self.state.step;
         let batches = self.draw(step);
-        let width = self.input.plan.microbatch.max(1) as usize;
+        let width = self.width();
         let mut sum: Option<ClippedSum> = None;
         let (mut loss_sum, mut loss_count) = (0.0, 0u64);
         let mut finite = vec![true; batches.len()];
@@ -130,6 +130,12 @@ impl<'a, N: Network> Training<'a, N> {
         self.apply(sum, step, &finite)?;
         self.state.step += 1;
         Ok((loss_count > 0).then(|| loss_sum / loss_count as f64))
+    }
+
+    /// Traces a model in one forward pass: the plan's number is for all models together, because what
+    /// counts is that a pass stays in the caches.
+    fn width(&self) -> usize {
+        (self.input.plan.microbatch as usize / self.plans.len().max(1)).max(1)
     }
 
     /// Poisson batches of all models that still train, each sorted by size, longest first.
@@ -256,7 +262,7 @@ impl<'a, N: Network> Training<'a, N> {
             })
             .collect();
         let mut sums = vec![0.0; rows.len()];
-        for batch in microbatches(&rows, self.input.plan.microbatch.max(1) as usize) {
+        for batch in microbatches(&rows, self.width()) {
             let losses = tch::no_grad(|| self.network.losses(&batch));
             let per_model = losses.sum_dim_intlist([1].as_slice(), false, Kind::Double);
             for (sum, more) in sums.iter_mut().zip(Vec::<f64>::try_from(per_model).unwrap_or_default()) {

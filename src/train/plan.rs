@@ -53,7 +53,7 @@ pub struct TrainPlan {
     pub epochs: u32,
     /// L2 bound of one trace's gradient, for models with DP.
     pub clip_norm: f64,
-    /// Traces a model in one forward pass.
+    /// Traces of all models together in one forward pass (at least one a model).
     pub microbatch: u32,
     /// Epochs between evaluations of member and held-out loss; the last epoch is always evaluated.
     pub epochs_per_evaluation: u32,

@@ -88,6 +88,23 @@ fn interfaces_have_their_own_link_type_and_clock() {
 }
 
 #[test]
+fn hostile_clocks_stay_within_times_that_can_be_subtracted() {
+    let raw = syn();
+    for (resolution, offset) in [(0, i64::MAX), (0, i64::MIN), (0x80, 0), (0xff, i64::MIN), (127, i64::MAX), (6, -1)] {
+        let options = [option(LITTLE, 9, &[resolution]), option(LITTLE, 14, &offset.to_le_bytes())].concat();
+        let bytes = [
+            section(LITTLE),
+            interface(LITTLE, 101, 0, &options),
+            enhanced(LITTLE, 0, u64::MAX, &raw, &[]),
+            enhanced(LITTLE, 0, 0, &raw, &[]),
+        ];
+        let (frames, summary) = read_all(&bytes.concat()).unwrap();
+        assert!(frames[0].time_us.checked_sub(frames[1].time_us).is_some());
+        assert!(summary.last_us.checked_sub(summary.first_us).is_some());
+    }
+}
+
+#[test]
 fn sections_may_change_the_byte_order_and_begin_interfaces_anew() {
     let raw = syn();
     let bytes = [

@@ -123,6 +123,8 @@ fn ethernet_padding_is_cut_and_offloaded_lengths_come_from_the_frame() {
     offloaded[16..18].copy_from_slice(&[0, 0]);
     let packet = decode_frame(1, 0, &offloaded[..200], offloaded.len() as u32).unwrap();
     assert_eq!((packet.ip_length, packet.payload_length, packet.data.len()), (540, 500, 200));
+    // A frame length that nobody can have seen is not believed.
+    assert_eq!(decode_frame(1, 0, &offloaded, u32::MAX).unwrap_err().reason, DropReason::Malformed);
 }
 
 #[test]

@@ -18,3 +18,58 @@ pub fn shared(name: &str, test: &str) -> Option<PathBuf> {
     eprintln!("skipped: {test}: ../shared/{name} is not here");
     None
 }
+
+/// The built tool.
+pub fn syntrace() -> std::process::Command {
+    std::process::Command::new(env!("CARGO_BIN_EXE_syntrace"))
+}
+
+/// Runs the tool; gives exit code, stdout and stderr.
+pub fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = syntrace().args(arguments).output().expect("the tool starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// Runs the tool and expects success; gives stdout.
+pub fn run_ok(arguments: &[&str]) -> String {
+    let (code, stdout, stderr) = run(arguments);
+    assert_eq!(code, 0, "{arguments:?}\n{stdout}\n{stderr}");
+    stdout
+}
+
+/// A study small enough to train in a second: two shadows and a target, without DP and at epsilon 4,
+/// with noise from the seed so that runs can be compared.
+pub const TINY_SPEC: &str = r#"
+name = "tiny"
+seed = 5
+[[dataset]]
+name = "os"
+classes = ["mac"]
+simulate = { flows = 60 }
+[traces]
+packets = 3
+[split]
+members = 12
+shadows = 2
+[regimes]
+epsilon = [4.0]
+noise = "reproducible"
+[generator.netssm]
+preset = "small"
+width = 16
+layers = 1
+batch = 4
+epochs = 2
+[attack.mlp-tuned]
+[attack.threshold]
+[synthesis]
+traces = 4
+"#;
+
+/// Writes a spec into a folder; gives its path as text.
+pub fn write_spec(folder: &std::path::Path, text: &str) -> String {
+    let path = folder.join("spec.toml");
+    std::fs::write(&path, text).expect("the spec is written");
+    path.to_string_lossy().into_owned()
+}

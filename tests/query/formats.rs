@@ -68,7 +68,10 @@ fn lists_and_bytes_have_a_text() {
     let sql = "SELECT vector, data FROM attributes JOIN packets ON packets.trace_id = attributes.trace_id \
                WHERE attributes.trace_id = 1000 AND role = 'shadow' AND position = 0 AND NOT synthetic";
     let sql = sql.replace("role", "attributes.role");
-    assert_eq!(text(Format::Csv, &sql), "vector,data\n\"[1000.0, 1001.0, 1002.0]\",7061636b65742030206f662074726163652031303030\n");
+    assert_eq!(
+        text(Format::Csv, &sql),
+        "vector,data\n\"[1000.0, 1001.0, 1002.0]\",7061636b65742030206f662074726163652031303030\n"
+    );
 }
 
 #[test]

@@ -125,7 +125,8 @@ pub fn packets(
     ids: &[i64],
     length: impl Fn(i64, i64) -> i64,
 ) -> NewSegment {
-    let rows: Vec<(i64, i64)> = ids.iter().flat_map(|&id| (0..PACKETS_PER_TRACE).map(move |place| (id, place))).collect();
+    let rows: Vec<(i64, i64)> =
+        ids.iter().flat_map(|&id| (0..PACKETS_PER_TRACE).map(move |place| (id, place))).collect();
     let each = |value: i64| rows.iter().map(move |_| value);
     let nullable = |value: i64| -> ArrayRef { int32s(rows.iter().map(move |_| value)) };
     segment(

@@ -46,7 +46,8 @@ fn the_indexes_of_schema_and_queries_name_everything() {
          | query | question | parameters |\n| --- | --- | --- |\n",
     );
     for query in named_queries() {
-        let parameters: Vec<String> = query.parameters.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
+        let parameters: Vec<String> =
+            query.parameters.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
         queries.push_str(&format!("| `{}` | {} | {} |\n", query.name, query.question, parameters.join(", ")));
     }
     check_generated("queries/README.md", &queries);
@@ -67,7 +68,12 @@ fn every_query_file_is_embedded_and_says_its_question_and_columns() {
         assert!(query.question.ends_with('?') || query.question.contains(':'), "{}: {}", query.name, query.question);
         assert!(!query.columns.is_empty(), "{} says nothing of its columns", query.name);
         for parameter in &query.parameters {
-            assert!(query.sql.matches(&format!("${}", parameter.name)).count() > 1, "{}: ${} is not used", query.name, parameter.name);
+            assert!(
+                query.sql.matches(&format!("${}", parameter.name)).count() > 1,
+                "{}: ${} is not used",
+                query.name,
+                parameter.name
+            );
             assert!(!parameter.doc.is_empty(), "{}: ${} has no meaning", query.name, parameter.name);
         }
     }

@@ -69,6 +69,15 @@ impl NetSsmNetwork {
 
     /// Losses and per-trace gradients for tokens `[M, B, L]`, targets and weights `[M, B, L - 1]`.
     pub fn token_gradients(&self, tokens: &Tensor, targets: &Tensor, weights: &Tensor) -> MicroGradients {
+        if self.config.groups == 1 {
+            tch::no_grad(|| self.fused_gradients(tokens, targets, weights))
+        } else {
+            self.tape_gradients(tokens, targets, weights)
+        }
+    }
+
+    /// As [`NetSsmNetwork::token_gradients`], by autograd: the slow twin, and the way for several groups.
+    pub fn tape_gradients(&self, tokens: &Tensor, targets: &Tensor, weights: &Tensor) -> MicroGradients {
         let size = tokens.size();
         // The last position has no target: it is not computed.
         let inputs = tokens.narrow(2, 0, size[2] - 1);

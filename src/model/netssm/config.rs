@@ -57,7 +57,7 @@ pub struct NetSsmConfig {
     pub rate: f64,
     /// Clip norm under DP.
     pub clip_norm: f64,
-    /// Traces a model in one forward pass.
+    /// Traces of all models together in one forward pass.
     pub microbatch: u32,
 }
 
@@ -229,7 +229,8 @@ impl NetSsmConfig {
                 self.vocabulary
             )));
         }
-        if !(self.rate > 0.0 && self.rate.is_finite()) || !(self.clip_norm > 0.0 && self.clip_norm.is_finite()) {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        if !positive(self.rate) || !positive(self.clip_norm) {
             return Err(Error::user(format!(
                 "`rate` and `clip_norm` must be above 0 and finite, found `{}` and `{}`",
                 self.rate, self.clip_norm

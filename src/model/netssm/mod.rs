@@ -14,7 +14,11 @@ mod tokens;
 mod attribute;
 #[cfg(feature = "torch")]
 mod block;
+#[cfg(feature = "torch")]
+mod chunked;
 mod facade;
+#[cfg(feature = "torch")]
+mod fused;
 #[cfg(feature = "torch")]
 mod network;
 #[cfg(feature = "torch")]
@@ -26,7 +30,7 @@ mod stepper;
 
 pub use config::{NetSsmConfig, Sampling};
 pub use facade::NetSsm;
-pub use tokens::{VOCABULARY, trace_tokens};
+pub use tokens::{DELIMITER, END, LABEL, PADDING, VOCABULARY, trace_tokens};
 
 #[cfg(feature = "torch")]
 pub use block::FinalStates;

@@ -149,3 +149,56 @@ fn share(mass: f64, to_lower: f64, to_upper: f64) -> (f64, f64) {
     let upper = if sum > 0.0 && sum < f64::INFINITY { mass * (to_upper / sum) } else { mass };
     (mass - upper, upper)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::closed::one_step_delta;
+    use super::*;
+
+    /// Rounding of some thousand masses.
+    const ROUNDING: f64 = 1e-12;
+
+    impl LatticeLoss {
+        /// delta(epsilon) by its definition.
+        fn delta(&self, spacing: f64, epsilon: f64) -> f64 {
+            let excess = |index: i64| (-(epsilon - index as f64 * spacing).exp_m1()).max(0.0);
+            let finite: f64 = self.masses.iter().zip(self.lowest..).map(|(mass, index)| mass * excess(index)).sum();
+            finite + self.infinite
+        }
+    }
+
+    #[test]
+    fn lattice_dominates_the_exact_curve_everywhere_and_touches_it_at_its_points() {
+        // slow twin: the closed form of one step, on and between lattice points
+        for (q, sigma, spacing) in [(0.025, 0.7, 0.01), (0.5, 2.0, 0.05), (1e-4, 1.0, 1e-4), (0.999, 4.0, 0.1)] {
+            let phase = Phase { q, sigma, steps: 1 };
+            let (remove, add) = phase.discretise(spacing, 1e-14);
+            for half in 0..60 {
+                let epsilon = spacing * f64::from(half) / 2.0;
+                let found = remove.delta(spacing, epsilon).max(add.delta(spacing, epsilon));
+                let exact = one_step_delta(q, sigma, epsilon);
+                assert!(found >= exact - ROUNDING, "q {q}, epsilon {epsilon}: {found} below {exact}");
+                // between two points it follows a chord, which starts at the exact curve of the lower one
+                let allowed = one_step_delta(q, sigma, spacing * f64::from(half / 2)) + ROUNDING;
+                assert!(found <= allowed, "q {q}, epsilon {epsilon}: {found} above {allowed}");
+            }
+        }
+    }
+
+    #[test]
+    fn lattice_keeps_all_mass_in_both_directions() {
+        let (remove, add) = Phase { q: 0.1, sigma: 0.6, steps: 1 }.discretise(0.003, 1e-12);
+        for loss in [remove, add] {
+            assert!((loss.masses.iter().sum::<f64>() + loss.infinite - 1.0).abs() < ROUNDING);
+        }
+    }
+
+    #[test]
+    fn moments_of_a_whole_data_step_are_those_of_the_gaussian() {
+        // loss ~ N(1 / (2 sigma^2), 1 / sigma^2)
+        let (remove, add) = Phase { q: 1.0, sigma: 2.0, steps: 1 }.moments().unwrap();
+        for found in [remove, add] {
+            assert!((found.mean - 0.125).abs() < ROUNDING && (found.variance - 0.25).abs() < ROUNDING, "{found:?}");
+        }
+    }
+}

@@ -98,7 +98,8 @@ impl Accumulator for HistogramAccumulator {
         let rows = keys.as_list::<i32>().iter().zip(real.as_list::<i32>().iter()).zip(other.as_list::<i32>().iter());
         for ((keys, real), other) in rows {
             let (Some(keys), Some(real), Some(other)) = (keys, real, other) else { continue };
-            let counts = real.as_primitive::<Int64Type>().values().iter().zip(other.as_primitive::<Int64Type>().values());
+            let counts =
+                real.as_primitive::<Int64Type>().values().iter().zip(other.as_primitive::<Int64Type>().values());
             for (key, (real, other)) in keys.as_binary::<i32>().iter().flatten().zip(counts) {
                 self.add(key, 0, *real);
                 self.add(key, 1, *other);

@@ -20,3 +20,18 @@ pub(super) fn register(context: &SessionContext) {
         context.register_udf(ScalarUDF::from(scalar::StudyScalar::new(kind)));
     }
 }
+
+/// Names of all functions of this module.
+pub(super) const NAMES: &[&str] = &[
+    "auc",
+    "tpr_at_fpr",
+    "jsd",
+    "js_divergence",
+    "wasserstein",
+    "entropy_bits",
+    "ip_text",
+    "hexdump",
+    "list_sum",
+    "list_mean",
+    "list_std",
+];

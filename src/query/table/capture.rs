@@ -58,7 +58,8 @@ pub(super) fn capture_drops(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 fn load_drops(study: &Study) -> Result<Vec<DropRow>> {
     let index = study.index()?;
-    let names: HashMap<_, _> = study.snapshot()?.captures()?.into_iter().map(|one| (one.capture_id, one.name)).collect();
+    let names: HashMap<_, _> =
+        study.snapshot()?.captures()?.into_iter().map(|one| (one.capture_id, one.name)).collect();
     let mut rows = Vec::new();
     for ingest in study.snapshot()?.ingests()? {
         let ingest = Arc::new(ingest);

@@ -1,0 +1,186 @@
+//! Cost of training netssm `small`: `cargo bench --bench train` (`-- NAME...` picks parts).
+//!
+//! Expected (two cores, f32, width 32, two blocks, 640-token traces): a token costs about 33,000
+//! multiply-adds forward and twice that backward, 0.2 MFLOP, and some 2,000 exponentials and passes
+//! over memory; the second part dominates. The DP step adds forming each trace's gradient (no more work
+//! than summing it) and drawing the noise: at most 1.15 times the plain step.
+//!
+//! Rates are per second of this thread's CPU time where the kernel tells it (other load on the machine
+//! does not matter), else of wall time; the best of several repeats.
+
+use std::time::Instant;
+use syntrace::base::{NoProgress, Seed, TraceId};
+use syntrace::model::netssm::{DELIMITER, END, LABEL, NetSsm, NetSsmConfig};
+use syntrace::model::{Generator, RawTrace};
+use syntrace::record::{ModelStatus, Regime};
+use syntrace::train::{CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan};
+
+const TRACES: usize = 64;
+const PACKETS: usize = 10;
+const PACKET_BYTES: usize = 63;
+const BATCH: f64 = 32.0;
+const STEPS: u64 = 4;
+const REPEATS: usize = 3;
+
+/// Seconds of CPU time of this thread, or of wall time where that is not known.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> (Self, f64) {
+        let clock = Self(Instant::now());
+        let now = clock.now();
+        (clock, now)
+    }
+
+    fn now(&self) -> f64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let on_cpu = text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
+        on_cpu.map_or_else(|| self.0.elapsed().as_secs_f64(), |nanoseconds| nanoseconds * 1e-9)
+    }
+}
+
+/// Traces of 642 tokens with some structure.
+fn pool() -> Vec<EncodedTrace> {
+    let trace = |number: usize| {
+        let mut tokens = vec![LABEL];
+        for packet in 0..PACKETS {
+            tokens.extend((0..PACKET_BYTES).map(|byte| ((number * 31 + packet * byte * 7 + byte) % 256) as u16));
+            tokens.push(DELIMITER);
+        }
+        tokens.push(END);
+        let data = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+        EncodedTrace { trace_id: TraceId(number as i64), rows: tokens.len() as u32, width: 1, data }
+    };
+    (0..TRACES).map(trace).collect()
+}
+
+fn plan(generator: &NetSsm) -> TrainPlan {
+    let plan = generator.plan(TRACES as u32, Regime::None);
+    TrainPlan {
+        sampling_rate: BATCH / TRACES as f64,
+        expected_batch: BATCH,
+        steps: STEPS,
+        epochs: 1,
+        epochs_per_evaluation: 2,
+        ..plan
+    }
+}
+
+fn model(index: u64, private: bool) -> CohortModel {
+    CohortModel {
+        label: String::new(),
+        seed: Seed::root(index),
+        noise_seed: Some(Seed::root(index)),
+        members: (0..TRACES).collect(),
+        held_out: Vec::new(),
+        dp: private.then_some(DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 }),
+    }
+}
+
+/// Trains a cohort and returns (traces, CPU seconds). Checks that it trained. The last epoch is always
+/// evaluated: members are evaluated once, a third of a step's work per trace, the same in all rows.
+fn train(generator: &NetSsm, pool: &[EncodedTrace], models: Vec<CohortModel>) -> (f64, f64) {
+    let input = CohortInput { traces: pool, models, plan: plan(generator) };
+    let (clock, start) = Clock::start();
+    let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
+    let seconds = clock.now() - start;
+    let trained = |model: &syntrace::train::ModelOutcome| model.status == ModelStatus::Trained;
+    assert!(outcome.models.iter().all(trained));
+    let traces: u64 = outcome.models.iter().flat_map(|model| &model.epochs).map(|epoch| epoch.traces).sum();
+    (traces as f64, seconds)
+}
+
+/// Best tokens per second over the repeats.
+fn rate(generator: &NetSsm, pool: &[EncodedTrace], models: impl Fn() -> Vec<CohortModel>) -> f64 {
+    let tokens = pool.first().map_or(0.0, |trace| f64::from(trace.rows));
+    let once = |_| {
+        let (traces, seconds) = train(generator, pool, models());
+        traces * tokens / seconds
+    };
+    (0..REPEATS).map(once).fold(0.0, f64::max)
+}
+
+fn report_step(generator: &NetSsm, pool: &[EncodedTrace]) {
+    let plain = rate(generator, pool, || vec![model(0, false)]);
+    let private = rate(generator, pool, || vec![model(0, true)]);
+    println!("step      plain {plain:8.0} tokens/s, dp {private:8.0} tokens/s, ratio {:.3}", plain / private);
+}
+
+fn report_microbatch(generator: &NetSsm, pool: &[EncodedTrace]) {
+    for microbatch in [1, 2, 4, 8, 16, 32] {
+        let config = NetSsmConfig { microbatch, ..generator.config().clone() };
+        let private = rate(&NetSsm::new("bench", config), pool, || vec![model(0, true)]);
+        println!("microbatch {microbatch:2}: {private:8.0} tokens/s");
+    }
+}
+
+fn report_chunk(generator: &NetSsm, pool: &[EncodedTrace]) {
+    for chunk in [16, 32, 64, 128] {
+        let config = NetSsmConfig { chunk, ..generator.config().clone() };
+        let private = rate(&NetSsm::new("bench", config), pool, || vec![model(0, true)]);
+        println!("chunk {chunk:3}: {private:8.0} tokens/s");
+    }
+}
+
+fn report_cohort(generator: &NetSsm, pool: &[EncodedTrace]) {
+    for size in [2u64, 4] {
+        let together = rate(generator, pool, || (0..size).map(|index| model(index, true)).collect());
+        let mut seconds = f64::INFINITY;
+        let mut traces = 0.0;
+        for _ in 0..REPEATS {
+            let singles: Vec<(f64, f64)> =
+                (0..size).map(|index| train(generator, pool, vec![model(index, true)])).collect();
+            traces = singles.iter().map(|single| single.0).sum();
+            seconds = singles.iter().map(|single| single.1).sum::<f64>().min(seconds);
+        }
+        let alone = traces * f64::from(pool[0].rows) / seconds;
+        println!("cohort {size}  together {together:8.0} tokens/s, one after another {alone:8.0}");
+    }
+}
+
+/// Wall time: one cohort against two side by side.
+fn report_threads(generator: &NetSsm, pool: &[EncodedTrace]) {
+    let wall = |threads: u64| {
+        let once = |_| {
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                for index in 0..threads {
+                    scope.spawn(move || train(generator, pool, vec![model(index, true)]));
+                }
+            });
+            start.elapsed().as_secs_f64()
+        };
+        (0..2 * REPEATS).map(once).fold(f64::INFINITY, f64::min)
+    };
+    println!("threads   throughput of two over one: {:.2}", 2.0 * wall(1) / wall(2));
+}
+
+fn report_sampling(generator: &NetSsm, pool: &[EncodedTrace]) {
+    let input = CohortInput { traces: pool, models: vec![model(0, false)], plan: plan(generator) };
+    let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
+    let (clock, start) = Clock::start();
+    let traces: Vec<RawTrace> =
+        generator.sample(&outcome.models[0].weights, 64, Seed::root(1), &NoProgress).expect("samples");
+    let tokens: usize = traces.iter().map(|trace| trace.tokens.len()).sum();
+    println!("sampling  {:8.0} tokens/s", tokens as f64 / (clock.now() - start));
+}
+
+fn main() {
+    let generator = NetSsm::preset("small").expect("preset");
+    let pool = pool();
+    let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    type Part = (&'static str, fn(&NetSsm, &[EncodedTrace]));
+    let parts: [Part; 6] = [
+        ("step", report_step),
+        ("microbatch", report_microbatch),
+        ("chunk", report_chunk),
+        ("cohort", report_cohort),
+        ("threads", report_threads),
+        ("sampling", report_sampling),
+    ];
+    for (name, part) in parts {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            part(&generator, &pool);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The verbs `sql`, `query` and `report` as a process: output, exit codes, batches from every source.
+
+use super::study;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn syntrace(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syntrace"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(verb: &str, study: &study::Study, rest: &[&str]) -> Output {
+    let path = study.path.to_str().unwrap();
+    syntrace(&[&[verb, path], rest].concat()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn statements_come_from_commands_files_and_standard_input() {
+    let study = study::small();
+    let file = study.path.with_extension("sql");
+    std::fs::write(&file, "-- a; comment\nSELECT 2 AS n;\nSELECT 3 AS n").unwrap();
+    let rest = ["--format", "csv", "-c", "SELECT 1 AS n; SELECT 'a;b' AS t", "-f", file.to_str().unwrap()];
+    let found = run("sql", &study, &rest);
+    assert_eq!(text(&found.stdout), "n\n1\nt\na;b\nn\n2\nn\n3\n");
+    assert!(found.status.success());
+    let mut child = syntrace(&["sql", study.path.to_str().unwrap(), "--format", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"SELECT count(*) AS models FROM models;").unwrap();
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout), "models\n4\n");
+}
+
+#[test]
+fn the_first_error_ends_a_batch_with_a_caret_on_stderr() {
+    let found =
+        run("sql", &study::small(), &["--format", "csv", "-c", "SELECT 1 AS n; SELECT nme FROM models; SELECT 3"]);
+    assert_eq!(found.status.code(), Some(2));
+    assert_eq!(text(&found.stdout), "n\n1\n");
+    let message = text(&found.stderr);
+    assert!(message.starts_with("error: there is no column `nme` here\n  1 | SELECT nme FROM models\n"), "{message}");
+    assert!(message.ends_with("hint: did you mean `name`?\n"), "{message}");
+}
+
+#[test]
+fn named_queries_take_values_and_all_formats() {
+    let study = study::small();
+    let found = run("query", &study, &["table3", "-v", "dataset=os", "--format", "jsonl"]);
+    assert_eq!(text(&found.stdout).lines().count(), 2);
+    let found = run("query", &study, &["one_trace", "-v", "trace_id=1003", "--format", "parquet"]);
+    assert!(found.status.success() && found.stdout.starts_with(b"PAR1"), "{}", text(&found.stderr));
+    let found = run("query", &study, &["table3", "-v", "datset=os"]);
+    assert_eq!(found.status.code(), Some(2));
+    assert!(text(&found.stderr).ends_with("hint: did you mean `dataset`?\n"));
+    let listed = run("query", &study, &[]);
+    assert!(text(&listed.stdout).contains("mia_by_model_and_epsilon"));
+}
+
+#[test]
+fn a_file_that_is_no_study_is_the_users_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "not a database, just text").unwrap();
+    for verb in ["sql", "query"] {
+        let found = syntrace(&[verb, path.to_str().unwrap(), if verb == "sql" { "-c=SELECT 1" } else { "table1" }]);
+        let found = { found }.output().unwrap();
+        assert_eq!(found.status.code(), Some(2), "{}", text(&found.stderr));
+        assert!(text(&found.stderr).starts_with("error: "));
+    }
+}
+
+#[test]
+fn the_report_is_written_where_it_was_asked_for() {
+    let study = study::small();
+    let page = study.path.with_extension("html");
+    let found = run("report", &study, &["-o", page.to_str().unwrap()]);
+    assert!(found.status.success(), "{}", text(&found.stderr));
+    assert!(std::fs::read_to_string(&page).unwrap().contains("</html>"));
+}
