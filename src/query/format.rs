@@ -10,6 +10,7 @@ use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,13 +114,37 @@ fn write_parquet(
 ) -> Result<u64> {
     use datafusion::parquet::arrow::ArrowWriter;
     let failed = |error| Error::user(format!("cannot write Parquet: {error}"));
-    // Parquet's writer wants a sendable target: its bytes pass through memory once.
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), None).map_err(failed)?;
-    let rows = each(batches, |batch| writer.write(&batch).map_err(failed))?;
+    let pending = Pending::default();
+    let mut writer = ArrowWriter::try_new(pending.clone(), schema.clone(), None).map_err(failed)?;
+    let rows = each(batches, |batch| {
+        writer.write(&batch).map_err(failed)?;
+        pending.drain(out)
+    })?;
     writer.close().map_err(failed)?;
-    out.write_all(&bytes).map_err(write_error)?;
+    pending.drain(out)?;
     Ok(rows)
+}
+
+/// What Parquet's writer, which wants a sendable target, has written and the output not yet taken.
+#[derive(Clone, Default)]
+struct Pending(Arc<Mutex<Vec<u8>>>);
+
+impl Pending {
+    fn drain(&self, out: &mut dyn Write) -> Result<()> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        out.write_all(&bytes).map_err(write_error)
+    }
+}
+
+impl Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn each(
