@@ -14,6 +14,10 @@
 //! `model`, `train`, `attack`, DataFusion in `query`, clap in `cli`. `tests/architecture.rs` holds the
 //! table of who may import whom.
 
+/// The whole process allocates through mimalloc: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod base;
 pub mod error;
 pub mod record;

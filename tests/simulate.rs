@@ -228,10 +228,12 @@ fn unknown_names_are_answered_with_the_known_ones() {
 }
 
 #[test]
-fn shares_outside_zero_to_one_are_refused() {
+fn shares_outside_zero_to_one_and_empty_sets_are_refused() {
     let mut options = SimulateOptions::new("os", "mac", 1, Seed::root(1));
     options.dns_share = 1.5;
     assert_eq!(simulate(&options).unwrap_err().to_string(), "dns_share must be between 0 and 1, found `1.5`");
+    let none = SimulateOptions::new("os", "mac", 0, Seed::root(1));
+    assert_eq!(simulate(&none).unwrap_err().to_string(), "flows must be at least 1, found `0`");
 }
 
 #[test]

@@ -19,6 +19,13 @@ const CARD_MAKERS: [[u8; 3]; 5] =
     [[0x3c, 0xa9, 0xf4], [0x00, 0xe0, 0x4c], [0xb8, 0x85, 0x84], [0xa4, 0x83, 0xe7], [0xb8, 0x27, 0xeb]];
 const ROUTER_MAKERS: [[u8; 3]; 4] = [[0xc4, 0x04, 0x15], [0x14, 0xcc, 0x20], [0xfc, 0xec, 0xda], [0x50, 0xc7, 0xbf]];
 
+/// Even ports of Linux' ephemeral range by which readers of captures (Wireshark 4.0) recognise a UDP or
+/// TCP protocol; media from there would be read as EtherNet/IP and the like.
+const PROTOCOL_PORTS: [u16; 21] = [
+    34_962, 34_980, 37_008, 41_170, 44_322, 44_818, 45_564, 47_000, 47_808, 48_898, 54_328, 56_000, 56_500, 57_000,
+    57_032, 57_500, 57_532, 59_000, 59_032, 59_500, 59_532,
+];
+
 /// One machine in one household. It is the same in every flow of a seed, dataset and class.
 pub(super) struct Host {
     pub(super) system: System,
@@ -96,7 +103,7 @@ impl Host {
         self.identification_base.wrapping_add(passed as u64 as u16)
     }
 
-    /// The ephemeral port of this host's flow number `slot`: no two of the first 8,000 flows share one.
+    /// The ephemeral port of this host's flow number `slot`: no two of the first 14,000 share one.
     /// Windows and macOS count upwards, Linux takes even ports in a scattered order.
     pub(super) fn ephemeral_port(&self, slot: u64) -> u16 {
         let (first, end) = self.system.ephemeral_ports();
@@ -106,11 +113,9 @@ impl Host {
             System::Linux => 2 * ((self.port_base + slot * 5_003) % (span / 2)),
             _ => (self.port_base + slot) % span,
         };
-        match first + offset as u16 {
-            // Readers take this even port for Elasticsearch; its odd neighbour is nobody's.
-            54_328 if self.system == System::Linux => 54_329,
-            port => port,
-        }
+        let port = first + offset as u16;
+        // The odd port beyond is nobody's, as all of Linux' walk are even.
+        if self.system == System::Linux && PROTOCOL_PORTS.contains(&port) { port + 3 } else { port }
     }
 
     pub(super) fn address(&self, ipv6: bool) -> IpAddr {

@@ -89,8 +89,10 @@ fn check(options: &SimulateOptions) -> Result<&'static class::Class> {
             return Err(Error::user(format!("{name} must be between 0 and 1, found `{share}`")));
         }
     }
-    if options.packets_per_flow_max == 0 {
-        return Err(Error::user("packets_per_flow_max must be at least 1, found `0`"));
+    for (name, count) in [("flows", options.flows), ("packets_per_flow_max", options.packets_per_flow_max)] {
+        if count == 0 {
+            return Err(Error::user(format!("{name} must be at least 1, found `0`")));
+        }
     }
     let what = format!("class of dataset `{}`", options.dataset);
     class::find(&options.dataset, &options.class).ok_or_else(|| unknown(&what, &options.class, classes))

@@ -36,6 +36,7 @@ pub(super) struct TcpSetup {
 }
 
 /// State of one end.
+#[derive(Default)]
 struct Peer {
     system: System,
     next: u32,
@@ -72,18 +73,9 @@ impl<'a> Tcp<'a> {
     pub(super) fn new(wire: &'a mut Wire, setup: TcpSetup) -> Self {
         let timestamps = setup.client.offers_timestamps() && setup.server != System::Windows;
         // A Windows front end answers without timestamps, Linux and Google with them where offered.
-        let overhead = if timestamps { 12 } else { 0 };
-        let headers = if wire.is_ipv6() { 20 } else { 0 };
-        let mss = usize::from(setup.client_mss.min(setup.server_mss)) - overhead - headers;
-        let peer = |draw: &mut Draw, system, clock| Peer {
-            system,
-            next: draw.word(),
-            mss,
-            clock,
-            seen_stamp: 0,
-            owed: 0,
-            received: 0,
-        };
+        let overhead = 12 * usize::from(timestamps) + 20 * usize::from(wire.is_ipv6());
+        let mss = usize::from(setup.client_mss.min(setup.server_mss)) - overhead;
+        let peer = |draw: &mut Draw, system, clock| Peer { system, next: draw.word(), mss, clock, ..Peer::default() };
         let peers =
             [peer(&mut wire.draw, setup.client, setup.clocks[0]), peer(&mut wire.draw, setup.server, setup.clocks[1])];
         Self { wire, setup, peers, timestamps }
@@ -101,16 +93,15 @@ impl<'a> Tcp<'a> {
         }
         self.wait_rtt();
         self.syn_ack(if ecn && self.setup.server != System::Windows { ECE } else { 0 });
-        self.pause(60.0);
+        self.wire.pause(60.0);
         self.acknowledge(Side::Client);
     }
 
     /// Takes up a connection that began before the capture.
     pub(super) fn resume(&mut self) {
-        for index in 0..2 {
-            let other = self.clock_of(if index == 0 { Side::Server } else { Side::Client });
-            self.peers[index].seen_stamp = other;
-            self.peers[index].received = u64::from(self.wire.draw.word() >> 12);
+        for side in [Side::Client, Side::Server] {
+            self.peers[side as usize].seen_stamp = self.clock_of(side.other());
+            self.peers[side as usize].received = u64::from(self.wire.draw.word() >> 12);
         }
     }
 
@@ -155,7 +146,7 @@ impl<'a> Tcp<'a> {
             self.data(side, now, if left.is_empty() { ACK | PSH } else { ACK });
             self.acknowledge_burst(side.other(), left.is_empty());
             let gap = if side == Side::Server { 120.0 } else { 15.0 };
-            self.pause(gap);
+            self.wire.pause(gap);
         }
     }
 
@@ -202,7 +193,7 @@ impl<'a> Tcp<'a> {
         self.cross(side);
         if self.wire.draw.chance(0.5) {
             self.acknowledge(side.other());
-            self.pause(900.0);
+            self.wire.pause(900.0);
         }
         self.control(side.other(), FIN | ACK);
         self.cross(side.other());
@@ -312,7 +303,7 @@ impl<'a> Tcp<'a> {
             // quick acknowledgement) or when the next data takes longer than the delay.
             let now = owed >= 2 || self.wire.draw.chance(if last { QUICK_ACK_RATE } else { 0.4 });
             if now {
-                self.pause(35.0);
+                self.wire.pause(35.0);
                 self.acknowledge(side);
             }
         } else if last && self.wire.draw.chance(QUICK_ACK_RATE) {
@@ -325,27 +316,23 @@ impl<'a> Tcp<'a> {
     fn turn(&mut self, side: Side, think_us: f64) {
         let other = side.other();
         if self.peers[other as usize].owed > 0 && self.wire.draw.chance(0.5) {
-            self.pause(if other == Side::Client { 30_000.0 } else { self.setup.rtt_us });
+            self.wire.pause(if other == Side::Client { 30_000.0 } else { self.setup.rtt_us });
             self.acknowledge(other);
         }
         if side == Side::Server {
             self.wait_rtt();
         }
-        self.pause(think_us);
+        self.wire.pause(think_us);
     }
 
     /// Time between a packet of `side` and the other side's answer to it, as the client sees it.
     fn cross(&mut self, side: Side) {
-        if side == Side::Client { self.wait_rtt() } else { self.pause(50.0) }
+        if side == Side::Client { self.wait_rtt() } else { self.wire.pause(50.0) }
     }
 
     fn wait_rtt(&mut self) {
         let jitter = self.wire.draw.log_normal(1.0, 0.08);
         self.wire.wait(self.setup.rtt_us * jitter);
-    }
-
-    fn pause(&mut self, mean_us: f64) {
-        self.wire.pause(mean_us);
     }
 
     fn acknowledge(&mut self, side: Side) {
