@@ -105,17 +105,19 @@ impl Network for NetSsmNetwork {
     }
 
     fn gradients(&self, batch: &Microbatch, _clipping: bool) -> MicroGradients {
-        let batch = self.token_batch(batch);
-        self.token_gradients(&batch.tokens, &batch.targets, &batch.weights)
+        let TokenBatch { tokens, targets, weights } = self.token_batch(batch);
+        self.part(batch).as_ref().unwrap_or(self).token_gradients(&tokens, &targets, &weights)
     }
 
     fn losses(&self, batch: &Microbatch) -> Tensor {
         let TokenBatch { tokens, targets, weights } = self.token_batch(batch);
+        let part = self.part(batch);
+        let network = part.as_ref().unwrap_or(self);
         tch::no_grad(|| {
             if self.config.groups == 1 {
-                return self.fused_losses(&tokens, &targets, &weights);
+                return network.fused_losses(&tokens, &targets, &weights);
             }
-            let (logits, _) = self.logits(&tokens.narrow(2, 0, targets.size()[2]));
+            let (logits, _) = network.logits(&tokens.narrow(2, 0, targets.size()[2]));
             token_cross_entropy(logits, &targets, &weights).losses
         })
     }
