@@ -16,8 +16,9 @@ fn main() {
     println!("cargo:rustc-link-arg=-L{}", lib.display());
     // libtorch.so is a linker script that names libtorch_cpu: keep it although no symbol of ours
     // is looked up there by name.
-    println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
+    println!("cargo:rustc-link-arg-bin=syntrace-torch=-Wl,--no-as-needed");
+    println!("cargo:rustc-link-arg-bin=syntrace=-Wl,--as-needed,--gc-sections,--exclude-libs=ALL");
     if Path::new(&lib).join("libtorch_cuda.so").exists() {
-        println!("cargo:rustc-link-arg=-ltorch_cuda");
+        println!("cargo:rustc-link-arg-bin=syntrace-torch=-ltorch_cuda");
     }
 }

@@ -1,5 +1,12 @@
-//! Entry point: parse, run, exit code; nothing else.
+//! Entry point of every verb: parse, run, exit code; nothing else.
+//!
+//! This binary is not linked to libtorch, whose loading would cost every query half a second: `run` and
+//! `plan` go on in `syntrace-torch` beside it (see `torch.rs`).
 
 fn main() -> std::process::ExitCode {
-    syntrace::cli::main()
+    #[cfg(feature = "torch")]
+    let training = syntrace::cli::delegated_training;
+    #[cfg(not(feature = "torch"))]
+    let training = syntrace::cli::training;
+    syntrace::cli::main(training)
 }

@@ -16,13 +16,13 @@ mod simulate;
 mod sql;
 mod verify;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// How private, and how good, is synthetic network traffic? One study, one file, answers in SQL.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "syntrace", bin_name = "syntrace", version, max_term_width = 100, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -47,13 +47,41 @@ enum Verb {
 /// Page cache of the study file, bytes.
 const CACHE_BYTES: usize = 256 << 20;
 
+/// A verb that needs the generators.
+pub struct TrainingVerb(Trains);
+
+enum Trains {
+    Run(run::RunArgs),
+    Plan(run::PlanArgs),
+}
+
+/// Runs a verb that needs the generators in this process. Whatever names this function is linked to
+/// libtorch.
+pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
+    match verb.0 {
+        Trains::Run(args) => run::run(&args),
+        Trains::Plan(args) => run::plan(&args),
+    }
+}
+
+/// Goes on in `syntrace-torch`, which stands beside this program, with the same arguments.
+pub fn delegated_training(_: TrainingVerb) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+    let here = std::env::current_exe().map_err(|error| Error::internal(format!("cannot find this program: {error}")))?;
+    let sibling = here.with_file_name("syntrace-torch");
+    // Returns only where it fails.
+    let error = std::process::Command::new(&sibling).args(std::env::args_os().skip(1)).exec();
+    Err(Error::user(format!("cannot start `{}`: {error}", sibling.display()))
+        .hint("`syntrace` and `syntrace-torch` belong into one folder; `make build` makes both"))
+}
+
 /// Parses the process's arguments, runs the verb, prints its error, gives the exit code.
-pub fn main() -> ExitCode {
+pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     // Written to a pipe that was closed (`| head`): end quietly, as other tools do.
     reset_broken_pipe();
     let result = match Cli::parse().verb {
-        Verb::Run(args) => run::run(&args),
-        Verb::Plan(args) => run::plan(&args),
+        Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
+        Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Report(args) => report::report(&args),
