@@ -67,7 +67,8 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
 /// Goes on in `syntrace-torch`, which stands beside this program, with the same arguments.
 pub fn delegated_training(_: TrainingVerb) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
-    let here = std::env::current_exe().map_err(|error| Error::internal(format!("cannot find this program: {error}")))?;
+    let here =
+        std::env::current_exe().map_err(|error| Error::internal(format!("cannot find this program: {error}")))?;
     let sibling = here.with_file_name("syntrace-torch");
     // Returns only where it fails.
     let error = std::process::Command::new(&sibling).args(std::env::args_os().skip(1)).exec();

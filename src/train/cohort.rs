@@ -134,7 +134,11 @@ impl<'a, N: Network> Training<'a, N> {
             if state.diverged.is_some() {
                 return Vec::new();
             }
-            let mut batch = poisson_batch(&model.seed, step, &model.members, self.input.plan.sampling_rate);
+            // Amplification by sampling assumes that nobody knows the draws: with system noise they are
+            // as secret as the noise, and not a function of the study's seed.
+            let secret = model.dp.is_some() && model.noise_seed.is_none();
+            let seed = if secret { Seed::from_bytes(state.noise_seed) } else { model.seed };
+            let mut batch = poisson_batch(&seed, step, &model.members, self.input.plan.sampling_rate);
             batch.sort_by_key(|&trace| (std::cmp::Reverse(self.network.size(trace)), trace));
             batch
         });

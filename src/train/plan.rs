@@ -91,7 +91,7 @@ pub struct CohortModel {
     pub label: String,
     /// Initial weights and Poisson draws.
     pub seed: Seed,
-    /// Privacy noise; `None` takes a fresh seed from the operating system, which is never returned.
+    /// Privacy noise (and, where `None`, the Poisson draws too); `None` takes a fresh seed from the operating system, which is never returned.
     pub noise_seed: Option<Seed>,
     /// Positions of its members in the pool.
     pub members: Vec<usize>,
