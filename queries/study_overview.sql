@@ -1,10 +1,12 @@
 -- Question:   what does the study say in short: privacy and quality of each generator and budget?
 -- Parameters: $dataset = NULL (all datasets)
 -- Columns:    generator, dataset, class, regime, models (target and shadows), epsilon_end_to_end (infinite
---             where private traces went past the mechanism, NULL without DP), auc with its interval (attack
---             on the target; 0.5 = chance), jsd (mean Jensen-Shannon distance of synthetic from member
---             packets over fields and positions), jsd_held_out (the same for held-out real packets: as good
---             as it can get)
+--             where private traces went past the mechanism, NULL without DP), attack (the strongest one on
+--             the target by AUC: of several, the largest is above chance by selection alone), auc with that
+--             attack's interval (0.5 = chance), synthetic_packets (that parse; 0 where the model generated
+--             none), jsd (mean Jensen-Shannon distance of synthetic from member packets over fields and
+--             positions, NULL without synthetic packets), jsd_held_out (the same for held-out real packets:
+--             as good as it can get)
 WITH counted AS (
     SELECT
         generator, dataset, class, epsilon, count(*) AS models,
@@ -12,10 +14,23 @@ WITH counted AS (
     FROM models
     GROUP BY generator, dataset, class, epsilon
 ),
-attacked AS (
-    SELECT generator, dataset, class, epsilon, max(auc) AS auc, max(auc_low) AS auc_low, max(auc_high) AS auc_high
+ranked AS (
+    SELECT
+        generator, dataset, class, epsilon, attack, auc, auc_low, auc_high,
+        row_number() OVER (PARTITION BY generator, dataset, class, epsilon ORDER BY auc DESC NULLS LAST, attack, attribute)
+            AS place
     FROM leakage
     WHERE evaluated_on = 'target'
+),
+attacked AS (
+    SELECT generator, dataset, class, epsilon, attack, auc, auc_low, auc_high
+    FROM ranked
+    WHERE place = 1
+),
+generated AS (
+    SELECT generator, dataset, class, epsilon, sum(packets) AS synthetic_packets
+    FROM synthetic_traces
+    WHERE role = 'target'
     GROUP BY generator, dataset, class, epsilon
 ),
 measured AS (
@@ -30,12 +45,15 @@ SELECT
     counted.generator, counted.dataset, counted.class,
     CASE WHEN counted.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', counted.epsilon) END AS regime,
     counted.models, counted.epsilon_end_to_end,
-    attacked.auc, attacked.auc_low, attacked.auc_high,
-    measured.jsd, measured.jsd_held_out
+    attacked.attack, attacked.auc, attacked.auc_low, attacked.auc_high,
+    generated.synthetic_packets, measured.jsd, measured.jsd_held_out
 FROM counted
 LEFT JOIN attacked
     ON counted.generator = attacked.generator AND counted.dataset = attacked.dataset
     AND counted.class = attacked.class AND counted.epsilon IS NOT DISTINCT FROM attacked.epsilon
+LEFT JOIN generated
+    ON counted.generator = generated.generator AND counted.dataset = generated.dataset
+    AND counted.class = generated.class AND counted.epsilon IS NOT DISTINCT FROM generated.epsilon
 LEFT JOIN measured
     ON counted.generator = measured.generator AND counted.dataset = measured.dataset
     AND counted.class = measured.class AND counted.epsilon IS NOT DISTINCT FROM measured.epsilon

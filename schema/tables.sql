@@ -319,8 +319,8 @@ CREATE TABLE synthetic_traces (
     packets          INT NOT NULL,     -- packets decoded
     rejected_packets INT NOT NULL,     -- generated packets that do not parse and were left out
     complete         BOOLEAN NOT NULL, -- did the generator end the trace itself?
-    mended_fields    INT NOT NULL,     -- header fields set by the decoder (lengths, checksums)
-    raw              BYTEA NOT NULL    -- what the generator put out before decoding
+    mended_fields    INT NOT NULL,     -- header fields (lengths, checksums) that an export to PCAP has to set
+    raw              BYTEA NOT NULL    -- what the generator put out before decoding: netssm: little-endian u16 tokens
 );
 
 -- One row per model, header field, packet position and measure.

@@ -67,8 +67,10 @@ fn a_killed_run_goes_on_where_it_was_and_ends_with_the_same_weights() {
         child.kill().unwrap();
         child.wait().unwrap();
         kills += 1;
-        let (code, _, stderr) = run(&["verify", &killed]);
-        assert!(code == 0 || stderr.contains("expected a study file"), "after kill {kills}: {stderr}");
+        if Path::new(&killed).exists() {
+            let (code, _, stderr) = run(&["verify", &killed]);
+            assert!(code == 0 || stderr.contains("expected a study file"), "after kill {kills}: {stderr}");
+        }
     }
     assert!(kills > 0, "the run was over before the first kill");
     run_ok(&["run", &killed, &spec, "--quiet"]);

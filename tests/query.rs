@@ -182,9 +182,9 @@ fn the_headline_names_privacy_and_quality_of_each_budget() {
     assert_eq!(
         named_rows(&session, "study_overview", &[]),
         [
-            "netssm|os|ubuntu|eps 0.5|1|Infinity|NULL|NULL|NULL|NULL|NULL",
-            "netssm|os|windows|no DP|2|NULL|0.9|0.8|1|0.25|0.05",
-            "netssm|os|windows|eps 4.0|1|4|0.45|0.35|0.55|0.65|0.05",
+            "netssm|os|ubuntu|eps 0.5|1|Infinity|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
+            "netssm|os|windows|no DP|2|NULL|mlp|0.9|0.8|1|12|0.25|0.05",
+            "netssm|os|windows|eps 4.0|1|4|mlp|0.45|0.35|0.55|12|0.65|0.05",
         ]
     );
 }
@@ -354,8 +354,8 @@ fn the_report_is_one_file_with_the_figure_and_the_guarantees() {
     assert!(text.starts_with("<!doctype html>") && text.contains("<title>a &lt;small&gt; study</title>"));
     assert!(!text.contains("<script") && !text.contains("http"), "nothing is loaded from outside");
     // Two budgets of one class: the value and its interval are on the marks.
-    assert!(text.contains("netssm os/windows, no DP: 0.9 (0.8 to 1)"));
-    assert!(text.contains("netssm os/windows, eps 4.0: 0.45 (0.35 to 0.55)"));
+    assert!(text.contains("netssm os/windows mlp, no DP: 0.9 (0.8 to 1)"));
+    assert!(text.contains("netssm os/windows mlp, eps 4.0: 0.45 (0.35 to 0.55)"));
     assert!(text.contains("private only given upstream weights"));
     assert!(text.contains("&infin;"));
     let opened = text.matches("<section>").count() + text.matches("<details>").count();

@@ -382,6 +382,9 @@ fn sampled_traces_do_not_depend_on_how_many_are_drawn() {
     let draw = |count| tiny().sample(&outcome.models[0].weights, count, Seed::root(9), &NoProgress).unwrap();
     let (few, many): (Vec<RawTrace>, Vec<RawTrace>) = (draw(3), draw(70));
     assert_eq!(few[..], many[..3]);
-    assert!(many.iter().flat_map(|trace| &trace.tokens).all(|&token| token < 256 || token == 259));
+    assert!(many.iter().flat_map(|trace| &trace.tokens).all(|&token| token < 256 || token == 259 || token == 257));
+    for trace in &many {
+        assert_eq!(trace.complete, trace.tokens.last() == Some(&257));
+    }
     assert!(many.iter().any(|trace| trace.tokens != many[0].tokens));
 }

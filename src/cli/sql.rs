@@ -133,11 +133,17 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
             .map_err(|error| Error::user(format!("cannot read statements from standard input: {error}")))?;
         texts.push(text);
     }
-    for text in &texts {
-        for statement in split_statements(text) {
-            let answer = asker.ask(statement, &parameters)?;
-            print_answer(answer, format)?;
-        }
+    let statements: Vec<&str> = texts.iter().flat_map(|text| split_statements(text)).collect();
+    if format.is_binary() && statements.len() != 1 {
+        return Err(Error::user(format!(
+            "{} output holds one answer a file, found {} statements",
+            args.options.format,
+            statements.len()
+        ))
+        .hint("ask for one statement at a time"));
+    }
+    for statement in statements {
+        print_answer(asker.ask(statement, &parameters)?, format)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ pub struct AttributeRow {
 /// One generated trace before it is decoded to packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawTrace {
-    /// Tokens without the label: byte values and delimiters.
+    /// Tokens without the label: byte values, delimiters and, where it came, the end.
     pub tokens: Vec<u16>,
     /// Did it end by itself (end token or full number of packets) rather than by length?
     pub complete: bool,

@@ -40,6 +40,18 @@ impl Params {
         Param(self.entries.len() - 1)
     }
 
+    /// The weights of some models (copies), ascending; all handles stay valid.
+    pub fn select(&self, models: &[usize]) -> Self {
+        let index: Vec<i64> = models.iter().map(|&model| model as i64).collect();
+        let index = Tensor::from_slice(&index);
+        let entries = self.entries.iter().map(|entry| Entry {
+            name: entry.name.clone(),
+            value: entry.value.index_select(0, &index.to_device(entry.value.device())),
+            trainable: entry.trainable,
+        });
+        Self { models: models.len() as i64, entries: entries.collect() }
+    }
+
     /// Number of models M.
     pub fn models(&self) -> i64 {
         self.models

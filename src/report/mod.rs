@@ -110,12 +110,13 @@ fn text<'a>(rendered: &Rendered, row: &'a [String], name: &str) -> Option<&'a st
     row.get(index).map(String::as_str)
 }
 
-/// Marks by series (generator and class), in the order of the rows.
+/// Marks by series (generator, class and, where there is one, attack), in the order of the rows.
 fn series(rendered: &Rendered, mark: impl Fn(&[String]) -> Option<Mark>) -> Vec<Series> {
     let mut found: Vec<Series> = Vec::new();
     for row in &rendered.rows {
         let names = ["generator", "dataset", "class"].map(|name| text(rendered, row, name).unwrap_or_default());
-        let name = format!("{} {}/{}", names[0], names[1], names[2]);
+        let attack = text(rendered, row, "attack").map(|attack| format!(" {attack}")).unwrap_or_default();
+        let name = format!("{} {}/{}{attack}", names[0], names[1], names[2]);
         let Some(mark) = mark(row) else { continue };
         match found.iter_mut().find(|series| series.name == name) {
             Some(series) => series.marks.push(mark),
@@ -140,7 +141,7 @@ fn leakage_figure(session: &Session) -> Result<String> {
     Ok(Figure { title, axis: "AUC", reference: Some((0.5, "chance")), series }.svg())
 }
 
-/// Mean Jensen-Shannon distance by budget; the whisker's lower end is the held-out baseline.
+/// Mean Jensen-Shannon distance by budget.
 fn fidelity_figure(session: &Session) -> Result<String> {
     let (_, rendered) = run_named(session, "fidelity_by_model_and_epsilon")?;
     let series = series(&rendered, |row| {

@@ -101,41 +101,30 @@ impl<'a, N: Network> Training<'a, N> {
     fn step(&mut self) -> Result<Option<f64>> {
         let step = self.state.step;
         let batches = self.draw(step);
-        let width = self.width();
-        let mut sum: Option<ClippedSum> = None;
+        let mut sum = ClippedSum::empty(self.network.params());
         let (mut loss_sum, mut loss_count) = (0.0, 0u64);
         let mut finite = vec![true; batches.len()];
-        for batch in microbatches(&batches, width) {
+        for batch in microbatches(&batches, self.input.plan.microbatch as usize) {
             let result = self.network.gradients(&batch, self.clipping.any());
             let (part, norms) = if self.clipping.any() {
-                let (part, norms) = result.gradients.clip(&self.clipping);
+                let (part, norms) = result.gradients.clip(&self.clipping.select(&batch.models));
                 (part, Some(table(&norms)?))
             } else {
                 (result.gradients.sum_unclipped(), None)
             };
             let losses = table(&result.losses)?;
-            for (model, row) in batch.rows.iter().enumerate() {
-                let norms = norms.as_ref().map(|norms| &norms[model]);
-                let (total, good) = self.count(model, row.len(), &losses[model], norms);
+            for (row, &model) in batch.models.iter().enumerate() {
+                let norms = norms.as_ref().map(|norms| norms[row].as_slice());
+                let (total, good) = self.count(model, &losses[row], norms);
                 finite[model] &= good;
                 loss_sum += total;
-                loss_count += row.len() as u64;
+                loss_count += losses[row].len() as u64;
             }
-            sum = Some(match sum {
-                Some(sum) => sum.plus(part),
-                None => part,
-            });
+            sum.add_rows(&batch.models, part);
         }
-        let sum = sum.unwrap_or_else(|| ClippedSum::empty(self.network.params()));
         self.apply(sum, step, &finite)?;
         self.state.step += 1;
         Ok((loss_count > 0).then(|| loss_sum / loss_count as f64))
-    }
-
-    /// Traces a model in one forward pass: the plan's number is for all models together, because what
-    /// counts is that a pass stays in the caches.
-    fn width(&self) -> usize {
-        (self.input.plan.microbatch as usize / self.plans.len().max(1)).max(1)
     }
 
     /// Poisson batches of all models that still train, each sorted by size, longest first.
@@ -153,18 +142,18 @@ impl<'a, N: Network> Training<'a, N> {
     }
 
     /// Counts a model's losses and norms; returns the sum of losses and whether all were finite.
-    fn count(&mut self, model: usize, traces: usize, losses: &[f64], norms: Option<&Vec<f64>>) -> (f64, bool) {
+    fn count(&mut self, model: usize, losses: &[f64], norms: Option<&[f64]>) -> (f64, bool) {
         let clip_norm = self.plans[model].map(|plan| plan.clip_norm);
         let running = &mut self.state.models[model].running;
         let (mut total, mut finite) = (0.0, true);
-        for trace in 0..traces {
-            total += losses[trace];
-            finite &= losses[trace].is_finite();
-            running.add_loss(losses[trace]);
-            if let Some(norms) = norms {
-                finite &= norms[trace].is_finite();
-                running.add_norm(norms[trace], clip_norm);
-            }
+        for &loss in losses {
+            total += loss;
+            finite &= loss.is_finite();
+            running.add_loss(loss);
+        }
+        for &norm in norms.unwrap_or_default() {
+            finite &= norm.is_finite();
+            running.add_norm(norm, clip_norm);
         }
         (total, finite)
     }
@@ -262,11 +251,12 @@ impl<'a, N: Network> Training<'a, N> {
             })
             .collect();
         let mut sums = vec![0.0; rows.len()];
-        for batch in microbatches(&rows, self.width()) {
+        for batch in microbatches(&rows, self.input.plan.microbatch as usize) {
             let losses = tch::no_grad(|| self.network.losses(&batch));
             let per_model = losses.sum_dim_intlist([1].as_slice(), false, Kind::Double);
-            for (sum, more) in sums.iter_mut().zip(Vec::<f64>::try_from(per_model).unwrap_or_default()) {
-                *sum += more;
+            let per_model = Vec::<f64>::try_from(per_model).unwrap_or_default();
+            for (&model, more) in batch.models.iter().zip(per_model) {
+                sums[model] += more;
             }
         }
         sums.iter().zip(&rows).map(|(sum, row)| (!row.is_empty()).then(|| sum / row.len() as f64)).collect()
@@ -304,26 +294,52 @@ impl<'a, N: Network> Training<'a, N> {
     }
 }
 
-/// Cuts the rows of all models into microbatches of at most `width` traces a model; none without traces.
-fn microbatches(rows: &[Vec<usize>], width: usize) -> Vec<Microbatch> {
-    let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let count = longest.div_ceil(width);
-    // Even microbatches: 33 traces are 17 and 16, not 32 and 1.
-    let width = longest.div_ceil(count.max(1));
-    let cut = |row: &Vec<usize>, index: usize| -> Vec<usize> {
-        row.iter().skip(index * width).take(width).copied().collect()
-    };
-    (0..count)
-        .map(|index| {
-            let rows: Vec<Vec<usize>> = rows.iter().map(|row| cut(row, index)).collect();
-            let width = rows.iter().map(Vec::len).max().unwrap_or(0);
-            Microbatch { rows, width }
-        })
-        .collect()
+/// Cuts the rows of all models into microbatches of about `traces` traces of all models together (at
+/// least one a model): what counts for speed is that a pass stays in the caches. Each takes the same
+/// number from every model that has some left, so no pass holds padding traces.
+fn microbatches(rows: &[Vec<usize>], traces: usize) -> Vec<Microbatch> {
+    let mut taken = vec![0; rows.len()];
+    let mut batches = Vec::new();
+    loop {
+        let left = |model: usize| rows[model].len() - taken[model];
+        let models: Vec<usize> = (0..rows.len()).filter(|&model| left(model) > 0).collect();
+        let Some(least) = models.iter().map(|&model| left(model)).min() else { return batches };
+        let most = (traces / models.len()).max(1);
+        // Even parts: 9 traces are 5 and 4, not 8 and 1.
+        let width = least.div_ceil(least.div_ceil(most));
+        let cut = |&model: &usize| rows[model][taken[model]..taken[model] + width].to_vec();
+        let batch = Microbatch { rows: models.iter().map(cut).collect(), models };
+        for &model in &batch.models {
+            taken[model] += width;
+        }
+        batches.push(batch);
+    }
 }
 
 /// A `[M, B]` tensor as rows of numbers.
 fn table(values: &Tensor) -> Result<Vec<Vec<f64>>> {
     Vec::<Vec<f64>>::try_from(values.to_kind(Kind::Double).to_device(tch::Device::Cpu))
         .map_err(|error| Error::internal(format!("tensor to numbers: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every trace of every model once, in order; equal rows; never more than asked for.
+    #[test]
+    fn microbatches_hold_each_trace_once_and_no_padding() {
+        const TRACES: usize = 8;
+        let rows: Vec<Vec<usize>> = [13, 0, 4, 9].iter().map(|&count| (0..count).collect()).collect();
+        let mut seen: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
+        for batch in microbatches(&rows, TRACES) {
+            assert!(batch.width() > 0 && batch.width() * batch.models.len() <= TRACES);
+            for (&model, row) in batch.models.iter().zip(&batch.rows) {
+                assert_eq!(row.len(), batch.width());
+                seen[model].extend(row);
+            }
+        }
+        assert_eq!(seen, rows);
+        assert!(microbatches(&[Vec::new()], TRACES).is_empty());
+    }
 }

@@ -4,32 +4,27 @@ use super::PerSampleGrads;
 use crate::nn::Params;
 use tch::Tensor;
 
-/// Traces of one forward pass: `rows[m]` are positions in the pool for model m; a row shorter than
-/// `width` is padded with traces of weight 0.
+/// Traces of one forward pass, the same number of each of some models: no padding traces, however
+/// different the Poisson batches of a cohort are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Microbatch {
-    /// Pool positions per model.
+    /// Models that take part, ascending: positions on the model axis.
+    pub models: Vec<usize>,
+    /// Pool positions, one row of equal length per entry of `models`.
     pub rows: Vec<Vec<usize>>,
-    /// Traces a model, B.
-    pub width: usize,
 }
 
 impl Microbatch {
-    /// `[M, B]` ones for traces and zeros for padding.
-    pub fn weights(&self) -> Tensor {
-        let mut weights = vec![0f32; self.rows.len() * self.width];
-        for (row, traces) in self.rows.iter().enumerate() {
-            let start = row * self.width;
-            weights[start..start + traces.len()].fill(1.0);
-        }
-        Tensor::from_slice(&weights).view([self.rows.len() as i64, self.width as i64])
+    /// Traces a model, B.
+    pub fn width(&self) -> usize {
+        self.rows.first().map_or(0, Vec::len)
     }
 }
 
 /// Losses and per-trace gradients of one microbatch.
 #[derive(Debug)]
 pub struct MicroGradients {
-    /// Loss of each trace, `[M, B]`; 0 for padding.
+    /// Loss of each trace, `[M, B]`, M the models of the microbatch.
     pub losses: Tensor,
     /// Their gradients.
     pub gradients: PerSampleGrads,
@@ -46,6 +41,6 @@ pub trait Network {
     fn size(&self, trace: usize) -> usize;
     /// Losses and gradients; `clipping` says whether per-trace norms will be asked for.
     fn gradients(&self, batch: &Microbatch, clipping: bool) -> MicroGradients;
-    /// Losses in evaluation mode, `[M, B]`; 0 for padding.
+    /// Losses in evaluation mode, `[M, B]`.
     fn losses(&self, batch: &Microbatch) -> Tensor;
 }

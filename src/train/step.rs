@@ -38,6 +38,13 @@ impl Clipping {
         Self { norms, bounds: Tensor::from_slice(&bounds).unsqueeze(1) }
     }
 
+    /// The clip norms of some models.
+    pub fn select(&self, models: &[usize]) -> Self {
+        let norms: Vec<Option<f64>> = models.iter().map(|&model| self.norms.get(model).copied().flatten()).collect();
+        let bounds: Vec<f64> = norms.iter().map(|norm| norm.unwrap_or(f64::INFINITY)).collect();
+        Self { norms, bounds: Tensor::from_slice(&bounds).unsqueeze(1) }
+    }
+
     /// Does any model clip?
     pub fn any(&self) -> bool {
         self.norms.iter().any(Option::is_some)
@@ -78,15 +85,15 @@ impl ClippedSum {
         Self { sums: sums.collect() }
     }
 
-    /// Adds another microbatch of the same step.
-    #[must_use]
-    pub fn plus(mut self, other: Self) -> Self {
-        for (sum, more) in self.sums.iter_mut().zip(other.sums) {
+    /// Adds a microbatch of the same step: row i of `part` to row `models[i]`.
+    pub fn add_rows(&mut self, models: &[usize], part: Self) {
+        let index: Vec<i64> = models.iter().map(|&model| model as i64).collect();
+        let index = Tensor::from_slice(&index);
+        for (sum, more) in self.sums.iter_mut().zip(part.sums) {
             if let (Some(sum), Some(more)) = (sum, more) {
-                *sum += more;
+                let _ = sum.index_add_(0, &index.to_device(more.device()), &more);
             }
         }
-        self
     }
 
     /// The sums, for comparisons: one per weight, `None` where it is not trained.

@@ -58,6 +58,9 @@ fn named_queries_take_values_and_all_formats() {
     let found = run("query", &study, &["table3", "-v", "datset=os"]);
     assert_eq!(found.status.code(), Some(2));
     assert!(text(&found.stderr).ends_with("hint: did you mean `dataset`?\n"));
+    let found = run("sql", &study, &["--format", "arrow", "-c", "SELECT 1; SELECT 2"]);
+    assert_eq!(found.status.code(), Some(2));
+    assert!(text(&found.stderr).contains("one answer a file, found 2 statements"), "{}", text(&found.stderr));
     let listed = run("query", &study, &[]);
     assert!(text(&listed.stdout).contains("mia_by_model_and_epsilon"));
 }

@@ -26,7 +26,7 @@ pub(super) fn attributes(network: &NetSsmNetwork, count: usize) -> Result<Vec<Ve
     order.sort_by_key(|&trace| (std::cmp::Reverse(network.size(trace)), trace));
     let mut rows: Vec<Vec<AttributeRow>> = vec![Vec::new(); count];
     for traces in order.chunks(WIDTH) {
-        let batch = Microbatch { rows: vec![traces.to_vec()], width: traces.len() };
+        let batch = Microbatch { models: vec![0], rows: vec![traces.to_vec()] };
         let tokens = network.token_batch(&batch);
         let length = tokens.tokens.size()[2] - 1;
         let (logits, _) = network.logits(&tokens.tokens.narrow(2, 0, length));

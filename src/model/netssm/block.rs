@@ -1,6 +1,6 @@
 //! The forward pass on a tape (facts section 10) and the network's losses and gradients.
 
-use super::network::{BlockParams, NetSsmNetwork};
+use super::network::{BlockParams, NetSsmNetwork, TokenBatch};
 use super::ssd::{SsdInput, ssd};
 use crate::nn::{Params, Tape, token_cross_entropy};
 use crate::train::{MicroGradients, Microbatch, Network, PerSampleGrads};
@@ -105,16 +105,21 @@ impl Network for NetSsmNetwork {
     }
 
     fn gradients(&self, batch: &Microbatch, _clipping: bool) -> MicroGradients {
-        let batch = self.token_batch(batch);
-        self.token_gradients(&batch.tokens, &batch.targets, &batch.weights)
+        let TokenBatch { tokens, targets, weights } = self.token_batch(batch);
+        self.part(batch).as_ref().unwrap_or(self).token_gradients(&tokens, &targets, &weights)
     }
 
     fn losses(&self, batch: &Microbatch) -> Tensor {
-        let batch = self.token_batch(batch);
-        let size = batch.tokens.size();
-        let (logits, _) = self.logits(&batch.tokens.narrow(2, 0, size[2] - 1));
-        let scores = logits.log_softmax(-1, None).gather(-1, &batch.targets.unsqueeze(-1), false).squeeze_dim(-1);
-        (scores * batch.weights).sum_dim_intlist([-1].as_slice(), false, None).neg()
+        let TokenBatch { tokens, targets, weights } = self.token_batch(batch);
+        let part = self.part(batch);
+        let network = part.as_ref().unwrap_or(self);
+        tch::no_grad(|| {
+            if self.config.groups == 1 {
+                return network.fused_losses(&tokens, &targets, &weights);
+            }
+            let (logits, _) = network.logits(&tokens.narrow(2, 0, targets.size()[2]));
+            token_cross_entropy(logits, &targets, &weights).losses
+        })
     }
 }
 

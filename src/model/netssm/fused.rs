@@ -42,6 +42,16 @@ struct Shape {
     length: i64,
 }
 
+/// A batch filled to whole chunks.
+struct Prepared {
+    shape: Shape,
+    /// Positions of a chunk.
+    q: i64,
+    inputs: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+}
+
 impl Shape {
     fn n(self) -> i64 {
         self.models * self.traces
@@ -51,15 +61,7 @@ impl Shape {
 impl NetSsmNetwork {
     /// As [`NetSsmNetwork::token_gradients`]; run without autograd.
     pub(super) fn fused_gradients(&self, tokens: &Tensor, targets: &Tensor, weights: &Tensor) -> MicroGradients {
-        let size = tokens.size();
-        let length = size[2] - 1;
-        let q = self.config.chunk.min(length);
-        let missing = (length + q - 1) / q * q - length;
-        let fill = |x: &Tensor| if missing == 0 { x.contiguous() } else { x.constant_pad_nd([0, missing]) };
-        let shape = Shape { models: size[0], traces: size[1], length: length + missing };
-        // Positions behind the last target have weight 0 and nothing before them sees them.
-        let inputs = fill(&tokens.narrow(2, 0, length));
-        let (targets, weights) = (fill(targets), fill(weights));
+        let Prepared { shape, q, inputs, targets, weights } = self.prepare(tokens, targets, weights);
         let mut gradients = PerTrace::new(&self.params, shape.traces);
 
         let mut residual = self.lookup(&inputs, shape);
@@ -81,6 +83,37 @@ impl NetSsmNetwork {
         let gradient = dresidual.view([shape.models, shape.traces, shape.length, -1]);
         gradients.push(self.embedding, Part::Rows { ids: inputs, gradient, rows: self.config.vocabulary });
         MicroGradients { losses, gradients: PerSampleGrads::new(gradients) }
+    }
+
+    /// Losses `[M, B]` alone; run without autograd.
+    pub(super) fn fused_losses(&self, tokens: &Tensor, targets: &Tensor, weights: &Tensor) -> Tensor {
+        let Prepared { shape, q, inputs, targets, weights } = self.prepare(tokens, targets, weights);
+        let mut residual = self.lookup(&inputs, shape);
+        for block in &self.blocks {
+            residual += self.fused_block(&residual, *block, q, shape).0;
+        }
+        let hidden = self.scaled(&normed(&residual, self.config.eps), self.final_norm, shape);
+        let logits = self.project(&hidden, self.embedding, shape);
+        let of_targets = logits.gather(-1, &targets.view([shape.n(), shape.length, 1]), false).squeeze_dim(-1);
+        let scores = (of_targets - logits.logsumexp([-1].as_slice(), false)).view(weights.size().as_slice());
+        (scores * weights).sum_dim_intlist([-1].as_slice(), false, None).neg_()
+    }
+
+    /// Fills positions up to whole chunks. Positions behind the last target have weight 0 and nothing
+    /// before them sees them.
+    fn prepare(&self, tokens: &Tensor, targets: &Tensor, weights: &Tensor) -> Prepared {
+        let size = tokens.size();
+        let length = size[2] - 1;
+        let q = self.config.chunk.min(length);
+        let missing = (length + q - 1) / q * q - length;
+        let fill = |x: &Tensor| if missing == 0 { x.contiguous() } else { x.constant_pad_nd([0, missing]) };
+        Prepared {
+            shape: Shape { models: size[0], traces: size[1], length: length + missing },
+            q,
+            inputs: fill(&tokens.narrow(2, 0, length)),
+            targets: fill(targets),
+            weights: fill(weights),
+        }
     }
 
     fn lookup(&self, ids: &Tensor, shape: Shape) -> Tensor {

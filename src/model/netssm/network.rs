@@ -133,6 +133,19 @@ impl NetSsmNetwork {
         &mut self.params
     }
 
+    /// The models of a microbatch as a network of their own (without traces); `None` when it is all of
+    /// them.
+    pub(super) fn part(&self, batch: &Microbatch) -> Option<Self> {
+        let all = batch.models.len() as i64 == self.params.models();
+        (!all).then(|| Self {
+            config: self.config.clone(),
+            params: self.params.select(&batch.models),
+            blocks: self.blocks.clone(),
+            pool: Vec::new(),
+            ..*self
+        })
+    }
+
     /// Tokens of a pooled trace.
     pub(super) fn tokens(&self, trace: usize) -> &[i64] {
         self.pool.get(trace).map_or(&[], Vec::as_slice)
@@ -142,7 +155,7 @@ impl NetSsmNetwork {
     pub(super) fn token_batch(&self, batch: &Microbatch) -> TokenBatch {
         let all = batch.rows.iter().flatten();
         let length = all.map(|&trace| self.tokens(trace).len()).max().unwrap_or(2).max(2);
-        let (models, width) = (batch.rows.len(), batch.width);
+        let (models, width) = (batch.rows.len(), batch.width());
         let mut tokens = vec![i64::from(PADDING); models * width * length];
         let mut weights = vec![0f32; models * width * (length - 1)];
         for (model, row) in batch.rows.iter().enumerate() {

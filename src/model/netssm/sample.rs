@@ -66,11 +66,11 @@ fn advance(trace: &mut RawTrace, id: u16, config: &NetSsmConfig) {
     if trace.complete {
         return;
     }
+    trace.tokens.push(id);
     if id == END {
         trace.complete = true;
         return;
     }
-    trace.tokens.push(id);
     let whole = config.length_max() - 1;
     // As published there is no end token: a trace is whole when all its packets are there.
     if config.layout.published && trace.tokens.len() == whole {
