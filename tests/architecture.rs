@@ -44,7 +44,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Where each foreign crate is at home; crates that are not named here may be used anywhere.
 const HOMES: &[(&str, &[&str])] = &[
     ("pcap_parser", &["capture"]),
-    ("etherparse", &["capture", "simulate", "synth"]),
+    ("etherparse", &["capture"]),
     ("redb", &["store"]),
     ("rkyv", &["base", "record", "store"]),
     ("zstd", &["store"]),

@@ -6,6 +6,17 @@
 //! headers are stepped over, AH and ESP are not (they are transports of their own). A header whose
 //! fixed part or options were not captured whole drops the packet, so every kept packet's header is
 //! complete and no encoding reads past what was captured.
+//!
+//! Headers are read by etherparse's slices, which borrow and check. Only its header slices: its slices
+//! of whole packets cut payloads by lengths that offload leaves at 0, step over AH and follow IP in IP,
+//! and say less of where a header is cut. By hand: the reserved IPv4 flag and the TCP flags as a number,
+//! which it has not, and addresses as borrowed bytes, which it copies.
+
+use etherparse::err::{LenError, ipv4, tcp};
+use etherparse::{
+    IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, TcpHeaderSlice,
+    UdpHeaderSlice, ip_number,
+};
 
 use super::bytes::be16;
 use super::dropped::Dropped;
@@ -13,9 +24,9 @@ use super::link::{self, Located, Macs};
 use crate::record::{Direction, Packet};
 
 /// TCP's protocol number.
-pub const PROTOCOL_TCP: u8 = 6;
+pub const PROTOCOL_TCP: u8 = ip_number::TCP.0;
 /// UDP's protocol number.
-pub const PROTOCOL_UDP: u8 = 17;
+pub const PROTOCOL_UDP: u8 = ip_number::UDP.0;
 
 /// Link header of the normalised frame, bytes.
 pub const LINK_HEADER_BYTES: usize = 14;
@@ -51,16 +62,30 @@ pub struct PacketView<'a> {
     pub transport_at: usize,
     /// Length of the transport header, TCP options included.
     pub transport_bytes: usize,
+    header: Header<'a>,
     macs: Option<Macs>,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Header<'a> {
+    V4(Ipv4HeaderSlice<'a>),
+    V6(Ipv6HeaderSlice<'a>),
+}
+
 /// What the IP header says.
-struct Network {
-    version: u8,
+struct Network<'a> {
+    header: Header<'a>,
     protocol: u8,
     ip_length: usize,
     header_bytes: usize,
     transport_at: usize,
+}
+
+/// What the transport header says.
+struct Transport {
+    src_port: u16,
+    dst_port: u16,
+    header_bytes: usize,
 }
 
 /// Reads the headers of a frame.
@@ -79,21 +104,24 @@ pub fn view_frame(link_type: u32, captured: &[u8], original_length: u32) -> Resu
         None => return Err(Dropped::short("ip header", 20, 0, wire)),
     };
     let ip = ip.get(..network.ip_length).unwrap_or(ip);
-    let transport_bytes = transport(ip, &network)?;
-    let (src_ip, dst_ip) =
-        if network.version == 4 { (ip.get(12..16), ip.get(16..20)) } else { (ip.get(8..24), ip.get(24..40)) };
+    let transport = transport(ip, &network)?;
+    let (version, src_ip, dst_ip) = match network.header {
+        Header::V4(_) => (4, ip.get(12..16), ip.get(16..20)),
+        Header::V6(_) => (6, ip.get(8..24), ip.get(24..40)),
+    };
     Ok(PacketView {
         ip,
-        version: network.version,
+        version,
         protocol: network.protocol,
         src_ip: src_ip.unwrap_or_default(),
         dst_ip: dst_ip.unwrap_or_default(),
-        src_port: be16(ip, network.transport_at).unwrap_or_default(),
-        dst_port: be16(ip, network.transport_at + 2).unwrap_or_default(),
+        src_port: transport.src_port,
+        dst_port: transport.dst_port,
         ip_length: u32::try_from(network.ip_length).unwrap_or(u32::MAX),
         header_bytes: network.header_bytes,
         transport_at: network.transport_at,
-        transport_bytes,
+        transport_bytes: transport.header_bytes,
+        header: network.header,
         macs,
     })
 }
@@ -108,86 +136,95 @@ fn offloaded_length(wire: usize) -> Result<usize, Dropped> {
 
 /// RFC 791.
 #[inline]
-fn ipv4(ip: &[u8], wire: usize) -> Result<Network, Dropped> {
-    let Some(header) = ip.first_chunk::<20>() else {
-        return Err(Dropped::short("ipv4 header", 20, ip.len(), wire));
-    };
-    let header_bytes = usize::from(header[0] & 0x0f) * 4;
-    if header_bytes < 20 {
-        return Err(Dropped::malformed("ipv4 header length", header_bytes as u32));
-    }
-    if ip.len() < header_bytes {
-        return Err(Dropped::short("ipv4 options", header_bytes, ip.len(), wire));
-    }
-    let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+fn ipv4(ip: &[u8], wire: usize) -> Result<Network<'_>, Dropped> {
+    let header = Ipv4HeaderSlice::from_slice(ip).map_err(|error| match error {
+        ipv4::HeaderSliceError::Len(error) => short("ipv4 header", "ipv4 options", 20, &error, wire),
+        ipv4::HeaderSliceError::Content(ipv4::HeaderError::HeaderLengthSmallerThanHeader { ihl }) => {
+            Dropped::malformed("ipv4 header length", u32::from(ihl) * 4)
+        }
+        ipv4::HeaderSliceError::Content(ipv4::HeaderError::UnexpectedVersion { version_number }) => {
+            Dropped::malformed("ip version", u32::from(version_number))
+        }
+    })?;
+    let header_bytes = header.slice().len();
+    let total = usize::from(header.total_len());
     let ip_length = if total == 0 { offloaded_length(wire)? } else { total };
     if ip_length < header_bytes {
         return Err(Dropped::malformed("ipv4 total length", total as u32));
     }
-    let fragment_offset = u16::from_be_bytes([header[6], header[7]]) & 0x1fff;
+    let fragment_offset = header.fragments_offset().value();
     if fragment_offset != 0 {
         return Err(Dropped::fragment(fragment_offset));
     }
-    let protocol = header[9];
+    let protocol = header.protocol().0;
     if protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP {
         return Err(Dropped::protocol(protocol));
     }
-    Ok(Network { version: 4, protocol, ip_length, header_bytes, transport_at: header_bytes })
+    Ok(Network { header: Header::V4(header), protocol, ip_length, header_bytes, transport_at: header_bytes })
 }
 
 /// RFC 8200: the fixed header and the extension headers that lead to a transport.
-fn ipv6(ip: &[u8], wire: usize) -> Result<Network, Dropped> {
-    let Some(header) = ip.first_chunk::<40>() else {
-        return Err(Dropped::short("ipv6 header", 40, ip.len(), wire));
-    };
-    let payload = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let ip_length = if payload == 0 { offloaded_length(wire)? } else { payload + 40 };
-    let mut protocol = header[6];
-    let mut at = 40;
+fn ipv6(ip: &[u8], wire: usize) -> Result<Network<'_>, Dropped> {
+    // The version has been looked at: only the length can be wrong.
+    let header = Ipv6HeaderSlice::from_slice(ip).map_err(|_| Dropped::short("ipv6 header", 40, ip.len(), wire))?;
+    let header_bytes = header.slice().len();
+    let payload = usize::from(header.payload_length());
+    let ip_length = if payload == 0 { offloaded_length(wire)? } else { payload + header_bytes };
+    let (mut next, mut at) = (header.next_header(), header_bytes);
     loop {
-        match protocol {
-            PROTOCOL_TCP | PROTOCOL_UDP => {
-                return Ok(Network { version: 6, protocol, ip_length, header_bytes: 40, transport_at: at });
+        let rest = ip.get(at..).unwrap_or_default();
+        let cut = |what, error: LenError| Dropped::short(what, at + error.required_len, ip.len(), wire.min(ip_length));
+        match next {
+            ip_number::TCP | ip_number::UDP => {
+                let header = Header::V6(header);
+                return Ok(Network { header, protocol: next.0, ip_length, header_bytes, transport_at: at });
             }
-            0 | 43 | 60 | 135 | 139 | 140 => {
-                let (Some(&next), Some(&units)) = (ip.get(at), ip.get(at + 1)) else {
-                    return Err(Dropped::short("ipv6 extension header", at + 8, ip.len(), wire.min(ip_length)));
-                };
-                (protocol, at) = (next, at + 8 + usize::from(units) * 8);
-            }
-            44 => {
-                let (Some(&next), Some(place)) = (ip.get(at), be16(ip, at + 2)) else {
-                    return Err(Dropped::short("ipv6 fragment header", at + 8, ip.len(), wire.min(ip_length)));
-                };
-                if place >> 3 != 0 {
-                    return Err(Dropped::fragment(place >> 3));
+            ip_number::IPV6_FRAG => {
+                let fragment =
+                    Ipv6FragmentHeaderSlice::from_slice(rest).map_err(|error| cut("ipv6 fragment header", error))?;
+                let offset = fragment.fragment_offset().value();
+                if offset != 0 {
+                    return Err(Dropped::fragment(offset));
                 }
-                (protocol, at) = (next, at + 8);
+                (next, at) = (fragment.next_header(), at + fragment.slice().len());
             }
-            other => return Err(Dropped::protocol(other)),
+            // Hop-by-hop, routing, destination, mobility, HIP and shim.
+            other if Ipv6RawExtHeaderSlice::header_type_supported(other) => {
+                let extension =
+                    Ipv6RawExtHeaderSlice::from_slice(rest).map_err(|error| cut("ipv6 extension header", error))?;
+                (next, at) = (extension.next_header(), at + extension.slice().len());
+            }
+            IpNumber(other) => return Err(Dropped::protocol(other)),
         }
     }
 }
 
-/// Length of the transport header (RFC 9293, RFC 768), after checking that it is there.
+/// Ports and length of the transport header (RFC 9293, RFC 768), after checking that it is there.
 #[inline]
-fn transport(ip: &[u8], network: &Network) -> Result<usize, Dropped> {
+fn transport(ip: &[u8], network: &Network<'_>) -> Result<Transport, Dropped> {
     let header = ip.get(network.transport_at..).unwrap_or_default();
     let room = network.ip_length.saturating_sub(network.transport_at);
     if network.protocol == PROTOCOL_UDP {
-        return if header.len() >= 8 { Ok(8) } else { Err(Dropped::short("udp header", 8, header.len(), room)) };
+        let udp =
+            UdpHeaderSlice::from_slice(header).map_err(|_| Dropped::short("udp header", 8, header.len(), room))?;
+        let (src_port, dst_port) = (udp.source_port(), udp.destination_port());
+        return Ok(Transport { src_port, dst_port, header_bytes: udp.slice().len() });
     }
-    let Some(fixed) = header.first_chunk::<20>() else {
-        return Err(Dropped::short("tcp header", 20, header.len(), room));
-    };
-    let length = usize::from(fixed[12] >> 4) * 4;
-    if length < 20 {
-        return Err(Dropped::malformed("tcp header length", length as u32));
-    }
-    if header.len() < length {
-        return Err(Dropped::short("tcp options", length, header.len(), room));
-    }
-    Ok(length)
+    let tcp = TcpHeaderSlice::from_slice(header).map_err(|error| match error {
+        tcp::HeaderSliceError::Len(error) => short("tcp header", "tcp options", 20, &error, room),
+        tcp::HeaderSliceError::Content(tcp::HeaderError::DataOffsetTooSmall { data_offset }) => {
+            Dropped::malformed("tcp header length", u32::from(data_offset) * 4)
+        }
+    })?;
+    let (src_port, dst_port) = (tcp.source_port(), tcp.destination_port());
+    Ok(Transport { src_port, dst_port, header_bytes: tcp.slice().len() })
+}
+
+/// A header that is cut in its fixed part or, where more than `fixed` bytes were needed, in its options.
+#[cold]
+fn short(header: &'static str, options: &'static str, fixed: usize, error: &LenError, on_wire: usize) -> Dropped {
+    let what = if error.required_len > fixed { options } else { header };
+    Dropped::short(what, error.required_len, error.len, on_wire)
 }
 
 impl PacketView<'_> {
@@ -198,8 +235,11 @@ impl PacketView<'_> {
 
     /// Copies the packet: its fields and its bytes as a normalised Ethernet II frame.
     pub fn to_packet(&self, time_us: i64, direction: Direction) -> Packet {
-        let byte = |at: usize| self.ip.get(at).copied().unwrap_or_default();
-        let fragment = if self.version == 4 { be16(self.ip, 6) } else { None };
+        let (v4, tos, ttl) = match &self.header {
+            Header::V4(header) => (Some(header), header.dcp().value() << 2 | header.ecn().value(), header.ttl()),
+            Header::V6(header) => (None, header.traffic_class(), header.hop_limit()),
+        };
+        let tcp_flags = self.ip.get(self.transport_at + 13).copied().unwrap_or_default();
         Packet {
             time_us,
             direction,
@@ -211,13 +251,13 @@ impl PacketView<'_> {
             dst_port: self.dst_port,
             ip_length: self.ip_length,
             header_length: u8::try_from(self.header_bytes).unwrap_or(u8::MAX),
-            tos: if self.version == 4 { byte(1) } else { byte(0) << 4 | byte(1) >> 4 },
-            identification: if self.version == 4 { be16(self.ip, 4) } else { None },
-            flags: fragment.map(|word| (word >> 13) as u8),
-            fragment_offset: fragment.map(|word| word & 0x1fff),
-            ttl: if self.version == 4 { byte(8) } else { byte(7) },
-            checksum: if self.version == 4 { be16(self.ip, 10) } else { None },
-            tcp_flags: (self.protocol == PROTOCOL_TCP).then(|| byte(self.transport_at + 13)),
+            tos,
+            identification: v4.map(Ipv4HeaderSlice::identification),
+            flags: v4.and_then(|header| be16(header.slice(), 6)).map(|word| (word >> 13) as u8),
+            fragment_offset: v4.map(|header| header.fragments_offset().value()),
+            ttl,
+            checksum: v4.map(Ipv4HeaderSlice::header_checksum),
+            tcp_flags: (self.protocol == PROTOCOL_TCP).then_some(tcp_flags),
             payload_length: self.ip_length.saturating_sub(u32::try_from(self.payload_at()).unwrap_or(u32::MAX)),
             data: self.normalised(direction),
         }

@@ -2,6 +2,12 @@
 //!
 //! VLAN tags (802.1Q, 802.1ad, stacked), PPPoE sessions and MPLS labels are stepped over. Lengths are
 //! checked against the captured bytes only; what IP says is the network layer's business.
+//!
+//! etherparse reads Ethernet headers and VLAN tags. By hand are the link layers that it lacks (LLC, PPP,
+//! PPPoE, MPLS, loopback, cooked version 2, Cisco HDLC, 802.11) and cooked captures, which it refuses
+//! for every hardware type but five: those of tunnels, PPP, loopback and Wi-Fi are as good.
+
+use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice, ether_type};
 
 use super::bytes::{Order, be16, be32};
 use super::dropped::Dropped;
@@ -45,8 +51,8 @@ pub mod link_type {
     pub const LINUX_SLL2: u32 = 276;
 }
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+const ETHERTYPE_IPV4: u16 = ether_type::IPV4.0;
+const ETHERTYPE_IPV6: u16 = ether_type::IPV6.0;
 
 /// Destination and source hardware address, as an Ethernet header begins.
 pub(crate) type Macs = [u8; 12];
@@ -91,13 +97,13 @@ fn located(frame: &[u8], at: usize, macs: Option<Macs>, encapsulated: bool) -> R
 
 #[inline]
 fn ethernet(frame: &[u8], on_wire: usize) -> Result<Located<'_>, Dropped> {
-    let (Some(macs), Some(ethertype)) = (frame.first_chunk::<12>(), be16(frame, 12)) else {
-        return Err(Dropped::short("ethernet header", 14, frame.len(), on_wire));
-    };
-    match ethertype {
-        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => located(frame, 14, Some(*macs), false),
-        0..=1500 => sub_network_access(frame, 14, Some(*macs), on_wire),
-        other => by_ethertype(frame, other, 14, Some(*macs), on_wire),
+    let header = Ethernet2HeaderSlice::from_slice(frame)
+        .map_err(|error| Dropped::short("ethernet header", error.required_len, error.len, on_wire))?;
+    let (at, macs) = (header.slice().len(), header.slice().first_chunk().copied());
+    match header.ether_type().0 {
+        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => located(frame, at, macs, false),
+        0..=1500 => sub_network_access(frame, at, macs, on_wire),
+        other => by_ethertype(frame, other, at, macs, on_wire),
     }
 }
 
@@ -114,19 +120,17 @@ pub(super) fn by_ethertype(
         match ethertype {
             ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => return located(frame, at, macs, encapsulated),
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
-                let Some(next) = be16(frame, at + 2) else {
-                    return Err(Dropped::short(
-                        "vlan tag",
-                        4,
-                        frame.len().saturating_sub(at),
-                        on_wire.saturating_sub(at),
-                    ));
-                };
+                let rest = frame.get(at..).unwrap_or_default();
+                let tag = SingleVlanHeaderSlice::from_slice(rest).map_err(|error| {
+                    Dropped::short("vlan tag", error.required_len, error.len, on_wire.saturating_sub(at))
+                })?;
+                let next = tag.ether_type().0;
                 encapsulated = true;
+                at += tag.slice().len();
                 if next <= 1500 {
-                    return sub_network_access(frame, at + 4, macs, on_wire);
+                    return sub_network_access(frame, at, macs, on_wire);
                 }
-                (ethertype, at) = (next, at + 4);
+                ethertype = next;
             }
             0x8864 => return pppoe_session(frame, at, macs, on_wire),
             0x8847 | 0x8848 => return label_stack(frame, at, macs, on_wire),

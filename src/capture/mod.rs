@@ -7,14 +7,16 @@
 //! Invariants:
 //! - Nothing here opens a file; a reader is handed in and read once, front to back, in bounded memory
 //!   (a window of three times [`RECORD_BYTES_MAX`] at most; N packets a flow).
-//! - No bytes of a capture can cause a panic or an allocation beyond that window. A file that breaks off
-//!   or lies gives the frames before that place and says where and why.
+//! - No bytes of a capture can cause a panic or an allocation beyond that window and pcap-parser's list of
+//!   one block's options (32 bytes for each, 131,072 of them at most: 6 MiB while the list grows). A file
+//!   that breaks off or lies gives the frames before that place and says where and why.
 //! - Every frame is in a trace or is counted under one reason.
 //! - Link types are those that the capture declares, never guessed from the bytes.
 //!
-//! Both file formats are read by hand: the blocks are simple, and hostile lengths, byte offsets of
-//! damage, sections of mixed byte order and several clocks need more say than a general parser gives.
-//! The tests hold the reader against pcap-parser and the decoder against etherparse.
+//! pcap-parser reads the records and blocks of both file formats, etherparse the headers from Ethernet to
+//! TCP and UDP. Ours is what they do not give: the window and its limits, byte offsets of damage, the
+//! digest of the stream, sections with their interfaces and clocks, the rarer link layers, and a reason
+//! for every frame that gives no packet. Where something stays by hand that they have, its file says why.
 
 mod assemble;
 mod bytes;

@@ -2,8 +2,19 @@
 //! Sections may differ in byte order; each interface has its own link type and clock. Packets come
 //! from enhanced, simple and the obsolete packet blocks; every other block is stepped over whatever
 //! its size.
+//!
+//! pcap-parser reads the blocks and their options. Ours is what stands before it and around it: type,
+//! length and byte-order magic are looked at first, for no block is held or parsed before its length is
+//! believed; sections and their interfaces; times (its arithmetic wraps, reads `if_tsoffset` as
+//! little-endian everywhere and takes options behind the end of options for options); and the fields of
+//! the obsolete packet block, which it hands out as an unknown one.
 
 use std::io::Read;
+
+use pcap_parser::{
+    Block, EPB_MAGIC, IDB_MAGIC, InterfaceDescriptionBlock, OptionCode, SHB_MAGIC, SPB_MAGIC, SectionHeaderBlock,
+    UnknownBlock, parse_block_be, parse_block_le,
+};
 
 use super::bytes::Order;
 use super::frames::{RECORD_BYTES_MAX, Record, Step};
@@ -11,24 +22,19 @@ use super::source::Source;
 use crate::error::Result;
 
 /// Block type of a section header: the same in both byte orders.
-pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-const INTERFACE_DESCRIPTION: u32 = 1;
+pub(super) const SECTION_HEADER: u32 = SHB_MAGIC;
 const OBSOLETE_PACKET: u32 = 2;
-const SIMPLE_PACKET: u32 = 3;
-const ENHANCED_PACKET: u32 = 6;
 
 /// Largest block that is held whole: a packet and as much again for its options.
 const BLOCK_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
+/// Fields in front of the packet in an enhanced and in an obsolete packet block.
+const ENHANCED_FIELDS_BYTES: usize = 20;
 /// Most interfaces of one section; real files have a handful.
 const INTERFACES_MAX: usize = 65_536;
 
 /// Times are held within this many microseconds of 1970 (73,000 years), so that no difference of two of
 /// them, nor a sum of a few differences, overflows.
 const TIME_US_MAX: i64 = i64::MAX / 4;
-
-const OPTION_END: u16 = 0;
-const OPTION_TIME_RESOLUTION: u16 = 9;
-const OPTION_TIME_OFFSET: u16 = 14;
 
 /// One interface of the present section.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +70,20 @@ impl Clock {
         let limit = i128::from(TIME_US_MAX);
         i64::try_from(time_us.clamp(-limit, limit)).unwrap_or_default()
     }
+}
+
+/// What the three kinds of packet blocks say.
+struct Fields {
+    interface: u32,
+    /// Upper and lower half of the time; a simple packet has none.
+    ticks: Option<(u32, u32)>,
+    /// A simple packet does not say how much of it was captured.
+    captured: Option<u32>,
+    original: u32,
+    /// Start of the packet in the block.
+    data_start: usize,
+    /// Most bytes that the block can hold of a packet.
+    room: usize,
 }
 
 /// State while reading a PCAPNG file.
@@ -134,7 +154,7 @@ impl PcapngFile {
         let bytes = length as usize;
         match kind {
             _ if self.unknown_section && kind != SECTION_HEADER => return self.step_over(source, length),
-            SECTION_HEADER | INTERFACE_DESCRIPTION | ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET => {}
+            SECTION_HEADER | IDB_MAGIC | EPB_MAGIC | SPB_MAGIC | OBSOLETE_PACKET => {}
             _ => return self.step_over(source, length),
         }
         if bytes > BLOCK_BYTES_MAX {
@@ -151,17 +171,35 @@ impl PcapngFile {
         if trailer != length {
             return Ok(Some(Step::Damage(format!("block lengths differ: {length} in front, {trailer} behind"))));
         }
-        let body = block.get(8..bytes - 4).unwrap_or_default();
-        let step = match kind {
-            SECTION_HEADER => self.section(body),
-            INTERFACE_DESCRIPTION => Some(self.interface(body)),
-            _ => return Ok(Some(self.packet(kind, body, bytes))),
+        let parsed = match self.order {
+            Order::Little => parse_block_le(block),
+            Order::Big => parse_block_be(block),
+        };
+        let step = match parsed {
+            Ok((_, Block::SectionHeader(header))) => self.section(&header),
+            Ok((_, Block::InterfaceDescription(description))) => Some(self.interface(&description)),
+            Ok((_, packet)) => return Ok(Some(self.packet(&packet, bytes))),
+            Err(_) => Some(self.unreadable(kind, block)),
         };
         match &step {
             Some(Step::Damage(_)) => {}
             _ => source.consume(bytes),
         }
         Ok(step)
+    }
+
+    /// Says why a whole block could not be parsed: it is too short for its fields, or for its packet.
+    #[cold]
+    fn unreadable(&self, kind: u32, block: &[u8]) -> Step {
+        let body = block.len() - 12;
+        Step::Damage(match (kind, self.order.u32_at(block, 20)) {
+            (SECTION_HEADER, _) => format!("expected a section header of 16 bytes, found {body}"),
+            (IDB_MAGIC, _) => format!("expected an interface description of 8 bytes, found {body}"),
+            (EPB_MAGIC, Some(captured)) if body >= ENHANCED_FIELDS_BYTES => {
+                beyond(body - ENHANCED_FIELDS_BYTES, captured)
+            }
+            _ => format!("a packet block of {} bytes is too short for its fields", block.len()),
+        })
     }
 
     fn step_over<R: Read>(&self, source: &mut Source<R>, length: u32) -> Result<Option<Step>> {
@@ -178,101 +216,120 @@ impl PcapngFile {
     }
 
     /// Starts a section: interfaces count anew.
-    fn section(&mut self, body: &[u8]) -> Option<Step> {
-        let major = self.order.u16_at(body, 4);
-        let minor = self.order.u16_at(body, 6);
+    fn section(&mut self, header: &SectionHeaderBlock<'_>) -> Option<Step> {
+        let (major, minor) = (header.major_version, header.minor_version);
         self.interfaces.clear();
-        self.unknown_section = major != Some(1);
-        match (major, minor) {
-            (Some(1), Some(_)) => None,
-            (Some(major), Some(minor)) => Some(Step::Gap(format!(
-                "expected a section of version 1.0, found version {major}.{minor}: stepped over"
-            ))),
-            _ => Some(Step::Damage(format!("expected a section header of 16 bytes, found {}", body.len()))),
-        }
+        self.unknown_section = major != 1;
+        self.unknown_section.then(|| {
+            Step::Gap(format!("expected a section of version 1.0, found version {major}.{minor}: stepped over"))
+        })
     }
 
-    fn interface(&mut self, body: &[u8]) -> Step {
-        let (Some(link_type), Some(snap_length)) = (self.order.u16_at(body, 0), self.order.u32_at(body, 4)) else {
-            return Step::Damage(format!("expected an interface description of 8 bytes, found {}", body.len()));
-        };
+    fn interface(&mut self, description: &InterfaceDescriptionBlock<'_>) -> Step {
         if self.interfaces.len() >= INTERFACES_MAX {
             return Step::Damage(format!("expected at most {INTERFACES_MAX} interfaces in a section"));
         }
-        let clock = self.clock(body.get(8..).unwrap_or_default());
-        self.interfaces.push(Interface { link_type: u32::from(link_type), snap_length, clock });
-        Step::Interface(u32::from(link_type))
+        let link_type = description.linktype.0.cast_unsigned();
+        let clock = self.clock(description);
+        self.interfaces.push(Interface { link_type, snap_length: description.snaplen, clock });
+        Step::Interface(link_type)
     }
 
     /// The clock from an interface's options; damaged options end the search, the default stays.
-    fn clock(&self, mut options: &[u8]) -> Clock {
+    fn clock(&self, description: &InterfaceDescriptionBlock<'_>) -> Clock {
         let mut clock = Clock { resolution: 6, offset_seconds: 0 };
-        while let (Some(code), Some(length)) = (self.order.u16_at(options, 0), self.order.u16_at(options, 2)) {
-            let value = options.get(4..4 + usize::from(length)).unwrap_or_default();
-            match code {
-                OPTION_END => break,
-                OPTION_TIME_RESOLUTION => clock.resolution = value.first().copied().unwrap_or(clock.resolution),
-                OPTION_TIME_OFFSET => {
+        for option in description.options.iter().take_while(|option| option.code != OptionCode::EndOfOpt) {
+            let value = option.as_bytes().unwrap_or_default();
+            match option.code {
+                OptionCode::IfTsresol => clock.resolution = value.first().copied().unwrap_or(clock.resolution),
+                OptionCode::IfTsoffset => {
                     clock.offset_seconds = self.order.u64_at(value, 0).unwrap_or_default().cast_signed();
                 }
                 _ => {}
             }
-            options = options.get(4 + usize::from(length).next_multiple_of(4)..).unwrap_or_default();
         }
         clock
     }
 
     #[inline]
-    fn packet(&mut self, kind: u32, body: &[u8], length: usize) -> Step {
-        match self.packet_record(kind, body, length) {
-            Some(Ok(record)) => {
+    fn packet(&mut self, block: &Block<'_>, length: usize) -> Step {
+        let fields = match block {
+            Block::EnhancedPacket(packet) => Some(Fields {
+                interface: packet.if_id,
+                ticks: Some((packet.ts_high, packet.ts_low)),
+                captured: Some(packet.caplen),
+                original: packet.origlen,
+                data_start: 8 + ENHANCED_FIELDS_BYTES,
+                room: length - 12 - ENHANCED_FIELDS_BYTES,
+            }),
+            Block::SimplePacket(packet) => Some(Fields {
+                interface: 0,
+                ticks: None,
+                captured: None,
+                original: packet.origlen,
+                data_start: 12,
+                room: packet.data.len(),
+            }),
+            Block::Unknown(block) => self.obsolete(block),
+            _ => None,
+        };
+        let Some(fields) = fields else {
+            return Step::Damage(format!("a packet block of {length} bytes is too short for its fields"));
+        };
+        match self.record(&fields, length) {
+            Ok(record) => {
                 self.last_us = record.time_us;
                 Step::Packet(record)
             }
-            Some(Err(reason)) => Step::Damage(reason),
-            None => Step::Damage(format!("a packet block of {length} bytes is too short for its fields")),
+            Err(damage) => damage,
         }
     }
 
+    /// The obsolete packet block: interface and drops of 16 bits each, then as the enhanced one.
+    fn obsolete(&self, block: &UnknownBlock<'_>) -> Option<Fields> {
+        let word = |at| self.order.u32_at(block.data, at);
+        Some(Fields {
+            interface: u32::from(self.order.u16_at(block.data, 0)?),
+            ticks: Some((word(4)?, word(8)?)),
+            captured: Some(word(12)?),
+            original: word(16)?,
+            data_start: 8 + ENHANCED_FIELDS_BYTES,
+            room: block.data.len() - ENHANCED_FIELDS_BYTES,
+        })
+    }
+
     #[inline]
-    fn packet_record(&self, kind: u32, body: &[u8], length: usize) -> Option<std::result::Result<Record, String>> {
-        let word = |at| self.order.u32_at(body, at);
-        let (index, ticks, captured, original, data_at) = match kind {
-            SIMPLE_PACKET => (0, None, None, word(0)?, 4),
-            OBSOLETE_PACKET => {
-                let index = u32::from(self.order.u16_at(body, 0)?);
-                (index, Some((word(4)?, word(8)?)), Some(word(12)?), word(16)?, 20)
-            }
-            _ => (word(0)?, Some((word(4)?, word(8)?)), Some(word(12)?), word(16)?, 20),
+    fn record(&self, fields: &Fields, length: usize) -> std::result::Result<Record, Step> {
+        let Some(interface) = self.interfaces.get(fields.interface as usize) else {
+            let (index, known) = (fields.interface, self.interfaces.len());
+            return Err(Step::Damage(format!("a packet of interface {index}, but its section describes {known}")));
         };
-        let Some(interface) = self.interfaces.get(index as usize) else {
-            let known = self.interfaces.len();
-            return Some(Err(format!("a packet of interface {index}, but its section describes {known}")));
-        };
-        let room = body.len().checked_sub(data_at)?;
-        let captured = captured.map_or_else(
+        let captured = fields.captured.map_or_else(
             || {
                 let limit = if interface.snap_length == 0 { u32::MAX } else { interface.snap_length };
-                (original.min(limit) as usize).min(room)
+                (fields.original.min(limit) as usize).min(fields.room)
             },
             |captured| captured as usize,
         );
-        if captured > room || captured > RECORD_BYTES_MAX {
-            let most = room.min(RECORD_BYTES_MAX);
-            return Some(Err(format!(
-                "expected at most {most} bytes of packet, found a captured length of {captured}"
-            )));
+        if captured > fields.room || captured > RECORD_BYTES_MAX {
+            return Err(Step::Damage(beyond(fields.room, u32::try_from(captured).unwrap_or(u32::MAX))));
         }
         // A simple packet block has no time: it keeps that of the packet before.
-        let time_us =
-            ticks.map_or(self.last_us, |(high, low)| interface.clock.time_us(u64::from(high) << 32 | u64::from(low)));
-        Some(Ok(Record {
+        let time_us = fields
+            .ticks
+            .map_or(self.last_us, |(high, low)| interface.clock.time_us(u64::from(high) << 32 | u64::from(low)));
+        Ok(Record {
             time_us,
             link_type: interface.link_type,
-            data_start: 8 + data_at,
+            data_start: fields.data_start,
             captured,
-            original_length: original,
+            original_length: fields.original,
             length,
-        }))
+        })
     }
+}
+
+fn beyond(room: usize, captured: u32) -> String {
+    let most = room.min(RECORD_BYTES_MAX);
+    format!("expected at most {most} bytes of packet, found a captured length of {captured}")
 }

@@ -91,6 +91,12 @@ impl<R: Read> Source<R> {
         self.buffer.get(self.start..end).unwrap_or_default()
     }
 
+    /// All bytes that the window holds.
+    #[inline]
+    pub(super) fn window(&self) -> &[u8] {
+        self.peek(usize::MAX)
+    }
+
     /// Moves the window forward by `length` bytes that `fill` has provided.
     #[inline]
     pub(super) fn consume(&mut self, length: usize) {

@@ -88,6 +88,17 @@ fn interfaces_have_their_own_link_type_and_clock() {
 }
 
 #[test]
+fn options_behind_the_end_of_options_set_no_clock() {
+    let raw = syn();
+    for order in [LITTLE, BIG] {
+        let options = [option(order, 9, &[9]), option(order, 0, &[]), option(order, 9, &[3])].concat();
+        let bytes = [section(order), interface(order, 101, 0, &options), enhanced(order, 0, 7_000, &raw, &[])].concat();
+        let (frames, summary) = read_all(&bytes).unwrap();
+        assert_eq!((frames[0].time_us, summary.damage), (7, None));
+    }
+}
+
+#[test]
 fn hostile_clocks_stay_within_times_that_can_be_subtracted() {
     let raw = syn();
     for (resolution, offset) in [(0, i64::MAX), (0, i64::MIN), (0x80, 0), (0xff, i64::MIN), (127, i64::MAX), (6, -1)] {

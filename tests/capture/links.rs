@@ -179,3 +179,15 @@ fn headers_cut_by_the_snapshot_are_truncated_and_lying_ones_malformed() {
     assert_eq!(change(32, 0x40), (DropReason::Malformed, "tcp header length 16".to_owned()));
     assert_eq!(change(32, 0x60), (DropReason::Malformed, "tcp options: expected 24 bytes, found 20".to_owned()));
 }
+
+#[test]
+fn an_ipv6_extension_header_is_needed_whole_before_the_next_one_is_believed() {
+    let chain = [&[6, 1][..], &[0; 14], &tcp(1, 2, 2, &[])].concat();
+    let whole = ipv6(60, &chain);
+    assert!(decode_frame(229, 0, &whole, whole.len() as u32).is_ok());
+    let cut = decode_frame(229, 0, &whole[..40 + 10], whole.len() as u32).unwrap_err();
+    assert_eq!(cut.reason, DropReason::TruncatedHeader);
+    assert_eq!(cut.to_string(), "ipv6 extension header: expected 56 bytes, found 50");
+    let lying = ipv6(60, &[50, 200, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(reason(229, &lying).0, DropReason::Malformed);
+}
