@@ -1,15 +1,18 @@
 //! Bulk bytes as chunks that just fit redb's page runs.
 //!
 //! redb rounds a value up to a power-of-two run of 4 KiB pages, header and key included. So full
-//! chunks are 64 KiB or 1 MiB less 256 bytes, and the tail is cut into descending powers of two, each
-//! less 256 bytes; what is left below 4 KiB shares a page with its neighbours.
+//! chunks are 64 KiB or 1 MiB less 64 bytes, and the tail is cut into descending powers of two, each
+//! less 64 bytes; what is left below 4 KiB is cut into pieces that share pages with their neighbours
+//! (four to a page: larger ones would leave a page half empty).
 
 use super::engine::storage_error;
 use crate::error::{Error, Result};
 use redb::ReadableTable;
 
-/// Room for redb's page header and the key.
-const SLACK: usize = 256;
+/// Room for redb's page header, the offsets and the key (28 bytes with this key).
+const SLACK: usize = 64;
+/// Longest piece of what is left below a page.
+const PIECE: usize = 960;
 const PAGE: usize = 4096;
 const SMALL_CHUNK: usize = 64 * 1024 - SLACK;
 const LARGE_CHUNK: usize = 1024 * 1024 - SLACK;
@@ -26,7 +29,7 @@ pub(super) fn chunk_lengths(total: usize) -> Vec<usize> {
         while run > PAGE && run - SLACK > left {
             run /= 2;
         }
-        let length = if run > PAGE { run - SLACK } else { left.min(PAGE - SLACK) };
+        let length = if run > PAGE || left >= PAGE - SLACK { run - SLACK } else { left.min(PIECE) };
         lengths.push(length);
         left -= length;
     }
@@ -114,7 +117,7 @@ mod tests {
     #[test]
     fn chunks_cover_all_bytes_and_waste_little() {
         // Against redb's rule: a value costs the next power-of-two run of pages.
-        for total in [0usize, 1, 100, 3839, 3840, 3841, 5000, 65_279, 65_280, 65_281, 70_000, 200_000, 20_000_000] {
+        for total in [0usize, 1, 100, 4031, 4032, 4033, 5000, 65_471, 65_472, 65_473, 70_000, 200_000, 20_000_000] {
             let lengths = chunk_lengths(total);
             assert_eq!(lengths.iter().sum::<usize>(), total, "{total}");
             let cost: usize = lengths
