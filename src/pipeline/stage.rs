@@ -83,7 +83,10 @@ pub(super) fn draw_split(
             4 * members,
             pool.len()
         ))
-        .hint(format!("set `split.members` to at most {}, or give the class more traces", (pool.len() / 2) / 2)));
+        .hint(match pool.len() / 4 {
+            0 | 1 => "give the class more traces".to_owned(),
+            most => format!("set `split.members` to at most {most}, or give the class more traces"),
+        }));
     }
     let mut drawn = half.to_vec();
     drawn.shuffle(&mut draw_seed.rng());

@@ -61,7 +61,7 @@ mod with_torch {
     use super::*;
     use crate::base::{ClassId, ClipNorm, Digest, Identity, NoiseMultiplier, Seed, TraceId};
     use crate::encoding::{EncodingKind, tokens_to_packets};
-    use crate::error::{Error, ResultExt};
+    use crate::error::Error;
     use crate::model::Generator;
     use crate::pipeline::job::Start;
     use crate::pipeline::plan::noise_name;
@@ -174,8 +174,7 @@ mod with_torch {
         let mut sink = StoreSink { context, job_id: head.job_id, start, saved_at: 0.0 };
         let input = CohortInput { traces: &pool.traces, models: cohort, plan };
         progress.start(&head.label, plan.steps);
-        let outcome =
-            family.train_cohort(&input, resume.as_deref(), &mut sink, progress).context(|| head.label.clone())?;
+        let outcome = family.train_cohort(&input, resume.as_deref(), &mut sink, progress)?;
         progress.finish();
         if outcome.models.len() != models.len() {
             return Err(Error::internal(format!(
