@@ -228,3 +228,16 @@ fn a_file_larger_than_a_part_comes_back_byte_for_byte() {
     let error = writer.commit(wrong).unwrap_err();
     assert!(error.to_string().contains("changed while it was read"), "{error}");
 }
+
+#[test]
+fn a_body_that_claims_an_absurd_length_is_refused_without_allocating() {
+    // A stranger's segment record is checked by its own checksum only, so its claims may be anything.
+    let folder = tempfile::tempdir().unwrap();
+    let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
+    writer.commit(result_with_rows(1, SplitId(7), 0, 10)).unwrap();
+    let snapshot = writer.snapshot().unwrap();
+    let mut segment = snapshot.segments(&SPLIT_TRACES).unwrap().remove(0);
+    segment.stored_bytes = u64::MAX / 2;
+    let error = snapshot.read_columns(&SPLIT_TRACES, &segment, &[0]).unwrap_err();
+    assert!(error.to_string().contains("a body claims"), "{error}");
+}

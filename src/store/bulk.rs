@@ -14,6 +14,10 @@ const SLACK: usize = 64;
 const PAGE: usize = 4096;
 const SMALL_CHUNK: usize = 64 * 1024 - SLACK;
 const LARGE_CHUNK: usize = 1024 * 1024 - SLACK;
+/// Bodies are written from memory; one that claims more than this is damage.
+const BODY_BYTES_MAX: u64 = 64 << 30;
+/// Reserved before the bytes are seen.
+const RESERVE_BYTES_MAX: usize = 64 << 20;
 /// From this length on, full chunks are of 1 MiB.
 const LARGE_FROM: usize = 16 * 1024 * 1024;
 
@@ -68,6 +72,10 @@ pub(super) fn read(
     range: std::ops::Range<u64>,
 ) -> Result<Vec<u8>> {
     let damaged = |what: String| Error::internal(what).hint("`syntrace verify STUDY` lists everything that is damaged");
+    // A record of a stranger's file may claim any length: nothing is allocated by its word.
+    if total > BODY_BYTES_MAX {
+        return Err(damaged(format!("a body claims {total} bytes, at most {BODY_BYTES_MAX} are possible")));
+    }
     let (total, start, end) = (total as usize, range.start as usize, range.end as usize);
     if start > end || end > total {
         return Err(damaged(format!("bytes {start}..{end} of a body of {total} bytes")));
@@ -97,7 +105,7 @@ pub(super) fn read(
             )));
         }
         if out.is_empty() {
-            out.reserve_exact(end - start);
+            out.reserve_exact((end - start).min(RESERVE_BYTES_MAX));
         }
         out.extend_from_slice(&value[start.max(chunk.start) - chunk.start..end.min(chunk.end) - chunk.start]);
     }
