@@ -28,7 +28,7 @@ const HAS_VALIDITY: u8 = 1;
 /// Texts longer than this are no minimum or maximum.
 const SCALAR_TEXT_MAX: usize = 64;
 /// A column of one segment is never larger than this before compression; a claim beyond it is damage.
-const RAW_BYTES_MAX: u64 = 1 << 31;
+const RAW_BYTES_MAX: u32 = 1 << 31;
 
 /// Arrow type of a declared column.
 pub(crate) fn data_type(kind: ColumnType) -> DataType {
@@ -55,8 +55,13 @@ fn list_field() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Float32, false))
 }
 
-/// Encodes one column; gives its stored bytes and its record (offset still 0).
-pub(super) fn encode(column: &Column, array: &ArrayRef) -> Result<(Vec<u8>, ColumnRecord)> {
+/// Stored bytes of at most this length stand in the column's record: a place in the heap would cost
+/// as much.
+const INLINE_BYTES_MAX: usize = 64;
+
+/// Encodes one column; gives its record, and the bytes that belong into the heap (none where they are
+/// in the record).
+pub(super) fn encode(column: &Column, array: &ArrayRef) -> Result<(ColumnRecord, Vec<u8>)> {
     let wrong = |what: String| Error::internal(format!("column `{}`: {what}", column.name));
     if array.data_type() != &data_type(column.kind) {
         return Err(wrong(format!("expected {}, found {}", data_type(column.kind), array.data_type())));
@@ -72,18 +77,23 @@ pub(super) fn encode(column: &Column, array: &ArrayRef) -> Result<(Vec<u8>, Colu
     append_values(column.kind, array, &mut raw)?;
     let stored = zstd::bulk::compress(&raw, ZSTD_LEVEL)
         .map_err(|error| Error::internal(format!("cannot compress column `{}`: {error}", column.name)))?;
+    let too_long = |length: usize| wrong(format!("its {length} bytes in one segment are more than 4 GiB"));
     let (min, max) = extremes(column.kind, array);
-    let record = ColumnRecord {
+    let mut record = ColumnRecord {
         encoding: ENCODING,
-        offset: 0,
-        stored_bytes: stored.len() as u64,
-        raw_bytes: raw.len() as u64,
+        stored_bytes: u32::try_from(stored.len()).map_err(|_| too_long(stored.len()))?,
+        raw_bytes: u32::try_from(raw.len()).map_err(|_| too_long(raw.len()))?,
         digest: Digest::of(&stored).prefix16(),
-        null_count: array.null_count() as u64,
+        inline: Vec::new(),
+        null_count: u32::try_from(array.null_count()).map_err(|_| too_long(array.null_count()))?,
         min,
         max,
     };
-    Ok((stored, record))
+    if stored.len() > INLINE_BYTES_MAX {
+        return Ok((record, stored));
+    }
+    record.inline = stored;
+    Ok((record, Vec::new()))
 }
 
 macro_rules! primitive {
@@ -199,7 +209,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Decodes a column of `rows` rows from its stored bytes.
-pub(super) fn decode(column: &Column, record: &ColumnRecord, rows: u64, stored: &[u8]) -> Result<ArrayRef> {
+pub(super) fn decode(column: &Column, record: &ColumnRecord, rows: u32, stored: &[u8]) -> Result<ArrayRef> {
     let mut parts = Parts { bytes: &[], column };
     if record.encoding != ENCODING {
         return Err(Error::user(format!(
@@ -295,8 +305,8 @@ mod tests {
 
     fn round_trip(kind: ColumnType, nullable: bool, array: ArrayRef) {
         let column = Column { name: "c", kind, nullable, doc: "" };
-        let (stored, record) = encode(&column, &array).unwrap();
-        let back = decode(&column, &record, array.len() as u64, &stored).unwrap();
+        let (record, _) = encode(&column, &array).unwrap();
+        let back = decode(&column, &record, array.len() as u32, &record.inline).unwrap();
         assert_eq!(&back, &array);
     }
 
@@ -327,7 +337,7 @@ mod tests {
     fn a_flipped_bit_in_a_column_is_found() {
         let column = Column { name: "c", kind: ColumnType::I64, nullable: false, doc: "" };
         let array: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
-        let (mut stored, record) = encode(&column, &array).unwrap();
+        let (record, mut stored) = encode(&column, &array).unwrap();
         stored[20] ^= 4;
         assert!(decode(&column, &record, 100, &stored).unwrap_err().to_string().contains("digest"));
     }
