@@ -31,8 +31,13 @@ fn job(number: i64) -> JobRecord {
     }
 }
 
+/// A trace id that looks like a real one: a hash.
+fn trace_id(row: i64) -> i64 {
+    syntrace::base::Identity::new("test-trace").int(row).finish().id63()
+}
+
 fn split_rows(first: i64, count: i64) -> RecordBatch {
-    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(first..first + count));
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((first..first + count).map(trace_id)));
     let parts: ArrayRef =
         Arc::new(StringArray::from_iter_values((0..count).map(|row| if row % 2 == 0 { "member" } else { "held_out" })));
     RecordBatch::try_from_iter([("trace_id", ids), ("part", parts)]).unwrap()
@@ -67,7 +72,7 @@ fn committed_rows_and_objects_come_back_after_reopening() {
     let segments = snapshot.segments_of(&SPLIT_TRACES, 7).unwrap();
     assert_eq!(segments.len(), 1);
     let columns = snapshot.read_columns(&SPLIT_TRACES, &segments[0], &[0]).unwrap();
-    let expected: ArrayRef = Arc::new(Int64Array::from_iter_values(100..1100));
+    let expected: ArrayRef = Arc::new(Int64Array::from_iter_values((100..1100).map(trace_id)));
     assert_eq!(&columns[0], &expected);
     assert_eq!(snapshot.counters().columns_read.load(Ordering::Relaxed), 1);
     assert_eq!(snapshot.counters().values_read.load(Ordering::Relaxed), 1000);

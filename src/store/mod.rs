@@ -19,6 +19,7 @@ mod column;
 mod compact;
 mod engine;
 mod heap;
+mod pack;
 mod reader;
 mod records;
 pub mod schema;

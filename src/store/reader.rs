@@ -4,6 +4,7 @@ use super::codec::{self, Record};
 use super::column;
 use super::engine::{Engine, FileIdentity, file_identity, open_reading, storage_error};
 use super::heap;
+use super::pack;
 use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
 use super::schema::{Column, SegmentTable};
 use super::tables;
@@ -18,9 +19,6 @@ use rkyv::rancor;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-
-/// A single object claiming more than this is damage: larger content is stored in parts.
-const OBJECT_BYTES_MAX: u64 = 4 << 30;
 
 /// A study opened for reading; other processes may read and one may write at the same time.
 pub struct Store {
@@ -170,12 +168,14 @@ impl Snapshot {
 
     fn single_object(&self, digest: &Digest, record: &ObjectRecord) -> Result<Vec<u8>> {
         let damaged = |what: String| Error::internal(format!("object {} is damaged: {what}", digest.hex()));
-        if !record.parts.is_empty() || record.raw_bytes > OBJECT_BYTES_MAX {
-            return Err(damaged(format!("a single object claims {} bytes", record.raw_bytes)));
+        if !record.parts.is_empty() {
+            return Err(damaged("a part of it has parts".to_owned()));
         }
         let stored = self.content(&record.stored_digest).map_err(|error| damaged(error.to_string()))?;
         let raw = if record.zstd {
-            zstd::bulk::decompress(&stored, record.raw_bytes as usize).map_err(|error| damaged(error.to_string()))?
+            let mut raw = vec![0; pack::check(&stored, record.raw_bytes).map_err(damaged)?];
+            pack::unpack_into(&stored, &mut raw).map_err(damaged)?;
+            raw
         } else {
             stored
         };

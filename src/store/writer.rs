@@ -5,6 +5,7 @@ use super::column;
 use super::compact;
 use super::engine::{Engine, open_writing, storage_error};
 use super::heap::{self, HeapWriter};
+use super::pack::pack;
 use super::reader::Snapshot;
 use super::records::{CheckpointRecord, ObjectRecord, SegmentRecord};
 use super::schema::SegmentTable;
@@ -19,8 +20,6 @@ use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use std::path::{Path, PathBuf};
-
-const OBJECT_ZSTD_LEVEL: i32 = 3;
 
 /// Files are stored in parts of this many bytes, so that memory stays bounded.
 const FILE_PART_BYTES: u64 = 32 << 20;
@@ -235,8 +234,15 @@ fn encode_segment(job: &JobRecord, number: usize, segment: &NewSegment) -> Resul
         }
         columns.push(record);
     }
-    let rows = u32::try_from(segment.rows.num_rows())
-        .map_err(|_| Error::internal(format!("a segment of `{}` has more than 4 G rows", table.name)))?;
+    let rows =
+        u32::try_from(segment.rows.num_rows()).ok().filter(|rows| *rows <= column::ROWS_MAX).ok_or_else(|| {
+            let found = segment.rows.num_rows();
+            Error::internal(format!(
+                "a segment of `{}` has {found} rows, at most {} may be",
+                table.name,
+                column::ROWS_MAX
+            ))
+        })?;
     let segment_id = identity.id63();
     let record = SegmentRecord {
         table: table.code,
@@ -342,18 +348,15 @@ fn write_result(transaction: &WriteTransaction, result: JobResult, segments: Vec
 
 fn write_object(sink: &mut Sink<'_>, kind: &str, bytes: &[u8]) -> Result<Digest> {
     let digest = Digest::of(bytes);
-    let compressed = zstd::bulk::compress(bytes, OBJECT_ZSTD_LEVEL)
-        .map_err(|error| Error::internal(format!("cannot compress an object: {error}")))?;
-    // Compression must earn its decompression.
-    let zstd = compressed.len() < bytes.len() / 64 * 63;
-    let stored = if zstd { compressed.as_slice() } else { bytes };
+    let packed = pack(bytes)?;
+    let stored = packed.as_deref().unwrap_or(bytes);
     let record = ObjectRecord {
         digest: digest.0,
         kind: kind.to_owned(),
         raw_bytes: bytes.len() as u64,
         stored_bytes: stored.len() as u64,
         stored_digest: Digest::of(stored).prefix16(),
-        zstd,
+        zstd: packed.is_some(),
         parts: Vec::new(),
     };
     if sink.put(tables::OBJECTS, &digest.0, digest.hex(), &record)? {
