@@ -75,8 +75,7 @@ impl SegmentRelation {
                 None => stored_fact(part.table, &segment, column - constant_count),
             };
         }
-        let rows = usize::try_from(segment.rows)
-            .map_err(|_| Error::internal(format!("segment {} says {} rows", segment.segment_id, segment.rows)))?;
+        let rows = segment.rows as usize;
         let study = Arc::clone(&self.study);
         let table = part.table;
         let read = move |columns: &[usize]| {
@@ -98,7 +97,7 @@ fn stored_fact(table: &SegmentTable, segment: &SegmentRecord, column: usize) -> 
 
 fn range(kind: ColumnType, record: &ColumnRecord) -> Fact {
     let bound = |scalar: &Option<Scalar>| scalar.as_ref().and_then(|scalar| typed(kind, scalar));
-    Fact::Range { min: bound(&record.min), max: bound(&record.max), null_count: record.null_count }
+    Fact::Range { min: bound(&record.min), max: bound(&record.max), null_count: u64::from(record.null_count) }
 }
 
 /// A stored bound as a value of the column's type; `None` where it does not fit (then nothing is
