@@ -25,6 +25,8 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
+    Import,
 }
 
 impl JobKind {
@@ -40,6 +42,7 @@ impl JobKind {
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Import => "import",
         }
     }
 }
