@@ -84,9 +84,7 @@ pub(super) fn checked_shape(shape: &[usize], what: &str) -> Result<(usize, usize
     let values = width.and_then(|width| width.checked_mul(rows));
     match (width, values) {
         (Some(0), _) => Err(Error::user(format!("{what}: expected at least one value a trace, found shape {shape:?}"))),
-        (Some(_), Some(0)) => {
-            Err(Error::user(format!("{what}: expected at least one trace, found shape {shape:?}")))
-        }
+        (Some(_), Some(0)) => Err(Error::user(format!("{what}: expected at least one trace, found shape {shape:?}"))),
         (Some(width), Some(values)) if values as u64 <= VALUES_MAX => Ok((rows, width)),
         _ => Err(Error::user(format!("{what}: expected at most {VALUES_MAX} values, found shape {shape:?}"))
             .hint("import a summary (mean logits, log-probabilities a position), or fewer traces")),

@@ -150,7 +150,8 @@ mod tests {
     #[test]
     fn csv_and_json_lines_say_the_same() {
         let csv = read_log("epoch,train_loss,val_loss,rate\n1,0.5,0.75,9\n0,1.0,,9\n").unwrap();
-        let json = read_log("{\"epoch\":1,\"train_loss\":0.5,\"held_out_loss\":0.75}\n{\"epoch\":0,\"loss\":1}\n").unwrap();
+        let json =
+            read_log("{\"epoch\":1,\"train_loss\":0.5,\"held_out_loss\":0.75}\n{\"epoch\":0,\"loss\":1}\n").unwrap();
         assert_eq!(csv, json);
         assert_eq!((csv[0].epoch, csv[0].train_loss, csv[0].held_out_loss), (0, Some(1.0), None));
         assert_eq!(csv[1].step, None);

@@ -77,7 +77,9 @@ fn parse(bytes: &[u8]) -> Result<Array<'_>> {
     let not_npy = |found: &str| Error::user(format!("expected an NPY file, found {found}"));
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         return Err(match bytes {
-            [b'P', b'K', 3, 4, ..] => not_npy("a zip file").hint("an NPZ holds several arrays: save each with numpy.save"),
+            [b'P', b'K', 3, 4, ..] => {
+                not_npy("a zip file").hint("an NPZ holds several arrays: save each with numpy.save")
+            }
             [0x80, ..] => not_npy("a Python pickle").hint("a pickle is a program and is never loaded: use numpy.save"),
             _ => not_npy("other bytes"),
         });

@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
-use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use datafusion::parquet::file::reader::ChunkReader;
 
 /// Rows of a file; more than any study's split.
@@ -106,10 +108,16 @@ fn trace_names(batch: &RecordBatch, first: usize) -> Result<Option<Vec<TraceName
     let in_row = |row: usize| move |error: Error| error.context(format!("column `{name}`, row {}", first + row));
     if array.data_type().is_integer() {
         let ids = integers(array, name, first)?;
-        return ids.into_iter().enumerate().map(|(row, id)| TraceName::id(id).map_err(in_row(row))).collect::<Result<_>>().map(Some);
+        return ids
+            .into_iter()
+            .enumerate()
+            .map(|(row, id)| TraceName::id(id).map_err(in_row(row)))
+            .collect::<Result<_>>()
+            .map(Some);
     }
     let texts = texts(array, name, first)?;
-    let packets = batch.column_by_name("first_packet").map(|array| integers(array, "first_packet", first)).transpose()?;
+    let packets =
+        batch.column_by_name("first_packet").map(|array| integers(array, "first_packet", first)).transpose()?;
     let parse = |(row, text): (usize, String)| {
         let packet = packets.as_ref().and_then(|packets| packets.get(row));
         let text = packet.map_or(text.clone(), |packet| format!("{text}#{packet}"));
@@ -139,16 +147,18 @@ fn values(batch: &RecordBatch, first: usize) -> Result<Vec<Vec<f32>>> {
     }
     if rows.iter().any(Vec::is_empty) {
         let found: Vec<&str> = batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
-        return Err(Error::user(format!("expected a list column `values` or number columns, found `{}`", found.join("`, `"))));
+        return Err(Error::user(format!(
+            "expected a list column `values` or number columns, found `{}`",
+            found.join("`, `")
+        )));
     }
     Ok(rows)
 }
 
 fn lists(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<Vec<f32>>> {
     let wanted = DataType::new_list(DataType::Float64, true);
-    let lists = cast(array, &wanted).map_err(|_| {
-        Error::user(format!("column `{name}`: expected lists of numbers, found {}", array.data_type()))
-    })?;
+    let lists = cast(array, &wanted)
+        .map_err(|_| Error::user(format!("column `{name}`: expected lists of numbers, found {}", array.data_type())))?;
     let lists = lists.as_list::<i32>();
     let mut rows = Vec::with_capacity(lists.len());
     for row in 0..lists.len() {

@@ -46,7 +46,9 @@ pub fn read_safetensors(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
         let member = match at(&member) {
             None => None,
             Some(flag @ (0 | 1)) => Some(flag == 1),
-            Some(other) => return Err(Error::user(format!("tensor `member`, row {row}: expected 0 or 1, found `{other}`"))),
+            Some(other) => {
+                return Err(Error::user(format!("tensor `member`, row {row}: expected 0 or 1, found `{other}`")));
+            }
         };
         out.push(AttributeRow {
             trace: at(&ids).map(TraceName::id).transpose().map_err(|error| error.context(format!("row {row}")))?,

@@ -316,7 +316,7 @@ mod with_torch {
                     trace_id,
                     member,
                     kind: row.kind.to_owned(),
-                    loss: row.loss,
+                    loss: Some(row.loss),
                     values: row.values,
                 }));
             }

@@ -148,6 +148,11 @@ pub enum ModelStatus {
     },
 }
 
+/// Preset of every model that was made elsewhere. Of such a model 0 in `sampling_rate`, `steps`,
+/// `expected_batch`, `parameters`, `parameters_private` and `seconds` means that its makers do not say,
+/// and `epsilon_spent` is `None`: what they claim is `regime`, and nobody here checked it.
+pub const IMPORTED: &str = "imported";
+
 /// One trained generator. Key: [`ModelId`], from everything its weights depend on.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct ModelRecord {

@@ -243,8 +243,12 @@ impl ImportManifest {
         }
         for (number, model) in models.iter().enumerate() {
             if models.iter().take(number).any(|earlier| earlier.label() == model.label()) {
-                return Err(Error::user(format!("[[model]] number {}: `{}` is there twice", number + 1, model.label()))
-                    .hint("models differ in generator, class, epsilon or role (`shadow = 0`, `shadow = 1`, ...)"));
+                return Err(Error::user(format!(
+                    "[[model]] number {}: `{}` is there twice",
+                    number + 1,
+                    model.label()
+                ))
+                .hint("models differ in generator, class, epsilon or role (`shadow = 0`, `shadow = 1`, ...)"));
             }
         }
         Ok(Self { models })
@@ -305,8 +309,9 @@ impl ImportModel {
             note: raw.note,
         };
         if model.synthetic.is_empty() && model.attributes.is_empty() {
-            return Err(Error::user("expected `synthetic` captures or `attributes`, found neither")
-                .hint("fidelity needs synthetic captures of the target, attacks need attributes of target and shadows"));
+            return Err(Error::user("expected `synthetic` captures or `attributes`, found neither").hint(
+                "fidelity needs synthetic captures of the target, attacks need attributes of target and shadows",
+            ));
         }
         Ok(model)
     }
@@ -315,8 +320,14 @@ impl ImportModel {
 /// Names stand in SQL, in labels and as folders of exports.
 fn name(value: &str, key: &str) -> Result<String> {
     let fits = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '+');
-    if value.is_empty() || value.len() > 64 || value.starts_with('.') || (key == "generator" && !value.chars().all(fits)) {
-        return Err(Error::user(format!("`{key}`: expected 1 to 64 letters, digits, `-`, `_`, `.` or `+`, found `{value}`")));
+    if value.is_empty()
+        || value.len() > 64
+        || value.starts_with('.')
+        || (key == "generator" && !value.chars().all(fits))
+    {
+        return Err(Error::user(format!(
+            "`{key}`: expected 1 to 64 letters, digits, `-`, `_`, `.` or `+`, found `{value}`"
+        )));
     }
     Ok(value.to_owned())
 }
@@ -414,7 +425,8 @@ fn checked_told(told: Told) -> Result<Told> {
 mod tests {
     use super::*;
 
-    const CLAIM: &str = "claim = { by = 'a', unit = 'trace', neighbours = 'add or remove one', guarantee = 'end-to-end' }";
+    const CLAIM: &str =
+        "claim = { by = 'a', unit = 'trace', neighbours = 'add or remove one', guarantee = 'end-to-end' }";
 
     #[test]
     fn defaults_at_the_top_reach_every_model() {
