@@ -18,7 +18,8 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Attack
         | JobKind::Synthesize
-        | JobKind::Fidelity => 1,
+        | JobKind::Fidelity
+        | JobKind::Import => 1,
     }
 }
 

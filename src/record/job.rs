@@ -27,6 +27,8 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
+    Import,
 }
 
 impl JobKind {
@@ -43,6 +45,7 @@ impl JobKind {
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Import => "import",
         }
     }
 }
