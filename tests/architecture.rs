@@ -16,10 +16,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("encoding", &["base", "error", "record", "capture"]),
     ("privacy", &["base", "error", "record"]),
     ("eval", &["base", "error", "record"]),
+    ("forest", &["base", "error"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
-    ("attack", &["base", "error", "record", "eval"]),
+    ("attack", &["base", "error", "record", "eval", "forest"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
     ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
     ("foreign", &["base", "error"]),
@@ -28,7 +29,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "foreign", "spec", "store",
+            "attack", "synth", "foreign", "spec", "store", "forest",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -36,8 +37,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store", "pipeline", "query", "report",
+            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
+            "train", "attack", "synth", "spec", "store", "pipeline", "query", "report",
         ],
     ),
 ];
@@ -69,8 +70,10 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure: records in, records out.
-const STAGES: &[&str] =
-    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign"];
+const STAGES: &[&str] = &[
+    "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
+    "forest",
+];
 
 /// What a stage may not do, and what it does instead.
 const IMPURE: &[(&str, &str)] = &[

@@ -163,7 +163,9 @@ fn run_attack(
     let shadow_table = attribute_table(&snapshot, shadows, attribute, kind)?;
     let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute, kind)?;
     let attack = kind.attack();
-    let outcome = attack::run_attack(attack.as_ref(), &shadow_table, &target_table, head.derived_seed())?;
+    let references = AttributeTable::default();
+    let evidence = attack::Evidence { shadows: &shadow_table, target: &target_table, references: &references };
+    let outcome = attack::run_attack(attack.as_ref(), &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
     for (evaluated_on, side) in
         [(EvaluatedOn::ShadowTest, &outcome.shadow_test), (EvaluatedOn::Target, &outcome.target)]
@@ -186,7 +188,7 @@ fn run_attack(
         result.segments.push(rows::roc_segment(attack_id, &corners)?);
         result.attacks.push(AttackRecord {
             attack_id,
-            attack: attack.name().to_owned(),
+            attack: kind.name().to_owned(),
             options: attack.options(),
             attribute: attribute.to_owned(),
             evaluated_on,
