@@ -332,13 +332,15 @@ CREATE TABLE fidelity (
     role       VARCHAR NOT NULL, -- `target` or `shadow`
     shadow     INT,              -- index of a shadow; NULL for a target
     epsilon    DOUBLE,           -- target epsilon of the model; NULL = no DP
-    compared   VARCHAR NOT NULL, -- `synthetic` against the members, or the baseline `held_out` against the members
-    field      VARCHAR NOT NULL, -- header field
-    position   INT NOT NULL,     -- packet position from 0
-    metric     VARCHAR NOT NULL, -- `jsd` (distance, base 2), `js_divergence` (base 2), `wasserstein`, `wasserstein_scaled`
+    compared   VARCHAR NOT NULL, -- what was compared: `synthetic`, or a baseline: `held_out`, `members`
+    reference  VARCHAR NOT NULL, -- with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out
+    aspect     VARCHAR NOT NULL, -- `header` (the paper's), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`
+    field      VARCHAR NOT NULL, -- header field, pair of fields (`a+b`), or quantity of the trace
+    position   INT,              -- packet position from 0; NULL for a measure over whole traces
+    metric     VARCHAR NOT NULL, -- `jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `auc`, `balanced_accuracy`
     value      DOUBLE,           -- value; NULL where one side has no value
-    n_real     BIGINT NOT NULL,  -- values on the real side
-    n_compared BIGINT NOT NULL   -- values on the other side
+    n_real     BIGINT NOT NULL,  -- values on the reference's side
+    n_compared BIGINT NOT NULL   -- values on the compared side
 );
 
 -- One row per finished job: where everything else comes from.

@@ -33,18 +33,36 @@ SELECT
     attack_id, model_id
 FROM attacks;
 
--- One row per target model, header field and measure: the mean over packet positions, beside the baseline.
+-- One row per target model, header field and measure: the mean over packet positions, beside the baselines.
 CREATE VIEW field_fidelity AS
 SELECT
     model_id, generator, dataset, class, epsilon,
     CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
     field, metric,
-    avg(value) FILTER (WHERE compared = 'synthetic') AS synthetic_value,
-    avg(value) FILTER (WHERE compared = 'held_out') AS held_out_value,
-    count(value) FILTER (WHERE compared = 'synthetic') AS positions
+    avg(value) FILTER (WHERE compared = 'synthetic' AND reference = 'members') AS synthetic_value,
+    avg(value) FILTER (WHERE compared = 'held_out' AND reference = 'members') AS held_out_value,
+    avg(value) FILTER (WHERE compared = 'synthetic' AND reference = 'real') AS synthetic_to_real,
+    avg(value) FILTER (WHERE compared = 'members' AND reference = 'real') AS members_to_real,
+    avg(value) FILTER (WHERE compared = 'held_out' AND reference = 'real') AS held_out_to_real,
+    count(value) FILTER (WHERE compared = 'synthetic' AND reference = 'members') AS positions
 FROM fidelity
-WHERE role = 'target'
+WHERE role = 'target' AND aspect = 'header'
 GROUP BY model_id, generator, dataset, class, epsilon, field, metric;
+
+-- One row per target model and measure of whole traces (transitions, timing, flows, validity, pairs of fields, diversity, variance, detection), beside the baselines.
+CREATE VIEW traffic_fidelity AS
+SELECT
+    model_id, generator, dataset, class, epsilon,
+    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    aspect, field, metric,
+    avg(value) FILTER (WHERE compared = 'synthetic' AND reference = 'members') AS synthetic_value,
+    avg(value) FILTER (WHERE compared = 'held_out' AND reference = 'members') AS held_out_value,
+    avg(value) FILTER (WHERE compared = 'synthetic' AND reference = 'real') AS synthetic_to_real,
+    avg(value) FILTER (WHERE compared = 'members' AND reference = 'real') AS members_to_real,
+    avg(value) FILTER (WHERE compared = 'held_out' AND reference = 'real') AS held_out_to_real
+FROM fidelity
+WHERE role = 'target' AND aspect <> 'header'
+GROUP BY model_id, generator, dataset, class, epsilon, aspect, field, metric;
 
 -- One row per model and epoch: how much better members are known than held-out traces.
 CREATE VIEW generalization AS

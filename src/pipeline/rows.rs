@@ -367,9 +367,11 @@ pub(super) fn roc_segment(attack: AttackId, rows: &[(f64, f64, f64)]) -> Result<
 /// Fidelity of one model.
 pub(super) fn fidelity_segment(model: i64, rows: &[crate::eval::FidelityRow]) -> Result<NewSegment> {
     let columns: Vec<ArrayRef> = vec![
-        column!(StringArray, rows, |row| row.compared.as_str()),
-        column!(StringArray, rows, |row| row.field),
-        column!(Int32Array, rows, |row| row.position as i32),
+        column!(StringArray, rows, |row| row.compared.name()),
+        column!(StringArray, rows, |row| row.reference.name()),
+        column!(StringArray, rows, |row| row.aspect.name()),
+        column!(StringArray, rows, |row| row.field.as_ref()),
+        optional!(Int32Array, rows, |row| row.position.map(|position| position as i32)),
         column!(StringArray, rows, |row| row.metric.name()),
         optional!(Float64Array, rows, |row| row.value),
         column!(Int64Array, rows, |row| row.n_real as i64),

@@ -3,7 +3,7 @@
 use super::job::{JobHead, Start};
 use super::plan::{Plan, PlannedJob, PlannedModel, Work};
 use super::rows::{self, EncodingRow};
-use super::{ingest, load, train};
+use super::{ingest, load, quality, train};
 use crate::attack::{self, AttackKind, AttributeTable};
 use crate::base::{AttackId, ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
 use crate::encoding::EncodingKind;
@@ -213,11 +213,8 @@ fn fidelity(
     let snapshot = store.snapshot()?;
     let all = load::traces(&snapshot, model.class_id, sources)?;
     let (members, held_out) = load::split(&snapshot, model.split_id)?;
-    let side = |ids: &[TraceId]| all.iter().filter(|trace| ids.contains(&trace.trace_id)).cloned().collect::<Vec<_>>();
-    let (members, held_out) = (side(&members), side(&held_out));
     let synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?;
-    let mut rows = eval::fidelity(&members, &synthetic, "synthetic");
-    rows.extend(eval::fidelity(&members, &held_out, "held_out"));
+    let rows = quality::fidelity_rows(&quality::populations(&all, &synthetic, &members, &held_out));
     let mut result = JobResult::new(head.record(start));
     result.segments.push(super::rows::fidelity_segment(model.model_id.0, &rows)?);
     store.commit(result)?;

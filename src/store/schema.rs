@@ -252,29 +252,36 @@ pub const SYNTHETIC_TRACES: SegmentTable = SegmentTable {
     ],
 };
 
-/// One row per field, packet position and measure of a model's synthetic traces. Written by fidelity.
+/// One row per measure of a model's synthetic traces, and of the baselines. Written by fidelity.
 pub const FIDELITY: SegmentTable = SegmentTable {
     code: 12,
     name: "fidelity",
     partition: PartitionKind::Model,
     columns: &[
+        column("compared", Text, false, "what was compared: `synthetic`, or a baseline: `held_out`, `members`"),
         column(
-            "compared",
+            "reference",
             Text,
             false,
-            "`synthetic` against the members, or the baseline `held_out` against the members",
+            "with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out",
         ),
-        column("field", Text, false, "header field"),
-        column("position", I32, false, "packet position from 0"),
+        column(
+            "aspect",
+            Text,
+            false,
+            "`header` (the paper's), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`",
+        ),
+        column("field", Text, false, "header field, pair of fields (`a+b`), or quantity of the trace"),
+        column("position", I32, true, "packet position from 0; NULL for a measure over whole traces"),
         column(
             "metric",
             Text,
             false,
-            "`jsd` (distance, base 2), `js_divergence` (base 2), `wasserstein`, `wasserstein_scaled`",
+            "`jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `auc`, `balanced_accuracy`",
         ),
         column("value", F64, true, "value; NULL where one side has no value"),
-        column("n_real", I64, false, "values on the real side"),
-        column("n_compared", I64, false, "values on the other side"),
+        column("n_real", I64, false, "values on the reference's side"),
+        column("n_compared", I64, false, "values on the compared side"),
     ],
 };
 

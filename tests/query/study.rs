@@ -409,27 +409,36 @@ fn attack() -> JobResult {
 }
 
 fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
-    let rows: Vec<(&str, &str, i64, &str, f64)> = ["ttl", "ip_length"]
+    let header = |compared, reference, field, position: i64, metric, value| {
+        (compared, reference, "header", field, Some(position as i32), metric, value)
+    };
+    let mut rows: Vec<(&str, &str, &str, &str, Option<i32>, &str, f64)> = ["ttl", "ip_length"]
         .iter()
         .flat_map(|field| {
             (0..2).flat_map(move |position| {
                 [
-                    ("synthetic", *field, position, "jsd", synthetic + position as f64 * 0.1),
-                    ("held_out", *field, position, "jsd", 0.05),
-                    ("synthetic", *field, position, "wasserstein", 12.0),
+                    header("synthetic", "members", *field, position, "jsd", synthetic + position as f64 * 0.1),
+                    header("held_out", "members", *field, position, "jsd", 0.05),
+                    header("synthetic", "real", *field, position, "jsd", synthetic + 0.1),
+                    header("members", "real", *field, position, "jsd", 0.06),
+                    header("synthetic", "members", *field, position, "wasserstein", 12.0),
                 ]
             })
         })
         .collect();
+    rows.push(("synthetic", "members", "validity", "tcp_state", None, "share", 0.75));
+    rows.push(("held_out", "members", "validity", "tcp_state", None, "share", 1.0));
     segment(
         &FIDELITY,
         id,
         vec![
             texts(rows.iter().map(|row| row.0)),
             texts(rows.iter().map(|row| row.1)),
-            int32s(rows.iter().map(|row| row.2)),
+            texts(rows.iter().map(|row| row.2)),
             texts(rows.iter().map(|row| row.3)),
-            reals(rows.iter().map(|row| row.4)),
+            Arc::new(rows.iter().map(|row| row.4).collect::<Int32Array>()),
+            texts(rows.iter().map(|row| row.5)),
+            reals(rows.iter().map(|row| row.6)),
             ints(rows.iter().map(|_| 4)),
             ints(rows.iter().map(|_| 4)),
         ],
