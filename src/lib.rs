@@ -36,6 +36,8 @@ pub mod train;
 
 pub mod model;
 
+pub mod forest;
+
 pub mod attack;
 pub mod synth;
 

@@ -16,18 +16,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("encoding", &["base", "error", "record", "capture"]),
     ("privacy", &["base", "error", "record"]),
     ("eval", &["base", "error", "record"]),
+    ("forest", &["base", "error"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
-    ("attack", &["base", "error", "record", "eval"]),
+    ("attack", &["base", "error", "record", "eval", "forest"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
     ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
-            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store",
+            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
+            "train", "attack", "synth", "spec", "store",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -35,8 +36,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store", "pipeline", "query", "report",
+            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
+            "train", "attack", "synth", "spec", "store", "pipeline", "query", "report",
         ],
     ),
 ];
@@ -69,7 +70,7 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] =
-    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval"];
+    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "forest", "attack", "synth", "eval"];
 
 /// What a stage may not do, and what it does instead.
 const IMPURE: &[(&str, &str)] = &[
