@@ -90,7 +90,7 @@ fn population_variance(values: &[f64]) -> Option<f64> {
 }
 
 /// The middle value, the mean of the two middle ones of an even number.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
     let lower = *values.get(values.len().checked_sub(1)? / 2)?;
