@@ -16,7 +16,8 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Train
         | JobKind::Attribute
         | JobKind::Attack
-        | JobKind::Synthesize => 1,
+        | JobKind::Synthesize
+        | JobKind::Utility => 1,
         JobKind::Fidelity => 2,
     }
 }

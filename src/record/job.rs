@@ -25,6 +25,8 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// Downstream models on a dataset's synthetic or real traces.
+    Utility,
 }
 
 impl JobKind {
@@ -40,6 +42,7 @@ impl JobKind {
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Utility => "utility",
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum PartitionKind {
     Model,
     /// An attack id.
     Attack,
+    /// The id of the job that wrote it.
+    Job,
 }
 
 /// One column.
@@ -285,6 +287,53 @@ pub const FIDELITY: SegmentTable = SegmentTable {
     ],
 };
 
+/// One row per measure of a downstream model on held-out real traces. Written by utility.
+pub const UTILITY: SegmentTable = SegmentTable {
+    code: 20,
+    name: "utility",
+    partition: PartitionKind::Job,
+    columns: &[
+        column("dataset", Text, false, "dataset"),
+        column("generator", Text, true, "generator family that made the training traces; NULL for a baseline"),
+        column("epsilon", F64, true, "target epsilon of its models; NULL = no DP, or a baseline"),
+        column("task", Text, false, "`classification` (class of a trace) or `next_length` (of the next packet)"),
+        column(
+            "trained_on",
+            Text,
+            false,
+            "`synthetic`; baselines: `members` (the real traces that the generators learnt from), `majority` and `last_value` (guesses)",
+        ),
+        column("learner", Text, false, "downstream model with its settings"),
+        column(
+            "metric",
+            Text,
+            false,
+            "`accuracy`, `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared)",
+        ),
+        column("class", Text, true, "class that the value is about; NULL over all classes"),
+        column("value", F64, true, "value; NULL without a trace to learn from or to test on"),
+        column("n_train", I64, false, "traces learnt from"),
+        column("n_test", I64, false, "real traces tested on"),
+    ],
+};
+
+/// One row per header field and position that a classifier used. Written by utility.
+pub const IMPORTANCES: SegmentTable = SegmentTable {
+    code: 21,
+    name: "importances",
+    partition: PartitionKind::Job,
+    columns: &[
+        column("dataset", Text, false, "dataset"),
+        column("generator", Text, true, "generator family that made the training traces; NULL for a baseline"),
+        column("epsilon", F64, true, "target epsilon of its models; NULL = no DP, or a baseline"),
+        column("task", Text, false, "`classification`"),
+        column("trained_on", Text, false, "`synthetic` or `members`"),
+        column("field", Text, false, "header field"),
+        column("position", I32, false, "packet position from 0"),
+        column("importance", F64, false, "share of the decrease in impurity; sums to 1 over a classifier"),
+    ],
+};
+
 /// Every columnar table, in the order of their codes.
 pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &TRACES,
@@ -299,4 +348,6 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &ROC,
     &SYNTHETIC_TRACES,
     &FIDELITY,
+    &UTILITY,
+    &IMPORTANCES,
 ];

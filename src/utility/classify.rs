@@ -7,7 +7,7 @@ use crate::eval::{by_field_and_position, feature_width, trace_features};
 use crate::forest::{Forest, ForestOptions};
 use crate::record::Trace;
 
-/// Name of the classifier in the `model` column.
+/// Name of the classifier in the `learner` column.
 const FOREST: &str = "random_forest";
 
 /// The traces of one class, for learning and for testing.
@@ -107,7 +107,7 @@ fn scores(counts: &[u64], class: usize, classes: usize) -> [f64; 3] {
     [share(right, guessed), share(right, of_class), share(2 * right, guessed + of_class)]
 }
 
-fn rows(classes: &[ClassTraces<'_>], trained_on: TrainedOn, model: &str, counts: Option<&[u64]>) -> Vec<UtilityRow> {
+fn rows(classes: &[ClassTraces<'_>], trained_on: TrainedOn, learner: &str, counts: Option<&[u64]>) -> Vec<UtilityRow> {
     let k = classes.len();
     let n_train: u64 = classes.iter().map(|class| class.train.len() as u64).sum();
     let n_test: u64 = classes.iter().map(|class| class.test.len() as u64).sum();
@@ -118,7 +118,7 @@ fn rows(classes: &[ClassTraces<'_>], trained_on: TrainedOn, model: &str, counts:
     let row = |metric, class: Option<&ClassTraces<'_>>, value: Option<f64>| UtilityRow {
         task: Task::Classification,
         trained_on,
-        model: model.to_owned(),
+        learner: learner.to_owned(),
         metric,
         class: class.map(|class| class.class.clone()),
         value,

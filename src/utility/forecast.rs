@@ -17,7 +17,7 @@ use tch::{Kind, Tensor};
 /// How a forecaster is trained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForecastOptions {
-    /// Name in the `model` column: `nbeats small` or `nbeats paper`.
+    /// Name in the `learner` column: `nbeats small` or `nbeats paper`.
     pub name: &'static str,
     /// Network.
     pub shape: NbeatsShape,
@@ -179,7 +179,7 @@ pub fn forecast_rows(
         })
         .collect();
     let (network, losses) = train_forecasters(options, &series)?;
-    let model = format!("{}, {}", options.name, kind.name());
+    let learner = format!("{}, {}", options.name, kind.name());
     let mut rows = Vec::new();
     for (index, ((class, train, test), loss)) in classes.iter().zip(losses).enumerate() {
         let test = test_windows(kind, test);
@@ -188,7 +188,7 @@ pub fn forecast_rows(
             Some(_) => mean_absolute_errors(&test, &network.predict(index as i64, &windows)?),
             None => Vec::new(),
         };
-        rows.extend(error_rows((trained_on, &model, class), errors, loss, train.len() as u64));
+        rows.extend(error_rows((trained_on, &learner, class), errors, loss, train.len() as u64));
     }
     Ok(rows)
 }

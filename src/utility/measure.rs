@@ -88,8 +88,8 @@ pub struct UtilityRow {
     pub task: Task,
     /// What the model learnt from.
     pub trained_on: TrainedOn,
-    /// Model and settings in words that stay (`random_forest`, `nbeats small`).
-    pub model: String,
+    /// Downstream model with its settings (`random_forest`, `nbeats small, whole windows`).
+    pub learner: String,
     /// Measure.
     pub metric: UtilityMetric,
     /// Class that it is about; `None` over all classes.

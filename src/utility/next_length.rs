@@ -31,7 +31,7 @@ impl Windows {
         if real.iter().any(|trace| trace.packets.len() > WINDOW) { Self::Whole } else { Self::Padded }
     }
 
-    /// Name for the `model` column.
+    /// Name for the `learner` column.
     pub fn name(self) -> &'static str {
         match self {
             Self::Whole => "whole windows",
@@ -78,7 +78,7 @@ pub fn mean_absolute_errors(test: &[Vec<([f32; WINDOW], f32)>], predictions: &[f
 
 /// The rows of one class's regressor: median and mean over test traces of their mean absolute error.
 pub fn error_rows(
-    (trained_on, model, class): (TrainedOn, &str, &str),
+    (trained_on, learner, class): (TrainedOn, &str, &str),
     errors: Vec<f64>,
     train_loss: Option<f64>,
     n_train: u64,
@@ -88,7 +88,7 @@ pub fn error_rows(
     let row = |metric, value| UtilityRow {
         task: Task::NextLength,
         trained_on,
-        model: model.to_owned(),
+        learner: learner.to_owned(),
         metric,
         class: Some(class.to_owned()),
         value,
@@ -110,6 +110,6 @@ pub fn guess_last_value(kind: Windows, class: &str, test: &[&Trace]) -> Vec<Util
     let test = test_windows(kind, test);
     let last = |(window, _): &([f32; WINDOW], f32)| window.last().copied().unwrap_or(0.0);
     let guesses: Vec<f32> = test.iter().flatten().map(last).collect();
-    let model = format!("guess, {}", kind.name());
-    error_rows((TrainedOn::LastValue, &model, class), mean_absolute_errors(&test, &guesses), None, 0)
+    let learner = format!("guess, {}", kind.name());
+    error_rows((TrainedOn::LastValue, &learner, class), mean_absolute_errors(&test, &guesses), None, 0)
 }

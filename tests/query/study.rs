@@ -468,6 +468,66 @@ fn synthesize() -> JobResult {
     result
 }
 
+/// A job's partition of `utility` and `importances`.
+pub const UTILITY_JOB: i64 = 50;
+
+/// Classifiers without DP (as good as on real traces), at epsilon 4 (worse), the baselines, and
+/// regressors of windows.
+fn utility() -> JobResult {
+    let mut result = JobResult::new(job(UTILITY_JOB, JobKind::Utility));
+    let classify = |generator, epsilon, trained_on, class, metric, value: f64| {
+        (generator, epsilon, "classification", trained_on, "random_forest", metric, class, value)
+    };
+    let mae = |generator, epsilon, trained_on, value| {
+        (generator, epsilon, "next_length", trained_on, "nbeats small", "median_mae", Some("windows"), value)
+    };
+    let netssm = Some("netssm");
+    let rows = [
+        classify(netssm, None, "synthetic", None, "accuracy", 0.9),
+        classify(netssm, None, "synthetic", Some("windows"), "f1", 0.8),
+        classify(netssm, Some(4.0), "synthetic", None, "accuracy", 0.5),
+        classify(None, None, "members", None, "accuracy", 0.9),
+        classify(None, None, "majority", None, "accuracy", 0.5),
+        mae(netssm, None, "synthetic", 30.0),
+        mae(netssm, Some(4.0), "synthetic", 20.0),
+        mae(None, None, "members", 10.0),
+        mae(None, None, "last_value", 40.0),
+    ];
+    result.segments.push(segment(
+        &UTILITY,
+        UTILITY_JOB,
+        vec![
+            texts(rows.iter().map(|_| "os")),
+            Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>()),
+            Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()),
+            texts(rows.iter().map(|row| row.2)),
+            texts(rows.iter().map(|row| row.3)),
+            texts(rows.iter().map(|row| row.4)),
+            texts(rows.iter().map(|row| row.5)),
+            Arc::new(rows.iter().map(|row| row.6).collect::<StringArray>()),
+            reals(rows.iter().map(|row| row.7)),
+            ints(rows.iter().map(|_| 40)),
+            ints(rows.iter().map(|_| 100)),
+        ],
+    ));
+    let used = [("ttl", 0, 0.5), ("ttl", 1, 0.25), ("src_ip", 0, 0.25)];
+    result.segments.push(segment(
+        &IMPORTANCES,
+        UTILITY_JOB,
+        vec![
+            texts(used.iter().map(|_| "os")),
+            Arc::new(used.iter().map(|_| Some("netssm")).collect::<StringArray>()),
+            Arc::new(used.iter().map(|_| None).collect::<Float64Array>()),
+            texts(used.iter().map(|_| "classification")),
+            texts(used.iter().map(|_| "synthetic")),
+            texts(used.iter().map(|row| row.0)),
+            int32s(used.iter().map(|row| row.1)),
+            reals(used.iter().map(|row| row.2)),
+        ],
+    ));
+    result
+}
+
 /// Writes the study to a path.
 pub fn write(path: &Path) {
     let writer = StoreWriter::open_or_create(path, CACHE).unwrap();
@@ -480,6 +540,7 @@ pub fn write(path: &Path) {
     writer.commit(train()).unwrap();
     writer.commit(attack()).unwrap();
     writer.commit(synthesize()).unwrap();
+    writer.commit(utility()).unwrap();
 }
 
 /// A study in a temporary folder that lives as long as the value.
