@@ -38,7 +38,8 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
             run_attack(store, head, *attack, target, shadows, attribute)
         }
         Work::Synthesize { model, count } => train::synthesize(context, head, model, *count, progress),
-        Work::Fidelity { model, sources, synthesize } => fidelity(store, head, model, sources, *synthesize),
+        Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
+        Work::Utility { utility } => quality::utility(context, head, utility),
     }
 }
 
@@ -199,25 +200,6 @@ fn run_attack(
         });
     }
     result.job = head.record(start);
-    store.commit(result)?;
-    Ok(())
-}
-
-fn fidelity(
-    store: &StoreWriter,
-    head: &JobHead,
-    model: &PlannedModel,
-    sources: &[JobId],
-    synthesize: JobId,
-) -> Result<()> {
-    let start = Start::now();
-    let snapshot = store.snapshot()?;
-    let all = load::traces(&snapshot, model.class_id, sources)?;
-    let (members, held_out) = load::split(&snapshot, model.split_id)?;
-    let synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?;
-    let rows = quality::fidelity_rows(&quality::populations(&all, &synthetic, &members, &held_out));
-    let mut result = JobResult::new(head.record(start));
-    result.segments.push(super::rows::fidelity_segment(model.model_id.0, &rows)?);
     store.commit(result)?;
     Ok(())
 }

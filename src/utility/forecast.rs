@@ -5,12 +5,12 @@
 //! batch kept: what Darts does by default. Each model has its own weights, order and number of steps; a
 //! model that is through waits. Its result does not depend on its company beyond rounding.
 
+use super::classify::ClassTraces;
 use super::measure::{TrainedOn, UtilityRow};
 use super::nbeats::{Adam, Nbeats, NbeatsShape, torch};
 use super::next_length::{WINDOW, Windows, error_rows, mean_absolute_errors, test_windows};
 use crate::base::Seed;
 use crate::error::Result;
-use crate::record::Trace;
 use rand::seq::SliceRandom;
 use tch::{Kind, Tensor};
 
@@ -160,7 +160,7 @@ fn step(network: &mut Nbeats, optimiser: &mut Adam, batches: &[Batch], size: usi
     Vec::<f64>::try_from(&losses).map_err(torch)
 }
 
-/// Rows of the forecasters of some classes: (class, traces to learn from, real test traces).
+/// Rows of the forecasters of some classes, one for each.
 ///
 /// # Errors
 /// Where libtorch fails.
@@ -168,27 +168,27 @@ pub fn forecast_rows(
     options: &ForecastOptions,
     kind: Windows,
     trained_on: TrainedOn,
-    classes: &[(String, Vec<&Trace>, Vec<&Trace>)],
+    classes: &[ClassTraces<'_>],
     seed: Seed,
 ) -> Result<Vec<UtilityRow>> {
     let series: Vec<Series> = classes
         .iter()
-        .map(|(class, train, _)| Series {
-            windows: train.iter().flat_map(|trace| kind.of(trace)).collect(),
-            seed: seed.named(class),
+        .map(|class| Series {
+            windows: class.train.iter().flat_map(|trace| kind.of(trace)).collect(),
+            seed: seed.named(&class.class),
         })
         .collect();
     let (network, losses) = train_forecasters(options, &series)?;
     let learner = format!("{}, {}", options.name, kind.name());
     let mut rows = Vec::new();
-    for (index, ((class, train, test), loss)) in classes.iter().zip(losses).enumerate() {
-        let test = test_windows(kind, test);
+    for (index, (class, loss)) in classes.iter().zip(losses).enumerate() {
+        let test = test_windows(kind, &class.test);
         let windows: Vec<[f32; WINDOW]> = test.iter().flatten().map(|(window, _)| *window).collect();
         let errors = match loss {
             Some(_) => mean_absolute_errors(&test, &network.predict(index as i64, &windows)?),
             None => Vec::new(),
         };
-        rows.extend(error_rows((trained_on, &learner, class), errors, loss, train.len() as u64));
+        rows.extend(error_rows((trained_on, &learner, &class.class), errors, loss, class.train.len() as u64));
     }
     Ok(rows)
 }
