@@ -15,8 +15,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("simulate", &["base", "error", "record", "capture"]),
     ("encoding", &["base", "error", "record", "capture"]),
     ("privacy", &["base", "error", "record"]),
-    ("eval", &["base", "error", "record"]),
     ("forest", &["base", "error"]),
+    ("eval", &["base", "error", "record", "forest"]),
+    ("utility", &["base", "error", "record", "eval", "forest"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
@@ -29,7 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "foreign", "spec", "store", "forest",
+            "attack", "synth", "foreign", "spec", "store", "forest", "utility",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -38,7 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
-            "train", "attack", "synth", "spec", "store", "pipeline", "query", "report",
+            "train", "attack", "synth", "utility", "spec", "store", "pipeline", "query", "report",
         ],
     ),
 ];
@@ -51,7 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rkyv", &["base", "record", "store"]),
     ("zstd", &["store"]),
     ("blake3", &["base", "store", "pipeline"]),
-    ("tch", &["nn", "model", "train", "attack"]),
+    ("tch", &["nn", "model", "train", "attack", "utility"]),
     ("safetensors", &["nn", "model", "train", "foreign", "store"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
@@ -72,7 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] = &[
     "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
-    "forest",
+    "forest", "utility",
 ];
 
 /// What a stage may not do, and what it does instead.
