@@ -9,6 +9,7 @@ mod export;
 mod info;
 mod ingest;
 mod nprint;
+mod privacy;
 mod report;
 mod run;
 mod shell;
@@ -39,6 +40,7 @@ enum Verb {
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
     Nprint(nprint::NprintArgs),
+    Privacy(privacy::PrivacyArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
@@ -90,6 +92,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Ingest(args) => ingest::ingest(&args),
         Verb::Simulate(args) => simulate::simulate(&args),
         Verb::Nprint(args) => nprint::nprint(&args),
+        Verb::Privacy(args) => privacy::privacy(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),
