@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! capture -> trace -> encoding -> split -> model (cohort training) -> attribute -> attack
-//!                                             |-> synthetic trace -> fidelity
+//!                                             |-> synthetic trace -> fidelity, leakage (audit)
 //! everything -> study file -> SQL -> report
 //! ```
 //!
-//! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval) are
+//! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval, audit) are
 //! pure: records in, records out; they never see the store and never call the stage before them.
 //! `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign library:
 //! pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
@@ -40,6 +40,8 @@ pub mod attack;
 pub mod synth;
 
 pub mod eval;
+
+pub mod audit;
 
 pub mod spec;
 pub mod store;

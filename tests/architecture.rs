@@ -16,18 +16,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("encoding", &["base", "error", "record", "capture"]),
     ("privacy", &["base", "error", "record"]),
     ("eval", &["base", "error", "record"]),
+    ("audit", &["base", "error", "record", "capture"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
     ("attack", &["base", "error", "record", "eval"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
-    ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
+    ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack", "audit"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store",
+            "attack", "synth", "audit", "spec", "store",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -36,7 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store", "pipeline", "query", "report",
+            "attack", "synth", "audit", "spec", "store", "pipeline", "query", "report",
         ],
     ),
 ];
@@ -69,7 +70,7 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] =
-    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval"];
+    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "audit"];
 
 /// What a stage may not do, and what it does instead.
 const IMPURE: &[(&str, &str)] = &[
