@@ -17,7 +17,9 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Attack
         | JobKind::Synthesize
-        | JobKind::Fidelity => 1,
+        | JobKind::Fidelity
+        | JobKind::Leakage
+        | JobKind::OneRunAudit => 1,
     }
 }
 

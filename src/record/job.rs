@@ -25,6 +25,10 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// Leakage of training traces into a model's synthetic ones.
+    Leakage,
+    /// A one-run audit of the mechanism that trained a model.
+    OneRunAudit,
 }
 
 impl JobKind {
@@ -40,6 +44,8 @@ impl JobKind {
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Leakage => "leakage",
+            Self::OneRunAudit => "one_run_audit",
         }
     }
 }

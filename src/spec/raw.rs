@@ -23,6 +23,8 @@ pub(super) struct RawSpec {
     pub attack: BTreeMap<String, toml::Table>,
     #[serde(default)]
     pub synthesis: RawSynthesis,
+    #[serde(default)]
+    pub audit: RawAudit,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,6 +118,22 @@ fn system() -> String {
 pub(super) struct RawSynthesis {
     #[serde(default)]
     pub traces: u32,
+}
+
+/// Limits that are left out have their defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    #[serde(default)]
+    pub one_run: bool,
+    pub epsilon_max: Option<f64>,
+    pub auc_max: Option<f64>,
+    pub tpr_at_1pct_fpr_max: Option<f64>,
+    pub exact_copies_max: Option<f64>,
+    pub near_copies_max: Option<f64>,
+    pub memorised_max: Option<f64>,
+    pub identifiers_max: Option<f64>,
+    pub p_value_max: Option<f64>,
 }
 
 /// Parses TOML; an unknown key is refused with the nearest known one.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
-    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, PACKETS, PRIVACY_LEDGER, ROC,
+    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, LEAKS, ONE_RUN_AUDITS, PACKETS, PRIVACY_LEDGER, ROC,
     SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES,
 };
 use crate::store::{ColumnRecord, Scalar, SegmentRecord};
@@ -189,4 +189,12 @@ pub(super) fn synthetic_traces(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 pub(super) fn fidelity(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &FIDELITY, OF_MODEL)
+}
+
+pub(super) fn leaks(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &LEAKS, OF_MODEL)
+}
+
+pub(super) fn one_run_audits(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &ONE_RUN_AUDITS, OF_MODEL)
 }

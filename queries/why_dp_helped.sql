@@ -1,0 +1,10 @@
+-- Question:   did DP help against attacks on each generator, and what kind of overfitting does that show?
+-- Parameters: $dataset = NULL (all datasets)
+-- Columns:    generator, dataset, regime, attack (the strongest without DP), auc with its interval,
+--             auc_without_dp, relative_gap (generalization gap at the last epoch), loss_separation (distance of
+--             members' and held-out traces' mean loss in standard deviations), label (rule: view `overfitting`)
+SELECT
+    generator, dataset, regime, attack, auc, auc_low, auc_high, auc_without_dp, relative_gap, loss_separation, label
+FROM overfitting
+WHERE $dataset IS NULL OR dataset = $dataset
+ORDER BY generator, dataset, epsilon DESC NULLS FIRST
