@@ -3,7 +3,7 @@
 use super::job::{JobHead, Start};
 use super::plan::{Plan, PlannedJob, PlannedModel, Work};
 use super::rows::{self, EncodingRow};
-use super::{ingest, load, train};
+use super::{audit, ingest, load, train};
 use crate::attack::{self, AttackKind, AttributeTable};
 use crate::base::{AttackId, ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
 use crate::encoding::EncodingKind;
@@ -31,6 +31,7 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Split { class_id, sources, split_id, role } => {
             split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split.members)
         }
+        Work::Base { base } => train::base(context, head, base, progress),
         Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
         Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
         Work::Attack { attack, target, shadows, attribute } => {
@@ -38,6 +39,8 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         }
         Work::Synthesize { model, count } => train::synthesize(context, head, model, *count, progress),
         Work::Fidelity { model, sources, synthesize } => fidelity(store, head, model, sources, *synthesize),
+        Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
+        Work::OneRunAudit { model, encode } => audit::one_run(context, head, model, *encode, progress),
     }
 }
 

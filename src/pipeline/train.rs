@@ -2,7 +2,7 @@
 //! each of them says so.
 
 use super::job::JobHead;
-use super::plan::PlannedModel;
+use super::plan::{PlannedBase, PlannedModel};
 use super::stage::Context;
 use crate::base::{Delta, Epsilon, JobId, Progress, SamplingRate};
 use crate::error::Result;
@@ -31,10 +31,14 @@ pub(super) fn noise_multiplier(plan: &TrainPlan, regime: Regime) -> Result<Optio
 }
 
 #[cfg(feature = "torch")]
-pub(super) use with_torch::{attributes, synthesize, train};
+pub use with_torch::device_flops;
+#[cfg(feature = "torch")]
+pub(super) use with_torch::{
+    Pool, StoreSink, attributes, base, dp_plan, generator, synthesize, train, weights_of,
+};
 
 #[cfg(not(feature = "torch"))]
-fn missing() -> crate::error::Error {
+pub(super) fn missing() -> crate::error::Error {
     crate::error::Error::user(
         "training, attributes and synthesis need libtorch, and this syntrace was built without it",
     )
@@ -44,6 +48,17 @@ fn missing() -> crate::error::Error {
 #[cfg(not(feature = "torch"))]
 pub(super) fn train(_: &Context<'_>, _: &JobHead, _: &[PlannedModel], _: JobId, _: &dyn Progress) -> Result<()> {
     Err(missing())
+}
+
+#[cfg(not(feature = "torch"))]
+pub(super) fn base(_: &Context<'_>, _: &JobHead, _: &PlannedBase, _: &dyn Progress) -> Result<()> {
+    Err(missing())
+}
+
+/// Without libtorch nothing trains here.
+#[cfg(not(feature = "torch"))]
+pub fn device_flops() -> Option<f64> {
+    None
 }
 
 #[cfg(not(feature = "torch"))]
@@ -59,15 +74,15 @@ pub(super) fn synthesize(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: u32,
 #[cfg(feature = "torch")]
 mod with_torch {
     use super::*;
-    use crate::base::{ClassId, ClipNorm, Digest, Identity, NoiseMultiplier, Seed, TraceId};
+    use crate::base::{ClassId, ClipNorm, Digest, Identity, ModelId, NoiseMultiplier, Seed, SplitId, TraceId};
     use crate::encoding::{EncodingKind, Generated, tokens_to_packets};
     use crate::error::Error;
     use crate::model::{Generator, Weights};
     use crate::pipeline::job::Start;
-    use crate::pipeline::plan::noise_name;
+    use crate::pipeline::plan::{Ancestor, noise_name};
     use crate::pipeline::{load, rows};
     use crate::privacy::{Ledger, PrivacyEvent};
-    use crate::record::{JobRecord, LineageEdge, LineageKind, ModelRecord, Trace};
+    use crate::record::{Guarantee, JobRecord, LineageEdge, LineageKind, ModelRecord, ModelStatus, Role, Trace};
     use crate::spec::NoiseSource;
     use crate::store::schema::SYNTHETIC_PACKETS;
     use crate::store::{JobResult, NewObject, Snapshot};
@@ -76,13 +91,13 @@ mod with_torch {
     use std::collections::HashMap;
 
     /// All encoded traces of a class and where each is.
-    struct Pool {
-        traces: Vec<EncodedTrace>,
-        positions: HashMap<TraceId, usize>,
+    pub struct Pool {
+        pub traces: Vec<EncodedTrace>,
+        pub positions: HashMap<TraceId, usize>,
     }
 
     impl Pool {
-        fn load(snapshot: &Snapshot, class: ClassId, encode: JobId) -> Result<Self> {
+        pub fn load(snapshot: &Snapshot, class: ClassId, encode: JobId) -> Result<Self> {
             let rows = load::encodings(snapshot, class, encode)?;
             let positions = rows.iter().enumerate().map(|(index, row)| (row.trace_id, index)).collect();
             let traces = rows
@@ -94,11 +109,11 @@ mod with_torch {
     }
 
     /// Checkpoints into the study, at most every so many seconds.
-    struct StoreSink<'a> {
-        context: &'a Context<'a>,
-        job_id: JobId,
-        start: Start,
-        saved_at: f64,
+    pub struct StoreSink<'a> {
+        pub context: &'a Context<'a>,
+        pub job_id: JobId,
+        pub start: Start,
+        pub saved_at: f64,
     }
 
     impl CheckpointSink for StoreSink<'_> {
@@ -117,12 +132,82 @@ mod with_torch {
         }
     }
 
-    fn generator<'a>(context: &'a Context<'_>, model: &PlannedModel) -> Result<&'a dyn Generator> {
-        let generator = context.plan.generators.get(model.generator);
-        generator.map(Box::as_ref).ok_or_else(|| Error::internal("a planned model names a generator that is not there"))
+    /// The generator of a planned model or base: its name in the study, and what it does.
+    pub fn generator<'a>(context: &'a Context<'_>, index: usize) -> Result<(&'a str, &'a dyn Generator)> {
+        let generator = context.plan.generators.get(index);
+        generator
+            .map(|generator| (generator.name.as_str(), generator.family.as_ref()))
+            .ok_or_else(|| Error::internal("a planned model names a generator that is not there"))
     }
 
-    fn dp_plan(plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
+    /// What this device multiplies at most, floating-point operations a second over all its cores.
+    pub fn device_flops() -> Option<f64> {
+        const WIDTH: i64 = 384;
+        const ROUNDS: u32 = 24;
+        let side = tch::Tensor::ones([WIDTH, WIDTH], (tch::Kind::Float, tch::Device::Cpu));
+        crate::nn::use_threads(1);
+        let start = Start::now();
+        for _ in 0..ROUNDS {
+            let _ = side.matmul(&side);
+        }
+        let operations = 2.0 * (WIDTH as f64).powi(3) * f64::from(ROUNDS);
+        Some(operations / start.seconds() * crate::base::thread_count() as f64)
+    }
+
+    /// Trains a base on public traces.
+    pub fn base(context: &Context<'_>, head: &JobHead, base: &PlannedBase, progress: &dyn Progress) -> Result<()> {
+        let start = Start::now();
+        let (_, family) = generator(context, base.generator)?;
+        let snapshot = context.store.snapshot()?;
+        let mut traces = Vec::new();
+        for (class, encode) in &base.encodes {
+            traces.extend(Pool::load(&snapshot, *class, *encode)?.traces);
+        }
+        let outcome = family.train_base(&traces, head.derived_seed(), progress)?;
+        let class_id = base.encodes.first().map_or(ClassId(0), |(class, _)| *class);
+        let lineage =
+            base.encodes.iter().map(|(class, _)| edge(LineageKind::PublicTraces, class.0, "traces of a public class"));
+        let mut lineage: Vec<LineageEdge> = lineage.collect();
+        lineage.push(edge(LineageKind::RandomInitialisation, 0, "initial weights drawn from the study's seed"));
+        let mut result = JobResult::new(head.record(start));
+        result.models.push(ModelRecord {
+            model_id: base.model_id,
+            generator: family.name().to_owned(),
+            preset: family.preset().to_owned(),
+            config: family.base().map(|base| base.config_json).unwrap_or_default(),
+            class_id,
+            split_id: SplitId(0),
+            role: Role::Base,
+            regime: Regime::None,
+            train_job: head.job_id,
+            noise_multiplier: None,
+            sampling_rate: 0.0,
+            steps: outcome.epochs.last().map_or(0, |epoch| epoch.step),
+            expected_batch: 0.0,
+            clip_norm: None,
+            epsilon_spent: None,
+            accountant: None,
+            guarantee: Guarantee::None,
+            epsilon_end_to_end: None,
+            noise: None,
+            parameters: outcome.parameters,
+            parameters_private: 0,
+            seconds: start.seconds(),
+            status: ModelStatus::Trained,
+            weights: Some(Digest::of(&outcome.weights).0),
+            lineage,
+        });
+        result.objects.push(NewObject { kind: "weights", bytes: outcome.weights });
+        result.segments.push(rows::epochs_segment(base.model_id.0, &outcome.epochs)?);
+        if !outcome.monitors.is_empty() {
+            result.segments.push(rows::monitors_segment(base.model_id.0, &outcome.monitors)?);
+        }
+        result.job = head.record(start);
+        context.store.commit(result)?;
+        Ok(())
+    }
+
+    pub fn dp_plan(plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
         let noise = noise_multiplier(plan, regime)?;
         Ok(noise.map(|noise_multiplier| DpPlan { noise_multiplier, clip_norm: plan.clip_norm }))
     }
@@ -137,6 +222,10 @@ mod with_torch {
     ) -> Result<CohortModel> {
         let (members, held_out) = load::split(snapshot, model.split_id)?;
         let seed = Seed::from_digest(Identity::new("model-seed").int(model.model_id.0).finish());
+        let initial = match model.ancestor {
+            Ancestor::NonPrivate(ancestor) => Some(weights_of(snapshot, ancestor)?),
+            Ancestor::None | Ancestor::Base => None,
+        };
         let noise_seed = match context.plan.spec.noise {
             NoiseSource::System => None,
             NoiseSource::Reproducible => Some(seed.named("noise")),
@@ -148,7 +237,7 @@ mod with_torch {
             members: load::positions(&members, &pool.positions)?,
             held_out: load::positions(&held_out, &pool.positions)?,
             dp: dp_plan(plan, model.regime)?,
-            initial: None,
+            initial,
         })
     }
 
@@ -162,18 +251,19 @@ mod with_torch {
     ) -> Result<()> {
         let start = Start::now();
         let Some(first) = models.first() else { return Err(Error::internal("a cohort without models")) };
-        let family = generator(context, first)?;
+        let (name, family) = generator(context, first.generator)?;
         let plan = family.plan(context.plan.spec.split.members, first.regime);
         let snapshot = context.store.snapshot()?;
         let pool = Pool::load(&snapshot, first.class_id, encode)?;
         let cohort = models
             .iter()
-            .map(|model| cohort_model(context, &pool, &snapshot, family.name(), &plan, model))
+            .map(|model| cohort_model(context, &pool, &snapshot, name, &plan, model))
             .collect::<Result<Vec<_>>>()?;
         let dp: Vec<Option<DpPlan>> = cohort.iter().map(|model| model.dp).collect();
+        let base = first.base.map(|base| weights_of(&snapshot, base)).transpose()?;
         let resume = context.store.checkpoint(head.job_id)?;
         let mut sink = StoreSink { context, job_id: head.job_id, start, saved_at: 0.0 };
-        let input = CohortInput { traces: &pool.traces, models: cohort, base: None, plan };
+        let input = CohortInput { traces: &pool.traces, models: cohort, base: base.as_deref(), plan };
         progress.start(&head.label, plan.steps);
         let outcome = family.train_cohort(&input, resume.as_deref(), &mut sink, progress)?;
         progress.finish();
@@ -187,50 +277,64 @@ mod with_torch {
         let mut result = JobResult::new(head.record(start));
         let seconds = start.seconds() / models.len() as f64;
         for ((model, trained), dp) in models.iter().zip(outcome.models).zip(dp) {
-            add_model(context, &mut result, family, &plan, model, trained, dp, seconds)?;
+            let lineage = lineage(&snapshot, model, dp.is_some())?;
+            add_model(context, &mut result, &plan, model, trained, (dp, lineage), seconds)?;
         }
         result.job = JobRecord { finished_us: head.record(start).finished_us, ..result.job };
         context.store.commit(result)?;
         Ok(())
     }
 
-    fn lineage(model: &PlannedModel, dp: bool) -> Vec<LineageEdge> {
-        vec![
-            LineageEdge {
-                kind: LineageKind::TrainingTraces,
-                source_id: model.split_id.0,
-                description: "member traces of the split".to_owned(),
-                through_mechanism: dp,
-                saw_private: true,
-            },
-            LineageEdge {
-                kind: LineageKind::RandomInitialisation,
-                source_id: 0,
-                description: "initial weights drawn from the model's seed".to_owned(),
-                through_mechanism: false,
-                saw_private: false,
-            },
-            LineageEdge {
-                kind: LineageKind::PublicConstants,
-                source_id: 0,
-                description: "vocabulary, lengths and layout from protocol constants; sizes from the spec".to_owned(),
-                through_mechanism: false,
-                saw_private: false,
-            },
-        ]
+    /// An ancestor that never saw private traces.
+    fn edge(kind: LineageKind, source_id: i64, description: &str) -> LineageEdge {
+        LineageEdge {
+            kind,
+            source_id,
+            description: description.to_owned(),
+            through_mechanism: false,
+            saw_private: false,
+        }
+    }
+
+    /// What a model's weights descend from; whether an ancestor saw private traces is read off its own
+    /// lineage.
+    fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Result<Vec<LineageEdge>> {
+        let mut edges = vec![LineageEdge {
+            through_mechanism: dp,
+            saw_private: true,
+            ..edge(LineageKind::TrainingTraces, model.split_id.0, "member traces of the split")
+        }];
+        if model.ancestor == Ancestor::None {
+            edges.push(edge(LineageKind::RandomInitialisation, 0, "initial weights drawn from the model's seed"));
+        }
+        let shared = model.base.map(|base| (base, "the public base that all models of the generator share"));
+        let own = match model.ancestor {
+            Ancestor::NonPrivate(ancestor) => Some((ancestor, "the model of the same split trained without DP")),
+            Ancestor::None | Ancestor::Base => None,
+        };
+        for (ancestor, description) in shared.into_iter().chain(own) {
+            let record = snapshot
+                .model(ancestor)?
+                .ok_or_else(|| Error::internal(format!("model {ancestor}, an ancestor, is not in the study")))?;
+            let saw_private = record.lineage.iter().any(|edge| edge.saw_private);
+            edges.push(LineageEdge { saw_private, ..edge(LineageKind::Weights, ancestor.0, description) });
+        }
+        let constants = "vocabulary, lengths and layout from protocol constants; sizes from the spec";
+        edges.push(edge(LineageKind::PublicConstants, 0, constants));
+        Ok(edges)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one row is made of all of them")]
     fn add_model(
         context: &Context<'_>,
         result: &mut JobResult,
-        family: &dyn Generator,
         plan: &TrainPlan,
         model: &PlannedModel,
         trained: ModelOutcome,
-        dp: Option<DpPlan>,
+        (dp, lineage): (Option<DpPlan>, Vec<LineageEdge>),
         seconds: f64,
     ) -> Result<()> {
+        let (name, family) = generator(context, model.generator)?;
         let mut ledger = Ledger::default();
         let mut ledger_rows = Vec::new();
         for event in &trained.events {
@@ -249,15 +353,22 @@ mod with_torch {
         if dp.is_some() && ledger_rows.is_empty() {
             return Err(Error::internal(format!(
                 "`{}` was trained with DP and has no privacy event",
-                model.label(family.name())
+                model.label(name)
             )));
         }
         let epsilon_spent = ledger_rows.last().map(|(_, epsilon, _)| *epsilon);
-        let lineage = lineage(model, dp.is_some());
+        if let (Some(spent), Some(target)) = (epsilon_spent, model.regime.epsilon())
+            && spent > target
+        {
+            return Err(Error::internal(format!(
+                "`{}` may spend epsilon `{target}` and has spent `{spent}`",
+                model.label(name)
+            )));
+        }
         let (guarantee, epsilon_end_to_end) = privacy::guarantee(epsilon_spent, &lineage);
         result.models.push(ModelRecord {
             model_id: model.model_id,
-            generator: family.name().to_owned(),
+            generator: name.to_owned(),
             preset: family.preset().to_owned(),
             config: family.config_json(),
             class_id: model.class_id,
@@ -284,34 +395,42 @@ mod with_torch {
         });
         result.objects.push(NewObject { kind: "weights", bytes: trained.weights });
         result.segments.push(rows::epochs_segment(model.model_id.0, &trained.epochs)?);
+        if !trained.monitors.is_empty() {
+            result.segments.push(rows::monitors_segment(model.model_id.0, &trained.monitors)?);
+        }
         if !ledger_rows.is_empty() {
             result.segments.push(rows::ledger_segment(model.model_id.0, &ledger_rows)?);
         }
         Ok(())
     }
 
-    fn weights(snapshot: &Snapshot, model: &PlannedModel) -> Result<Vec<u8>> {
-        let record = snapshot
-            .model(model.model_id)?
-            .ok_or_else(|| Error::internal(format!("model {} is not in the study", model.model_id)))?;
-        let digest =
-            record.weights.ok_or_else(|| Error::internal(format!("model {} has no weights", model.model_id)))?;
+    pub fn weights_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<u8>> {
+        let record =
+            snapshot.model(model)?.ok_or_else(|| Error::internal(format!("model {model} is not in the study")))?;
+        let digest = record.weights.ok_or_else(|| Error::internal(format!("model {model} has no weights")))?;
         snapshot.object(&Digest(digest))
+    }
+
+    /// A model's own weights and those of its base.
+    fn weights(snapshot: &Snapshot, model: &PlannedModel) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+        let base = model.base.map(|base| weights_of(snapshot, base)).transpose()?;
+        Ok((weights_of(snapshot, model.model_id)?, base))
     }
 
     /// Records what a model says about its members and its held-out traces, in evaluation mode.
     pub fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedModel, encode: JobId) -> Result<()> {
         let start = Start::now();
         let snapshot = context.store.snapshot()?;
-        let family = generator(context, model)?;
+        let (_, family) = generator(context, model.generator)?;
         let pool = Pool::load(&snapshot, model.class_id, encode)?;
         let (members, held_out) = load::split(&snapshot, model.split_id)?;
-        let weights = weights(&snapshot, model)?;
+        let (own, base) = weights(&snapshot, model)?;
+        let weights = Weights { own: &own, base: base.as_deref() };
         let mut out = Vec::new();
         for (ids, member) in [(members, true), (held_out, false)] {
             let positions = load::positions(&ids, &pool.positions)?;
             let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
-            let per_trace = family.attributes(Weights { own: &weights, base: None }, &traces)?;
+            let per_trace = family.attributes(weights, &traces)?;
             for (trace_id, kinds) in ids.into_iter().zip(per_trace) {
                 out.extend(kinds.into_iter().map(|row| rows::AttributeRow {
                     trace_id,
@@ -353,10 +472,11 @@ mod with_torch {
     ) -> Result<()> {
         let start = Start::now();
         let snapshot = context.store.snapshot()?;
-        let family = generator(context, model)?;
+        let (_, family) = generator(context, model.generator)?;
         progress.start(&head.label, u64::from(count));
-        let own = weights(&snapshot, model)?;
-        let raw = family.sample(Weights { own: &own, base: None }, count, head.derived_seed(), progress)?;
+        let (own, base) = weights(&snapshot, model)?;
+        let weights = Weights { own: &own, base: base.as_deref() };
+        let raw = family.sample(weights, count, head.derived_seed(), progress)?;
         progress.finish();
         let (mut traces, mut facts) = (Vec::new(), Vec::new());
         for (number, raw) in raw.into_iter().enumerate() {

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
-    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, LEAKS, ONE_RUN_AUDITS, PACKETS, PRIVACY_LEDGER, ROC,
-    SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES,
+    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, LEAKS, MONITORS, ONE_RUN_AUDITS, PACKETS,
+    PRIVACY_LEDGER, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES,
 };
 use crate::store::{ColumnRecord, Scalar, SegmentRecord};
 use arrow::array::new_null_array;
@@ -185,6 +185,14 @@ pub(super) fn roc(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 pub(super) fn synthetic_traces(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &SYNTHETIC_TRACES, OF_MODEL)
+}
+
+pub(super) fn monitors(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &MONITORS, OF_MODEL)
+}
+
+pub(super) fn repairs(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &REPAIRS, OF_MODEL)
 }
 
 pub(super) fn fidelity(study: &Arc<Study>) -> Arc<dyn Relation> {
