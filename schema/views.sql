@@ -106,20 +106,22 @@ ranked AS (
 judged AS (
     SELECT
         attack_id, score,
-        row_number() OVER (
-            PARTITION BY attack_id
-            ORDER BY greatest(
-                (tpr + 1.0 / n) / (fpr + 2.0 * sqrt(fpr * (1.0 - fpr) / n) + 6.0 / n),
-                (1.0 - fpr + 1.0 / n) / (1.0 - tpr + 2.0 * sqrt(tpr * (1.0 - tpr) / n) + 6.0 / n)
-            ) DESC, score DESC
-        ) AS place
+        greatest(
+            (tpr + 1.0 / n) / (fpr + 2.0 * sqrt(fpr * (1.0 - fpr) / n) + 6.0 / n),
+            (1.0 - fpr + 1.0 / n) / (1.0 - tpr + 2.0 * sqrt(tpr * (1.0 - tpr) / n) + 6.0 / n)
+        ) AS evidence
     FROM ranked
     WHERE tpr IS NOT NULL AND fpr IS NOT NULL
 ),
+best AS (
+    SELECT attack_id, first_value(score ORDER BY evidence DESC, score DESC) AS threshold
+    FROM judged
+    GROUP BY attack_id
+),
 thresholds AS (
-    SELECT pairs.attack_id, judged.score AS threshold
+    SELECT pairs.attack_id, best.threshold
     FROM pairs
-    JOIN judged ON judged.attack_id = pairs.shadow_id AND judged.place = 1
+    JOIN best ON best.attack_id = pairs.shadow_id
 ),
 decided AS (
     SELECT
@@ -242,6 +244,15 @@ separations AS (
     FROM attributes
     GROUP BY generator, dataset, epsilon
 ),
+monitored AS (
+    SELECT
+        generator, dataset, epsilon,
+        median(CASE WHEN monitor = 'feature_variance_generated' THEN value END)
+            / nullif(median(CASE WHEN monitor = 'feature_variance_real' THEN value END), 0) AS variance_kept,
+        avg(CASE WHEN monitor = 'image_entropy_bits' THEN value END) AS image_entropy_bits
+    FROM monitors
+    GROUP BY generator, dataset, epsilon
+),
 attacked AS (
     SELECT
         generator, dataset, epsilon, attack, attribute,
@@ -274,7 +285,7 @@ compared AS (
 overall AS (
     SELECT
         compared.*,
-        gaps.relative_gap, separations.loss_separation,
+        gaps.relative_gap, separations.loss_separation, monitored.variance_kept, monitored.image_entropy_bits,
         max(gaps.relative_gap) FILTER (WHERE compared.epsilon IS NULL)
             OVER (PARTITION BY compared.generator, compared.dataset) AS gap_without_dp,
         sum(CASE WHEN compared.epsilon IS NULL THEN 0 ELSE 1 END)
@@ -288,12 +299,16 @@ overall AS (
     LEFT JOIN separations
         ON separations.generator = compared.generator AND separations.dataset = compared.dataset
         AND separations.epsilon IS NOT DISTINCT FROM compared.epsilon
+    LEFT JOIN monitored
+        ON monitored.generator = compared.generator AND monitored.dataset = compared.dataset
+        AND monitored.epsilon IS NOT DISTINCT FROM compared.epsilon
 )
 SELECT
     generator, dataset, epsilon,
     CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
-    attack, attribute, auc, auc - half_width AS auc_low, auc + half_width AS auc_high, auc_without_dp, leaks,
-    relative_gap, gap_without_dp, loss_separation,
+    attack, attribute, auc, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
+    auc_without_dp, leaks,
+    relative_gap, gap_without_dp, loss_separation, variance_kept, image_entropy_bits,
     CASE
         WHEN NOT leaks_without_dp AND gap_without_dp > 0.05 THEN 'undergeneralization'
         WHEN NOT leaks_without_dp THEN 'no overfitting'

@@ -1,7 +1,7 @@
 //! Tests of privacy: against the conformance tables (tests/fixtures/conformance), closed forms and
 //! monotonicity.
 
-use crate::common::fixture;
+use crate::common::{fixture, run, run_ok};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use syntrace::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
@@ -430,4 +430,56 @@ proptest! {
         prop_assert!(at(q, sigma / factor, steps, d).upper >= base.upper - slack, "noise");
         prop_assert!(at(q, sigma, steps, d / factor).upper >= base.upper - slack, "delta");
     }
+}
+
+// ---- the verb
+
+fn json(arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&run_ok(arguments)).unwrap()
+}
+
+#[test]
+fn the_verb_prints_both_accountants_as_one_json_object() {
+    // e013 of accounting_eps.csv
+    let asked =
+        ["--sample-rate", "0.025", "--noise-multiplier", "1.0", "--steps", "400", "--delta", "1e-5", "--json"];
+    let found = json(&[&["privacy", "epsilon"], asked.as_slice()].concat());
+    let number = |accountant: &str, name: &str| found[accountant][name].as_f64().unwrap();
+    assert_eq!(number("rdp", "epsilon"), epsilon(&ledger(0.025, 1.0, 400), delta(1e-5)).unwrap().epsilon);
+    assert!(number("rdp", "order") > 1.0);
+    assert!(number("pld", "lower") < 3.16934 && number("pld", "upper") > 3.16934, "{found}");
+    assert!((number("pld", "estimate") - 3.16934).abs() < 1e-3, "{found}");
+    // the same steps in two phases
+    let phases = ["--phase", "0.025,1.0,150", "--phase", "0.025, 1.0, 250", "--delta", "1e-5", "--json"];
+    assert_eq!(json(&[&["privacy", "epsilon"], phases.as_slice()].concat()), found);
+
+    let budget = ["--epsilon", "2", "--delta", "1e-5", "--sample-rate", "0.025", "--steps", "400", "--json"];
+    let noise = json(&[&["privacy", "noise"], budget.as_slice()].concat());
+    let of = |accountant: &str| noise["noise_multiplier"][accountant].as_f64().unwrap();
+    // s002 of accounting_sigma.csv
+    assert!(of("pld") >= 1.2810031 * (1.0 - 1e-4) && of("pld") < of("rdp") && of("rdp") < 1.3672, "{noise}");
+}
+
+#[test]
+fn the_verb_says_infinite_where_there_is_no_noise_and_refuses_what_cannot_be() {
+    let of = |noise: &'static str| {
+        ["privacy", "epsilon", "--sample-rate", "0.1", "--noise-multiplier", noise, "--steps", "10", "--delta", "1e-5"]
+    };
+    assert!(run_ok(&of("0")).contains("pld  infinite"));
+    assert_eq!(json(&[of("0").as_slice(), &["--json"]].concat())["rdp"]["epsilon"], "inf");
+    let refused = |arguments: &[&str], message: &str| {
+        let (code, _, stderr) = run(arguments);
+        assert!(code == 2 && stderr.contains(message), "{arguments:?}: {stderr}");
+    };
+    refused(&of("-1"), "noise");
+    refused(&["privacy", "epsilon", "--delta", "1e-5"], "--sample-rate");
+    refused(&["privacy", "epsilon", "--phase", "0.1,1", "--delta", "1e-5"], "expected --phase RATE,NOISE,STEPS");
+    refused(&["privacy", "epsilon", "--phase", "0.1,1,5", "--delta", "0"], "delta must be between 0 and 1");
+    let noise = |epsilon: &'static str| {
+        ["privacy", "noise", "--epsilon", epsilon, "--delta", "1e-5", "--sample-rate", "0.1", "--steps", "100", "--json"]
+    };
+    refused(&noise("0"), "epsilon must be above 0");
+    // below the floor of RDP's orders the tight accountant still answers
+    let found = json(&noise("0.001"));
+    assert!(found["noise_multiplier"]["rdp"].is_null() && found["noise_multiplier"]["pld"].as_f64().unwrap() > 100.0);
 }

@@ -81,7 +81,8 @@ pub fn one_run_audit(canaries: &[Canary], delta: f64, confidence: f64) -> Result
     });
     let mut best = (one_run_guesses(canaries, 0), 0.0);
     for candidate in tried {
-        if candidate.1 > best.1 || best.0.guesses == 0 {
+        // of equal bounds, that with the most guesses
+        if candidate.1 >= best.1 {
             best = candidate;
         }
     }

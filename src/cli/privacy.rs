@@ -28,6 +28,7 @@ enum Question {
 
 /// What a training spends
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 struct EpsilonArgs {
     /// Probability of a trace to be in a step's batch
     #[arg(long, required_unless_present = "phase", requires_all = ["noise_multiplier", "steps"])]
@@ -51,6 +52,7 @@ struct EpsilonArgs {
 
 /// The smallest noise multiplier that keeps a training within a budget
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 struct NoiseArgs {
     /// Target epsilon
     #[arg(long)]
