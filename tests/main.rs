@@ -3,6 +3,7 @@
 
 mod architecture;
 mod attack;
+mod audit;
 mod capture;
 mod cli;
 mod common;

@@ -3,12 +3,14 @@
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
+mod audit;
 mod bars;
 mod compact;
 mod export;
 mod info;
 mod ingest;
 mod nprint;
+mod privacy;
 mod report;
 mod run;
 mod shell;
@@ -39,6 +41,8 @@ enum Verb {
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
     Nprint(nprint::NprintArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
@@ -90,6 +94,8 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Ingest(args) => ingest::ingest(&args),
         Verb::Simulate(args) => simulate::simulate(&args),
         Verb::Nprint(args) => nprint::nprint(&args),
+        Verb::Audit(args) => audit::audit(&args),
+        Verb::Privacy(args) => privacy::privacy(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),

@@ -19,6 +19,8 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attack
         | JobKind::Synthesize
         | JobKind::Import
+        | JobKind::Leakage
+        | JobKind::OneRunAudit
         | JobKind::Utility => 1,
         JobKind::Fidelity => 2,
     }

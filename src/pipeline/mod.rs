@@ -8,6 +8,7 @@
 // Without libtorch nothing trains, so what only training jobs call has no caller.
 #![cfg_attr(not(feature = "torch"), allow(dead_code))]
 
+mod audit;
 mod clock;
 mod export;
 mod import;

@@ -6,6 +6,7 @@
 //! and shards agree without talking.
 
 mod attacks;
+mod audit;
 mod cost;
 mod data;
 mod models;
@@ -116,6 +117,8 @@ pub(super) enum Work {
     Synthesize { model: PlannedModel, count: u32 },
     Fidelity { model: PlannedModel, sources: Vec<JobId>, synthesize: JobId },
     Utility { utility: PlannedUtility },
+    Leakage { model: PlannedModel, sources: Vec<JobId>, synthesize: JobId },
+    OneRunAudit { model: PlannedModel, encode: JobId },
 }
 
 /// One job of a plan.

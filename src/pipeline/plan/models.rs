@@ -88,7 +88,10 @@ impl Builder<'_> {
         }
         let trained = self.cohorts(generator, encode, encode_index, &models)?;
         let mut attributed = Vec::new();
-        for ((model, _), train_index) in models.iter().zip(&trained) {
+        for ((model, split_index), train_index) in models.iter().zip(&trained) {
+            if attackable && model.role == Role::Target {
+                self.one_run(model, *split_index, (encode, encode_index))?;
+            }
             if attackable {
                 let job = self.attribute(generator, model, encode, *train_index)?;
                 attributed.push((model.clone(), job));
@@ -284,6 +287,6 @@ impl Builder<'_> {
         let head = JobHead::new(JobKind::Fidelity, label, &spec, inputs, 0);
         let work = Work::Fidelity { model: model.clone(), sources: class.sources.clone(), synthesize };
         self.add(head, work, vec![index])?;
-        Ok(())
+        self.leakage(class, model, (synthesize, index))
     }
 }
