@@ -13,6 +13,7 @@ mod nn;
 mod pipeline;
 mod privacy;
 mod query;
+mod safety;
 mod simulate;
 mod spec;
 mod store;

@@ -4,6 +4,7 @@
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
 mod bars;
+mod command;
 mod compact;
 mod export;
 mod info;
