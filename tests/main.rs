@@ -15,6 +15,7 @@ mod nn;
 mod pipeline;
 mod privacy;
 mod query;
+mod safety;
 mod simulate;
 mod spec;
 mod store;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod bars;
+mod command;
 mod compact;
 mod export;
 mod info;
