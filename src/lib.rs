@@ -41,6 +41,8 @@ pub mod synth;
 
 pub mod eval;
 
+pub mod foreign;
+
 pub mod spec;
 pub mod store;
 

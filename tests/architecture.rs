@@ -22,12 +22,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("attack", &["base", "error", "record", "eval"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
     ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
+    ("foreign", &["base", "error"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store",
+            "attack", "synth", "foreign", "spec", "store",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -50,11 +51,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zstd", &["store"]),
     ("blake3", &["base", "store", "pipeline"]),
     ("tch", &["nn", "model", "train", "attack"]),
-    ("safetensors", &["nn", "model", "train", "store"]),
+    ("safetensors", &["nn", "model", "train", "foreign", "store"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
-    ("datafusion", &["query"]),
-    ("arrow", &["store", "pipeline", "query", "report", "cli"]),
+    ("datafusion", &["query", "foreign"]),
+    ("arrow", &["foreign", "store", "pipeline", "query", "report", "cli"]),
     ("tokio", &["query"]),
     ("futures", &["query"]),
     ("async_trait", &["query"]),
@@ -69,7 +70,7 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] =
-    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval"];
+    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign"];
 
 /// What a stage may not do, and what it does instead.
 const IMPURE: &[(&str, &str)] = &[

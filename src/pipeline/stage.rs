@@ -31,6 +31,7 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Split { class_id, sources, split_id, role } => {
             split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split.members)
         }
+        Work::Base { base } => train::base(context, head, base, progress),
         Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
         Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
         Work::Attack { attack, target, shadows, attribute } => {
@@ -123,6 +124,7 @@ fn attribute_table(
     snapshot: &crate::store::Snapshot,
     models: &[(PlannedModel, JobId)],
     attribute: &str,
+    kind: AttackKind,
 ) -> Result<AttributeTable> {
     let mut table = AttributeTable::default();
     for (model, job) in models {
@@ -132,11 +134,20 @@ fn attribute_table(
             table.traces.push(row.trace_id);
             table.models.push(model.model_id);
             table.member.push(row.member);
-            table.loss.push(row.loss);
+            // Of imported attributes the loss may be unknown: only an attack that reads it needs it.
+            table.loss.push(match row.loss {
+                None if kind == AttackKind::Threshold => return Err(without_loss(model, attribute)),
+                loss => loss.unwrap_or(0.0),
+            });
             table.values.extend_from_slice(&row.values);
         }
     }
     Ok(table)
+}
+
+fn without_loss(model: &PlannedModel, attribute: &str) -> Error {
+    Error::user(format!("model {} has no losses beside its attribute `{attribute}`", model.model_id))
+        .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 
 fn run_attack(
@@ -149,8 +160,8 @@ fn run_attack(
 ) -> Result<()> {
     let start = Start::now();
     let snapshot = store.snapshot()?;
-    let shadow_table = attribute_table(&snapshot, shadows, attribute)?;
-    let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute)?;
+    let shadow_table = attribute_table(&snapshot, shadows, attribute, kind)?;
+    let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute, kind)?;
     let attack = kind.attack();
     let outcome = attack::run_attack(attack.as_ref(), &shadow_table, &target_table, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
