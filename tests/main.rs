@@ -10,6 +10,7 @@ mod common;
 mod encoding;
 mod eval;
 mod forest;
+mod netdpsyn;
 mod netssm;
 mod nn;
 mod pipeline;
