@@ -10,8 +10,9 @@
 
 use std::time::Instant;
 use syntrace::base::{NoProgress, Seed, TraceId};
+use syntrace::encoding::Generated;
 use syntrace::model::netssm::{DELIMITER, END, LABEL, NetSsm, NetSsmConfig};
-use syntrace::model::{Generator, RawTrace};
+use syntrace::model::{Generator, RawTrace, Weights};
 use syntrace::record::{ModelStatus, Regime};
 use syntrace::train::{CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan};
 
@@ -74,13 +75,14 @@ fn model(index: u64, private: bool) -> CohortModel {
         members: (0..TRACES).collect(),
         held_out: Vec::new(),
         dp: private.then_some(DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 }),
+        initial: None,
     }
 }
 
 /// Trains a cohort and returns (traces, CPU seconds). Checks that it trained. The last epoch is always
 /// evaluated: members are evaluated once, a third of a step's work per trace, the same in all rows.
 fn train(generator: &NetSsm, pool: &[EncodedTrace], models: Vec<CohortModel>) -> (f64, f64) {
-    let input = CohortInput { traces: pool, models, plan: plan(generator) };
+    let input = CohortInput { traces: pool, models, base: None, plan: plan(generator) };
     let (clock, start) = Clock::start();
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
     let seconds = clock.now() - start;
@@ -160,12 +162,18 @@ fn report_threads(generator: &NetSsm, pool: &[EncodedTrace]) {
 }
 
 fn report_sampling(generator: &NetSsm, pool: &[EncodedTrace]) {
-    let input = CohortInput { traces: pool, models: vec![model(0, false)], plan: plan(generator) };
+    let input = CohortInput { traces: pool, models: vec![model(0, false)], base: None, plan: plan(generator) };
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
     let (clock, start) = Clock::start();
-    let traces: Vec<RawTrace> =
-        generator.sample(&outcome.models[0].weights, 64, Seed::root(1), &NoProgress).expect("samples");
-    let tokens: usize = traces.iter().map(|trace| trace.tokens.len()).sum();
+    let weights = Weights { own: &outcome.models[0].weights, base: None };
+    let traces: Vec<RawTrace> = generator.sample(weights, 64, Seed::root(1), &NoProgress).expect("samples");
+    let tokens: usize = traces
+        .iter()
+        .map(|trace| match &trace.content {
+            Generated::Tokens(tokens) => tokens.len(),
+            Generated::Fields(_) => 0,
+        })
+        .sum();
     println!("sampling  {:8.0} tokens/s", tokens as f64 / (clock.now() - start));
 }
 

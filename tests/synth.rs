@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 use syntrace::base::{ModelId, Seed};
 use syntrace::capture::{decode_frame, link_type};
+use syntrace::encoding::FieldRow;
 use syntrace::record::{Direction, DropReason, Packet};
 use syntrace::synth::{
-    DecodeMode, DecodeOptions, INTERVAL_US, MendedFields, START_US, decode_trace, mend, original_length, trace_id,
+    DecodeMode, DecodeOptions, INTERVAL_US, MendedFields, START_US, decode_fields, decode_trace, mend, original_length,
+    trace_id,
 };
 
 const RAW: DecodeOptions = DecodeOptions { mode: DecodeMode::Raw, start_us: START_US, interval_us: INTERVAL_US };
@@ -292,4 +294,44 @@ fn tshark_reads_mended_packets_without_complaint_about_lengths_and_checksums() {
     assert_eq!(complaints(&file), Some(0));
     let unmended = complaints(&write("raw.pcap", &raw.packets)).unwrap();
     assert!(unmended > 300, "the same packets unmended: {unmended} complaints of 400");
+}
+
+/// A TCP row: 10.0.0.1:40000 to 10.0.0.2:443.
+fn field_row() -> FieldRow {
+    let fields = [0x0a00_0001, 0x0a00_0002, 40_000, 443, 6, 1_000, 40, 4, 20, 0, 7, 2, 0, 64];
+    std::array::from_fn(|index| fields.get(index).copied())
+}
+
+#[test]
+fn decoded_fields_are_the_generated_ones_and_survive_encoding() {
+    let mut reply = field_row();
+    reply.swap(0, 1);
+    reply.swap(2, 3);
+    let rows = [field_row(), reply];
+    let decoded = decode_fields(&rows);
+    assert_eq!((decoded.packets.len(), decoded.rejected()), (2, 0));
+    assert_eq!(decoded.packets[1].direction, Direction::Backward);
+    for (packet, row) in decoded.packets.iter().zip(&rows) {
+        let fields = syntrace::encoding::fields::packet_fields(packet);
+        // All but the checksum, which was left to the decoder.
+        for (index, wanted) in row.iter().enumerate().take(14) {
+            assert_eq!(Some(fields[index]), *wanted, "field {index}");
+        }
+        assert_eq!(mend(&mut packet.clone()).total(), 0, "lengths and checksums fit");
+    }
+}
+
+#[test]
+fn fields_out_of_range_are_rejected_and_never_cut_to_fit() {
+    let with = |index: usize, value: Option<i64>| {
+        let mut row = field_row();
+        row[index] = value;
+        decode_fields(&[row]).rejections
+    };
+    for (index, value) in [(2, 65_536), (6, -1), (13, 256), (8, 22), (11, 8), (0, -5)] {
+        assert_eq!(with(index, Some(value)), [DropReason::Malformed], "field {index}");
+    }
+    assert_eq!(with(4, Some(1)), [DropReason::OtherTransport]);
+    assert_eq!(with(7, Some(6)), [DropReason::NotIp]);
+    assert_eq!(with(2, None), [DropReason::Malformed]);
 }

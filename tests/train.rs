@@ -3,10 +3,11 @@
 
 use crate::nn::{Conformance, assert_close};
 use syntrace::base::{NoProgress, Progress, Seed, TraceId};
+use syntrace::encoding::Generated;
 use syntrace::encoding::TokenLayout;
 use syntrace::error::{ErrorKind, Result};
 use syntrace::model::netssm::{NetSsm, NetSsmConfig};
-use syntrace::model::{Generator, RawTrace};
+use syntrace::model::{Generator, RawTrace, Weights};
 use syntrace::nn::{Param, Params, Tape};
 use syntrace::record::{ModelStatus, Regime};
 use syntrace::train::{
@@ -156,6 +157,7 @@ fn model(index: u64, dp: Option<DpPlan>) -> CohortModel {
         members: (0..24).filter(|number| (number + index as usize).is_multiple_of(2)).collect(),
         held_out: (0..24).filter(|number| !(number + index as usize).is_multiple_of(2)).collect(),
         dp,
+        initial: None,
     }
 }
 
@@ -175,7 +177,7 @@ fn plan() -> TrainPlan {
 const DP: DpPlan = DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 };
 
 fn train(pool: &[EncodedTrace], models: Vec<CohortModel>, plan: TrainPlan) -> CohortOutcome {
-    let input = CohortInput { traces: pool, models, plan };
+    let input = CohortInput { traces: pool, models, base: None, plan };
     tiny().train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap()
 }
 
@@ -296,7 +298,8 @@ impl CheckpointSink for Kept {
 #[test]
 fn resumed_training_ends_with_the_same_bytes() {
     let pool = pool();
-    let input = CohortInput { traces: &pool, models: vec![model(0, None), model(1, Some(DP))], plan: plan() };
+    let input =
+        CohortInput { traces: &pool, models: vec![model(0, None), model(1, Some(DP))], base: None, plan: plan() };
     let whole = tiny().train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap();
     let mut sink = Kept::default();
     let stop = StopAfter { steps: 9, done: Default::default() };
@@ -313,7 +316,7 @@ fn resumed_training_ends_with_the_same_bytes() {
 fn system_noise_survives_a_checkpoint_and_is_fresh_otherwise() {
     let pool = pool();
     let models = vec![CohortModel { noise_seed: None, ..model(1, Some(DP)) }];
-    let input = CohortInput { traces: &pool, models, plan: plan() };
+    let input = CohortInput { traces: &pool, models, base: None, plan: plan() };
     let mut sink = Kept { every: 7, ..Kept::default() };
     let first = tiny().train_cohort(&input, None, &mut sink, &NoProgress).unwrap();
     assert_eq!(sink.saved.len(), 3);
@@ -328,7 +331,7 @@ fn system_noise_survives_a_checkpoint_and_is_fresh_otherwise() {
 #[test]
 fn damaged_checkpoint_is_an_error_that_says_what_to_do() {
     let pool = pool();
-    let input = CohortInput { traces: &pool, models: vec![model(0, None)], plan: plan() };
+    let input = CohortInput { traces: &pool, models: vec![model(0, None)], base: None, plan: plan() };
     let error = tiny().train_cohort(&input, Some(b"not a checkpoint"), &mut NoCheckpoint, &NoProgress).unwrap_err();
     assert!(error.to_string().contains("checkpoint"), "{error}");
     assert!(error.hint_text().unwrap().contains("starts again"));
@@ -360,7 +363,7 @@ fn attributes_have_fixed_widths_and_their_loss_is_the_training_loss() {
     let pool = pool();
     let outcome = train(&pool, vec![model(0, None)], plan());
     let generator = tiny();
-    let rows = generator.attributes(&outcome.models[0].weights, &pool).unwrap();
+    let rows = generator.attributes(Weights { own: &outcome.models[0].weights, base: None }, &pool).unwrap();
     for of_trace in &rows {
         let kinds: Vec<&str> = of_trace.iter().map(|row| row.kind).collect();
         assert_eq!(kinds, generator.attribute_kinds());
@@ -379,12 +382,19 @@ fn attributes_have_fixed_widths_and_their_loss_is_the_training_loss() {
 #[test]
 fn sampled_traces_do_not_depend_on_how_many_are_drawn() {
     let outcome = train(&pool(), vec![model(0, None)], plan());
-    let draw = |count| tiny().sample(&outcome.models[0].weights, count, Seed::root(9), &NoProgress).unwrap();
+    let draw = |count| {
+        let weights = Weights { own: &outcome.models[0].weights, base: None };
+        tiny().sample(weights, count, Seed::root(9), &NoProgress).unwrap()
+    };
     let (few, many): (Vec<RawTrace>, Vec<RawTrace>) = (draw(3), draw(70));
     assert_eq!(few[..], many[..3]);
-    assert!(many.iter().flat_map(|trace| &trace.tokens).all(|&token| token < 256 || token == 259 || token == 257));
+    let tokens = |trace: &RawTrace| match &trace.content {
+        Generated::Tokens(tokens) => tokens.clone(),
+        other => panic!("expected tokens, found {other:?}"),
+    };
+    assert!(many.iter().flat_map(tokens).all(|token| token < 256 || token == 259 || token == 257));
     for trace in &many {
-        assert_eq!(trace.complete, trace.tokens.last() == Some(&257));
+        assert_eq!(trace.complete, tokens(trace).last() == Some(&257));
     }
-    assert!(many.iter().any(|trace| trace.tokens != many[0].tokens));
+    assert!(many.iter().any(|trace| trace.content != many[0].content));
 }

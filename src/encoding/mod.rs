@@ -4,6 +4,7 @@
 //! privacy stays the trace); its byte layout is part of the file format and is said in each module; a
 //! layout that can vary carries its parameters as canonical JSON.
 
+mod generated;
 mod headers;
 
 pub mod fields;
@@ -13,6 +14,7 @@ pub mod tokens;
 
 use crate::record::Trace;
 
+pub use generated::{FieldRow, Generated};
 pub use tokens::{TokenLayout, tokens_to_packets};
 
 /// One encoded trace, as stored.

@@ -1,10 +1,10 @@
 //! The trait every generator implements, and the one place that knows them all by name.
 
 use crate::base::{Progress, Seed};
-use crate::encoding::EncodingKind;
+use crate::encoding::{EncodingKind, Generated};
 use crate::error::{Error, Result};
 use crate::record::Regime;
-use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
+use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
 
 /// What a model says about one trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,10 +20,51 @@ pub struct AttributeRow {
 /// One generated trace before it is decoded to packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawTrace {
-    /// Tokens without the label: byte values, delimiters and, where it came, the end.
-    pub tokens: Vec<u16>,
+    /// What the model wrote.
+    pub content: Generated,
     /// Did it end by itself (end token or full number of packets) rather than by length?
     pub complete: bool,
+}
+
+/// What a model's training starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Random weights.
+    Fresh,
+    /// The weights of the generator's public base.
+    Base,
+    /// The weights of the model of the same split that was trained without DP: what the published
+    /// fine-tuning does, and why its epsilon is only conditional.
+    NonPrivate,
+}
+
+/// A base that is trained on public traffic and shared by all models of a generator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseSpec {
+    /// Everything that it depends on besides data and seed, as canonical JSON.
+    pub config_json: String,
+}
+
+/// A trained base.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaseOutcome {
+    /// Its weights, any self-describing format.
+    pub weights: Vec<u8>,
+    /// Parameters.
+    pub parameters: u64,
+    /// Its training, one row an epoch.
+    pub epochs: Vec<EpochRow>,
+    /// What else was measured.
+    pub monitors: Vec<MonitorRow>,
+}
+
+/// What a trained model consists of.
+#[derive(Debug, Clone, Copy)]
+pub struct Weights<'a> {
+    /// Its own weights.
+    pub own: &'a [u8],
+    /// Those of the base that it shares, where the generator has one.
+    pub base: Option<&'a [u8]>,
 }
 
 /// A family of generative models. The rejected alternative is an enum with a match in every stage:
@@ -44,19 +85,46 @@ pub trait Generator: Send + Sync {
     /// Refuses what it cannot train with this many members.
     fn check(&self, members: u32) -> Result<()>;
 
+    /// Can it be trained in this regime at all?
+    fn supports(&self, _regime: Regime) -> bool {
+        true
+    }
+
+    /// What training in a regime starts from.
+    fn start(&self, _regime: Regime) -> Start {
+        Start::Fresh
+    }
+
+    /// The public base that it needs; `None` = none.
+    fn base(&self) -> Option<BaseSpec> {
+        None
+    }
+
+    /// Trains the base on public traces, without DP.
+    fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
+        Err(Error::internal(format!("generator `{}` has no base", self.name())))
+    }
+
     /// Models trained in lockstep on one CPU thread, by measurement (see `benches/train.rs`).
     fn cohort_size(&self) -> usize {
         3
     }
 
-    /// Attribute kinds in the order of [`Generator::attributes`], the attack's default first.
+    /// Attribute kinds in the order of [`Generator::attributes`], the attack's default first; empty where
+    /// a model says nothing about single traces, so that no attack is possible.
     fn attribute_kinds(&self) -> &'static [&'static str];
 
     /// Steps and batches for a public number of members: no private number enters.
     fn plan(&self, members: u32, regime: Regime) -> TrainPlan;
 
-    /// Parameters of one model.
+    /// Parameters of one model that are stored with it (those of a shared base are not).
     fn parameters(&self) -> u64;
+
+    /// Floating-point operations of one model's training, forward and backward, to plan with.
+    fn training_flops(&self, members: u32, regime: Regime) -> f64;
+
+    /// Numbers that [`Generator::attributes`] gives a trace, over all kinds.
+    fn attribute_values(&self) -> u64;
 
     /// Trains a cohort; see [`crate::train::train_cohort`].
     fn train_cohort(
@@ -68,10 +136,10 @@ pub trait Generator: Send + Sync {
     ) -> Result<CohortOutcome>;
 
     /// For each trace, one row per attribute kind, in evaluation mode.
-    fn attributes(&self, weights: &[u8], traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>>;
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>>;
 
     /// Draws `count` traces; trace number i depends on the weights, the seed and i alone.
-    fn sample(&self, weights: &[u8], count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>>;
+    fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>>;
 }
 
 /// Names of all generators.

@@ -10,4 +10,6 @@
 mod generator;
 pub mod netssm;
 
-pub use generator::{AttributeRow, Generator, RawTrace, generator, generator_names};
+pub use generator::{
+    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names,
+};

@@ -60,9 +60,9 @@ pub(super) fn synthesize(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: u32,
 mod with_torch {
     use super::*;
     use crate::base::{ClassId, ClipNorm, Digest, Identity, NoiseMultiplier, Seed, TraceId};
-    use crate::encoding::{EncodingKind, tokens_to_packets};
+    use crate::encoding::{EncodingKind, Generated, tokens_to_packets};
     use crate::error::Error;
-    use crate::model::Generator;
+    use crate::model::{Generator, Weights};
     use crate::pipeline::job::Start;
     use crate::pipeline::plan::noise_name;
     use crate::pipeline::{load, rows};
@@ -71,7 +71,7 @@ mod with_torch {
     use crate::spec::NoiseSource;
     use crate::store::schema::SYNTHETIC_PACKETS;
     use crate::store::{JobResult, NewObject, Snapshot};
-    use crate::synth::{DecodeMode, DecodeOptions, decode_trace, mend, trace_id};
+    use crate::synth::{DecodeMode, DecodeOptions, DecodedTrace, decode_fields, decode_trace, mend, trace_id};
     use crate::train::{CheckpointSink, CohortInput, CohortModel, DpPlan, EncodedTrace, ModelOutcome};
     use std::collections::HashMap;
 
@@ -148,6 +148,7 @@ mod with_torch {
             members: load::positions(&members, &pool.positions)?,
             held_out: load::positions(&held_out, &pool.positions)?,
             dp: dp_plan(plan, model.regime)?,
+            initial: None,
         })
     }
 
@@ -172,7 +173,7 @@ mod with_torch {
         let dp: Vec<Option<DpPlan>> = cohort.iter().map(|model| model.dp).collect();
         let resume = context.store.checkpoint(head.job_id)?;
         let mut sink = StoreSink { context, job_id: head.job_id, start, saved_at: 0.0 };
-        let input = CohortInput { traces: &pool.traces, models: cohort, plan };
+        let input = CohortInput { traces: &pool.traces, models: cohort, base: None, plan };
         progress.start(&head.label, plan.steps);
         let outcome = family.train_cohort(&input, resume.as_deref(), &mut sink, progress)?;
         progress.finish();
@@ -310,7 +311,7 @@ mod with_torch {
         for (ids, member) in [(members, true), (held_out, false)] {
             let positions = load::positions(&ids, &pool.positions)?;
             let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
-            let per_trace = family.attributes(&weights, &traces)?;
+            let per_trace = family.attributes(Weights { own: &weights, base: None }, &traces)?;
             for (trace_id, kinds) in ids.into_iter().zip(per_trace) {
                 out.extend(kinds.into_iter().map(|row| rows::AttributeRow {
                     trace_id,
@@ -329,6 +330,19 @@ mod with_torch {
         Ok(())
     }
 
+    /// Packets of what a model wrote. Stored as generated, so that fidelity measures the generator and
+    /// not the mending; exports mend.
+    fn decode(family: &dyn Generator, content: &Generated) -> Result<DecodedTrace> {
+        match (content, family.encoding()) {
+            (Generated::Fields(rows), _) => Ok(decode_fields(rows)),
+            (Generated::Tokens(tokens), EncodingKind::Tokens(layout)) => {
+                let options = DecodeOptions { mode: DecodeMode::Raw, ..DecodeOptions::default() };
+                Ok(decode_trace(&tokens_to_packets(tokens, &layout), &options))
+            }
+            _ => Err(Error::internal(format!("generator `{}` writes tokens without a layout", family.name()))),
+        }
+    }
+
     /// Draws synthetic traces and decodes them to packets.
     pub fn synthesize(
         context: &Context<'_>,
@@ -341,16 +355,12 @@ mod with_torch {
         let snapshot = context.store.snapshot()?;
         let family = generator(context, model)?;
         progress.start(&head.label, u64::from(count));
-        let raw = family.sample(&weights(&snapshot, model)?, count, head.derived_seed(), progress)?;
+        let own = weights(&snapshot, model)?;
+        let raw = family.sample(Weights { own: &own, base: None }, count, head.derived_seed(), progress)?;
         progress.finish();
-        let EncodingKind::Tokens(layout) = family.encoding() else {
-            return Err(Error::internal(format!("generator `{}` gives tokens in another encoding", family.name())));
-        };
         let (mut traces, mut facts) = (Vec::new(), Vec::new());
         for (number, raw) in raw.into_iter().enumerate() {
-            // Stored as generated, so that fidelity measures the generator and not the mending; exports mend.
-            let options = DecodeOptions { mode: DecodeMode::Raw, ..DecodeOptions::default() };
-            let decoded = decode_trace(&tokens_to_packets(&raw.tokens, &layout), &options);
+            let decoded = decode(family, &raw.content)?;
             let mended = decoded.packets.iter().cloned().map(|mut packet| mend(&mut packet).total()).sum();
             let id = trace_id(model.model_id, number as u64);
             facts.push(rows::SyntheticRow {
@@ -360,7 +370,7 @@ mod with_torch {
                 rejected: decoded.rejected(),
                 complete: raw.complete,
                 mended,
-                raw: raw.tokens.iter().flat_map(|token| token.to_le_bytes()).collect(),
+                raw: raw.content.to_bytes(),
             });
             let flow_bytes = decoded.packets.iter().map(|packet| u64::from(packet.ip_length)).sum();
             traces.push(Trace {

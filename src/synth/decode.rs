@@ -123,7 +123,7 @@ fn trim(frame: &[u8], layout: &Layout) -> Vec<u8> {
 
 /// Backward is what comes from the first packet's receiver: its address and port, or its address where
 /// the two hosts differ. Anything else counts as forward, strangers included.
-fn direction(first: Option<&Packet>, packet: &Packet) -> Direction {
+pub(super) fn direction(first: Option<&Packet>, packet: &Packet) -> Direction {
     let Some(first) = first else { return Direction::Forward };
     let from_receiver = if first.src_ip == first.dst_ip {
         packet.src_port == first.dst_port && first.src_port != first.dst_port

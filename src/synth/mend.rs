@@ -67,7 +67,7 @@ pub(super) fn mend_frame(frame: &mut [u8], layout: &Layout) -> MendedFields {
             _ => set(frame, ETHERNET_BYTES + 4, (least - IPV6_BYTES) as u16),
         };
     }
-    let segment = layout.header_end - layout.transport + layout.payload_length(frame);
+    let segment = segment_bytes(frame, layout);
     if layout.protocol == UDP && !layout.fragment {
         mended.udp_length = set(frame, layout.transport + 4, segment as u16);
     }
@@ -80,7 +80,23 @@ pub(super) fn mend_frame(frame: &mut [u8], layout: &Layout) -> MendedFields {
     mended
 }
 
-/// `segment`: stated bytes of transport header and payload.
+/// Stated bytes of transport header and payload.
+fn segment_bytes(frame: &[u8], layout: &Layout) -> usize {
+    layout.header_end - layout.transport + layout.payload_length(frame)
+}
+
+/// RFC 1071 checksum of an IPv4 header.
+pub(super) fn header_checksum(header: &[u8]) -> u16 {
+    checksum_without(header, 10, 0)
+}
+
+/// Sets the transport checksum where the packet is there in full.
+pub(super) fn set_transport_checksum(frame: &mut [u8], layout: &Layout) {
+    let segment = segment_bytes(frame, layout);
+    mend_transport_checksum(frame, layout, segment);
+}
+
+/// `segment`: see [`segment_bytes`].
 fn mend_transport_checksum(frame: &mut [u8], layout: &Layout, segment: usize) -> u32 {
     let at = layout.transport + if layout.protocol == TCP { 16 } else { 6 };
     let complete = frame.len() >= layout.transport + segment;

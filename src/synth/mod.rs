@@ -8,9 +8,11 @@
 //! [`DecodeMode::Mended`] (or [`mend`] on a raw packet) is for export.
 
 mod decode;
+mod fields;
 mod layout;
 mod mend;
 
 pub use decode::{DecodeMode, DecodeOptions, DecodedTrace, decode_trace, original_length, trace_id};
 pub use decode::{INTERVAL_US, START_US, UDP_PAYLOAD_BYTES};
+pub use fields::decode_fields;
 pub use mend::{MendedFields, mend};

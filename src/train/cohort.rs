@@ -297,6 +297,7 @@ impl<'a, N: Network> Training<'a, N> {
             models.push(ModelOutcome {
                 weights,
                 epochs: state.epochs.iter().map(EpochRow::from).collect(),
+                monitors: Vec::new(),
                 events: event.into_iter().collect(),
                 steps: state.diverged.unwrap_or(self.state.step),
                 status,

@@ -29,7 +29,7 @@ mod sampler;
 mod step;
 
 pub use plan::{
-    CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
+    CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
     NoCheckpoint, OptimiserPlan, PrivacyEvent, TrainPlan,
 };
 

@@ -99,6 +99,8 @@ pub struct CohortModel {
     pub held_out: Vec<usize>,
     /// `None` trains without DP.
     pub dp: Option<DpPlan>,
+    /// Weights to start from, those of an earlier model; `None` = the generator's own start.
+    pub initial: Option<Vec<u8>>,
 }
 
 /// A cohort and the traces it shares.
@@ -108,6 +110,8 @@ pub struct CohortInput<'a> {
     pub traces: &'a [EncodedTrace],
     /// The models.
     pub models: Vec<CohortModel>,
+    /// Weights of the public base that the models share.
+    pub base: Option<&'a [u8]>,
     /// Steps and batches, the same for all.
     pub plan: TrainPlan,
 }
@@ -135,6 +139,19 @@ pub struct EpochRow {
     pub seconds: f64,
 }
 
+/// Something measured about a training besides its losses (SQL table `monitors`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct MonitorRow {
+    /// Epoch after which it was measured, from 0; `None` = of the whole model.
+    pub epoch: Option<u32>,
+    /// What (`feature_variance_generated`, `image_entropy_bits`, ...).
+    pub monitor: String,
+    /// Of which field or layer; empty where it is of none.
+    pub field: String,
+    /// Value.
+    pub value: f64,
+}
+
 /// What an accountant needs to know of a model's training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrivacyEvent {
@@ -157,6 +174,8 @@ pub struct ModelOutcome {
     pub weights: Vec<u8>,
     /// One row per epoch.
     pub epochs: Vec<EpochRow>,
+    /// What else was measured; evaluation only, like the held-out loss: nothing of it is released.
+    pub monitors: Vec<MonitorRow>,
     /// Privacy events; empty without DP.
     pub events: Vec<PrivacyEvent>,
     /// Steps taken.

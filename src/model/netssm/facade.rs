@@ -4,7 +4,7 @@ use super::config::NetSsmConfig;
 use crate::base::{Progress, Seed};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result};
-use crate::model::{AttributeRow, Generator, RawTrace};
+use crate::model::{AttributeRow, Generator, RawTrace, Weights};
 use crate::record::Regime;
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
 
@@ -84,6 +84,17 @@ impl Generator for NetSsm {
         self.config.parameters()
     }
 
+    fn training_flops(&self, members: u32, regime: Regime) -> f64 {
+        let plan = self.config.plan(members, regime);
+        // Two operations a weight and token forward, four backward.
+        let tokens = plan.steps as f64 * plan.expected_batch * self.config.length_max() as f64;
+        6.0 * self.config.parameters() as f64 * tokens
+    }
+
+    fn attribute_values(&self) -> u64 {
+        super::tokens::attribute_values(&self.config)
+    }
+
     #[cfg(feature = "torch")]
     fn train_cohort(
         &self,
@@ -100,15 +111,15 @@ impl Generator for NetSsm {
     }
 
     #[cfg(feature = "torch")]
-    fn attributes(&self, weights: &[u8], traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
-        let mut network = self.load(weights)?;
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+        let mut network = self.load(weights.own)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())
     }
 
     #[cfg(feature = "torch")]
-    fn sample(&self, weights: &[u8], count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
-        super::sample::sample(&self.load(weights)?, count, seed, progress)
+    fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
+        super::sample::sample(&self.load(weights.own)?, count, seed, progress)
     }
 
     #[cfg(not(feature = "torch"))]
@@ -123,12 +134,18 @@ impl Generator for NetSsm {
     }
 
     #[cfg(not(feature = "torch"))]
-    fn attributes(&self, _weights: &[u8], _traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, _weights: Weights<'_>, _traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
         Err(without_torch("read attributes of"))
     }
 
     #[cfg(not(feature = "torch"))]
-    fn sample(&self, _weights: &[u8], _count: u32, _seed: Seed, _progress: &dyn Progress) -> Result<Vec<RawTrace>> {
+    fn sample(
+        &self,
+        _weights: Weights<'_>,
+        _count: u32,
+        _seed: Seed,
+        _progress: &dyn Progress,
+    ) -> Result<Vec<RawTrace>> {
         Err(without_torch("sample from"))
     }
 }

@@ -5,6 +5,7 @@ use super::network::NetSsmNetwork;
 use super::stepper::Stepper;
 use super::tokens::{DELIMITER, END, LABEL};
 use crate::base::{Progress, Seed, StreamRng};
+use crate::encoding::Generated;
 use crate::error::{Error, Result};
 use crate::model::RawTrace;
 use rand::RngExt;
@@ -13,6 +14,12 @@ use tch::{Kind, Tensor};
 /// Traces side by side. Fixed, and short groups are filled up: a matmul's digits may depend on the
 /// number of its rows, and trace i must not depend on how many traces are asked for.
 const GROUP: u32 = 64;
+
+/// A trace while it is drawn.
+struct Draft {
+    tokens: Vec<u16>,
+    complete: bool,
+}
 
 /// Draws `count` traces from model 0 of a network; trace i from `seed.numbered(i)`.
 pub(super) fn sample(
@@ -29,18 +36,19 @@ pub(super) fn sample(
         }
         let wanted = GROUP.min(count - first);
         let group = sample_group(network, first, seed)?;
-        traces.extend(group.into_iter().take(wanted as usize));
+        let whole = |draft: Draft| RawTrace { content: Generated::Tokens(draft.tokens), complete: draft.complete };
+        traces.extend(group.into_iter().take(wanted as usize).map(whole));
         progress.advance(u64::from(wanted), "");
     }
     progress.finish();
     Ok(traces)
 }
 
-fn sample_group(network: &NetSsmNetwork, first: u32, seed: Seed) -> Result<Vec<RawTrace>> {
+fn sample_group(network: &NetSsmNetwork, first: u32, seed: Seed) -> Result<Vec<Draft>> {
     let config = &network.config;
     let mut rngs: Vec<StreamRng> =
         (0..GROUP).map(|index| seed.named("sample").numbered(u64::from(first + index)).rng()).collect();
-    let mut open: Vec<RawTrace> = (0..GROUP).map(|_| RawTrace { tokens: Vec::new(), complete: false }).collect();
+    let mut open: Vec<Draft> = (0..GROUP).map(|_| Draft { tokens: Vec::new(), complete: false }).collect();
     let mut stepper = Stepper::new(network, 0, i64::from(GROUP));
     let forbidden = forbidden_ids(config);
     let mut tokens = Tensor::full([i64::from(GROUP)], i64::from(LABEL), (Kind::Int64, tch::Device::Cpu));
@@ -62,7 +70,7 @@ fn sample_group(network: &NetSsmNetwork, first: u32, seed: Seed) -> Result<Vec<R
 }
 
 /// Adds a drawn token to a trace that is still open.
-fn advance(trace: &mut RawTrace, id: u16, config: &NetSsmConfig) {
+fn advance(trace: &mut Draft, id: u16, config: &NetSsmConfig) {
     if trace.complete {
         return;
     }
