@@ -8,6 +8,7 @@
 //! environment.
 
 mod generator;
+pub mod netshare;
 pub mod netssm;
 
 pub use generator::{
