@@ -8,6 +8,7 @@ mod cli;
 mod common;
 mod encoding;
 mod eval;
+mod netshare;
 mod netssm;
 mod nn;
 mod pipeline;
