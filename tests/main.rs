@@ -11,6 +11,7 @@ mod encoding;
 mod eval;
 mod forest;
 mod netdpsyn;
+mod netshare;
 mod netssm;
 mod nn;
 mod pipeline;

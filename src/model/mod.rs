@@ -9,6 +9,7 @@
 
 mod generator;
 pub mod netdpsyn;
+pub mod netshare;
 pub mod netssm;
 
 pub use generator::{
