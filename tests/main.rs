@@ -3,11 +3,14 @@
 
 mod architecture;
 mod attack;
+mod audit;
 mod capture;
 mod cli;
 mod common;
 mod encoding;
 mod eval;
+mod forest;
+mod netdpsyn;
 mod netssm;
 mod nn;
 mod pipeline;

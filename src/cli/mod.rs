@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
+mod audit;
 mod bars;
 mod command;
 mod compact;
@@ -10,6 +11,7 @@ mod export;
 mod info;
 mod ingest;
 mod nprint;
+mod privacy;
 mod report;
 mod run;
 mod shell;
@@ -40,6 +42,8 @@ enum Verb {
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
     Nprint(nprint::NprintArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
@@ -91,6 +95,8 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Ingest(args) => ingest::ingest(&args),
         Verb::Simulate(args) => simulate::simulate(&args),
         Verb::Nprint(args) => nprint::nprint(&args),
+        Verb::Audit(args) => audit::audit(&args),
+        Verb::Privacy(args) => privacy::privacy(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),

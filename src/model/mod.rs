@@ -8,6 +8,7 @@
 //! environment.
 
 mod generator;
+pub mod netdpsyn;
 pub mod netssm;
 
 pub use generator::{

@@ -178,7 +178,8 @@ impl Snapshot {
         }
         for model in models {
             let place = format!("models, key {}", model.model_id);
-            if !splits.iter().any(|split| split.split_id == model.split_id) {
+            let has_split = splits.iter().any(|split| split.split_id == model.split_id);
+            if model.role != Role::Base && !has_split {
                 report.find(&place, "its split is missing");
             }
             if model.weights.is_some_and(|weights| !objects.contains(&weights)) {
