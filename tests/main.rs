@@ -9,6 +9,7 @@ mod common;
 mod encoding;
 mod eval;
 mod forest;
+mod intervals;
 mod netssm;
 mod nn;
 mod pipeline;
