@@ -249,7 +249,7 @@ fn planted_leak_of_one_standard_deviation_has_the_normal_auc_and_a_larger_one_is
 
 #[test]
 fn bootstrap_is_the_same_for_the_same_seed_and_differs_for_another() {
-    let traces = population(500, 0.5, 11);
+    let traces = population(3_000, 0.5, 11);
     let of = |seed| leakage(&traces, 0.2, Seed::root(seed)).unwrap();
     assert_eq!(of(1), of(1));
     assert_ne!(of(1).tpr_at_1pct_fpr, of(2).tpr_at_1pct_fpr);
