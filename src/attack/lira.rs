@@ -117,7 +117,7 @@ impl Lira {
         statistic: Statistic,
     ) -> Result<Self> {
         let options: LiraOptions = overlay(preset, written)?;
-        if options.transform == Transform::Logit && statistic.places.is_some() {
+        if options.transform == Transform::Logit && !statistic.is_loss() {
             return Err(Error::user("`transform = \"logit\"` reads a probability out of the loss")
                 .hint("leave `statistic` and `column` out, or use `transform = \"none\"`"));
         }
@@ -140,6 +140,10 @@ impl Attack for Lira {
 
     fn needs_overlap(&self) -> bool {
         self.options.mode == LiraMode::Online
+    }
+
+    fn reads_loss(&self) -> bool {
+        self.statistic.is_loss()
     }
 
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {

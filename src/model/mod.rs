@@ -11,5 +11,5 @@ mod generator;
 pub mod netssm;
 
 pub use generator::{
-    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names,
+    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names, scalars,
 };

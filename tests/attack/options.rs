@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use syntrace::attack::AttackKind;
-use syntrace::record::Scalar;
+use syntrace::record::NamedScalar;
 
 fn table(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
@@ -42,11 +42,11 @@ fn unknown_keys_wrong_types_and_values_out_of_range_are_refused() {
 
 #[test]
 fn scalars_are_found_by_name_and_a_missing_one_is_no_error() {
-    let scalars = [Scalar { name: "entropy", places: vec![2, 7], member_high: false }];
+    let scalars = [NamedScalar { name: "entropy", start: 2, step: 5, tail: 8, member_high: false }];
     let written = table(json!({ "statistic": "entropy" }));
     let attack = AttackKind::Threshold.with(&written, &scalars).unwrap().unwrap();
     let options: Value = serde_json::from_str(&attack.options()).unwrap();
-    assert_eq!(options["statistic"]["places"], json!([2, 7]));
+    assert_eq!(options["statistic"]["places"], json!({ "start": 2, "step": 5, "tail": 8 }));
     assert_eq!(options["statistic"]["direction"], json!("low"));
     assert!(AttackKind::Threshold.with(&written, &[]).unwrap().is_none());
     assert!(AttackKind::Lira.with(&written, &[]).unwrap().is_none());
