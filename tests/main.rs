@@ -10,6 +10,7 @@ mod common;
 mod encoding;
 mod eval;
 mod forest;
+mod intervals;
 mod netdpsyn;
 mod netshare;
 mod netssm;

@@ -13,5 +13,5 @@ pub mod netshare;
 pub mod netssm;
 
 pub use generator::{
-    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names,
+    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names, scalars,
 };
