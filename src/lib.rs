@@ -44,6 +44,8 @@ pub mod synth;
 pub mod eval;
 pub mod utility;
 
+pub mod foreign;
+
 pub mod spec;
 pub mod store;
 

@@ -24,12 +24,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("attack", &["base", "error", "record", "eval", "forest"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
     ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
+    ("foreign", &["base", "error"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
-            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
-            "train", "attack", "synth", "utility", "spec", "store",
+            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
+            "attack", "synth", "foreign", "spec", "store", "forest", "utility",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -52,11 +53,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zstd", &["store"]),
     ("blake3", &["base", "store", "pipeline"]),
     ("tch", &["nn", "model", "train", "attack", "utility"]),
-    ("safetensors", &["nn", "model", "train", "store"]),
+    ("safetensors", &["nn", "model", "train", "foreign", "store"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
-    ("datafusion", &["query"]),
-    ("arrow", &["store", "pipeline", "query", "report", "cli"]),
+    ("datafusion", &["query", "foreign"]),
+    ("arrow", &["foreign", "store", "pipeline", "query", "report", "cli"]),
     ("tokio", &["query"]),
     ("futures", &["query"]),
     ("async_trait", &["query"]),
@@ -71,8 +72,8 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] = &[
-    "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "forest", "attack", "synth", "eval",
-    "utility",
+    "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
+    "forest", "utility",
 ];
 
 /// What a stage may not do, and what it does instead.

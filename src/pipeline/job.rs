@@ -18,6 +18,7 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Attack
         | JobKind::Synthesize
+        | JobKind::Import
         | JobKind::Utility => 1,
         JobKind::Fidelity => 2,
     }

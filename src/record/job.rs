@@ -27,6 +27,8 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
+    Import,
     /// Downstream models on a dataset's synthetic or real traces.
     Utility,
 }
@@ -45,6 +47,7 @@ impl JobKind {
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Import => "import",
             Self::Utility => "utility",
         }
     }
