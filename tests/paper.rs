@@ -38,7 +38,8 @@ fn published_tables_are_complete_and_agree_with_each_other() {
         WHERE a.epsilon IS NULL AND (a.precision <> b.precision OR a.tpr <> b.recall OR a.fpr <> b.fpr)";
     assert_eq!(rows(&session, differing), ["0"]);
     assert_eq!(rows(&session, "SELECT count(*) FROM paper_section3_table2"), ["18"]);
-    let range = "SELECT min(precision), max(precision) FROM paper_table1 WHERE generator = 'netshare' AND epsilon IS NULL";
+    let range =
+        "SELECT min(precision), max(precision) FROM paper_table1 WHERE generator = 'netshare' AND epsilon IS NULL";
     assert_eq!(rows(&session, range), ["0.88|0.99"]);
     let f1 = "SELECT DISTINCT f1 FROM paper_table1 WHERE generator = 'netssm' AND dataset = 'os'";
     assert_eq!(rows(&session, f1), ["1"]);
