@@ -10,6 +10,7 @@ mod encoding;
 mod eval;
 mod fidelity;
 mod forest;
+mod intervals;
 mod netssm;
 mod nn;
 mod paper;
