@@ -15,6 +15,7 @@ SELECT
     guarantee, epsilon_end_to_end, noise,
     CASE
         WHEN regime = 'none' THEN 'no differential privacy'
+        WHEN epsilon_spent IS NULL THEN 'claimed by its makers, not checked here (see lineage)'
         WHEN guarantee = 'end-to-end' THEN 'differentially private for adding or removing one trace'
         ELSE 'private only given upstream weights or choices that saw the same traces'
     END AS meaning

@@ -36,12 +36,16 @@ pub mod train;
 
 pub mod model;
 
+pub mod forest;
+
 pub mod attack;
 pub mod synth;
 
 pub mod eval;
 
 pub mod audit;
+
+pub mod foreign;
 
 pub mod spec;
 pub mod store;

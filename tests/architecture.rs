@@ -17,18 +17,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("privacy", &["base", "error", "record"]),
     ("eval", &["base", "error", "record"]),
     ("audit", &["base", "error", "record", "capture"]),
+    ("forest", &["base", "error"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
-    ("attack", &["base", "error", "record", "eval"]),
+    ("attack", &["base", "error", "record", "eval", "forest"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
     ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack", "audit"]),
+    ("foreign", &["base", "error"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "audit", "spec", "store",
+            "attack", "synth", "audit", "foreign", "spec", "store", "forest",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -36,8 +38,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "audit", "spec", "store", "pipeline", "query", "report",
+            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
+            "train", "attack", "synth", "audit", "spec", "store", "pipeline", "query", "report",
         ],
     ),
 ];
@@ -51,11 +53,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zstd", &["store"]),
     ("blake3", &["base", "store", "pipeline"]),
     ("tch", &["nn", "model", "train", "attack"]),
-    ("safetensors", &["nn", "model", "train", "store"]),
+    ("safetensors", &["nn", "model", "train", "foreign", "store"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
-    ("datafusion", &["query"]),
-    ("arrow", &["store", "pipeline", "query", "report", "cli"]),
+    ("datafusion", &["query", "foreign"]),
+    ("arrow", &["foreign", "store", "pipeline", "query", "report", "cli"]),
     ("tokio", &["query"]),
     ("futures", &["query"]),
     ("async_trait", &["query"]),
@@ -69,8 +71,10 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure: records in, records out.
-const STAGES: &[&str] =
-    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "audit"];
+const STAGES: &[&str] = &[
+    "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
+    "forest", "audit",
+];
 
 /// What a stage may not do, and what it does instead.
 const IMPURE: &[(&str, &str)] = &[

@@ -8,7 +8,9 @@ use syntrace::audit::{
     AttackEvidence, Canary, EmpiricalEvidence, Evidence, Guesses, LeakEvidence, LeakRow, Limits, Verdict, coin_flips,
     judge, leaks, one_run_audit, one_run_epsilon, one_run_guesses, trace_distance,
 };
-use syntrace::base::{AttackId, ClipNorm, Delta, JobId, ModelId, NoiseMultiplier, SamplingRate, Seed, SplitId, TraceId};
+use syntrace::base::{
+    AttackId, ClipNorm, Delta, JobId, ModelId, NoiseMultiplier, SamplingRate, Seed, SplitId, TraceId,
+};
 use syntrace::capture::{CutOptions, cut};
 use syntrace::pipeline::simulated_capture;
 use syntrace::privacy::{Ledger, PrivacyEvent, pld_epsilon};
@@ -46,7 +48,10 @@ fn normal(rng: &mut impl rand::Rng) -> f64 {
 fn gaussian_canaries(count: usize, noise: f64, seed: Seed) -> Vec<Canary> {
     let mut rng = seed.named("gaussian").rng();
     let coins = coin_flips(count, seed);
-    coins.into_iter().map(|included| Canary { score: f64::from(u8::from(included)) + noise * normal(&mut rng), included }).collect()
+    coins
+        .into_iter()
+        .map(|included| Canary { score: f64::from(u8::from(included)) + noise * normal(&mut rng), included })
+        .collect()
 }
 
 /// Epsilon of the Gaussian mechanism with this noise, closed form.
@@ -404,7 +409,8 @@ fn a_run_measures_leakage_and_audits_the_mechanism_and_the_page_shows_both() {
     let spec = crate::common::write_spec(folder.path(), &text);
     let study = folder.path().join("s.redb").to_string_lossy().into_owned();
     run_ok(&["run", &study, &spec, "--quiet"]);
-    let leaks = csv(&study, "SELECT epsilon, count(*), min(n) FROM leaks WHERE measure = 'exact_copies' GROUP BY epsilon");
+    let leaks =
+        csv(&study, "SELECT epsilon, count(*), min(n) FROM leaks WHERE measure = 'exact_copies' GROUP BY epsilon");
     assert_eq!(leaks.len(), 2, "{leaks:?}");
     let sql = "SELECT canaries, included, guesses >= correct, epsilon_claimed <= 4.0, epsilon_lower <= epsilon_provable, \
                role, epsilon FROM one_run_audits";

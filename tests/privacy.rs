@@ -441,8 +441,7 @@ fn json(arguments: &[&str]) -> serde_json::Value {
 #[test]
 fn the_verb_prints_both_accountants_as_one_json_object() {
     // e013 of accounting_eps.csv
-    let asked =
-        ["--sample-rate", "0.025", "--noise-multiplier", "1.0", "--steps", "400", "--delta", "1e-5", "--json"];
+    let asked = ["--sample-rate", "0.025", "--noise-multiplier", "1.0", "--steps", "400", "--delta", "1e-5", "--json"];
     let found = json(&[&["privacy", "epsilon"], asked.as_slice()].concat());
     let number = |accountant: &str, name: &str| found[accountant][name].as_f64().unwrap();
     assert_eq!(number("rdp", "epsilon"), epsilon(&ledger(0.025, 1.0, 400), delta(1e-5)).unwrap().epsilon);
@@ -476,7 +475,19 @@ fn the_verb_says_infinite_where_there_is_no_noise_and_refuses_what_cannot_be() {
     refused(&["privacy", "epsilon", "--phase", "0.1,1", "--delta", "1e-5"], "expected --phase RATE,NOISE,STEPS");
     refused(&["privacy", "epsilon", "--phase", "0.1,1,5", "--delta", "0"], "delta must be between 0 and 1");
     let noise = |epsilon: &'static str| {
-        ["privacy", "noise", "--epsilon", epsilon, "--delta", "1e-5", "--sample-rate", "0.1", "--steps", "100", "--json"]
+        [
+            "privacy",
+            "noise",
+            "--epsilon",
+            epsilon,
+            "--delta",
+            "1e-5",
+            "--sample-rate",
+            "0.1",
+            "--steps",
+            "100",
+            "--json",
+        ]
     };
     refused(&noise("0"), "epsilon must be above 0");
     // below the floor of RDP's orders the tight accountant still answers

@@ -73,9 +73,8 @@ fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<Lea
     let (to_members, to_held_out) = (closest(synthetic, members), closest(synthetic, held_out));
     let n = synthetic.len() as u64;
     let within = |distances: &[f64], limit: f64| distances.iter().filter(|&&distance| distance <= limit).count() as u64;
-    let copied = |measure, limit| {
-        counted(measure, "trace", (within(&to_members, limit), n), (within(&to_held_out, limit), n))
-    };
+    let copied =
+        |measure, limit| counted(measure, "trace", (within(&to_members, limit), n), (within(&to_held_out, limit), n));
     let nearer = |a: &[f64], b: &[f64]| a.iter().zip(b).filter(|(a, b)| a < b).count() as u64;
     let (hits, control_hits) = (nearer(&to_members, &to_held_out), nearer(&to_held_out, &to_members));
     vec![

@@ -19,6 +19,7 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attack
         | JobKind::Synthesize
         | JobKind::Fidelity
+        | JobKind::Import
         | JobKind::Leakage
         | JobKind::OneRunAudit => 1,
     }

@@ -40,7 +40,7 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Synthesize { model, count } => train::synthesize(context, head, model, *count, progress),
         Work::Fidelity { model, sources, synthesize } => fidelity(store, head, model, sources, *synthesize),
         Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
-        Work::OneRunAudit { model, encode } => audit::one_run(context, head, model, *encode, progress),
+        Work::OneRunAudit { model, encode } => train::one_run(context, head, model, *encode, progress),
     }
 }
 
@@ -126,6 +126,7 @@ fn attribute_table(
     snapshot: &crate::store::Snapshot,
     models: &[(PlannedModel, JobId)],
     attribute: &str,
+    kind: AttackKind,
 ) -> Result<AttributeTable> {
     let mut table = AttributeTable::default();
     for (model, job) in models {
@@ -135,11 +136,20 @@ fn attribute_table(
             table.traces.push(row.trace_id);
             table.models.push(model.model_id);
             table.member.push(row.member);
-            table.loss.push(row.loss);
+            // Of imported attributes the loss may be unknown: only an attack that reads it needs it.
+            table.loss.push(match row.loss {
+                None if kind == AttackKind::Threshold => return Err(without_loss(model, attribute)),
+                loss => loss.unwrap_or(0.0),
+            });
             table.values.extend_from_slice(&row.values);
         }
     }
     Ok(table)
+}
+
+fn without_loss(model: &PlannedModel, attribute: &str) -> Error {
+    Error::user(format!("model {} has no losses beside its attribute `{attribute}`", model.model_id))
+        .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 
 fn run_attack(
@@ -152,10 +162,12 @@ fn run_attack(
 ) -> Result<()> {
     let start = Start::now();
     let snapshot = store.snapshot()?;
-    let shadow_table = attribute_table(&snapshot, shadows, attribute)?;
-    let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute)?;
+    let shadow_table = attribute_table(&snapshot, shadows, attribute, kind)?;
+    let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute, kind)?;
     let attack = kind.attack();
-    let outcome = attack::run_attack(attack.as_ref(), &shadow_table, &target_table, head.derived_seed())?;
+    let references = AttributeTable::default();
+    let evidence = attack::Evidence { shadows: &shadow_table, target: &target_table, references: &references };
+    let outcome = attack::run_attack(attack.as_ref(), &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
     for (evaluated_on, side) in
         [(EvaluatedOn::ShadowTest, &outcome.shadow_test), (EvaluatedOn::Target, &outcome.target)]
@@ -178,7 +190,7 @@ fn run_attack(
         result.segments.push(rows::roc_segment(attack_id, &corners)?);
         result.attacks.push(AttackRecord {
             attack_id,
-            attack: attack.name().to_owned(),
+            attack: kind.name().to_owned(),
             options: attack.options(),
             attribute: attribute.to_owned(),
             evaluated_on,

@@ -27,6 +27,8 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
+    Import,
     /// Leakage of training traces into a model's synthetic ones.
     Leakage,
     /// A one-run audit of the mechanism that trained a model.
@@ -47,6 +49,7 @@ impl JobKind {
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Import => "import",
             Self::Leakage => "leakage",
             Self::OneRunAudit => "one_run_audit",
         }

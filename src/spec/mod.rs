@@ -3,12 +3,17 @@
 //!
 //! Every field that matters to a result goes into the identity of the jobs that depend on it.
 
+mod import;
 mod raw;
 
 use crate::audit::Limits;
 use crate::base::{Delta, Epsilon};
 use crate::error::{Error, Result, ResultExt};
 use crate::record::{Regime, TraceUnit};
+pub use import::{
+    AttributeSource, Claim, ImportCut, ImportManifest, ImportModel, MemberSource, RawAttributeTable, RawAttributes,
+    RawImportCut, RawImportModel, Told,
+};
 pub(crate) use raw::closest;
 use std::path::{Path, PathBuf};
 

@@ -138,6 +138,11 @@ pub(super) struct RawAudit {
 
 /// Parses TOML; an unknown key is refused with the nearest known one.
 pub(super) fn parse(text: &str) -> Result<RawSpec> {
+    parse_toml(text)
+}
+
+/// Parses any TOML of ours, with line and nearest key in its errors.
+pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();

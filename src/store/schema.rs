@@ -162,7 +162,7 @@ pub const EPOCHS: SegmentTable = SegmentTable {
     partition: PartitionKind::Model,
     columns: &[
         column("epoch", I32, false, "from 0; an epoch is 1 / sampling rate steps"),
-        column("step", I64, false, "steps taken at its end"),
+        column("step", I64, true, "steps taken at its end; NULL where an imported log does not say"),
         column("train_loss", F64, true, "mean loss of the traces in the epoch's batches; NULL where no batch had one"),
         column("member_loss", F64, true, "mean loss of all members at the end of the epoch, in evaluation mode"),
         column(
@@ -173,8 +173,8 @@ pub const EPOCHS: SegmentTable = SegmentTable {
         ),
         column("gradient_norm", F64, true, "mean per-trace gradient norm before clipping"),
         column("clipped_fraction", F64, true, "share of per-trace gradients that were clipped; NULL without DP"),
-        column("traces", I64, false, "traces drawn in the epoch"),
-        column("seconds", F64, false, "wall time of the cohort's epoch"),
+        column("traces", I64, true, "traces drawn in the epoch; NULL where an imported log does not say"),
+        column("seconds", F64, true, "wall time of the cohort's epoch; NULL where an imported log does not say"),
     ],
 };
 
@@ -206,7 +206,7 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
         column("trace_id", I64, false, "trace"),
         column("member", Bool, false, "was it trained on?"),
         column("kind", Text, false, "attribute kind"),
-        column("loss", F32, false, "loss of the trace in evaluation mode"),
+        column("loss", F32, true, "loss of the trace in evaluation mode; NULL where an imported file does not say"),
         column("vector", F32List, false, "the attribute"),
     ],
 };
@@ -248,7 +248,12 @@ pub const SYNTHETIC_TRACES: SegmentTable = SegmentTable {
         column("rejected_packets", I32, false, "generated packets that do not parse and were left out"),
         column("complete", Bool, false, "did the generator end the trace itself?"),
         column("mended_fields", I32, false, "header fields (lengths, checksums) that an export to PCAP has to set"),
-        column("raw", Bytes, false, "what the generator put out before decoding: netssm: little-endian u16 tokens"),
+        column(
+            "raw",
+            Bytes,
+            false,
+            "what the generator put out before decoding: netssm: little-endian u16 tokens; imported: nothing",
+        ),
     ],
 };
 

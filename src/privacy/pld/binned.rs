@@ -167,7 +167,11 @@ impl Binning<'_> {
                     break;
                 }
                 let middle = at(0.5 * (low.0 + high.0));
-                if middle.1 * low.1 > 0.0 { low = middle } else { high = middle }
+                if middle.1 * low.1 > 0.0 {
+                    low = middle
+                } else {
+                    high = middle
+                }
                 best = [best, middle].into_iter().min_by(better).unwrap_or(best);
             }
         }
@@ -284,8 +288,14 @@ mod tests {
     /// Rounding of some thousand masses.
     const ROUNDING: f64 = 1e-12;
 
-    const CASES: [(f64, f64, f64); 6] =
-        [(0.025, 0.7, 0.01), (0.5, 2.0, 0.05), (1e-4, 1.0, 1e-4), (0.999, 4.0, 0.1), (0.025, 0.3, 0.01), (0.3, 0.4, 0.1)];
+    const CASES: [(f64, f64, f64); 6] = [
+        (0.025, 0.7, 0.01),
+        (0.5, 2.0, 0.05),
+        (1e-4, 1.0, 1e-4),
+        (0.999, 4.0, 0.1),
+        (0.025, 0.3, 0.01),
+        (0.3, 0.4, 0.1),
+    ];
 
     fn delta(losses: &LatticeLoss, spacing: f64, epsilon: f64) -> f64 {
         let loss = |index: i64| losses.offset + index as f64 * spacing;
@@ -316,7 +326,8 @@ mod tests {
             let (remove_moments, add_moments) = phase.moments().unwrap();
             for (losses, exact) in [(remove, remove_moments), (add, add_moments)] {
                 let point = |index: i64| losses.offset + index as f64 * spacing;
-                let mean: f64 = losses.masses.iter().zip(losses.lowest..).map(|(mass, index)| mass * point(index)).sum();
+                let mean: f64 =
+                    losses.masses.iter().zip(losses.lowest..).map(|(mass, index)| mass * point(index)).sum();
                 let lost = exact.mean - mean;
                 assert!(lost > -ROUNDING && lost < 0.5 * spacing * spacing, "q {q}, noise {sigma}: lost {lost}");
             }

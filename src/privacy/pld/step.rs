@@ -97,8 +97,12 @@ impl Phase {
         // mass below the lattice is rounded up to its lowest point; mass above it counts as infinite
         add_to_first(&mut remove, mixture(below.base.below(), below.shifted.below()));
         add_to_first(&mut add, lower.base.above());
-        let remove =
-            LatticeLoss { lowest, offset: 0.0, masses: remove, infinite: mixture(lower.base.above(), lower.shifted.above()) };
+        let remove = LatticeLoss {
+            lowest,
+            offset: 0.0,
+            masses: remove,
+            infinite: mixture(lower.base.above(), lower.shifted.above()),
+        };
         (remove, LatticeLoss { lowest: -highest, offset: 0.0, masses: add, infinite: below.base.below() })
     }
 

@@ -147,7 +147,7 @@ fn attack_epsilon(index: &Index, id: i64) -> ScalarValue {
 
 fn attack_role(index: &Index, id: i64) -> ScalarValue {
     text(index.attack(AttackId(id)).map(|attack| match attack.evaluated_on {
-        EvaluatedOn::Target => "target",
+        EvaluatedOn::Target | EvaluatedOn::EachTarget => "target",
         EvaluatedOn::ShadowTest => "shadow",
     }))
 }
