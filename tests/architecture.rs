@@ -15,9 +15,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("simulate", &["base", "error", "record", "capture"]),
     ("encoding", &["base", "error", "record", "capture"]),
     ("privacy", &["base", "error", "record"]),
-    ("eval", &["base", "error", "record"]),
     ("audit", &["base", "error", "record", "capture"]),
     ("forest", &["base", "error"]),
+    ("eval", &["base", "error", "record", "forest"]),
+    ("utility", &["base", "error", "record", "eval", "forest"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
@@ -30,7 +31,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "audit", "foreign", "spec", "store", "forest",
+            "attack", "synth", "audit", "foreign", "spec", "store", "forest", "utility",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -39,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
-            "train", "attack", "synth", "audit", "spec", "store", "pipeline", "query", "report",
+            "train", "attack", "synth", "audit", "utility", "spec", "store", "pipeline", "query", "report",
         ],
     ),
 ];
@@ -52,7 +53,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rkyv", &["base", "record", "store"]),
     ("zstd", &["store"]),
     ("blake3", &["base", "store", "pipeline"]),
-    ("tch", &["nn", "model", "train", "attack"]),
+    ("tch", &["nn", "model", "train", "attack", "utility"]),
     ("safetensors", &["nn", "model", "train", "foreign", "store"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
@@ -73,7 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] = &[
     "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
-    "forest", "audit",
+    "forest", "utility", "audit",
 ];
 
 /// What a stage may not do, and what it does instead.

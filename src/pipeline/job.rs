@@ -18,10 +18,11 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Attack
         | JobKind::Synthesize
-        | JobKind::Fidelity
         | JobKind::Import
+        | JobKind::Utility
         | JobKind::Leakage
         | JobKind::OneRunAudit => 1,
+        JobKind::Fidelity => 2,
     }
 }
 

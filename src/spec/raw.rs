@@ -24,6 +24,8 @@ pub(super) struct RawSpec {
     #[serde(default)]
     pub synthesis: RawSynthesis,
     #[serde(default)]
+    pub utility: RawUtility,
+    #[serde(default)]
     pub audit: RawAudit,
 }
 
@@ -118,6 +120,23 @@ fn system() -> String {
 pub(super) struct RawSynthesis {
     #[serde(default)]
     pub traces: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUtility {
+    #[serde(default = "small")]
+    pub forecaster: String,
+}
+
+impl Default for RawUtility {
+    fn default() -> Self {
+        Self { forecaster: small() }
+    }
+}
+
+fn small() -> String {
+    "small".to_owned()
 }
 
 /// Limits that are left out have their defaults.

@@ -10,6 +10,7 @@ mod audit;
 mod cost;
 mod data;
 mod models;
+mod utility;
 
 use super::ingest::IngestOptions;
 use super::job::JobHead;
@@ -64,6 +65,28 @@ pub(super) struct PlannedBase {
     pub encodes: Vec<(ClassId, JobId)>,
 }
 
+/// Downstream models on the classes of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PlannedUtility {
+    pub dataset: String,
+    /// Whose synthetic traces are learnt from, and how its models were trained; `None` for the baselines
+    /// on real traces.
+    pub generator: Option<(String, Regime)>,
+    pub classes: Vec<UtilityClass>,
+}
+
+/// One class of a downstream task.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UtilityClass {
+    pub class: String,
+    pub class_id: ClassId,
+    pub sources: Vec<JobId>,
+    /// Split of the target models: its held-out traces are tested on.
+    pub split_id: SplitId,
+    /// Target model and the job that sampled it; `None` for the baselines.
+    pub synthetic: Option<(ModelId, JobId)>,
+}
+
 /// A generator of the spec.
 pub(super) struct PlannedGenerator {
     /// Its name in the study: that of its table.
@@ -95,6 +118,7 @@ pub(super) enum Work {
     Fidelity { model: PlannedModel, sources: Vec<JobId>, synthesize: JobId },
     Leakage { model: PlannedModel, sources: Vec<JobId>, synthesize: JobId },
     OneRunAudit { model: PlannedModel, encode: JobId },
+    Utility { utility: PlannedUtility },
 }
 
 /// One job of a plan.
@@ -134,7 +158,8 @@ impl Plan {
             .iter()
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
-        let mut builder = Builder { plan: Self { jobs: Vec::new(), generators, spec: spec.clone() }, snapshot };
+        let plan = Self { jobs: Vec::new(), generators, spec: spec.clone() };
+        let mut builder = Builder { plan, snapshot, targets: Vec::new() };
         let (public, private) = builder.datasets()?;
         for generator in 0..builder.plan.generators.len() {
             builder.base(generator, &public)?;
@@ -142,6 +167,7 @@ impl Plan {
         for class in &private {
             builder.class(class)?;
         }
+        builder.utility()?;
         Ok(builder.plan)
     }
 
@@ -186,6 +212,8 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
 struct Builder<'a> {
     plan: Plan,
     snapshot: Option<&'a Snapshot>,
+    /// Target models with synthetic traces, in the order of classes, generators and regimes.
+    targets: Vec<utility::Target>,
 }
 
 impl Builder<'_> {

@@ -152,6 +152,10 @@ fn attack_role(index: &Index, id: i64) -> ScalarValue {
     }))
 }
 
+/// Of a partition that is a job id.
+pub(super) const OF_JOB: &[Constant] =
+    &[constant("job_id", I64, false, "job that wrote it", |_, id| ScalarValue::Int64(Some(id)))];
+
 const EVALUATED_ON: &str = "`shadow_test` (held back from the attack) or `target`";
 
 /// Of a partition that is an attack id, whose rows name their own model.
