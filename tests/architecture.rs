@@ -15,10 +15,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("simulate", &["base", "error", "record", "capture"]),
     ("encoding", &["base", "error", "record", "capture"]),
     ("privacy", &["base", "error", "record"]),
-    ("audit", &["base", "error", "record", "capture"]),
     ("forest", &["base", "error"]),
     ("eval", &["base", "error", "record", "forest"]),
     ("utility", &["base", "error", "record", "eval", "forest"]),
+    ("audit", &["base", "error", "record", "capture"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
@@ -31,7 +31,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "audit", "foreign", "spec", "store", "forest", "utility",
+            "attack", "synth", "foreign", "spec", "store", "forest", "utility", "audit",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -40,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
-            "train", "attack", "synth", "audit", "utility", "spec", "store", "pipeline", "query", "report",
+            "train", "attack", "synth", "utility", "spec", "store", "pipeline", "query", "report", "audit",
         ],
     ),
 ];

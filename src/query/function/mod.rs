@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod divergence;
+mod histogram;
 mod leakage;
 mod privacy;
 mod scalar;
