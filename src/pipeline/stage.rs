@@ -42,7 +42,7 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
         Work::Utility { utility } => quality::utility(context, head, utility),
         Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
-        Work::OneRunAudit { model, encode } => audit::one_run(context, head, model, *encode, progress),
+        Work::OneRunAudit { model, encode } => train::one_run(context, head, model, *encode, progress),
     }
 }
 

@@ -213,9 +213,11 @@ fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &m
     let spec = serde_json::json!({ "model": model.model_id.0 });
     let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
     inputs.extend([target.job.0, model.split_id.0]);
-    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs, 0);
-    let work = Work::Fidelity { model: model.clone(), sources, synthesize: target.job };
-    add(snapshot, plan, head, work)
+    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs.clone(), 0);
+    let work = Work::Fidelity { model: model.clone(), sources: sources.clone(), synthesize: target.job };
+    add(snapshot, plan, head, work)?;
+    let head = JobHead::new(JobKind::Leakage, format!("leakage {}", target.label()), &spec, inputs, 0);
+    add(snapshot, plan, head, Work::Leakage { model: model.clone(), sources, synthesize: target.job })
 }
 
 /// The jobs that cut the traces of a split.
