@@ -8,6 +8,8 @@ mod cli;
 mod common;
 mod encoding;
 mod eval;
+mod exchange;
+mod import;
 mod netssm;
 mod nn;
 mod pipeline;

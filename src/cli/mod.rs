@@ -6,8 +6,10 @@
 mod bars;
 mod compact;
 mod export;
+mod import;
 mod info;
 mod ingest;
+mod merge;
 mod nprint;
 mod report;
 mod run;
@@ -38,10 +40,12 @@ enum Verb {
     Info(info::InfoArgs),
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
+    Import(import::ImportArgs),
     Nprint(nprint::NprintArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
+    Merge(merge::MergeArgs),
 }
 
 /// Page cache of the study file, bytes.
@@ -53,6 +57,7 @@ pub struct TrainingVerb(Trains);
 enum Trains {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
+    Import(import::ImportArgs),
 }
 
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
@@ -61,6 +66,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
     match verb.0 {
         Trains::Run(args) => run::run(&args),
         Trains::Plan(args) => run::plan(&args),
+        Trains::Import(args) => import::import(&args),
     }
 }
 
@@ -83,6 +89,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
+        Verb::Import(args) => training(TrainingVerb(Trains::Import(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Report(args) => report::report(&args),
@@ -93,6 +100,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),
+        Verb::Merge(args) => merge::merge(&args),
     };
     match result {
         Ok(code) => code,

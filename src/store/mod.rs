@@ -19,6 +19,8 @@ mod bulk;
 mod codec;
 mod column;
 mod engine;
+mod merge;
+mod place;
 mod reader;
 mod records;
 pub mod schema;
@@ -27,6 +29,7 @@ mod verify;
 mod writer;
 
 pub use column::arrow_schema;
+pub use merge::{Conflict, MergeReport};
 pub use reader::{ReadCounters, Snapshot, Store};
 pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord};
 pub use tables::FORMAT_VERSION;

@@ -184,7 +184,7 @@ impl StoreWriter {
         database.check_integrity().map_err(|error| storage_error("check", error.into()))
     }
 
-    fn begin_write(&self) -> Result<WriteTransaction> {
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction> {
         let Engine::Writing(database) = &self.engine else {
             return Err(Error::internal("write to a study opened for reading"));
         };
@@ -400,7 +400,7 @@ fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
     Ok(())
 }
 
-fn drop_checkpoint(transaction: &WriteTransaction, job_id: JobId) -> Result<()> {
+pub(super) fn drop_checkpoint(transaction: &WriteTransaction, job_id: JobId) -> Result<()> {
     let mut checkpoints = open(transaction, tables::CHECKPOINTS)?;
     let had = checkpoints.remove(job_id.0).map_err(|error| storage_error("write", error.into()))?.is_some();
     if had {
