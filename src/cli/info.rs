@@ -46,9 +46,10 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
     println!("\n{:<20} {:>9} {:>12} {:>15} {:>15}", "columns of", "segments", "rows", "stored bytes", "raw bytes");
     for table in SEGMENT_TABLES {
         let segments = snapshot.segments(table)?;
-        let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
-        let stored: u64 = segments.iter().map(|segment| segment.stored_bytes).sum();
-        let raw: u64 = segments.iter().flat_map(|segment| &segment.columns).map(|column| column.raw_bytes).sum();
+        let rows: u64 = segments.iter().map(|segment| u64::from(segment.rows)).sum();
+        let stored: u64 = segments.iter().map(|segment| segment.stored_bytes()).sum();
+        let raw: u64 =
+            segments.iter().flat_map(|segment| &segment.columns).map(|column| u64::from(column.raw_bytes)).sum();
         println!("{:<20} {:>9} {rows:>12} {stored:>15} {raw:>15}", table.name, segments.len());
     }
     let mut kinds: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();

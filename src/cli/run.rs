@@ -70,7 +70,7 @@ fn print_plan(plan: &Plan) -> Result<()> {
     for (kind, planned, done) in plan.summary() {
         println!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
     }
-    for line in plan.training_lines()? {
+    for line in plan.training_lines(pipeline::device_flops())? {
         println!("{line}");
     }
     Ok(())

@@ -13,6 +13,7 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Simulate
         | JobKind::Encode
         | JobKind::Split
+        | JobKind::Base
         | JobKind::Train
         | JobKind::Attribute
         | JobKind::Attack

@@ -27,3 +27,4 @@ pub use ingest::{
 };
 pub use plan::Plan;
 pub use run::{RunObserver, RunOptions, RunReport, run};
+pub use train::device_flops;

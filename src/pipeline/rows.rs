@@ -485,3 +485,14 @@ pub(super) fn ledger_segment(model: i64, rows: &[(crate::privacy::PrivacyEvent, 
     ];
     Ok(NewSegment { table: &schema::PRIVACY_LEDGER, partition: model, rows: batch(&schema::PRIVACY_LEDGER, columns)? })
 }
+
+#[cfg(feature = "torch")]
+pub(super) fn monitors_segment(model: i64, rows: &[crate::train::MonitorRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        optional!(Int32Array, rows, |row| row.epoch.map(|epoch| epoch as i32)),
+        column!(StringArray, rows, |row| row.monitor.as_str()),
+        column!(StringArray, rows, |row| row.field.as_str()),
+        column!(Float64Array, rows, |row| row.value),
+    ];
+    Ok(NewSegment { table: &schema::MONITORS, partition: model, rows: batch(&schema::MONITORS, columns)? })
+}

@@ -31,6 +31,7 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Split { class_id, sources, split_id, role } => {
             split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split.members)
         }
+        Work::Base { base } => train::base(context, head, base, progress),
         Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
         Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
         Work::Attack { attack, target, shadows, attribute } => {

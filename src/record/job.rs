@@ -15,6 +15,8 @@ pub enum JobKind {
     Encode,
     /// Members and held-out traces of a role.
     Split,
+    /// A base on public traffic.
+    Base,
     /// A cohort of models.
     Train,
     /// Attributes of a model's traces.
@@ -37,6 +39,7 @@ impl JobKind {
             Self::Simulate => "simulate",
             Self::Encode => "encode",
             Self::Split => "split",
+            Self::Base => "base",
             Self::Train => "train",
             Self::Attribute => "attribute",
             Self::Attack => "attack",

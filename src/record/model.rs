@@ -11,21 +11,24 @@ pub enum Role {
     Target,
     /// A model that the attacker trains, with its index from 0.
     Shadow(u32),
+    /// A base that was trained on public traffic and is shared by the models of a generator.
+    Base,
 }
 
 impl Role {
-    /// Name in SQL: `target` or `shadow`.
+    /// Name in SQL: `target`, `shadow` or `base`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Target => "target",
             Self::Shadow(_) => "shadow",
+            Self::Base => "base",
         }
     }
 
     /// Index of a shadow.
     pub fn shadow(self) -> Option<u32> {
         match self {
-            Self::Target => None,
+            Self::Target | Self::Base => None,
             Self::Shadow(index) => Some(index),
         }
     }
@@ -104,6 +107,8 @@ pub enum LineageKind {
     PublicConstants,
     /// Weights of another model.
     Weights,
+    /// Traces that are public: anybody may read them.
+    PublicTraces,
     /// A choice (hyper-parameters, stopping) made by looking at private traces.
     PrivateSelection,
 }
@@ -116,6 +121,7 @@ impl LineageKind {
             Self::RandomInitialisation => "random_initialisation",
             Self::PublicConstants => "public_constants",
             Self::Weights => "weights",
+            Self::PublicTraces => "public_traces",
             Self::PrivateSelection => "private_selection",
         }
     }
@@ -164,9 +170,9 @@ pub struct ModelRecord {
     pub preset: String,
     /// Resolved configuration, canonical JSON.
     pub config: String,
-    /// Class it was trained on.
+    /// Class it was trained on; the first of several for a base.
     pub class_id: ClassId,
-    /// Split it was trained on.
+    /// Split it was trained on; 0 for a base, which is trained on whole public classes.
     pub split_id: SplitId,
     /// Target or shadow.
     pub role: Role,

@@ -55,6 +55,7 @@ impl ImportModel {
         let role = match self.role {
             Role::Target => "target".to_owned(),
             Role::Shadow(index) => format!("shadow{index}"),
+            Role::Base => "base".to_owned(),
         };
         format!("{} {}/{} {} {role}", self.generator, self.dataset, self.class, self.regime.label())
     }

@@ -5,7 +5,10 @@ use crate::error::{Error, Result, io_error};
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
 use std::path::Path;
 
-const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32";
+const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32, heap";
+
+/// How often a file may be replaced under our hands before we give up.
+const OPEN_ATTEMPTS: usize = 3;
 
 /// An open study: for reading beside a writer, or for writing.
 pub(super) enum Engine {
@@ -59,14 +62,40 @@ pub(super) fn open_writing(path: &Path, cache_bytes: usize) -> Result<Database> 
     if !fresh {
         return open_existing(path, cache_bytes);
     }
-    let database = builder(cache_bytes).create(path).map_err(|error| open_error(path, error))?;
+    let database = create(path, cache_bytes)?;
     write_format(&database)?;
     Ok(database)
 }
 
+/// Makes an empty redb file.
+pub(super) fn create(path: &Path, cache_bytes: usize) -> Result<Database> {
+    builder(cache_bytes).create(path).map_err(|error| open_error(path, error))
+}
+
+/// Device and number of a file.
+pub(super) type FileIdentity = (u64, u64);
+
+/// Which file a path names: changes when another one takes its place.
+pub(super) fn file_identity(path: &Path) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
 fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
     require_file(path)?;
-    let database = builder(cache_bytes).open(path).map_err(|error| open_error(path, error))?;
+    // `compact` may put another file in its place between our opening and our lock: then the lock is
+    // one on a file without a name, and what we would write to it would be lost.
+    for _ in 0..OPEN_ATTEMPTS {
+        let before = file_identity(path);
+        let database = builder(cache_bytes).open(path).map_err(|error| open_error(path, error))?;
+        if before.is_some() && before == file_identity(path) {
+            return check_opened(path, database);
+        }
+    }
+    Err(Error::user(format!("`{}` is being replaced by another process", path.display())).hint("try again"))
+}
+
+fn check_opened(path: &Path, database: Database) -> Result<Database> {
     let engine = Engine::Writing(database);
     check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
     match engine {

@@ -7,10 +7,10 @@
 //! commutative, associative and idempotent up to those clocks.
 //!
 //! The source may come from a stranger: every record is validated and must lie under its own key, every
-//! object and column must have its digest, and no chunk of the destination is ever written twice.
+//! object and column must have its digest.
 
-use super::bulk;
 use super::engine::storage_error;
+use super::heap::HeapWriter;
 use super::place::{Place, open};
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
@@ -67,14 +67,16 @@ impl StoreWriter {
                     .hint("run the same command again to go on"));
             }
             let transaction = self.begin_write()?;
+            let mut heap = HeapWriter::open(&transaction)?;
             let (bytes, mut done) = (merge.report.bytes, 0);
             for (job, producers) in rest.iter().take(BATCH_JOBS) {
-                merge.job(&transaction, job, producers).map_err(|error| error.context(job.label.clone()))?;
+                merge.job(&transaction, &mut heap, job, producers).map_err(|error| error.context(job.label.clone()))?;
                 done += 1;
                 if merge.report.bytes - bytes >= BATCH_BYTES {
                     break;
                 }
             }
+            heap.finish()?;
             transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
             progress.advance(done as u64, "");
             rest = rest.get(done..).unwrap_or_default();
@@ -138,7 +140,13 @@ struct Output {
 }
 
 impl Merge<'_> {
-    fn job(&mut self, transaction: &WriteTransaction, job: &JobRecord, producers: &[JobId]) -> Result<()> {
+    fn job(
+        &mut self,
+        transaction: &WriteTransaction,
+        heap: &mut HeapWriter<'_>,
+        job: &JobRecord,
+        producers: &[JobId],
+    ) -> Result<()> {
         let present = stored_job(transaction, job.job_id)?;
         let (outputs, differing) = self.outputs(transaction, job, present.is_some())?;
         let same = present.as_ref().is_none_or(|present| same_work(present, job));
@@ -160,7 +168,7 @@ impl Merge<'_> {
             return Ok(());
         }
         for output in outputs.iter().filter(|output| output.missing) {
-            self.take_over(transaction, output)?;
+            self.take_over(transaction, heap, output)?;
         }
         let bytes = codec::encode(job)?;
         open(transaction, tables::JOBS)?
@@ -219,19 +227,21 @@ impl Merge<'_> {
         Ok(bytes)
     }
 
-    fn take_over(&mut self, transaction: &WriteTransaction, output: &Output) -> Result<()> {
+    fn take_over(&mut self, transaction: &WriteTransaction, heap: &mut HeapWriter<'_>, output: &Output) -> Result<()> {
         let place = || output.place.to_string();
         match output.place {
             Place::Segment(_) => {
                 let segment = codec::decode::<SegmentRecord>(&output.bytes, &place)?;
-                let body = self.segment_body(&segment).map_err(|error| error.context(place()))?;
-                self.chunks(transaction, &segment.owner, &body)?;
+                for column in segment.columns.iter().filter(|column| column.inline.is_empty()) {
+                    let bytes = self.source.content(&column.digest).map_err(|error| error.context(place()))?;
+                    self.content(heap, &column.digest, &bytes).map_err(|error| error.context(place()))?;
+                }
             }
             Place::Object(digest) => {
                 let object = codec::decode::<ObjectRecord>(&output.bytes, &place)?;
                 if object.parts.is_empty() {
-                    let body = self.source.stored_object(&Digest(digest), &object)?;
-                    self.chunks(transaction, &Digest(digest).prefix16(), &body)?;
+                    let bytes = self.source.stored_object(&Digest(digest), &object)?;
+                    self.content(heap, &object.stored_digest, &bytes)?;
                 }
             }
             _ => {}
@@ -239,33 +249,13 @@ impl Merge<'_> {
         output.place.insert(transaction, &output.bytes)
     }
 
-    /// The stored body of a segment, each column checked against its digest.
-    fn segment_body(&self, segment: &SegmentRecord) -> Result<Vec<u8>> {
-        let damaged = |what: &str| Error::internal(format!("the segment is damaged: {what}"));
-        let mut first = [0u8; 8];
-        first.copy_from_slice(segment.owner.first_chunk::<8>().map_or(&[0; 8], |first| first));
-        if (u64::from_be_bytes(first) >> 1) as i64 != segment.segment_id {
-            return Err(damaged("its chunks lie under another segment's key"));
+    /// A content comes under its own digest or not at all, so it never stands for another.
+    fn content(&mut self, heap: &mut HeapWriter<'_>, key: &[u8; 16], bytes: &[u8]) -> Result<()> {
+        if Digest::of(bytes).prefix16() != *key {
+            return Err(Error::internal("the source's content has another digest"));
         }
-        let body = self.source.read_bulk(&segment.owner, segment.stored_bytes, 0..segment.stored_bytes)?;
-        for column in &segment.columns {
-            let range = column.offset as usize..column.offset.saturating_add(column.stored_bytes) as usize;
-            let stored = body.get(range).ok_or_else(|| damaged("a column lies outside its body"))?;
-            if Digest::of(stored).prefix16() != column.digest {
-                return Err(damaged("a column has another digest"));
-            }
-        }
-        Ok(body)
-    }
-
-    fn chunks(&mut self, transaction: &WriteTransaction, owner: &[u8; 16], body: &[u8]) -> Result<()> {
-        let mut chunks = open(transaction, tables::CHUNKS)?;
-        let taken = chunks.get((owner, 0)).map_err(|error| storage_error("read", error.into()))?.is_some();
-        if taken {
-            return Err(Error::internal("the destination holds other content under the same key of chunks"));
-        }
-        self.report.bytes += body.len() as u64;
-        bulk::write(&mut chunks, owner, body)
+        self.report.bytes += bytes.len() as u64;
+        heap.put(key, bytes)
     }
 }
 

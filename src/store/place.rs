@@ -144,7 +144,7 @@ impl Place {
                 Ok(timeless(a)? == timeless(b)?)
             }
             Self::Segment((code, _, _)) if code == EPOCHS.code => {
-                let timeless = |bytes| -> Result<Vec<([u8; 16], u64, u8)>> {
+                let timeless = |bytes| -> Result<Vec<([u8; 16], u32, u8)>> {
                     let record = codec::decode::<SegmentRecord>(bytes, &place)?;
                     let named =
                         record.columns.iter().zip(EPOCHS.columns).filter(|(_, column)| column.name != "seconds");

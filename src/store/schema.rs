@@ -283,6 +283,32 @@ pub const FIDELITY: SegmentTable = SegmentTable {
     ],
 };
 
+/// One row per measurement of a training besides its losses. Written by train and base.
+pub const MONITORS: SegmentTable = SegmentTable {
+    code: 13,
+    name: "monitors",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("epoch", I32, true, "epoch after which it was measured, from 0; NULL = of the whole model"),
+        column("monitor", Text, false, "what was measured (`feature_variance_generated`, `image_entropy_bits`, ...)"),
+        column("field", Text, false, "of which field or layer; empty where it is of none"),
+        column("value", F64, false, "value"),
+    ],
+};
+
+/// One row per synthetic trace and rule that changed cells of it. Written by synthesize.
+pub const REPAIRS: SegmentTable = SegmentTable {
+    code: 14,
+    name: "repairs",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("trace_id", I64, false, "synthetic trace"),
+        column("profile", Text, false, "repair profile: `reference` or `strict`"),
+        column("rule", Text, false, "rule that changed it"),
+        column("cells", I64, false, "cells (bits) that the rule changed"),
+    ],
+};
+
 /// Every columnar table, in the order of their codes.
 pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &TRACES,
@@ -297,4 +323,6 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &ROC,
     &SYNTHETIC_TRACES,
     &FIDELITY,
+    &MONITORS,
+    &REPAIRS,
 ];

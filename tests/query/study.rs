@@ -423,6 +423,8 @@ fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
         .collect();
     segment(
         &FIDELITY,
+        MONITORS,
+        REPAIRS,
         id,
         vec![
             texts(rows.iter().map(|row| row.0)),
@@ -455,6 +457,26 @@ fn synthesize() -> JobResult {
         ));
         result.segments.push(packets(&SYNTHETIC_PACKETS, id, &ids, |_, place| 45 + 10 * place));
         result.segments.push(fidelity_rows(id, synthetic));
+        result.segments.push(segment(
+            &MONITORS,
+            id,
+            vec![
+                int32s([0, 1].into_iter()),
+                texts(["image_entropy_bits"; 2].into_iter()),
+                texts([""; 2].into_iter()),
+                reals([0.5, 0.25].into_iter()),
+            ],
+        ));
+        result.segments.push(segment(
+            &REPAIRS,
+            id,
+            vec![
+                ints([1].into_iter()),
+                texts(["strict"].into_iter()),
+                texts(["ttl"].into_iter()),
+                ints([8].into_iter()),
+            ],
+        ));
     }
     result
 }

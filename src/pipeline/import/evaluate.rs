@@ -7,7 +7,7 @@ use crate::base::{JobId, ModelId};
 use crate::error::Result;
 use crate::pipeline::ingest::default_cut;
 use crate::pipeline::job::JobHead;
-use crate::pipeline::plan::{Plan, PlannedJob, PlannedModel, Work};
+use crate::pipeline::plan::{Ancestor, Plan, PlannedJob, PlannedModel, Work};
 use crate::pipeline::{load, rows};
 use crate::record::{IMPORTED, JobKind, ModelRecord, Role};
 use crate::spec::{NoiseSource, Spec, SplitSpec};
@@ -92,6 +92,8 @@ impl Member {
             regime: model.regime,
             split_id: model.split_id,
             seed: 0,
+            base: None,
+            ancestor: Ancestor::None,
         };
         let mut kinds = BTreeMap::new();
         for segment in snapshot.segments_of(&ATTRIBUTES, model.model_id.0)? {

@@ -43,6 +43,11 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table { name: "epochs", doc: "One row per model and epoch of its training.", make: segment::epochs },
     Table {
+        name: "monitors",
+        doc: "One row per measurement of a training besides its losses.",
+        make: segment::monitors,
+    },
+    Table {
         name: "attributes",
         doc: "One row per model, trace and attribute kind: what an attack reads.",
         make: segment::attributes,
@@ -51,6 +56,11 @@ pub(super) const TABLES: &[Table] = &[
     Table { name: "attack_scores", doc: "One row per attack and attacked trace.", make: segment::attack_scores },
     Table { name: "roc", doc: "One row per corner of an attack's ROC curve.", make: segment::roc },
     Table { name: "synthetic_traces", doc: "One row per synthetic trace.", make: segment::synthetic_traces },
+    Table {
+        name: "repairs",
+        doc: "One row per synthetic trace and rule that changed cells of it.",
+        make: segment::repairs,
+    },
     Table {
         name: "fidelity",
         doc: "One row per model, header field, packet position and measure.",

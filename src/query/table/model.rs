@@ -27,6 +27,7 @@ impl ModelRow {
         let role = match self.model.role {
             Role::Target => "target".to_owned(),
             Role::Shadow(index) => format!("shadow{index}"),
+            Role::Base => "base".to_owned(),
         };
         format!("{} {}/{} {} {role}", self.model.generator, self.dataset, self.class, self.model.regime.label())
     }

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
-    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, PACKETS, PRIVACY_LEDGER, ROC,
-    SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES,
+    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, MONITORS, PACKETS, PRIVACY_LEDGER,
+    REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES,
 };
 use crate::store::{ColumnRecord, Scalar, SegmentRecord};
 use arrow::array::new_null_array;
@@ -75,8 +75,7 @@ impl SegmentRelation {
                 None => stored_fact(part.table, &segment, column - constant_count),
             };
         }
-        let rows = usize::try_from(segment.rows)
-            .map_err(|_| Error::internal(format!("segment {} says {} rows", segment.segment_id, segment.rows)))?;
+        let rows = segment.rows as usize;
         let study = Arc::clone(&self.study);
         let table = part.table;
         let read = move |columns: &[usize]| {
@@ -98,7 +97,7 @@ fn stored_fact(table: &SegmentTable, segment: &SegmentRecord, column: usize) -> 
 
 fn range(kind: ColumnType, record: &ColumnRecord) -> Fact {
     let bound = |scalar: &Option<Scalar>| scalar.as_ref().and_then(|scalar| typed(kind, scalar));
-    Fact::Range { min: bound(&record.min), max: bound(&record.max), null_count: record.null_count }
+    Fact::Range { min: bound(&record.min), max: bound(&record.max), null_count: u64::from(record.null_count) }
 }
 
 /// A stored bound as a value of the column's type; `None` where it does not fit (then nothing is
@@ -185,6 +184,14 @@ pub(super) fn roc(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 pub(super) fn synthetic_traces(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &SYNTHETIC_TRACES, OF_MODEL)
+}
+
+pub(super) fn monitors(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &MONITORS, OF_MODEL)
+}
+
+pub(super) fn repairs(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &REPAIRS, OF_MODEL)
 }
 
 pub(super) fn fidelity(study: &Arc<Study>) -> Arc<dyn Relation> {
