@@ -25,6 +25,14 @@ impl Role {
         }
     }
 
+    /// Text for names and labels: `target`, `shadow2`, `base`.
+    pub fn label(self) -> String {
+        match self {
+            Self::Shadow(index) => format!("shadow{index}"),
+            Self::Target | Self::Base => self.name().to_owned(),
+        }
+    }
+
     /// Index of a shadow.
     pub fn shadow(self) -> Option<u32> {
         match self {

@@ -52,11 +52,7 @@ pub struct ImportModel {
 impl ImportModel {
     /// `mygan os/mac eps4 shadow0`.
     pub fn label(&self) -> String {
-        let role = match self.role {
-            Role::Target => "target".to_owned(),
-            Role::Shadow(index) => format!("shadow{index}"),
-            Role::Base => "base".to_owned(),
-        };
+        let role = self.role.label();
         format!("{} {}/{} {} {role}", self.generator, self.dataset, self.class, self.regime.label())
     }
 }

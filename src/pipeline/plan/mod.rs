@@ -74,11 +74,7 @@ pub(super) struct PlannedGenerator {
 
 impl PlannedModel {
     pub fn label(&self, generator: &str) -> String {
-        let role = match self.role {
-            Role::Target => "target".to_owned(),
-            Role::Shadow(index) => format!("shadow{index}"),
-            Role::Base => "base".to_owned(),
-        };
+        let role = self.role.label();
         format!("{generator} {}/{} {} {role}", self.dataset, self.class, self.regime.label())
     }
 }
