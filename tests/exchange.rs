@@ -202,3 +202,195 @@ fn a_study_is_not_merged_into_itself() {
     assert!(stderr.contains("destination and source"), "{stderr}");
     run_ok(&["verify", &path]);
 }
+
+#[test]
+fn differences_are_shown_down_to_the_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (first, same, other) = (at("first"), at("same"), at("other"));
+    study(Path::new(&first), &[1, 2, 3], 1);
+    study(Path::new(&same), &[3, 2, 1], 9);
+    let (code, stdout, stderr) = run(&["diff", &first, &same]);
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    {
+        let store = StoreWriter::open_or_create(Path::new(&other), CACHE).unwrap();
+        for (number, first_row) in [(1, 50), (2, 7000), (4, 200)] {
+            store.commit(job(number, 1, first_row)).unwrap();
+        }
+    }
+    let (code, stdout, _) = run(&["diff", &first, &other, "--rows", "2"]);
+    assert_eq!(code, 1);
+    for line in [
+        "split               2            1            1",
+        "only in the first: job 3",
+        "only in the second: job 4",
+        "differs: job 2",
+        "    splits, row 0, trace_id: 100 | 7000",
+        "    splits, row 1, trace_id: 101 | 7001",
+        "    splits, further rows: not listed | not listed",
+    ] {
+        assert!(stdout.lines().any(|found| found == line), "`{line}` in\n{stdout}");
+    }
+}
+
+/// Things that must not be found in a shared copy, by their first eight bytes.
+#[derive(Default)]
+struct Secrets {
+    by_start: std::collections::HashMap<[u8; 8], Vec<(String, Vec<u8>)>>,
+    numbers: std::collections::HashMap<String, String>,
+}
+
+impl Secrets {
+    fn bytes(&mut self, what: &str, bytes: &[u8]) {
+        if let Some(start) = bytes.first_chunk::<8>() {
+            self.by_start.entry(*start).or_default().push((what.to_owned(), bytes.to_vec()));
+        }
+    }
+
+    fn number(&mut self, what: &str, number: i64) {
+        self.bytes(what, &number.to_le_bytes());
+        self.bytes(what, &number.to_be_bytes());
+        self.numbers.insert(number.to_string(), what.to_owned());
+    }
+
+    /// Runs of 24 bytes from all over some content.
+    fn content(&mut self, what: &str, content: &[u8]) {
+        for at in (0..content.len().saturating_sub(24)).step_by(content.len() / 40 + 1) {
+            let run = &content[at..at + 24];
+            // Runs of few different bytes (padding) are found anywhere.
+            if run.iter().collect::<BTreeSet<_>>().len() > 12 {
+                self.bytes(what, run);
+            }
+        }
+    }
+
+    fn found_in(&self, haystack: &[u8]) -> Vec<String> {
+        let mut found = Vec::new();
+        for (at, window) in haystack.windows(8).enumerate() {
+            let candidates = self.by_start.get(window).into_iter().flatten();
+            found.extend(
+                candidates.filter(|(_, secret)| haystack[at..].starts_with(secret)).map(|(what, _)| what.clone()),
+            );
+        }
+        for run in haystack.split(|byte| !byte.is_ascii_digit()).filter(|run| run.len() > 8) {
+            found.extend(std::str::from_utf8(run).ok().and_then(|run| self.numbers.get(run)).cloned());
+        }
+        found
+    }
+
+    /// Everything of a study that is about single traces, or from which that follows.
+    fn of(study: &Path, seed: i64) -> Self {
+        let snapshot = Store::open(study, CACHE).unwrap().snapshot().unwrap();
+        let mut secrets = Self::default();
+        secrets.number("seed", seed);
+        snapshot.jobs().unwrap().iter().for_each(|job| secrets.number("job id", job.job_id.0));
+        snapshot.splits().unwrap().iter().for_each(|split| secrets.number("split id", split.split_id.0));
+        snapshot.models().unwrap().iter().for_each(|model| secrets.number("model id", model.model_id.0));
+        snapshot.attacks().unwrap().iter().for_each(|attack| secrets.number("attack id", attack.attack_id.0));
+        for capture in snapshot.captures().unwrap() {
+            secrets.number("capture id", capture.capture_id.0);
+            secrets.number("time of a capture", capture.first_us);
+            secrets.bytes("capture name", capture.name.as_bytes());
+        }
+        for object in snapshot.objects().unwrap() {
+            let bytes = snapshot.object(&syntrace::base::Digest(object.digest)).unwrap();
+            secrets.content(&format!("object of kind {}", object.kind), &bytes);
+        }
+        for table in syntrace::pipeline::WITHHELD_TABLES {
+            for segment in snapshot.segments(table).unwrap() {
+                let all: Vec<usize> = (0..table.columns.len()).collect();
+                for (column, array) in table.columns.iter().zip(snapshot.read_columns(table, &segment, &all).unwrap()) {
+                    let what = format!("{}.{}", table.name, column.name);
+                    if column.name == "trace_id" {
+                        let ids = array.as_any().downcast_ref::<Int64Array>().unwrap();
+                        ids.values().iter().for_each(|id| secrets.number(&what, *id));
+                    }
+                    array_bytes(&array).iter().for_each(|bytes| secrets.content(&what, bytes));
+                }
+            }
+        }
+        secrets
+    }
+}
+
+/// The values of an array and of what it holds, as they lie in memory.
+fn array_bytes(array: &ArrayRef) -> Vec<Vec<u8>> {
+    let data = array.to_data();
+    let mut all: Vec<Vec<u8>> = vec![];
+    let mut open = vec![data];
+    while let Some(data) = open.pop() {
+        // Offsets of texts and lists are lengths, no content.
+        let first = usize::from(matches!(
+            data.data_type(),
+            arrow::datatypes::DataType::Utf8 | arrow::datatypes::DataType::Binary | arrow::datatypes::DataType::List(_)
+        ));
+        all.extend(data.buffers().iter().skip(first).map(|buffer| buffer.as_slice().to_vec()));
+        open.extend(data.child_data().iter().cloned());
+    }
+    all
+}
+
+/// Every byte of a study: the file as it is, and everything in it unpacked.
+fn every_byte(study: &Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(study).unwrap();
+    let snapshot = Store::open(study, CACHE).unwrap().snapshot().unwrap();
+    for table in SEGMENT_TABLES {
+        for segment in snapshot.segments(table).unwrap() {
+            let all: Vec<usize> = (0..table.columns.len()).collect();
+            for array in snapshot.read_columns(table, &segment, &all).unwrap() {
+                array_bytes(&array).iter().for_each(|part| bytes.extend(part));
+            }
+        }
+    }
+    for object in snapshot.objects().unwrap() {
+        bytes.extend(snapshot.object(&syntrace::base::Digest(object.digest)).unwrap());
+    }
+    bytes
+}
+
+const SEED: i64 = 7_239_481_729_384_612_345;
+
+/// A trained study and an imported generator beside it.
+#[cfg(feature = "torch")]
+fn full_study(folder: &Path) -> String {
+    use crate::common::{TINY_SPEC, fixture, write_spec};
+    let path = folder.join("s.redb").to_string_lossy().into_owned();
+    let spec = write_spec(folder, &TINY_SPEC.replace("seed = 5", &format!("seed = {SEED}")));
+    run_ok(&["run", &path, &spec, "--quiet"]);
+    let capture = fixture("import/real/mac.pcap");
+    run_ok(&["ingest", &path, "--dataset", "os", "--class", "mac", &capture.to_string_lossy()]);
+    run_ok(&["import", &path, &fixture("import").to_string_lossy()]);
+    path
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn a_shared_copy_holds_every_result_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = full_study(folder.path());
+    let copy = folder.path().join("copy.redb").to_string_lossy().into_owned();
+    run_ok(&["export", &path, "share", "-o", &copy]);
+    let secrets = Secrets::of(Path::new(&path), SEED);
+    assert!(secrets.by_start.len() > 2000, "{} secrets", secrets.by_start.len());
+    // The search itself: it finds them where they are.
+    let original: BTreeSet<String> = secrets.found_in(&every_byte(Path::new(&path))).into_iter().collect();
+    for what in ["seed", "job id", "splits.trace_id", "packets.data", "object of kind weights", "attributes.vector"] {
+        assert!(original.contains(what), "{what} is not among {original:?}");
+    }
+    let found: BTreeSet<String> = secrets.found_in(&every_byte(Path::new(&copy))).into_iter().collect();
+    assert_eq!(found, BTreeSet::new());
+
+    run_ok(&["verify", &copy]);
+    for query in ["mia_by_model_and_epsilon", "fidelity_by_model_and_epsilon", "privacy_ledger", "generalization_gap"] {
+        let answer = |study: &str| run_ok(&["query", study, query, "--format", "csv"]);
+        assert!(answer(&path).lines().count() > 2, "{query}");
+        assert_eq!(answer(&copy), answer(&path), "{query}");
+    }
+    for (table, rows) in [("splits", 0), ("attributes", 0), ("packets", 0), ("attack_scores", 0), ("traces", 0)] {
+        let count = run_ok(&["sql", &copy, "--format", "csv", "-c", &format!("SELECT count(*) FROM {table}")]);
+        assert_eq!(count.lines().nth(1), Some(rows.to_string().as_str()), "{table}");
+    }
+    // Its ids are its own: it can neither be merged nor overwrite anything.
+    assert_eq!(run(&["merge", &path, &copy]).0, 2);
+    assert_eq!(run(&["export", &path, "share", "-o", &copy]).0, 2);
+}

@@ -40,6 +40,15 @@ enum What {
         #[command(flatten)]
         columns: NprintColumns,
     },
+    /// A redacted copy of the study: results, hashes and provenance, nothing of any single trace
+    ///
+    /// Left out: captures, traces, packets, encodings, member lists, attributes, attack scores, synthetic
+    /// traces, weights, seeds, file names and times of captures. Ids are made anew.
+    Share {
+        /// Study file to write; must not exist
+        #[arg(short, long)]
+        out: PathBuf,
+    },
     /// A capture as it came in, byte for byte
     Capture {
         /// Its capture_id, digest or file name
@@ -91,6 +100,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
             let rows = with_sink(out.as_deref(), |sink| export_nprint(&snapshot, &selection, &options, sink))?;
             eprintln!("{rows} rows");
         }
+        What::Share { out } => super::share::share(&snapshot, out)?,
         What::Capture { capture, out } => {
             let bytes = with_sink(out.as_deref(), |sink| write_capture(&snapshot, capture, sink))?;
             eprintln!("{bytes} bytes");

@@ -5,6 +5,7 @@
 
 mod bars;
 mod compact;
+mod diff;
 mod export;
 mod import;
 mod info;
@@ -13,6 +14,7 @@ mod merge;
 mod nprint;
 mod report;
 mod run;
+mod share;
 mod shell;
 mod simulate;
 mod sql;
@@ -46,6 +48,7 @@ enum Verb {
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
     Merge(merge::MergeArgs),
+    Diff(diff::DiffArgs),
 }
 
 /// Page cache of the study file, bytes.
@@ -101,6 +104,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),
         Verb::Merge(args) => merge::merge(&args),
+        Verb::Diff(args) => diff::diff(&args),
     };
     match result {
         Ok(code) => code,

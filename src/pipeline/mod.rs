@@ -9,6 +9,7 @@
 #![cfg_attr(not(feature = "torch"), allow(dead_code))]
 
 mod clock;
+mod compare;
 mod export;
 mod import;
 mod ingest;
@@ -17,9 +18,11 @@ mod load;
 mod plan;
 mod rows;
 mod run;
+mod share;
 mod stage;
 mod train;
 
+pub use compare::{Comparison, Difference, compare};
 pub use export::{TraceSelection, export_capture, export_nprint, export_traces};
 pub use import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use ingest::{
@@ -27,4 +30,5 @@ pub use ingest::{
 };
 pub use plan::Plan;
 pub use run::{RunObserver, RunOptions, RunReport, run};
+pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 pub use train::device_flops;

@@ -127,6 +127,17 @@ impl StoreWriter {
         Snapshot::new(self.engine.begin_read()?)
     }
 
+    /// Marks an empty study as a redacted copy, whose ids are its own.
+    pub fn mark_shared_copy(&self) -> Result<()> {
+        if !self.snapshot()?.jobs()?.is_empty() {
+            return Err(Error::internal("a study with jobs of its own cannot become a redacted copy"));
+        }
+        let transaction = self.begin_write()?;
+        let marked = open(&transaction, tables::META)?.insert(tables::SHARED_COPY, [1].as_slice()).map(drop);
+        marked.map_err(|error| storage_error("write", error.into()))?;
+        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+    }
+
     /// Commits a finished job in one transaction and removes its checkpoint. A job that is already
     /// there is left alone. The same id with other content is a conflict and nothing is written.
     pub fn commit(&self, result: JobResult) -> Result<JobRecord> {
