@@ -10,6 +10,7 @@ mod encoding;
 mod eval;
 mod exchange;
 mod import;
+mod forest;
 mod netssm;
 mod nn;
 mod pipeline;

@@ -18,8 +18,9 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Attack
         | JobKind::Synthesize
-        | JobKind::Fidelity
-        | JobKind::Import => 1,
+        | JobKind::Import
+        | JobKind::Utility => 1,
+        JobKind::Fidelity => 2,
     }
 }
 

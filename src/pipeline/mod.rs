@@ -16,6 +16,7 @@ mod ingest;
 mod job;
 mod load;
 mod plan;
+mod quality;
 mod rows;
 mod run;
 mod share;

@@ -29,6 +29,8 @@ pub enum JobKind {
     Fidelity,
     /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
     Import,
+    /// Downstream models on a dataset's synthetic or real traces.
+    Utility,
 }
 
 impl JobKind {
@@ -46,6 +48,7 @@ impl JobKind {
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
             Self::Import => "import",
+            Self::Utility => "utility",
         }
     }
 }

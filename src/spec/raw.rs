@@ -23,6 +23,8 @@ pub(super) struct RawSpec {
     pub attack: BTreeMap<String, toml::Table>,
     #[serde(default)]
     pub synthesis: RawSynthesis,
+    #[serde(default)]
+    pub utility: RawUtility,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,6 +118,23 @@ fn system() -> String {
 pub(super) struct RawSynthesis {
     #[serde(default)]
     pub traces: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUtility {
+    #[serde(default = "small")]
+    pub forecaster: String,
+}
+
+impl Default for RawUtility {
+    fn default() -> Self {
+        Self { forecaster: small() }
+    }
+}
+
+fn small() -> String {
+    "small".to_owned()
 }
 
 /// Parses TOML; an unknown key is refused with the nearest known one.

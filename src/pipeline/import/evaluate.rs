@@ -10,7 +10,7 @@ use crate::pipeline::job::JobHead;
 use crate::pipeline::plan::{Ancestor, Plan, PlannedJob, PlannedModel, Work};
 use crate::pipeline::{load, rows};
 use crate::record::{IMPORTED, JobKind, ModelRecord, Role};
-use crate::spec::{NoiseSource, Spec, SplitSpec};
+use crate::spec::{Forecaster, NoiseSource, Spec, SplitSpec};
 use crate::store::Snapshot;
 use crate::store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
 use std::collections::BTreeMap;
@@ -59,6 +59,7 @@ fn empty_spec() -> Spec {
         generators: Vec::new(),
         attacks: Vec::new(),
         synthetic_traces: 0,
+        forecaster: Forecaster::None,
     }
 }
 
