@@ -394,3 +394,33 @@ fn a_shared_copy_holds_every_result_and_no_secret() {
     assert_eq!(run(&["merge", &path, &copy]).0, 2);
     assert_eq!(run(&["export", &path, "share", "-o", &copy]).0, 2);
 }
+
+/// Shares of three machines, united and finished by a plain run, are the study of one machine.
+#[cfg(feature = "torch")]
+#[test]
+fn shares_of_several_machines_unite_to_the_study_of_one() {
+    use crate::common::{TINY_SPEC, write_spec};
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    // Two classes: more cohorts than one share can take.
+    let spec = write_spec(folder.path(), &TINY_SPEC.replace("[\"mac\"]", "[\"mac\", \"ubuntu\"]"));
+    run_ok(&["run", &at("whole"), &spec, "--quiet"]);
+    let mut trained = Vec::new();
+    for share in 1..=3 {
+        run_ok(&["run", &at(&share.to_string()), &spec, "--quiet", "--shard", &format!("{share}/3")]);
+        let snapshot = Store::open(Path::new(&at(&share.to_string())), CACHE).unwrap().snapshot().unwrap();
+        let models: Vec<i64> = snapshot.models().unwrap().iter().map(|model| model.model_id.0).collect();
+        assert!(!models.is_empty(), "share {share} has nothing to do");
+        trained.extend(models);
+    }
+    let all = trained.len();
+    trained.sort_unstable();
+    trained.dedup();
+    assert_eq!((trained.len(), all), (12, 12), "each model is trained once");
+    run_ok(&["merge", &at("united"), &at("3"), &at("1"), &at("2")]);
+    run_ok(&["run", &at("united"), &spec, "--quiet"]);
+    run_ok(&["verify", &at("united")]);
+    let (code, stdout, stderr) = run(&["diff", &at("whole"), &at("united")]);
+    assert_eq!(code, 0, "{stdout}\n{stderr}");
+    assert_eq!(run(&["run", &at("x"), &spec, "--shard", "4/3"]).0, 2);
+}

@@ -21,10 +21,7 @@ const COMMENT_BYTES_MAX: usize = 60_000;
 ///
 /// # Errors
 /// `user` for a time before 1970, or a failing writer.
-pub fn write_pcapng<'a, W: Write>(
-    mut out: W,
-    packets: impl IntoIterator<Item = (&'a Packet, &'a str)>,
-) -> Result<u64> {
+pub fn write_pcapng<'a, W: Write>(mut out: W, packets: impl IntoIterator<Item = (&'a Packet, &'a str)>) -> Result<u64> {
     let mut section = BYTE_ORDER_MAGIC.to_le_bytes().to_vec();
     section.extend([1, 0, 0, 0]);
     section.extend(u64::MAX.to_le_bytes());

@@ -7,6 +7,7 @@ mod bars;
 mod compact;
 mod diff;
 mod export;
+mod export_tables;
 mod import;
 mod info;
 mod ingest;

@@ -18,8 +18,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Columnar tables whose rows are results about models and attacks as a whole.
-pub const SHARED_TABLES: &[&SegmentTable] =
-    &[&schema::EPOCHS, &schema::PRIVACY_LEDGER, &schema::ROC, &schema::FIDELITY, &schema::MONITORS];
+pub const SHARED_TABLES: &[&SegmentTable] = &[
+    &schema::EPOCHS,
+    &schema::PRIVACY_LEDGER,
+    &schema::ROC,
+    &schema::FIDELITY,
+    &schema::MONITORS,
+    &schema::UTILITY,
+    &schema::IMPORTANCES,
+];
 
 /// Columnar tables with rows about single traces: never shared.
 pub const WITHHELD_TABLES: &[&SegmentTable] = &[

@@ -9,6 +9,7 @@ mod attacks;
 mod cost;
 mod data;
 mod models;
+mod shard;
 mod utility;
 
 use super::ingest::IngestOptions;
@@ -21,6 +22,7 @@ use crate::model::Generator;
 use crate::record::{JobKind, Regime, Role};
 use crate::spec::{Spec, StageSpec};
 use crate::store::Snapshot;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// One model to be trained.
@@ -127,6 +129,8 @@ pub(super) struct PlannedJob {
     pub after: Vec<usize>,
     /// Already in the study.
     pub done: bool,
+    /// Left to another machine.
+    pub elsewhere: bool,
 }
 
 /// All jobs of a spec, in an order in which they may run.
@@ -134,6 +138,8 @@ pub struct Plan {
     pub(super) jobs: Vec<PlannedJob>,
     pub(super) generators: Vec<PlannedGenerator>,
     pub(super) spec: Spec,
+    /// Number of each model's cohort, in the order of the plan.
+    pub(super) cohort_of: HashMap<ModelId, u32>,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -155,8 +161,8 @@ impl Plan {
             .iter()
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
-        let plan = Self { jobs: Vec::new(), generators, spec: spec.clone() };
-        let mut builder = Builder { plan, snapshot, targets: Vec::new() };
+        let plan = Self { jobs: Vec::new(), generators, spec: spec.clone(), cohort_of: HashMap::new() };
+        let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0 };
         let (public, private) = builder.datasets()?;
         for generator in 0..builder.plan.generators.len() {
             builder.base(generator, &public)?;
@@ -184,12 +190,12 @@ impl Plan {
 
     /// Number of jobs that a run would do.
     pub fn missing(&self) -> usize {
-        self.jobs.iter().filter(|job| !job.done).count()
+        self.jobs.iter().filter(|job| !job.done && !job.elsewhere).count()
     }
 
     /// Labels of the jobs that a run would do, in order.
     pub fn missing_labels(&self) -> Vec<String> {
-        self.jobs.iter().filter(|job| !job.done).map(|job| job.head.label.clone()).collect()
+        self.jobs.iter().filter(|job| !job.done && !job.elsewhere).map(|job| job.head.label.clone()).collect()
     }
 }
 
@@ -211,6 +217,8 @@ struct Builder<'a> {
     snapshot: Option<&'a Snapshot>,
     /// Target models with synthetic traces, in the order of classes, generators and regimes.
     targets: Vec<utility::Target>,
+    /// Cohorts so far, those that are done included.
+    cohorts_planned: u32,
 }
 
 impl Builder<'_> {
@@ -250,7 +258,7 @@ impl Builder<'_> {
             Some(snapshot) => snapshot.job(head.job_id)?.is_some(),
             None => false,
         };
-        self.plan.jobs.push(PlannedJob { head, work, after, done });
+        self.plan.jobs.push(PlannedJob { head, work, after, done, elsewhere: false });
         Ok(self.plan.jobs.len() - 1)
     }
 }
