@@ -113,7 +113,7 @@ fn print_generators(snapshot: &Snapshot) -> Result<()> {
             let model = match table.partition {
                 PartitionKind::Model => Some(ModelId(segment.partition)),
                 PartitionKind::Attack => attacks.get(&AttackId(segment.partition)).copied(),
-                PartitionKind::Class | PartitionKind::Split => None,
+                PartitionKind::Class | PartitionKind::Split | PartitionKind::Job => None,
             };
             let own =
                 segment.columns.iter().filter(|column| !column.inline.is_empty() || counted.insert(column.digest));
