@@ -226,6 +226,22 @@ CREATE TABLE attributes (
     vector    FLOAT[] NOT NULL  -- the attribute
 );
 
+-- One row per model, trace outside its split and attribute kind.
+CREATE TABLE reference_attributes (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    trace_id  BIGINT NOT NULL,  -- trace
+    member    BOOLEAN NOT NULL, -- was it trained on?
+    kind      VARCHAR NOT NULL, -- attribute kind
+    loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
+    vector    FLOAT[] NOT NULL  -- the attribute
+);
+
 -- One row per attack result, with intervals.
 CREATE TABLE attacks (
     attack_id              BIGINT NOT NULL,  -- id of the attack result

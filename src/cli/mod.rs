@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
+mod attack;
 mod audit;
 mod bars;
 mod command;
@@ -35,6 +36,7 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
+    Attack(attack::AttackArgs),
     Sql(sql::SqlArgs),
     Query(sql::QueryArgs),
     Report(report::ReportArgs),
@@ -58,6 +60,7 @@ pub struct TrainingVerb(Trains);
 enum Trains {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
+    Attack(attack::AttackArgs),
 }
 
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
@@ -66,6 +69,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
     match verb.0 {
         Trains::Run(args) => run::run(&args),
         Trains::Plan(args) => run::plan(&args),
+        Trains::Attack(args) => attack::attack(&args),
     }
 }
 
@@ -88,6 +92,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
+        Verb::Attack(args) => training(TrainingVerb(Trains::Attack(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Report(args) => report::report(&args),

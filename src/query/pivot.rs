@@ -92,7 +92,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Array, AsArray, Float64Array, StringArray};
+    use arrow::array::{AsArray, Float64Array, StringArray};
     use arrow::datatypes::Float64Type;
 
     #[test]

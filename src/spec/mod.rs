@@ -129,6 +129,8 @@ pub struct SplitSpec {
     pub members: u32,
     /// Shadow models per (generator, class, regime).
     pub shadows: u32,
+    /// Are shadows drawn from the whole class, the target's traces included? What online attacks need.
+    pub overlap: bool,
 }
 
 /// Where the noise of DP-SGD comes from.
@@ -156,6 +158,14 @@ impl Spec {
             std::fs::read_to_string(path).map_err(|error| crate::error::io_error("read the spec", path, &error))?;
         let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, base).context(|| format!("`{}`", path.display()))
+    }
+
+    /// The `[attack.NAME]` tables of a file; whatever else is in it is not read.
+    pub fn read_attacks(path: &Path) -> Result<Vec<StageSpec>> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| crate::error::io_error("read the spec", path, &error))?;
+        let attacks = raw::parse_attacks(&text).context(|| format!("`{}`", path.display()))?;
+        attacks.into_iter().map(stage).collect()
     }
 
     /// Resolves a spec's text; folders in it are relative to `base`.
@@ -188,6 +198,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         split: SplitSpec {
             members: at_least(u64::from(raw.split.members), 2, "split.members")? as u32,
             shadows: at_least(u64::from(raw.split.shadows), 1, "split.shadows")? as u32,
+            overlap: raw.split.overlap,
         },
         regimes: resolve_regimes(&raw.regimes)?,
         noise: match raw.regimes.noise.as_str() {

@@ -86,6 +86,8 @@ fn yes() -> bool {
 pub(super) struct RawSplit {
     pub members: u32,
     pub shadows: u32,
+    #[serde(default)]
+    pub overlap: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,6 +174,18 @@ pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T
             None => built,
         }
     })
+}
+
+#[derive(Deserialize)]
+struct RawAttacks {
+    #[serde(default)]
+    attack: BTreeMap<String, toml::Table>,
+}
+
+/// Parses the attacks of a spec, or of a file that has nothing else.
+pub(super) fn parse_attacks(text: &str) -> Result<BTreeMap<String, toml::Table>> {
+    let parsed: std::result::Result<RawAttacks, toml::de::Error> = toml::from_str(text);
+    parsed.map(|raw| raw.attack).map_err(|error| Error::user(error.message().to_owned()))
 }
 
 /// "did you mean" out of serde's ``unknown field `a`, expected one of `b`, `c` ``.

@@ -213,6 +213,15 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
     ],
 };
 
+/// One row per model, trace outside its split and attribute kind. Written by attribute, where an attack
+/// compares what several models say about one trace.
+pub const REFERENCE_ATTRIBUTES: SegmentTable = SegmentTable {
+    code: 40,
+    name: "reference_attributes",
+    partition: PartitionKind::Model,
+    columns: ATTRIBUTES.columns,
+};
+
 /// One row per attacked trace. Written by attack.
 pub const ATTACK_SCORES: SegmentTable = SegmentTable {
     code: 9,
@@ -423,6 +432,7 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &EPOCHS,
     &PRIVACY_LEDGER,
     &ATTRIBUTES,
+    &REFERENCE_ATTRIBUTES,
     &ATTACK_SCORES,
     &ROC,
     &SYNTHETIC_TRACES,

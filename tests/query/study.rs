@@ -430,8 +430,6 @@ fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
     rows.push(("held_out", "members", "validity", "tcp_state", None, "share", 1.0));
     segment(
         &FIDELITY,
-        MONITORS,
-        REPAIRS,
         id,
         vec![
             texts(rows.iter().map(|row| row.0)),

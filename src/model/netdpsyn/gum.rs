@@ -330,7 +330,8 @@ fn moves(goal: &Goal, rows_of: &ByCell, rows: usize, rate: f64) -> Moves {
     moves.empty.retain(|(_, count)| *count > 0);
     moves.under.retain(|(_, count)| *count > 0);
     let asked: usize = moves.empty.iter().chain(&moves.under).map(|(_, count)| count).sum();
-    let given = |share: f64| excess.iter().map(move |(cell, over, own)| (*cell, over.min(share * own).round() as usize));
+    let given =
+        |share: f64| excess.iter().map(move |(cell, over, own)| (*cell, over.min(share * own).round() as usize));
     let sum = |share: f64| given(share).map(|(_, count)| count).sum::<usize>();
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..50 {

@@ -224,7 +224,9 @@ impl Schema {
             Source::ReplyTtl => true,
             Source::Packets | Source::Offset => known,
             Source::Field(field::LENGTH) => known || (!first && column.place.is_some()),
-            Source::Field(at) => known || ![field::SRC_PORT, field::DST_PORT, field::PROTOCOL, field::TTL].contains(&at),
+            Source::Field(at) => {
+                known || ![field::SRC_PORT, field::DST_PORT, field::PROTOCOL, field::TTL].contains(&at)
+            }
         }
     }
 

@@ -49,16 +49,16 @@ pub(super) use cohort::train;
 #[cfg(feature = "torch")]
 pub(super) use pool::{Pool, StoreSink, generator, weights_of};
 #[cfg(feature = "torch")]
-pub(super) use traces::{attributes, synthesize};
+pub(super) use traces::{attributes, references, synthesize};
 
 #[cfg(not(feature = "torch"))]
 pub use without_torch::device_flops;
 #[cfg(not(feature = "torch"))]
-pub(super) use without_torch::{attributes, base, missing, synthesize, train};
+pub(super) use without_torch::{attributes, base, missing, references, synthesize, train};
 
 #[cfg(not(feature = "torch"))]
 mod without_torch {
-    use crate::base::{JobId, Progress};
+    use crate::base::{JobId, Progress, SplitId};
     use crate::error::{Error, Result};
     use crate::pipeline::job::JobHead;
     use crate::pipeline::plan::{PlannedBase, PlannedModel};
@@ -74,6 +74,17 @@ mod without_torch {
     }
 
     pub fn attributes(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn references(
+        _: &Context<'_>,
+        _: &JobHead,
+        _: &PlannedModel,
+        _: JobId,
+        _: &[SplitId],
+        _: &[String],
+    ) -> Result<()> {
         Err(missing())
     }
 

@@ -300,7 +300,7 @@ mod tests {
         let mut left = groups(&[1, -2, 1, 9], &[0, 0, 1, 1]);
         let state = GroupsAccumulator::state(&mut left, EmitTo::All).unwrap();
         let mut merged = groups(&[-2, 4, 9], &[0, 0, 1]);
-        GroupsAccumulator::merge_batch(&mut merged, &state, &[0, 1], None, 2).unwrap();
+        GroupsAccumulator::merge_batch(&mut merged, &state, &[0, 1], 2).unwrap();
         let mut whole = groups(&[1, -2, 1, 9, -2, 4, 9], &[0, 0, 1, 1, 0, 0, 1]);
         let found = GroupsAccumulator::evaluate(&mut merged, EmitTo::All).unwrap();
         assert_eq!(&found, &GroupsAccumulator::evaluate(&mut whole, EmitTo::All).unwrap());

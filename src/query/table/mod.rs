@@ -55,6 +55,11 @@ pub(super) const TABLES: &[Table] = &[
         doc: "One row per model, trace and attribute kind: what an attack reads.",
         make: segment::attributes,
     },
+    Table {
+        name: "reference_attributes",
+        doc: "One row per model, trace outside its split and attribute kind.",
+        make: segment::reference_attributes,
+    },
     Table { name: "attacks", doc: "One row per attack result, with intervals.", make: attack::attacks },
     Table { name: "attack_scores", doc: "One row per attack and attacked trace.", make: segment::attack_scores },
     Table { name: "roc", doc: "One row per corner of an attack's ROC curve.", make: segment::roc },

@@ -8,8 +8,8 @@ use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
     ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, IMPORTANCES, LEAKS, MONITORS,
-    ONE_RUN_AUDITS, PACKETS, PRIVACY_LEDGER, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES,
-    SegmentTable, TRACES, UTILITY,
+    ONE_RUN_AUDITS, PACKETS, PRIVACY_LEDGER, REFERENCE_ATTRIBUTES, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS,
+    SYNTHETIC_TRACES, SegmentTable, TRACES, UTILITY,
 };
 use crate::store::{ColumnRecord, Scalar, SegmentRecord};
 use arrow::array::new_null_array;
@@ -173,6 +173,10 @@ pub(super) fn epochs(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 pub(super) fn attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &ATTRIBUTES, OF_MODEL)
+}
+
+pub(super) fn reference_attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &REFERENCE_ATTRIBUTES, OF_MODEL)
 }
 
 pub(super) fn attack_scores(study: &Arc<Study>) -> Arc<dyn Relation> {
