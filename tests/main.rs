@@ -3,6 +3,7 @@
 
 mod architecture;
 mod attack;
+mod audit;
 mod capture;
 mod cli;
 mod common;
@@ -10,11 +11,14 @@ mod encoding;
 mod eval;
 mod forest;
 mod intervals;
+mod netdpsyn;
+mod netshare;
 mod netssm;
 mod nn;
 mod pipeline;
 mod privacy;
 mod query;
+mod safety;
 mod simulate;
 mod spec;
 mod store;

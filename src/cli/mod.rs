@@ -4,12 +4,15 @@
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
 mod attack;
+mod audit;
 mod bars;
+mod command;
 mod compact;
 mod export;
 mod info;
 mod ingest;
 mod nprint;
+mod privacy;
 mod report;
 mod run;
 mod shell;
@@ -41,6 +44,8 @@ enum Verb {
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
     Nprint(nprint::NprintArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
@@ -95,6 +100,8 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Ingest(args) => ingest::ingest(&args),
         Verb::Simulate(args) => simulate::simulate(&args),
         Verb::Nprint(args) => nprint::nprint(&args),
+        Verb::Audit(args) => audit::audit(&args),
+        Verb::Privacy(args) => privacy::privacy(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),

@@ -8,6 +8,8 @@
 //! environment.
 
 mod generator;
+pub mod netdpsyn;
+pub mod netshare;
 pub mod netssm;
 
 pub use generator::{

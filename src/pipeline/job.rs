@@ -18,6 +18,8 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Synthesize
         | JobKind::Import
+        | JobKind::Leakage
+        | JobKind::OneRunAudit
         | JobKind::Utility => 1,
         JobKind::Attack | JobKind::Fidelity => 2,
     }

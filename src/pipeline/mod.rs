@@ -9,6 +9,7 @@
 #![cfg_attr(not(feature = "torch"), allow(dead_code))]
 
 mod attack;
+mod audit;
 mod clock;
 mod export;
 mod import;

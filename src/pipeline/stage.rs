@@ -4,7 +4,7 @@ use super::attack::run_attack;
 use super::job::{JobHead, Start};
 use super::plan::{Plan, PlannedJob, Work};
 use super::rows::{self, EncodingRow};
-use super::{ingest, load, quality, train};
+use super::{audit, ingest, load, quality, train};
 use crate::base::{ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result};
@@ -41,6 +41,8 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Synthesize { model, count } => train::synthesize(context, head, model, *count, progress),
         Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
         Work::Utility { utility } => quality::utility(context, head, utility),
+        Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
+        Work::OneRunAudit { model, encode } => audit::one_run(context, head, model, *encode, progress),
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct RawSpec {
     pub synthesis: RawSynthesis,
     #[serde(default)]
     pub utility: RawUtility,
+    #[serde(default)]
+    pub audit: RawAudit,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,6 +139,22 @@ impl Default for RawUtility {
 
 fn small() -> String {
     "small".to_owned()
+}
+
+/// Limits that are left out have their defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    #[serde(default)]
+    pub one_run: bool,
+    pub epsilon_max: Option<f64>,
+    pub auc_max: Option<f64>,
+    pub tpr_at_1pct_fpr_max: Option<f64>,
+    pub exact_copies_max: Option<f64>,
+    pub near_copies_max: Option<f64>,
+    pub memorised_max: Option<f64>,
+    pub identifiers_max: Option<f64>,
+    pub p_value_max: Option<f64>,
 }
 
 /// Parses TOML; an unknown key is refused with the nearest known one.

@@ -3,6 +3,7 @@
 
 use super::names;
 use crate::attack::AttackKind;
+use crate::audit::Limits;
 use crate::base::{JobId, ModelId};
 use crate::error::Result;
 use crate::pipeline::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
@@ -11,7 +12,7 @@ use crate::pipeline::job::JobHead;
 use crate::pipeline::plan::{Ancestor, Plan, PlannedJob, PlannedModel, Work};
 use crate::pipeline::{load, rows};
 use crate::record::{IMPORTED, JobKind, ModelRecord, Role};
-use crate::spec::{Forecaster, NoiseSource, Spec, SplitSpec};
+use crate::spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
 use crate::store::Snapshot;
 use crate::store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
 use std::collections::BTreeMap;
@@ -62,6 +63,7 @@ pub(in crate::pipeline) fn empty_spec() -> Spec {
         attacks: Vec::new(),
         synthetic_traces: 0,
         forecaster: Forecaster::None,
+        audit: AuditSpec { one_run: false, limits: Limits::default() },
     }
 }
 

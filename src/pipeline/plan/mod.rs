@@ -6,6 +6,7 @@
 //! and shards agree without talking.
 
 mod attacks;
+mod audit;
 pub(super) mod choice;
 mod cost;
 mod data;
@@ -158,6 +159,15 @@ pub(super) enum Work {
     },
     Utility {
         utility: PlannedUtility,
+    },
+    Leakage {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+    },
+    OneRunAudit {
+        model: PlannedModel,
+        encode: JobId,
     },
 }
 

@@ -97,6 +97,9 @@ impl Builder<'_> {
         let trained = self.cohorts(generator, encode, encode_index, &models)?;
         let mut attributed = Vec::new();
         for ((model, split_index), train_index) in models.iter().zip(&trained) {
+            if attackable && model.role == Role::Target {
+                self.one_run(model, *split_index, (encode, encode_index))?;
+            }
             if attackable {
                 let attribute = self.attribute(generator, model, encode, *train_index)?;
                 let (model, split_index, train_index) = (model.clone(), *split_index, *train_index);
@@ -293,6 +296,6 @@ impl Builder<'_> {
         let head = JobHead::new(JobKind::Fidelity, label, &spec, inputs, 0);
         let work = Work::Fidelity { model: model.clone(), sources: class.sources.clone(), synthesize };
         self.add(head, work, vec![index])?;
-        Ok(())
+        self.leakage(class, model, (synthesize, index))
     }
 }

@@ -84,6 +84,16 @@ pub(super) const TABLES: &[Table] = &[
         doc: "One row per downstream classifier, header field and packet position: what it used.",
         make: segment::importances,
     },
+    Table {
+        name: "leaks",
+        doc: "One row per model, measure and kind: training traces in synthetic ones, beside a control.",
+        make: segment::leaks,
+    },
+    Table {
+        name: "one_run_audits",
+        doc: "One row per one-run audit of the mechanism that trained a model.",
+        make: segment::one_run_audits,
+    },
     Table { name: "jobs", doc: "One row per finished job: where everything else comes from.", make: job::jobs },
     Table { name: "objects", doc: "One row per content-addressed object.", make: job::objects },
     Table { name: "segments", doc: "One row per segment and column: where the bytes are.", make: job::segments },
