@@ -6,7 +6,8 @@ use syntrace::attack::{AttackKind, AttributeTable, run_attack};
 use syntrace::base::{Seed, TraceId, map_ordered};
 use syntrace::eval::{Scored, leakage};
 
-/// Repetitions, and in how many of them the interval must hold one half.
+/// Repetitions, and in how many of them the interval must hold one half. Its coverage is 0.95 to 0.96 by
+/// simulation, so another 100 seeds may well give 94: these are fixed.
 const REPETITIONS: u64 = 100;
 const INSIDE_LEAST: usize = 95;
 
