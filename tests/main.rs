@@ -8,6 +8,7 @@ mod cli;
 mod common;
 mod encoding;
 mod eval;
+mod markov;
 mod netdpsyn;
 mod netssm;
 mod nn;

@@ -162,7 +162,9 @@ impl NetDpSynConfig {
                 .hint(format!("the fields are {}", FIELD_NAMES.join(", "))));
         }
         let share = |value: f64| value > 0.0 && value < 1.0;
-        if !share(self.selection_share) || !share(self.singles_share) || self.selection_share + self.singles_share >= 1.0
+        if !share(self.selection_share)
+            || !share(self.singles_share)
+            || self.selection_share + self.singles_share >= 1.0
         {
             return Err(Error::user(format!(
                 "`selection_share` and `singles_share` must be above 0 and leave something, found `{}` and `{}`",

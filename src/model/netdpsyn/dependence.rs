@@ -13,8 +13,7 @@ use super::table::Shape;
 pub fn dependence(records: &Records, (a, b): (usize, usize), cells: &[usize], strata: usize) -> f64 {
     let rows = records.strata.len();
     let pair = Shape::over(&[a, b], cells);
-    let mut keys: Vec<(u16, u32)> =
-        records.strata.iter().copied().zip(pair.index(&records.columns, rows)).collect();
+    let mut keys: Vec<(u16, u32)> = records.strata.iter().copied().zip(pair.index(&records.columns, rows)).collect();
     keys.sort_unstable();
     let size = |column: usize| cells.get(column).copied().unwrap_or(1);
     let single = |column: usize| super::table::count(records, &Shape::over(&[column], cells), strata);
@@ -96,9 +95,8 @@ pub fn connect(candidates: &[Candidate], chosen: &mut Vec<usize>, columns: usize
     }
     let is = |covered: &[bool], column: usize| covered.get(column).copied().unwrap_or(true);
     while !chosen.is_empty() {
-        let ties = (0..candidates.len()).filter(|index| {
-            candidates.get(*index).is_some_and(|c| is(&covered, c.pair.0) != is(&covered, c.pair.1))
-        });
+        let ties = (0..candidates.len())
+            .filter(|index| candidates.get(*index).is_some_and(|c| is(&covered, c.pair.0) != is(&covered, c.pair.1)));
         let score = |index: &usize| candidates.get(*index).map_or(f64::NEG_INFINITY, |c| c.score);
         let Some(best) = ties.max_by(|a, b| score(a).total_cmp(&score(b)).then(b.cmp(a))) else { break };
         chosen.push(best);
@@ -177,8 +175,7 @@ mod tests {
             }
         }
         assert!((dependence(&records, (0, 1), &cells, 2) - dense).abs() < TOLERANCE);
-        let independent =
-            Records { strata: vec![0; 4], columns: vec![vec![0, 0, 1, 1], vec![0, 1, 0, 1]] };
+        let independent = Records { strata: vec![0; 4], columns: vec![vec![0, 0, 1, 1], vec![0, 1, 0, 1]] };
         assert!(dependence(&independent, (0, 1), &[2, 2], 1).abs() < TOLERANCE);
     }
 

@@ -251,8 +251,9 @@ fn group_records(records: Records, groupings: &[Grouping]) -> Records {
 fn grouped_single(schema: &Schema, single: Single, column: usize, groupings: &[Grouping]) -> Measured {
     let groups: Vec<usize> = groupings.iter().map(Grouping::groups).collect();
     let shape = Shape::over(&[column], &groups);
-    let map: Vec<u32> =
-        groupings.get(column).map_or_else(Vec::new, |grouping| grouping.group_of.iter().map(|g| u32::from(*g)).collect());
+    let map: Vec<u32> = groupings
+        .get(column)
+        .map_or_else(Vec::new, |grouping| grouping.group_of.iter().map(|g| u32::from(*g)).collect());
     let cells = map.len().max(1);
     let values = single.values.chunks(cells).flat_map(|stratum| project(stratum, &map, shape.cells())).collect();
     let variance = single.deviation * single.deviation * cells as f64 / shape.cells().max(1) as f64;

@@ -55,7 +55,8 @@ pub(super) fn block_rows(model: &Model, rng: &mut StreamRng) -> Vec<Rows> {
 /// Mean error of one block's rows against the model's own marginals, 0 to 2.
 pub fn block_error(model: &Model, seed: Seed) -> f64 {
     let rows = block_rows(model, &mut seed.rng());
-    let errors: Vec<f64> = rows.iter().filter(|rows| !rows.columns.iter().all(Vec::is_empty)).map(|r| r.error).collect();
+    let errors: Vec<f64> =
+        rows.iter().filter(|rows| !rows.columns.iter().all(Vec::is_empty)).map(|r| r.error).collect();
     errors.iter().sum::<f64>() / errors.len().max(1) as f64
 }
 
