@@ -387,9 +387,8 @@ fn as_a_generator_it_trains_under_a_budget_only_and_says_nothing_about_traces() 
     assert!(train(None).unwrap_err().to_string().contains("without DP"));
     let outcome = train(Some(DpPlan { noise_multiplier: 1.2, clip_norm: 1.0 })).unwrap();
     let trained = &outcome.models[0];
-    let monitor = |name: &'static str| {
-        trained.monitors.iter().filter(move |row| row.monitor == name).map(|row| row.value)
-    };
+    let monitor =
+        |name: &'static str| trained.monitors.iter().filter(move |row| row.monitor == name).map(|row| row.value);
     let rho: f64 = monitor("rho_spent").sum();
     assert!((rho * 2.0 * 1.44 - 1.0).abs() < 1e-6, "{rho}");
     assert!(monitor("gum_error").all(|error| (0.0..2.0).contains(&error)) && monitor("marginals").count() == 1);

@@ -1,10 +1,11 @@
 //! Typed rows to record batches and back: the one place that knows the columns' order.
 
-use crate::base::{AttackId, TraceId};
+use crate::base::{AttackId, JobId, TraceId};
 use crate::error::{Error, Result};
 use crate::record::{Direction, Packet, Part, Trace};
 use crate::store::schema::{self, SegmentTable};
 use crate::store::{NewSegment, arrow_schema};
+use crate::utility::{ImportanceRow, UtilityRow};
 use arrow::array::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -310,6 +311,23 @@ pub(super) struct AttributeRow {
 }
 
 pub(super) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::ATTRIBUTES, partition, rows)
+}
+
+pub(super) fn references_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::REFERENCE_ATTRIBUTES, partition, rows)
+}
+
+/// Distinct texts of a column.
+pub(super) fn texts(columns: &[ArrayRef], index: usize) -> Result<std::collections::BTreeSet<String>> {
+    Ok(typed::<StringArray>(columns, index)?.iter().flatten().map(str::to_owned).collect())
+}
+
+fn attribute_rows_segment(
+    table: &'static schema::SegmentTable,
+    partition: i64,
+    rows: &[AttributeRow],
+) -> Result<NewSegment> {
     let field = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float32, false));
     let mut lists = ListBuilder::new(Float32Builder::new()).with_field(field);
     for row in rows {
@@ -323,7 +341,7 @@ pub(super) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Resul
         optional!(Float32Array, rows, |row| row.loss),
         Arc::new(lists.finish()),
     ];
-    Ok(NewSegment { table: &schema::ATTRIBUTES, partition, rows: batch(&schema::ATTRIBUTES, columns)? })
+    Ok(NewSegment { table, partition, rows: batch(table, columns)? })
 }
 
 pub(super) fn attribute_rows(columns: &[ArrayRef], kind: &str, out: &mut Vec<AttributeRow>) -> Result<()> {
@@ -396,15 +414,58 @@ pub(super) fn roc_segment(attack: AttackId, rows: &[(f64, f64, f64)]) -> Result<
 /// Fidelity of one model.
 pub(super) fn fidelity_segment(model: i64, rows: &[crate::eval::FidelityRow]) -> Result<NewSegment> {
     let columns: Vec<ArrayRef> = vec![
-        column!(StringArray, rows, |row| row.compared.as_str()),
-        column!(StringArray, rows, |row| row.field),
-        column!(Int32Array, rows, |row| row.position as i32),
+        column!(StringArray, rows, |row| row.compared.name()),
+        column!(StringArray, rows, |row| row.reference.name()),
+        column!(StringArray, rows, |row| row.aspect.name()),
+        column!(StringArray, rows, |row| row.field.as_ref()),
+        optional!(Int32Array, rows, |row| row.position.map(|position| position as i32)),
         column!(StringArray, rows, |row| row.metric.name()),
         optional!(Float64Array, rows, |row| row.value),
         column!(Int64Array, rows, |row| row.n_real as i64),
         column!(Int64Array, rows, |row| row.n_compared as i64),
     ];
     Ok(NewSegment { table: &schema::FIDELITY, partition: model, rows: batch(&schema::FIDELITY, columns)? })
+}
+
+/// What all utility rows of a job share: dataset, generator and epsilon (`None` for a baseline).
+pub(super) struct UtilityHead<'a> {
+    pub job: JobId,
+    pub dataset: &'a str,
+    pub generator: Option<&'a str>,
+    pub epsilon: Option<f64>,
+}
+
+/// Measures of downstream models.
+pub(super) fn utility_segment(head: &UtilityHead<'_>, rows: &[UtilityRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(StringArray, rows, |_| head.dataset),
+        optional!(StringArray, rows, |_| head.generator),
+        optional!(Float64Array, rows, |_| head.epsilon),
+        column!(StringArray, rows, |row| row.task.name()),
+        column!(StringArray, rows, |row| row.trained_on.name()),
+        column!(StringArray, rows, |row| row.learner.as_str()),
+        column!(StringArray, rows, |row| row.metric.name()),
+        optional!(StringArray, rows, |row| row.class.as_deref()),
+        optional!(Float64Array, rows, |row| row.value),
+        column!(Int64Array, rows, |row| row.n_train as i64),
+        column!(Int64Array, rows, |row| row.n_test as i64),
+    ];
+    Ok(NewSegment { table: &schema::UTILITY, partition: head.job.0, rows: batch(&schema::UTILITY, columns)? })
+}
+
+/// What downstream classifiers used.
+pub(super) fn importances_segment(head: &UtilityHead<'_>, rows: &[ImportanceRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(StringArray, rows, |_| head.dataset),
+        optional!(StringArray, rows, |_| head.generator),
+        optional!(Float64Array, rows, |_| head.epsilon),
+        column!(StringArray, rows, |row| row.task.name()),
+        column!(StringArray, rows, |row| row.trained_on.name()),
+        column!(StringArray, rows, |row| row.field),
+        column!(Int32Array, rows, |row| row.position as i32),
+        column!(Float64Array, rows, |row| row.importance),
+    ];
+    Ok(NewSegment { table: &schema::IMPORTANCES, partition: head.job.0, rows: batch(&schema::IMPORTANCES, columns)? })
 }
 
 /// One row of `synthetic_traces`.

@@ -29,6 +29,12 @@ pub enum JobKind {
     Fidelity,
     /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
     Import,
+    /// Downstream models on a dataset's synthetic or real traces.
+    Utility,
+    /// Leakage of training traces into a model's synthetic ones.
+    Leakage,
+    /// A one-run audit of the mechanism that trained a model.
+    OneRunAudit,
 }
 
 impl JobKind {
@@ -46,6 +52,9 @@ impl JobKind {
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
             Self::Import => "import",
+            Self::Utility => "utility",
+            Self::Leakage => "leakage",
+            Self::OneRunAudit => "one_run_audit",
         }
     }
 }

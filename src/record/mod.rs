@@ -5,6 +5,7 @@
 //! is part of the file format (see `schema/records/`): a released layout never changes.
 
 mod attack;
+mod attribute;
 mod capture;
 mod dataset;
 mod job;
@@ -14,6 +15,7 @@ mod split;
 mod trace;
 
 pub use attack::{AttackRecord, EvaluatedOn, Interval};
+pub use attribute::NamedScalar;
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};
 pub use job::{JobKind, JobOutput, JobRecord};

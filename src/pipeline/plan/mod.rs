@@ -6,13 +6,16 @@
 //! and shards agree without talking.
 
 mod attacks;
+mod audit;
+pub(super) mod choice;
 mod cost;
 mod data;
 mod models;
+mod utility;
 
+use super::attack::{AttackGroup, PlannedAttack};
 use super::ingest::IngestOptions;
 use super::job::JobHead;
-use crate::attack::AttackKind;
 use crate::base::{ClassId, JobId, ModelId, SplitId};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result, ResultExt};
@@ -63,6 +66,28 @@ pub(super) struct PlannedBase {
     pub encodes: Vec<(ClassId, JobId)>,
 }
 
+/// Downstream models on the classes of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PlannedUtility {
+    pub dataset: String,
+    /// Whose synthetic traces are learnt from, and how its models were trained; `None` for the baselines
+    /// on real traces.
+    pub generator: Option<(String, Regime)>,
+    pub classes: Vec<UtilityClass>,
+}
+
+/// One class of a downstream task.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UtilityClass {
+    pub class: String,
+    pub class_id: ClassId,
+    pub sources: Vec<JobId>,
+    /// Split of the target models: its held-out traces are tested on.
+    pub split_id: SplitId,
+    /// Target model and the job that sampled it; `None` for the baselines.
+    pub synthetic: Option<(ModelId, JobId)>,
+}
+
 /// A generator of the spec.
 pub(super) struct PlannedGenerator {
     /// Its name in the study: that of its table.
@@ -82,16 +107,68 @@ impl PlannedModel {
 /// What a job does.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
-    IngestFile { options: IngestOptions, path: PathBuf },
-    Simulate { options: IngestOptions, flows: u32 },
-    Encode { class_id: ClassId, sources: Vec<JobId>, encoding: EncodingKind },
-    Split { class_id: ClassId, sources: Vec<JobId>, split_id: SplitId, role: Role },
-    Base { base: PlannedBase },
-    Train { models: Vec<PlannedModel>, encode: JobId },
-    Attribute { model: PlannedModel, encode: JobId },
-    Attack { attack: AttackKind, target: (PlannedModel, JobId), shadows: Vec<(PlannedModel, JobId)>, attribute: String },
-    Synthesize { model: PlannedModel, count: u32 },
-    Fidelity { model: PlannedModel, sources: Vec<JobId>, synthesize: JobId },
+    IngestFile {
+        options: IngestOptions,
+        path: PathBuf,
+    },
+    Simulate {
+        options: IngestOptions,
+        flows: u32,
+    },
+    Encode {
+        class_id: ClassId,
+        sources: Vec<JobId>,
+        encoding: EncodingKind,
+    },
+    Split {
+        class_id: ClassId,
+        sources: Vec<JobId>,
+        split_id: SplitId,
+        role: Role,
+    },
+    Base {
+        base: PlannedBase,
+    },
+    Train {
+        models: Vec<PlannedModel>,
+        encode: JobId,
+    },
+    Attribute {
+        model: PlannedModel,
+        encode: JobId,
+    },
+    /// Attributes of a model on the traces of some splits that are outside its own.
+    Reference {
+        model: PlannedModel,
+        encode: JobId,
+        splits: Vec<SplitId>,
+        kinds: Vec<String>,
+    },
+    Attack {
+        attack: PlannedAttack,
+        group: AttackGroup,
+    },
+    Synthesize {
+        model: PlannedModel,
+        count: u32,
+    },
+    Fidelity {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+    },
+    Utility {
+        utility: PlannedUtility,
+    },
+    Leakage {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+    },
+    OneRunAudit {
+        model: PlannedModel,
+        encode: JobId,
+    },
 }
 
 /// One job of a plan.
@@ -110,6 +187,8 @@ pub struct Plan {
     pub(super) jobs: Vec<PlannedJob>,
     pub(super) generators: Vec<PlannedGenerator>,
     pub(super) spec: Spec,
+    /// What was left out, and why.
+    pub(super) notes: Vec<String>,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -131,7 +210,9 @@ impl Plan {
             .iter()
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
-        let mut builder = Builder { plan: Self { jobs: Vec::new(), generators, spec: spec.clone() }, snapshot };
+        let plan = Self { jobs: Vec::new(), generators, spec: spec.clone(), notes: Vec::new() };
+        let mut builder = Builder { plan, snapshot, targets: Vec::new() };
+        builder.choices()?;
         let (public, private) = builder.datasets()?;
         for generator in 0..builder.plan.generators.len() {
             builder.base(generator, &public)?;
@@ -139,6 +220,7 @@ impl Plan {
         for class in &private {
             builder.class(class)?;
         }
+        builder.utility()?;
         Ok(builder.plan)
     }
 
@@ -154,6 +236,11 @@ impl Plan {
             counts[at].2 += usize::from(job.done);
         }
         counts
+    }
+
+    /// What the spec asks for and no job will do, with the reason.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Number of jobs that a run would do.
@@ -183,6 +270,8 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
 struct Builder<'a> {
     plan: Plan,
     snapshot: Option<&'a Snapshot>,
+    /// Target models with synthetic traces, in the order of classes, generators and regimes.
+    targets: Vec<utility::Target>,
 }
 
 impl Builder<'_> {
