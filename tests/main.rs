@@ -15,6 +15,7 @@ mod fidelity;
 mod forest;
 mod import;
 mod intervals;
+mod markov;
 mod netdpsyn;
 mod netshare;
 mod netssm;

@@ -144,7 +144,7 @@ pub trait Generator: Send + Sync {
 
 /// Names of all generators.
 pub fn generator_names() -> &'static [&'static str] {
-    &["netdpsyn", "netshare", "netssm"]
+    &["markov", "netdpsyn", "netshare", "netssm"]
 }
 
 /// Builds a generator from its name and the options of its table in a spec (`preset` and any key of its
@@ -155,6 +155,7 @@ pub fn generator(
     packets: u32,
 ) -> Result<Box<dyn Generator>> {
     match name {
+        "markov" => Ok(Box::new(super::markov::Markov::from_options(options, packets)?)),
         "netdpsyn" => Ok(Box::new(super::netdpsyn::NetDpSyn::from_options(options, packets)?)),
         "netshare" => Ok(Box::new(super::netshare::NetShare::from_options(options, packets)?)),
         "netssm" => Ok(Box::new(super::netssm::NetSsm::from_options(options, packets)?)),

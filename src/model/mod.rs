@@ -8,6 +8,7 @@
 //! environment.
 
 mod generator;
+pub mod markov;
 pub mod netdpsyn;
 pub mod netshare;
 pub mod netssm;
