@@ -346,8 +346,9 @@ fn packets(table: &'static SegmentTable, partition: i64, traces: &[i64], rng: &m
 fn commit_synthetic(writer: &StoreWriter, [generator, class, epsilon]: [usize; 3]) {
     let target = Coordinates { generator, class, epsilon, role: 0 };
     let mut result = JobResult::new(job(JobKind::Synthesize, &[generator, class, epsilon]));
-    let traces: Vec<i64> =
-        (0..SYNTHETIC_PER_TARGET).map(|number| id("synthetic", &[generator, class, epsilon, number as usize])).collect();
+    let traces: Vec<i64> = (0..SYNTHETIC_PER_TARGET)
+        .map(|number| id("synthetic", &[generator, class, epsilon, number as usize]))
+        .collect();
     let mut rng = rng("synthetic", &[generator, class, epsilon]);
     result.segments.push(packets(&SYNTHETIC_PACKETS, target.model_id().0, &traces, &mut rng));
     writer.commit(result).expect("synthetic packets");

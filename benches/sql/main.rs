@@ -65,9 +65,12 @@ fn export(session: &Session, folder: &Path) {
 /// DuckDB's median seconds by question, and the bytes of its zstd Parquet; `None` without DuckDB.
 fn peer(folder: &Path, questions: &[Question]) -> Option<(HashMap<String, f64>, u64)> {
     let python = std::env::var("SYNTRACE_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let listed: Vec<_> =
-        questions.iter().map(|one| serde_json::json!({"name": one.name, "sql": one.theirs, "rows": one.rows})).collect();
-    let input = serde_json::json!({"tables": TABLES, "questions": listed, "repeats": REPEATS, "threads": thread_count()});
+    let listed: Vec<_> = questions
+        .iter()
+        .map(|one| serde_json::json!({"name": one.name, "sql": one.theirs, "rows": one.rows}))
+        .collect();
+    let input =
+        serde_json::json!({"tables": TABLES, "questions": listed, "repeats": REPEATS, "threads": thread_count()});
     std::fs::write(folder.join("questions.json"), input.to_string()).expect("a file");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sql/duckdb_peer.py");
     let output = std::process::Command::new(python).arg(script).arg(folder).output().ok()?;
@@ -83,10 +86,8 @@ fn peer(folder: &Path, questions: &[Question]) -> Option<(HashMap<String, f64>, 
 
 fn compare(session: &Session, folder: &Path) {
     let questions = questions();
-    let ours: Vec<f64> = questions
-        .iter()
-        .map(|one| median(|| assert_eq!(rows(session, &one.ours), one.rows, "{}", one.ours)))
-        .collect();
+    let ours: Vec<f64> =
+        questions.iter().map(|one| median(|| assert_eq!(rows(session, &one.ours), one.rows, "{}", one.ours))).collect();
     export(session, folder);
     let theirs = peer(folder, &questions);
     println!("{:<30} {:>10} {:>10} {:>7}", "question", "ours ms", "DuckDB ms", "ratio");

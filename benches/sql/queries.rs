@@ -62,8 +62,10 @@ SELECT class, epsilon, trace_id, member, loss - mean_in AS from_in, loss - mean_
 FROM looked WHERE role = 'target' ORDER BY mean_out - loss DESC NULLS LAST, trace_id LIMIT 100";
 
 pub fn questions() -> Vec<Question> {
-    let one_trace =
-        format!("SELECT position, ip_length, data FROM packets WHERE trace_id = {} ORDER BY position", trace_id(3, 4321));
+    let one_trace = format!(
+        "SELECT position, ip_length, data FROM packets WHERE trace_id = {} ORDER BY position",
+        trace_id(3, 4321)
+    );
     vec![
         same(
             "scores_by_model_and_epsilon",
