@@ -210,21 +210,6 @@ CREATE TABLE epochs (
     seconds          DOUBLE NOT NULL   -- wall time of the cohort's epoch
 );
 
--- One row per measurement of a training besides its losses.
-CREATE TABLE monitors (
-    model_id  BIGINT NOT NULL,  -- model
-    generator VARCHAR NOT NULL, -- generator family
-    dataset   VARCHAR NOT NULL, -- dataset
-    class     VARCHAR NOT NULL, -- class
-    role      VARCHAR NOT NULL, -- `target` or `shadow`
-    shadow    INT,              -- index of a shadow; NULL for a target
-    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
-    epoch     INT,              -- epoch after which it was measured, from 0; NULL = of the whole model
-    monitor   VARCHAR NOT NULL, -- what was measured (`feature_variance_generated`, `image_entropy_bits`, ...)
-    field     VARCHAR NOT NULL, -- of which field or layer; empty where it is of none
-    value     DOUBLE NOT NULL   -- value
-);
-
 -- One row per model, trace and attribute kind: what an attack reads.
 CREATE TABLE attributes (
     model_id  BIGINT NOT NULL,  -- model
@@ -338,22 +323,7 @@ CREATE TABLE synthetic_traces (
     raw              BYTEA NOT NULL    -- what the generator put out before decoding: netssm: little-endian u16 tokens
 );
 
--- One row per synthetic trace and rule that changed cells of it.
-CREATE TABLE repairs (
-    model_id  BIGINT NOT NULL,  -- model
-    generator VARCHAR NOT NULL, -- generator family
-    dataset   VARCHAR NOT NULL, -- dataset
-    class     VARCHAR NOT NULL, -- class
-    role      VARCHAR NOT NULL, -- `target` or `shadow`
-    shadow    INT,              -- index of a shadow; NULL for a target
-    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
-    trace_id  BIGINT NOT NULL,  -- synthetic trace
-    profile   VARCHAR NOT NULL, -- repair profile: `reference` or `strict`
-    rule      VARCHAR NOT NULL, -- rule that changed it
-    cells     BIGINT NOT NULL   -- cells (bits) that the rule changed
-);
-
--- One row per model, header field, packet position and measure.
+-- One row per model, measure and what was compared with what.
 CREATE TABLE fidelity (
     model_id   BIGINT NOT NULL,  -- model
     generator  VARCHAR NOT NULL, -- generator family
@@ -362,13 +332,44 @@ CREATE TABLE fidelity (
     role       VARCHAR NOT NULL, -- `target` or `shadow`
     shadow     INT,              -- index of a shadow; NULL for a target
     epsilon    DOUBLE,           -- target epsilon of the model; NULL = no DP
-    compared   VARCHAR NOT NULL, -- `synthetic` against the members, or the baseline `held_out` against the members
+    compared   VARCHAR NOT NULL, -- what was compared: `synthetic`, or a baseline: `held_out`, `members`
+    reference  VARCHAR NOT NULL, -- with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out
+    aspect     VARCHAR NOT NULL, -- `header` (the paper's), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`
+    field      VARCHAR NOT NULL, -- header field, pair of fields (`a+b`), or quantity of the trace
+    position   INT,              -- packet position from 0; NULL for a measure over whole traces
+    metric     VARCHAR NOT NULL, -- `jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `auc`, `balanced_accuracy`
+    value      DOUBLE,           -- value; NULL where one side has no value
+    n_real     BIGINT NOT NULL,  -- values on the reference's side
+    n_compared BIGINT NOT NULL   -- values on the compared side
+);
+
+-- One row per measure of a downstream model, tested on held-out real traces.
+CREATE TABLE utility (
+    job_id     BIGINT NOT NULL,  -- job that wrote it
+    dataset    VARCHAR NOT NULL, -- dataset
+    generator  VARCHAR,          -- generator family that made the training traces; NULL for a baseline
+    epsilon    DOUBLE,           -- target epsilon of its models; NULL = no DP, or a baseline
+    task       VARCHAR NOT NULL, -- `classification` (class of a trace) or `next_length` (of the next packet)
+    trained_on VARCHAR NOT NULL, -- `synthetic`; baselines: `members` (the real traces that the generators learnt from), `majority` and `last_value` (guesses)
+    learner    VARCHAR NOT NULL, -- downstream model with its settings
+    metric     VARCHAR NOT NULL, -- `accuracy`, `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared)
+    class      VARCHAR,          -- class that the value is about; NULL over all classes
+    value      DOUBLE,           -- value; NULL without a trace to learn from or to test on
+    n_train    BIGINT NOT NULL,  -- traces learnt from
+    n_test     BIGINT NOT NULL   -- real traces tested on
+);
+
+-- One row per downstream classifier, header field and packet position: what it used.
+CREATE TABLE importances (
+    job_id     BIGINT NOT NULL,  -- job that wrote it
+    dataset    VARCHAR NOT NULL, -- dataset
+    generator  VARCHAR,          -- generator family that made the training traces; NULL for a baseline
+    epsilon    DOUBLE,           -- target epsilon of its models; NULL = no DP, or a baseline
+    task       VARCHAR NOT NULL, -- `classification`
+    trained_on VARCHAR NOT NULL, -- `synthetic` or `members`
     field      VARCHAR NOT NULL, -- header field
     position   INT NOT NULL,     -- packet position from 0
-    metric     VARCHAR NOT NULL, -- `jsd` (distance, base 2), `js_divergence` (base 2), `wasserstein`, `wasserstein_scaled`
-    value      DOUBLE,           -- value; NULL where one side has no value
-    n_real     BIGINT NOT NULL,  -- values on the real side
-    n_compared BIGINT NOT NULL   -- values on the other side
+    importance DOUBLE NOT NULL   -- share of the decrease in impurity; sums to 1 over a classifier
 );
 
 -- One row per finished job: where everything else comes from.
@@ -409,4 +410,54 @@ CREATE TABLE segments (
     min_value    VARCHAR,          -- smallest value as text, where known
     max_value    VARCHAR,          -- largest value as text, where known
     job_id       BIGINT NOT NULL   -- job that wrote it
+);
+
+-- One row per regime, class and generator of the paper's appendix Table 1.
+CREATE TABLE paper_table1 (
+    dataset   VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    class     VARCHAR NOT NULL, -- class
+    generator VARCHAR NOT NULL, -- generator family
+    epsilon   DOUBLE,           -- target epsilon; NULL = no DP
+    precision DOUBLE NOT NULL,  -- precision of the attack
+    tpr       DOUBLE NOT NULL,  -- true positive rate (recall) of the attack
+    fpr       DOUBLE NOT NULL,  -- false positive rate of the attack
+    f1        DOUBLE NOT NULL,  -- F1 of the class by a random forest trained on synthetic traces
+    mae       DOUBLE            -- median MAE of the next packet length, bytes; NULL for `vca`
+);
+
+-- One row per dataset and generator of the paper's appendix Table 2.
+CREATE TABLE paper_table2 (
+    dataset    VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    generator  VARCHAR NOT NULL, -- generator family
+    min_jsd    DOUBLE NOT NULL,  -- smallest average JSD over the budgets
+    max_jsd    DOUBLE NOT NULL,  -- largest average JSD over the budgets
+    difference DOUBLE NOT NULL   -- their difference, as printed
+);
+
+-- One row per class of the paper's appendix Table 3.
+CREATE TABLE paper_table3 (
+    dataset VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    class   VARCHAR NOT NULL, -- class
+    median  DOUBLE NOT NULL,  -- median packet length, bytes
+    std_dev DOUBLE NOT NULL,  -- standard deviation of packet lengths, bytes
+    max     DOUBLE NOT NULL   -- largest packet length, bytes
+);
+
+-- One row per class and generator of Table 2 in the paper's section 3.
+CREATE TABLE paper_section3_table2 (
+    dataset   VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    class     VARCHAR NOT NULL, -- class
+    generator VARCHAR NOT NULL, -- generator family
+    precision DOUBLE NOT NULL,  -- precision of the attack on models without DP
+    recall    DOUBLE NOT NULL,  -- its recall
+    fpr       DOUBLE NOT NULL   -- its false positive rate
+);
+
+-- One row per statement of the paper that a study can check, with the rule that checks it.
+CREATE TABLE paper_takeaways (
+    takeaway     VARCHAR NOT NULL, -- its name here
+    section      VARCHAR NOT NULL, -- where the paper says it
+    statement    VARCHAR NOT NULL, -- what the paper says
+    rule         VARCHAR NOT NULL, -- what one case of a study must show to hold, and what is a case
+    paper_number VARCHAR           -- the paper's own number, in words
 );

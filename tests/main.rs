@@ -8,6 +8,7 @@ mod cli;
 mod common;
 mod encoding;
 mod eval;
+mod forest;
 mod netssm;
 mod nn;
 mod pipeline;

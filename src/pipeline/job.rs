@@ -18,7 +18,9 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Attack
         | JobKind::Synthesize
-        | JobKind::Fidelity => 1,
+        | JobKind::Import
+        | JobKind::Utility => 1,
+        JobKind::Fidelity => 2,
     }
 }
 

@@ -10,16 +10,19 @@
 
 mod clock;
 mod export;
+mod import;
 mod ingest;
 mod job;
 mod load;
 mod plan;
+mod quality;
 mod rows;
 mod run;
 mod stage;
 mod train;
 
 pub use export::{TraceSelection, export_capture, export_nprint, export_traces};
+pub use import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use ingest::{
     IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files, simulate_into, simulated_capture,
 };

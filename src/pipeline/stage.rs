@@ -3,7 +3,7 @@
 use super::job::{JobHead, Start};
 use super::plan::{Plan, PlannedJob, PlannedModel, Work};
 use super::rows::{self, EncodingRow};
-use super::{ingest, load, train};
+use super::{ingest, load, quality, train};
 use crate::attack::{self, AttackKind, AttributeTable};
 use crate::base::{AttackId, ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
 use crate::encoding::EncodingKind;
@@ -38,7 +38,8 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
             run_attack(store, head, *attack, target, shadows, attribute)
         }
         Work::Synthesize { model, count } => train::synthesize(context, head, model, *count, progress),
-        Work::Fidelity { model, sources, synthesize } => fidelity(store, head, model, sources, *synthesize),
+        Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
+        Work::Utility { utility } => quality::utility(context, head, utility),
     }
 }
 
@@ -124,6 +125,7 @@ fn attribute_table(
     snapshot: &crate::store::Snapshot,
     models: &[(PlannedModel, JobId)],
     attribute: &str,
+    kind: AttackKind,
 ) -> Result<AttributeTable> {
     let mut table = AttributeTable::default();
     for (model, job) in models {
@@ -133,11 +135,20 @@ fn attribute_table(
             table.traces.push(row.trace_id);
             table.models.push(model.model_id);
             table.member.push(row.member);
-            table.loss.push(row.loss);
+            // Of imported attributes the loss may be unknown: only an attack that reads it needs it.
+            table.loss.push(match row.loss {
+                None if kind == AttackKind::Threshold => return Err(without_loss(model, attribute)),
+                loss => loss.unwrap_or(0.0),
+            });
             table.values.extend_from_slice(&row.values);
         }
     }
     Ok(table)
+}
+
+fn without_loss(model: &PlannedModel, attribute: &str) -> Error {
+    Error::user(format!("model {} has no losses beside its attribute `{attribute}`", model.model_id))
+        .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 
 fn run_attack(
@@ -150,10 +161,12 @@ fn run_attack(
 ) -> Result<()> {
     let start = Start::now();
     let snapshot = store.snapshot()?;
-    let shadow_table = attribute_table(&snapshot, shadows, attribute)?;
-    let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute)?;
+    let shadow_table = attribute_table(&snapshot, shadows, attribute, kind)?;
+    let target_table = attribute_table(&snapshot, std::slice::from_ref(target), attribute, kind)?;
     let attack = kind.attack();
-    let outcome = attack::run_attack(attack.as_ref(), &shadow_table, &target_table, head.derived_seed())?;
+    let references = AttributeTable::default();
+    let evidence = attack::Evidence { shadows: &shadow_table, target: &target_table, references: &references };
+    let outcome = attack::run_attack(attack.as_ref(), &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
     for (evaluated_on, side) in
         [(EvaluatedOn::ShadowTest, &outcome.shadow_test), (EvaluatedOn::Target, &outcome.target)]
@@ -176,7 +189,7 @@ fn run_attack(
         result.segments.push(rows::roc_segment(attack_id, &corners)?);
         result.attacks.push(AttackRecord {
             attack_id,
-            attack: attack.name().to_owned(),
+            attack: kind.name().to_owned(),
             options: attack.options(),
             attribute: attribute.to_owned(),
             evaluated_on,
@@ -199,28 +212,6 @@ fn run_attack(
         });
     }
     result.job = head.record(start);
-    store.commit(result)?;
-    Ok(())
-}
-
-fn fidelity(
-    store: &StoreWriter,
-    head: &JobHead,
-    model: &PlannedModel,
-    sources: &[JobId],
-    synthesize: JobId,
-) -> Result<()> {
-    let start = Start::now();
-    let snapshot = store.snapshot()?;
-    let all = load::traces(&snapshot, model.class_id, sources)?;
-    let (members, held_out) = load::split(&snapshot, model.split_id)?;
-    let side = |ids: &[TraceId]| all.iter().filter(|trace| ids.contains(&trace.trace_id)).cloned().collect::<Vec<_>>();
-    let (members, held_out) = (side(&members), side(&held_out));
-    let synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?;
-    let mut rows = eval::fidelity(&members, &synthetic, "synthetic");
-    rows.extend(eval::fidelity(&members, &held_out, "held_out"));
-    let mut result = JobResult::new(head.record(start));
-    result.segments.push(super::rows::fidelity_segment(model.model_id.0, &rows)?);
     store.commit(result)?;
     Ok(())
 }

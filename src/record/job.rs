@@ -27,6 +27,10 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
+    Import,
+    /// Downstream models on a dataset's synthetic or real traces.
+    Utility,
 }
 
 impl JobKind {
@@ -43,6 +47,8 @@ impl JobKind {
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Import => "import",
+            Self::Utility => "utility",
         }
     }
 }

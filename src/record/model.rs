@@ -25,6 +25,14 @@ impl Role {
         }
     }
 
+    /// Text for names and labels: `target`, `shadow2`, `base`.
+    pub fn label(self) -> String {
+        match self {
+            Self::Shadow(index) => format!("shadow{index}"),
+            Self::Target | Self::Base => self.name().to_owned(),
+        }
+    }
+
     /// Index of a shadow.
     pub fn shadow(self) -> Option<u32> {
         match self {
@@ -153,6 +161,11 @@ pub enum ModelStatus {
         step: u64,
     },
 }
+
+/// Preset of every model that was made elsewhere. Of such a model 0 in `sampling_rate`, `steps`,
+/// `expected_batch`, `parameters`, `parameters_private` and `seconds` means that its makers do not say,
+/// and `epsilon_spent` is `None`: what they claim is `regime`, and nobody here checked it.
+pub const IMPORTED: &str = "imported";
 
 /// One trained generator. Key: [`ModelId`], from everything its weights depend on.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]

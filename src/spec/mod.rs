@@ -3,11 +3,16 @@
 //!
 //! Every field that matters to a result goes into the identity of the jobs that depend on it.
 
+mod import;
 mod raw;
 
 use crate::base::{Delta, Epsilon};
 use crate::error::{Error, Result, ResultExt};
 use crate::record::{Regime, TraceUnit};
+pub use import::{
+    AttributeSource, Claim, ImportCut, ImportManifest, ImportModel, MemberSource, RawAttributeTable, RawAttributes,
+    RawImportCut, RawImportModel, Told,
+};
 pub(crate) use raw::closest;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +44,30 @@ pub struct Spec {
     pub attacks: Vec<StageSpec>,
     /// Synthetic traces per target model; 0 = none.
     pub synthetic_traces: u32,
+    /// Which regressor of packet lengths measures their utility.
+    pub forecaster: Forecaster,
+}
+
+/// Size of the regressor that predicts packet lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forecaster {
+    /// No regression.
+    None,
+    /// Seconds on one core.
+    Small,
+    /// Darts' defaults: 6 million parameters, 100 epochs.
+    Paper,
+}
+
+impl Forecaster {
+    /// Name in specs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Small => "small",
+            Self::Paper => "paper",
+        }
+    }
 }
 
 /// One population.
@@ -159,6 +188,15 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         generators: raw.generator.into_iter().map(stage).collect::<Result<_>>()?,
         attacks: raw.attack.into_iter().map(stage).collect::<Result<_>>()?,
         synthetic_traces: raw.synthesis.traces,
+        forecaster: match raw.utility.forecaster.as_str() {
+            "none" => Forecaster::None,
+            "small" => Forecaster::Small,
+            "paper" => Forecaster::Paper,
+            other => {
+                let known = "utility.forecaster must be `none`, `small` or `paper`";
+                return Err(Error::user(format!("{known}, found `{other}`")));
+            }
+        },
     })
 }
 

@@ -23,6 +23,8 @@ pub(super) struct RawSpec {
     pub attack: BTreeMap<String, toml::Table>,
     #[serde(default)]
     pub synthesis: RawSynthesis,
+    #[serde(default)]
+    pub utility: RawUtility,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,8 +120,30 @@ pub(super) struct RawSynthesis {
     pub traces: u32,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUtility {
+    #[serde(default = "small")]
+    pub forecaster: String,
+}
+
+impl Default for RawUtility {
+    fn default() -> Self {
+        Self { forecaster: small() }
+    }
+}
+
+fn small() -> String {
+    "small".to_owned()
+}
+
 /// Parses TOML; an unknown key is refused with the nearest known one.
 pub(super) fn parse(text: &str) -> Result<RawSpec> {
+    parse_toml(text)
+}
+
+/// Parses any TOML of ours, with line and nearest key in its errors.
+pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();

@@ -9,6 +9,7 @@ mod attacks;
 mod cost;
 mod data;
 mod models;
+mod utility;
 
 use super::ingest::IngestOptions;
 use super::job::JobHead;
@@ -63,6 +64,28 @@ pub(super) struct PlannedBase {
     pub encodes: Vec<(ClassId, JobId)>,
 }
 
+/// Downstream models on the classes of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PlannedUtility {
+    pub dataset: String,
+    /// Whose synthetic traces are learnt from, and how its models were trained; `None` for the baselines
+    /// on real traces.
+    pub generator: Option<(String, Regime)>,
+    pub classes: Vec<UtilityClass>,
+}
+
+/// One class of a downstream task.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UtilityClass {
+    pub class: String,
+    pub class_id: ClassId,
+    pub sources: Vec<JobId>,
+    /// Split of the target models: its held-out traces are tested on.
+    pub split_id: SplitId,
+    /// Target model and the job that sampled it; `None` for the baselines.
+    pub synthetic: Option<(ModelId, JobId)>,
+}
+
 /// A generator of the spec.
 pub(super) struct PlannedGenerator {
     /// Its name in the study: that of its table.
@@ -74,11 +97,7 @@ pub(super) struct PlannedGenerator {
 
 impl PlannedModel {
     pub fn label(&self, generator: &str) -> String {
-        let role = match self.role {
-            Role::Target => "target".to_owned(),
-            Role::Shadow(index) => format!("shadow{index}"),
-            Role::Base => "base".to_owned(),
-        };
+        let role = self.role.label();
         format!("{generator} {}/{} {} {role}", self.dataset, self.class, self.regime.label())
     }
 }
@@ -96,6 +115,7 @@ pub(super) enum Work {
     Attack { attack: AttackKind, target: (PlannedModel, JobId), shadows: Vec<(PlannedModel, JobId)>, attribute: String },
     Synthesize { model: PlannedModel, count: u32 },
     Fidelity { model: PlannedModel, sources: Vec<JobId>, synthesize: JobId },
+    Utility { utility: PlannedUtility },
 }
 
 /// One job of a plan.
@@ -135,7 +155,8 @@ impl Plan {
             .iter()
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
-        let mut builder = Builder { plan: Self { jobs: Vec::new(), generators, spec: spec.clone() }, snapshot };
+        let plan = Self { jobs: Vec::new(), generators, spec: spec.clone() };
+        let mut builder = Builder { plan, snapshot, targets: Vec::new() };
         let (public, private) = builder.datasets()?;
         for generator in 0..builder.plan.generators.len() {
             builder.base(generator, &public)?;
@@ -143,6 +164,7 @@ impl Plan {
         for class in &private {
             builder.class(class)?;
         }
+        builder.utility()?;
         Ok(builder.plan)
     }
 
@@ -187,6 +209,8 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
 struct Builder<'a> {
     plan: Plan,
     snapshot: Option<&'a Snapshot>,
+    /// Target models with synthetic traces, in the order of classes, generators and regimes.
+    targets: Vec<utility::Target>,
 }
 
 impl Builder<'_> {

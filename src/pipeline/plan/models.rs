@@ -1,5 +1,6 @@
 //! Splits, bases, cohorts, attributes and synthesis of a class.
 
+use super::utility::Target;
 use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Work, ids, noise_name, role_text};
 use crate::base::{Identity, JobId, ModelId, SplitId};
 use crate::error::{Error, Result};
@@ -270,8 +271,13 @@ impl Builder<'_> {
         let head = JobHead::new(JobKind::Synthesize, label, &spec, vec![model.model_id.0], self.plan.spec.seed);
         let synthesize = head.job_id;
         let index = self.add(head, Work::Synthesize { model: model.clone(), count }, train.into_iter().collect())?;
+        self.targets.push(Target {
+            model: model.clone(),
+            sources: class.sources.clone(),
+            synthesize: (synthesize, index),
+        });
 
-        let spec = serde_json::json!({ "model": model.model_id.0 });
+        let spec = serde_json::json!({ "model": model.model_id.0, "packets": self.plan.spec.traces.packets });
         let label = format!("fidelity {}", model.label(&name));
         let mut inputs = ids(&class.sources);
         inputs.extend([synthesize.0, model.split_id.0]);

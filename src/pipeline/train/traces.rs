@@ -39,7 +39,7 @@ pub(in crate::pipeline) fn attributes(
                 trace_id,
                 member,
                 kind: row.kind.to_owned(),
-                loss: row.loss,
+                loss: Some(row.loss),
                 values: row.values,
             }));
         }

@@ -7,6 +7,9 @@ mod capture;
 mod constant;
 mod job;
 mod model;
+mod paper;
+mod paper_takeaways;
+mod paper_values;
 mod record;
 mod segment;
 
@@ -63,10 +66,41 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "fidelity",
-        doc: "One row per model, header field, packet position and measure.",
+        doc: "One row per model, measure and what was compared with what.",
         make: segment::fidelity,
+    },
+    Table {
+        name: "utility",
+        doc: "One row per measure of a downstream model, tested on held-out real traces.",
+        make: segment::utility,
+    },
+    Table {
+        name: "importances",
+        doc: "One row per downstream classifier, header field and packet position: what it used.",
+        make: segment::importances,
     },
     Table { name: "jobs", doc: "One row per finished job: where everything else comes from.", make: job::jobs },
     Table { name: "objects", doc: "One row per content-addressed object.", make: job::objects },
     Table { name: "segments", doc: "One row per segment and column: where the bytes are.", make: job::segments },
+    Table {
+        name: "paper_table1",
+        doc: "One row per regime, class and generator of the paper's appendix Table 1.",
+        make: paper::table1,
+    },
+    Table {
+        name: "paper_table2",
+        doc: "One row per dataset and generator of the paper's appendix Table 2.",
+        make: paper::table2,
+    },
+    Table { name: "paper_table3", doc: "One row per class of the paper's appendix Table 3.", make: paper::table3 },
+    Table {
+        name: "paper_section3_table2",
+        doc: "One row per class and generator of Table 2 in the paper's section 3.",
+        make: paper::section3_table2,
+    },
+    Table {
+        name: "paper_takeaways",
+        doc: "One row per statement of the paper that a study can check, with the rule that checks it.",
+        make: paper::takeaways,
+    },
 ];

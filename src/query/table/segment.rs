@@ -1,14 +1,14 @@
 //! Tables of segments: constants of the partition, then the stored columns.
 
 use super::constant::{
-    Constant, OF_ATTACK, OF_ATTACK_SCORES, OF_CLASS, OF_MODEL, OF_SPLIT, PACKETS_OF_CLASS, PACKETS_OF_MODEL,
+    Constant, OF_ATTACK, OF_ATTACK_SCORES, OF_CLASS, OF_JOB, OF_MODEL, OF_SPLIT, PACKETS_OF_CLASS, PACKETS_OF_MODEL,
 };
 use crate::error::{Error, Result};
 use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
-    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, MONITORS, PACKETS, PRIVACY_LEDGER,
-    REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES,
+    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, IMPORTANCES, MONITORS, PACKETS,
+    PRIVACY_LEDGER, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES, UTILITY,
 };
 use crate::store::{ColumnRecord, Scalar, SegmentRecord};
 use arrow::array::new_null_array;
@@ -196,4 +196,12 @@ pub(super) fn repairs(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 pub(super) fn fidelity(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &FIDELITY, OF_MODEL)
+}
+
+pub(super) fn utility(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &UTILITY, OF_JOB)
+}
+
+pub(super) fn importances(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &IMPORTANCES, OF_JOB)
 }

@@ -1,0 +1,56 @@
+//! The RBF kernel over a list of points.
+
+/// Points of one width, one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Points {
+    values: Vec<f64>,
+    width: usize,
+}
+
+impl Points {
+    /// Points of `width` numbers each (at least one); numbers past the last whole point are dropped.
+    pub fn new(mut values: Vec<f64>, width: usize) -> Self {
+        let width = width.max(1);
+        values.truncate(values.len() / width * width);
+        Self { values, width }
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.width
+    }
+
+    /// Is there no point?
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// A point; empty past the end.
+    pub fn point(&self, index: usize) -> &[f64] {
+        self.values.get(index * self.width..(index + 1) * self.width).unwrap_or(&[])
+    }
+
+    /// All points in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks_exact(self.width)
+    }
+
+    /// The points of some indices.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self { values: indices.iter().flat_map(|&index| self.point(index)).copied().collect(), width: self.width }
+    }
+
+    /// scikit-learn's `gamma = "scale"`: 1 / (columns * variance of all entries); 1 where all are equal.
+    pub fn scale_gamma(&self) -> f64 {
+        let count = self.values.len().max(1) as f64;
+        let mean = self.values.iter().sum::<f64>() / count;
+        let variance = self.values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+        if variance > 0.0 { 1.0 / (self.width as f64 * variance) } else { 1.0 }
+    }
+}
+
+/// exp(-gamma * |a - b|^2).
+pub(super) fn rbf(gamma: f64, a: &[f64], b: &[f64]) -> f64 {
+    let square: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    (-gamma * square).exp()
+}
