@@ -8,6 +8,7 @@
 //! environment.
 
 mod generator;
+pub mod netdiffusion;
 pub mod netssm;
 
 pub use generator::{

@@ -126,7 +126,8 @@ impl Params {
     /// Parameters of one model: all, and those that are trained.
     pub fn counts(&self) -> (u64, u64) {
         let of = |entry: &Entry| entry.value.numel() as u64 / self.models.max(1) as u64;
-        let sum = |purposes: &[Purpose]| self.entries.iter().filter(|entry| purposes.contains(&entry.purpose)).map(of).sum();
+        let sum =
+            |purposes: &[Purpose]| self.entries.iter().filter(|entry| purposes.contains(&entry.purpose)).map(of).sum();
         (sum(&[Purpose::Trained, Purpose::Frozen]), sum(&[Purpose::Trained]))
     }
 
