@@ -99,6 +99,11 @@ impl Base {
         x * noise + self.unet.forward(&self.params, x, &step_tensor(steps), &self.caption, lora) * signal
     }
 
+    /// Noise that the base predicts without adapters for x `[n, c, rows, 136]`.
+    pub fn predicted_noise(&self, x: &Tensor, steps: &[u32]) -> Tensor {
+        tch::no_grad(|| self.noise(x, steps, None))
+    }
+
     /// Mean error of the predicted noise per trace, at one step with given noise.
     fn error_at(&self, latents: &Tensor, step: u32, seed: &Seed) -> f64 {
         let noise = normal_like(latents, seed);

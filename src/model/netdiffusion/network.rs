@@ -99,6 +99,12 @@ impl NetDiffusionNetwork {
         self.base.noise(x, steps, Some(&Adapted { tape, adapters: &self.adapters, scale }))
     }
 
+    /// Noise that the models predict for x `[models x traces, c, rows, 136]`, model by model.
+    pub fn predicted_noise(&self, x: &Tensor, steps: &[u32]) -> Tensor {
+        let tape = Tape::evaluation(&self.params, x.size()[0] / self.params.models().max(1));
+        tch::no_grad(|| self.predict(&tape, x, steps))
+    }
+
     /// The adapters of a microbatch's models; `None` when it is all of them.
     fn part(&self, batch: &Microbatch) -> Option<Params> {
         (batch.models.len() as i64 != self.params.models()).then(|| self.params.select(&batch.models))
