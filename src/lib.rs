@@ -3,13 +3,13 @@
 //!
 //! ```text
 //! capture -> trace -> encoding -> split -> model (cohort training) -> attribute -> attack
-//!                                             |-> synthetic trace -> fidelity, utility
+//!                                             |-> synthetic trace -> fidelity, utility, leakage (audit)
 //! everything -> study file -> SQL -> report
 //! ```
 //!
 //! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval,
-//! utility) are pure: records in, records out; they never see the store and never call the stage before
-//! them. `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign
+//! utility, audit) are pure: records in, records out; they never see the store and never call the stage
+//! before them. `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
 //! `model`, `train`, `attack`, `utility`, DataFusion in `query`, clap in `cli`.
 //! `tests/architecture.rs` holds the table of who may import whom.
@@ -43,6 +43,8 @@ pub mod synth;
 
 pub mod eval;
 pub mod utility;
+
+pub mod audit;
 
 pub mod foreign;
 

@@ -9,8 +9,10 @@
 
 mod generator;
 pub mod netdiffusion;
+pub mod netdpsyn;
+pub mod netshare;
 pub mod netssm;
 
 pub use generator::{
-    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names,
+    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names, scalars,
 };

@@ -13,4 +13,5 @@ mod model;
 mod names;
 
 pub use evaluate::{EvaluationNotes, evaluation};
+pub(super) use evaluate::{empty_spec, planned_model};
 pub use model::{ImportedModel, import_models};

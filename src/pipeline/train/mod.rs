@@ -6,6 +6,8 @@ mod base;
 #[cfg(feature = "torch")]
 mod cohort;
 #[cfg(feature = "torch")]
+mod one_run;
+#[cfg(feature = "torch")]
 mod pool;
 #[cfg(feature = "torch")]
 mod record;
@@ -45,16 +47,18 @@ pub use base::device_flops;
 #[cfg(feature = "torch")]
 pub(super) use cohort::train;
 #[cfg(feature = "torch")]
-pub(super) use traces::{attributes, synthesize};
+pub(super) use one_run::one_run;
+#[cfg(feature = "torch")]
+pub(super) use traces::{attributes, references, synthesize};
 
 #[cfg(not(feature = "torch"))]
 pub use without_torch::device_flops;
 #[cfg(not(feature = "torch"))]
-pub(super) use without_torch::{attributes, base, synthesize, train};
+pub(super) use without_torch::{attributes, base, one_run, references, synthesize, train};
 
 #[cfg(not(feature = "torch"))]
 mod without_torch {
-    use crate::base::{JobId, Progress};
+    use crate::base::{JobId, Progress, SplitId};
     use crate::error::{Error, Result};
     use crate::pipeline::job::JobHead;
     use crate::pipeline::plan::{PlannedBase, PlannedModel};
@@ -73,7 +77,22 @@ mod without_torch {
         Err(missing())
     }
 
+    pub fn references(
+        _: &Context<'_>,
+        _: &JobHead,
+        _: &PlannedModel,
+        _: JobId,
+        _: &[SplitId],
+        _: &[String],
+    ) -> Result<()> {
+        Err(missing())
+    }
+
     pub fn synthesize(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: u32, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn one_run(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId, _: &dyn Progress) -> Result<()> {
         Err(missing())
     }
 
