@@ -1,16 +1,26 @@
 -- Question:   the paper's appendix Table 2 from own data: how much does the budget move average fidelity?
 -- Parameters: $metric = jsd (`jsd` distance or `js_divergence`)
 -- Columns:    dataset, generator, min_jsd and max_jsd (smallest and largest over the budgets of the mean over
---             classes, fields and positions), difference, budgets (how many, no DP included)
+--             classes, fields and positions), difference, budgets (how many, no DP included), held_out (the
+--             same for held-out real traces: the value of a perfect generator), paper_min_jsd, paper_max_jsd,
+--             paper_difference (as printed)
 WITH by_budget AS (
-    SELECT dataset, generator, epsilon, avg(synthetic_value) AS jsd
+    SELECT dataset, generator, epsilon, avg(synthetic_value) AS jsd, avg(held_out_value) AS held_out
     FROM field_fidelity
     WHERE metric = $metric
     GROUP BY dataset, generator, epsilon
+),
+by_generator AS (
+    SELECT
+        dataset, generator,
+        min(jsd) AS min_jsd, max(jsd) AS max_jsd, max(jsd) - min(jsd) AS difference, count(*) AS budgets,
+        avg(held_out) AS held_out
+    FROM by_budget
+    GROUP BY dataset, generator
 )
 SELECT
-    dataset, generator,
-    min(jsd) AS min_jsd, max(jsd) AS max_jsd, max(jsd) - min(jsd) AS difference, count(*) AS budgets
-FROM by_budget
-GROUP BY dataset, generator
-ORDER BY dataset, difference DESC, generator
+    ours.dataset, ours.generator, ours.min_jsd, ours.max_jsd, ours.difference, ours.budgets, ours.held_out,
+    paper.min_jsd AS paper_min_jsd, paper.max_jsd AS paper_max_jsd, paper.difference AS paper_difference
+FROM by_generator AS ours
+LEFT JOIN paper_table2 AS paper ON paper.dataset = ours.dataset AND paper.generator = ours.generator
+ORDER BY ours.dataset, ours.difference DESC, ours.generator

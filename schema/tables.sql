@@ -226,6 +226,22 @@ CREATE TABLE attributes (
     vector    FLOAT[] NOT NULL  -- the attribute
 );
 
+-- One row per model, trace outside its split and attribute kind.
+CREATE TABLE reference_attributes (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    trace_id  BIGINT NOT NULL,  -- trace
+    member    BOOLEAN NOT NULL, -- was it trained on?
+    kind      VARCHAR NOT NULL, -- attribute kind
+    loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
+    vector    FLOAT[] NOT NULL  -- the attribute
+);
+
 -- One row per attack result, with intervals.
 CREATE TABLE attacks (
     attack_id              BIGINT NOT NULL,  -- id of the attack result
@@ -323,7 +339,7 @@ CREATE TABLE synthetic_traces (
     raw              BYTEA NOT NULL    -- what the generator put out before decoding: netssm: little-endian u16 tokens
 );
 
--- One row per model, header field, packet position and measure.
+-- One row per model, measure and what was compared with what.
 CREATE TABLE fidelity (
     model_id   BIGINT NOT NULL,  -- model
     generator  VARCHAR NOT NULL, -- generator family
@@ -332,13 +348,85 @@ CREATE TABLE fidelity (
     role       VARCHAR NOT NULL, -- `target` or `shadow`
     shadow     INT,              -- index of a shadow; NULL for a target
     epsilon    DOUBLE,           -- target epsilon of the model; NULL = no DP
-    compared   VARCHAR NOT NULL, -- `synthetic` against the members, or the baseline `held_out` against the members
+    compared   VARCHAR NOT NULL, -- what was compared: `synthetic`, or a baseline: `held_out`, `members`
+    reference  VARCHAR NOT NULL, -- with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out
+    aspect     VARCHAR NOT NULL, -- `header` (the paper's), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`
+    field      VARCHAR NOT NULL, -- header field, pair of fields (`a+b`), or quantity of the trace
+    position   INT,              -- packet position from 0; NULL for a measure over whole traces
+    metric     VARCHAR NOT NULL, -- `jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `auc`, `balanced_accuracy`
+    value      DOUBLE,           -- value; NULL where one side has no value
+    n_real     BIGINT NOT NULL,  -- values on the reference's side
+    n_compared BIGINT NOT NULL   -- values on the compared side
+);
+
+-- One row per measure of a downstream model, tested on held-out real traces.
+CREATE TABLE utility (
+    job_id     BIGINT NOT NULL,  -- job that wrote it
+    dataset    VARCHAR NOT NULL, -- dataset
+    generator  VARCHAR,          -- generator family that made the training traces; NULL for a baseline
+    epsilon    DOUBLE,           -- target epsilon of its models; NULL = no DP, or a baseline
+    task       VARCHAR NOT NULL, -- `classification` (class of a trace) or `next_length` (of the next packet)
+    trained_on VARCHAR NOT NULL, -- `synthetic`; baselines: `members` (the real traces that the generators learnt from), `majority` and `last_value` (guesses)
+    learner    VARCHAR NOT NULL, -- downstream model with its settings
+    metric     VARCHAR NOT NULL, -- `accuracy`, `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared)
+    class      VARCHAR,          -- class that the value is about; NULL over all classes
+    value      DOUBLE,           -- value; NULL without a trace to learn from or to test on
+    n_train    BIGINT NOT NULL,  -- traces learnt from
+    n_test     BIGINT NOT NULL   -- real traces tested on
+);
+
+-- One row per downstream classifier, header field and packet position: what it used.
+CREATE TABLE importances (
+    job_id     BIGINT NOT NULL,  -- job that wrote it
+    dataset    VARCHAR NOT NULL, -- dataset
+    generator  VARCHAR,          -- generator family that made the training traces; NULL for a baseline
+    epsilon    DOUBLE,           -- target epsilon of its models; NULL = no DP, or a baseline
+    task       VARCHAR NOT NULL, -- `classification`
+    trained_on VARCHAR NOT NULL, -- `synthetic` or `members`
     field      VARCHAR NOT NULL, -- header field
     position   INT NOT NULL,     -- packet position from 0
-    metric     VARCHAR NOT NULL, -- `jsd` (distance, base 2), `js_divergence` (base 2), `wasserstein`, `wasserstein_scaled`
-    value      DOUBLE,           -- value; NULL where one side has no value
-    n_real     BIGINT NOT NULL,  -- values on the real side
-    n_compared BIGINT NOT NULL   -- values on the other side
+    importance DOUBLE NOT NULL   -- share of the decrease in impurity; sums to 1 over a classifier
+);
+
+-- One row per model, measure and kind: training traces in synthetic ones, beside a control.
+CREATE TABLE leaks (
+    model_id     BIGINT NOT NULL,  -- model
+    generator    VARCHAR NOT NULL, -- generator family
+    dataset      VARCHAR NOT NULL, -- dataset
+    class        VARCHAR NOT NULL, -- class
+    role         VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow       INT,              -- index of a shadow; NULL for a target
+    epsilon      DOUBLE,           -- target epsilon of the model; NULL = no DP
+    measure      VARCHAR NOT NULL, -- `exact_copies`, `near_copies` (at most 5 % of bytes differ), `distance_to_closest` (median), `memorised` (unique to one member trace), `identifiers` (only members have them)
+    kind         VARCHAR NOT NULL, -- of what: `trace`, `frame`, `payload`, `payload_window`, or a kind of identifier
+    value        DOUBLE,           -- share that leaked (a distance for `distance_to_closest`); NULL = none could
+    control      DOUBLE,           -- the same for held-out traces, which the model never saw
+    hits         BIGINT NOT NULL,  -- what leaked; synthetic traces that are closer to a member for the distance
+    n            BIGINT NOT NULL,  -- out of how many
+    control_hits BIGINT NOT NULL,  -- what seems to have leaked of held-out traces
+    control_n    BIGINT NOT NULL,  -- out of how many
+    p_value      DOUBLE NOT NULL   -- probability of so large a difference by chance: Fisher's exact test, sign test for the distance
+);
+
+-- One row per one-run audit of the mechanism that trained a model.
+CREATE TABLE one_run_audits (
+    model_id         BIGINT NOT NULL,  -- model
+    generator        VARCHAR NOT NULL, -- generator family
+    dataset          VARCHAR NOT NULL, -- dataset
+    class            VARCHAR NOT NULL, -- class
+    role             VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow           INT,              -- index of a shadow; NULL for a target
+    epsilon          DOUBLE,           -- target epsilon of the model; NULL = no DP
+    score            VARCHAR NOT NULL, -- what the guesses go by: `loss` (lower = guessed in)
+    canaries         BIGINT NOT NULL,  -- traces whose membership a fair coin decided
+    included         BIGINT NOT NULL,  -- canaries that were trained on
+    guesses          BIGINT NOT NULL,  -- canaries guessed in or out; the others were abstained from
+    correct          BIGINT NOT NULL,  -- right guesses
+    delta            DOUBLE NOT NULL,  -- delta of every epsilon here
+    confidence       DOUBLE NOT NULL,  -- confidence of the lower bound, over all numbers of guesses tried
+    epsilon_claimed  DOUBLE,           -- upper bound of the audited run's mechanism; NULL = no DP
+    epsilon_lower    DOUBLE NOT NULL,  -- epsilon is at least this
+    epsilon_provable DOUBLE NOT NULL   -- the bound where every guess is right
 );
 
 -- One row per finished job: where everything else comes from.
@@ -379,4 +467,54 @@ CREATE TABLE segments (
     min_value    VARCHAR,          -- smallest value as text, where known
     max_value    VARCHAR,          -- largest value as text, where known
     job_id       BIGINT NOT NULL   -- job that wrote it
+);
+
+-- One row per regime, class and generator of the paper's appendix Table 1.
+CREATE TABLE paper_table1 (
+    dataset   VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    class     VARCHAR NOT NULL, -- class
+    generator VARCHAR NOT NULL, -- generator family
+    epsilon   DOUBLE,           -- target epsilon; NULL = no DP
+    precision DOUBLE NOT NULL,  -- precision of the attack
+    tpr       DOUBLE NOT NULL,  -- true positive rate (recall) of the attack
+    fpr       DOUBLE NOT NULL,  -- false positive rate of the attack
+    f1        DOUBLE NOT NULL,  -- F1 of the class by a random forest trained on synthetic traces
+    mae       DOUBLE            -- median MAE of the next packet length, bytes; NULL for `vca`
+);
+
+-- One row per dataset and generator of the paper's appendix Table 2.
+CREATE TABLE paper_table2 (
+    dataset    VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    generator  VARCHAR NOT NULL, -- generator family
+    min_jsd    DOUBLE NOT NULL,  -- smallest average JSD over the budgets
+    max_jsd    DOUBLE NOT NULL,  -- largest average JSD over the budgets
+    difference DOUBLE NOT NULL   -- their difference, as printed
+);
+
+-- One row per class of the paper's appendix Table 3.
+CREATE TABLE paper_table3 (
+    dataset VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    class   VARCHAR NOT NULL, -- class
+    median  DOUBLE NOT NULL,  -- median packet length, bytes
+    std_dev DOUBLE NOT NULL,  -- standard deviation of packet lengths, bytes
+    max     DOUBLE NOT NULL   -- largest packet length, bytes
+);
+
+-- One row per class and generator of Table 2 in the paper's section 3.
+CREATE TABLE paper_section3_table2 (
+    dataset   VARCHAR NOT NULL, -- dataset; `os` is the paper's CICIDS
+    class     VARCHAR NOT NULL, -- class
+    generator VARCHAR NOT NULL, -- generator family
+    precision DOUBLE NOT NULL,  -- precision of the attack on models without DP
+    recall    DOUBLE NOT NULL,  -- its recall
+    fpr       DOUBLE NOT NULL   -- its false positive rate
+);
+
+-- One row per statement of the paper that a study can check, with the rule that checks it.
+CREATE TABLE paper_takeaways (
+    takeaway     VARCHAR NOT NULL, -- its name here
+    section      VARCHAR NOT NULL, -- where the paper says it
+    statement    VARCHAR NOT NULL, -- what the paper says
+    rule         VARCHAR NOT NULL, -- what one case of a study must show to hold, and what is a case
+    paper_number VARCHAR           -- the paper's own number, in words
 );

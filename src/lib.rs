@@ -3,16 +3,16 @@
 //!
 //! ```text
 //! capture -> trace -> encoding -> split -> model (cohort training) -> attribute -> attack
-//!                                             |-> synthetic trace -> fidelity
+//!                                             |-> synthetic trace -> fidelity, utility, leakage (audit)
 //! everything -> study file -> SQL -> report
 //! ```
 //!
-//! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval) are
-//! pure: records in, records out; they never see the store and never call the stage before them.
-//! `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign library:
-//! pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
-//! `model`, `train`, `attack`, DataFusion in `query`, clap in `cli`. `tests/architecture.rs` holds the
-//! table of who may import whom.
+//! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval,
+//! utility, audit) are pure: records in, records out; they never see the store and never call the stage before
+//! them. `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign
+//! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
+//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, clap in `cli`.
+//! `tests/architecture.rs` holds the table of who may import whom.
 
 /// The whole process allocates through mimalloc: see its line in Cargo.toml.
 #[global_allocator]
@@ -36,10 +36,17 @@ pub mod train;
 
 pub mod model;
 
+pub mod forest;
+
 pub mod attack;
 pub mod synth;
 
 pub mod eval;
+pub mod utility;
+
+pub mod foreign;
+
+pub mod audit;
 
 pub mod spec;
 pub mod store;

@@ -15,19 +15,23 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("simulate", &["base", "error", "record", "capture"]),
     ("encoding", &["base", "error", "record", "capture"]),
     ("privacy", &["base", "error", "record"]),
-    ("eval", &["base", "error", "record"]),
+    ("forest", &["base", "error"]),
+    ("eval", &["base", "error", "record", "forest"]),
+    ("utility", &["base", "error", "record", "eval", "forest"]),
+    ("audit", &["base", "error", "record", "capture"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
-    ("attack", &["base", "error", "record", "eval"]),
+    ("attack", &["base", "error", "record", "eval", "forest"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
-    ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
+    ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack", "audit"]),
+    ("foreign", &["base", "error"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store",
+            "attack", "synth", "foreign", "spec", "store", "forest", "utility", "audit",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -35,8 +39,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "spec", "store", "pipeline", "query", "report",
+            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
+            "train", "attack", "synth", "utility", "spec", "store", "pipeline", "query", "report", "audit",
         ],
     ),
 ];
@@ -49,12 +53,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rkyv", &["base", "record", "store"]),
     ("zstd", &["store"]),
     ("blake3", &["base", "store", "pipeline"]),
-    ("tch", &["nn", "model", "train", "attack"]),
-    ("safetensors", &["nn", "model", "train", "store"]),
+    ("tch", &["nn", "model", "train", "attack", "utility"]),
+    ("safetensors", &["nn", "model", "train", "foreign", "store"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
-    ("datafusion", &["query"]),
-    ("arrow", &["store", "pipeline", "query", "report", "cli"]),
+    ("datafusion", &["query", "foreign"]),
+    ("arrow", &["foreign", "store", "pipeline", "query", "report", "cli"]),
     ("tokio", &["query"]),
     ("futures", &["query"]),
     ("async_trait", &["query"]),
@@ -68,8 +72,10 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are pure: records in, records out.
-const STAGES: &[&str] =
-    &["capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval"];
+const STAGES: &[&str] = &[
+    "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
+    "forest", "utility", "audit",
+];
 
 /// What a stage may not do, and what it does instead.
 const IMPURE: &[(&str, &str)] = &[

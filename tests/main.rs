@@ -3,17 +3,22 @@
 
 mod architecture;
 mod attack;
+mod audit;
 mod capture;
 mod cli;
 mod common;
 mod encoding;
 mod eval;
+mod forest;
+mod intervals;
+mod netdpsyn;
 mod netshare;
 mod netssm;
 mod nn;
 mod pipeline;
 mod privacy;
 mod query;
+mod safety;
 mod simulate;
 mod spec;
 mod store;

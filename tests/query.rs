@@ -4,7 +4,7 @@
 mod formats;
 mod pruning;
 mod shell;
-mod study;
+pub mod study;
 mod texts;
 
 use arrow::array::{Array, AsArray};
@@ -162,7 +162,9 @@ fn every_named_query_runs_with_its_defaults() {
         let parameters = syntrace::query::bind(&query, &Default::default()).unwrap();
         let answer = session.sql_with(query.sql, &parameters).unwrap_or_else(|error| panic!("{}\n{error}", query.name));
         let found: usize = answer.map(|batch| batch.unwrap().num_rows()).sum();
-        assert!(found > 0, "{} found nothing", query.name);
+        // this study has no traces of `vca` and no nPrint images
+        let elsewhere = ["figure7", "figure8"].contains(&query.name);
+        assert!(found > 0 || elsewhere, "{} found nothing", query.name);
     }
 }
 
@@ -210,13 +212,20 @@ fn the_papers_tables_come_out_in_their_shape() {
     assert_eq!(
         named_rows(&session, "table1", &[]),
         [
-            "no DP|os|windows|netssm|mlp|0.8|0.7|0.9|0.75|0.65|0.85|0.2|0.1|0.3",
-            "eps 4.0|os|windows|netssm|mlp|NULL|0|1|0.75|0.65|0.85|0.2|0.1|0.3",
+            "no DP|os|windows|netssm|mlp|0.8|0.7|0.9|0.75|0.65|0.85|0.2|0.1|0.3|0.8|30|0.9|0.9|0.05|1|38.6",
+            "eps 4.0|os|windows|netssm|mlp|NULL|0|1|0.75|0.65|0.85|0.2|0.1|0.3|NULL|20|0.51|0.51|0.56|1|37.1",
         ]
     );
-    assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2"]);
+    assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2|0.05|0.48|0.75|0.27"]);
     // ubuntu 40, 60, 80: variance 800/3; windows 40, 50, 60: 200/3
-    assert_eq!(named_rows(&session, "table3", &[]), ["os|ubuntu|24|60|16.3299|80", "os|windows|24|50|8.165|60"]);
+    assert_eq!(
+        named_rows(&session, "table3", &[]),
+        ["os|ubuntu|24|60|16.3299|80|52|265.15|5844", "os|windows|24|50|8.165|60|40|359.71|6206"]
+    );
+    assert_eq!(
+        named_rows(&session, "section3_table2", &[]),
+        ["os|windows|netssm|mlp|0.8|0.75|0.2|0.9|0.8|1|0.9|0.9|0.05"]
+    );
 }
 
 #[test]

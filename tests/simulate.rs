@@ -6,7 +6,7 @@ use std::process::Command;
 use syntrace::base::Seed;
 use syntrace::capture::{CutOptions, cut, write_frames};
 use syntrace::record::{DropReason, TraceUnit};
-use syntrace::simulate::{CLASSES, SimulateOptions, SimulatedFrame, simulate};
+use syntrace::simulate::{CLASSES, PUBLIC, SimulateOptions, SimulatedFrame, simulate};
 
 /// Link type of Ethernet II.
 const ETHERNET: u32 = 1;
@@ -160,7 +160,7 @@ fn length_spread_is_near_the_papers_table_3() {
         TABLE_3.iter().map(|(class, median, std, max)| (*class, (*median, *std, *max))).collect();
     let mut rows = Vec::new();
     println!("class     median  (paper)    mean     std  (paper)    max  (paper)  shapes  >=10  dns tcp udp");
-    for (dataset, class) in all_classes() {
+    for (dataset, class) in all_classes().filter(|(dataset, _)| *dataset != PUBLIC) {
         let flows = flows(&frames(dataset, class, 3_000));
         let (median, mean, std, max) = spread(&flows);
         let (paper_median, paper_std, paper_max) = paper[class];
@@ -199,8 +199,15 @@ fn near_duplicates_are_rarer_than_in_real_captures() {
 
 #[test]
 fn clients_show_their_systems_hop_limit_and_servers_fewer() {
-    for (class, own) in [("windows", 128), ("ubuntu", 64), ("mac", 64)] {
-        for flow in flows(&frames("os", class, 400)) {
+    let systems = [
+        ("os", "windows", 128),
+        ("os", "ubuntu", 64),
+        ("os", "mac", 64),
+        ("public", "bsd", 64),
+        ("public", "zoom", 128),
+    ];
+    for (dataset, class, own) in systems {
+        for flow in flows(&frames(dataset, class, 400)) {
             let client = flow[0].ends[0].clone();
             for packet in flow.iter().filter(|packet| packet.protocol == 6 && packet.ends[1].1 == 443) {
                 assert_eq!(packet.hop_limit, own, "{class}");
@@ -223,7 +230,7 @@ fn unknown_names_are_answered_with_the_known_ones() {
     );
     assert_eq!(class.hint_text(), Some("did you mean `ubuntu`?"));
     let dataset = error("iot", "hue");
-    assert_eq!(dataset.to_string(), "no dataset is called `iot`: expected one of `os`, `vca`");
+    assert_eq!(dataset.to_string(), "no dataset is called `iot`: expected one of `os`, `vca`, `public`");
     assert_eq!(dataset.exit_code(), 2);
 }
 
@@ -336,18 +343,22 @@ fn sequence_numbers_leave_no_hole_and_acknowledge_nothing_unsent() {
     }
 }
 
-/// Option kinds and values of a client's SYN as in captures of the real systems (shared/traffic/os);
+/// Option kinds and values of a client's SYN as in captures of the real systems (shared/traffic/os), for
+/// `public` as in the fingerprints of p0f 3 (FreeBSD 9 and newer, Android, Windows 7);
 /// `t` stands for the eight bytes of a timestamp.
-const SYN_OPTIONS: [(&str, &str); 3] = [
-    ("windows", "020405b40103030801010402"),
-    ("ubuntu", "020405b40402080atttttttttttttttt01030307"),
-    ("mac", "020405b4010303060101080atttttttttttttttt04020000"),
+const SYN_OPTIONS: [(&str, &str, &str); 6] = [
+    ("os", "windows", "020405b40103030801010402"),
+    ("os", "ubuntu", "020405b40402080atttttttttttttttt01030307"),
+    ("os", "mac", "020405b4010303060101080atttttttttttttttt04020000"),
+    ("public", "bsd", "020405b4010303060402080atttttttttttttttt"),
+    ("public", "android", "020405b40402080atttttttttttttttt01030309"),
+    ("public", "zoom", "020405b40103030201010402"),
 ];
 
 #[test]
 fn each_system_opens_connections_with_its_own_options() {
-    for (class, expected) in SYN_OPTIONS {
-        let mut options = SimulateOptions::new("os", class, 300, Seed::root(3));
+    for (dataset, class, expected) in SYN_OPTIONS {
+        let mut options = SimulateOptions::new(dataset, class, 300, Seed::root(3));
         options.ipv6_share = 0.0;
         let connections = connections(&simulate(&options).unwrap());
         let mut opened = 0;

@@ -1,12 +1,13 @@
 //! Tests of the study file: what is committed comes back, nothing is overwritten, damage is found,
 //! wrong files are refused, and the size rule holds.
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::*;
+use redb::{ReadableDatabase, ReadableTable};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use syntrace::base::{Digest, JobId, SplitId};
 use syntrace::record::{JobKind, JobRecord};
-use syntrace::store::schema::SPLIT_TRACES;
+use syntrace::store::schema::*;
 use syntrace::store::{JobResult, NewObject, NewSegment, Store, StoreWriter};
 
 const CACHE: usize = 16 << 20;
@@ -30,8 +31,13 @@ fn job(number: i64) -> JobRecord {
     }
 }
 
+/// A trace id that looks like a real one: a hash.
+fn trace_id(row: i64) -> i64 {
+    syntrace::base::Identity::new("test-trace").int(row).finish().id63()
+}
+
 fn split_rows(first: i64, count: i64) -> RecordBatch {
-    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(first..first + count));
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values((first..first + count).map(trace_id)));
     let parts: ArrayRef =
         Arc::new(StringArray::from_iter_values((0..count).map(|row| if row % 2 == 0 { "member" } else { "held_out" })));
     RecordBatch::try_from_iter([("trace_id", ids), ("part", parts)]).unwrap()
@@ -66,7 +72,7 @@ fn committed_rows_and_objects_come_back_after_reopening() {
     let segments = snapshot.segments_of(&SPLIT_TRACES, 7).unwrap();
     assert_eq!(segments.len(), 1);
     let columns = snapshot.read_columns(&SPLIT_TRACES, &segments[0], &[0]).unwrap();
-    let expected: ArrayRef = Arc::new(Int64Array::from_iter_values(100..1100));
+    let expected: ArrayRef = Arc::new(Int64Array::from_iter_values((100..1100).map(trace_id)));
     assert_eq!(&columns[0], &expected);
     assert_eq!(snapshot.counters().columns_read.load(Ordering::Relaxed), 1);
     assert_eq!(snapshot.counters().values_read.load(Ordering::Relaxed), 1000);
@@ -118,9 +124,9 @@ fn a_checkpoint_is_replaced_and_goes_with_its_job() {
     assert_eq!(writer.checkpoint(JobId(1)).unwrap().as_deref(), Some(second.as_slice()));
     writer.commit(result_with_rows(1, SplitId(7), 0, 10)).unwrap();
     assert_eq!(writer.checkpoint(JobId(1)).unwrap(), None);
-    let chunks = writer.snapshot().unwrap().table_sizes().unwrap();
-    let chunks = chunks.iter().find(|table| table.name == "chunks").unwrap();
-    assert_eq!(chunks.entries, 1, "only the segment's chunk is left");
+    let sizes = writer.snapshot().unwrap().table_sizes().unwrap();
+    let parts = sizes.iter().find(|table| table.name == "checkpoint_parts").unwrap();
+    assert_eq!(parts.entries, 0, "nothing of a checkpoint is left");
 }
 
 #[test]
@@ -167,20 +173,15 @@ fn a_changed_record_is_found_by_verify() {
         writer.commit(result_with_rows(1, SplitId(7), 0, 1000)).unwrap();
         writer
     });
-    let chunks: redb::TableDefinition<(&[u8; 16], u32), &[u8]> = redb::TableDefinition::new("syntrace.chunks");
+    let chunks: redb::TableDefinition<u64, &[u8]> = redb::TableDefinition::new("syntrace.chunks");
     {
-        use redb::ReadableTable;
         let database = redb::Database::open(&path).unwrap();
         let transaction = database.begin_write().unwrap();
         {
             let mut table = transaction.open_table(chunks).unwrap();
-            let (owner, number, mut bytes) = {
-                let (key, value) = table.first().unwrap().unwrap();
-                let (owner, number) = key.value();
-                (*owner, number, value.value().to_vec())
-            };
+            let mut bytes = table.get(0).unwrap().unwrap().value().to_vec();
             bytes[10] ^= 1;
-            table.insert((&owner, number), bytes.as_slice()).unwrap();
+            table.insert(0, bytes.as_slice()).unwrap();
         }
         transaction.commit().unwrap();
     }
@@ -211,6 +212,151 @@ fn after_compact_the_file_is_at_most_a_tenth_larger_than_its_payload() {
     assert!(ratio <= SIZE_RATIO_MAX, "{file} bytes for {payload} bytes of payload: {ratio:.3}");
 }
 
+/// A result of a job with a random-looking id, as real ones have.
+fn hashed_job(kind: JobKind, number: i64) -> JobRecord {
+    let id = syntrace::base::Identity::new("test-job").text(kind.name()).int(number).finish().id63();
+    let spec =
+        format!("{{\"kind\":\"{}\",\"number\":{number},\"options\":{{\"epochs\":26,\"width\":32}}}}", kind.name());
+    JobRecord { job_id: JobId(id), kind, label: format!("{} {number}", kind.name()), spec, ..job(number) }
+}
+
+fn random_rows(table: &'static SegmentTable, partition: i64, rows: usize, seed: u64) -> NewSegment {
+    let bytes = noise(rows * 8, seed);
+    let whole = |at: usize| i64::from_le_bytes(bytes[at * 8..at * 8 + 8].try_into().unwrap());
+    let small = |at: usize| whole(at) as u8 as f64 / 256.0;
+    let columns = table.columns.iter().map(|column| -> ArrayRef {
+        use syntrace::store::schema::ColumnType::*;
+        match column.kind {
+            Bool => Arc::new((0..rows).map(|at| Some(at % 2 == 0)).collect::<BooleanArray>()),
+            I16 => Arc::new((0..rows).map(|at| whole(at) as u8 as i16).collect::<Int16Array>()),
+            I32 => Arc::new((0..rows).map(|at| at as i32).collect::<Int32Array>()),
+            I64 => Arc::new((0..rows).map(whole).collect::<Int64Array>()),
+            F32 => Arc::new((0..rows).map(|at| small(at) as f32).collect::<Float32Array>()),
+            F64 => Arc::new((0..rows).map(small).collect::<Float64Array>()),
+            Text => Arc::new(StringArray::from_iter_values((0..rows).map(|_| column.name))),
+            Bytes => Arc::new(BinaryArray::from_iter_values((0..rows).map(|at| noise(60, seed + at as u64)))),
+            F32List => {
+                let item = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float32, false));
+                let mut lists = ListBuilder::new(Float32Builder::new()).with_field(item);
+                for at in 0..rows {
+                    lists.append_value((0..64).map(|item| Some(small((at + item) % rows) as f32)));
+                }
+                Arc::new(lists.finish())
+            }
+        }
+    });
+    let rows = RecordBatch::try_new(syntrace::store::arrow_schema(table), columns.collect()).unwrap();
+    NewSegment { table, partition, rows }
+}
+
+/// The shape of the demo, about a third of its size: 54 models with weights, attributes and epochs, 108
+/// attacks of two tiny segments each, synthetic traces of 18 targets, 200 jobs in all.
+fn commit_demo_shape(writer: &StoreWriter) {
+    let mut seed = 0;
+    let mut commit = |kind, number, object_bytes: usize, segments: &[(&'static SegmentTable, usize, usize)]| {
+        let mut result = JobResult::new(hashed_job(kind, number));
+        for &(table, count, rows) in segments {
+            for _ in 0..count {
+                seed += 1;
+                let partition = syntrace::base::Identity::new("partition").int(seed).finish().id63();
+                result.segments.push(random_rows(table, partition, rows, seed as u64));
+            }
+        }
+        if object_bytes > 0 {
+            result.objects.push(NewObject { kind: "weights", bytes: noise(object_bytes, 5000 + number as u64) });
+        }
+        writer.commit(result).unwrap();
+    };
+    for number in 0..6 {
+        commit(JobKind::Simulate, number, 150_000, &[(&TRACES, 1, 240), (&PACKETS, 1, 2000)]);
+    }
+    for number in 0..54 {
+        let epochs = [(&EPOCHS, 1, 26), (&PRIVACY_LEDGER, 1, 1)];
+        commit(JobKind::Train, number, 120_000 + 100 * number as usize, &epochs);
+        commit(JobKind::Attribute, number, 0, &[(&ATTRIBUTES, 1, 160)]);
+    }
+    for number in 0..54 {
+        commit(JobKind::Attack, number, 0, &[(&ATTACK_SCORES, 2, 80), (&ROC, 2, 40)]);
+    }
+    for number in 0..18 {
+        let synthetic = [(&SYNTHETIC_TRACES, 1, 100), (&SYNTHETIC_PACKETS, 1, 900)];
+        commit(JobKind::Synthesize, number, 0, &synthetic);
+        commit(JobKind::Fidelity, number, 0, &[(&FIDELITY, 1, 600)]);
+    }
+}
+
+#[test]
+fn a_study_of_many_small_segments_keeps_the_size_rule_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let mut writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+    commit_demo_shape(&writer);
+    let before = writer.snapshot().unwrap().payload_bytes().unwrap();
+    writer.compact().unwrap();
+    let snapshot = writer.snapshot().unwrap();
+    let payload = snapshot.payload_bytes().unwrap();
+    assert_eq!(payload, before, "compact changes no content");
+    assert_eq!(snapshot.verify().findings, vec![]);
+    drop((snapshot, writer));
+    let file = std::fs::metadata(&path).unwrap().len();
+    let ratio = file as f64 / payload as f64;
+    assert!(ratio <= SIZE_RATIO_MAX, "{file} bytes for {payload} bytes of payload: {ratio:.3}");
+}
+
+#[test]
+fn equal_columns_and_objects_are_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
+    writer.commit(result_with_rows(1, SplitId(7), 0, 10_000)).unwrap();
+    let once = writer.snapshot().unwrap().payload_bytes().unwrap();
+    for number in 2..6 {
+        writer.commit(result_with_rows(number, SplitId(number), 0, 10_000)).unwrap();
+    }
+    let snapshot = writer.snapshot().unwrap();
+    let added = snapshot.payload_bytes().unwrap() - once;
+    let column_bytes = snapshot.segments(&SPLIT_TRACES).unwrap()[0].stored_bytes();
+    assert!(added < column_bytes, "four more segments added {added} bytes, one has {column_bytes}");
+    assert_eq!(snapshot.verify().findings, vec![]);
+}
+
+#[test]
+fn readers_go_on_through_a_compaction_and_see_what_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.redb");
+    let mut writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+    writer.commit(result_with_rows(1, SplitId(7), 0, 1000)).unwrap();
+    let reader = Store::open(&path, CACHE).unwrap();
+    let before = reader.snapshot().unwrap();
+    writer.compact().unwrap();
+    writer.commit(result_with_rows(2, SplitId(8), 500, 1000)).unwrap();
+    assert_eq!(before.verify().findings, vec![], "a snapshot of the old file stays whole");
+    assert_eq!(before.segments(&SPLIT_TRACES).unwrap().len(), 1);
+    assert_eq!(reader.snapshot().unwrap().segments(&SPLIT_TRACES).unwrap().len(), 2);
+    let second = StoreWriter::open_or_create(&path, CACHE).err().unwrap();
+    assert!(second.to_string().contains("being written"), "the packed file is locked as the old one was: {second}");
+}
+
+#[test]
+fn compaction_gives_the_same_contents_in_the_same_places_whatever_the_order_of_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let heap = |order: &[i64]| {
+        let path = folder.path().join(format!("{order:?}.redb"));
+        let mut writer = StoreWriter::open_or_create(&path, CACHE).unwrap();
+        for &number in order {
+            let mut result = result_with_rows(number, SplitId(number), number * 1000, 5000);
+            result.objects.push(NewObject { kind: "weights", bytes: noise(70_000, number as u64) });
+            writer.commit(result).unwrap();
+        }
+        writer.compact().unwrap();
+        drop(writer);
+        let database = redb::ReadOnlyDatabase::open(&path).unwrap();
+        let chunks: redb::TableDefinition<u64, &[u8]> = redb::TableDefinition::new("syntrace.chunks");
+        let chunks = database.begin_read().unwrap().open_table(chunks).unwrap();
+        chunks.iter().unwrap().map(|row| row.unwrap().1.value().to_vec()).collect::<Vec<_>>()
+    };
+    assert_eq!(heap(&[1, 2, 3]), heap(&[3, 1, 2]));
+}
+
 #[test]
 fn a_file_larger_than_a_part_comes_back_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,14 +376,23 @@ fn a_file_larger_than_a_part_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn a_body_that_claims_an_absurd_length_is_refused_without_allocating() {
-    // A stranger's segment record is checked by its own checksum only, so its claims may be anything.
+fn a_place_that_claims_an_absurd_length_is_refused_without_allocating() {
+    // A stranger's file may claim anything; nothing is allocated beyond what is stored.
     let folder = tempfile::tempdir().unwrap();
-    let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
-    writer.commit(result_with_rows(1, SplitId(7), 0, 10)).unwrap();
-    let snapshot = writer.snapshot().unwrap();
-    let mut segment = snapshot.segments(&SPLIT_TRACES).unwrap().remove(0);
-    segment.stored_bytes = u64::MAX / 2;
-    let error = snapshot.read_columns(&SPLIT_TRACES, &segment, &[0]).unwrap_err();
-    assert!(error.to_string().contains("a body claims"), "{error}");
+    let path = folder.path().join("a.redb");
+    StoreWriter::open_or_create(&path, CACHE).unwrap().commit(result_with_rows(1, SplitId(7), 0, 1000)).unwrap();
+    let places: redb::TableDefinition<&[u8; 16], (u64, u64)> = redb::TableDefinition::new("syntrace.places");
+    {
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut table = transaction.open_table(places).unwrap();
+            let key = *table.first().unwrap().unwrap().0.value();
+            table.insert(&key, (8, u64::MAX / 2)).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+    let report = Store::open(&path, CACHE).unwrap().snapshot().unwrap().verify();
+    assert!(report.findings.iter().any(|finding| finding.problem.contains("a content claims bytes 8")), "{report:?}");
+    assert!(report.findings.iter().any(|finding| finding.place == "chunks"), "{report:?}");
 }

@@ -3,6 +3,7 @@
 use super::kind::FittedAttack;
 use super::mlp::MlpOptions;
 use super::network::{Adam, MlpNetwork, torch};
+use super::scaling::Scaling;
 use super::shuffle::shuffle;
 use super::table::AttributeTable;
 use crate::base::Seed;
@@ -128,7 +129,7 @@ fn inputs(table: &AttributeTable, rows: &[usize], scaling: Option<&Scaling>) -> 
     for row in rows.iter().filter_map(|&row| table.row(row)) {
         match scaling {
             None => values.extend_from_slice(row),
-            Some(scaling) => values.extend(scaling.apply(row)),
+            Some(scaling) => values.extend(scaling.apply(row).map(|value| value as f32)),
         }
     }
     Tensor::f_from_slice(&values).and_then(|flat| flat.f_view([-1, table.width as i64])).map_err(torch)
@@ -138,43 +139,6 @@ fn inputs(table: &AttributeTable, rows: &[usize], scaling: Option<&Scaling>) -> 
 fn labels(table: &AttributeTable, rows: &[usize]) -> Result<Tensor> {
     let labels: Vec<f32> = table.labels(rows).into_iter().map(|member| f32::from(u8::from(member))).collect();
     Tensor::f_from_slice(&labels).map_err(torch)
-}
-
-/// Mean and inverse standard deviation of each input over the training rows.
-struct Scaling {
-    mean: Vec<f64>,
-    inverse: Vec<f64>,
-}
-
-impl Scaling {
-    /// Two passes in f64, so that a large common offset (a logit's) does not cancel digits. A constant
-    /// input keeps factor 1: it becomes 0 on training rows.
-    fn of(table: &AttributeTable, rows: &[usize]) -> Self {
-        let count = rows.len() as f64;
-        let mut mean = vec![0.0; table.width];
-        for row in rows.iter().filter_map(|&row| table.row(row)) {
-            mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value) / count);
-        }
-        let mut variance = vec![0.0; table.width];
-        for row in rows.iter().filter_map(|&row| table.row(row)) {
-            let deviations = row.iter().zip(&mean).map(|(&value, mean)| f64::from(value) - mean);
-            variance.iter_mut().zip(deviations).for_each(|(sum, deviation)| *sum += deviation * deviation / count);
-        }
-        // Below this a deviation is rounding of the f32 input, not information.
-        let floor = |mean: f64| f64::from(f32::EPSILON) * mean.abs().max(f64::from(f32::MIN_POSITIVE));
-        let inverse = variance.iter().zip(&mean).map(|(variance, &mean)| {
-            let deviation = variance.sqrt();
-            if deviation > floor(mean) { 1.0 / deviation } else { 1.0 }
-        });
-        let inverse = inverse.collect();
-        Self { mean, inverse }
-    }
-
-    fn apply<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
-        row.iter()
-            .zip(self.mean.iter().zip(&self.inverse))
-            .map(|(&value, (mean, inverse))| ((f64::from(value) - mean) * inverse) as f32)
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The paper's attack classifier: a fully connected network with two hidden layers of 256, batch
 //! normalisation and ReLU, trained to tell members from held-out traces (paper, section 3.4.2; section 3.4.3 uses it too).
 
-use super::kind::{Attack, FittedAttack};
-use super::table::AttributeTable;
-use crate::base::Seed;
+use super::kind::{Attack, FittedAttack, Lesson};
+use super::options::{canonical, overlay};
 use crate::error::Result;
 
 /// Settings of the network and of its training.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MlpOptions {
     /// Rows in a batch. The paper names none; 64 is ours, as in the conformance bands.
     pub batch_rows: usize,
@@ -58,37 +58,38 @@ impl MlpOptions {
 /// The network attack with some options.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mlp {
-    name: &'static str,
+    kind: &'static str,
     options: MlpOptions,
 }
 
 impl Mlp {
-    /// An attack of that name with those options.
-    pub fn new(name: &'static str, options: MlpOptions) -> Self {
-        Self { name, options }
+    /// An attack of that kind: the preset overlaid by what is written.
+    pub fn new(
+        kind: &'static str,
+        preset: &MlpOptions,
+        written: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Self> {
+        Ok(Self { kind, options: overlay(preset, written)? })
     }
 }
 
 impl Attack for Mlp {
-    fn name(&self) -> &'static str {
-        self.name
+    fn kind(&self) -> &'static str {
+        self.kind
     }
 
     fn options(&self) -> String {
-        // Fields stand in alphabetical order above, so this is canonical.
-        serde_json::to_string(&self.options).unwrap_or_default()
+        canonical(self.kind, &self.options)
     }
 
     #[cfg(not(feature = "torch"))]
-    fn fit(&self, _table: &AttributeTable, _rows: &[usize], _seed: Seed) -> Result<Box<dyn FittedAttack>> {
-        Err(crate::error::Error::user(format!("attack `{}` needs libtorch, which this build leaves out", self.name))
-            .hint("build with the cargo feature `torch`, or use attack `threshold`"))
+    fn fit(&self, _lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
+        Err(crate::error::Error::user(format!("attack `{}` needs libtorch, which this build leaves out", self.kind))
+            .hint("build with the cargo feature `torch`, or use attack `threshold` or `random_forest`"))
     }
 
     #[cfg(feature = "torch")]
-    fn fit(&self, table: &AttributeTable, rows: &[usize], seed: Seed) -> Result<Box<dyn FittedAttack>> {
-        let what = format!("training rows of attack `{}`", self.name);
-        table.check_both_sides(rows, &what)?;
-        Ok(Box::new(super::fit::fit(&self.options, table, rows, seed)?))
+    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
+        Ok(Box::new(super::fit::fit(&self.options, lesson.table, lesson.rows, lesson.seed)?))
     }
 }

@@ -6,23 +6,42 @@
 //! member"; the outcome depends on the rows, never on their order; every draw comes from the seed that
 //! is passed in; an attack never sees the label of a row that it scores.
 //!
+//! Attacks that learn from attributes (`mlp`, `ocsvm`, `random_forest`) or pick a cut (`threshold`) need
+//! nothing else. Those that compare what several models say about one trace (`lira`, `rmia`) need
+//! *references*: attributes of models on traces outside their own splits. Offline variants are possible
+//! with any split; online ones need shadows that were trained on the target's traces, which only
+//! `split.overlap = true` gives.
+//!
 //! Adding an attack: one file with a type that implements [`Attack`], one arm in [`AttackKind`].
 
 #[cfg(feature = "torch")]
 mod fit;
 mod kind;
+mod lira;
 mod mlp;
 #[cfg(feature = "torch")]
 mod network;
+mod ocsvm;
+mod options;
 mod protocol;
+mod random_forest;
+mod references;
+mod rmia;
+mod scaling;
 mod shuffle;
+mod statistic;
 mod table;
 mod threshold;
 
-pub use kind::{Attack, AttackKind, FittedAttack};
+pub use kind::{Attack, AttackKind, FittedAttack, Lesson};
+pub use lira::{Centre, Lira, LiraMode, LiraOptions, Spread, Transform, Variance, lira_score};
 pub use mlp::{Mlp, MlpOptions};
 #[cfg(feature = "torch")]
 pub use network::{Adam, MlpNetwork};
-pub use protocol::{AttackOutcome, SHADOW_TRAIN_SHARE, SideScores, run, run_attack};
+pub use ocsvm::{Gamma, GammaRule, Ocsvm, OcsvmOptions, OneClass, Points, SolverOptions};
+pub use protocol::{AttackOutcome, Evidence, SHADOW_TRAIN_SHARE, SideScores, each_target, run, run_attack};
+pub use random_forest::RandomForest;
+pub use rmia::{Rmia, RmiaMode, RmiaOptions, rmia_log_prior, rmia_population_log_prior, rmia_score};
+pub use statistic::{Direction, Places, Statistic};
 pub use table::AttributeTable;
 pub use threshold::Threshold;

@@ -101,6 +101,19 @@ impl AttributeTable {
         }
     }
 
+    /// The rows of the models for which `wanted` holds, in their old order.
+    pub fn of_models(&self, wanted: impl Fn(ModelId) -> bool) -> Self {
+        let mut part = Self { width: self.width, ..Self::default() };
+        for row in (0..self.rows()).filter(|row| self.models.get(*row).is_some_and(|model| wanted(*model))) {
+            part.traces.extend(self.traces.get(row));
+            part.models.extend(self.models.get(row));
+            part.member.extend(self.member.get(row));
+            part.loss.extend(self.loss.get(row));
+            part.values.extend_from_slice(self.row(row).unwrap_or(&[]));
+        }
+        part
+    }
+
     /// The membership labels of some rows.
     pub(super) fn labels(&self, rows: &[usize]) -> Vec<bool> {
         rows.iter().filter_map(|&row| self.member.get(row).copied()).collect()

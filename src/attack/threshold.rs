@@ -1,37 +1,59 @@
-//! One threshold on the loss: the attack of Yeom et al. (2018), with the threshold learnt on shadows.
+//! One threshold on one number: the attack of Yeom et al. (2018) on the loss, and its like on any other
+//! scalar (confidence, entropy, margin, a critic's score), the threshold learnt on shadows.
 
-use super::kind::{Attack, FittedAttack};
+use super::kind::{Attack, FittedAttack, Lesson};
+use super::options::canonical;
+use super::statistic::Statistic;
 use super::table::AttributeTable;
-use crate::base::Seed;
 use crate::error::Result;
 
-/// Score = -loss; the threshold is where balanced accuracy on the training rows is best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Threshold;
+/// Score = the statistic, turned so that higher speaks for a member; the threshold is where balanced
+/// accuracy on the training rows is best.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Threshold {
+    /// What it reads.
+    pub statistic: Statistic,
+}
+
+#[derive(serde::Serialize)]
+struct Options<'a> {
+    criterion: &'static str,
+    statistic: &'a Statistic,
+}
 
 impl Attack for Threshold {
-    fn name(&self) -> &'static str {
+    fn kind(&self) -> &'static str {
         "threshold"
     }
 
     fn options(&self) -> String {
-        r#"{"criterion":"balanced_accuracy","score":"negative_loss"}"#.to_owned()
+        canonical(self.kind(), &Options { criterion: "balanced_accuracy", statistic: &self.statistic })
     }
 
-    fn fit(&self, table: &AttributeTable, rows: &[usize], _seed: Seed) -> Result<Box<dyn FittedAttack>> {
-        table.check_both_sides(rows, "training rows of attack `threshold`")?;
-        let scores = scores(table, rows);
-        Ok(Box::new(Cut { threshold: best_cut(&scores, &table.labels(rows)) }))
+    fn reads_loss(&self) -> bool {
+        self.statistic.is_loss()
+    }
+
+    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
+        self.statistic.check(lesson.table, "attack `threshold`")?;
+        let sign = self.statistic.sign(lesson.table, lesson.rows);
+        let mut cut = Cut { statistic: self.statistic.clone(), sign, threshold: 0.0 };
+        let scores = cut.score(lesson.table, lesson.rows)?;
+        cut.threshold = best_cut(&scores, &lesson.table.labels(lesson.rows));
+        Ok(Box::new(cut))
     }
 }
 
 struct Cut {
+    statistic: Statistic,
+    sign: f64,
     threshold: f32,
 }
 
 impl FittedAttack for Cut {
     fn score(&self, table: &AttributeTable, rows: &[usize]) -> Result<Vec<f32>> {
-        Ok(scores(table, rows))
+        let of = |row: &usize| self.statistic.raw(table, *row).map(|value| (self.sign * value) as f32);
+        Ok(rows.iter().filter_map(of).collect())
     }
 
     fn threshold(&self) -> f32 {
@@ -39,13 +61,9 @@ impl FittedAttack for Cut {
     }
 }
 
-fn scores(table: &AttributeTable, rows: &[usize]) -> Vec<f32> {
-    rows.iter().filter_map(|&row| table.loss.get(row)).map(|loss| -loss).collect()
-}
-
 /// The cut between two neighbouring distinct scores with the best balanced accuracy; of several, the
 /// one that guesses the fewest members. Halfway between the scores, so that rounding does not decide.
-fn best_cut(scores: &[f32], member: &[bool]) -> f32 {
+pub(super) fn best_cut(scores: &[f32], member: &[bool]) -> f32 {
     let mut sorted: Vec<(f32, bool)> = scores.iter().copied().zip(member.iter().copied()).collect();
     sorted.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let members = member.iter().filter(|&&is| is).count().max(1) as f64;

@@ -3,12 +3,16 @@
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
+mod attack;
+mod audit;
 mod bars;
+mod command;
 mod compact;
 mod export;
 mod info;
 mod ingest;
 mod nprint;
+mod privacy;
 mod report;
 mod run;
 mod shell;
@@ -32,6 +36,7 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
+    Attack(attack::AttackArgs),
     Sql(sql::SqlArgs),
     Query(sql::QueryArgs),
     Report(report::ReportArgs),
@@ -39,6 +44,8 @@ enum Verb {
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
     Nprint(nprint::NprintArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
@@ -53,6 +60,7 @@ pub struct TrainingVerb(Trains);
 enum Trains {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
+    Attack(attack::AttackArgs),
 }
 
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
@@ -61,6 +69,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
     match verb.0 {
         Trains::Run(args) => run::run(&args),
         Trains::Plan(args) => run::plan(&args),
+        Trains::Attack(args) => attack::attack(&args),
     }
 }
 
@@ -83,6 +92,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
+        Verb::Attack(args) => training(TrainingVerb(Trains::Attack(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Report(args) => report::report(&args),
@@ -90,6 +100,8 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Ingest(args) => ingest::ingest(&args),
         Verb::Simulate(args) => simulate::simulate(&args),
         Verb::Nprint(args) => nprint::nprint(&args),
+        Verb::Audit(args) => audit::audit(&args),
+        Verb::Privacy(args) => privacy::privacy(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),

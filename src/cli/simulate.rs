@@ -10,7 +10,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Make realistic captures: `os` (windows, ubuntu, mac) and `vca` (meet, teams, webex)
+/// Make realistic captures: `os` (windows, ubuntu, mac) and `vca` (meet, teams, webex), `public` (bsd, android, zoom)
 ///
 /// Straight into a study, or as PCAP files (DIR/CLASS/DATASET-CLASS-SEED.pcap) with --out.
 #[derive(Debug, Args)]

@@ -92,7 +92,7 @@ pub fn wasserstein_1_weighted(real: &[(f64, f64)], compared: &[(f64, f64)]) -> O
 }
 
 /// Area between two cumulative distribution functions, from (value, weight) in rising order.
-fn area_between(
+pub(super) fn area_between(
     left: impl Iterator<Item = (f64, f64)>,
     total_left: f64,
     right: impl Iterator<Item = (f64, f64)>,

@@ -1,7 +1,8 @@
 //! Means over positions and fields, as in paper section 4.1: "we compute the similarity for each field,
 //! for each packet, then average across all discrete and continuous values".
 
-use super::fidelity::{FIELDS, FidelityRow, Metric};
+use super::header::FIELDS;
+use super::measure::{Aspect, FidelityRow, Metric, SideName};
 
 /// The mean of one field over its positions.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,10 +16,9 @@ pub struct FieldMean {
 }
 
 /// Mean per field (Figures 3 and 5), in the order of [`FIELDS`], of the fields that have the measure.
-pub fn mean_by_field(rows: &[FidelityRow], compared: &str, metric: Metric) -> Vec<FieldMean> {
+pub fn mean_by_field(rows: &[FidelityRow], compared: SideName, metric: Metric) -> Vec<FieldMean> {
     let of_field = |field: &'static str| {
-        let rows =
-            rows.iter().filter(move |row| row.field == field && row.metric == metric && row.compared == compared);
+        let rows = header_rows(rows, compared, metric).filter(move |row| row.field == field);
         rows.clone().next()?;
         let values: Vec<f64> = rows.filter_map(|row| row.value).collect();
         Some(FieldMean { field, value: mean(&values), positions: values.len() as u64 })
@@ -27,13 +27,19 @@ pub fn mean_by_field(rows: &[FidelityRow], compared: &str, metric: Metric) -> Ve
 }
 
 /// Mean over all fields and positions that have the measure (appendix Table 2); `None` where none has.
-pub fn mean_over_fields(rows: &[FidelityRow], compared: &str, metric: Metric) -> Option<f64> {
-    let values: Vec<f64> = rows
-        .iter()
-        .filter(|row| row.metric == metric && row.compared == compared)
-        .filter_map(|row| row.value)
-        .collect();
+pub fn mean_over_fields(rows: &[FidelityRow], compared: SideName, metric: Metric) -> Option<f64> {
+    let values: Vec<f64> = header_rows(rows, compared, metric).filter_map(|row| row.value).collect();
     mean(&values)
+}
+
+/// Rows of header fields against the members.
+fn header_rows(rows: &[FidelityRow], compared: SideName, metric: Metric) -> impl Iterator<Item = &FidelityRow> + Clone {
+    rows.iter().filter(move |row| {
+        row.aspect == Aspect::Header
+            && row.reference == SideName::Members
+            && row.metric == metric
+            && row.compared == compared
+    })
 }
 
 fn mean(values: &[f64]) -> Option<f64> {

@@ -27,3 +27,13 @@ pub fn device(name: &str) -> Result<Device> {
 pub fn use_threads(threads: u32) {
     tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(1));
 }
+
+/// Multiplies a square matrix with itself some times; returns the floating-point operations of that.
+/// For whoever has a clock.
+pub fn multiply_squares(width: i64, rounds: u32) -> f64 {
+    let side = tch::Tensor::ones([width, width], (tch::Kind::Float, Device::Cpu));
+    for _ in 0..rounds {
+        let _ = side.matmul(&side);
+    }
+    2.0 * (width as f64).powi(3) * f64::from(rounds)
+}

@@ -24,7 +24,7 @@ mod tape;
 
 pub use attention::{AttentionParams, LinearParams, attend};
 pub use conv::ConvShape;
-pub use device::{device, use_threads};
+pub use device::{device, multiply_squares, use_threads};
 pub use loss::{TokenLoss, token_cross_entropy};
 pub use params::{Param, Params, kind_bytes, tensor_from_view};
 pub use per_trace::{Part, PerTrace};

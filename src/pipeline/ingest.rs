@@ -105,7 +105,7 @@ fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn collect_captures(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut u64) -> Result<()> {
+pub(super) fn collect_captures(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut u64) -> Result<()> {
     for path in sorted_entries(folder)? {
         if path.is_dir() {
             collect_captures(&path, files, passed_over)?;

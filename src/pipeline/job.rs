@@ -13,11 +13,15 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Simulate
         | JobKind::Encode
         | JobKind::Split
+        | JobKind::Base
         | JobKind::Train
         | JobKind::Attribute
-        | JobKind::Attack
         | JobKind::Synthesize
-        | JobKind::Fidelity => 1,
+        | JobKind::Import
+        | JobKind::Leakage
+        | JobKind::OneRunAudit
+        | JobKind::Utility => 1,
+        JobKind::Attack | JobKind::Fidelity => 2,
     }
 }
 

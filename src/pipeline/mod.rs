@@ -8,20 +8,28 @@
 // Without libtorch nothing trains, so what only training jobs call has no caller.
 #![cfg_attr(not(feature = "torch"), allow(dead_code))]
 
+mod attack;
+mod audit;
 mod clock;
 mod export;
+mod import;
 mod ingest;
 mod job;
 mod load;
 mod plan;
+mod quality;
+mod reattack;
 mod rows;
 mod run;
 mod stage;
 mod train;
 
 pub use export::{TraceSelection, export_capture, export_nprint, export_traces};
+pub use import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use ingest::{
     IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files, simulate_into, simulated_capture,
 };
 pub use plan::Plan;
+pub use reattack::reattack;
 pub use run::{RunObserver, RunOptions, RunReport, run};
+pub use train::device_flops;

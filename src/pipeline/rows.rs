@@ -1,10 +1,11 @@
 //! Typed rows to record batches and back: the one place that knows the columns' order.
 
-use crate::base::{AttackId, TraceId};
+use crate::base::{AttackId, JobId, TraceId};
 use crate::error::{Error, Result};
 use crate::record::{Direction, Packet, Part, Trace};
 use crate::store::schema::{self, SegmentTable};
 use crate::store::{NewSegment, arrow_schema};
+use crate::utility::{ImportanceRow, UtilityRow};
 use arrow::array::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,13 +20,6 @@ const SEGMENT_ROWS: usize = 262_144;
 pub(super) fn batch(table: &SegmentTable, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     RecordBatch::try_new(arrow_schema(table), columns)
         .map_err(|error| Error::internal(format!("rows of table `{}`: {error}", table.name)))
-}
-
-fn ints<T, A: arrow::array::ArrowPrimitiveType<Native = N>, N>(rows: &[T], value: impl Fn(&T) -> N) -> ArrayRef
-where
-    PrimitiveArray<A>: From<Vec<N>>,
-{
-    Arc::new(PrimitiveArray::<A>::from(rows.iter().map(value).collect::<Vec<N>>()))
 }
 
 macro_rules! column {
@@ -219,6 +213,18 @@ pub(super) fn trace_ids(columns: &[ArrayRef]) -> Result<Vec<TraceId>> {
     Ok(typed::<Int64Array>(columns, 0)?.values().iter().map(|id| TraceId(*id)).collect())
 }
 
+/// The first three columns of `traces`: trace, capture id, index of its first packet.
+pub(super) fn trace_places(columns: &[ArrayRef]) -> Result<Vec<(TraceId, i64, u64)>> {
+    let capture = typed::<Int64Array>(columns, 1)?;
+    let first_packet = typed::<Int64Array>(columns, 2)?;
+    let ids = trace_ids(columns)?.into_iter();
+    Ok(ids
+        .zip(capture.values())
+        .zip(first_packet.values())
+        .map(|((id, capture), first)| (id, *capture, *first as u64))
+        .collect())
+}
+
 /// What the table `traces` says about each trace: first packet, link type, flow packets, flow bytes.
 pub(super) type TraceFacts = HashMap<TraceId, (u64, u32, u64, u64)>;
 
@@ -299,11 +305,29 @@ pub(super) struct AttributeRow {
     pub trace_id: TraceId,
     pub member: bool,
     pub kind: String,
-    pub loss: f32,
+    /// `None` where an imported file does not say.
+    pub loss: Option<f32>,
     pub values: Vec<f32>,
 }
 
 pub(super) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::ATTRIBUTES, partition, rows)
+}
+
+pub(super) fn references_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::REFERENCE_ATTRIBUTES, partition, rows)
+}
+
+/// Distinct texts of a column.
+pub(super) fn texts(columns: &[ArrayRef], index: usize) -> Result<std::collections::BTreeSet<String>> {
+    Ok(typed::<StringArray>(columns, index)?.iter().flatten().map(str::to_owned).collect())
+}
+
+fn attribute_rows_segment(
+    table: &'static schema::SegmentTable,
+    partition: i64,
+    rows: &[AttributeRow],
+) -> Result<NewSegment> {
     let field = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float32, false));
     let mut lists = ListBuilder::new(Float32Builder::new()).with_field(field);
     for row in rows {
@@ -314,10 +338,10 @@ pub(super) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Resul
         column!(Int64Array, rows, |row| row.trace_id.0),
         Arc::new(BooleanArray::from(rows.iter().map(|row| row.member).collect::<Vec<_>>())),
         column!(StringArray, rows, |row| row.kind.as_str()),
-        ints::<_, arrow::datatypes::Float32Type, f32>(rows, |row| row.loss),
+        optional!(Float32Array, rows, |row| row.loss),
         Arc::new(lists.finish()),
     ];
-    Ok(NewSegment { table: &schema::ATTRIBUTES, partition, rows: batch(&schema::ATTRIBUTES, columns)? })
+    Ok(NewSegment { table, partition, rows: batch(table, columns)? })
 }
 
 pub(super) fn attribute_rows(columns: &[ArrayRef], kind: &str, out: &mut Vec<AttributeRow>) -> Result<()> {
@@ -336,11 +360,34 @@ pub(super) fn attribute_rows(columns: &[ArrayRef], kind: &str, out: &mut Vec<Att
             trace_id: TraceId(trace_id.value(row)),
             member: member.value(row),
             kind: kind.to_owned(),
-            loss: loss.value(row),
+            loss: (!loss.is_null(row)).then(|| loss.value(row)),
             values: values.values().to_vec(),
         });
     }
     Ok(())
+}
+
+/// What one attribute row is, without its values.
+pub(super) struct AttributeFacts {
+    pub kind: String,
+    pub width: usize,
+    pub has_loss: bool,
+    pub member: bool,
+}
+
+/// Facts of all rows of `attributes`.
+pub(super) fn attribute_facts(columns: &[ArrayRef]) -> Result<Vec<AttributeFacts>> {
+    let member = typed::<BooleanArray>(columns, 1)?;
+    let kinds = typed::<StringArray>(columns, 2)?;
+    let loss = typed::<Float32Array>(columns, 3)?;
+    let lists = typed::<ListArray>(columns, 4)?;
+    let facts = |row: usize| AttributeFacts {
+        kind: kinds.value(row).to_owned(),
+        width: lists.value_length(row) as usize,
+        has_loss: !loss.is_null(row),
+        member: member.value(row),
+    };
+    Ok((0..kinds.len()).map(facts).collect())
 }
 
 /// Scores of one side of an attack.
@@ -367,9 +414,11 @@ pub(super) fn roc_segment(attack: AttackId, rows: &[(f64, f64, f64)]) -> Result<
 /// Fidelity of one model.
 pub(super) fn fidelity_segment(model: i64, rows: &[crate::eval::FidelityRow]) -> Result<NewSegment> {
     let columns: Vec<ArrayRef> = vec![
-        column!(StringArray, rows, |row| row.compared.as_str()),
-        column!(StringArray, rows, |row| row.field),
-        column!(Int32Array, rows, |row| row.position as i32),
+        column!(StringArray, rows, |row| row.compared.name()),
+        column!(StringArray, rows, |row| row.reference.name()),
+        column!(StringArray, rows, |row| row.aspect.name()),
+        column!(StringArray, rows, |row| row.field.as_ref()),
+        optional!(Int32Array, rows, |row| row.position.map(|position| position as i32)),
         column!(StringArray, rows, |row| row.metric.name()),
         optional!(Float64Array, rows, |row| row.value),
         column!(Int64Array, rows, |row| row.n_real as i64),
@@ -378,8 +427,48 @@ pub(super) fn fidelity_segment(model: i64, rows: &[crate::eval::FidelityRow]) ->
     Ok(NewSegment { table: &schema::FIDELITY, partition: model, rows: batch(&schema::FIDELITY, columns)? })
 }
 
+/// What all utility rows of a job share: dataset, generator and epsilon (`None` for a baseline).
+pub(super) struct UtilityHead<'a> {
+    pub job: JobId,
+    pub dataset: &'a str,
+    pub generator: Option<&'a str>,
+    pub epsilon: Option<f64>,
+}
+
+/// Measures of downstream models.
+pub(super) fn utility_segment(head: &UtilityHead<'_>, rows: &[UtilityRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(StringArray, rows, |_| head.dataset),
+        optional!(StringArray, rows, |_| head.generator),
+        optional!(Float64Array, rows, |_| head.epsilon),
+        column!(StringArray, rows, |row| row.task.name()),
+        column!(StringArray, rows, |row| row.trained_on.name()),
+        column!(StringArray, rows, |row| row.learner.as_str()),
+        column!(StringArray, rows, |row| row.metric.name()),
+        optional!(StringArray, rows, |row| row.class.as_deref()),
+        optional!(Float64Array, rows, |row| row.value),
+        column!(Int64Array, rows, |row| row.n_train as i64),
+        column!(Int64Array, rows, |row| row.n_test as i64),
+    ];
+    Ok(NewSegment { table: &schema::UTILITY, partition: head.job.0, rows: batch(&schema::UTILITY, columns)? })
+}
+
+/// What downstream classifiers used.
+pub(super) fn importances_segment(head: &UtilityHead<'_>, rows: &[ImportanceRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(StringArray, rows, |_| head.dataset),
+        optional!(StringArray, rows, |_| head.generator),
+        optional!(Float64Array, rows, |_| head.epsilon),
+        column!(StringArray, rows, |row| row.task.name()),
+        column!(StringArray, rows, |row| row.trained_on.name()),
+        column!(StringArray, rows, |row| row.field),
+        column!(Int32Array, rows, |row| row.position as i32),
+        column!(Float64Array, rows, |row| row.importance),
+    ];
+    Ok(NewSegment { table: &schema::IMPORTANCES, partition: head.job.0, rows: batch(&schema::IMPORTANCES, columns)? })
+}
+
 /// One row of `synthetic_traces`.
-#[cfg(feature = "torch")]
 pub(super) struct SyntheticRow {
     pub trace_id: TraceId,
     pub number: u64,
@@ -390,7 +479,6 @@ pub(super) struct SyntheticRow {
     pub raw: Vec<u8>,
 }
 
-#[cfg(feature = "torch")]
 pub(super) fn synthetic_segment(model: i64, rows: &[SyntheticRow]) -> Result<NewSegment> {
     let columns: Vec<ArrayRef> = vec![
         column!(Int64Array, rows, |row| row.trace_id.0),
@@ -424,6 +512,22 @@ pub(super) fn epochs_segment(model: i64, rows: &[crate::train::EpochRow]) -> Res
     Ok(NewSegment { table: &schema::EPOCHS, partition: model, rows: batch(&schema::EPOCHS, columns)? })
 }
 
+/// Epochs of a training elsewhere; NULL where its log does not say.
+pub(super) fn logged_epochs_segment(model: i64, rows: &[crate::foreign::LoggedEpoch]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(Int32Array, rows, |row| row.epoch as i32),
+        optional!(Int64Array, rows, |row| row.step.map(|step| step as i64)),
+        optional!(Float64Array, rows, |row| row.train_loss),
+        optional!(Float64Array, rows, |row| row.member_loss),
+        optional!(Float64Array, rows, |row| row.held_out_loss),
+        optional!(Float64Array, rows, |row| row.gradient_norm),
+        optional!(Float64Array, rows, |row| row.clipped_fraction),
+        optional!(Int64Array, rows, |row| row.traces.map(|traces| traces as i64)),
+        optional!(Float64Array, rows, |row| row.seconds),
+    ];
+    Ok(NewSegment { table: &schema::EPOCHS, partition: model, rows: batch(&schema::EPOCHS, columns)? })
+}
+
 /// Privacy events with (epsilon after, delta).
 #[cfg(feature = "torch")]
 pub(super) fn ledger_segment(model: i64, rows: &[(crate::privacy::PrivacyEvent, f64, f64)]) -> Result<NewSegment> {
@@ -441,4 +545,15 @@ pub(super) fn ledger_segment(model: i64, rows: &[(crate::privacy::PrivacyEvent, 
         column!(StringArray, numbered, |_| crate::privacy::NEIGHBOURS),
     ];
     Ok(NewSegment { table: &schema::PRIVACY_LEDGER, partition: model, rows: batch(&schema::PRIVACY_LEDGER, columns)? })
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn monitors_segment(model: i64, rows: &[crate::train::MonitorRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        optional!(Int32Array, rows, |row| row.epoch.map(|epoch| epoch as i32)),
+        column!(StringArray, rows, |row| row.monitor.as_str()),
+        column!(StringArray, rows, |row| row.field.as_str()),
+        column!(Float64Array, rows, |row| row.value),
+    ];
+    Ok(NewSegment { table: &schema::MONITORS, partition: model, rows: batch(&schema::MONITORS, columns)? })
 }

@@ -21,6 +21,9 @@ pub enum EvaluatedOn {
     ShadowTest,
     /// The target model's own members and held-out traces.
     Target,
+    /// Each model of the group in turn as target, attacked with what the others teach; scores less the
+    /// threshold of their own attack, pooled.
+    EachTarget,
 }
 
 impl EvaluatedOn {
@@ -29,6 +32,7 @@ impl EvaluatedOn {
         match self {
             Self::ShadowTest => "shadow_test",
             Self::Target => "target",
+            Self::EachTarget => "each_target",
         }
     }
 }

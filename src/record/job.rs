@@ -15,6 +15,8 @@ pub enum JobKind {
     Encode,
     /// Members and held-out traces of a role.
     Split,
+    /// A base on public traffic.
+    Base,
     /// A cohort of models.
     Train,
     /// Attributes of a model's traces.
@@ -25,6 +27,14 @@ pub enum JobKind {
     Synthesize,
     /// Fidelity of a model's synthetic traces.
     Fidelity,
+    /// A model made elsewhere: its attributes, synthetic traces, membership, weights and log.
+    Import,
+    /// Downstream models on a dataset's synthetic or real traces.
+    Utility,
+    /// Leakage of training traces into a model's synthetic ones.
+    Leakage,
+    /// A one-run audit of the mechanism that trained a model.
+    OneRunAudit,
 }
 
 impl JobKind {
@@ -35,11 +45,16 @@ impl JobKind {
             Self::Simulate => "simulate",
             Self::Encode => "encode",
             Self::Split => "split",
+            Self::Base => "base",
             Self::Train => "train",
             Self::Attribute => "attribute",
             Self::Attack => "attack",
             Self::Synthesize => "synthesize",
             Self::Fidelity => "fidelity",
+            Self::Import => "import",
+            Self::Utility => "utility",
+            Self::Leakage => "leakage",
+            Self::OneRunAudit => "one_run_audit",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! is part of the file format (see `schema/records/`): a released layout never changes.
 
 mod attack;
+mod attribute;
 mod capture;
 mod dataset;
 mod job;
@@ -14,10 +15,11 @@ mod split;
 mod trace;
 
 pub use attack::{AttackRecord, EvaluatedOn, Interval};
+pub use attribute::NamedScalar;
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};
 pub use job::{JobKind, JobOutput, JobRecord};
-pub use model::{Guarantee, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
+pub use model::{Guarantee, IMPORTED, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
 pub use packet::{Direction, Packet};
 pub use split::{Part, SplitRecord};
 pub use trace::{Trace, TraceUnit};

@@ -11,21 +11,32 @@ pub enum Role {
     Target,
     /// A model that the attacker trains, with its index from 0.
     Shadow(u32),
+    /// A base that was trained on public traffic and is shared by the models of a generator.
+    Base,
 }
 
 impl Role {
-    /// Name in SQL: `target` or `shadow`.
+    /// Name in SQL: `target`, `shadow` or `base`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Target => "target",
             Self::Shadow(_) => "shadow",
+            Self::Base => "base",
+        }
+    }
+
+    /// Text for names and labels: `target`, `shadow2`, `base`.
+    pub fn label(self) -> String {
+        match self {
+            Self::Shadow(index) => format!("shadow{index}"),
+            Self::Target | Self::Base => self.name().to_owned(),
         }
     }
 
     /// Index of a shadow.
     pub fn shadow(self) -> Option<u32> {
         match self {
-            Self::Target => None,
+            Self::Target | Self::Base => None,
             Self::Shadow(index) => Some(index),
         }
     }
@@ -104,6 +115,8 @@ pub enum LineageKind {
     PublicConstants,
     /// Weights of another model.
     Weights,
+    /// Traces that are public: anybody may read them.
+    PublicTraces,
     /// A choice (hyper-parameters, stopping) made by looking at private traces.
     PrivateSelection,
 }
@@ -116,6 +129,7 @@ impl LineageKind {
             Self::RandomInitialisation => "random_initialisation",
             Self::PublicConstants => "public_constants",
             Self::Weights => "weights",
+            Self::PublicTraces => "public_traces",
             Self::PrivateSelection => "private_selection",
         }
     }
@@ -148,6 +162,11 @@ pub enum ModelStatus {
     },
 }
 
+/// Preset of every model that was made elsewhere. Of such a model 0 in `sampling_rate`, `steps`,
+/// `expected_batch`, `parameters`, `parameters_private` and `seconds` means that its makers do not say,
+/// and `epsilon_spent` is `None`: what they claim is `regime`, and nobody here checked it.
+pub const IMPORTED: &str = "imported";
+
 /// One trained generator. Key: [`ModelId`], from everything its weights depend on.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct ModelRecord {
@@ -159,9 +178,9 @@ pub struct ModelRecord {
     pub preset: String,
     /// Resolved configuration, canonical JSON.
     pub config: String,
-    /// Class it was trained on.
+    /// Class it was trained on; the first of several for a base.
     pub class_id: ClassId,
-    /// Split it was trained on.
+    /// Split it was trained on; 0 for a base, which is trained on whole public classes.
     pub split_id: SplitId,
     /// Target or shadow.
     pub role: Role,

@@ -3,7 +3,7 @@
 use super::SimulatedFrame;
 use super::flow::Flow;
 use super::system::System;
-use super::talk_call::{self, Application, MEET, TEAMS, WEBEX};
+use super::talk_call::{self, Application, MEET, TEAMS, WEBEX, ZOOM};
 use super::{talk_local, talk_web};
 
 /// What a flow may be about; the share of look-ups is an option.
@@ -26,6 +26,8 @@ enum Talk {
     CallQuic,
     Media,
     Probe,
+    PrivateLookup,
+    Push,
 }
 
 /// One class of one dataset.
@@ -134,6 +136,57 @@ const WEBEX_CALLS: Class = call(
     ],
 );
 
+/// The dataset `public`: systems and an application that no study protects, for all that may be learned
+/// from public traffic. A workstation with FreeBSD ...
+const BSD: Class = desktop(
+    System::FreeBsd,
+    1_500,
+    &[
+        (Talk::Browse, 0.25),
+        (Talk::Quic, 0.03),
+        (Talk::Preconnect, 0.08),
+        (Talk::Idle, 0.18),
+        (Talk::Closing, 0.08),
+        (Talk::Http, 0.12),
+        (Talk::Dialogue, 0.14),
+        (Talk::Failing, 0.07),
+        (Talk::Chatter, 0.05),
+    ],
+);
+/// ... a phone ...
+const ANDROID: Class = desktop(
+    System::Android,
+    7_240,
+    &[
+        (Talk::Browse, 0.2),
+        (Talk::Quic, 0.2),
+        (Talk::Preconnect, 0.1),
+        (Talk::Idle, 0.1),
+        (Talk::Push, 0.12),
+        (Talk::PrivateLookup, 0.12),
+        (Talk::Closing, 0.06),
+        (Talk::Http, 0.04),
+        (Talk::Failing, 0.02),
+        (Talk::Chatter, 0.04),
+    ],
+);
+/// ... and a conference room that runs Zoom on an old Windows.
+const ZOOM_CALLS: Class = Class {
+    system: System::Windows7,
+    offload_bytes: 1_500,
+    application: &ZOOM,
+    talks: &[
+        (Talk::Signalling, 0.35),
+        (Talk::Preconnect, 0.06),
+        (Talk::Standing, 0.1),
+        (Talk::Bulk, 0.02),
+        (Talk::Media, 0.27),
+        (Talk::Probe, 0.1),
+        (Talk::Smb, 0.03),
+        (Talk::Chatter, 0.07),
+    ],
+};
+
 /// The class of these names, if there is one.
 pub(super) fn find(dataset: &str, class: &str) -> Option<&'static Class> {
     match (dataset, class) {
@@ -143,6 +196,9 @@ pub(super) fn find(dataset: &str, class: &str) -> Option<&'static Class> {
         ("vca", "meet") => Some(&MEET_CALLS),
         ("vca", "teams") => Some(&TEAMS_CALLS),
         ("vca", "webex") => Some(&WEBEX_CALLS),
+        ("public", "bsd") => Some(&BSD),
+        ("public", "android") => Some(&ANDROID),
+        ("public", "zoom") => Some(&ZOOM_CALLS),
         _ => None,
     }
 }
@@ -172,6 +228,8 @@ impl Class {
             Talk::CallQuic => talk_call::quic(flow, self.application),
             Talk::Media => talk_call::media(flow, self.application),
             Talk::Probe => talk_call::probe(flow, self.application),
+            Talk::PrivateLookup => talk_web::private_lookup(flow),
+            Talk::Push => talk_web::push(flow),
         }
     }
 }

@@ -141,7 +141,7 @@ impl<'a> Flow<'a> {
             hop_limit: local.own_hop_limit.unwrap_or_else(|| host.system.initial_hop_limit()),
             tos: 0,
             identification: self.client_identification(false),
-            dont_fragment: host.system == System::Linux && local.own_hop_limit.is_none(),
+            dont_fragment: host.system.is_linux() && local.own_hop_limit.is_none(),
             flow_label: self.draw.word(),
         };
         let other = End {
@@ -192,7 +192,7 @@ impl<'a> Flow<'a> {
             hop_limit: host.system.initial_hop_limit(),
             tos: 0,
             identification: self.client_identification(false),
-            dont_fragment: host.system == System::Linux,
+            dont_fragment: host.system.is_linux(),
             flow_label: draw.word(),
         };
         let other = End {
@@ -215,7 +215,10 @@ impl<'a> Flow<'a> {
 
     fn client_identification(&self, tcp: bool) -> Identification {
         match self.host.system {
-            System::Windows => Identification::PerHost(self.host.identification_at(self.start_us - self.epoch_us)),
+            System::FreeBsd if tcp => Identification::Zero,
+            System::Windows | System::Windows7 | System::FreeBsd => {
+                Identification::PerHost(self.host.identification_at(self.start_us - self.epoch_us))
+            }
             System::Mac if tcp => Identification::Zero,
             System::Mac => Identification::Random,
             // Linux starts each socket at a random number.

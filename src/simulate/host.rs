@@ -110,12 +110,12 @@ impl Host {
         let span = u64::from(end - first);
         let offset = match self.system {
             // 5,003 is coprime to half the span (14,115 = 3 * 5 * 941), so this walks all even ports.
-            System::Linux => 2 * ((self.port_base + slot * 5_003) % (span / 2)),
+            System::Linux | System::Android => 2 * ((self.port_base + slot * 5_003) % (span / 2)),
             _ => (self.port_base + slot) % span,
         };
         let port = first + offset as u16;
         // The odd port beyond is nobody's, as all of Linux' walk are even.
-        if self.system == System::Linux && PROTOCOL_PORTS.contains(&port) { port + 3 } else { port }
+        if self.system.is_linux() && PROTOCOL_PORTS.contains(&port) { port + 3 } else { port }
     }
 
     pub(super) fn address(&self, ipv6: bool) -> IpAddr {

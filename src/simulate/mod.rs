@@ -1,4 +1,4 @@
-//! Seeded simulator of the datasets `os` and `vca`: real packets of hosts that never were.
+//! Seeded simulator of the datasets `os`, `vca` and `public`: real packets of hosts that never were.
 //!
 //! ```text
 //! options -> class (mixture of talks) -> talk (payloads in turns) -> tcp | wire -> frame
@@ -30,4 +30,4 @@ mod talk_web;
 mod tcp;
 mod wire;
 
-pub use options::{CLASSES, SimulateOptions, SimulatedFrame, simulate};
+pub use options::{CLASSES, PUBLIC, SimulateOptions, SimulatedFrame, simulate};

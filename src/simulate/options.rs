@@ -7,7 +7,15 @@ use crate::base::{Seed, map_ordered};
 use crate::error::{Error, Result};
 
 /// Names of the datasets and their classes.
-pub const CLASSES: &[(&str, &[&str])] = &[("os", &["windows", "ubuntu", "mac"]), ("vca", &["meet", "teams", "webex"])];
+pub const CLASSES: &[(&str, &[&str])] = &[
+    ("os", &["windows", "ubuntu", "mac"]),
+    ("vca", &["meet", "teams", "webex"]),
+    (PUBLIC, &["bsd", "android", "zoom"]),
+];
+
+/// The dataset of systems and applications that are in neither study of the paper: what may be learned
+/// from outside a mechanism (base models, vocabularies).
+pub const PUBLIC: &str = "public";
 
 /// 2024-01-15 08:00:00 UTC.
 const START_US: i64 = 1_705_305_600_000_000;
@@ -18,7 +26,7 @@ const PACKETS_PER_FLOW_MAX: u32 = 40;
 /// number of threads, and a larger `flows` only adds flows.
 #[derive(Debug, Clone)]
 pub struct SimulateOptions {
-    /// `os` or `vca`.
+    /// `os`, `vca` or `public`.
     pub dataset: String,
     /// A class of the dataset, see [`CLASSES`].
     pub class: String,

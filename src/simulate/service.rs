@@ -169,6 +169,42 @@ pub(super) const WEBEX_MEDIA: Service = Service {
     weights: [1.0; 3],
 };
 
+/// Zoom: web front ends, and media routers of 170.114.0.0/16 and 206.247.0.0/16.
+pub(super) const ZOOM_WEB: Service = Service {
+    label: "zoom-web",
+    v4: &[[170, 114]],
+    v6: [0x24, 0x07, 0x30, 0xc0],
+    system: System::Cloudflare,
+    names: &["zoom.us", "us04web.zoom.us", "log-gateway.zoom.us", "static.ccs.zoom.us", "xmpp.zoom.us"],
+    weights: [1.0; 3],
+};
+pub(super) const ZOOM_MEDIA: Service = Service {
+    label: "zoom-media",
+    v4: &[[170, 114], [206, 247]],
+    v6: [0x24, 0x07, 0x30, 0xc0],
+    system: System::Linux,
+    names: &["zoomfr41mmr.zoom.us", "zoomsjc144mmr.zoom.us"],
+    weights: [1.0; 3],
+};
+/// Public resolvers that phones ask over TLS.
+pub(super) const RESOLVERS: Service = Service {
+    label: "resolvers",
+    v4: &[[8, 8], [1, 1], [9, 9]],
+    v6: [0x20, 0x01, 0x48, 0x60],
+    system: System::Linux,
+    names: &["dns.google", "one.one.one.one", "dns.quad9.net"],
+    weights: [1.0; 3],
+};
+/// Google's push channel for phones.
+pub(super) const PUSH: Service = Service {
+    label: "push",
+    v4: &[[142, 250], [64, 233], [74, 125]],
+    v6: [0x2a, 0x00, 0x14, 0x50],
+    system: System::Google,
+    names: &["mtalk.google.com", "alt1-mtalk.google.com"],
+    weights: [1.0; 3],
+};
+
 /// One of the general services, by the habits of the client's system.
 pub(super) fn pick_service(draw: &mut Draw, client: System) -> &'static Service {
     let column = match client {
@@ -176,7 +212,10 @@ pub(super) fn pick_service(draw: &mut Draw, client: System) -> &'static Service 
         System::Mac => 2,
         _ => 1,
     };
-    let index = draw.weighted(SERVICES.iter().map(|service| service.weights[column]));
+    // The archives of one distribution are not asked by other systems that share the column.
+    let foreign = |service: &Service| service.label == "canonical" && client != System::Linux;
+    let weight = |service: &Service| if foreign(service) { 0.0 } else { service.weights[column] };
+    let index = draw.weighted(SERVICES.iter().map(weight));
     SERVICES.get(index).unwrap_or(&MEET_WEB)
 }
 

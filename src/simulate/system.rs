@@ -14,14 +14,28 @@ pub(super) enum System {
     Google,
     /// Cloudflare's edge.
     Cloudflare,
+    /// FreeBSD.
+    FreeBsd,
+    /// Android phones: a Linux kernel with settings of its own.
+    Android,
+    /// Windows 7 Embedded, as in conference rooms.
+    Windows7,
 }
 
 impl System {
+    pub(super) fn is_windows(self) -> bool {
+        matches!(self, Self::Windows | Self::Windows7)
+    }
+
+    /// Does it run the Linux kernel? Servers of other names are not asked.
+    pub(super) fn is_linux(self) -> bool {
+        matches!(self, Self::Linux | Self::Android)
+    }
+
     pub(super) fn initial_hop_limit(self) -> u8 {
         match self {
-            Self::Windows => 128,
-            Self::Google => 128,
-            Self::Linux | Self::Mac | Self::Cloudflare => 64,
+            Self::Windows | Self::Google | Self::Windows7 => 128,
+            Self::Linux | Self::Mac | Self::Cloudflare | Self::FreeBsd | Self::Android => 64,
         }
     }
 
@@ -29,17 +43,19 @@ impl System {
         match self {
             Self::Windows | Self::Google => 8,
             Self::Linux => 7,
-            Self::Mac => 6,
+            Self::Mac | Self::FreeBsd => 6,
             Self::Cloudflare => 13,
+            Self::Android => 9,
+            Self::Windows7 => 2,
         }
     }
 
     /// Window of the SYN or SYN-ACK, unscaled.
     pub(super) fn syn_window(self) -> u16 {
         match self {
-            Self::Windows | Self::Mac | Self::Google => 65_535,
             Self::Linux => 64_240,
-            Self::Cloudflare => 65_535,
+            Self::Windows7 => 8_192,
+            _ => 65_535,
         }
     }
 
@@ -51,18 +67,21 @@ impl System {
             Self::Mac => 131_712,
             Self::Google => 267_264,
             Self::Cloudflare => 73_728,
+            Self::FreeBsd => 65_728,
+            Self::Android => 88_064,
+            Self::Windows7 => 65_700,
         }
     }
 
     /// Whether this system offers TCP timestamps (RFC 7323) as a client.
     pub(super) fn offers_timestamps(self) -> bool {
-        !matches!(self, Self::Windows)
+        !self.is_windows()
     }
 
     /// First and one past the last ephemeral port.
     pub(super) fn ephemeral_ports(self) -> (u16, u16) {
         match self {
-            Self::Linux => (32_768, 60_999),
+            Self::Linux | Self::Android => (32_768, 60_999),
             _ => (49_152, 65_535),
         }
     }
@@ -79,13 +98,19 @@ impl System {
                 options.extend(timestamp_option(stamps));
                 options.extend([4, 2, 0, 0]);
             }
+            (Self::FreeBsd, Some(stamps)) => {
+                options.push(1);
+                options.extend(scale);
+                options.extend([4, 2]);
+                options.extend(timestamp_option(stamps));
+            }
             (_, Some(stamps)) => {
                 options.extend([4, 2]);
                 options.extend(timestamp_option(stamps));
                 options.push(1);
                 options.extend(scale);
             }
-            (Self::Windows, None) => {
+            (Self::Windows | Self::Windows7, None) => {
                 options.push(1);
                 options.extend(scale);
                 options.extend([1, 1, 4, 2]);

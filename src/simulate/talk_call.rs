@@ -7,7 +7,8 @@ use super::payload::call::Stream;
 use super::payload::dtls;
 use super::payload::stun::{self, Agent, Dialect};
 use super::service::{
-    MEET_MEDIA, MEET_WEB, Server, Service, TEAMS_MEDIA, TEAMS_WEB, WEBEX_MEDIA, WEBEX_WEB, pick_server,
+    MEET_MEDIA, MEET_WEB, Server, Service, TEAMS_MEDIA, TEAMS_WEB, WEBEX_MEDIA, WEBEX_WEB, ZOOM_MEDIA, ZOOM_WEB,
+    pick_server,
 };
 use super::talk_web::{Exchange, bulk_with, idle_with, quic_with, secure};
 use super::wire::{Side, Wire};
@@ -30,6 +31,8 @@ pub(super) struct Application {
     dtls_rate: f64,
     /// Audio and video in one flow (WebRTC's bundle) or in flows of their own.
     bundled: bool,
+    /// Is each media packet behind headers of the application's own?
+    wrapped: bool,
     audio_types: &'static [u8],
     video_types: &'static [u8],
     extensions: &'static [(u8, usize)],
@@ -56,6 +59,7 @@ pub(super) const MEET: Application = Application {
     own_ports: None,
     dtls_rate: 0.85,
     bundled: true,
+    wrapped: false,
     audio_types: &[111],
     video_types: &[96, 98],
     extensions: &[(1, 1), (2, 3), (3, 2), (4, 1)],
@@ -79,6 +83,7 @@ pub(super) const TEAMS: Application = Application {
     own_ports: Some(50_000),
     dtls_rate: 0.2,
     bundled: false,
+    wrapped: false,
     audio_types: &[104, 104, 117, 111],
     video_types: &[122, 122, 123],
     extensions: &[(1, 1), (3, 3)],
@@ -102,12 +107,38 @@ pub(super) const WEBEX: Application = Application {
     own_ports: Some(52_000),
     dtls_rate: 0.1,
     bundled: false,
+    wrapped: false,
     audio_types: &[101],
     video_types: &[97, 98, 120],
     extensions: &[(1, 1), (4, 2), (5, 3)],
     audio_bytes: (120.0, 0.3),
     video_bytes_max: 1_120,
     marks: [0xb8, 0x88],
+};
+
+/// Zoom: Opus 112, H.264 98, forward error correction 110, each packet behind Zoom's own two headers.
+pub(super) const ZOOM: Application = Application {
+    dialect: Dialect::Plain,
+    web: &ZOOM_WEB,
+    media: &ZOOM_MEDIA,
+    exchange: Exchange {
+        request_bytes: 640.0,
+        answer_bytes: 1_500.0,
+        rounds_mean: 2.5,
+        sessions: [0.2, 0.2, 0.35, 0.25],
+    },
+    ports: &[(8_801, 8.0), (3_478, 1.0), (3_479, 1.0)],
+    own_ports: None,
+    dtls_rate: 0.0,
+    bundled: false,
+    wrapped: true,
+    audio_types: &[112, 112, 99],
+    video_types: &[98, 98, 110],
+    extensions: &[(2, 2), (5, 1)],
+    audio_bytes: (110.0, 0.4),
+    video_bytes_max: 1_080,
+    // Zoom's documented marks: DSCP 56 for audio, 40 for video.
+    marks: [0xe0, 0xa0],
 };
 
 /// Signalling over TLS: joining, rosters, statistics, telemetry.
@@ -185,6 +216,8 @@ struct Opened {
     agent: Agent,
     seen: (IpAddr, u16),
     rtt_us: f64,
+    /// Numbers of the next wrapped packet of either side, where packets are wrapped.
+    wrapped: Option<[u16; 2]>,
 }
 
 fn open(mut flow: Flow<'_>, application: &Application) -> Opened {
@@ -195,10 +228,26 @@ fn open(mut flow: Flow<'_>, application: &Application) -> Opened {
     let rtt_us = flow.host.line_rtt_us + server.rtt_us;
     // A pinned port is used once per host, so that flows stay apart; later flows use ephemeral ones.
     let own_port = application.own_ports.filter(|_| flow.slot < 60).map(|first| first + flow.slot as u16);
-    Opened { wire: flow.udp(&server, port, own_port), agent, seen, rtt_us }
+    let wrapped = application.wrapped.then_some([0; 2]);
+    Opened { wire: flow.udp(&server, port, own_port), agent, seen, rtt_us, wrapped }
 }
 
 impl Opened {
+    /// Sends a media packet; Zoom's go behind its router header (kind 5, number, direction) and media header
+    /// (15 audio, 16 video, 33 control; number and time), as the published dissectors read them.
+    fn send(&mut self, side: Side, kind: u8, packet: Vec<u8>) {
+        let Some(numbers) = &mut self.wrapped else { return self.wire.udp(side, &packet) };
+        let number = numbers[side as usize].to_be_bytes();
+        numbers[side as usize] = numbers[side as usize].wrapping_add(1);
+        let mut wrapped = vec![5, number[0], number[1], 0, 0, 0, 0, if side == Side::Client { 0 } else { 4 }];
+        wrapped.push(kind);
+        wrapped.extend(self.wire.draw.array::<7>());
+        wrapped.extend(number);
+        wrapped.resize(if kind == 16 { 32 } else { 27 }, 0);
+        wrapped.extend(packet);
+        self.wire.udp(side, &wrapped);
+    }
+
     fn exchange(&mut self, request: &[u8], answer: &[u8]) {
         self.wire.udp(Side::Client, request);
         let jitter = self.wire.draw.log_normal(1.0, 0.1);
@@ -279,7 +328,7 @@ impl Opened {
         let stream = &mut legs.audio_streams[side as usize];
         stream.advance(960);
         let packet = stream.packet(&mut self.wire.draw, false, media);
-        self.wire.udp(side, &packet);
+        self.send(side, 15, packet);
     }
 
     /// One frame in as many packets as it needs; the encoder starts low and climbs.
@@ -295,7 +344,7 @@ impl Opened {
         for index in 0..packets {
             let media = frame / packets + usize::from(index < frame % packets);
             let packet = stream.packet(&mut self.wire.draw, index + 1 == packets, media);
-            self.wire.udp(side, &packet);
+            self.send(side, 16, packet);
             self.wire.pause(250.0);
         }
     }
@@ -305,7 +354,7 @@ impl Opened {
         let [own, other] = if side == Side::Client { [&streams[0], &streams[1]] } else { [&streams[1], &streams[0]] };
         let draw = &mut self.wire.draw;
         let message = if draw.chance(0.5) { own.report(draw) } else { other.feedback(draw, own.source) };
-        self.wire.udp(side, &message);
+        self.send(side, 33, message);
     }
 }
 

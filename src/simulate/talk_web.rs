@@ -4,7 +4,7 @@ use super::SimulatedFrame;
 use super::draw::Draw;
 use super::flow::Flow;
 use super::payload::{rpc, text, tls};
-use super::service::{Server, Service, pick_server, pick_service};
+use super::service::{PUSH, RESOLVERS, Server, Service, pick_server, pick_service};
 use super::system::System;
 use super::tcp::{Ending, Tcp};
 use super::wire::{Side, Wire};
@@ -38,11 +38,27 @@ pub(super) fn browse(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
 }
 
 /// A TLS connection from handshake to teardown.
-pub(super) fn secure(mut flow: Flow<'_>, service: &Service, exchange: &Exchange) -> Vec<SimulatedFrame> {
+pub(super) fn secure(flow: Flow<'_>, service: &Service, exchange: &Exchange) -> Vec<SimulatedFrame> {
+    secure_on(flow, service, exchange, 443)
+}
+
+/// DNS over TLS (RFC 7858): a handshake, then small encrypted questions and answers.
+pub(super) fn private_lookup(flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    let exchange =
+        Exchange { request_bytes: 150.0, answer_bytes: 490.0, rounds_mean: 2.0, sessions: [0.3, 0.6, 0.05, 0.05] };
+    secure_on(flow, &RESOLVERS, &exchange, 853)
+}
+
+/// The push channel of a phone, met in the middle.
+pub(super) fn push(flow: Flow<'_>) -> Vec<SimulatedFrame> {
+    idle_on(flow, &PUSH, 5228)
+}
+
+fn secure_on(mut flow: Flow<'_>, service: &Service, exchange: &Exchange, port: u16) -> Vec<SimulatedFrame> {
     let server = pick_server(&mut flow.draw, service);
     let agent = pick_agent(&mut flow);
     let session = pick_session(&mut flow.draw, exchange.sessions);
-    let (mut wire, setup) = flow.tcp(&server, 443);
+    let (mut wire, setup) = flow.tcp(&server, port);
     let flights = tls::handshake(&mut wire.draw, agent, session, &server.name);
     let mut tcp = Tcp::new(&mut wire, setup);
     tcp.open();
@@ -65,10 +81,14 @@ pub(super) fn idle(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
 }
 
 /// As [`idle`], with a given service.
-pub(super) fn idle_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedFrame> {
+pub(super) fn idle_with(flow: Flow<'_>, service: &Service) -> Vec<SimulatedFrame> {
+    idle_on(flow, service, 443)
+}
+
+fn idle_on(mut flow: Flow<'_>, service: &Service, port: u16) -> Vec<SimulatedFrame> {
     let server = pick_server(&mut flow.draw, service);
     let session = pick_session(&mut flow.draw, [1.0, 0.0, 1.0, 0.0]);
-    let (mut wire, setup) = flow.tcp(&server, 443);
+    let (mut wire, setup) = flow.tcp(&server, port);
     let mut tcp = Tcp::new(&mut wire, setup);
     tcp.resume();
     let probing = tcp.wire.draw.chance(0.5);
@@ -223,7 +243,7 @@ pub(super) fn failing(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let server = hosting_server(&mut flow.draw);
     let port = flow.draw.pick(&[22, 23, 80, 443, 445, 3389, 8080, 8443, 5900, 21]);
     let (mut wire, setup) = flow.tcp(&server, port);
-    let attempts = if setup.client == System::Windows { wire.draw.size(1, 3) } else { 1 };
+    let attempts = if setup.client.is_windows() { wire.draw.size(1, 3) } else { 1 };
     let silent = wire.draw.size(1, 6);
     let mut tcp = Tcp::new(&mut wire, setup);
     if tcp.wire.draw.chance(0.5) {
@@ -377,11 +397,11 @@ fn pick_session(draw: &mut Draw, shares: [f64; 4]) -> Session {
 fn pick_agent(flow: &mut Flow<'_>) -> Agent {
     let background = flow.draw.chance(0.4);
     match (flow.host.system, background) {
-        (System::Windows, true) => Agent::Schannel,
+        (System::Windows | System::Windows7, true) => Agent::Schannel,
         (System::Mac, true) => Agent::Apple,
-        (System::Linux, true) => Agent::OpenSsl,
+        (System::Linux | System::FreeBsd | System::Android, true) => Agent::OpenSsl,
         (System::Mac, false) => [Agent::Apple, Agent::Apple, Agent::Chrome, Agent::Firefox][flow.host.browser % 4],
-        (System::Linux, false) => {
+        (System::Linux | System::FreeBsd, false) => {
             [Agent::Firefox, Agent::Firefox, Agent::Chrome, Agent::Firefox][flow.host.browser % 4]
         }
         _ => [Agent::Chrome, Agent::Chrome, Agent::Chrome, Agent::Firefox][flow.host.browser % 4],

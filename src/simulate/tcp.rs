@@ -123,7 +123,7 @@ impl<'a> Tcp<'a> {
     /// SYNs that nobody answers, with the waiting times of the client's system in seconds.
     pub(super) fn unanswered(&mut self, attempts: usize) {
         let waits: &[f64] = match self.setup.client {
-            System::Windows => &[1.0, 2.0, 4.0, 8.0],
+            System::Windows | System::Windows7 => &[1.0, 2.0, 4.0, 8.0],
             System::Mac => &[1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 4.0, 8.0],
             _ => &[1.03, 2.02, 4.06, 8.2, 16.1],
         };
@@ -152,7 +152,7 @@ impl<'a> Tcp<'a> {
 
     /// Windows probes with one byte that the other side has, others with none.
     pub(super) fn probes_with_a_byte(&self, side: Side) -> bool {
-        self.peers[side as usize].system == System::Windows
+        self.peers[side as usize].system.is_windows()
     }
 
     /// A probe of an idle connection and its answer.
@@ -207,7 +207,7 @@ impl<'a> Tcp<'a> {
         if flags & ACK == 0 {
             header.acknowledgment = 0;
         }
-        let identification = (self.peers[side as usize].system != System::Windows).then_some(0);
+        let identification = (!self.peers[side as usize].system.is_windows()).then_some(0);
         self.wire.tcp(side, header, &[], identification);
     }
 

@@ -23,6 +23,10 @@ pub(super) struct RawSpec {
     pub attack: BTreeMap<String, toml::Table>,
     #[serde(default)]
     pub synthesis: RawSynthesis,
+    #[serde(default)]
+    pub utility: RawUtility,
+    #[serde(default)]
+    pub audit: RawAudit,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +86,8 @@ fn yes() -> bool {
 pub(super) struct RawSplit {
     pub members: u32,
     pub shadows: u32,
+    #[serde(default)]
+    pub overlap: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,8 +124,46 @@ pub(super) struct RawSynthesis {
     pub traces: u32,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUtility {
+    #[serde(default = "small")]
+    pub forecaster: String,
+}
+
+impl Default for RawUtility {
+    fn default() -> Self {
+        Self { forecaster: small() }
+    }
+}
+
+fn small() -> String {
+    "small".to_owned()
+}
+
+/// Limits that are left out have their defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    #[serde(default)]
+    pub one_run: bool,
+    pub epsilon_max: Option<f64>,
+    pub auc_max: Option<f64>,
+    pub tpr_at_1pct_fpr_max: Option<f64>,
+    pub exact_copies_max: Option<f64>,
+    pub near_copies_max: Option<f64>,
+    pub memorised_max: Option<f64>,
+    pub identifiers_max: Option<f64>,
+    pub p_value_max: Option<f64>,
+}
+
 /// Parses TOML; an unknown key is refused with the nearest known one.
 pub(super) fn parse(text: &str) -> Result<RawSpec> {
+    parse_toml(text)
+}
+
+/// Parses any TOML of ours, with line and nearest key in its errors.
+pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
@@ -130,6 +174,18 @@ pub(super) fn parse(text: &str) -> Result<RawSpec> {
             None => built,
         }
     })
+}
+
+#[derive(Deserialize)]
+struct RawAttacks {
+    #[serde(default)]
+    attack: BTreeMap<String, toml::Table>,
+}
+
+/// Parses the attacks of a spec, or of a file that has nothing else.
+pub(super) fn parse_attacks(text: &str) -> Result<BTreeMap<String, toml::Table>> {
+    let parsed: std::result::Result<RawAttacks, toml::de::Error> = toml::from_str(text);
+    parsed.map(|raw| raw.attack).map_err(|error| Error::user(error.message().to_owned()))
 }
 
 /// "did you mean" out of serde's ``unknown field `a`, expected one of `b`, `c` ``.

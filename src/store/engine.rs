@@ -5,7 +5,10 @@ use crate::error::{Error, Result, io_error};
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
 use std::path::Path;
 
-const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32";
+const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32, heap";
+
+/// How often a file may be replaced under our hands before we give up.
+const OPEN_ATTEMPTS: usize = 3;
 
 /// An open study: for reading beside a writer, or for writing.
 pub(super) enum Engine {
@@ -23,6 +26,16 @@ impl Engine {
     }
 }
 
+/// Runs something of redb's over bytes that may be damaged. Where a page contradicts itself redb
+/// panics in places; to us that is damage like any other.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Error::internal(format!("the study is damaged: {}", text.unwrap_or("a page contradicts itself")))
+            .hint("restore a copy; `syntrace verify` says how much is left")
+    })
+}
+
 /// One process writes, any number read at the same time and see its last finished job.
 fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
@@ -33,7 +46,7 @@ fn builder(cache_bytes: usize) -> Builder {
 /// Opens an existing study for reading.
 pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
     require_file(path)?;
-    match builder(cache_bytes).open_read_only(path) {
+    match guarded(|| builder(cache_bytes).open_read_only(path))? {
         Ok(database) => {
             let engine = Engine::Reading(database);
             check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
@@ -42,7 +55,8 @@ pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
         // A writer was killed: readers may not repair, so a writer's opening does, at once.
         Err(redb::DatabaseError::RepairAborted) => {
             drop(open_existing(path, cache_bytes)?);
-            let database = builder(cache_bytes).open_read_only(path).map_err(|error| open_error(path, error))?;
+            let database = guarded(|| builder(cache_bytes).open_read_only(path))?;
+            let database = database.map_err(|error| open_error(path, error))?;
             Ok(Engine::Reading(database))
         }
         Err(error) => Err(open_error(path, error)),
@@ -59,14 +73,52 @@ pub(super) fn open_writing(path: &Path, cache_bytes: usize) -> Result<Database> 
     if !fresh {
         return open_existing(path, cache_bytes);
     }
-    let database = builder(cache_bytes).create(path).map_err(|error| open_error(path, error))?;
+    let database = create(path, cache_bytes)?;
     write_format(&database)?;
     Ok(database)
 }
 
+/// Makes an empty redb file.
+pub(super) fn create(path: &Path, cache_bytes: usize) -> Result<Database> {
+    builder(cache_bytes).create(path).map_err(|error| open_error(path, error))
+}
+
+/// Opens or makes a study on a storage that is no file of ours: how tests make I/O fail.
+pub(super) fn open_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Database> {
+    let place = Path::new("(a storage backend)");
+    let fresh = backend.len().map_err(|error| io_error("open the study", place, &error))? == 0;
+    let database = builder(cache_bytes).create_with_backend(backend).map_err(|error| open_error(place, error))?;
+    if fresh {
+        write_format(&database)?;
+        return Ok(database);
+    }
+    check_opened(place, database)
+}
+
+/// Device and number of a file.
+pub(super) type FileIdentity = (u64, u64);
+
+/// Which file a path names: changes when another one takes its place.
+pub(super) fn file_identity(path: &Path) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
 fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
     require_file(path)?;
-    let database = builder(cache_bytes).open(path).map_err(|error| open_error(path, error))?;
+    // `compact` may put another file in its place between our opening and our lock: then the lock is
+    // one on a file without a name, and what we would write to it would be lost.
+    for _ in 0..OPEN_ATTEMPTS {
+        let before = file_identity(path);
+        let database = guarded(|| builder(cache_bytes).open(path))?.map_err(|error| open_error(path, error))?;
+        if before.is_some() && before == file_identity(path) {
+            return check_opened(path, database);
+        }
+    }
+    Err(Error::user(format!("`{}` is being replaced by another process", path.display())).hint("try again"))
+}
+
+fn check_opened(path: &Path, database: Database) -> Result<Database> {
     let engine = Engine::Writing(database);
     check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
     match engine {

@@ -1,11 +1,13 @@
 //! Reading a study: one redb read transaction is one consistent snapshot.
 
 use super::codec::{self, Record};
-use super::engine::{Engine, open_reading, storage_error};
-use super::records::{CheckpointRecord, ObjectRecord, SegmentRecord};
-use super::schema::SegmentTable;
+use super::column;
+use super::engine::{Engine, FileIdentity, file_identity, open_reading, storage_error};
+use super::heap;
+use super::pack;
+use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
+use super::schema::{Column, SegmentTable};
 use super::tables;
-use super::{bulk, column};
 use crate::base::{AttackId, CaptureId, ClassId, Digest, JobId, ModelId, SplitId};
 use crate::error::{Error, Result};
 use crate::record::*;
@@ -14,27 +16,36 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
 use rkyv::api::high::{HighDeserializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A single object claiming more than this is damage: larger content is stored in parts.
-const OBJECT_BYTES_MAX: u64 = 4 << 30;
+use std::sync::{Mutex, PoisonError};
 
 /// A study opened for reading; other processes may read and one may write at the same time.
 pub struct Store {
-    engine: Engine,
+    path: PathBuf,
+    cache_bytes: usize,
+    /// The file that the path named when it was opened, and its engine.
+    open: Mutex<(Option<FileIdentity>, Engine)>,
 }
 
 impl Store {
     /// Opens an existing study with a page cache of `cache_bytes`. Fails with what was found when the
     /// file is missing, no study, or of a newer format.
     pub fn open(path: &Path, cache_bytes: usize) -> Result<Self> {
-        Ok(Self { engine: open_reading(path, cache_bytes)? })
+        let identity = file_identity(path);
+        let engine = open_reading(path, cache_bytes)?;
+        Ok(Self { path: path.to_owned(), cache_bytes, open: Mutex::new((identity, engine)) })
     }
 
-    /// A consistent view of the last finished job.
+    /// A consistent view of the last finished job. Follows a file that took the study's place
+    /// (`compact`).
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Snapshot::new(self.engine.begin_read()?)
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = file_identity(&self.path);
+        if now.is_some() && now != open.0 {
+            *open = (now, open_reading(&self.path, self.cache_bytes)?);
+        }
+        Snapshot::new(open.1.begin_read()?)
     }
 }
 
@@ -51,10 +62,17 @@ pub struct ReadCounters {
     pub bytes_read: AtomicU64,
 }
 
+/// The bulk bytes as of a snapshot.
+struct Heap {
+    chunks: ReadOnlyTable<u64, tables::Bytes>,
+    places: ReadOnlyTable<tables::PlaceKey, heap::Place>,
+    end: u64,
+}
+
 /// One consistent view of a study. Cheap to make; share it in an `Arc`.
 pub struct Snapshot {
     transaction: ReadTransaction,
-    chunks: Option<ReadOnlyTable<tables::ChunkKey, tables::Bytes>>,
+    heap: Option<Heap>,
     counters: ReadCounters,
 }
 
@@ -74,8 +92,11 @@ macro_rules! id_keyed {
 
 impl Snapshot {
     pub(super) fn new(transaction: ReadTransaction) -> Result<Self> {
-        let mut snapshot = Self { transaction, chunks: None, counters: ReadCounters::default() };
-        snapshot.chunks = snapshot.open(tables::CHUNKS)?;
+        let mut snapshot = Self { transaction, heap: None, counters: ReadCounters::default() };
+        if let (Some(chunks), Some(places)) = (snapshot.open(tables::CHUNKS)?, snapshot.open(tables::PLACES)?) {
+            let end = heap::end(&chunks)?;
+            snapshot.heap = Some(Heap { chunks, places, end });
+        }
         Ok(snapshot)
     }
 
@@ -147,12 +168,14 @@ impl Snapshot {
 
     fn single_object(&self, digest: &Digest, record: &ObjectRecord) -> Result<Vec<u8>> {
         let damaged = |what: String| Error::internal(format!("object {} is damaged: {what}", digest.hex()));
-        if !record.parts.is_empty() || record.raw_bytes > OBJECT_BYTES_MAX {
-            return Err(damaged(format!("a single object claims {} bytes", record.raw_bytes)));
+        if !record.parts.is_empty() {
+            return Err(damaged("a part of it has parts".to_owned()));
         }
-        let stored = self.read_bulk(&digest.prefix16(), record.stored_bytes, 0..record.stored_bytes)?;
+        let stored = self.content(&record.stored_digest).map_err(|error| damaged(error.to_string()))?;
         let raw = if record.zstd {
-            zstd::bulk::decompress(&stored, record.raw_bytes as usize).map_err(|error| damaged(error.to_string()))?
+            let mut raw = vec![0; pack::check(&stored, record.raw_bytes).map_err(damaged)?];
+            pack::unpack_into(&stored, &mut raw).map_err(damaged)?;
+            raw
         } else {
             stored
         };
@@ -202,23 +225,28 @@ impl Snapshot {
                 arrays.push(arrow::array::new_null_array(&column::data_type(declared.kind), segment.rows as usize));
                 continue;
             };
-            let end = record.offset.saturating_add(record.stored_bytes);
-            let stored = self.read_bulk(&segment.owner, segment.stored_bytes, record.offset..end)?;
-            let array = column::decode(declared, record, segment.rows, &stored).map_err(|error| {
+            let array = self.column(record, declared, segment.rows).map_err(|error| {
                 error.context(format!(
                     "table `{}`, partition {}, segment {}",
                     table.name, segment.partition, segment.segment_id
                 ))
             })?;
             self.counters.columns_read.fetch_add(1, Ordering::Relaxed);
-            self.counters.values_read.fetch_add(segment.rows, Ordering::Relaxed);
-            self.counters.bytes_read.fetch_add(record.stored_bytes, Ordering::Relaxed);
+            self.counters.values_read.fetch_add(u64::from(segment.rows), Ordering::Relaxed);
+            self.counters.bytes_read.fetch_add(u64::from(record.stored_bytes), Ordering::Relaxed);
             arrays.push(array);
         }
         if !columns.is_empty() {
             self.counters.segments_read.fetch_add(1, Ordering::Relaxed);
         }
         Ok(arrays)
+    }
+
+    fn column(&self, record: &ColumnRecord, declared: &Column, rows: u32) -> Result<ArrayRef> {
+        if record.inline.is_empty() {
+            return column::decode(declared, record, rows, &self.content(&record.digest)?);
+        }
+        column::decode(declared, record, rows, &record.inline)
     }
 
     /// How much was read through this snapshot so far.
@@ -234,19 +262,36 @@ impl Snapshot {
 
     pub(super) fn checkpoint(&self, job_id: JobId) -> Result<Option<Vec<u8>>> {
         let Some(record) = self.one::<CheckpointRecord>(tables::CHECKPOINTS, job_id.0)? else { return Ok(None) };
-        let state = self.read_bulk(&record.owner, record.bytes, 0..record.bytes)?;
+        let mut state = Vec::new();
+        if let Some(parts) = self.open(tables::CHECKPOINT_PARTS)? {
+            for row in parts
+                .range((job_id.0, 0)..=(job_id.0, u32::MAX))
+                .map_err(|error| storage_error("read", error.into()))?
+            {
+                let (_, part) = row.map_err(|error| storage_error("read", error.into()))?;
+                state.extend_from_slice(part.value());
+            }
+        }
         if Digest::of(&state).0 != record.digest {
             return Err(Error::internal(format!("the checkpoint of job {job_id} is damaged")));
         }
         Ok(Some(state))
     }
 
-    pub(super) fn read_bulk(&self, owner: &[u8; 16], total: u64, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
-        match &self.chunks {
-            Some(chunks) => bulk::read(chunks, owner, total, range),
-            None if range.is_empty() => Ok(Vec::new()),
-            None => Err(Error::internal("the table `chunks` is missing")),
-        }
+    /// A content of the heap as stored.
+    pub(super) fn content(&self, key: &[u8; 16]) -> Result<Vec<u8>> {
+        let missing = || heap::damaged(format!("the content {} is missing", heap::hex(key)));
+        let heap = self.heap.as_ref().ok_or_else(missing)?;
+        let place = heap.places.get(key).map_err(|error| storage_error("read", error.into()))?;
+        heap::read(&heap.chunks, place.ok_or_else(missing)?.value(), heap.end)
+    }
+
+    /// Bytes of the heap, and every place in it.
+    pub(super) fn places(&self) -> Result<(u64, Vec<heap::Place>)> {
+        let Some(heap) = &self.heap else { return Ok((0, Vec::new())) };
+        let rows = heap.places.iter().map_err(|error| storage_error("read", error.into()))?;
+        let places = rows.map(|row| Ok(row.map_err(|error| storage_error("read", error.into()))?.1.value()));
+        Ok((heap.end, places.collect::<Result<Vec<_>>>()?))
     }
 
     pub(super) fn open<K: redb::Key + 'static, V: redb::Value + 'static>(

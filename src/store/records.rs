@@ -18,16 +18,16 @@ pub enum Scalar {
 pub struct ColumnRecord {
     /// Layout of the bytes (see `column`).
     pub encoding: u8,
-    /// Where it begins in the segment's body.
-    pub offset: u64,
-    /// Its length there.
-    pub stored_bytes: u64,
+    /// Its length as stored.
+    pub stored_bytes: u32,
     /// Its length before compression.
-    pub raw_bytes: u64,
-    /// First 16 bytes of BLAKE3 of the stored bytes.
+    pub raw_bytes: u32,
+    /// First 16 bytes of BLAKE3 of the stored bytes: their key in the heap.
     pub digest: [u8; 16],
+    /// The stored bytes themselves where they are few; then the heap does not have them.
+    pub inline: Vec<u8>,
     /// How many values are NULL.
-    pub null_count: u64,
+    pub null_count: u32,
     /// Smallest value, where known.
     pub min: Option<Scalar>,
     /// Largest value, where known.
@@ -46,13 +46,16 @@ pub struct SegmentRecord {
     /// Job that wrote it.
     pub job_id: JobId,
     /// Rows.
-    pub rows: u64,
-    /// Key of its chunks.
-    pub owner: [u8; 16],
-    /// Bytes of its body.
-    pub stored_bytes: u64,
+    pub rows: u32,
     /// Its columns, in the table's order; fewer than the table has now if it is older.
     pub columns: Vec<ColumnRecord>,
+}
+
+impl SegmentRecord {
+    /// Bytes of all columns as stored; columns that are equal to others' are counted all the same.
+    pub fn stored_bytes(&self) -> u64 {
+        self.columns.iter().map(|column| u64::from(column.stored_bytes)).sum()
+    }
 }
 
 /// One content-addressed blob.
@@ -66,6 +69,8 @@ pub struct ObjectRecord {
     pub raw_bytes: u64,
     /// Length as stored.
     pub stored_bytes: u64,
+    /// First 16 bytes of BLAKE3 of the bytes as stored: their key in the heap.
+    pub stored_digest: [u8; 16],
     /// Compressed with zstd?
     pub zstd: bool,
     /// Digests of the objects that it is the concatenation of; empty for one with bytes of its own.
@@ -79,8 +84,6 @@ pub struct CheckpointRecord {
     pub job_id: JobId,
     /// BLAKE3 of the state.
     pub digest: [u8; 32],
-    /// Key of its chunks.
-    pub owner: [u8; 16],
     /// Length of the state.
     pub bytes: u64,
 }

@@ -38,6 +38,8 @@ pub enum PartitionKind {
     Model,
     /// An attack id.
     Attack,
+    /// The id of the job that wrote it.
+    Job,
 }
 
 /// One column.
@@ -162,7 +164,7 @@ pub const EPOCHS: SegmentTable = SegmentTable {
     partition: PartitionKind::Model,
     columns: &[
         column("epoch", I32, false, "from 0; an epoch is 1 / sampling rate steps"),
-        column("step", I64, false, "steps taken at its end"),
+        column("step", I64, true, "steps taken at its end; NULL where an imported log does not say"),
         column("train_loss", F64, true, "mean loss of the traces in the epoch's batches; NULL where no batch had one"),
         column("member_loss", F64, true, "mean loss of all members at the end of the epoch, in evaluation mode"),
         column(
@@ -173,8 +175,8 @@ pub const EPOCHS: SegmentTable = SegmentTable {
         ),
         column("gradient_norm", F64, true, "mean per-trace gradient norm before clipping"),
         column("clipped_fraction", F64, true, "share of per-trace gradients that were clipped; NULL without DP"),
-        column("traces", I64, false, "traces drawn in the epoch"),
-        column("seconds", F64, false, "wall time of the cohort's epoch"),
+        column("traces", I64, true, "traces drawn in the epoch; NULL where an imported log does not say"),
+        column("seconds", F64, true, "wall time of the cohort's epoch; NULL where an imported log does not say"),
     ],
 };
 
@@ -206,9 +208,18 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
         column("trace_id", I64, false, "trace"),
         column("member", Bool, false, "was it trained on?"),
         column("kind", Text, false, "attribute kind"),
-        column("loss", F32, false, "loss of the trace in evaluation mode"),
+        column("loss", F32, true, "loss of the trace in evaluation mode; NULL where an imported file does not say"),
         column("vector", F32List, false, "the attribute"),
     ],
+};
+
+/// One row per model, trace outside its split and attribute kind. Written by attribute, where an attack
+/// compares what several models say about one trace.
+pub const REFERENCE_ATTRIBUTES: SegmentTable = SegmentTable {
+    code: 40,
+    name: "reference_attributes",
+    partition: PartitionKind::Model,
+    columns: ATTRIBUTES.columns,
 };
 
 /// One row per attacked trace. Written by attack.
@@ -248,33 +259,166 @@ pub const SYNTHETIC_TRACES: SegmentTable = SegmentTable {
         column("rejected_packets", I32, false, "generated packets that do not parse and were left out"),
         column("complete", Bool, false, "did the generator end the trace itself?"),
         column("mended_fields", I32, false, "header fields (lengths, checksums) that an export to PCAP has to set"),
-        column("raw", Bytes, false, "what the generator put out before decoding: netssm: little-endian u16 tokens"),
+        column(
+            "raw",
+            Bytes,
+            false,
+            "what the generator put out before decoding: netssm: little-endian u16 tokens; imported: nothing",
+        ),
     ],
 };
 
-/// One row per field, packet position and measure of a model's synthetic traces. Written by fidelity.
+/// One row per measure of a model's synthetic traces, and of the baselines. Written by fidelity.
 pub const FIDELITY: SegmentTable = SegmentTable {
     code: 12,
     name: "fidelity",
     partition: PartitionKind::Model,
     columns: &[
+        column("compared", Text, false, "what was compared: `synthetic`, or a baseline: `held_out`, `members`"),
         column(
-            "compared",
+            "reference",
             Text,
             false,
-            "`synthetic` against the members, or the baseline `held_out` against the members",
+            "with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out",
         ),
-        column("field", Text, false, "header field"),
-        column("position", I32, false, "packet position from 0"),
+        column(
+            "aspect",
+            Text,
+            false,
+            "`header` (the paper's), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`",
+        ),
+        column("field", Text, false, "header field, pair of fields (`a+b`), or quantity of the trace"),
+        column("position", I32, true, "packet position from 0; NULL for a measure over whole traces"),
         column(
             "metric",
             Text,
             false,
-            "`jsd` (distance, base 2), `js_divergence` (base 2), `wasserstein`, `wasserstein_scaled`",
+            "`jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `auc`, `balanced_accuracy`",
         ),
         column("value", F64, true, "value; NULL where one side has no value"),
-        column("n_real", I64, false, "values on the real side"),
-        column("n_compared", I64, false, "values on the other side"),
+        column("n_real", I64, false, "values on the reference's side"),
+        column("n_compared", I64, false, "values on the compared side"),
+    ],
+};
+
+/// One row per measure of a downstream model on held-out real traces. Written by utility.
+pub const UTILITY: SegmentTable = SegmentTable {
+    code: 20,
+    name: "utility",
+    partition: PartitionKind::Job,
+    columns: &[
+        column("dataset", Text, false, "dataset"),
+        column("generator", Text, true, "generator family that made the training traces; NULL for a baseline"),
+        column("epsilon", F64, true, "target epsilon of its models; NULL = no DP, or a baseline"),
+        column("task", Text, false, "`classification` (class of a trace) or `next_length` (of the next packet)"),
+        column(
+            "trained_on",
+            Text,
+            false,
+            "`synthetic`; baselines: `members` (the real traces that the generators learnt from), `majority` and `last_value` (guesses)",
+        ),
+        column("learner", Text, false, "downstream model with its settings"),
+        column(
+            "metric",
+            Text,
+            false,
+            "`accuracy`, `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared)",
+        ),
+        column("class", Text, true, "class that the value is about; NULL over all classes"),
+        column("value", F64, true, "value; NULL without a trace to learn from or to test on"),
+        column("n_train", I64, false, "traces learnt from"),
+        column("n_test", I64, false, "real traces tested on"),
+    ],
+};
+
+/// One row per header field and position that a classifier used. Written by utility.
+pub const IMPORTANCES: SegmentTable = SegmentTable {
+    code: 21,
+    name: "importances",
+    partition: PartitionKind::Job,
+    columns: &[
+        column("dataset", Text, false, "dataset"),
+        column("generator", Text, true, "generator family that made the training traces; NULL for a baseline"),
+        column("epsilon", F64, true, "target epsilon of its models; NULL = no DP, or a baseline"),
+        column("task", Text, false, "`classification`"),
+        column("trained_on", Text, false, "`synthetic` or `members`"),
+        column("field", Text, false, "header field"),
+        column("position", I32, false, "packet position from 0"),
+        column("importance", F64, false, "share of the decrease in impurity; sums to 1 over a classifier"),
+    ],
+};
+
+/// One row per measurement of a training besides its losses. Written by train and base.
+pub const MONITORS: SegmentTable = SegmentTable {
+    code: 13,
+    name: "monitors",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("epoch", I32, true, "epoch after which it was measured, from 0; NULL = of the whole model"),
+        column("monitor", Text, false, "what was measured (`feature_variance_generated`, `image_entropy_bits`, ...)"),
+        column("field", Text, false, "of which field or layer; empty where it is of none"),
+        column("value", F64, false, "value"),
+    ],
+};
+
+/// One row per synthetic trace and rule that changed cells of it. Written by synthesize.
+pub const REPAIRS: SegmentTable = SegmentTable {
+    code: 14,
+    name: "repairs",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("trace_id", I64, false, "synthetic trace"),
+        column("profile", Text, false, "repair profile: `reference` or `strict`"),
+        column("rule", Text, false, "rule that changed it"),
+        column("cells", I64, false, "cells (bits) that the rule changed"),
+    ],
+};
+
+/// One row per measure of leakage of training traces into a model's synthetic ones. Written by leakage.
+pub const LEAKS: SegmentTable = SegmentTable {
+    code: 30,
+    name: "leaks",
+    partition: PartitionKind::Model,
+    columns: &[
+        column(
+            "measure",
+            Text,
+            false,
+            "`exact_copies`, `near_copies` (at most 5 % of bytes differ), `distance_to_closest` (median), \
+             `memorised` (unique to one member trace), `identifiers` (only members have them)",
+        ),
+        column("kind", Text, false, "of what: `trace`, `frame`, `payload`, `payload_window`, or a kind of identifier"),
+        column("value", F64, true, "share that leaked (a distance for `distance_to_closest`); NULL = none could"),
+        column("control", F64, true, "the same for held-out traces, which the model never saw"),
+        column("hits", I64, false, "what leaked; synthetic traces that are closer to a member for the distance"),
+        column("n", I64, false, "out of how many"),
+        column("control_hits", I64, false, "what seems to have leaked of held-out traces"),
+        column("control_n", I64, false, "out of how many"),
+        column(
+            "p_value",
+            F64,
+            false,
+            "probability of so large a difference by chance: Fisher's exact test, sign test for the distance",
+        ),
+    ],
+};
+
+/// One row per one-run audit of the mechanism that trained a model. Written by one_run_audit.
+pub const ONE_RUN_AUDITS: SegmentTable = SegmentTable {
+    code: 31,
+    name: "one_run_audits",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("score", Text, false, "what the guesses go by: `loss` (lower = guessed in)"),
+        column("canaries", I64, false, "traces whose membership a fair coin decided"),
+        column("included", I64, false, "canaries that were trained on"),
+        column("guesses", I64, false, "canaries guessed in or out; the others were abstained from"),
+        column("correct", I64, false, "right guesses"),
+        column("delta", F64, false, "delta of every epsilon here"),
+        column("confidence", F64, false, "confidence of the lower bound, over all numbers of guesses tried"),
+        column("epsilon_claimed", F64, true, "upper bound of the audited run's mechanism; NULL = no DP"),
+        column("epsilon_lower", F64, false, "epsilon is at least this"),
+        column("epsilon_provable", F64, false, "the bound where every guess is right"),
     ],
 };
 
@@ -288,8 +432,15 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &EPOCHS,
     &PRIVACY_LEDGER,
     &ATTRIBUTES,
+    &REFERENCE_ATTRIBUTES,
     &ATTACK_SCORES,
     &ROC,
     &SYNTHETIC_TRACES,
     &FIDELITY,
+    &MONITORS,
+    &REPAIRS,
+    &UTILITY,
+    &IMPORTANCES,
+    &LEAKS,
+    &ONE_RUN_AUDITS,
 ];

@@ -5,10 +5,10 @@ use redb::TableDefinition;
 /// Version of the file format that this program writes; it reads 1 up to this one.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Owner and number of a chunk.
-pub(super) type ChunkKey = (&'static [u8; 16], u32);
+/// First 16 bytes of the digest of a content of the heap.
+pub(super) type PlaceKey = &'static [u8; 16];
 
-/// Values are records or chunks: bytes with their own header (see `codec`, `bulk`).
+/// Values are records (bytes with their own header, see `codec`) or chunks of the heap.
 pub(super) type Bytes = &'static [u8];
 
 /// `format` (u32 LE), `archive` (text), `created_by` (text). Written when the file is made.
@@ -31,7 +31,13 @@ pub(super) const JOBS: TableDefinition<i64, Bytes> = TableDefinition::new("syntr
 pub(super) const OBJECTS: TableDefinition<&[u8; 32], Bytes> = TableDefinition::new("syntrace.objects");
 /// Table code, partition, segment id -> `SegmentRecord`. Written by every stage.
 pub(super) const SEGMENTS: TableDefinition<(u16, i64, i64), Bytes> = TableDefinition::new("syntrace.segments");
-/// Owner (16 bytes of an object's digest or a segment's identity), number -> chunk of its stored bytes.
-pub(super) const CHUNKS: TableDefinition<(&[u8; 16], u32), Bytes> = TableDefinition::new("syntrace.chunks");
+/// Number -> chunk of the heap (see `heap`). Written by every stage.
+pub(super) const CHUNKS: TableDefinition<u64, Bytes> = TableDefinition::new("syntrace.chunks");
+/// Digest of a column's or an object's stored bytes, first 16 bytes -> (start, length) in the heap.
+/// Written by every stage.
+pub(super) const PLACES: TableDefinition<&[u8; 16], (u64, u64)> = TableDefinition::new("syntrace.places");
 /// Job id -> `CheckpointRecord` of a job under way; removed when the job finishes.
 pub(super) const CHECKPOINTS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.checkpoints");
+/// Job id, number -> part of a checkpoint's state; removed with it.
+pub(super) const CHECKPOINT_PARTS: TableDefinition<(i64, u32), Bytes> =
+    TableDefinition::new("syntrace.checkpoint_parts");

@@ -1,16 +1,16 @@
 //! Checks everything that a study holds: redb's page checksums, every record, every object against its
 //! digest, every column against its digest and its declared type, every reference, every job's outputs.
 
-use super::codec;
+use super::engine::{guarded, storage_error};
 use super::reader::Snapshot;
-use super::records::{ColumnRecord, ObjectRecord, SegmentRecord};
+use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::SEGMENT_TABLES;
 use super::tables;
 use super::writer::{StoreWriter, TableSize};
-use crate::base::Digest;
+use crate::base::{Digest, map_ordered};
 use crate::error::Result;
 use crate::record::*;
-use redb::ReadableTableMetadata;
+use redb::{ReadableTable, ReadableTableMetadata};
 use std::collections::HashSet;
 
 /// One thing that is wrong.
@@ -61,7 +61,11 @@ impl StoreWriter {
         if let Some(false) = report.note("pages", pages) {
             report.find("pages", "a page has a wrong checksum or the free list was wrong");
         }
-        self.snapshot()?.verify_into(&mut report);
+        // A damaged root stands in the way of everything behind it.
+        let snapshot = guarded(|| self.snapshot()).and_then(|snapshot| snapshot);
+        if let Some(snapshot) = report.note("snapshot", snapshot) {
+            snapshot.verify_into(&mut report);
+        }
         Ok(report)
     }
 }
@@ -75,6 +79,13 @@ impl Snapshot {
     }
 
     fn verify_into(&self, report: &mut VerifyReport) {
+        let mut found = std::mem::take(report);
+        let done = guarded(|| self.verify_all(&mut found));
+        *report = found;
+        report.note("content", done);
+    }
+
+    fn verify_all(&self, report: &mut VerifyReport) {
         let classes = report.note("classes", self.classes()).unwrap_or_default();
         let captures = report.note("captures", self.captures()).unwrap_or_default();
         let ingests = report.note("ingests", self.ingests()).unwrap_or_default();
@@ -87,6 +98,7 @@ impl Snapshot {
         report.records += (models.len() + attacks.len() + jobs.len() + objects.len()) as u64;
         self.verify_objects(&objects, report);
         self.verify_segments(report);
+        self.verify_heap(report);
         self.verify_references(report, &objects, &classes, &captures, &splits, &models);
         for ingest in &ingests {
             if !classes.iter().any(|class| class.class_id == ingest.class_id) {
@@ -102,9 +114,9 @@ impl Snapshot {
     }
 
     fn verify_objects(&self, objects: &[ObjectRecord], report: &mut VerifyReport) {
-        for object in objects {
-            let digest = Digest(object.digest);
-            report.note(&format!("objects, key {}", digest.hex()), self.object_to(&digest, &mut std::io::sink()));
+        let results = map_ordered(objects, |object| self.object_to(&Digest(object.digest), &mut std::io::sink()));
+        for (object, result) in objects.iter().zip(results) {
+            report.note(&format!("objects, key {}", Digest(object.digest).hex()), result);
             report.objects += 1;
         }
     }
@@ -113,16 +125,38 @@ impl Snapshot {
         for table in SEGMENT_TABLES {
             let segments = report.note("segments", self.segments(table)).unwrap_or_default();
             report.records += segments.len() as u64;
-            for segment in &segments {
-                for index in 0..segment.columns.len().min(table.columns.len()) {
-                    let place = format!(
-                        "table {}, partition {}, segment {}, column {}",
-                        table.name, segment.partition, segment.segment_id, table.columns[index].name
-                    );
-                    report.note(&place, self.read_columns(table, segment, &[index]));
-                    report.columns += 1;
-                }
+            let columns = segments.iter().flat_map(|segment| {
+                let known = segment.columns.len().min(table.columns.len());
+                (0..known).map(move |index| (segment, index))
+            });
+            let columns: Vec<(&SegmentRecord, usize)> = columns.collect();
+            let results =
+                map_ordered(&columns, |(segment, index)| self.read_columns(table, segment, &[*index]).map(|_| ()));
+            for ((segment, index), result) in columns.iter().zip(results) {
+                let name = table.columns.get(*index).map_or("?", |column| column.name);
+                let place = format!(
+                    "table {}, partition {}, segment {}, column {name}",
+                    table.name, segment.partition, segment.segment_id
+                );
+                report.note(&place, result);
+                report.columns += 1;
             }
+        }
+    }
+
+    /// Contents lie one after another: together they are the whole heap.
+    fn verify_heap(&self, report: &mut VerifyReport) {
+        let Some((end, mut places)) = report.note("places", self.places()) else { return };
+        places.sort_unstable();
+        let mut covered = 0u64;
+        for (start, length) in places {
+            if start != covered {
+                report.find("places", format!("a content begins at byte {start}, expected {covered}"));
+            }
+            covered = start.saturating_add(length);
+        }
+        if covered != end {
+            report.find("chunks", format!("the heap has {end} bytes, contents cover {covered}"));
         }
     }
 
@@ -144,7 +178,8 @@ impl Snapshot {
         }
         for model in models {
             let place = format!("models, key {}", model.model_id);
-            if !splits.iter().any(|split| split.split_id == model.split_id) {
+            let has_split = splits.iter().any(|split| split.split_id == model.split_id);
+            if model.role != Role::Base && !has_split {
                 report.find(&place, "its split is missing");
             }
             if model.weights.is_some_and(|weights| !objects.contains(&weights)) {
@@ -177,7 +212,7 @@ impl Snapshot {
                 match self.open($table)? {
                     Some(table) => table
                         .get($key)
-                        .map_err(|error| super::engine::storage_error("read", error.into()))?
+                        .map_err(|error| storage_error("read", error.into()))?
                         .map(|guard| Digest::of(guard.value()).0),
                     None => None,
                 }
@@ -207,8 +242,8 @@ impl Snapshot {
         macro_rules! size {
             ($($table:expr),+) => {$(
                 if let Some(table) = self.open($table)? {
-                    let stats = table.stats().map_err(|error| super::engine::storage_error("read", error.into()))?;
-                    let entries = table.len().map_err(|error| super::engine::storage_error("read", error.into()))?;
+                    let stats = table.stats().map_err(|error| storage_error("read", error.into()))?;
+                    let entries = table.len().map_err(|error| storage_error("read", error.into()))?;
                     sizes.push(TableSize {
                         name: redb::TableHandle::name(&$table).trim_start_matches("syntrace.").to_owned(),
                         entries,
@@ -222,6 +257,7 @@ impl Snapshot {
         size!(
             tables::CAPTURES,
             tables::CHECKPOINTS,
+            tables::CHECKPOINT_PARTS,
             tables::CHUNKS,
             tables::CLASSES,
             tables::INGESTS,
@@ -229,6 +265,7 @@ impl Snapshot {
             tables::META,
             tables::MODELS,
             tables::OBJECTS,
+            tables::PLACES,
             tables::SEGMENTS,
             tables::SPLITS,
             tables::ATTACKS
@@ -236,35 +273,30 @@ impl Snapshot {
         Ok(sizes)
     }
 
-    /// Bytes of compressed payload: stored columns, objects and records.
+    /// Bytes of compressed payload: every content of the heap once, and the records.
     pub fn payload_bytes(&self) -> Result<u64> {
-        let objects: u64 = self.objects()?.iter().map(|object| object.stored_bytes).sum();
-        let mut total = objects;
-        for table in SEGMENT_TABLES {
-            for segment in self.segments(table)? {
-                total += segment.columns.iter().map(|column: &ColumnRecord| column.stored_bytes).sum::<u64>();
-                total += encoded_length(&segment)?;
-            }
+        let mut total: u64 = self.places()?.1.iter().map(|(_, length)| length).sum();
+        macro_rules! add {
+            ($($table:expr),+) => {$(
+                if let Some(table) = self.open($table)? {
+                    for row in table.iter().map_err(|error| storage_error("read", error.into()))? {
+                        total += row.map_err(|error| storage_error("read", error.into()))?.1.value().len() as u64;
+                    }
+                }
+            )+};
         }
-        for job in self.jobs()? {
-            total += codec::encode(&job)?.len() as u64;
-        }
-        for model in self.models()? {
-            total += codec::encode(&model)?.len() as u64;
-        }
-        for attack in self.attacks()? {
-            total += codec::encode(&attack)?.len() as u64;
-        }
-        for capture in self.captures()? {
-            total += codec::encode(&capture)?.len() as u64;
-        }
-        for ingest in self.ingests()? {
-            total += codec::encode(&ingest)?.len() as u64;
-        }
+        add!(
+            tables::CAPTURES,
+            tables::CLASSES,
+            tables::INGESTS,
+            tables::JOBS,
+            tables::MODELS,
+            tables::OBJECTS,
+            tables::SEGMENTS,
+            tables::SPLITS,
+            tables::ATTACKS,
+            tables::CHECKPOINT_PARTS
+        );
         Ok(total)
     }
-}
-
-fn encoded_length(segment: &SegmentRecord) -> Result<u64> {
-    Ok(codec::encode(segment)?.len() as u64)
 }

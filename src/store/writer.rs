@@ -1,12 +1,15 @@
 //! Writing a study: one transaction per finished job, with its provenance.
 
 use super::codec::{self, Record};
-use super::engine::{Engine, open_writing, storage_error};
+use super::column;
+use super::compact;
+use super::engine::{Engine, guarded, open_backend, open_writing, storage_error};
+use super::heap::{self, HeapWriter};
+use super::pack::pack;
 use super::reader::Snapshot;
 use super::records::{CheckpointRecord, ObjectRecord, SegmentRecord};
 use super::schema::SegmentTable;
 use super::tables::{self, Bytes};
-use super::{bulk, column};
 use crate::base::{Digest, Identity, JobId};
 use crate::error::{Error, Result, io_error};
 use crate::record::*;
@@ -16,9 +19,7 @@ use rkyv::api::high::HighSerializer;
 use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
-use std::path::Path;
-
-const OBJECT_ZSTD_LEVEL: i32 = 3;
+use std::path::{Path, PathBuf};
 
 /// Files are stored in parts of this many bytes, so that memory stays bounded.
 const FILE_PART_BYTES: u64 = 32 << 20;
@@ -111,12 +112,20 @@ pub struct TableSize {
 /// A study opened for writing: one process at a time, readers beside it.
 pub struct StoreWriter {
     engine: Engine,
+    path: PathBuf,
+    cache_bytes: usize,
 }
 
 impl StoreWriter {
     /// Opens a study, or makes an empty one where no file is.
     pub fn open_or_create(path: &Path, cache_bytes: usize) -> Result<Self> {
-        Ok(Self { engine: Engine::Writing(open_writing(path, cache_bytes)?) })
+        Ok(Self { engine: Engine::Writing(open_writing(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
+    }
+
+    /// As [`StoreWriter::open_or_create`] on another storage than a file; it cannot be compacted. For
+    /// tests of failing disks.
+    pub fn on_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Self> {
+        Ok(Self { engine: Engine::Writing(open_backend(backend, cache_bytes)?), path: PathBuf::new(), cache_bytes })
     }
 
     /// A consistent view of what is committed.
@@ -127,11 +136,11 @@ impl StoreWriter {
     /// Commits a finished job in one transaction and removes its checkpoint. A job that is already
     /// there is left alone. The same id with other content is a conflict and nothing is written.
     pub fn commit(&self, result: JobResult) -> Result<JobRecord> {
-        let bodies =
-            result.segments.iter().enumerate().map(|(number, segment)| segment_body(&result.job, number, segment));
-        let bodies = bodies.collect::<Result<Vec<_>>>()?;
+        let segments =
+            result.segments.iter().enumerate().map(|(number, segment)| encode_segment(&result.job, number, segment));
+        let segments = segments.collect::<Result<Vec<_>>>()?;
         let transaction = self.begin_write()?;
-        let job = write_result(&transaction, result, bodies)?;
+        let job = write_result(&transaction, result, segments)?;
         transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
         Ok(job)
     }
@@ -141,11 +150,12 @@ impl StoreWriter {
         let transaction = self.begin_write()?;
         {
             let mut checkpoints = open(&transaction, tables::CHECKPOINTS)?;
-            let mut chunks = open(&transaction, tables::CHUNKS)?;
-            let owner = checkpoint_owner(job_id);
-            bulk::remove(&mut chunks, &owner)?;
-            bulk::write(&mut chunks, &owner, state)?;
-            let record = CheckpointRecord { job_id, digest: Digest::of(state).0, owner, bytes: state.len() as u64 };
+            let mut parts = open(&transaction, tables::CHECKPOINT_PARTS)?;
+            remove_parts(&mut parts, job_id)?;
+            for (number, part) in state.chunks(heap::CHUNK_BYTES).enumerate() {
+                parts.insert((job_id.0, number as u32), part).map_err(|error| storage_error("write", error.into()))?;
+            }
+            let record = CheckpointRecord { job_id, digest: Digest::of(state).0, bytes: state.len() as u64 };
             let bytes = codec::encode(&record)?;
             checkpoints.insert(job_id.0, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
         }
@@ -157,23 +167,14 @@ impl StoreWriter {
         self.snapshot()?.checkpoint(job_id)
     }
 
-    /// Packs the file as small as redb can; true if anything moved. Fails while another process reads.
+    /// Packs the file (see `compact`); needs free space of its size. True if it became smaller.
     pub fn compact(&mut self) -> Result<bool> {
-        let Engine::Writing(database) = &mut self.engine else {
-            return Err(Error::internal("compact on a study opened for reading"));
-        };
-        let mut moved = false;
-        loop {
-            match database.compact() {
-                Ok(true) => moved = true,
-                Ok(false) => return Ok(moved),
-                Err(redb::CompactionError::TransactionInProgress) => {
-                    return Err(Error::user("cannot compact while another process reads the study")
-                        .hint("end the other `syntrace` processes on this file and try again"));
-                }
-                Err(error) => return Err(storage_error("compact", error.into())),
-            }
-        }
+        let size = || std::fs::metadata(&self.path).map_err(|error| io_error("open the study", &self.path, &error));
+        let before = size()?.len();
+        let fresh = compact::replace(&self.snapshot()?, &self.path, self.cache_bytes)?;
+        let smaller = size()?.len() < before;
+        self.engine = Engine::Writing(fresh);
+        Ok(smaller)
     }
 
     /// True if every page's checksum is right. Repairs what redb can repair.
@@ -181,7 +182,7 @@ impl StoreWriter {
         let Engine::Writing(database) = &mut self.engine else {
             return Err(Error::internal("integrity check on a study opened for reading"));
         };
-        database.check_integrity().map_err(|error| storage_error("check", error.into()))
+        guarded(|| database.check_integrity())?.map_err(|error| storage_error("check", error.into()))
     }
 
     fn begin_write(&self) -> Result<WriteTransaction> {
@@ -206,12 +207,19 @@ fn open<'t, K: redb::Key + 'static, V: redb::Value + 'static>(
     transaction.open_table(definition).map_err(|error| storage_error("open a table of", error.into()))
 }
 
-fn checkpoint_owner(job_id: JobId) -> [u8; 16] {
-    Identity::new("checkpoint").int(job_id.0).finish().prefix16()
+fn remove_parts(parts: &mut Table<'_, (i64, u32), Bytes>, job_id: JobId) -> Result<()> {
+    parts
+        .retain_in((job_id.0, 0)..=(job_id.0, u32::MAX), |_, _| false)
+        .map_err(|error| storage_error("remove a checkpoint of", error.into()))
 }
 
-/// Encodes a segment: its record and its body.
-fn segment_body(job: &JobRecord, number: usize, segment: &NewSegment) -> Result<(SegmentRecord, Vec<u8>)> {
+/// A segment's record and the bytes of its columns that go into the heap.
+struct EncodedSegment {
+    record: SegmentRecord,
+    contents: Vec<([u8; 16], Vec<u8>)>,
+}
+
+fn encode_segment(job: &JobRecord, number: usize, segment: &NewSegment) -> Result<EncodedSegment> {
     let table = segment.table;
     if segment.rows.num_columns() != table.columns.len() {
         return Err(Error::internal(format!(
@@ -222,32 +230,42 @@ fn segment_body(job: &JobRecord, number: usize, segment: &NewSegment) -> Result<
         )));
     }
     let identity = Identity::new("segment").int(job.job_id.0).int(i64::from(table.code)).int(number as i64).finish();
-    let mut body = Vec::new();
+    let mut contents = Vec::new();
     let mut columns = Vec::with_capacity(table.columns.len());
     for (declared, array) in table.columns.iter().zip(segment.rows.columns()) {
-        let (stored, mut record) =
+        let (record, stored) =
             column::encode(declared, array).map_err(|error| error.context(format!("table `{}`", table.name)))?;
-        record.offset = body.len() as u64;
-        body.extend_from_slice(&stored);
+        if record.inline.is_empty() {
+            contents.push((record.digest, stored));
+        }
         columns.push(record);
     }
+    let rows =
+        u32::try_from(segment.rows.num_rows()).ok().filter(|rows| *rows <= column::ROWS_MAX).ok_or_else(|| {
+            let found = segment.rows.num_rows();
+            Error::internal(format!(
+                "a segment of `{}` has {found} rows, at most {} may be",
+                table.name,
+                column::ROWS_MAX
+            ))
+        })?;
+    let segment_id = identity.id63();
     let record = SegmentRecord {
         table: table.code,
         partition: segment.partition,
-        segment_id: identity.id63(),
+        segment_id,
         job_id: job.job_id,
-        rows: segment.rows.num_rows() as u64,
-        owner: identity.prefix16(),
-        stored_bytes: body.len() as u64,
+        rows,
         columns,
     };
-    Ok((record, body))
+    Ok(EncodedSegment { record, contents })
 }
 
 /// Notes every output and refuses conflicts.
 struct Sink<'t> {
     transaction: &'t WriteTransaction,
     outputs: Vec<JobOutput>,
+    heap: HeapWriter<'t>,
 }
 
 impl Sink<'_> {
@@ -282,14 +300,15 @@ impl Sink<'_> {
         self.outputs.push(JobOutput { table: name, key: text, digest: Digest::of(&bytes).0 });
         Ok(existing.is_none())
     }
+
+    fn finish(self) -> Result<Vec<JobOutput>> {
+        self.heap.finish()?;
+        Ok(self.outputs)
+    }
 }
 
-fn write_result(
-    transaction: &WriteTransaction,
-    result: JobResult,
-    bodies: Vec<(SegmentRecord, Vec<u8>)>,
-) -> Result<JobRecord> {
-    let mut sink = Sink { transaction, outputs: Vec::new() };
+fn write_result(transaction: &WriteTransaction, result: JobResult, segments: Vec<EncodedSegment>) -> Result<JobRecord> {
+    let mut sink = Sink { transaction, outputs: Vec::new(), heap: HeapWriter::open(transaction)? };
     for record in &result.classes {
         sink.put(tables::CLASSES, record.class_id.0, record.class_id.to_string(), record)?;
     }
@@ -315,15 +334,16 @@ fn write_result(
     for file in &result.files {
         write_file(&mut sink, file)?;
     }
-    for (record, body) in &bodies {
+    for EncodedSegment { record, contents } in &segments {
         let key = (record.table, record.partition, record.segment_id);
         if sink.put(tables::SEGMENTS, key, format!("{key:?}"), record)? {
-            let mut chunks = open(transaction, tables::CHUNKS)?;
-            bulk::write(&mut chunks, &record.owner, body)?;
+            for (digest, stored) in contents {
+                sink.heap.put(digest, stored)?;
+            }
         }
     }
     let mut job = result.job;
-    job.outputs = std::mem::take(&mut sink.outputs);
+    job.outputs = sink.finish()?;
     let bytes = codec::encode(&job)?;
     open(transaction, tables::JOBS)?
         .insert(job.job_id.0, bytes.as_slice())
@@ -334,22 +354,19 @@ fn write_result(
 
 fn write_object(sink: &mut Sink<'_>, kind: &str, bytes: &[u8]) -> Result<Digest> {
     let digest = Digest::of(bytes);
-    let compressed = zstd::bulk::compress(bytes, OBJECT_ZSTD_LEVEL)
-        .map_err(|error| Error::internal(format!("cannot compress an object: {error}")))?;
-    // Compression must earn its decompression.
-    let zstd = compressed.len() < bytes.len() / 64 * 63;
-    let stored = if zstd { compressed.as_slice() } else { bytes };
+    let packed = pack(bytes)?;
+    let stored = packed.as_deref().unwrap_or(bytes);
     let record = ObjectRecord {
         digest: digest.0,
         kind: kind.to_owned(),
         raw_bytes: bytes.len() as u64,
         stored_bytes: stored.len() as u64,
-        zstd,
+        stored_digest: Digest::of(stored).prefix16(),
+        zstd: packed.is_some(),
         parts: Vec::new(),
     };
     if sink.put(tables::OBJECTS, &digest.0, digest.hex(), &record)? {
-        let mut chunks = open(sink.transaction, tables::CHUNKS)?;
-        bulk::write(&mut chunks, &digest.prefix16(), stored)?;
+        sink.heap.put(&record.stored_digest, stored)?;
     }
     Ok(digest)
 }
@@ -393,6 +410,7 @@ fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
         kind: file.kind.to_owned(),
         raw_bytes,
         stored_bytes: 0,
+        stored_digest: [0; 16],
         zstd: false,
         parts,
     };
@@ -404,7 +422,7 @@ fn drop_checkpoint(transaction: &WriteTransaction, job_id: JobId) -> Result<()> 
     let mut checkpoints = open(transaction, tables::CHECKPOINTS)?;
     let had = checkpoints.remove(job_id.0).map_err(|error| storage_error("write", error.into()))?.is_some();
     if had {
-        bulk::remove(&mut open(transaction, tables::CHUNKS)?, &checkpoint_owner(job_id))?;
+        remove_parts(&mut open(transaction, tables::CHECKPOINT_PARTS)?, job_id)?;
     }
     Ok(())
 }

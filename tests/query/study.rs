@@ -409,27 +409,36 @@ fn attack() -> JobResult {
 }
 
 fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
-    let rows: Vec<(&str, &str, i64, &str, f64)> = ["ttl", "ip_length"]
+    let header = |compared, reference, field, position: i64, metric, value| {
+        (compared, reference, "header", field, Some(position as i32), metric, value)
+    };
+    let mut rows: Vec<(&str, &str, &str, &str, Option<i32>, &str, f64)> = ["ttl", "ip_length"]
         .iter()
         .flat_map(|field| {
             (0..2).flat_map(move |position| {
                 [
-                    ("synthetic", *field, position, "jsd", synthetic + position as f64 * 0.1),
-                    ("held_out", *field, position, "jsd", 0.05),
-                    ("synthetic", *field, position, "wasserstein", 12.0),
+                    header("synthetic", "members", *field, position, "jsd", synthetic + position as f64 * 0.1),
+                    header("held_out", "members", *field, position, "jsd", 0.05),
+                    header("synthetic", "real", *field, position, "jsd", synthetic + 0.1),
+                    header("members", "real", *field, position, "jsd", 0.06),
+                    header("synthetic", "members", *field, position, "wasserstein", 12.0),
                 ]
             })
         })
         .collect();
+    rows.push(("synthetic", "members", "validity", "tcp_state", None, "share", 0.75));
+    rows.push(("held_out", "members", "validity", "tcp_state", None, "share", 1.0));
     segment(
         &FIDELITY,
         id,
         vec![
             texts(rows.iter().map(|row| row.0)),
             texts(rows.iter().map(|row| row.1)),
-            int32s(rows.iter().map(|row| row.2)),
+            texts(rows.iter().map(|row| row.2)),
             texts(rows.iter().map(|row| row.3)),
-            reals(rows.iter().map(|row| row.4)),
+            Arc::new(rows.iter().map(|row| row.4).collect::<Int32Array>()),
+            texts(rows.iter().map(|row| row.5)),
+            reals(rows.iter().map(|row| row.6)),
             ints(rows.iter().map(|_| 4)),
             ints(rows.iter().map(|_| 4)),
         ],
@@ -455,8 +464,117 @@ fn synthesize() -> JobResult {
         ));
         result.segments.push(packets(&SYNTHETIC_PACKETS, id, &ids, |_, place| 45 + 10 * place));
         result.segments.push(fidelity_rows(id, synthetic));
+        result.segments.push(segment(
+            &MONITORS,
+            id,
+            vec![
+                int32s([0, 1].into_iter()),
+                texts(["image_entropy_bits"; 2].into_iter()),
+                texts([""; 2].into_iter()),
+                reals([0.5, 0.25].into_iter()),
+            ],
+        ));
+        result.segments.push(segment(
+            &REPAIRS,
+            id,
+            vec![
+                ints([1].into_iter()),
+                texts(["strict"].into_iter()),
+                texts(["ttl"].into_iter()),
+                ints([8].into_iter()),
+            ],
+        ));
     }
+    result.segments.extend(audits());
     result
+}
+
+/// A job's partition of `utility` and `importances`.
+pub const UTILITY_JOB: i64 = 50;
+
+/// Classifiers without DP (as good as on real traces), at epsilon 4 (worse), the baselines, and
+/// regressors of windows.
+fn utility() -> JobResult {
+    let mut result = JobResult::new(job(UTILITY_JOB, JobKind::Utility));
+    let classify = |generator, epsilon, trained_on, class, metric, value: f64| {
+        (generator, epsilon, "classification", trained_on, "random_forest", metric, class, value)
+    };
+    let mae = |generator, epsilon, trained_on, value| {
+        (generator, epsilon, "next_length", trained_on, "nbeats small", "median_mae", Some("windows"), value)
+    };
+    let netssm = Some("netssm");
+    let rows = [
+        classify(netssm, None, "synthetic", None, "accuracy", 0.9),
+        classify(netssm, None, "synthetic", Some("windows"), "f1", 0.8),
+        classify(netssm, Some(4.0), "synthetic", None, "accuracy", 0.5),
+        classify(None, None, "members", None, "accuracy", 0.9),
+        classify(None, None, "majority", None, "accuracy", 0.5),
+        mae(netssm, None, "synthetic", 30.0),
+        mae(netssm, Some(4.0), "synthetic", 20.0),
+        mae(None, None, "members", 10.0),
+        mae(None, None, "last_value", 40.0),
+    ];
+    result.segments.push(segment(
+        &UTILITY,
+        UTILITY_JOB,
+        vec![
+            texts(rows.iter().map(|_| "os")),
+            Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>()),
+            Arc::new(rows.iter().map(|row| row.1).collect::<Float64Array>()),
+            texts(rows.iter().map(|row| row.2)),
+            texts(rows.iter().map(|row| row.3)),
+            texts(rows.iter().map(|row| row.4)),
+            texts(rows.iter().map(|row| row.5)),
+            Arc::new(rows.iter().map(|row| row.6).collect::<StringArray>()),
+            reals(rows.iter().map(|row| row.7)),
+            ints(rows.iter().map(|_| 40)),
+            ints(rows.iter().map(|_| 100)),
+        ],
+    ));
+    let used = [("ttl", 0, 0.5), ("ttl", 1, 0.25), ("src_ip", 0, 0.25)];
+    result.segments.push(segment(
+        &IMPORTANCES,
+        UTILITY_JOB,
+        vec![
+            texts(used.iter().map(|_| "os")),
+            Arc::new(used.iter().map(|_| Some("netssm")).collect::<StringArray>()),
+            Arc::new(used.iter().map(|_| None).collect::<Float64Array>()),
+            texts(used.iter().map(|_| "classification")),
+            texts(used.iter().map(|_| "synthetic")),
+            texts(used.iter().map(|row| row.0)),
+            int32s(used.iter().map(|row| row.1)),
+            reals(used.iter().map(|row| row.2)),
+        ],
+    ));
+    result
+}
+
+/// Half of the target's synthetic traces are copies; a one-run audit of the private target proves 0.5.
+fn audits() -> [NewSegment; 2] {
+    let leaks = vec![
+        texts(["exact_copies"]),
+        texts(["trace"]),
+        reals([0.5]),
+        reals([0.0]),
+        ints([2]),
+        ints([4]),
+        ints([0]),
+        ints([4]),
+        reals([0.2]),
+    ];
+    let one_run = vec![
+        texts(["loss"]),
+        ints([8]),
+        ints([4]),
+        ints([8]),
+        ints([7]),
+        reals([1e-5]),
+        reals([0.95]),
+        reals([3.96]),
+        reals([0.5]),
+        reals([1.5]),
+    ];
+    [segment(&LEAKS, TARGET, leaks), segment(&ONE_RUN_AUDITS, DP_TARGET, one_run)]
 }
 
 /// Writes the study to a path.
@@ -471,6 +589,7 @@ pub fn write(path: &Path) {
     writer.commit(train()).unwrap();
     writer.commit(attack()).unwrap();
     writer.commit(synthesize()).unwrap();
+    writer.commit(utility()).unwrap();
 }
 
 /// A study in a temporary folder that lives as long as the value.

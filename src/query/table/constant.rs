@@ -147,10 +147,14 @@ fn attack_epsilon(index: &Index, id: i64) -> ScalarValue {
 
 fn attack_role(index: &Index, id: i64) -> ScalarValue {
     text(index.attack(AttackId(id)).map(|attack| match attack.evaluated_on {
-        EvaluatedOn::Target => "target",
+        EvaluatedOn::Target | EvaluatedOn::EachTarget => "target",
         EvaluatedOn::ShadowTest => "shadow",
     }))
 }
+
+/// Of a partition that is a job id.
+pub(super) const OF_JOB: &[Constant] =
+    &[constant("job_id", I64, false, "job that wrote it", |_, id| ScalarValue::Int64(Some(id)))];
 
 const EVALUATED_ON: &str = "`shadow_test` (held back from the attack) or `target`";
 

@@ -7,6 +7,9 @@ mod capture;
 mod constant;
 mod job;
 mod model;
+mod paper;
+mod paper_takeaways;
+mod paper_values;
 mod record;
 mod segment;
 
@@ -43,20 +46,76 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table { name: "epochs", doc: "One row per model and epoch of its training.", make: segment::epochs },
     Table {
+        name: "monitors",
+        doc: "One row per measurement of a training besides its losses.",
+        make: segment::monitors,
+    },
+    Table {
         name: "attributes",
         doc: "One row per model, trace and attribute kind: what an attack reads.",
         make: segment::attributes,
+    },
+    Table {
+        name: "reference_attributes",
+        doc: "One row per model, trace outside its split and attribute kind.",
+        make: segment::reference_attributes,
     },
     Table { name: "attacks", doc: "One row per attack result, with intervals.", make: attack::attacks },
     Table { name: "attack_scores", doc: "One row per attack and attacked trace.", make: segment::attack_scores },
     Table { name: "roc", doc: "One row per corner of an attack's ROC curve.", make: segment::roc },
     Table { name: "synthetic_traces", doc: "One row per synthetic trace.", make: segment::synthetic_traces },
     Table {
+        name: "repairs",
+        doc: "One row per synthetic trace and rule that changed cells of it.",
+        make: segment::repairs,
+    },
+    Table {
         name: "fidelity",
-        doc: "One row per model, header field, packet position and measure.",
+        doc: "One row per model, measure and what was compared with what.",
         make: segment::fidelity,
+    },
+    Table {
+        name: "utility",
+        doc: "One row per measure of a downstream model, tested on held-out real traces.",
+        make: segment::utility,
+    },
+    Table {
+        name: "importances",
+        doc: "One row per downstream classifier, header field and packet position: what it used.",
+        make: segment::importances,
+    },
+    Table {
+        name: "leaks",
+        doc: "One row per model, measure and kind: training traces in synthetic ones, beside a control.",
+        make: segment::leaks,
+    },
+    Table {
+        name: "one_run_audits",
+        doc: "One row per one-run audit of the mechanism that trained a model.",
+        make: segment::one_run_audits,
     },
     Table { name: "jobs", doc: "One row per finished job: where everything else comes from.", make: job::jobs },
     Table { name: "objects", doc: "One row per content-addressed object.", make: job::objects },
     Table { name: "segments", doc: "One row per segment and column: where the bytes are.", make: job::segments },
+    Table {
+        name: "paper_table1",
+        doc: "One row per regime, class and generator of the paper's appendix Table 1.",
+        make: paper::table1,
+    },
+    Table {
+        name: "paper_table2",
+        doc: "One row per dataset and generator of the paper's appendix Table 2.",
+        make: paper::table2,
+    },
+    Table { name: "paper_table3", doc: "One row per class of the paper's appendix Table 3.", make: paper::table3 },
+    Table {
+        name: "paper_section3_table2",
+        doc: "One row per class and generator of Table 2 in the paper's section 3.",
+        make: paper::section3_table2,
+    },
+    Table {
+        name: "paper_takeaways",
+        doc: "One row per statement of the paper that a study can check, with the rule that checks it.",
+        make: paper::takeaways,
+    },
 ];

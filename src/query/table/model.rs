@@ -5,7 +5,7 @@ use super::record::{Fields, record_table};
 use crate::error::Result;
 use crate::query::relation::Relation;
 use crate::query::study::{Index, Study};
-use crate::record::{Guarantee, LineageEdge, ModelRecord, ModelStatus, Regime, Role};
+use crate::record::{Guarantee, IMPORTED, LineageEdge, ModelRecord, ModelStatus, Regime, Role};
 use std::sync::Arc;
 
 /// A model with the names of its class.
@@ -27,14 +27,22 @@ impl ModelRow {
         let role = match self.model.role {
             Role::Target => "target".to_owned(),
             Role::Shadow(index) => format!("shadow{index}"),
+            Role::Base => "base".to_owned(),
         };
         format!("{} {}/{} {} {role}", self.model.generator, self.dataset, self.class, self.model.regime.label())
     }
 
-    /// NULL without DP; infinite where something upstream saw the private traces outside the mechanism.
+    /// A number of the training; NULL where the makers of an imported model do not say.
+    fn told<T: Default + PartialEq>(&self, value: T) -> Option<T> {
+        (self.model.preset != IMPORTED || value != T::default()).then_some(value)
+    }
+
+    /// NULL without DP and where the epsilon is only claimed; infinite where something upstream saw the
+    /// private traces outside the mechanism.
     fn epsilon_end_to_end(&self) -> Option<f64> {
         match self.model.regime {
             Regime::None => None,
+            Regime::Dp { .. } if self.model.epsilon_spent.is_none() => None,
             Regime::Dp { .. } => Some(self.model.epsilon_end_to_end.unwrap_or(f64::INFINITY)),
         }
     }
@@ -52,7 +60,9 @@ fn identity() -> Fields<ModelRow> {
         .big("model_id", "id of the model", |row: &ModelRow| row.model.model_id.0)
         .text("name", "generator, class, regime and role in words", ModelRow::name)
         .text("generator", "generator family", |row| row.model.generator.clone())
-        .text("preset", "preset of the generator", |row| row.model.preset.clone())
+        .text("preset", "preset of the generator; `imported` for a model made elsewhere", |row| {
+            row.model.preset.clone()
+        })
         .text("dataset", "dataset", |row| row.dataset.clone())
         .text("class", "class it was trained on", |row| row.class.clone())
         .text("role", "`target` or `shadow`", |row| row.model.role.name().to_owned())
@@ -71,18 +81,22 @@ fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
         .real_or_null("noise_multiplier", "noise on the sum, in units of the clip norm; NULL = no DP", |row| {
             row.model.noise_multiplier
         })
-        .real("sampling_rate", "probability of a trace to be in a step's batch", |row| row.model.sampling_rate)
-        .big("steps", "optimiser steps taken", |row| row.model.steps as i64)
-        .real("expected_batch", "expected traces in a batch", |row| row.model.expected_batch)
+        .real_or_null("sampling_rate", "probability of a trace to be in a step's batch; NULL = not told", |row| {
+            row.told(row.model.sampling_rate)
+        })
+        .big_or_null("steps", "optimiser steps taken; NULL = not told", |row| row.told(row.model.steps as i64))
+        .real_or_null("expected_batch", "expected traces in a batch; NULL = not told", |row| {
+            row.told(row.model.expected_batch)
+        })
         .real_or_null("clip_norm", "L2 bound of one trace's gradient; NULL = no DP", |row| row.model.clip_norm)
-        .real_or_null("epsilon_spent", "upper bound of the mechanism's epsilon at delta; NULL = no DP", |row| {
+        .real_or_null("epsilon_spent", "upper bound of the mechanism's epsilon at delta; NULL = no DP, or only claimed", |row| {
             row.model.epsilon_spent
         })
         .text_or_null("accountant", "what computed epsilon_spent", |row| row.model.accountant.clone())
         .text("guarantee", "`end-to-end`, `conditional` or `none`", |row| row.model.guarantee.name().to_owned())
         .real_or_null(
             "epsilon_end_to_end",
-            "epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP",
+            "epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP, or only claimed",
             ModelRow::epsilon_end_to_end,
         )
         .text_or_null("noise", "`system` (seed not stored) or `reproducible`; NULL = no DP", |row| {
@@ -92,9 +106,13 @@ fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
 
 fn provenance(fields: Fields<ModelRow>) -> Fields<ModelRow> {
     fields
-        .big("parameters", "all parameters", |row| row.model.parameters as i64)
-        .big("parameters_private", "parameters trained on private traces", |row| row.model.parameters_private as i64)
-        .real("seconds", "wall time of training, divided evenly over its cohort", |row| row.model.seconds)
+        .big_or_null("parameters", "all parameters; NULL = not told", |row| row.told(row.model.parameters as i64))
+        .big_or_null("parameters_private", "parameters trained on private traces; NULL = not told", |row| {
+            row.told(row.model.parameters_private as i64)
+        })
+        .real_or_null("seconds", "wall time of training, divided evenly over its cohort; NULL = not told", |row| {
+            row.told(row.model.seconds)
+        })
         .text("status", "`trained`, or `diverged at step N`", |row| match row.model.status {
             ModelStatus::Trained => "trained".to_owned(),
             ModelStatus::Diverged { step } => format!("diverged at step {step}"),

@@ -1,14 +1,15 @@
 //! Tables of segments: constants of the partition, then the stored columns.
 
 use super::constant::{
-    Constant, OF_ATTACK, OF_ATTACK_SCORES, OF_CLASS, OF_MODEL, OF_SPLIT, PACKETS_OF_CLASS, PACKETS_OF_MODEL,
+    Constant, OF_ATTACK, OF_ATTACK_SCORES, OF_CLASS, OF_JOB, OF_MODEL, OF_SPLIT, PACKETS_OF_CLASS, PACKETS_OF_MODEL,
 };
 use crate::error::{Error, Result};
 use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
-    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, PACKETS, PRIVACY_LEDGER, ROC,
-    SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES,
+    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, IMPORTANCES, LEAKS, MONITORS,
+    ONE_RUN_AUDITS, PACKETS, PRIVACY_LEDGER, REFERENCE_ATTRIBUTES, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS,
+    SYNTHETIC_TRACES, SegmentTable, TRACES, UTILITY,
 };
 use crate::store::{ColumnRecord, Scalar, SegmentRecord};
 use arrow::array::new_null_array;
@@ -75,8 +76,7 @@ impl SegmentRelation {
                 None => stored_fact(part.table, &segment, column - constant_count),
             };
         }
-        let rows = usize::try_from(segment.rows)
-            .map_err(|_| Error::internal(format!("segment {} says {} rows", segment.segment_id, segment.rows)))?;
+        let rows = segment.rows as usize;
         let study = Arc::clone(&self.study);
         let table = part.table;
         let read = move |columns: &[usize]| {
@@ -98,7 +98,7 @@ fn stored_fact(table: &SegmentTable, segment: &SegmentRecord, column: usize) -> 
 
 fn range(kind: ColumnType, record: &ColumnRecord) -> Fact {
     let bound = |scalar: &Option<Scalar>| scalar.as_ref().and_then(|scalar| typed(kind, scalar));
-    Fact::Range { min: bound(&record.min), max: bound(&record.max), null_count: record.null_count }
+    Fact::Range { min: bound(&record.min), max: bound(&record.max), null_count: u64::from(record.null_count) }
 }
 
 /// A stored bound as a value of the column's type; `None` where it does not fit (then nothing is
@@ -175,6 +175,10 @@ pub(super) fn attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &ATTRIBUTES, OF_MODEL)
 }
 
+pub(super) fn reference_attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &REFERENCE_ATTRIBUTES, OF_MODEL)
+}
+
 pub(super) fn attack_scores(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &ATTACK_SCORES, OF_ATTACK_SCORES)
 }
@@ -187,6 +191,30 @@ pub(super) fn synthetic_traces(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &SYNTHETIC_TRACES, OF_MODEL)
 }
 
+pub(super) fn monitors(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &MONITORS, OF_MODEL)
+}
+
+pub(super) fn repairs(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &REPAIRS, OF_MODEL)
+}
+
 pub(super) fn fidelity(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &FIDELITY, OF_MODEL)
+}
+
+pub(super) fn utility(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &UTILITY, OF_JOB)
+}
+
+pub(super) fn importances(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &IMPORTANCES, OF_JOB)
+}
+
+pub(super) fn leaks(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &LEAKS, OF_MODEL)
+}
+
+pub(super) fn one_run_audits(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &ONE_RUN_AUDITS, OF_MODEL)
 }

@@ -20,6 +20,8 @@ pub(in crate::simulate) enum Dialect {
     Microsoft,
     /// Webex media nodes.
     Cisco,
+    /// No attributes beyond the standard: Zoom.
+    Plain,
 }
 
 /// The session's constants: ICE user names and roles.
@@ -55,6 +57,7 @@ impl Agent {
                 body.extend(attribute(0x8054, &[0x31, 0, 0, 0]));
             }
             Dialect::Cisco => body.extend(attribute(0x8022, b"Cisco-ICE")),
+            Dialect::Plain => {}
         }
         body.extend(attribute(0x802a, &self.tie_breaker));
         if nominate {

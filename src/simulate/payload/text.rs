@@ -20,6 +20,14 @@ pub(in crate::simulate) fn http_request(draw: &mut Draw, host: &str, system: Sys
             "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) \
              Version/17.4 Safari/605.1.15",
         ],
+        System::FreeBsd => &["pkg/1.21.3", "fetch libfetch/2.0", "lynx/2.9.0 libwww-FM/2.14"],
+        System::Android => &[
+            "Dalvik/2.1.0 (Linux; U; Android 14; Pixel 7 Build/UQ1A.240205.004)",
+            "okhttp/4.12.0",
+            "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) \
+             Chrome/124.0.0.0 Mobile Safari/537.36",
+        ],
+        System::Windows7 => &["Microsoft-CryptoAPI/6.1", "Mozilla/5.0 (ZOOM.Win 6.1 x64)"],
         _ => &[
             "Debian APT-HTTP/1.3 (2.4.12)",
             "curl/7.81.0",

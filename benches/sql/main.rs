@@ -1,0 +1,128 @@
+//! Twelve questions to a study of the paper's size, beside DuckDB over zstd Parquet of the same rows.
+//!
+//! Expected cost: opening reads two pages and the tables' roots; a one-row answer from records is
+//! planning alone (a few milliseconds). An aggregate over N rows reads only its columns: about 1 ns a
+//! byte to unpack, 5 to 20 ns a row to group, on each core. Where the class, model or budget is
+//! named, other partitions cost nothing; counts and bounds cost no body at all.
+//!
+//! `SYNTRACE_BENCH_FOLDER=PATH` keeps the study and its Parquet files there. `SYNTRACE_BENCH_PYTHON`
+//! names a Python with DuckDB (`pip install duckdb`); without one the peer is left out, and said so.
+
+mod content;
+mod queries;
+
+use content::CACHE;
+use queries::{Question, TABLES, questions};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use syntrace::base::thread_count;
+use syntrace::query::{Format, Session, SessionOptions, write_answer};
+use syntrace::store::Store;
+
+const REPEATS: usize = 3;
+const MEMORY_BYTES: usize = 4 << 30;
+
+fn session(path: &Path) -> Session {
+    let store = Store::open(path, CACHE).expect("the study");
+    let options = SessionOptions { memory_bytes: MEMORY_BYTES, threads: thread_count() };
+    Session::open(Arc::new(store.snapshot().expect("a snapshot")), options).expect("a session")
+}
+
+fn rows(session: &Session, sql: &str) -> usize {
+    let answer = session.sql(sql).expect(sql);
+    answer.map(|batch| batch.expect("rows").num_rows()).sum()
+}
+
+/// Median seconds of some work.
+fn median(mut work: impl FnMut()) -> f64 {
+    let mut seconds: Vec<f64> = (0..REPEATS)
+        .map(|_| {
+            let started = Instant::now();
+            work();
+            started.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[REPEATS / 2]
+}
+
+/// Writes each table as Parquet; DuckDB packs it with zstd later.
+fn export(session: &Session, folder: &Path) {
+    for table in TABLES {
+        let path = folder.join(format!("{table}.raw.parquet"));
+        if folder.join(format!("{table}.parquet")).exists() || path.exists() {
+            continue;
+        }
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("a file"));
+        let answer = session.sql(&format!("SELECT * FROM {table}")).expect("a table");
+        let schema = answer.schema();
+        write_answer(Format::Parquet, &schema, answer, &mut file).expect("Parquet");
+    }
+}
+
+/// DuckDB's median seconds by question, and the bytes of its zstd Parquet; `None` without DuckDB.
+fn peer(folder: &Path, questions: &[Question]) -> Option<(HashMap<String, f64>, u64)> {
+    let python = std::env::var("SYNTRACE_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let listed: Vec<_> = questions
+        .iter()
+        .map(|one| serde_json::json!({"name": one.name, "sql": one.theirs, "rows": one.rows}))
+        .collect();
+    let input =
+        serde_json::json!({"tables": TABLES, "questions": listed, "repeats": REPEATS, "threads": thread_count()});
+    std::fs::write(folder.join("questions.json"), input.to_string()).expect("a file");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sql/duckdb_peer.py");
+    let output = std::process::Command::new(python).arg(script).arg(folder).output().ok()?;
+    if !output.status.success() {
+        println!("DuckDB left out: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default());
+        return None;
+    }
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON from the peer");
+    let seconds = answer["seconds"].as_object().expect("seconds by question");
+    let seconds = seconds.iter().map(|(name, value)| (name.clone(), value.as_f64().expect("a number"))).collect();
+    Some((seconds, answer["bytes"].as_u64().expect("bytes of the Parquet files")))
+}
+
+fn compare(session: &Session, folder: &Path) {
+    let questions = questions();
+    let ours: Vec<f64> =
+        questions.iter().map(|one| median(|| assert_eq!(rows(session, &one.ours), one.rows, "{}", one.ours))).collect();
+    export(session, folder);
+    let theirs = peer(folder, &questions);
+    println!("{:<30} {:>10} {:>10} {:>7}", "question", "ours ms", "DuckDB ms", "ratio");
+    let mut logs = Vec::new();
+    for (question, ours) in questions.iter().zip(&ours) {
+        match theirs.as_ref().and_then(|(seconds, _)| seconds.get(question.name)) {
+            Some(theirs) => {
+                logs.push((ours / theirs).ln());
+                println!("{:<30} {:>10.1} {:>10.1} {:>7.2}", question.name, ours * 1e3, theirs * 1e3, ours / theirs);
+            }
+            None => println!("{:<30} {:>10.1}", question.name, ours * 1e3),
+        }
+    }
+    if !logs.is_empty() {
+        println!("geometric mean of the ratios: {:.3}", (logs.iter().sum::<f64>() / logs.len() as f64).exp());
+    }
+    if let Some((_, bytes)) = theirs {
+        println!("zstd Parquet of these tables: {:.3} GB", bytes as f64 / 1e9);
+    }
+}
+
+fn main() {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let kept = std::env::var_os("SYNTRACE_BENCH_FOLDER").map(std::path::PathBuf::from);
+    let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
+    let path = folder.join("large.redb");
+    if !path.exists() {
+        let started = Instant::now();
+        content::write(&path);
+        println!("written and packed in {:.1} s", started.elapsed().as_secs_f64());
+    }
+    let bytes = std::fs::metadata(&path).expect("the study").len();
+    println!("study of {:.3} GB: {} models, {} scores", bytes as f64 / 1e9, content::MODELS, content::SCORES);
+    let opening = median(|| assert_eq!(rows(&session(&path), "SELECT name FROM models LIMIT 1"), 1));
+    println!("open, and one row of models: {:.1} ms", opening * 1e3);
+    let session = session(&path);
+    compare(&session, &folder);
+}

@@ -1,0 +1,32 @@
+-- Question:   does closer traffic train better models?
+-- Parameters: $dataset = NULL (all datasets)
+-- Columns:    dataset, generator, epsilon, regime, jsd (mean Jensen-Shannon distance over classes, fields and
+--             positions), wasserstein (mean scaled Wasserstein distance), accuracy and macro_f1 (of classifiers
+--             trained on the synthetic traces), mae (median MAE of next-length regressors, bytes, mean over
+--             classes); NULL where it was not measured
+WITH measured AS (
+    SELECT
+        dataset, generator, epsilon, regime,
+        avg(synthetic_value) FILTER (WHERE metric = 'jsd') AS jsd,
+        avg(synthetic_value) FILTER (WHERE metric = 'wasserstein_scaled') AS wasserstein
+    FROM field_fidelity
+    WHERE $dataset IS NULL OR dataset = $dataset
+    GROUP BY dataset, generator, epsilon, regime
+),
+trained AS (
+    SELECT
+        dataset, generator, epsilon,
+        avg(synthetic_value) FILTER (WHERE metric = 'accuracy') AS accuracy,
+        avg(synthetic_value) FILTER (WHERE metric = 'macro_f1') AS macro_f1,
+        avg(synthetic_value) FILTER (WHERE metric = 'median_mae') AS mae
+    FROM downstream
+    GROUP BY dataset, generator, epsilon
+)
+SELECT
+    measured.dataset, measured.generator, measured.epsilon, measured.regime, measured.jsd, measured.wasserstein,
+    trained.accuracy, trained.macro_f1, trained.mae
+FROM measured
+LEFT JOIN trained
+    ON trained.dataset = measured.dataset AND trained.generator = measured.generator
+    AND trained.epsilon IS NOT DISTINCT FROM measured.epsilon
+ORDER BY measured.dataset, measured.generator, measured.epsilon NULLS FIRST

@@ -1,0 +1,20 @@
+-- Question:   which header fields do downstream classifiers use?
+-- Parameters: $dataset = NULL (all datasets)
+--             $limit = 20 (rows)
+-- Columns:    dataset, generator (NULL: trained on real traces), regime, trained_on, field, importance (sum over
+--             packet positions of the share of the decrease in impurity), first_packet (the part of it at position 0)
+SELECT
+    dataset, generator,
+    CASE
+        WHEN trained_on <> 'synthetic' THEN NULL
+        WHEN epsilon IS NULL THEN 'no DP'
+        ELSE concat('eps ', epsilon)
+    END AS regime,
+    trained_on, field,
+    sum(importance) AS importance,
+    sum(CASE WHEN position = 0 THEN importance ELSE 0 END) AS first_packet
+FROM importances
+WHERE $dataset IS NULL OR dataset = $dataset
+GROUP BY dataset, generator, epsilon, trained_on, field
+ORDER BY dataset, trained_on, generator, epsilon NULLS FIRST, importance DESC, field
+LIMIT $limit

@@ -1,0 +1,11 @@
+-- Question:   the paper's Figure 4: how accurate are classifiers trained on synthetic traces, by budget?
+-- Parameters: $dataset = NULL (all datasets)
+-- Columns:    dataset, generator, epsilon, regime, accuracy (on held-out real traces), members_accuracy (the same
+--             classifier trained on real traces: the figure's baseline), guess_accuracy (of the most frequent
+--             class), n_train, n_test (traces)
+SELECT
+    dataset, generator, epsilon, regime,
+    synthetic_value AS accuracy, members_value AS members_accuracy, guess_value AS guess_accuracy, n_train, n_test
+FROM downstream
+WHERE task = 'classification' AND metric = 'accuracy' AND ($dataset IS NULL OR dataset = $dataset)
+ORDER BY dataset, generator, epsilon NULLS FIRST

@@ -1,0 +1,12 @@
+-- Question:   the paper's Figure 5: how far are numeric header fields from real ones, by budget?
+-- Parameters: $metric = wasserstein (in the field's unit, or `wasserstein_scaled` in standard deviations)
+--             $dataset = NULL (all datasets)
+-- Columns:    dataset, generator, field, epsilon, regime, value (mean over classes and packet positions of
+--             synthetic against member traces), held_out (the same for held-out real traces), classes
+SELECT
+    dataset, generator, field, epsilon, regime,
+    avg(synthetic_value) AS value, avg(held_out_value) AS held_out, count(DISTINCT class) AS classes
+FROM field_fidelity
+WHERE metric = $metric AND ($dataset IS NULL OR dataset = $dataset)
+GROUP BY dataset, generator, field, epsilon, regime
+ORDER BY dataset, generator, field, epsilon NULLS FIRST

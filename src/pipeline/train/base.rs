@@ -1,0 +1,80 @@
+//! Bases on public traffic, and what the device can do.
+
+use super::pool::{Pool, generator};
+use super::record::edge;
+use crate::base::{ClassId, Digest, Progress, SplitId};
+use crate::error::Result;
+use crate::pipeline::job::{JobHead, Start};
+use crate::pipeline::plan::PlannedBase;
+use crate::pipeline::rows;
+use crate::pipeline::stage::Context;
+use crate::record::{Guarantee, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
+use crate::store::{JobResult, NewObject};
+
+/// What this device multiplies at most, floating-point operations a second over all its cores.
+pub fn device_flops() -> Option<f64> {
+    const WIDTH: i64 = 384;
+    const ROUNDS: u32 = 24;
+    crate::nn::use_threads(1);
+    let start = Start::now();
+    let operations = crate::nn::multiply_squares(WIDTH, ROUNDS);
+    Some(operations / start.seconds() * crate::base::thread_count() as f64)
+}
+
+/// Trains a base on public traces.
+pub(in crate::pipeline) fn base(
+    context: &Context<'_>,
+    head: &JobHead,
+    base: &PlannedBase,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let start = Start::now();
+    let (_, family) = generator(context, base.generator)?;
+    let snapshot = context.store.snapshot()?;
+    let mut traces = Vec::new();
+    for (class, encode) in &base.encodes {
+        traces.extend(Pool::load(&snapshot, *class, *encode)?.traces);
+    }
+    let outcome = family.train_base(&traces, head.derived_seed(), progress)?;
+    let class_id = base.encodes.first().map_or(ClassId(0), |(class, _)| *class);
+    let lineage =
+        base.encodes.iter().map(|(class, _)| edge(LineageKind::PublicTraces, class.0, "traces of a public class"));
+    let mut lineage: Vec<LineageEdge> = lineage.collect();
+    lineage.push(edge(LineageKind::RandomInitialisation, 0, "initial weights drawn from the study's seed"));
+    let mut result = JobResult::new(head.record(start));
+    result.models.push(ModelRecord {
+        model_id: base.model_id,
+        generator: family.name().to_owned(),
+        preset: family.preset().to_owned(),
+        config: family.base().map(|base| base.config_json).unwrap_or_default(),
+        class_id,
+        split_id: SplitId(0),
+        role: Role::Base,
+        regime: Regime::None,
+        train_job: head.job_id,
+        noise_multiplier: None,
+        sampling_rate: 0.0,
+        steps: outcome.epochs.last().map_or(0, |epoch| epoch.step),
+        expected_batch: 0.0,
+        clip_norm: None,
+        epsilon_spent: None,
+        accountant: None,
+        guarantee: Guarantee::None,
+        epsilon_end_to_end: None,
+        noise: None,
+        parameters: outcome.parameters,
+        parameters_private: 0,
+        seconds: start.seconds(),
+        status: ModelStatus::Trained,
+        weights: Some(Digest::of(&outcome.weights).0),
+        lineage,
+    });
+    result.objects.push(NewObject { kind: "weights", bytes: outcome.weights });
+    result.segments.push(rows::epochs_segment(base.model_id.0, &outcome.epochs)?);
+    if !outcome.monitors.is_empty() {
+        result.segments.push(rows::monitors_segment(base.model_id.0, &outcome.monitors)?);
+    }
+    result.job = head.record(start);
+    context.store.commit(result)?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The jobs that need libtorch: training, attributes, synthesis. Without the cargo feature `torch`
+//! each of them says so.
+
+#[cfg(feature = "torch")]
+mod base;
+#[cfg(feature = "torch")]
+mod cohort;
+#[cfg(feature = "torch")]
+mod pool;
+#[cfg(feature = "torch")]
+mod record;
+#[cfg(feature = "torch")]
+mod traces;
+
+use crate::base::{Delta, Epsilon, SamplingRate};
+use crate::error::Result;
+use crate::privacy::{self, Budget};
+use crate::record::Regime;
+use crate::train::TrainPlan;
+
+/// One thread for the tensors of this worker: jobs run side by side instead, and sums do not depend on
+/// the number of cores.
+pub(super) fn use_one_thread() {
+    #[cfg(feature = "torch")]
+    crate::nn::use_threads(1);
+}
+
+/// The noise multiplier of a regime under a plan, so that the accountant's upper bound meets the
+/// target; `None` without DP.
+pub(super) fn noise_multiplier(plan: &TrainPlan, regime: Regime) -> Result<Option<f64>> {
+    let Regime::Dp { epsilon, delta } = regime else { return Ok(None) };
+    let budget = Budget {
+        epsilon: Epsilon::new(epsilon)?,
+        delta: Delta::new(delta)?,
+        sampling_rate: SamplingRate::new(plan.sampling_rate)?,
+        steps: plan.steps,
+    };
+    Ok(Some(privacy::noise_multiplier(&budget, privacy::Accountant::Rdp)?.get()))
+}
+
+#[cfg(feature = "torch")]
+pub(super) use base::base;
+#[cfg(feature = "torch")]
+pub use base::device_flops;
+#[cfg(feature = "torch")]
+pub(super) use cohort::dp_plan;
+#[cfg(feature = "torch")]
+pub(super) use cohort::train;
+#[cfg(feature = "torch")]
+pub(super) use pool::{Pool, StoreSink, generator, weights_of};
+#[cfg(feature = "torch")]
+pub(super) use traces::{attributes, references, synthesize};
+
+#[cfg(not(feature = "torch"))]
+pub use without_torch::device_flops;
+#[cfg(not(feature = "torch"))]
+pub(super) use without_torch::{attributes, base, missing, references, synthesize, train};
+
+#[cfg(not(feature = "torch"))]
+mod without_torch {
+    use crate::base::{JobId, Progress, SplitId};
+    use crate::error::{Error, Result};
+    use crate::pipeline::job::JobHead;
+    use crate::pipeline::plan::{PlannedBase, PlannedModel};
+    use crate::pipeline::stage::Context;
+
+    pub fn missing() -> Error {
+        Error::user("training, attributes and synthesis need libtorch, and this syntrace was built without it")
+            .hint("build with the feature `torch` (the default; `make build` fetches libtorch)")
+    }
+
+    pub fn train(_: &Context<'_>, _: &JobHead, _: &[PlannedModel], _: JobId, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn attributes(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn references(
+        _: &Context<'_>,
+        _: &JobHead,
+        _: &PlannedModel,
+        _: JobId,
+        _: &[SplitId],
+        _: &[String],
+    ) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn synthesize(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: u32, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn base(_: &Context<'_>, _: &JobHead, _: &PlannedBase, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    /// Without libtorch nothing trains here.
+    pub fn device_flops() -> Option<f64> {
+        None
+    }
+}

@@ -1,0 +1,27 @@
+//! Utility: what synthetic traffic is worth to somebody who trains a model on it (paper section 4.2).
+//!
+//! A downstream model learns from synthetic traces and is tested on real ones that nobody was trained
+//! on; the same model learnt from real traces is the baseline, a guess is the floor.
+//!
+//! Invariants: pure functions of traces and a seed; test traces never enter training; a model without
+//! anything to learn from or to test on has no value (NULL), never a 0.
+
+mod classify;
+mod measure;
+mod next_length;
+
+#[cfg(feature = "torch")]
+mod forecast;
+#[cfg(feature = "torch")]
+mod nbeats;
+
+pub use classify::{ClassTraces, Classified, classify, guess_majority};
+pub use measure::{ImportanceRow, Task, TrainedOn, UtilityMetric, UtilityRow};
+pub use next_length::{
+    TEST_TRACES, WINDOW, Windows, error_rows, guess_last_value, mean_absolute_errors, test_windows, windows,
+};
+
+#[cfg(feature = "torch")]
+pub use forecast::{ForecastOptions, Series, forecast_rows, train_forecasters};
+#[cfg(feature = "torch")]
+pub use nbeats::{Nbeats, NbeatsShape};
