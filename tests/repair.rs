@@ -412,14 +412,14 @@ fn read_png(file: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
         }
         at += 12 + length;
     }
-    let (mut lines, mut at) = (Vec::new(), 2);
+    let (mut lines, mut at) = (Vec::<u8>::new(), 2);
     while at + 4 < data.len() {
         let length = usize::from(u16::from_le_bytes([data[at + 1], data[at + 2]]));
         lines.extend(&data[at + 5..at + 5 + length]);
         at += 5 + length;
     }
     let (width, height) = (word(&header, 0) as usize, word(&header, 4) as usize);
-    let stride = 1 + width / 4;
+    let stride: usize = 1 + width / 4;
     let pixel = |index: usize| {
         let (y, x) = (index / width, index % width);
         let number = usize::from(lines[y * stride + 1 + x / 4] >> (6 - 2 * (x % 4)) & 3);
