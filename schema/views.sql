@@ -176,7 +176,7 @@ scored AS (
     FROM jsd
     JOIN accuracy
         ON accuracy.generator = jsd.generator AND accuracy.dataset = jsd.dataset
-        AND accuracy.epsilon IS NOT DISTINCT FROM jsd.epsilon AND accuracy.trained_on = 'synthetic'
+        AND accuracy.trained_on = 'synthetic' AND accuracy.epsilon IS NOT DISTINCT FROM jsd.epsilon
 ),
 errors AS (
     SELECT generator, dataset, class, epsilon, trained_on, avg(value) AS mae

@@ -219,7 +219,9 @@ fn detection_is_near_chance_for_one_population_and_sure_for_two_that_differ() {
     for packet in marked.iter_mut().flat_map(|trace| &mut trace.packets) {
         packet.ttl = 1;
     }
-    assert_eq!(auc(a, &marked), (1.0, 1.0));
+    // a forest looks at 13 of 170 features a split, so that not every tree finds the mark first
+    let (differing, accuracy) = auc(a, &marked);
+    assert!(differing > 0.95 && accuracy > 0.9, "{differing} {accuracy}");
     assert_eq!(auc(a, b), auc(a, b), "the same seed gives the same score");
     let few = detection((SideName::Members, &refs(&a[..3])), (SideName::Synthetic, &refs(b)), 10, Seed::root(3));
     assert_eq!(few.unwrap()[0].value, None, "three traces teach nothing");
