@@ -106,12 +106,15 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 type Content = [u8; 16];
 
+/// What counts as one thing in a packet; `None` where it has none.
+type ContentOf = fn(&Packet) -> Option<Content>;
+
 fn content(bytes: &[u8]) -> Content {
     Digest::of(bytes).prefix16()
 }
 
 /// Contents of one trace, each once.
-fn contents(trace: &Trace, of: fn(&Packet) -> Option<Content>) -> BTreeSet<Content> {
+fn contents(trace: &Trace, of: ContentOf) -> BTreeSet<Content> {
     trace.packets.iter().filter_map(of).collect()
 }
 
@@ -127,8 +130,7 @@ fn payload_content(packet: &Packet) -> Option<Content> {
 /// Of what only one member trace holds and no held-out trace does, the share found in synthetic packets;
 /// beside it the same for what only one held-out trace holds.
 fn memorised(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
-    let kinds: [(&'static str, fn(&Packet) -> Option<Content>); 2] =
-        [("frame", frame_content), ("payload", payload_content)];
+    let kinds: [(&'static str, ContentOf); 2] = [("frame", frame_content), ("payload", payload_content)];
     let mut rows: Vec<LeakRow> = Vec::new();
     for (kind, of) in kinds {
         let mut owners: BTreeMap<Content, (u64, u64)> = BTreeMap::new();
