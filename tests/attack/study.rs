@@ -7,7 +7,7 @@ const MORE: &str = r#"
 [attack.lira]
 [attack.lira-online]
 [attack.rmia]
-gamma = 1.0
+gamma = 2.0
 [attack.entropy]
 kind = "threshold"
 statistic = "entropy"
@@ -21,6 +21,9 @@ kind = "threshold"
 statistic = "critic"
 [attack.published]
 "#;
+
+/// Nothing here is about downstream models.
+const WITHOUT_UTILITY: &str = "\n[utility]\nforecaster = \"none\"\n";
 
 fn sql(study: &str, query: &str) -> Vec<String> {
     let text = run_ok(&["sql", study, "--format", "csv", "-c", query]);
@@ -38,7 +41,7 @@ fn made(folder: &Path, spec: &str) -> (String, String, String) {
 #[test]
 fn a_study_runs_what_is_possible_says_what_is_not_and_attacks_again_without_training() {
     let folder = tempfile::tempdir().unwrap();
-    let (study, spec, stderr) = made(folder.path(), &format!("{TINY_SPEC}{MORE}"));
+    let (study, spec, stderr) = made(folder.path(), &format!("{TINY_SPEC}{MORE}{WITHOUT_UTILITY}"));
     assert!(stderr.contains("no attack `lira-online` on netssm: it needs shadows trained on the target's"), "{stderr}");
     assert!(stderr.contains("no attack `critic` on netssm: its `summary` has no such statistic"), "{stderr}");
 
@@ -101,8 +104,10 @@ fn again(folder: &Path, study: &str, spec: &str) {
 fn shadows_that_overlap_the_target_hold_out_each_others_members_and_allow_online_attacks() {
     let folder = tempfile::tempdir().unwrap();
     let spec = TINY_SPEC.replace("shadows = 2", "shadows = 4\noverlap = true").replace("epsilon = [4.0]", "");
-    let (study, _, stderr) =
-        made(folder.path(), &format!("{spec}\n[attack.lira-online]\n[attack.rmia]\nmode = \"online\"\n"));
+    let (study, _, stderr) = made(
+        folder.path(),
+        &format!("{spec}\n[attack.lira-online]\n[attack.rmia]\nmode = \"online\"\n{WITHOUT_UTILITY}"),
+    );
     assert!(!stderr.contains("no attack"), "{stderr}");
     assert_eq!(sql(&study, "SELECT count(*) FROM attacks WHERE attack = 'lira-online'"), ["2"]);
     let query = "SELECT count(*) FROM splits a JOIN splits b ON a.trace_id = b.trace_id AND a.shadow = 2 \
