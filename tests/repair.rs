@@ -412,7 +412,7 @@ fn read_png(file: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
         }
         at += 12 + length;
     }
-    let (mut lines, mut at) = (Vec::new(), 2);
+    let (mut lines, mut at): (Vec<u8>, usize) = (Vec::new(), 2);
     while at + 4 < data.len() {
         let length = usize::from(u16::from_le_bytes([data[at + 1], data[at + 2]]));
         lines.extend(&data[at + 5..at + 5 + length]);
