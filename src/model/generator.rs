@@ -182,6 +182,10 @@ pub fn scalars(family: &str, kind: &str) -> Vec<NamedScalar> {
         ("netshare", "critic_score" | "critic_scores") => {
             vec![NamedScalar { name: "critic", start: 0, step: 0, tail: 0, member_high: true }]
         }
+        // Of the first fixed step, mean over the trace.
+        ("netdiffusion", "noise_error") => {
+            vec![NamedScalar { name: "noise", start: 0, step: 0, tail: 0, member_high: false }]
+        }
         _ => Vec::new(),
     }
 }

@@ -547,6 +547,27 @@ pub(super) fn ledger_segment(model: i64, rows: &[(crate::privacy::PrivacyEvent, 
     Ok(NewSegment { table: &schema::PRIVACY_LEDGER, partition: model, rows: batch(&schema::PRIVACY_LEDGER, columns)? })
 }
 
+/// One rule's changes to one synthetic trace.
+#[cfg(feature = "torch")]
+#[derive(Debug, Clone)]
+pub(super) struct RepairRow {
+    pub trace_id: TraceId,
+    pub profile: String,
+    pub rule: &'static str,
+    pub cells: u32,
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn repairs_segment(model: i64, rows: &[RepairRow]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(Int64Array, rows, |row| row.trace_id.0),
+        column!(StringArray, rows, |row| row.profile.as_str()),
+        column!(StringArray, rows, |row| row.rule),
+        column!(Int64Array, rows, |row| i64::from(row.cells)),
+    ];
+    Ok(NewSegment { table: &schema::REPAIRS, partition: model, rows: batch(&schema::REPAIRS, columns)? })
+}
+
 #[cfg(feature = "torch")]
 pub(super) fn monitors_segment(model: i64, rows: &[crate::train::MonitorRow]) -> Result<NewSegment> {
     let columns: Vec<ArrayRef> = vec![
@@ -556,16 +577,4 @@ pub(super) fn monitors_segment(model: i64, rows: &[crate::train::MonitorRow]) ->
         column!(Float64Array, rows, |row| row.value),
     ];
     Ok(NewSegment { table: &schema::MONITORS, partition: model, rows: batch(&schema::MONITORS, columns)? })
-}
-
-/// Synthetic traces with profile, rule and number of changed cells.
-#[cfg(feature = "torch")]
-pub(super) fn repairs_segment(model: i64, rows: &[(TraceId, &str, &str, u32)]) -> Result<NewSegment> {
-    let columns: Vec<ArrayRef> = vec![
-        column!(Int64Array, rows, |row| row.0.0),
-        column!(StringArray, rows, |row| row.1),
-        column!(StringArray, rows, |row| row.2),
-        column!(Int64Array, rows, |row| i64::from(row.3)),
-    ];
-    Ok(NewSegment { table: &schema::REPAIRS, partition: model, rows: batch(&schema::REPAIRS, columns)? })
 }

@@ -49,8 +49,8 @@ impl Autoencoder {
         Self {
             encoder,
             decoder,
-            shift: builder.tensor("latent.shift", &[1]),
-            scale: builder.tensor("latent.scale", &[1]),
+            shift: builder.buffer("latent.shift", &[1]),
+            scale: builder.buffer("latent.scale", &[1]),
         }
     }
 

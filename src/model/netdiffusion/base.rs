@@ -2,10 +2,10 @@
 
 use super::attention::Adapted;
 use super::autoencoder::Autoencoder;
-use super::config::NetDiffusionConfig;
+use super::config::{COLUMNS, NetDiffusionConfig};
 use super::diffusion::{Schedule, step_tensor};
-use super::image::{ABSENT, CELLS, classes};
-use super::layers::{Builder, initialise};
+use super::image::{ABSENT, CELLS, classes, edges};
+use super::layers::{Builder, initialise, value};
 use super::unet::Unet;
 use crate::base::{Progress, Seed, StreamRng};
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ const CAPTION_SEED: u64 = 0x4e44_4946;
 
 /// One public trace of so many is never trained on: the autoencoder's error is measured on it.
 const HELD_OUT_EVERY: usize = 8;
+/// Public traces whose edge maps the base keeps for sampling.
+const TEMPLATES: i64 = 64;
 /// Steps over which the learning rate rises.
 const WARM_UP: u64 = 20;
 /// Largest norm of a whole gradient of the base.
@@ -42,6 +44,8 @@ pub struct Base {
     unet: Unet,
     pub(super) schedule: Schedule,
     caption: Tensor,
+    /// Edge maps of some public traces, `[1, TEMPLATES, 1, rows, 136]`.
+    templates: Param,
 }
 
 impl Base {
@@ -50,9 +54,11 @@ impl Base {
         let mut builder = Builder { params: &mut params };
         let autoencoder = Autoencoder::build(config, &mut builder);
         let unet = Unet::build(config, &mut builder);
+        let templates = builder.buffer("control.templates", &[TEMPLATES, 1, i64::from(config.rows), COLUMNS]);
         autoencoder.set_statistics(&mut params, 0.0, 1.0);
         let schedule = Schedule::new(&config.schedule);
-        Self { config: config.clone(), params, autoencoder, unet, schedule, caption: caption(config) }
+        let caption = caption(config);
+        Self { config: config.clone(), params, autoencoder, unet, schedule, caption, templates }
     }
 
     /// Fresh weights from a seed; a fresh U-Net predicts noise as if latents were independent normals.
@@ -94,14 +100,26 @@ impl Base {
     /// Noise that is in x `[n, c, rows, 136]` at each trace's step, as predicted. The network gives
     /// `F = (noise - sqrt(1 - a) x) / sqrt(a)`, so that its zero is the best guess for normal latents (Salimans
     /// and Ho 2022, section 4: v-prediction); the loss stays the error of the noise.
-    pub(super) fn noise(&self, x: &Tensor, steps: &[u32], lora: Option<&Adapted<'_, '_>>) -> Tensor {
+    pub(super) fn noise(
+        &self,
+        x: &Tensor,
+        steps: &[u32],
+        control: Option<&Tensor>,
+        lora: Option<&Adapted<'_, '_>>,
+    ) -> Tensor {
         let (signal, noise) = self.schedule.roots(steps);
-        x * noise + self.unet.forward(&self.params, x, &step_tensor(steps), &self.caption, lora) * signal
+        let time = step_tensor(steps);
+        x * noise + self.unet.forward(&self.params, x, &time, &self.caption, control, lora) * signal
+    }
+
+    /// Edge map of one of the public traces that the base keeps, drawn by a seed: `[1, rows, 136]`.
+    pub(super) fn template(&self, seed: &Seed) -> Tensor {
+        value(&self.params, self.templates).get(seed.rng().random_range(0..TEMPLATES))
     }
 
     /// Noise that the base predicts without adapters for x `[n, c, rows, 136]`.
     pub fn predicted_noise(&self, x: &Tensor, steps: &[u32]) -> Tensor {
-        tch::no_grad(|| self.noise(x, steps, None))
+        tch::no_grad(|| self.noise(x, steps, None, None))
     }
 
     /// Mean error of the predicted noise per trace, at one step with given noise.
@@ -110,7 +128,7 @@ impl Base {
         let (signal, share) = self.schedule.roots(&[step]);
         let x = latents * signal + &noise * share;
         let steps = vec![step; latents.size()[0] as usize];
-        let error = tch::no_grad(|| (self.noise(&x, &steps, None) - noise).square().mean(Kind::Double));
+        let error = tch::no_grad(|| (self.noise(&x, &steps, None, None) - noise).square().mean(Kind::Double));
         error.double_value(&[])
     }
 }
@@ -237,7 +255,7 @@ fn draw_cells(public: &[[u8; CELLS as usize]], count: usize, rng: &mut StreamRng
     classes
 }
 
-/// Error of the predicted noise on public traces, time steps spread evenly over a batch.
+/// Error of the predicted noise on public traces, with and without their own edges, time steps spread evenly over a batch.
 fn train_unet(
     base: &mut Base,
     trained: &Tensor,
@@ -248,12 +266,15 @@ fn train_unet(
 ) -> Result<Vec<EpochRow>> {
     let plan = base.config.base.clone();
     let latents = base.encode(trained);
+    let edges = edges(trained);
+    let kept: Vec<i64> = (0..TEMPLATES).map(|index| index * latents.size()[0] / TEMPLATES).collect();
+    base.params.set(base.templates, &edges.index_select(0, &Tensor::from_slice(&kept)).unsqueeze(0));
     let evaluated = base.encode(&held_out.narrow(0, 0, held_out.size()[0].min(EVALUATED_MAX)));
     let mut rng = seed.named("batches").rng();
     let mut trainer = Trainer::new(&base.params, &["unet.", "attention."], plan.rate, plan.steps);
     let (mut epochs, mut sum, mut count) = (Vec::new(), 0.0, 0u64);
     for step in 0..plan.steps {
-        let loss = unet_loss(base, &latents, &mut rng, &seed.named("noise").numbered(step));
+        let loss = unet_loss(base, &latents, &edges, &mut rng, &seed.named("noise").numbered(step));
         let loss = trainer.step(&mut base.params, &loss)?;
         advance(progress, "noise", base.config.autoencoder.steps + step, loss)?;
         sum += loss;
@@ -287,7 +308,7 @@ fn train_unet(
     Ok(epochs)
 }
 
-fn unet_loss(base: &Base, latents: &Tensor, rng: &mut StreamRng, seed: &Seed) -> Tensor {
+fn unet_loss(base: &Base, latents: &Tensor, edges: &Tensor, rng: &mut StreamRng, seed: &Seed) -> Tensor {
     let (batch, all) = (base.config.base.batch, latents.size()[0]);
     let chosen: Vec<i64> = (0..batch).map(|_| rng.random_range(0..all)).collect();
     let levels = f64::from(base.schedule.steps());
@@ -296,11 +317,15 @@ fn unet_loss(base: &Base, latents: &Tensor, rng: &mut StreamRng, seed: &Seed) ->
         .map(|index| ((f64::from(index) + rng.random::<f64>()) / f64::from(batch) * levels) as u32)
         .map(|step| step.min(base.schedule.steps() - 1))
         .collect();
-    let clean = latents.index_select(0, &Tensor::from_slice(&chosen));
+    // Half of the batch sees its edges, so that the network can do without them.
+    let shown: Vec<f32> = (0..batch).map(|_| f32::from(u8::from(rng.random::<bool>()))).collect();
+    let chosen = Tensor::from_slice(&chosen);
+    let control = edges.index_select(0, &chosen) * Tensor::from_slice(&shown).view([-1, 1, 1, 1]);
+    let clean = latents.index_select(0, &chosen);
     let noise = normal_like(&clean, seed);
     let (signal, share) = base.schedule.roots(&steps);
     let x = clean * signal + &noise * share;
-    (base.noise(&x, &steps, None) - noise).square().mean(Kind::Float)
+    (base.noise(&x, &steps, Some(&control), None) - noise).square().mean(Kind::Float)
 }
 
 fn advance(progress: &dyn Progress, what: &str, done: u64, loss: f64) -> Result<()> {

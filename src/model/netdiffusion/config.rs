@@ -109,6 +109,9 @@ pub struct NetDiffusionConfig {
     pub lora: LoraConfig,
     /// Steps of sampling.
     pub sampler_steps: u32,
+    /// Strength of the edges of a public trace (one of 64, drawn for each sample) in sampling, the ControlNet
+    /// of the published system; 0 = none. Training and attributes go without.
+    pub control_strength: f64,
     /// Noise levels of evaluation and attributes.
     pub fixed_steps: Vec<u32>,
     /// Is the attribute `predicted_noise` the whole map (channels x rows x 136 a step) or its mean over
@@ -157,19 +160,20 @@ impl NetDiffusionConfig {
             },
             unet: UnetConfig {
                 patch: 4,
-                widths: vec![48, 64],
+                widths: vec![32, 48],
                 blocks: 1,
                 attention_from: 1,
                 heads: 4,
                 words: 8,
                 context: 32,
                 time: 96,
-                cell: 48,
+                cell: 32,
             },
             schedule: ScheduleConfig { steps: 1000, beta: [0.00085, 0.012] },
-            base: BaseTraining { steps: 400, batch: 8, rate: 2e-3 },
+            base: BaseTraining { steps: 600, batch: 8, rate: 4e-3 },
             lora: LoraConfig { rank: 4, alpha: 4.0, train_down: true },
             sampler_steps: 20,
+            control_strength: 0.5,
             fixed_steps: vec![100, 300, 600],
             full_maps: false,
             repair: "strict".to_owned(),
@@ -407,6 +411,12 @@ impl NetDiffusionConfig {
         let [first, last] = self.schedule.beta;
         if !(0.0 < first && first <= last && last < 1.0) {
             return Err(Error::user(format!("`schedule.beta` must rise within 0 and 1, found `[{first}, {last}]`")));
+        }
+        if !(0.0..=1.0).contains(&self.control_strength) {
+            return Err(Error::user(format!(
+                "`control_strength` must be between 0 and 1, found `{}`",
+                self.control_strength
+            )));
         }
         let reals = [
             ("autoencoder.rate", self.autoencoder.rate),

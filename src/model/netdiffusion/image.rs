@@ -65,5 +65,20 @@ pub(super) fn one_hot(classes: &Tensor) -> Tensor {
     classes.to_kind(Kind::Int64).one_hot(3).permute([0, 3, 1, 2]).to_kind(Kind::Float)
 }
 
+/// Edge maps of classes `[n, rows, 1088]`: share of a latent cell's columns whose class differs from that of
+/// the column to the left or of the row above, `[n, 1, rows, 136]`.
+pub(super) fn edges(classes: &Tensor) -> Tensor {
+    let size = classes.size();
+    let differs = |dim: i64| {
+        let length = size[dim as usize] - 1;
+        let here = classes.narrow(dim, 1, length).not_equal_tensor(&classes.narrow(dim, 0, length));
+        // The first row and column have no neighbour.
+        let padding = if dim == 2 { [1, 0, 0, 0] } else { [0, 0, 1, 0] };
+        here.to_kind(Kind::Float).constant_pad_nd(padding)
+    };
+    let edge = differs(1).maximum(&differs(2));
+    edge.view([size[0], size[1], COLUMNS, CELLS]).mean_dim([-1i64].as_slice(), false, Kind::Float).unsqueeze(1)
+}
+
 /// A cell class for each of a latent cell's eight columns.
 pub(super) const CELLS: i64 = NPRINT_BITS as i64 / COLUMNS;

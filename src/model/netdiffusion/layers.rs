@@ -22,6 +22,12 @@ impl Builder<'_> {
         self.add(name, shape)
     }
 
+    /// Numbers that no training changes.
+    pub(super) fn buffer(&mut self, name: &str, shape: &[i64]) -> Param {
+        let full: Vec<i64> = std::iter::once(1).chain(shape.iter().copied()).collect();
+        self.params.add_buffer(name, Tensor::zeros(&full[..], (Kind::Float, Device::Cpu)))
+    }
+
     pub(super) fn linear(&mut self, name: &str, from: i64, to: i64) -> Linear {
         Linear { weight: self.add(&format!("{name}.weight"), &[to, from]), bias: Some(self.bias(name, to)) }
     }
@@ -73,7 +79,7 @@ pub(super) fn initialise(params: &mut Params, seed: &Seed) {
         let normal = |deviation: f64| crate::train::standard_normal(&seed.named(&name), 0, count) * deviation;
         let value = if name.ends_with(".scale") {
             Tensor::ones([count], (Kind::Float, Device::Cpu))
-        } else if name.ends_with(".bias") || name.contains(".zero") || name.starts_with("latent.") {
+        } else if name.ends_with(".bias") || name.contains(".zero") || !params.trainable(param) {
             continue;
         } else if name.ends_with(".table") {
             normal(0.1)

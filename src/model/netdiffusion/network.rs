@@ -94,15 +94,15 @@ impl NetDiffusionNetwork {
     }
 
     /// Predicted noise for x `[models x traces, c, rows, 136]`, model by model; `tape` is over `params`.
-    pub(super) fn predict(&self, tape: &Tape<'_>, x: &Tensor, steps: &[u32]) -> Tensor {
+    pub(super) fn predict(&self, tape: &Tape<'_>, x: &Tensor, steps: &[u32], control: Option<&Tensor>) -> Tensor {
         let scale = self.config.lora.alpha / self.config.lora.rank as f64;
-        self.base.noise(x, steps, Some(&Adapted { tape, adapters: &self.adapters, scale }))
+        self.base.noise(x, steps, control, Some(&Adapted { tape, adapters: &self.adapters, scale }))
     }
 
     /// Noise that the models predict for x `[models x traces, c, rows, 136]`, model by model.
     pub fn predicted_noise(&self, x: &Tensor, steps: &[u32]) -> Tensor {
         let tape = Tape::evaluation(&self.params, x.size()[0] / self.params.models().max(1));
-        tch::no_grad(|| self.predict(&tape, x, steps))
+        tch::no_grad(|| self.predict(&tape, x, steps, None))
     }
 
     /// The adapters of a microbatch's models; `None` when it is all of them.
@@ -113,7 +113,7 @@ impl NetDiffusionNetwork {
     /// Errors of the predicted noise `[traces of all models, c, rows, 136]`, and the prediction.
     fn error(&self, tape: &Tape<'_>, clean: &Tensor, noise: &Tensor, steps: &[u32]) -> (Tensor, Tensor) {
         let (signal, share) = self.base.schedule.roots(steps);
-        let predicted = self.predict(tape, &(clean * signal + noise * share), steps);
+        let predicted = self.predict(tape, &(clean * signal + noise * share), steps, None);
         ((&predicted - noise).square(), predicted)
     }
 

@@ -39,6 +39,13 @@ pub(super) fn sample(
     Ok(traces)
 }
 
+/// For each trace the edge map of a public trace, times its strength.
+fn control(network: &NetDiffusionNetwork, first: u32, seed: Seed) -> Option<Tensor> {
+    let strength = network.config.control_strength;
+    let of = |index: u32| network.base.template(&seed.named("control").numbered(u64::from(first + index)));
+    (strength > 0.0).then(|| Tensor::stack(&(0..GROUP).map(of).collect::<Vec<_>>(), 0) * strength)
+}
+
 /// Latents `[GROUP, c, rows, 136]`.
 fn sample_group(network: &NetDiffusionNetwork, first: u32, seed: Seed) -> Tensor {
     let config = &network.config;
@@ -46,10 +53,11 @@ fn sample_group(network: &NetDiffusionNetwork, first: u32, seed: Seed) -> Tensor
     let blank = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
     let start = |index: u32| normal_like(&blank, &seed.named("sample").numbered(u64::from(first + index)));
     let mut x = Tensor::stack(&(0..GROUP).map(start).collect::<Vec<_>>(), 0);
+    let control = control(network, first, seed);
     let steps = network.base.schedule.sampler_steps(config.sampler_steps);
     for (index, &step) in steps.iter().enumerate() {
         let tape = Tape::evaluation(network.params(), i64::from(GROUP));
-        let noise = network.predict(&tape, &x, &vec![step; GROUP as usize]);
+        let noise = network.predict(&tape, &x, &vec![step; GROUP as usize], control.as_ref());
         x = network.base.schedule.denoise(&x, &noise, step, steps.get(index + 1).copied());
     }
     x

@@ -49,6 +49,7 @@ pub(super) struct Unet {
     patch: i64,
     stem: PerPlace,
     places: Param,
+    control: PerPlace,
     time: [Linear; 2],
     down: Vec<Level>,
     middle: (Residual, [Attention; 2], Residual),
@@ -93,6 +94,7 @@ impl Unet {
             patch,
             stem: builder.places("unet.stem.places", words, channels * patch, first),
             places: builder.tensor("unet.places.table", &[first, i64::from(config.rows), words]),
+            control: builder.places("unet.control.places.zero", words, patch, first),
             time: [builder.linear("unet.time.0", SINUSOIDS, time), builder.linear("unet.time.1", time, time)],
             down,
             middle,
@@ -110,13 +112,15 @@ impl Unet {
     }
 
     /// x `[n, c, rows, 136]` at steps `[n]` (f32), caption `[words, e]`: `[n, c, rows, 136]`. Traces of
-    /// several models lie model by model on the first axis.
+    /// several models lie model by model on the first axis. `control` is an edge map `[n, 1, rows, 136]`, times
+    /// its strength (Zhang et al. 2023: through a map that starts at zero, so that without it nothing changes).
     pub(super) fn forward(
         &self,
         params: &Params,
         x: &Tensor,
         steps: &Tensor,
         caption: &Tensor,
+        control: Option<&Tensor>,
         lora: Option<&Adapted<'_, '_>>,
     ) -> Tensor {
         let time = self.time[1].forward(params, &self.time[0].forward(params, &sinusoids(steps)).silu()).silu();
@@ -124,6 +128,9 @@ impl Unet {
             pair.iter().fold(hidden, |hidden, attention| attention.forward(params, &hidden, caption, lora))
         };
         let mut hidden = self.stem.forward(params, &gather_columns(x, self.patch)) + value(params, self.places);
+        if let Some(control) = control {
+            hidden += self.control.forward(params, &gather_columns(control, self.patch));
+        }
         let mut skips = Vec::new();
         for level in &self.down {
             for (index, block) in level.blocks.iter().enumerate() {

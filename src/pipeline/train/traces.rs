@@ -13,8 +13,7 @@ use crate::record::Trace;
 use crate::store::JobResult;
 use crate::store::schema::SYNTHETIC_PACKETS;
 use crate::synth::{
-    DecodeMode, DecodeOptions, DecodedTrace, RepairProfile, RepairedTrace, decode_fields, decode_trace, mend, repair,
-    trace_id,
+    DecodeMode, DecodeOptions, DecodedTrace, RepairProfile, decode_fields, decode_trace, mend, repair, trace_id,
 };
 use crate::train::EncodedTrace;
 use std::collections::BTreeSet;
@@ -102,34 +101,32 @@ pub(in crate::pipeline) fn references(
     Ok(())
 }
 
+/// Profile, rule and changed cells of one repair of a trace.
+type Repair = (String, &'static str, u32);
+
 /// Packets of what a model wrote. Stored as generated, so that fidelity measures the generator and
-/// not the mending; exports mend. Cells of an image are no packets before they are repaired: what each
-/// rule changed is stored beside them.
-fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Repairs)> {
-    let decoded = match (content, family.encoding()) {
-        (Generated::Nprint(image), _) => {
-            let wrong =
-                || Error::internal(format!("generator `{}` writes cells without a repair profile", family.name()));
-            let (profile, packets) = family.repair().ok_or_else(wrong)?;
-            let profile = RepairProfile::from_name(profile)?;
-            let RepairedTrace { packets, repairs, rejections } = repair(image, profile, packets as usize, seed);
-            let repairs = repairs.into_iter().map(|(rule, cells)| (profile.name(), rule, cells)).collect();
-            return Ok((DecodedTrace { packets, rejections, ..DecodedTrace::default() }, repairs));
-        }
-        (Generated::Fields(rows), _) => decode_fields(rows),
+/// not the mending; exports mend. Cells alone have to be repaired before they are packets at all: by
+/// which profile, and how many cells each rule changed, comes with them.
+fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Vec<Repair>)> {
+    match (content, family.encoding()) {
+        (Generated::Fields(rows), _) => Ok((decode_fields(rows), Vec::new())),
         (Generated::Tokens(tokens), EncodingKind::Tokens(layout)) => {
             let options = DecodeOptions { mode: DecodeMode::Raw, ..DecodeOptions::default() };
-            decode_trace(&tokens_to_packets(tokens, &layout), &options)
+            Ok((decode_trace(&tokens_to_packets(tokens, &layout), &options), Vec::new()))
         }
-        _ => {
-            return Err(Error::internal(format!("generator `{}` writes tokens without a layout", family.name())));
+        (Generated::Nprint(image), _) => {
+            let (profile, packets) = family.repair().ok_or_else(|| {
+                Error::internal(format!("generator `{}` writes cells without a repair", family.name()))
+            })?;
+            let repaired = repair(image, RepairProfile::from_name(profile)?, packets as usize, seed);
+            let repairs = repaired.repairs.iter().map(|(rule, cells)| (profile.to_owned(), *rule, *cells)).collect();
+            let trace =
+                DecodedTrace { packets: repaired.packets, rejections: repaired.rejections, ..DecodedTrace::default() };
+            Ok((trace, repairs))
         }
-    };
-    Ok((decoded, Vec::new()))
+        _ => Err(Error::internal(format!("generator `{}` writes tokens without a layout", family.name()))),
+    }
 }
-
-/// Profile, rule and number of cells that it changed in a trace.
-type Repairs = Vec<(&'static str, &'static str, u32)>;
 
 /// Draws synthetic traces and decodes them to packets.
 pub(in crate::pipeline) fn synthesize(
@@ -147,13 +144,18 @@ pub(in crate::pipeline) fn synthesize(
     let weights = Weights { own: &own, base: base.as_deref() };
     let raw = family.sample(weights, count, head.derived_seed(), progress)?;
     progress.finish();
-    let (mut traces, mut facts, mut repaired) = (Vec::new(), Vec::new(), Vec::new());
-    let repair_seed = head.derived_seed().named("repair");
+    let (mut traces, mut facts, mut repairs) = (Vec::new(), Vec::new(), Vec::new());
     for (number, raw) in raw.into_iter().enumerate() {
-        let (decoded, repairs) = decode(family, &raw.content, repair_seed.numbered(number as u64))?;
+        let seed = head.derived_seed().named("repair").numbered(number as u64);
+        let (decoded, repaired) = decode(family, &raw.content, seed)?;
         let mended = decoded.packets.iter().cloned().map(|mut packet| mend(&mut packet).total()).sum();
         let id = trace_id(model.model_id, number as u64);
-        repaired.extend(repairs.into_iter().map(|(profile, rule, cells)| (id, profile, rule, cells)));
+        repairs.extend(repaired.into_iter().map(|(profile, rule, cells)| rows::RepairRow {
+            trace_id: id,
+            profile,
+            rule,
+            cells,
+        }));
         facts.push(rows::SyntheticRow {
             trace_id: id,
             number: number as u64,
@@ -175,8 +177,8 @@ pub(in crate::pipeline) fn synthesize(
     }
     let mut result = JobResult::new(head.record(start));
     result.segments.push(rows::synthetic_segment(model.model_id.0, &facts)?);
-    if !repaired.is_empty() {
-        result.segments.push(rows::repairs_segment(model.model_id.0, &repaired)?);
+    if !repairs.is_empty() {
+        result.segments.push(rows::repairs_segment(model.model_id.0, &repairs)?);
     }
     for run in rows::runs(&traces) {
         result.segments.push(rows::packet_segment(&SYNTHETIC_PACKETS, model.model_id.0, run)?);
