@@ -226,6 +226,22 @@ CREATE TABLE attributes (
     vector    FLOAT[] NOT NULL  -- the attribute
 );
 
+-- One row per model, trace outside its split and attribute kind.
+CREATE TABLE reference_attributes (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    trace_id  BIGINT NOT NULL,  -- trace
+    member    BOOLEAN NOT NULL, -- was it trained on?
+    kind      VARCHAR NOT NULL, -- attribute kind
+    loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
+    vector    FLOAT[] NOT NULL  -- the attribute
+);
+
 -- One row per attack result, with intervals.
 CREATE TABLE attacks (
     attack_id              BIGINT NOT NULL,  -- id of the attack result
@@ -370,6 +386,47 @@ CREATE TABLE importances (
     field      VARCHAR NOT NULL, -- header field
     position   INT NOT NULL,     -- packet position from 0
     importance DOUBLE NOT NULL   -- share of the decrease in impurity; sums to 1 over a classifier
+);
+
+-- One row per model, measure and kind: training traces in synthetic ones, beside a control.
+CREATE TABLE leaks (
+    model_id     BIGINT NOT NULL,  -- model
+    generator    VARCHAR NOT NULL, -- generator family
+    dataset      VARCHAR NOT NULL, -- dataset
+    class        VARCHAR NOT NULL, -- class
+    role         VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow       INT,              -- index of a shadow; NULL for a target
+    epsilon      DOUBLE,           -- target epsilon of the model; NULL = no DP
+    measure      VARCHAR NOT NULL, -- `exact_copies`, `near_copies` (at most 5 % of bytes differ), `distance_to_closest` (median), `memorised` (unique to one member trace), `identifiers` (only members have them)
+    kind         VARCHAR NOT NULL, -- of what: `trace`, `frame`, `payload`, `payload_window`, or a kind of identifier
+    value        DOUBLE,           -- share that leaked (a distance for `distance_to_closest`); NULL = none could
+    control      DOUBLE,           -- the same for held-out traces, which the model never saw
+    hits         BIGINT NOT NULL,  -- what leaked; synthetic traces that are closer to a member for the distance
+    n            BIGINT NOT NULL,  -- out of how many
+    control_hits BIGINT NOT NULL,  -- what seems to have leaked of held-out traces
+    control_n    BIGINT NOT NULL,  -- out of how many
+    p_value      DOUBLE NOT NULL   -- probability of so large a difference by chance: Fisher's exact test, sign test for the distance
+);
+
+-- One row per one-run audit of the mechanism that trained a model.
+CREATE TABLE one_run_audits (
+    model_id         BIGINT NOT NULL,  -- model
+    generator        VARCHAR NOT NULL, -- generator family
+    dataset          VARCHAR NOT NULL, -- dataset
+    class            VARCHAR NOT NULL, -- class
+    role             VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow           INT,              -- index of a shadow; NULL for a target
+    epsilon          DOUBLE,           -- target epsilon of the model; NULL = no DP
+    score            VARCHAR NOT NULL, -- what the guesses go by: `loss` (lower = guessed in)
+    canaries         BIGINT NOT NULL,  -- traces whose membership a fair coin decided
+    included         BIGINT NOT NULL,  -- canaries that were trained on
+    guesses          BIGINT NOT NULL,  -- canaries guessed in or out; the others were abstained from
+    correct          BIGINT NOT NULL,  -- right guesses
+    delta            DOUBLE NOT NULL,  -- delta of every epsilon here
+    confidence       DOUBLE NOT NULL,  -- confidence of the lower bound, over all numbers of guesses tried
+    epsilon_claimed  DOUBLE,           -- upper bound of the audited run's mechanism; NULL = no DP
+    epsilon_lower    DOUBLE NOT NULL,  -- epsilon is at least this
+    epsilon_provable DOUBLE NOT NULL   -- the bound where every guess is right
 );
 
 -- One row per finished job: where everything else comes from.

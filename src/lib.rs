@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! capture -> trace -> encoding -> split -> model (cohort training) -> attribute -> attack
-//!                                             |-> synthetic trace -> fidelity, utility
+//!                                             |-> synthetic trace -> fidelity, utility, leakage (audit)
 //! everything -> study file -> SQL -> report
 //! ```
 //!
 //! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval,
-//! utility) are pure: records in, records out; they never see the store and never call the stage before
+//! utility, audit) are pure: records in, records out; they never see the store and never call the stage before
 //! them. `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
 //! `model`, `train`, `attack`, `utility`, DataFusion in `query`, clap in `cli`.
@@ -45,6 +45,8 @@ pub mod eval;
 pub mod utility;
 
 pub mod foreign;
+
+pub mod audit;
 
 pub mod spec;
 pub mod store;

@@ -18,19 +18,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("forest", &["base", "error"]),
     ("eval", &["base", "error", "record", "forest"]),
     ("utility", &["base", "error", "record", "eval", "forest"]),
+    ("audit", &["base", "error", "record", "capture"]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
     ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
     ("attack", &["base", "error", "record", "eval", "forest"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
-    ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack"]),
+    ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack", "audit"]),
     ("foreign", &["base", "error"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "foreign", "spec", "store", "forest", "utility",
+            "attack", "synth", "foreign", "spec", "store", "forest", "utility", "audit",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
@@ -39,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "forest", "nn", "model",
-            "train", "attack", "synth", "utility", "spec", "store", "pipeline", "query", "report",
+            "train", "attack", "synth", "utility", "spec", "store", "pipeline", "query", "report", "audit",
         ],
     ),
 ];
@@ -73,7 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] = &[
     "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
-    "forest", "utility",
+    "forest", "utility", "audit",
 ];
 
 /// What a stage may not do, and what it does instead.
@@ -270,6 +271,19 @@ fn stages_do_not_print_open_files_or_read_clock_environment_and_global_randomnes
         }
     }
     report(failures, "stages are pure; `pipeline` and `cli` touch the world");
+}
+
+/// `syntrace` frees with mimalloc and exports no `malloc`, so libc's own functions allocate with libc's:
+/// what libc hands over to be freed by the caller (`realpath`) ends the process.
+#[test]
+fn nothing_lets_libc_allocate_what_we_would_free() {
+    let mut failures = Vec::new();
+    for source in sources("src") {
+        for (number, line) in source.code().iter().enumerate().filter(|(_, line)| line.contains("canonicalize(")) {
+            failures.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+        }
+    }
+    report(failures, "follow links with `std::fs::read_link`, compare files by device and inode");
 }
 
 /// (name, first line, number of lines) of the functions of some code laid out by rustfmt: a body ends

@@ -243,16 +243,18 @@ fn planted_leak_of_one_standard_deviation_has_the_normal_auc_and_a_larger_one_is
     assert!(found.auc.high - found.auc.low < 0.035);
     assert!(found.tpr_at_0_1pct_fpr.value <= found.tpr_at_1pct_fpr.value);
     let large = leakage(&population(400, 8.0, 7), 4.0, Seed::root(5)).unwrap();
-    assert!(large.auc.low > 0.999 && large.precision.low > 0.95 && large.fpr.high < 0.05);
+    // 200 of each without an overlap: the rule of three leaves about 3 / 200 open
+    assert!(large.auc.low > 0.98 && large.precision.low > 0.95 && large.fpr.high < 0.05);
+    assert!(large.auc.low < 0.999 && large.auc.high == 1.0 && large.tpr_at_1pct_fpr.low < 1.0);
 }
 
 #[test]
 fn bootstrap_is_the_same_for_the_same_seed_and_differs_for_another() {
-    let traces = population(500, 0.5, 11);
+    let traces = population(3_000, 0.5, 11);
     let of = |seed| leakage(&traces, 0.2, Seed::root(seed)).unwrap();
     assert_eq!(of(1), of(1));
-    assert_ne!(of(1).auc.low, of(2).auc.low);
-    assert_eq!(of(1).auc.value, of(2).auc.value);
+    assert_ne!(of(1).tpr_at_1pct_fpr, of(2).tpr_at_1pct_fpr);
+    assert_eq!(of(1).auc, of(2).auc);
 }
 
 #[test]

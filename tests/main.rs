@@ -3,6 +3,7 @@
 
 mod architecture;
 mod attack;
+mod audit;
 mod capture;
 mod cli;
 mod common;
@@ -12,11 +13,15 @@ mod exchange;
 mod export;
 mod forest;
 mod import;
+mod intervals;
+mod netdpsyn;
+mod netshare;
 mod netssm;
 mod nn;
 mod pipeline;
 mod privacy;
 mod query;
+mod safety;
 mod simulate;
 mod spec;
 mod store;

@@ -1,13 +1,13 @@
 //! Tests of privacy: against the conformance tables (tests/fixtures/conformance), closed forms and
 //! monotonicity.
 
-use crate::common::fixture;
+use crate::common::{fixture, run, run_ok};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use syntrace::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace::privacy::{
     Accountant, Budget, EpsilonBounds, Ledger, PrivacyEvent, default_orders, epsilon, epsilon_by, noise_multiplier,
-    noise_multiplier_where, pld_epsilon, rdp_epsilon, rdp_step, rdp_to_epsilon,
+    noise_multiplier_where, pld_epsilon, pld_upper, rdp_epsilon, rdp_step, rdp_to_epsilon,
 };
 
 /// Relative tolerance that the conformance README sets for Renyi divergences above `RDP_SMALL`.
@@ -303,12 +303,38 @@ fn tight_bounds_of_mixed_phases_agree_with_both_sides_of_a_fine_lattice() {
 
 #[test]
 fn tight_estimate_of_a_very_long_run_equals_a_saddle_point_expansion() {
+    // e103 of accounting_eps.csv, whose peer drifts there to 900.641.
     // q 0.1, noise 1, 100,000 steps: an Edgeworth-corrected saddle point of the exact loss gives
     // 899.690 (its next term is below 1e-5 of it: the skewness of the sum is below 0.01); 1e-3 is the
     // accuracy that the module promises where epsilon is in the hundreds
     let bounds = pld_epsilon(&ledger(0.1, 1.0, 100_000), delta(1e-5)).unwrap();
     assert!(relative_difference(bounds.estimate, 899.690) < 1e-3, "{bounds:?}");
     assert!(bounds.lower < 899.690 && 899.690 < bounds.upper, "{bounds:?}");
+}
+
+/// Width of the certified bracket, relative, and the largest allowance on top of it: second-order lattice
+/// errors of both sides, looser by the stated rule where epsilon is in the hundreds.
+const BRACKET_RELATIVE: f64 = 2e-3;
+const BRACKET_ABSOLUTE: f64 = 1.1e-4;
+
+#[test]
+fn upper_and_lower_bounds_enclose_epsilon_narrowly_at_every_scale() {
+    for row in rows("accounting_eps.csv") {
+        let bounds = pld_epsilon(&row_ledger(&row), delta(number(&row, "delta").unwrap())).unwrap();
+        let width = bounds.upper - bounds.lower;
+        let allowed = BRACKET_RELATIVE * bounds.upper;
+        assert!(width >= 0.0 && width <= allowed, "{}: {bounds:?} wider than {allowed}", row["case"]);
+    }
+}
+
+#[test]
+fn composed_bounds_enclose_the_closed_form_of_a_gaussian() {
+    // a rate a hair below 1 goes through the lattice; 9 steps of noise 3 are one step of noise 1
+    let exact = pld_epsilon(&ledger(1.0, 1.0, 1), delta(1e-5)).unwrap().estimate;
+    let bounds = pld_epsilon(&ledger(1.0 - 1e-12, 3.0, 9), delta(1e-5)).unwrap();
+    assert!(bounds.lower <= exact && exact <= bounds.upper, "{bounds:?} does not enclose {exact}");
+    assert!(bounds.upper - bounds.lower < BRACKET_ABSOLUTE + 1e-4 * exact, "{bounds:?}");
+    assert!((bounds.estimate - exact).abs() < 1e-4 * exact, "{bounds:?} against {exact}");
 }
 
 #[test]
@@ -398,9 +424,73 @@ proptest! {
         let rdp = epsilon(&ledger(q, sigma, steps), delta(d)).unwrap().epsilon;
         let slack = TIGHT_WANDER * (base.upper + 0.1);
         prop_assert!(base.upper <= rdp + slack, "{base:?} above rdp {rdp}");
+        prop_assert_eq!(pld_upper(&ledger(q, sigma, steps), delta(d)).unwrap(), base.upper);
         prop_assert!(at(q * factor, sigma, steps, d).upper >= base.upper - slack, "rate");
         prop_assert!(at(q, sigma, steps * 2, d).upper >= base.upper - slack, "steps");
         prop_assert!(at(q, sigma / factor, steps, d).upper >= base.upper - slack, "noise");
         prop_assert!(at(q, sigma, steps, d / factor).upper >= base.upper - slack, "delta");
     }
+}
+
+// ---- the verb
+
+fn json(arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&run_ok(arguments)).unwrap()
+}
+
+#[test]
+fn the_verb_prints_both_accountants_as_one_json_object() {
+    // e013 of accounting_eps.csv
+    let asked = ["--sample-rate", "0.025", "--noise-multiplier", "1.0", "--steps", "400", "--delta", "1e-5", "--json"];
+    let found = json(&[&["privacy", "epsilon"], asked.as_slice()].concat());
+    let number = |accountant: &str, name: &str| found[accountant][name].as_f64().unwrap();
+    assert_eq!(number("rdp", "epsilon"), epsilon(&ledger(0.025, 1.0, 400), delta(1e-5)).unwrap().epsilon);
+    assert!(number("rdp", "order") > 1.0);
+    assert!(number("pld", "lower") < 3.16934 && number("pld", "upper") > 3.16934, "{found}");
+    assert!((number("pld", "estimate") - 3.16934).abs() < 1e-3, "{found}");
+    // the same steps in two phases
+    let phases = ["--phase", "0.025,1.0,150", "--phase", "0.025, 1.0, 250", "--delta", "1e-5", "--json"];
+    assert_eq!(json(&[&["privacy", "epsilon"], phases.as_slice()].concat()), found);
+
+    let budget = ["--epsilon", "2", "--delta", "1e-5", "--sample-rate", "0.025", "--steps", "400", "--json"];
+    let noise = json(&[&["privacy", "noise"], budget.as_slice()].concat());
+    let of = |accountant: &str| noise["noise_multiplier"][accountant].as_f64().unwrap();
+    // s002 of accounting_sigma.csv
+    assert!(of("pld") >= 1.2810031 * (1.0 - 1e-4) && of("pld") < of("rdp") && of("rdp") < 1.3672, "{noise}");
+}
+
+#[test]
+fn the_verb_says_infinite_where_there_is_no_noise_and_refuses_what_cannot_be() {
+    let of = |noise: &'static str| {
+        ["privacy", "epsilon", "--sample-rate", "0.1", "--noise-multiplier", noise, "--steps", "10", "--delta", "1e-5"]
+    };
+    assert!(run_ok(&of("0")).contains("pld  infinite"));
+    assert_eq!(json(&[of("0").as_slice(), &["--json"]].concat())["rdp"]["epsilon"], "inf");
+    let refused = |arguments: &[&str], message: &str| {
+        let (code, _, stderr) = run(arguments);
+        assert!(code == 2 && stderr.contains(message), "{arguments:?}: {stderr}");
+    };
+    refused(&of("-1"), "noise");
+    refused(&["privacy", "epsilon", "--delta", "1e-5"], "--sample-rate");
+    refused(&["privacy", "epsilon", "--phase", "0.1,1", "--delta", "1e-5"], "expected --phase RATE,NOISE,STEPS");
+    refused(&["privacy", "epsilon", "--phase", "0.1,1,5", "--delta", "0"], "delta must be between 0 and 1");
+    let noise = |epsilon: &'static str| {
+        [
+            "privacy",
+            "noise",
+            "--epsilon",
+            epsilon,
+            "--delta",
+            "1e-5",
+            "--sample-rate",
+            "0.1",
+            "--steps",
+            "100",
+            "--json",
+        ]
+    };
+    refused(&noise("0"), "epsilon must be above 0");
+    // below the floor of RDP's orders the tight accountant still answers
+    let found = json(&noise("0.001"));
+    assert!(found["noise_multiplier"]["rdp"].is_null() && found["noise_multiplier"]["pld"].as_f64().unwrap() > 100.0);
 }

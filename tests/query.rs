@@ -4,7 +4,7 @@
 mod formats;
 mod pruning;
 mod shell;
-mod study;
+pub mod study;
 mod texts;
 
 use arrow::array::{Array, AsArray};

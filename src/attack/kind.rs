@@ -10,7 +10,7 @@ use super::table::AttributeTable;
 use super::threshold::Threshold;
 use crate::base::Seed;
 use crate::error::{Error, Result};
-use crate::record::Scalar;
+use crate::record::NamedScalar;
 use serde_json::{Map, Value};
 
 /// What an attack learns from.
@@ -30,7 +30,7 @@ pub struct Lesson<'a> {
 /// Something that learns membership from labelled attributes. A trait and not one function with many
 /// options, because attacks share nothing but this shape: some train a network, some pick a number, some
 /// compare what all models say about one trace.
-pub trait Attack: Send + Sync {
+pub trait Attack: Send + Sync + std::fmt::Debug {
     /// Its kind, with its preset.
     fn kind(&self) -> &'static str;
 
@@ -39,6 +39,11 @@ pub trait Attack: Send + Sync {
 
     /// Does it compare what several models say about one trace, so that it needs the references?
     fn needs_references(&self) -> bool {
+        false
+    }
+
+    /// Does it read losses?
+    fn reads_loss(&self) -> bool {
         false
     }
 
@@ -151,7 +156,7 @@ impl AttackKind {
     ///
     /// # Errors
     /// Where a key is unknown, or a value has the wrong type or lies outside its range.
-    pub fn with(self, written: &Map<String, Value>, scalars: &[Scalar]) -> Result<Option<Box<dyn Attack>>> {
+    pub fn with(self, written: &Map<String, Value>, scalars: &[NamedScalar]) -> Result<Option<Box<dyn Attack>>> {
         Ok(Some(match self {
             Self::Mlp => Box::new(Mlp::new(self.name(), &MlpOptions::paper(), written)?),
             Self::MlpTuned => Box::new(Mlp::new(self.name(), &MlpOptions::tuned(), written)?),
@@ -180,7 +185,7 @@ impl AttackKind {
 }
 
 /// Takes `statistic` and `column` out of written options.
-fn statistic(written: &Map<String, Value>, scalars: &[Scalar]) -> Result<(Option<Statistic>, Map<String, Value>)> {
+fn statistic(written: &Map<String, Value>, scalars: &[NamedScalar]) -> Result<(Option<Statistic>, Map<String, Value>)> {
     let mut rest = written.clone();
     let name = match rest.remove("statistic") {
         None => None,

@@ -42,10 +42,14 @@ pub enum Centre {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variance {
-    /// One for all in observations and one for all out observations: for few shadows.
+    /// One for all in observations and one for all out observations, how traces differ among each other
+    /// included: the published way with few shadows.
     Pooled,
-    /// Each trace's own: needs dozens of shadows.
+    /// Each trace's own: the published way with dozens of shadows.
     PerTrace,
+    /// One for in and one for out, of what models say about the same trace: how traces differ takes no part,
+    /// so that scores of different models can be compared.
+    Within,
 }
 
 /// What becomes of the statistic before it is taken for normal.
@@ -73,7 +77,7 @@ pub struct LiraOptions {
 }
 
 impl LiraOptions {
-    /// Offline, one variance, on the plain statistic.
+    /// Offline, one variance within traces, on the plain statistic.
     pub fn offline() -> Self {
         Self { centre: Centre::Mean, mode: LiraMode::Offline, transform: Transform::None, variance: Variance::Pooled }
     }
@@ -113,7 +117,7 @@ impl Lira {
         statistic: Statistic,
     ) -> Result<Self> {
         let options: LiraOptions = overlay(preset, written)?;
-        if options.transform == Transform::Logit && statistic.places.is_some() {
+        if options.transform == Transform::Logit && !statistic.is_loss() {
             return Err(Error::user("`transform = \"logit\"` reads a probability out of the loss")
                 .hint("leave `statistic` and `column` out, or use `transform = \"none\"`"));
         }
@@ -138,6 +142,10 @@ impl Attack for Lira {
         self.options.mode == LiraMode::Online
     }
 
+    fn reads_loss(&self) -> bool {
+        self.statistic.is_loss()
+    }
+
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         let references = References::new(lesson, &self.statistic, self.kind)?;
         let models = lesson.table.models.iter().chain(&lesson.references.models).copied();
@@ -152,9 +160,9 @@ impl Attack for Lira {
 /// What all observations but one model's say together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// Standard deviation of all in observations.
+    /// Standard deviation of in observations.
     pub inside: f64,
-    /// Standard deviation of all out observations.
+    /// Standard deviation of out observations.
     pub outside: f64,
     /// Mean in less mean out of the same trace: moves a side that a trace lacks.
     pub gap: f64,
@@ -162,21 +170,50 @@ pub struct Spread {
 
 impl Spread {
     fn of(references: &References, options: LiraOptions, model: ModelId) -> Self {
-        let (mut inside, mut outside, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inside, mut outside, mut gaps) = (Side::default(), Side::default(), Vec::new());
         for trace in references.traces() {
             let around = transformed(options.transform, references.around(model, trace));
             if !around.inside.is_empty() && !around.outside.is_empty() {
                 gaps.push(mean(&around.inside) - mean(&around.outside));
             }
-            inside.extend(around.inside);
-            outside.extend(around.outside);
+            inside.add(&around.inside);
+            outside.add(&around.outside);
         }
-        let gap = match (gaps.is_empty(), inside.is_empty() || outside.is_empty()) {
+        let gap = match (gaps.is_empty(), inside.all.is_empty() || outside.all.is_empty()) {
             (false, _) => mean(&gaps),
-            (true, false) => mean(&inside) - mean(&outside),
+            (true, false) => mean(&inside.all) - mean(&outside.all),
             (true, true) => 0.0,
         };
-        Self { inside: deviation(&inside), outside: deviation(&outside), gap }
+        Self { inside: inside.spread(options.variance), outside: outside.spread(options.variance), gap }
+    }
+}
+
+/// Observations of one side over all traces.
+#[derive(Default)]
+struct Side {
+    all: Vec<f64>,
+    /// Squared deviations from the mean of the same trace, and their degrees of freedom.
+    within: (f64, usize),
+}
+
+impl Side {
+    fn add(&mut self, values: &[f64]) {
+        if values.is_empty() {
+            return;
+        }
+        let centre = mean(values);
+        self.within.0 += values.iter().map(|value| (value - centre) * (value - centre)).sum::<f64>();
+        self.within.1 += values.len() - 1;
+        self.all.extend_from_slice(values);
+    }
+
+    /// Within traces where some trace has two observations, over all otherwise.
+    fn spread(&self, variance: Variance) -> f64 {
+        let (squares, freedom) = self.within;
+        if variance == Variance::Within && freedom > 0 {
+            return (squares / freedom as f64).sqrt() + DEVIATION_FLOOR;
+        }
+        deviation(&self.all)
     }
 }
 

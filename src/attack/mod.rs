@@ -42,6 +42,6 @@ pub use ocsvm::{Gamma, GammaRule, Ocsvm, OcsvmOptions, OneClass, Points, SolverO
 pub use protocol::{AttackOutcome, Evidence, SHADOW_TRAIN_SHARE, SideScores, each_target, run, run_attack};
 pub use random_forest::RandomForest;
 pub use rmia::{Rmia, RmiaMode, RmiaOptions, rmia_log_prior, rmia_population_log_prior, rmia_score};
-pub use statistic::{Direction, Statistic};
+pub use statistic::{Direction, Places, Statistic};
 pub use table::AttributeTable;
 pub use threshold::Threshold;

@@ -101,6 +101,10 @@ impl Attack for Rmia {
         self.options.mode == RmiaMode::Online
     }
 
+    fn reads_loss(&self) -> bool {
+        self.statistic.is_loss()
+    }
+
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         let references = References::new(lesson, &self.statistic, self.kind())?;
         let models = lesson.references.models.iter().copied();

@@ -2,7 +2,7 @@
 
 use super::table::AttributeTable;
 use crate::error::{Error, Result};
-use crate::record::Scalar;
+use crate::record::NamedScalar;
 use serde::{Deserialize, Serialize};
 
 /// Which way a statistic speaks for membership.
@@ -17,6 +17,18 @@ pub enum Direction {
     Learnt,
 }
 
+/// Some values of an attribute: `start`, `start + step`, ... up to `tail` before the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Places {
+    /// First value, from 0.
+    pub start: u32,
+    /// Values from one to the next; 0: there is only the first.
+    pub step: u32,
+    /// Values at the end that take no part.
+    pub tail: u32,
+}
+
 /// A number per row, in the sense "higher = more likely a member" once its direction is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,8 +37,8 @@ pub struct Statistic {
     pub direction: Direction,
     /// Its name: `loss`, a scalar of the generator, or `column`.
     pub name: String,
-    /// Places of the values whose mean it is; `None`: it is the loss.
-    pub places: Option<Vec<u32>>,
+    /// The values whose mean it is; `None`: it is the loss.
+    pub places: Option<Places>,
 }
 
 impl Statistic {
@@ -40,11 +52,13 @@ impl Statistic {
     ///
     /// # Errors
     /// Where both a column and a name are given.
-    pub fn resolve(name: Option<&str>, column: Option<u32>, scalars: &[Scalar]) -> Result<Option<Self>> {
+    pub fn resolve(name: Option<&str>, column: Option<u32>, scalars: &[NamedScalar]) -> Result<Option<Self>> {
         match (name, column) {
-            (None | Some("column"), Some(column)) => {
-                Ok(Some(Self { direction: Direction::Learnt, name: "column".to_owned(), places: Some(vec![column]) }))
-            }
+            (None | Some("column"), Some(column)) => Ok(Some(Self {
+                direction: Direction::Learnt,
+                name: "column".to_owned(),
+                places: Some(Places { start: column, step: 0, tail: 0 }),
+            })),
             (Some(name), Some(_)) => {
                 Err(Error::user(format!("found both `statistic = \"{name}\"` and `column`")).hint("keep one"))
             }
@@ -52,19 +66,25 @@ impl Statistic {
             (Some(name), None) => Ok(scalars.iter().find(|scalar| scalar.name == name).map(|scalar| Self {
                 direction: if scalar.member_high { Direction::High } else { Direction::Low },
                 name: name.to_owned(),
-                places: Some(scalar.places.clone()),
+                places: Some(Places { start: scalar.start, step: scalar.step, tail: scalar.tail }),
             })),
         }
     }
 
+    /// Does it read the loss?
+    pub fn is_loss(&self) -> bool {
+        self.places.is_none()
+    }
+
     /// Fails where an attribute is too short for it.
     pub(super) fn check(&self, table: &AttributeTable, what: &str) -> Result<()> {
-        let last = self.places.iter().flatten().max().copied().unwrap_or(0) as usize;
-        if self.places.is_none() || table.rows() == 0 || last < table.width {
+        let Some(places) = self.places else { return Ok(()) };
+        let least = u64::from(places.start) + u64::from(places.tail) + 1;
+        if table.rows() == 0 || least <= table.width as u64 {
             return Ok(());
         }
         Err(Error::user(format!(
-            "{what}: statistic `{}` reads value `{last}` (from 0), found attributes of `{}` values",
+            "{what}: statistic `{}` needs attributes of at least `{least}` values, found `{}`",
             self.name, table.width
         ))
         .hint("choose a lower `column` or another attribute kind"))
@@ -72,9 +92,11 @@ impl Statistic {
 
     /// The raw number of a row; `None` past the end.
     pub(super) fn raw(&self, table: &AttributeTable, row: usize) -> Option<f64> {
-        let Some(places) = &self.places else { return table.loss.get(row).map(|loss| f64::from(*loss)) };
+        let Some(places) = self.places else { return table.loss.get(row).map(|loss| f64::from(*loss)) };
         let values = table.row(row)?;
-        let there = places.iter().filter_map(|place| values.get(*place as usize)).filter(|value| **value != 0.0);
+        let end = if places.step == 0 { places.start as usize + 1 } else { values.len() };
+        let part = values.get(places.start as usize..end.min(values.len().saturating_sub(places.tail as usize)))?;
+        let there = part.iter().step_by(places.step.max(1) as usize).filter(|value| **value != 0.0);
         let (sum, count) = there.fold((0.0, 0u32), |(sum, count), value| (sum + f64::from(*value), count + 1));
         Some(if count == 0 { 0.0 } else { sum / f64::from(count) })
     }

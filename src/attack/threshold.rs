@@ -30,6 +30,10 @@ impl Attack for Threshold {
         canonical(self.kind(), &Options { criterion: "balanced_accuracy", statistic: &self.statistic })
     }
 
+    fn reads_loss(&self) -> bool {
+        self.statistic.is_loss()
+    }
+
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         self.statistic.check(lesson.table, "attack `threshold`")?;
         let sign = self.statistic.sign(lesson.table, lesson.rows);

@@ -3,7 +3,10 @@
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
+mod attack;
+mod audit;
 mod bars;
+mod command;
 mod compact;
 mod diff;
 mod export;
@@ -13,6 +16,7 @@ mod info;
 mod ingest;
 mod merge;
 mod nprint;
+mod privacy;
 mod report;
 mod run;
 mod share;
@@ -37,6 +41,7 @@ struct Cli {
 enum Verb {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
+    Attack(attack::AttackArgs),
     Sql(sql::SqlArgs),
     Query(sql::QueryArgs),
     Report(report::ReportArgs),
@@ -45,6 +50,8 @@ enum Verb {
     Simulate(simulate::SimulateArgs),
     Import(import::ImportArgs),
     Nprint(nprint::NprintArgs),
+    Audit(audit::AuditArgs),
+    Privacy(privacy::PrivacyArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
@@ -62,6 +69,7 @@ enum Trains {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
     Import(import::ImportArgs),
+    Attack(attack::AttackArgs),
 }
 
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
@@ -71,6 +79,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
         Trains::Run(args) => run::run(&args),
         Trains::Plan(args) => run::plan(&args),
         Trains::Import(args) => import::import(&args),
+        Trains::Attack(args) => attack::attack(&args),
     }
 }
 
@@ -94,6 +103,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
         Verb::Import(args) => training(TrainingVerb(Trains::Import(args))),
+        Verb::Attack(args) => training(TrainingVerb(Trains::Attack(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Report(args) => report::report(&args),
@@ -101,6 +111,8 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Ingest(args) => ingest::ingest(&args),
         Verb::Simulate(args) => simulate::simulate(&args),
         Verb::Nprint(args) => nprint::nprint(&args),
+        Verb::Audit(args) => audit::audit(&args),
+        Verb::Privacy(args) => privacy::privacy(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),

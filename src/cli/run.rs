@@ -5,7 +5,7 @@ use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};
 use crate::base::thread_count;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Plan, RunOptions};
+use crate::pipeline::{self, Plan, RunOptions, RunReport};
 use crate::spec::{DEMO, Spec};
 use crate::store::{Store, StoreWriter};
 use clap::Args;
@@ -67,6 +67,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
     let plan = Plan::new(&spec, snapshot.as_ref())?;
     print_plan(&plan)?;
+    print_notes(&plan);
     if args.jobs {
         for label in plan.missing_labels() {
             println!("{label}");
@@ -101,25 +102,37 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         plan.keep_share(index, count);
     }
     let threads = args.threads.or(spec.threads).unwrap_or_else(thread_count).max(1);
+    print_notes(&plan);
     eprintln!("{}: {} jobs to do, {threads} side by side", spec.name, plan.missing());
     let bars = Bars::new(plan.missing() as u64);
     let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
     let result = pipeline::run(&store, &plan, options, &bars);
     bars.clear();
-    let report = result?;
+    let code = report_run(&result?);
+    drop(store);
+    if !args.quiet {
+        print_headlines(&args.study)?;
+    }
+    Ok(code)
+}
+
+/// Says on stderr what a run did; gives the exit code.
+pub(super) fn report_run(report: &RunReport) -> ExitCode {
     eprintln!("{} jobs done, {} were there already", report.finished, report.skipped);
-    let failed = !report.failed.is_empty();
     for (label, error) in &report.failed {
         print_error(&Error::internal(error.clone()).context(format!("failed: {label}")));
     }
     if report.blocked > 0 {
         eprintln!("{} jobs could not run because of that", report.blocked);
     }
-    drop(store);
-    if !args.quiet {
-        print_headlines(&args.study)?;
+    if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+}
+
+/// Says on stderr what a plan leaves out, and why.
+pub(super) fn print_notes(plan: &Plan) {
+    for note in plan.notes() {
+        eprintln!("note: {note}");
     }
-    Ok(if failed { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
 fn print_headlines(study: &Path) -> Result<()> {

@@ -1,12 +1,12 @@
 //! `syntrace sql` and `syntrace query`: the shell, batches of statements, named queries.
 
 use super::CACHE_BYTES;
+use super::command::{State, run_text, show, statement_count};
 use super::shell::shell;
 use crate::base::thread_count;
 use crate::error::{Error, Result, io_error};
 use crate::query::{
-    Answer, Format, Parameters, Session, SessionOptions, bind, named, named_queries, parse_parameter, split_statements,
-    write_answer,
+    Answer, Format, Parameters, Session, SessionOptions, bind, named, named_queries, parse_parameter, write_answer,
 };
 use crate::store::Store;
 use clap::Args;
@@ -50,12 +50,15 @@ pub(super) struct QueryArgs {
 /// What both verbs have.
 #[derive(Debug, Args)]
 pub(super) struct QueryOptions {
-    /// Output: table, csv, tsv, json, jsonl, markdown, parquet or arrow
+    /// Output: table, csv, tsv, json, jsonl, markdown, expanded, parquet or arrow
     #[arg(long, default_value = "table", value_name = "FORMAT")]
     format: String,
     /// Value of a parameter `$name`; `null`, numbers, true and false are what they look like
     #[arg(short, long = "value", value_name = "NAME=VALUE")]
     value: Vec<String>,
+    /// Turn this column of the answer into columns; the last other column gives the values
+    #[arg(long, value_name = "COLUMN")]
+    pivot: Option<String>,
     /// Memory that a query may hold before it spills to disk, MiB
     #[arg(long, default_value_t = 1024, value_name = "MIB")]
     memory: usize,
@@ -125,7 +128,7 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
     let asker = Asker::of(&args.study, &args.options)?;
     if texts.is_empty() {
         if std::io::stdin().is_terminal() {
-            return shell(&asker, format, parameters);
+            return shell(&asker, State::new(format, parameters, args.options.pivot.clone(), true));
         }
         let mut text = String::new();
         std::io::stdin()
@@ -133,17 +136,19 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
             .map_err(|error| Error::user(format!("cannot read statements from standard input: {error}")))?;
         texts.push(text);
     }
-    let statements: Vec<&str> = texts.iter().flat_map(|text| split_statements(text)).collect();
-    if format.is_binary() && statements.len() != 1 {
+    let statements: usize = texts.iter().map(|text| statement_count(text)).sum();
+    if format.is_binary() && statements != 1 {
         return Err(Error::user(format!(
-            "{} output holds one answer a file, found {} statements",
-            args.options.format,
-            statements.len()
+            "{} output holds one answer a file, found {statements} statements",
+            args.options.format
         ))
         .hint("ask for one statement at a time"));
     }
-    for statement in statements {
-        print_answer(asker.ask(statement, &parameters)?, format)?;
+    let mut state = State::new(format, parameters, args.options.pivot.clone(), false);
+    for text in &texts {
+        if !run_text(&asker, &mut state, text)? {
+            break;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -163,7 +168,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
     }
     let parameters = bind(&query, &args.options.parameters()?)?;
     let answer = Asker::of(&args.study, &args.options)?.ask(query.sql, &parameters)?;
-    print_answer(answer, format)?;
+    show(answer, &mut State::new(format, parameters, args.options.pivot.clone(), false))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -181,10 +186,15 @@ pub(super) fn print_named(study: &Path, name: &str) -> Result<()> {
 /// Writes an answer to standard output; gives the number of rows.
 pub(super) fn print_answer(answer: Answer, format: Format) -> Result<u64> {
     let schema = answer.schema();
+    to_stdout(|out| write_answer(format, &schema, answer, out))
+}
+
+/// Hands standard output to `write`, and flushes it.
+pub(super) fn to_stdout<T>(write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let mut out = BufWriter::new(QuietPipe(std::io::stdout().lock()));
-    let rows = write_answer(format, &schema, answer, &mut out)?;
+    let written = write(&mut out)?;
     out.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
-    Ok(rows)
+    Ok(written)
 }
 
 /// Writes text to standard output.

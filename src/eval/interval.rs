@@ -37,6 +37,23 @@ pub fn clopper_pearson_upper(successes: u64, trials: u64, tail: f64) -> f64 {
     high
 }
 
+/// How many deviations either side of the mean hold this share of a normal distribution.
+pub(super) fn normal_quantile(confidence: f64) -> f64 {
+    std::f64::consts::SQRT_2 * statrs::function::erf::erfc_inv(1.0 - confidence)
+}
+
+/// Interval of the mean of two independent proportions by "square and add" (Newcombe 1998; MOVER, Zou
+/// and Donner 2008): each proportion brings its own limits.
+pub(super) fn mean_of_proportions(a: Interval, b: Interval) -> Interval {
+    let value = (a.value + b.value) / 2.0;
+    if value.is_nan() {
+        return Interval { value, low: 0.0, high: 1.0 };
+    }
+    let low = (a.value - a.low).hypot(b.value - b.low) / 2.0;
+    let high = (a.high - a.value).hypot(b.high - b.value) / 2.0;
+    Interval { value, low: (value - low).max(0.0), high: (value + high).min(1.0) }
+}
+
 /// Percentile interval of resampled values around a point estimate; values that are not numbers (a
 /// resample in which the measure is not defined) are left out. Sorts `resampled`.
 pub(super) fn percentile_interval(value: f64, resampled: &mut Vec<f64>, confidence: f64) -> Interval {

@@ -1,7 +1,8 @@
 //! What an attack's scores leak: the measures of one attack result, each with its interval.
 
-use super::interval::{clopper_pearson, percentile_interval};
-use super::roc::{Roc, Scored, Step, auc, rates, tpr_at_fpr};
+use super::auc::auc_interval;
+use super::interval::{clopper_pearson, mean_of_proportions, percentile_interval};
+use super::roc::{Roc, Scored, Step, members_at_fpr, tpr_at_fpr};
 use crate::base::Seed;
 use crate::error::{Error, Result};
 use crate::record::Interval;
@@ -12,9 +13,12 @@ pub const CONFIDENCE: f64 = 0.95;
 /// Bootstrap resamples.
 pub const RESAMPLES: usize = 1_000;
 
-/// How the intervals of [`Leakage`] are made.
-pub const INTERVAL_METHOD: &str = "precision, recall, fpr: Clopper-Pearson; auc, balanced_accuracy, tpr_at_*_fpr: \
-     percentile bootstrap over traces, stratified by membership, 1000 resamples";
+/// How the intervals of [`Leakage`] are made. None of them loses its width where the scores separate
+/// perfectly.
+pub const INTERVAL_METHOD: &str = "precision, recall, fpr: Clopper-Pearson; balanced_accuracy: square-and-add of \
+     both Clopper-Pearson intervals; auc: the wider ends of DeLong (logit) and Newcombe (2006, method 5); \
+     tpr_at_*_fpr: the wider ends of Clopper-Pearson at the threshold and of a percentile bootstrap over traces, \
+     stratified by membership, 1000 resamples";
 
 /// The measures of one attack on one set of traces. A value that is not defined (0/0) is not a number
 /// with an interval of 0 to 1.
@@ -42,19 +46,16 @@ pub struct Leakage {
     pub roc: Roc,
 }
 
-/// The bootstrapped measures of one (re)sample, in the order of [`Leakage`].
+/// The bootstrapped measures of one resample.
 #[derive(Debug, Clone, Copy, Default)]
 struct Measures {
-    auc: f64,
-    balanced_accuracy: f64,
     tpr_at_1pct_fpr: f64,
     tpr_at_0_1pct_fpr: f64,
 }
 
 /// Measures of scored traces; a trace is guessed to be a member where its score is at least
 /// `threshold`. `seed` drives the bootstrap only; resample i draws from its own sub-seed, so the result
-/// does not depend on threads. Where the scores separate perfectly, every resample does as well and the
-/// bootstrapped intervals have no width: read those of recall and FPR there.
+/// does not depend on threads.
 ///
 /// # Errors
 /// Where there is no trace, or the threshold or a score is not a number.
@@ -65,24 +66,30 @@ pub fn leakage(scored: &[Scored], threshold: f64, seed: Seed) -> Result<Leakage>
     let roc = Roc::new(scored)?;
     let guessed = guessed_steps(&roc, threshold);
     let (true_positives, false_positives) = totals(&roc, guessed);
-    let point = measures(&roc.counts(), guessed);
-    let resampled = resample_all(&roc, guessed, seed);
-    let bootstrap = |value: f64, pick: fn(&Measures) -> f64| {
+    let counts = roc.counts();
+    let resampled = resample_all(&roc, seed);
+    let at_fpr = |fpr: f64, pick: fn(&Measures) -> f64| {
+        let value = tpr_at_fpr(&counts, fpr);
         if value.is_nan() {
             return Interval { value, low: 0.0, high: 1.0 };
         }
-        percentile_interval(value, &mut resampled.iter().map(pick).collect(), CONFIDENCE)
+        let (hits, members) = members_at_fpr(&counts, fpr);
+        let exact = clopper_pearson(hits, members, CONFIDENCE);
+        let drawn = percentile_interval(value, &mut resampled.iter().map(pick).collect(), CONFIDENCE);
+        Interval { value, low: exact.low.min(drawn.low), high: exact.high.max(drawn.high) }
     };
+    let recall = clopper_pearson(true_positives, roc.members(), CONFIDENCE);
+    let specificity = clopper_pearson(roc.held_out() - false_positives, roc.held_out(), CONFIDENCE);
     Ok(Leakage {
         n: roc.members() + roc.held_out(),
         n_members: roc.members(),
         precision: clopper_pearson(true_positives, true_positives + false_positives, CONFIDENCE),
-        recall: clopper_pearson(true_positives, roc.members(), CONFIDENCE),
+        recall,
         fpr: clopper_pearson(false_positives, roc.held_out(), CONFIDENCE),
-        auc: bootstrap(point.auc, |sample| sample.auc),
-        balanced_accuracy: bootstrap(point.balanced_accuracy, |sample| sample.balanced_accuracy),
-        tpr_at_1pct_fpr: bootstrap(point.tpr_at_1pct_fpr, |sample| sample.tpr_at_1pct_fpr),
-        tpr_at_0_1pct_fpr: bootstrap(point.tpr_at_0_1pct_fpr, |sample| sample.tpr_at_0_1pct_fpr),
+        auc: auc_interval(&counts, CONFIDENCE),
+        balanced_accuracy: mean_of_proportions(recall, specificity),
+        tpr_at_1pct_fpr: at_fpr(0.01, |sample| sample.tpr_at_1pct_fpr),
+        tpr_at_0_1pct_fpr: at_fpr(0.001, |sample| sample.tpr_at_0_1pct_fpr),
         roc,
     })
 }
@@ -97,19 +104,13 @@ fn totals(roc: &Roc, guessed: usize) -> (u64, u64) {
     roc.steps.iter().take(guessed).fold((0, 0), |sum, step| (sum.0 + step.members, sum.1 + step.held_out))
 }
 
-fn measures(counts: &[(u64, u64)], guessed: usize) -> Measures {
-    let (tpr, fpr) = rates(counts.iter().take(guessed).copied(), counts.iter().copied());
-    Measures {
-        auc: auc(counts),
-        balanced_accuracy: (tpr + 1.0 - fpr) / 2.0,
-        tpr_at_1pct_fpr: tpr_at_fpr(counts, 0.01),
-        tpr_at_0_1pct_fpr: tpr_at_fpr(counts, 0.001),
-    }
+fn measures(counts: &[(u64, u64)]) -> Measures {
+    Measures { tpr_at_1pct_fpr: tpr_at_fpr(counts, 0.01), tpr_at_0_1pct_fpr: tpr_at_fpr(counts, 0.001) }
 }
 
 /// The measures of every resample. Scores are sorted once; a resample only counts how often each
 /// distinct score was drawn.
-fn resample_all(roc: &Roc, guessed: usize, seed: Seed) -> Vec<Measures> {
+fn resample_all(roc: &Roc, seed: Seed) -> Vec<Measures> {
     // for each member (held-out trace), the index of its score
     let members = spread(roc, |step| step.members);
     let held_out = spread(roc, |step| step.held_out);
@@ -130,7 +131,7 @@ fn resample_all(roc: &Roc, guessed: usize, seed: Seed) -> Vec<Measures> {
                 count.1 += 1;
             }
         });
-        measures(&counts, guessed)
+        measures(&counts)
     })
 }
 

@@ -5,6 +5,7 @@
 //! passed in. What is not defined (0/0, an empty side, a value that is not finite) is `None` or not a
 //! number, never a silent 0. Sums run in sorted order, so that results do not depend on threads.
 
+mod auc;
 mod detection;
 mod distance;
 mod distribution;

@@ -129,13 +129,6 @@ fn is_straight(a: (f64, u64, u64), b: (f64, u64, u64), c: (f64, u64, u64)) -> bo
     first.0 * second.1 == first.1 * second.0
 }
 
-/// TPR and FPR of a guess that takes `guessed` of `all`, as (members, held-out) counts.
-pub(super) fn rates(guessed: impl Iterator<Item = (u64, u64)>, all: impl Iterator<Item = (u64, u64)>) -> (f64, f64) {
-    let add = |sum: (u64, u64), count: (u64, u64)| (sum.0 + count.0, sum.1 + count.1);
-    let (positives, all) = (guessed.fold((0, 0), add), all.fold((0, 0), add));
-    (positives.0 as f64 / all.0 as f64, positives.1 as f64 / all.1 as f64)
-}
-
 /// Area under the curve of (members, held-out) counts from the highest score down.
 pub(super) fn auc(counts: &[(u64, u64)]) -> f64 {
     // pairs (member, held-out) in which the member scores higher, ties half; doubled to stay exact
@@ -148,8 +141,9 @@ pub(super) fn auc(counts: &[(u64, u64)]) -> f64 {
     doubled_pairs as f64 / (2.0 * members_above as f64 * held_out_above as f64)
 }
 
-/// Largest TPR at an FPR of at most `fpr`, of (members, held-out) counts from the highest score down.
-pub(super) fn tpr_at_fpr(counts: &[(u64, u64)], fpr: f64) -> f64 {
+/// Members and all members at the last threshold with an FPR of at most `fpr`, of (members, held-out)
+/// counts from the highest score down.
+pub(super) fn members_at_fpr(counts: &[(u64, u64)], fpr: f64) -> (u64, u64) {
     let (all_members, all_held_out) =
         counts.iter().fold((0, 0), |sum: (u64, u64), count| (sum.0 + count.0, sum.1 + count.1));
     let (mut true_positives, mut false_positives) = (0u64, 0u64);
@@ -160,5 +154,12 @@ pub(super) fn tpr_at_fpr(counts: &[(u64, u64)], fpr: f64) -> f64 {
         true_positives += members;
         false_positives += held_out;
     }
-    if all_held_out == 0 { f64::NAN } else { true_positives as f64 / all_members as f64 }
+    (true_positives, all_members)
+}
+
+/// Largest TPR at an FPR of at most `fpr`, of (members, held-out) counts from the highest score down.
+pub(super) fn tpr_at_fpr(counts: &[(u64, u64)], fpr: f64) -> f64 {
+    let (true_positives, all_members) = members_at_fpr(counts, fpr);
+    let held_out = counts.iter().any(|count| count.1 > 0);
+    if held_out { true_positives as f64 / all_members as f64 } else { f64::NAN }
 }

@@ -3,7 +3,7 @@
 use crate::base::{Progress, Seed};
 use crate::encoding::{EncodingKind, Generated};
 use crate::error::{Error, Result};
-use crate::record::Regime;
+use crate::record::{NamedScalar, Regime};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
 
 /// What a model says about one trace.
@@ -144,7 +144,7 @@ pub trait Generator: Send + Sync {
 
 /// Names of all generators.
 pub fn generator_names() -> &'static [&'static str] {
-    &["netssm"]
+    &["netdpsyn", "netshare", "netssm"]
 }
 
 /// Builds a generator from its name and the options of its table in a spec (`preset` and any key of its
@@ -155,7 +155,25 @@ pub fn generator(
     packets: u32,
 ) -> Result<Box<dyn Generator>> {
     match name {
+        "netdpsyn" => Ok(Box::new(super::netdpsyn::NetDpSyn::from_options(options, packets)?)),
+        "netshare" => Ok(Box::new(super::netshare::NetShare::from_options(options, packets)?)),
         "netssm" => Ok(Box::new(super::netssm::NetSsm::from_options(options, packets)?)),
         _ => Err(Error::user(format!("generator must be one of `{}`, found `{name}`", generator_names().join("`, `")))),
+    }
+}
+
+/// Scalars inside an attribute of a kind of a family, for attacks that read one number. The summary of
+/// `netssm` has per packet: mean and least log-probability, entropy, margin, share ranked first; then 8
+/// values of the whole trace. A critic's score comes first in its attribute.
+pub fn scalars(family: &str, kind: &str) -> Vec<NamedScalar> {
+    let of_packets = |name, start, member_high| NamedScalar { name, start, step: 5, tail: 8, member_high };
+    match (family, kind) {
+        ("netssm", "summary") => {
+            vec![of_packets("confidence", 0, true), of_packets("entropy", 2, false), of_packets("margin", 3, true)]
+        }
+        ("netshare", "critic_score" | "critic_scores") => {
+            vec![NamedScalar { name: "critic", start: 0, step: 0, tail: 0, member_high: true }]
+        }
+        _ => Vec::new(),
     }
 }

@@ -8,8 +8,10 @@
 //! environment.
 
 mod generator;
+pub mod netdpsyn;
+pub mod netshare;
 pub mod netssm;
 
 pub use generator::{
-    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names,
+    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names, scalars,
 };

@@ -19,7 +19,20 @@ pub struct Params {
 struct Entry {
     name: String,
     value: Tensor,
-    trainable: bool,
+    purpose: Purpose,
+}
+
+/// What a tensor of [`Params`] is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Trained with per-trace gradients.
+    Trained,
+    /// A parameter that per-trace training leaves alone.
+    Frozen,
+    /// Part of the weights, but no parameter (running means, tables of constants).
+    Buffer,
+    /// Kept by checkpoints only (moments of a network's own optimiser).
+    Scratch,
 }
 
 impl Params {
@@ -30,13 +43,26 @@ impl Params {
 
     /// Adds a trained weight `[M, ...]`.
     pub fn add(&mut self, name: impl Into<String>, value: Tensor) -> Param {
-        self.entries.push(Entry { name: name.into(), value, trainable: true });
-        Param(self.entries.len() - 1)
+        self.push(name.into(), value, Purpose::Trained)
     }
 
     /// Adds a weight that training leaves alone: it has no gradient and no part in a norm.
     pub fn add_frozen(&mut self, name: impl Into<String>, value: Tensor) -> Param {
-        self.entries.push(Entry { name: name.into(), value, trainable: false });
+        self.push(name.into(), value, Purpose::Frozen)
+    }
+
+    /// Adds a tensor that belongs to the weights and is no parameter: running means, constant tables.
+    pub fn add_buffer(&mut self, name: impl Into<String>, value: Tensor) -> Param {
+        self.push(name.into(), value, Purpose::Buffer)
+    }
+
+    /// Adds a tensor that only checkpoints keep: a network's own optimiser state.
+    pub fn add_scratch(&mut self, name: impl Into<String>, value: Tensor) -> Param {
+        self.push(name.into(), value, Purpose::Scratch)
+    }
+
+    fn push(&mut self, name: String, value: Tensor, purpose: Purpose) -> Param {
+        self.entries.push(Entry { name, value, purpose });
         Param(self.entries.len() - 1)
     }
 
@@ -47,7 +73,7 @@ impl Params {
         let entries = self.entries.iter().map(|entry| Entry {
             name: entry.name.clone(),
             value: entry.value.index_select(0, &index.to_device(entry.value.device())),
-            trainable: entry.trainable,
+            purpose: entry.purpose,
         });
         Self { models: models.len() as i64, entries: entries.collect() }
     }
@@ -74,7 +100,7 @@ impl Params {
 
     /// Is this weight trained?
     pub fn trainable(&self, param: Param) -> bool {
-        self.entries[param.0].trainable
+        self.entries[param.0].purpose == Purpose::Trained
     }
 
     /// Name of a weight.
@@ -100,15 +126,15 @@ impl Params {
     /// Parameters of one model: all, and those that are trained.
     pub fn counts(&self) -> (u64, u64) {
         let of = |entry: &Entry| entry.value.numel() as u64 / self.models.max(1) as u64;
-        let all = self.entries.iter().map(of).sum();
-        let trained = self.entries.iter().filter(|entry| entry.trainable).map(of).sum();
-        (all, trained)
+        let sum =
+            |purposes: &[Purpose]| self.entries.iter().filter(|entry| purposes.contains(&entry.purpose)).map(of).sum();
+        (sum(&[Purpose::Trained, Purpose::Frozen]), sum(&[Purpose::Trained]))
     }
 
     /// One model's weights as safetensors bytes (f32, little endian, names as given).
     pub fn to_safetensors(&self, model: i64) -> Result<Vec<u8>> {
         let mut parts = Vec::with_capacity(self.entries.len());
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| entry.purpose != Purpose::Scratch) {
             let value = entry.value.get(model).to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
             let shape: Vec<usize> = value.size().iter().map(|&size| size as usize).collect();
             parts.push((entry.name.clone(), shape, kind_bytes(&value)?));
@@ -128,7 +154,7 @@ impl Params {
     pub fn load_safetensors(&mut self, model: i64, bytes: &[u8]) -> Result<()> {
         let file = safetensors::SafeTensors::deserialize(bytes)
             .map_err(|error| Error::internal(format!("weights are not safetensors: {error}")))?;
-        for entry in &mut self.entries {
+        for entry in self.entries.iter_mut().filter(|entry| entry.purpose != Purpose::Scratch) {
             let view = file
                 .tensor(&entry.name)
                 .map_err(|_| Error::internal(format!("weight `{}` expected, not found in the weights", entry.name)))?;

@@ -48,12 +48,19 @@ struct Weight {
 impl PerTrace {
     /// Zero gradients for `traces` traces a model.
     pub fn new(params: &Params, traces: i64) -> Self {
+        Self::for_models(params, params.models(), traces)
+    }
+
+    /// Zero gradients for some of the models: `models` of them, whichever they are.
+    pub fn for_models(params: &Params, models: i64, traces: i64) -> Self {
         let weights = params
             .handles()
             .map(|param| {
                 let value = params.get(param);
+                let mut shape = value.size();
+                shape[0] = models;
                 Weight {
-                    shape: value.size(),
+                    shape,
                     kind: (value.kind(), value.device()),
                     trainable: params.trainable(param),
                     parts: Vec::new(),
@@ -61,7 +68,7 @@ impl PerTrace {
                 }
             })
             .collect();
-        Self { models: params.models(), traces, weights }
+        Self { models, traces, weights }
     }
 
     /// Adds a use's part to a weight.
@@ -236,8 +243,14 @@ fn ghost_is_cheaper(left: &Tensor, right: &Tensor) -> bool {
     positions * (p + q) <= p * q
 }
 
-/// Squared norm of `left^T right` per trace from the two Gram matrices, `[M, B]`.
+/// Squared norm of `left^T right` per trace from the two Gram matrices, `[M, B]`. In f64: terms that
+/// cancel (a critic's real and generated sample) would otherwise leave a norm too small, even a negative
+/// square, and a trace would be clipped too little.
 fn ghost_norm(left: &Tensor, right: &Tensor) -> Tensor {
-    let gram = |side: &Tensor| side.matmul(&side.transpose(-2, -1));
-    (gram(left) * gram(right)).sum_dim_intlist([2, 3, 4].as_slice(), false, None)
+    let gram = |side: &Tensor| {
+        let side = side.to_kind(Kind::Double);
+        side.matmul(&side.transpose(-2, -1))
+    };
+    let squared = (gram(left) * gram(right)).sum_dim_intlist([2, 3, 4].as_slice(), false, None);
+    squared.clamp_min(0.0).to_kind(left.kind())
 }

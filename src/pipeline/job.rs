@@ -16,11 +16,12 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Base
         | JobKind::Train
         | JobKind::Attribute
-        | JobKind::Attack
         | JobKind::Synthesize
         | JobKind::Import
+        | JobKind::Leakage
+        | JobKind::OneRunAudit
         | JobKind::Utility => 1,
-        JobKind::Fidelity => 2,
+        JobKind::Attack | JobKind::Fidelity => 2,
     }
 }
 

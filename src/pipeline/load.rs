@@ -103,12 +103,41 @@ pub(super) fn positions(ids: &[TraceId], pool: &HashMap<TraceId, usize>) -> Resu
         .collect()
 }
 
-/// Attributes of one kind that one job recorded for a model.
+/// Attributes of one kind that one job recorded for a model on its own split.
 pub(super) fn attributes(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+    attribute_rows(snapshot, &schema::ATTRIBUTES, model, job, kind)
+}
+
+/// Attributes of one kind that one job recorded for a model on traces outside its split.
+pub(super) fn references(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+    attribute_rows(snapshot, &schema::REFERENCE_ATTRIBUTES, model, job, kind)
+}
+
+fn attribute_rows(
+    snapshot: &Snapshot,
+    table: &SegmentTable,
+    model: ModelId,
+    job: JobId,
+    kind: &str,
+) -> Result<Vec<AttributeRow>> {
     let mut out = Vec::new();
-    for segment in segments(snapshot, &schema::ATTRIBUTES, model.0, &[job])? {
-        let columns = snapshot.read_columns(&schema::ATTRIBUTES, &segment, &all_columns(&schema::ATTRIBUTES))?;
+    for segment in segments(snapshot, table, model.0, &[job])? {
+        let columns = snapshot.read_columns(table, &segment, &all_columns(table))?;
         rows::attribute_rows(&columns, kind, &mut out)?;
     }
     Ok(out)
+}
+
+/// Kinds of attributes that a model has in a table, each with the job that recorded it, by job id.
+pub(super) fn attribute_kinds(
+    snapshot: &Snapshot,
+    table: &SegmentTable,
+    model: ModelId,
+) -> Result<Vec<(String, JobId)>> {
+    let mut found = std::collections::BTreeSet::new();
+    for segment in snapshot.segments_of(table, model.0)? {
+        let columns = snapshot.read_columns(table, &segment, &[2])?;
+        found.extend(rows::texts(&columns, 0)?.into_iter().map(|kind| (segment.job_id, kind)));
+    }
+    Ok(found.into_iter().map(|(job, kind)| (kind, job)).collect())
 }

@@ -8,6 +8,8 @@
 // Without libtorch nothing trains, so what only training jobs call has no caller.
 #![cfg_attr(not(feature = "torch"), allow(dead_code))]
 
+mod attack;
+mod audit;
 mod clock;
 mod compare;
 mod export;
@@ -17,6 +19,7 @@ mod job;
 mod load;
 mod plan;
 mod quality;
+mod reattack;
 mod rows;
 mod run;
 mod share;
@@ -30,6 +33,7 @@ pub use ingest::{
     IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files, simulate_into, simulated_capture,
 };
 pub use plan::Plan;
+pub use reattack::reattack;
 pub use run::{RunObserver, RunOptions, RunReport, run};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 pub use train::device_flops;

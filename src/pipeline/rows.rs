@@ -311,6 +311,23 @@ pub(super) struct AttributeRow {
 }
 
 pub(super) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::ATTRIBUTES, partition, rows)
+}
+
+pub(super) fn references_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::REFERENCE_ATTRIBUTES, partition, rows)
+}
+
+/// Distinct texts of a column.
+pub(super) fn texts(columns: &[ArrayRef], index: usize) -> Result<std::collections::BTreeSet<String>> {
+    Ok(typed::<StringArray>(columns, index)?.iter().flatten().map(str::to_owned).collect())
+}
+
+fn attribute_rows_segment(
+    table: &'static schema::SegmentTable,
+    partition: i64,
+    rows: &[AttributeRow],
+) -> Result<NewSegment> {
     let field = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float32, false));
     let mut lists = ListBuilder::new(Float32Builder::new()).with_field(field);
     for row in rows {
@@ -324,7 +341,7 @@ pub(super) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Resul
         optional!(Float32Array, rows, |row| row.loss),
         Arc::new(lists.finish()),
     ];
-    Ok(NewSegment { table: &schema::ATTRIBUTES, partition, rows: batch(&schema::ATTRIBUTES, columns)? })
+    Ok(NewSegment { table, partition, rows: batch(table, columns)? })
 }
 
 pub(super) fn attribute_rows(columns: &[ArrayRef], kind: &str, out: &mut Vec<AttributeRow>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What was done to the private traces, as data; accountants consume these events and nothing else.
 
 use super::convert::rdp_epsilon;
-use super::pld::pld_epsilon;
+use super::pld::pld_upper;
 use super::rdp::default_orders;
 use crate::base::{ClipNorm, Delta, NoiseMultiplier, SamplingRate};
 use crate::error::Result;
@@ -95,6 +95,6 @@ pub fn epsilon(ledger: &Ledger, delta: Delta) -> Result<SpentEpsilon> {
 pub fn epsilon_by(accountant: Accountant, ledger: &Ledger, delta: Delta) -> Result<SpentEpsilon> {
     match accountant {
         Accountant::Rdp => rdp_epsilon(ledger, delta, &default_orders()),
-        Accountant::Pld => Ok(SpentEpsilon { epsilon: pld_epsilon(ledger, delta)?.upper, order: None, accountant }),
+        Accountant::Pld => Ok(SpentEpsilon { epsilon: pld_upper(ledger, delta)?, order: None, accountant }),
     }
 }

@@ -3,7 +3,7 @@
 use super::relation::{Fact, Fragment};
 use crate::error::Error;
 use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{BatchCoalescer, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::cast::as_boolean_array;
@@ -34,8 +34,49 @@ pub(super) fn external(error: Error) -> DataFusionError {
 }
 
 impl ReadPlan {
+    /// Reads fragments one after another and hands batches to `emit` until that answers false. Rows of
+    /// small fragments travel together: a study has hundreds of segments of a few rows, and a batch
+    /// costs each operator the same however few it has.
+    pub fn read_all(
+        &self,
+        fragments: &[Fragment],
+        limit: Option<usize>,
+        emit: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<()> {
+        let mut left = limit.unwrap_or(usize::MAX);
+        let together = self.batch_rows.min(left).max(1);
+        let mut coalescer = BatchCoalescer::new(Arc::clone(&self.schema), together)
+            .with_biggest_coalesce_batch_size(Some(together / 2));
+        for fragment in fragments {
+            let more = self.read(fragment, &mut |batch| {
+                let batch = batch.slice(0, batch.num_rows().min(left));
+                left -= batch.num_rows();
+                if self.schema.fields().is_empty() {
+                    return Ok(emit(batch) && left > 0);
+                }
+                coalescer.push_batch(batch)?;
+                while let Some(batch) = coalescer.next_completed_batch() {
+                    if !emit(batch) {
+                        return Ok(false);
+                    }
+                }
+                Ok(left > 0)
+            })?;
+            if !more {
+                break;
+            }
+        }
+        coalescer.finish_buffered_batch()?;
+        while let Some(batch) = coalescer.next_completed_batch() {
+            if !emit(batch) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a fragment and hands its batches to `emit` until that answers false.
-    pub fn read(&self, fragment: &Fragment, emit: &mut dyn FnMut(RecordBatch) -> Result<bool>) -> Result<bool> {
+    fn read(&self, fragment: &Fragment, emit: &mut dyn FnMut(RecordBatch) -> Result<bool>) -> Result<bool> {
         let mut held = Held::new(fragment, self.batch_rows);
         held.load(&self.filter_columns)?;
         let mut start = 0;

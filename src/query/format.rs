@@ -31,11 +31,13 @@ pub enum Format {
     Parquet,
     /// An Arrow IPC file.
     Arrow,
+    /// One line a column, for rows that are wider than the terminal.
+    Expanded,
 }
 
 impl Format {
     /// All formats with their names.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("table", Self::Table),
         ("csv", Self::Csv),
         ("tsv", Self::Tsv),
@@ -44,6 +46,7 @@ impl Format {
         ("markdown", Self::Markdown),
         ("parquet", Self::Parquet),
         ("arrow", Self::Arrow),
+        ("expanded", Self::Expanded),
     ];
 
     /// The format of a name.
@@ -77,6 +80,7 @@ pub fn write_answer(
     match format {
         Format::Table => write_table(schema, batches, out),
         Format::Markdown => write_markdown(schema, batches, out),
+        Format::Expanded => write_expanded(schema, batches, out),
         Format::Csv => write_separated(schema, batches, out, ",", csv_cell),
         Format::Tsv => write_separated(schema, batches, out, "\t", tsv_cell),
         Format::Json => {
@@ -313,6 +317,29 @@ fn write_markdown(
     write_text(out, &line(&rule))?;
     each(batches, |batch| {
         let text: String = readable_rows(&batch)?.iter().map(|row| line(row)).collect();
+        write_text(out, &text)
+    })
+}
+
+fn write_expanded(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    let names = header(schema);
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let mut number = 0;
+    each(batches, |batch| {
+        let mut text = String::new();
+        for row in readable_rows(&batch)? {
+            number += 1;
+            text.push_str(&format!("-- row {number}\n"));
+            for (name, cell) in names.iter().zip(&row) {
+                // Further lines of a cell stand under its first one.
+                let cell = cell.replace('\n', &format!("\n{:width$}   ", ""));
+                text.push_str(&format!("{name:width$} | {cell}\n"));
+            }
+        }
         write_text(out, &text)
     })
 }

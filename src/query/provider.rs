@@ -314,19 +314,9 @@ impl ExecutionPlan for StudyScan {
             let mut builder = RecordBatchReceiverStreamBuilder::new(stream_schema, batches_ahead);
             let sender = builder.tx();
             builder.spawn_blocking(move || {
-                let mut left = limit.unwrap_or(usize::MAX);
-                for fragment in lanes.get(partition).into_iter().flatten() {
-                    let more = plan.read(fragment, &mut |batch| {
-                        let batch = batch.slice(0, batch.num_rows().min(left));
-                        left -= batch.num_rows();
-                        // A receiver that is gone wants no more.
-                        Ok(sender.blocking_send(Ok(batch)).is_ok() && left > 0)
-                    })?;
-                    if !more {
-                        break;
-                    }
-                }
-                Ok(())
+                let fragments = lanes.get(partition).map(Vec::as_slice).unwrap_or_default();
+                // A receiver that is gone wants no more.
+                plan.read_all(fragments, limit, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
             });
             builder.build()
         });

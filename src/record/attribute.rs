@@ -1,13 +1,17 @@
 //! What the numbers of an attribute mean.
 
 /// A scalar inside an attribute: the mean of some of its values, those that are exactly 0 (a packet that
-/// the trace lacks) left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scalar {
-    /// Name in specs (`entropy`, `margin`, `confidence`, `critic`).
+/// the trace lacks) left out. The values are `start`, `start + step`, ... up to `tail` before the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedScalar {
+    /// Name in specs (`confidence`, `entropy`, `margin`, `critic`).
     pub name: &'static str,
-    /// Places of the values, from 0.
-    pub places: Vec<u32>,
+    /// First value, from 0.
+    pub start: u32,
+    /// Values from one to the next; 0: there is only the first.
+    pub step: u32,
+    /// Values at the end that take no part.
+    pub tail: u32,
     /// Does a higher value speak for a member?
     pub member_high: bool,
 }

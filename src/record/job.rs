@@ -31,6 +31,10 @@ pub enum JobKind {
     Import,
     /// Downstream models on a dataset's synthetic or real traces.
     Utility,
+    /// Leakage of training traces into a model's synthetic ones.
+    Leakage,
+    /// A one-run audit of the mechanism that trained a model.
+    OneRunAudit,
 }
 
 impl JobKind {
@@ -49,6 +53,8 @@ impl JobKind {
             Self::Fidelity => "fidelity",
             Self::Import => "import",
             Self::Utility => "utility",
+            Self::Leakage => "leakage",
+            Self::OneRunAudit => "one_run_audit",
         }
     }
 }

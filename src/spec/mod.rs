@@ -6,6 +6,7 @@
 mod import;
 mod raw;
 
+use crate::audit::Limits;
 use crate::base::{Delta, Epsilon};
 use crate::error::{Error, Result, ResultExt};
 use crate::record::{Regime, TraceUnit};
@@ -46,6 +47,8 @@ pub struct Spec {
     pub synthetic_traces: u32,
     /// Which regressor of packet lengths measures their utility.
     pub forecaster: Forecaster,
+    /// Limits of `syntrace audit`, and its optional jobs.
+    pub audit: AuditSpec,
 }
 
 /// Size of the regressor that predicts packet lengths.
@@ -68,6 +71,15 @@ impl Forecaster {
             Self::Paper => "paper",
         }
     }
+}
+
+/// How models are audited.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AuditSpec {
+    /// Run a one-run audit of each private mechanism (one more training for each target).
+    pub one_run: bool,
+    /// What a model may show.
+    pub limits: Limits,
 }
 
 /// One population.
@@ -117,6 +129,8 @@ pub struct SplitSpec {
     pub members: u32,
     /// Shadow models per (generator, class, regime).
     pub shadows: u32,
+    /// Are shadows drawn from the whole class, the target's traces included? What online attacks need.
+    pub overlap: bool,
 }
 
 /// Where the noise of DP-SGD comes from.
@@ -144,6 +158,14 @@ impl Spec {
             std::fs::read_to_string(path).map_err(|error| crate::error::io_error("read the spec", path, &error))?;
         let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&text, base).context(|| format!("`{}`", path.display()))
+    }
+
+    /// The `[attack.NAME]` tables of a file; whatever else is in it is not read.
+    pub fn read_attacks(path: &Path) -> Result<Vec<StageSpec>> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| crate::error::io_error("read the spec", path, &error))?;
+        let attacks = raw::parse_attacks(&text).context(|| format!("`{}`", path.display()))?;
+        attacks.into_iter().map(stage).collect()
     }
 
     /// Resolves a spec's text; folders in it are relative to `base`.
@@ -176,6 +198,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         split: SplitSpec {
             members: at_least(u64::from(raw.split.members), 2, "split.members")? as u32,
             shadows: at_least(u64::from(raw.split.shadows), 1, "split.shadows")? as u32,
+            overlap: raw.split.overlap,
         },
         regimes: resolve_regimes(&raw.regimes)?,
         noise: match raw.regimes.noise.as_str() {
@@ -197,6 +220,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
                 return Err(Error::user(format!("{known}, found `{other}`")));
             }
         },
+        audit: resolve_audit(&raw.audit)?,
     })
 }
 
@@ -248,6 +272,27 @@ fn resolve_traces(raw: &raw::RawTraces) -> Result<TraceSpec> {
     let packets = at_least(u64::from(raw.packets), 1, "traces.packets")? as u32;
     let min_packets = at_least(u64::from(raw.min_packets), 1, "traces.min_packets")? as u32;
     Ok(TraceSpec { packets, min_packets, unit, keep_captures: raw.keep_captures })
+}
+
+fn resolve_audit(raw: &raw::RawAudit) -> Result<AuditSpec> {
+    let default = Limits::default();
+    let share = |value: Option<f64>, default: f64, key: &str| match value {
+        None => Ok(default),
+        Some(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        Some(value) => Err(Error::user(format!("`audit.{key}` must be between 0 and 1, found `{value}`"))),
+    };
+    let epsilon = raw.epsilon_max.map(Epsilon::new).transpose().context(|| "audit.epsilon_max")?;
+    let limits = Limits {
+        epsilon: epsilon.map(Epsilon::get),
+        auc: share(raw.auc_max, default.auc, "auc_max")?,
+        tpr_at_1pct_fpr: share(raw.tpr_at_1pct_fpr_max, default.tpr_at_1pct_fpr, "tpr_at_1pct_fpr_max")?,
+        exact_copies: share(raw.exact_copies_max, default.exact_copies, "exact_copies_max")?,
+        near_copies: share(raw.near_copies_max, default.near_copies, "near_copies_max")?,
+        memorised: share(raw.memorised_max, default.memorised, "memorised_max")?,
+        identifiers: share(raw.identifiers_max, default.identifiers, "identifiers_max")?,
+        p_value: share(raw.p_value_max, default.p_value, "p_value_max")?,
+    };
+    Ok(AuditSpec { one_run: raw.one_run, limits })
 }
 
 fn resolve_regimes(raw: &raw::RawRegimes) -> Result<Vec<Regime>> {

@@ -25,6 +25,8 @@ pub(super) struct RawSpec {
     pub synthesis: RawSynthesis,
     #[serde(default)]
     pub utility: RawUtility,
+    #[serde(default)]
+    pub audit: RawAudit,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +86,8 @@ fn yes() -> bool {
 pub(super) struct RawSplit {
     pub members: u32,
     pub shadows: u32,
+    #[serde(default)]
+    pub overlap: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,6 +141,22 @@ fn small() -> String {
     "small".to_owned()
 }
 
+/// Limits that are left out have their defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    #[serde(default)]
+    pub one_run: bool,
+    pub epsilon_max: Option<f64>,
+    pub auc_max: Option<f64>,
+    pub tpr_at_1pct_fpr_max: Option<f64>,
+    pub exact_copies_max: Option<f64>,
+    pub near_copies_max: Option<f64>,
+    pub memorised_max: Option<f64>,
+    pub identifiers_max: Option<f64>,
+    pub p_value_max: Option<f64>,
+}
+
 /// Parses TOML; an unknown key is refused with the nearest known one.
 pub(super) fn parse(text: &str) -> Result<RawSpec> {
     parse_toml(text)
@@ -154,6 +174,18 @@ pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T
             None => built,
         }
     })
+}
+
+#[derive(Deserialize)]
+struct RawAttacks {
+    #[serde(default)]
+    attack: BTreeMap<String, toml::Table>,
+}
+
+/// Parses the attacks of a spec, or of a file that has nothing else.
+pub(super) fn parse_attacks(text: &str) -> Result<BTreeMap<String, toml::Table>> {
+    let parsed: std::result::Result<RawAttacks, toml::de::Error> = toml::from_str(text);
+    parsed.map(|raw| raw.attack).map_err(|error| Error::user(error.message().to_owned()))
 }
 
 /// "did you mean" out of serde's ``unknown field `a`, expected one of `b`, `c` ``.

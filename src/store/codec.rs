@@ -69,12 +69,17 @@ where
 {
     let archive = rkyv::to_bytes::<rancor::Error>(record)
         .map_err(|error| Error::internal(format!("cannot archive a {}: {error}", T::NAME)))?;
+    Ok(framed::<T>(&archive))
+}
+
+/// An archive behind its header.
+pub(super) fn framed<T: Record>(archive: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + archive.len());
     bytes.extend_from_slice(b"sy");
     bytes.extend_from_slice(&[T::KIND, T::VERSION]);
-    bytes.extend_from_slice(&checksum(&[T::KIND, T::VERSION], &archive));
-    bytes.extend_from_slice(&archive);
-    Ok(bytes)
+    bytes.extend_from_slice(&checksum(&[T::KIND, T::VERSION], archive));
+    bytes.extend_from_slice(archive);
+    bytes
 }
 
 /// Stored bytes to record; `place` says where they were found.

@@ -14,16 +14,19 @@ use super::heap::HeapWriter;
 use super::reader::Snapshot;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
-use crate::error::{Result, io_error};
+use crate::error::{Error, Result, io_error};
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::{Path, PathBuf};
+
+/// As many as Linux follows.
+const LINKS_MAX: usize = 40;
 
 /// Writes a packed copy of a snapshot beside the study and puts it in the study's place; gives the
 /// new database, open for writing. The caller holds the old one open, so that no other process
 /// writes to it meanwhile.
 pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> Result<Database> {
     // A link keeps pointing to the study.
-    let path = path.canonicalize().map_err(|error| io_error("open the study", path, &error))?;
+    let path = followed(path)?;
     let beside = beside(&path);
     let written = write_packed(snapshot, &path, &beside, cache_bytes);
     if written.is_err() {
@@ -31,6 +34,21 @@ pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> R
         let _ = std::fs::remove_file(&beside);
     }
     written
+}
+
+/// The file that a chain of links ends at. Not `canonicalize`: libc's `realpath` hands over memory of
+/// libc's own allocator, which std would free by ours where `malloc` is not exported (see build.rs).
+fn followed(path: &Path) -> Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // No link.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return Ok(path),
+            Err(error) => return Err(io_error("open the study", &path, &error)),
+        }
+    }
+    Err(Error::user(format!("`{}` is behind more than {LINKS_MAX} links", path.display())))
 }
 
 /// The name of the copy while it is written. One that a killed compaction left is overwritten.
@@ -62,7 +80,7 @@ fn write_packed(snapshot: &Snapshot, path: &Path, beside: &Path, cache_bytes: us
 
 /// Makes the rename last through a power failure.
 fn sync_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| io_error("write", folder, &error))
 }

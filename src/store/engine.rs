@@ -26,6 +26,16 @@ impl Engine {
     }
 }
 
+/// Runs something of redb's over bytes that may be damaged. Where a page contradicts itself redb
+/// panics in places; to us that is damage like any other.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Error::internal(format!("the study is damaged: {}", text.unwrap_or("a page contradicts itself")))
+            .hint("restore a copy; `syntrace verify` says how much is left")
+    })
+}
+
 /// One process writes, any number read at the same time and see its last finished job.
 fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
@@ -36,7 +46,7 @@ fn builder(cache_bytes: usize) -> Builder {
 /// Opens an existing study for reading.
 pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
     require_file(path)?;
-    match builder(cache_bytes).open_read_only(path) {
+    match guarded(|| builder(cache_bytes).open_read_only(path))? {
         Ok(database) => {
             let engine = Engine::Reading(database);
             check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
@@ -45,7 +55,8 @@ pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
         // A writer was killed: readers may not repair, so a writer's opening does, at once.
         Err(redb::DatabaseError::RepairAborted) => {
             drop(open_existing(path, cache_bytes)?);
-            let database = builder(cache_bytes).open_read_only(path).map_err(|error| open_error(path, error))?;
+            let database = guarded(|| builder(cache_bytes).open_read_only(path))?;
+            let database = database.map_err(|error| open_error(path, error))?;
             Ok(Engine::Reading(database))
         }
         Err(error) => Err(open_error(path, error)),
@@ -72,6 +83,18 @@ pub(super) fn create(path: &Path, cache_bytes: usize) -> Result<Database> {
     builder(cache_bytes).create(path).map_err(|error| open_error(path, error))
 }
 
+/// Opens or makes a study on a storage that is no file of ours: how tests make I/O fail.
+pub(super) fn open_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Database> {
+    let place = Path::new("(a storage backend)");
+    let fresh = backend.len().map_err(|error| io_error("open the study", place, &error))? == 0;
+    let database = builder(cache_bytes).create_with_backend(backend).map_err(|error| open_error(place, error))?;
+    if fresh {
+        write_format(&database)?;
+        return Ok(database);
+    }
+    check_opened(place, database)
+}
+
 /// Device and number of a file.
 pub(super) type FileIdentity = (u64, u64);
 
@@ -87,7 +110,7 @@ fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
     // one on a file without a name, and what we would write to it would be lost.
     for _ in 0..OPEN_ATTEMPTS {
         let before = file_identity(path);
-        let database = builder(cache_bytes).open(path).map_err(|error| open_error(path, error))?;
+        let database = guarded(|| builder(cache_bytes).open(path))?.map_err(|error| open_error(path, error))?;
         if before.is_some() && before == file_identity(path) {
             return check_opened(path, database);
         }

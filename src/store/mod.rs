@@ -19,6 +19,8 @@ mod column;
 mod compact;
 mod engine;
 mod heap;
+#[doc(hidden)]
+pub mod hostile;
 mod merge;
 mod pack;
 mod place;

@@ -5,6 +5,12 @@
 //! skips where content compresses further than that.
 
 use crate::error::{Error, Result};
+use std::cell::RefCell;
+
+thread_local! {
+    /// Making a context costs more than unpacking a small column.
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 const ZSTD_LEVEL: i32 = 3;
 /// First four bytes of a zstd frame that decoders skip.
@@ -35,7 +41,14 @@ pub(super) fn pack(raw: &[u8]) -> Result<Option<Vec<u8>>> {
 /// Unpacks into exactly the bytes of `raw`; gives what is wrong otherwise. Allocate `raw` only after
 /// [`check`].
 pub(super) fn unpack_into(packed: &[u8], raw: &mut [u8]) -> std::result::Result<(), String> {
-    let found = zstd::bulk::decompress_to_buffer(packed, raw).map_err(|error| error.to_string())?;
+    let found = DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(zstd::bulk::Decompressor::new()?),
+        };
+        decompressor.decompress_to_buffer(packed, raw)
+    });
+    let found = found.map_err(|error: std::io::Error| error.to_string())?;
     match found == raw.len() {
         true => Ok(()),
         false => Err(format!("it has {found} bytes, its record says {}", raw.len())),

@@ -213,6 +213,15 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
     ],
 };
 
+/// One row per model, trace outside its split and attribute kind. Written by attribute, where an attack
+/// compares what several models say about one trace.
+pub const REFERENCE_ATTRIBUTES: SegmentTable = SegmentTable {
+    code: 40,
+    name: "reference_attributes",
+    partition: PartitionKind::Model,
+    columns: ATTRIBUTES.columns,
+};
+
 /// One row per attacked trace. Written by attack.
 pub const ATTACK_SCORES: SegmentTable = SegmentTable {
     code: 9,
@@ -365,6 +374,54 @@ pub const REPAIRS: SegmentTable = SegmentTable {
     ],
 };
 
+/// One row per measure of leakage of training traces into a model's synthetic ones. Written by leakage.
+pub const LEAKS: SegmentTable = SegmentTable {
+    code: 30,
+    name: "leaks",
+    partition: PartitionKind::Model,
+    columns: &[
+        column(
+            "measure",
+            Text,
+            false,
+            "`exact_copies`, `near_copies` (at most 5 % of bytes differ), `distance_to_closest` (median), \
+             `memorised` (unique to one member trace), `identifiers` (only members have them)",
+        ),
+        column("kind", Text, false, "of what: `trace`, `frame`, `payload`, `payload_window`, or a kind of identifier"),
+        column("value", F64, true, "share that leaked (a distance for `distance_to_closest`); NULL = none could"),
+        column("control", F64, true, "the same for held-out traces, which the model never saw"),
+        column("hits", I64, false, "what leaked; synthetic traces that are closer to a member for the distance"),
+        column("n", I64, false, "out of how many"),
+        column("control_hits", I64, false, "what seems to have leaked of held-out traces"),
+        column("control_n", I64, false, "out of how many"),
+        column(
+            "p_value",
+            F64,
+            false,
+            "probability of so large a difference by chance: Fisher's exact test, sign test for the distance",
+        ),
+    ],
+};
+
+/// One row per one-run audit of the mechanism that trained a model. Written by one_run_audit.
+pub const ONE_RUN_AUDITS: SegmentTable = SegmentTable {
+    code: 31,
+    name: "one_run_audits",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("score", Text, false, "what the guesses go by: `loss` (lower = guessed in)"),
+        column("canaries", I64, false, "traces whose membership a fair coin decided"),
+        column("included", I64, false, "canaries that were trained on"),
+        column("guesses", I64, false, "canaries guessed in or out; the others were abstained from"),
+        column("correct", I64, false, "right guesses"),
+        column("delta", F64, false, "delta of every epsilon here"),
+        column("confidence", F64, false, "confidence of the lower bound, over all numbers of guesses tried"),
+        column("epsilon_claimed", F64, true, "upper bound of the audited run's mechanism; NULL = no DP"),
+        column("epsilon_lower", F64, false, "epsilon is at least this"),
+        column("epsilon_provable", F64, false, "the bound where every guess is right"),
+    ],
+};
+
 /// Every columnar table, in the order of their codes.
 pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &TRACES,
@@ -375,6 +432,7 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &EPOCHS,
     &PRIVACY_LEDGER,
     &ATTRIBUTES,
+    &REFERENCE_ATTRIBUTES,
     &ATTACK_SCORES,
     &ROC,
     &SYNTHETIC_TRACES,
@@ -383,4 +441,6 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &REPAIRS,
     &UTILITY,
     &IMPORTANCES,
+    &LEAKS,
+    &ONE_RUN_AUDITS,
 ];

@@ -1,13 +1,13 @@
 //! Checks everything that a study holds: redb's page checksums, every record, every object against its
 //! digest, every column against its digest and its declared type, every reference, every job's outputs.
 
-use super::engine::storage_error;
+use super::engine::{guarded, storage_error};
 use super::reader::Snapshot;
-use super::records::ObjectRecord;
+use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::SEGMENT_TABLES;
 use super::tables;
 use super::writer::{StoreWriter, TableSize};
-use crate::base::Digest;
+use crate::base::{Digest, map_ordered};
 use crate::error::Result;
 use crate::record::*;
 use redb::{ReadableTable, ReadableTableMetadata};
@@ -61,7 +61,11 @@ impl StoreWriter {
         if let Some(false) = report.note("pages", pages) {
             report.find("pages", "a page has a wrong checksum or the free list was wrong");
         }
-        self.snapshot()?.verify_into(&mut report);
+        // A damaged root stands in the way of everything behind it.
+        let snapshot = guarded(|| self.snapshot()).and_then(|snapshot| snapshot);
+        if let Some(snapshot) = report.note("snapshot", snapshot) {
+            snapshot.verify_into(&mut report);
+        }
         Ok(report)
     }
 }
@@ -75,6 +79,13 @@ impl Snapshot {
     }
 
     fn verify_into(&self, report: &mut VerifyReport) {
+        let mut found = std::mem::take(report);
+        let done = guarded(|| self.verify_all(&mut found));
+        *report = found;
+        report.note("content", done);
+    }
+
+    fn verify_all(&self, report: &mut VerifyReport) {
         let classes = report.note("classes", self.classes()).unwrap_or_default();
         let captures = report.note("captures", self.captures()).unwrap_or_default();
         let ingests = report.note("ingests", self.ingests()).unwrap_or_default();
@@ -103,9 +114,9 @@ impl Snapshot {
     }
 
     fn verify_objects(&self, objects: &[ObjectRecord], report: &mut VerifyReport) {
-        for object in objects {
-            let digest = Digest(object.digest);
-            report.note(&format!("objects, key {}", digest.hex()), self.object_to(&digest, &mut std::io::sink()));
+        let results = map_ordered(objects, |object| self.object_to(&Digest(object.digest), &mut std::io::sink()));
+        for (object, result) in objects.iter().zip(results) {
+            report.note(&format!("objects, key {}", Digest(object.digest).hex()), result);
             report.objects += 1;
         }
     }
@@ -114,15 +125,21 @@ impl Snapshot {
         for table in SEGMENT_TABLES {
             let segments = report.note("segments", self.segments(table)).unwrap_or_default();
             report.records += segments.len() as u64;
-            for segment in &segments {
-                for index in 0..segment.columns.len().min(table.columns.len()) {
-                    let place = format!(
-                        "table {}, partition {}, segment {}, column {}",
-                        table.name, segment.partition, segment.segment_id, table.columns[index].name
-                    );
-                    report.note(&place, self.read_columns(table, segment, &[index]));
-                    report.columns += 1;
-                }
+            let columns = segments.iter().flat_map(|segment| {
+                let known = segment.columns.len().min(table.columns.len());
+                (0..known).map(move |index| (segment, index))
+            });
+            let columns: Vec<(&SegmentRecord, usize)> = columns.collect();
+            let results =
+                map_ordered(&columns, |(segment, index)| self.read_columns(table, segment, &[*index]).map(|_| ()));
+            for ((segment, index), result) in columns.iter().zip(results) {
+                let name = table.columns.get(*index).map_or("?", |column| column.name);
+                let place = format!(
+                    "table {}, partition {}, segment {}, column {name}",
+                    table.name, segment.partition, segment.segment_id
+                );
+                report.note(&place, result);
+                report.columns += 1;
             }
         }
     }

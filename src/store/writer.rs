@@ -3,7 +3,7 @@
 use super::codec::{self, Record};
 use super::column;
 use super::compact;
-use super::engine::{Engine, open_writing, storage_error};
+use super::engine::{Engine, guarded, open_backend, open_writing, storage_error};
 use super::heap::{self, HeapWriter};
 use super::pack::pack;
 use super::reader::Snapshot;
@@ -122,6 +122,12 @@ impl StoreWriter {
         Ok(Self { engine: Engine::Writing(open_writing(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
     }
 
+    /// As [`StoreWriter::open_or_create`] on another storage than a file; it cannot be compacted. For
+    /// tests of failing disks.
+    pub fn on_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Self> {
+        Ok(Self { engine: Engine::Writing(open_backend(backend, cache_bytes)?), path: PathBuf::new(), cache_bytes })
+    }
+
     /// A consistent view of what is committed.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::new(self.engine.begin_read()?)
@@ -187,7 +193,7 @@ impl StoreWriter {
         let Engine::Writing(database) = &mut self.engine else {
             return Err(Error::internal("integrity check on a study opened for reading"));
         };
-        database.check_integrity().map_err(|error| storage_error("check", error.into()))
+        guarded(|| database.check_integrity())?.map_err(|error| storage_error("check", error.into()))
     }
 
     pub(super) fn begin_write(&self) -> Result<WriteTransaction> {

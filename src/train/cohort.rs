@@ -100,6 +100,7 @@ impl<'a, N: Network> Training<'a, N> {
     /// One step of all models; returns the mean loss of the step's traces.
     fn step(&mut self) -> Result<Option<f64>> {
         let step = self.state.step;
+        self.network.before_step(step);
         let batches = self.draw(step);
         let mut sum = ClippedSum::empty(self.network.params());
         let (mut loss_sum, mut loss_count) = (0.0, 0u64);
@@ -165,11 +166,8 @@ impl<'a, N: Network> Training<'a, N> {
     /// Noise, optimiser, ledger. Models whose loss or gradient was not finite in this step keep their
     /// weights and stop here.
     fn apply(&mut self, sum: ClippedSum, step: u64, finite: &[bool]) -> Result<()> {
-        for (model, &finite) in finite.iter().enumerate() {
-            if !finite && self.state.models[model].diverged.is_none() {
-                self.frozen[model] = Some(self.network.params().to_safetensors(model as i64)?);
-                self.state.models[model].diverged = Some(step);
-            }
+        for model in (0..finite.len()).filter(|&model| !finite[model]) {
+            self.stop(model, step)?;
         }
         let mut ledger = self.ledger();
         let mut gradient: PrivateGrad =
@@ -187,6 +185,18 @@ impl<'a, N: Network> Training<'a, N> {
         let factor = self.input.plan.rate_factor(step);
         let rates: Vec<f64> = active.iter().map(|&active| if active { factor } else { 0.0 }).collect();
         self.optimiser.step(self.network.params_mut(), gradient, &Tensor::from_slice(&rates));
+        for model in self.network.after_step(step, &active) {
+            self.stop(model, step)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a model's training as diverged, with its weights as they are.
+    fn stop(&mut self, model: usize, step: u64) -> Result<()> {
+        if self.state.models[model].diverged.is_none() {
+            self.frozen[model] = Some(self.network.params().to_safetensors(model as i64)?);
+            self.state.models[model].diverged = Some(step);
+        }
         Ok(())
     }
 

@@ -43,4 +43,13 @@ pub trait Network {
     fn gradients(&self, batch: &Microbatch, clipping: bool) -> MicroGradients;
     /// Losses in evaluation mode, `[M, B]`.
     fn losses(&self, batch: &Microbatch) -> Tensor;
+    /// Called before the gradients of each step: what a network draws for all traces of a step (generated
+    /// samples) it draws here, from its own seeds and the step's number.
+    fn before_step(&mut self, _step: u64) {}
+    /// Called after the optimiser's step: training of parts that see no private trace (a generator
+    /// behind its critics). `active` says which models still train; returns those that cannot go on.
+    /// What it keeps must lie in [`Params`], where checkpoints find it.
+    fn after_step(&mut self, _step: u64, _active: &[bool]) -> Vec<usize> {
+        Vec::new()
+    }
 }

@@ -66,6 +66,71 @@ fn named_queries_take_values_and_all_formats() {
 }
 
 #[test]
+fn commands_work_outside_the_shell_as_in_it() {
+    let study = study::small();
+    let file = study.path.with_extension("txt");
+    let script = study.path.with_extension("sql");
+    std::fs::write(&script, ".mode tsv\nSELECT 1 AS a,\n2 AS b;\n\\x\nSELECT 3 AS wide, 'x' AS c").unwrap();
+    let commands = format!(
+        ".mode csv\n.once {}\nSELECT 7 AS n;\nSELECT 8 AS n;\n.read {}\n.quit\nSELECT 9",
+        file.display(),
+        script.display()
+    );
+    let found = run("sql", &study, &["-c", &commands]);
+    assert!(found.status.success(), "{}", text(&found.stderr));
+    assert_eq!(text(&found.stdout), "n\n8\na\tb\n1\t2\n-- row 1\nwide | 3\nc    | x\n");
+    assert_eq!(text(&found.stderr), "", "no row counts outside the shell");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "n\n7\n");
+    let tables = run("sql", &study, &["-c", "\\dt"]);
+    assert_eq!(text(&tables.stdout), text(&run("sql", &study, &["-c", ".tables"]).stdout));
+    assert!(text(&tables.stdout).contains("attack_scores"));
+    assert!(text(&run("sql", &study, &["-c", "\\d models"]).stdout).contains("CREATE TABLE models"));
+    let explained = run("sql", &study, &["-c", ".explain SELECT loss FROM attributes WHERE epsilon = 4"]);
+    assert!(text(&explained.stdout).contains("StudyScan: attributes"), "{}", text(&explained.stdout));
+    let set = run("sql", &study, &["--format", "csv", "-c", ".set wanted=netssm\nSELECT $wanted AS generator"]);
+    assert_eq!(text(&set.stdout), "generator\nnetssm\n", "{}", text(&set.stderr));
+    let unknown = run("sql", &study, &["-c", ".tabels"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("no such command: `.tabels`"));
+}
+
+#[test]
+fn the_examples_of_the_shell_run() {
+    let study = study::small();
+    let examples = run("sql", &study, &["-c", ".examples"]);
+    let found = run("sql", &study, &["--format", "csv", "-c", text(&examples.stdout)]);
+    assert!(found.status.success(), "{}", text(&found.stderr));
+}
+
+#[test]
+fn a_pivot_turns_budgets_into_columns() {
+    let sql = "SELECT role, epsilon, count(*) AS models FROM models WHERE class = 'windows' GROUP BY role, epsilon \
+               ORDER BY role, epsilon NULLS FIRST";
+    let found = run("sql", &study::small(), &["--format", "csv", "--pivot", "epsilon", "-c", sql]);
+    assert!(found.status.success(), "{}", text(&found.stderr));
+    assert!(text(&found.stdout).starts_with("role,"), "{}", text(&found.stdout));
+    assert!(text(&found.stdout).lines().next().unwrap().contains("4.0"), "{}", text(&found.stdout));
+}
+
+#[test]
+fn info_says_where_the_bytes_are_and_follows_another_process() {
+    let study = study::small();
+    let found = run("info", &study, &[]);
+    for wanted in ["columns of", "objects of kind", "generator", "netssm", "(no model)", "redb table"] {
+        assert!(text(&found.stdout).contains(wanted), "{wanted} in {}", text(&found.stdout));
+    }
+    let path = study.path.to_str().unwrap();
+    let follower = syntrace(&["info", path, "--follow", "--for", "4"]).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let made = syntrace(&["simulate", path, "--dataset", "vca", "--class", "meet", "--flows", "5"]).output().unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let output = follower.wait_with_output().unwrap();
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    assert!(lines[0].ends_with("jobs finished"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("simulate vca/meet")), "{lines:?}");
+}
+
+#[test]
 fn a_file_that_is_no_study_is_the_users_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");

@@ -430,8 +430,6 @@ fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
     rows.push(("held_out", "members", "validity", "tcp_state", None, "share", 1.0));
     segment(
         &FIDELITY,
-        MONITORS,
-        REPAIRS,
         id,
         vec![
             texts(rows.iter().map(|row| row.0)),
@@ -487,6 +485,7 @@ fn synthesize() -> JobResult {
             ],
         ));
     }
+    result.segments.extend(audits());
     result
 }
 
@@ -548,6 +547,34 @@ fn utility() -> JobResult {
         ],
     ));
     result
+}
+
+/// Half of the target's synthetic traces are copies; a one-run audit of the private target proves 0.5.
+fn audits() -> [NewSegment; 2] {
+    let leaks = vec![
+        texts(["exact_copies"]),
+        texts(["trace"]),
+        reals([0.5]),
+        reals([0.0]),
+        ints([2]),
+        ints([4]),
+        ints([0]),
+        ints([4]),
+        reals([0.2]),
+    ];
+    let one_run = vec![
+        texts(["loss"]),
+        ints([8]),
+        ints([4]),
+        ints([8]),
+        ints([7]),
+        reals([1e-5]),
+        reals([0.95]),
+        reals([3.96]),
+        reals([0.5]),
+        reals([1.5]),
+    ];
+    [segment(&LEAKS, TARGET, leaks), segment(&ONE_RUN_AUDITS, DP_TARGET, one_run)]
 }
 
 /// Writes the study to a path.

@@ -5,15 +5,15 @@ use super::names;
 use crate::attack::AttackKind;
 use crate::base::{JobId, ModelId};
 use crate::error::Result;
+use crate::pipeline::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
 use crate::pipeline::ingest::default_cut;
 use crate::pipeline::job::JobHead;
 use crate::pipeline::plan::{Ancestor, Plan, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work};
 use crate::pipeline::{load, rows};
 use crate::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role};
-use crate::spec::{Forecaster, NoiseSource, Spec, SplitSpec};
 use crate::store::Snapshot;
 use crate::store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 /// What was left out, and why, in words.
 pub type EvaluationNotes = Vec<String>;
@@ -26,7 +26,7 @@ pub fn evaluation(
     attacks: &[AttackKind],
 ) -> Result<(Plan, EvaluationNotes)> {
     let all: Vec<ModelRecord> = snapshot.models()?.into_iter().filter(|model| model.preset == IMPORTED).collect();
-    let mut plan = Plan { jobs: Vec::new(), generators: Vec::new(), spec: empty_spec(), cohort_of: HashMap::new() };
+    let mut plan = Plan::empty();
     plan.spec.traces.packets = trace_packets(snapshot, &all)?;
     let mut notes = Vec::new();
     let mut seen: Vec<ModelId> = Vec::new();
@@ -131,22 +131,23 @@ fn utility_job(snapshot: &Snapshot, utility: PlannedUtility, plan: &mut Plan) ->
     add(snapshot, plan, JobHead::new(JobKind::Utility, label, &spec, inputs, 0), Work::Utility { utility })
 }
 
-fn empty_spec() -> Spec {
-    Spec {
-        name: "import".to_owned(),
-        seed: 0,
-        threads: None,
-        datasets: Vec::new(),
-        traces: default_cut(),
-        split: SplitSpec { members: 0, shadows: 0 },
-        regimes: Vec::new(),
-        noise: NoiseSource::System,
-        generators: Vec::new(),
-        attacks: Vec::new(),
-        synthetic_traces: 0,
-        // As in a spec that says nothing: what stands beside ours is measured as ours.
-        forecaster: Forecaster::Small,
-    }
+/// A stored model as attacks and measurements see it: nothing here trains or samples.
+pub(in crate::pipeline) fn planned_model(snapshot: &Snapshot, model: &ModelRecord, seed: u64) -> Result<PlannedModel> {
+    let (dataset, class) = names::class_name(snapshot, model.class_id)?;
+    Ok(PlannedModel {
+        model_id: model.model_id,
+        // No generator of a plan.
+        generator: usize::MAX,
+        dataset,
+        class,
+        class_id: model.class_id,
+        role: model.role,
+        regime: model.regime,
+        split_id: model.split_id,
+        seed,
+        base: None,
+        ancestor: Ancestor::None,
+    })
 }
 
 /// One model of a group with what it can be attacked by.
@@ -167,21 +168,7 @@ struct KindFacts {
 
 impl Member {
     fn load(snapshot: &Snapshot, model: &ModelRecord) -> Result<Self> {
-        let (dataset, class) = names::class_name(snapshot, model.class_id)?;
-        let planned = PlannedModel {
-            model_id: model.model_id,
-            // No generator of a plan: nothing here trains or samples.
-            generator: usize::MAX,
-            dataset,
-            class,
-            class_id: model.class_id,
-            role: model.role,
-            regime: model.regime,
-            split_id: model.split_id,
-            seed: 0,
-            base: None,
-            ancestor: Ancestor::None,
-        };
+        let planned = planned_model(snapshot, model, 0)?;
         let mut kinds = BTreeMap::new();
         for segment in snapshot.segments_of(&ATTRIBUTES, model.model_id.0)? {
             if segment.job_id == model.train_job {
@@ -222,7 +209,7 @@ fn attack_jobs(
             notes.push(format!("no attack on {}: it has no attributes", target.label()));
         }
         // An attack on the losses alone is the same whichever attribute they stand beside.
-        let mut by_loss = false;
+        let mut by_loss = HashSet::new();
         for (kind, facts) in &target.kinds {
             let mut shadows: Vec<&Member> = group
                 .iter()
@@ -234,10 +221,14 @@ fn attack_jobs(
                 continue;
             }
             let losses = facts.all_losses && shadows.iter().all(|shadow| shadow.kinds[kind].all_losses);
-            for attack in attacks {
-                if *attack == AttackKind::Threshold && (!losses || std::mem::replace(&mut by_loss, true)) {
+            for attack in attacks.iter().filter(|attack| !attack.needs_references()) {
+                if attack.attack().reads_loss() && (!losses || !by_loss.insert(*attack)) {
                     if !losses {
-                        notes.push(format!("no attack `threshold` on {}: `{kind}` has no losses", target.label()));
+                        notes.push(format!(
+                            "no attack `{}` on {}: `{kind}` has no losses",
+                            attack.name(),
+                            target.label()
+                        ));
                     }
                     continue;
                 }
@@ -269,32 +260,15 @@ fn attack_job(
     attack: AttackKind,
     plan: &mut Plan,
 ) -> Result<()> {
-    let ids: Vec<i64> = shadows.iter().map(|shadow| shadow.planned.model_id.0).collect();
-    let spec = serde_json::json!({
-        "attack": attack.name(),
-        "options": attack.attack().options(),
-        "attribute": attribute,
-        "target": target.planned.model_id.0,
-        "shadows": ids,
-    });
-    let read = shadows.iter().copied().chain([target]);
-    let inputs = read.flat_map(|member| [member.planned.model_id.0, member.job.0]).collect();
-    let model = &target.planned;
-    let label = format!(
-        "attack {} {} {}/{} {} by {attribute}",
-        attack.name(),
-        target.generator,
-        model.dataset,
-        model.class,
-        model.regime.label()
-    );
-    let work = Work::Attack {
-        attack,
-        target: (model.clone(), target.job),
+    let planned = PlannedAttack::preset(attack, attribute);
+    let group = AttackGroup {
+        target: (target.planned.clone(), target.job),
         shadows: shadows.iter().map(|shadow| (shadow.planned.clone(), shadow.job)).collect(),
-        attribute: attribute.to_owned(),
+        references: Vec::new(),
     };
-    add(snapshot, plan, JobHead::new(JobKind::Attack, label, &spec, inputs, 0), work)
+    let label = attack_label(&planned, &target.generator, &target.planned);
+    let head = attack_head(&planned, &group, label, 0);
+    add(snapshot, plan, head, Work::Attack { attack: planned, group })
 }
 
 fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &mut EvaluationNotes) -> Result<()> {
@@ -307,15 +281,17 @@ fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &m
     let spec = serde_json::json!({ "model": model.model_id.0 });
     let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
     inputs.extend([target.job.0, model.split_id.0]);
-    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs, 0);
-    let work = Work::Fidelity { model: model.clone(), sources, synthesize: target.job };
-    add(snapshot, plan, head, work)
+    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs.clone(), 0);
+    let work = Work::Fidelity { model: model.clone(), sources: sources.clone(), synthesize: target.job };
+    add(snapshot, plan, head, work)?;
+    let head = JobHead::new(JobKind::Leakage, format!("leakage {}", target.label()), &spec, inputs, 0);
+    add(snapshot, plan, head, Work::Leakage { model: model.clone(), sources, synthesize: target.job })
 }
 
 /// The jobs that cut the traces of a split.
 fn split_sources(snapshot: &Snapshot, model: &PlannedModel) -> Result<Vec<JobId>> {
     let (members, held_out) = load::split(snapshot, model.split_id)?;
-    let wanted: std::collections::HashSet<_> = members.into_iter().chain(held_out).collect();
+    let wanted: HashSet<_> = members.into_iter().chain(held_out).collect();
     let mut sources = Vec::new();
     for segment in snapshot.segments_of(&TRACES, model.class_id.0)? {
         let ids = rows::trace_ids(&snapshot.read_columns(&TRACES, &segment, &[0])?)?;

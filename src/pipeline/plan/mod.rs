@@ -6,15 +6,18 @@
 //! and shards agree without talking.
 
 mod attacks;
+mod audit;
+pub(super) mod choice;
 mod cost;
 mod data;
 mod models;
 mod shard;
+mod stored;
 mod utility;
 
+use super::attack::{AttackGroup, PlannedAttack};
 use super::ingest::IngestOptions;
 use super::job::JobHead;
-use crate::attack::AttackKind;
 use crate::base::{ClassId, JobId, ModelId, SplitId};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result, ResultExt};
@@ -107,17 +110,68 @@ impl PlannedModel {
 /// What a job does.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
-    IngestFile { options: IngestOptions, path: PathBuf },
-    Simulate { options: IngestOptions, flows: u32 },
-    Encode { class_id: ClassId, sources: Vec<JobId>, encoding: EncodingKind },
-    Split { class_id: ClassId, sources: Vec<JobId>, split_id: SplitId, role: Role },
-    Base { base: PlannedBase },
-    Train { models: Vec<PlannedModel>, encode: JobId },
-    Attribute { model: PlannedModel, encode: JobId },
-    Attack { attack: AttackKind, target: (PlannedModel, JobId), shadows: Vec<(PlannedModel, JobId)>, attribute: String },
-    Synthesize { model: PlannedModel, count: u32 },
-    Fidelity { model: PlannedModel, sources: Vec<JobId>, synthesize: JobId },
-    Utility { utility: PlannedUtility },
+    IngestFile {
+        options: IngestOptions,
+        path: PathBuf,
+    },
+    Simulate {
+        options: IngestOptions,
+        flows: u32,
+    },
+    Encode {
+        class_id: ClassId,
+        sources: Vec<JobId>,
+        encoding: EncodingKind,
+    },
+    Split {
+        class_id: ClassId,
+        sources: Vec<JobId>,
+        split_id: SplitId,
+        role: Role,
+    },
+    Base {
+        base: PlannedBase,
+    },
+    Train {
+        models: Vec<PlannedModel>,
+        encode: JobId,
+    },
+    Attribute {
+        model: PlannedModel,
+        encode: JobId,
+    },
+    /// Attributes of a model on the traces of some splits that are outside its own.
+    Reference {
+        model: PlannedModel,
+        encode: JobId,
+        splits: Vec<SplitId>,
+        kinds: Vec<String>,
+    },
+    Attack {
+        attack: PlannedAttack,
+        group: AttackGroup,
+    },
+    Synthesize {
+        model: PlannedModel,
+        count: u32,
+    },
+    Fidelity {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+    },
+    Utility {
+        utility: PlannedUtility,
+    },
+    Leakage {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+    },
+    OneRunAudit {
+        model: PlannedModel,
+        encode: JobId,
+    },
 }
 
 /// One job of a plan.
@@ -140,6 +194,8 @@ pub struct Plan {
     pub(super) spec: Spec,
     /// Number of each model's cohort, in the order of the plan.
     pub(super) cohort_of: HashMap<ModelId, u32>,
+    /// What was left out, and why.
+    pub(super) notes: Vec<String>,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -161,8 +217,10 @@ impl Plan {
             .iter()
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
-        let plan = Self { jobs: Vec::new(), generators, spec: spec.clone(), cohort_of: HashMap::new() };
+        let plan =
+            Self { jobs: Vec::new(), generators, spec: spec.clone(), cohort_of: HashMap::new(), notes: Vec::new() };
         let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0 };
+        builder.choices()?;
         let (public, private) = builder.datasets()?;
         for generator in 0..builder.plan.generators.len() {
             builder.base(generator, &public)?;
@@ -186,6 +244,11 @@ impl Plan {
             counts[at].2 += usize::from(job.done);
         }
         counts
+    }
+
+    /// What the spec asks for and no job will do, with the reason.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Number of jobs that a run would do.

@@ -1,5 +1,6 @@
 //! Splits, bases, cohorts, attributes and synthesis of a class.
 
+use super::attacks::Attributed;
 use super::utility::Target;
 use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Work, ids, noise_name, role_text};
 use crate::base::{Identity, JobId, ModelId, SplitId};
@@ -23,12 +24,19 @@ impl Builder<'_> {
         let roles = std::iter::once(Role::Target).chain((0..sizes.shadows).map(Role::Shadow));
         let mut splits = Vec::new();
         for role in roles {
-            let spec = serde_json::json!({
+            let mut spec = serde_json::json!({
                 "class": class.class_id.0,
                 "role": role.name(),
                 "shadow": role.shadow(),
                 "members": sizes.members,
             });
+            // The target's split is the same either way.
+            if sizes.overlap
+                && role != Role::Target
+                && let Some(spec) = spec.as_object_mut()
+            {
+                spec.insert("overlap".to_owned(), true.into());
+            }
             let label = format!("split {}/{} {}", class.dataset, class.class, role_text(role));
             let head = JobHead::new(JobKind::Split, label, &spec, ids(&class.sources), self.plan.spec.seed);
             let split_id = SplitId::from(Identity::new("split").int(head.job_id.0).finish());
@@ -88,16 +96,20 @@ impl Builder<'_> {
         }
         let trained = self.cohorts(generator, encode, encode_index, &models)?;
         let mut attributed = Vec::new();
-        for ((model, _), train_index) in models.iter().zip(&trained) {
+        for ((model, split_index), train_index) in models.iter().zip(&trained) {
+            if attackable && model.role == Role::Target {
+                self.one_run(model, *split_index, (encode, encode_index))?;
+            }
             if attackable {
-                let job = self.attribute(generator, model, encode, *train_index)?;
-                attributed.push((model.clone(), job));
+                let attribute = self.attribute(generator, model, encode, *train_index)?;
+                let (model, split_index, train_index) = (model.clone(), *split_index, *train_index);
+                attributed.push(Attributed { model, split_index, train_index, attribute });
             }
             if model.role == Role::Target {
                 self.synthesis(class, generator, model, *train_index)?;
             }
         }
-        self.attacks(generator, &attributed)
+        self.attacks(generator, (encode, encode_index), &attributed)
     }
 
     /// The regimes of the spec in which a generator can be trained.
@@ -287,6 +299,6 @@ impl Builder<'_> {
         let head = JobHead::new(JobKind::Fidelity, label, &spec, inputs, 0);
         let work = Work::Fidelity { model: model.clone(), sources: class.sources.clone(), synthesize };
         self.add(head, work, vec![index])?;
-        Ok(())
+        self.leakage(class, model, (synthesize, index))
     }
 }

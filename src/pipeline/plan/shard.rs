@@ -41,11 +41,14 @@ fn keep_with_needs(plan: &Plan, at: usize, kept: &mut [bool]) {
 fn models_of(work: &Work) -> Vec<ModelId> {
     match work {
         Work::Train { models, .. } => models.iter().map(|model| model.model_id).collect(),
-        Work::Attribute { model, .. } | Work::Synthesize { model, .. } | Work::Fidelity { model, .. } => {
-            vec![model.model_id]
-        }
-        Work::Attack { target, shadows, .. } => {
-            shadows.iter().chain([target]).map(|(model, _)| model.model_id).collect()
+        Work::Attribute { model, .. }
+        | Work::Reference { model, .. }
+        | Work::Synthesize { model, .. }
+        | Work::Fidelity { model, .. }
+        | Work::Leakage { model, .. }
+        | Work::OneRunAudit { model, .. } => vec![model.model_id],
+        Work::Attack { group, .. } => {
+            group.shadows.iter().chain([&group.target]).map(|(model, _)| model.model_id).collect()
         }
         Work::Utility { utility } => {
             utility.classes.iter().filter_map(|class| class.synthetic).map(|(model, _)| model).collect()

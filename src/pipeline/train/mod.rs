@@ -43,24 +43,28 @@ pub(super) use base::base;
 #[cfg(feature = "torch")]
 pub use base::device_flops;
 #[cfg(feature = "torch")]
+pub(super) use cohort::dp_plan;
+#[cfg(feature = "torch")]
 pub(super) use cohort::train;
 #[cfg(feature = "torch")]
-pub(super) use traces::{attributes, synthesize};
+pub(super) use pool::{Pool, StoreSink, generator, weights_of};
+#[cfg(feature = "torch")]
+pub(super) use traces::{attributes, references, synthesize};
 
 #[cfg(not(feature = "torch"))]
 pub use without_torch::device_flops;
 #[cfg(not(feature = "torch"))]
-pub(super) use without_torch::{attributes, base, synthesize, train};
+pub(super) use without_torch::{attributes, base, missing, references, synthesize, train};
 
 #[cfg(not(feature = "torch"))]
 mod without_torch {
-    use crate::base::{JobId, Progress};
+    use crate::base::{JobId, Progress, SplitId};
     use crate::error::{Error, Result};
     use crate::pipeline::job::JobHead;
     use crate::pipeline::plan::{PlannedBase, PlannedModel};
     use crate::pipeline::stage::Context;
 
-    fn missing() -> Error {
+    pub fn missing() -> Error {
         Error::user("training, attributes and synthesis need libtorch, and this syntrace was built without it")
             .hint("build with the feature `torch` (the default; `make build` fetches libtorch)")
     }
@@ -70,6 +74,17 @@ mod without_torch {
     }
 
     pub fn attributes(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn references(
+        _: &Context<'_>,
+        _: &JobHead,
+        _: &PlannedModel,
+        _: JobId,
+        _: &[SplitId],
+        _: &[String],
+    ) -> Result<()> {
         Err(missing())
     }
 

@@ -12,7 +12,7 @@ use crate::train::{CheckpointSink, EncodedTrace};
 use std::collections::HashMap;
 
 /// All encoded traces of a class and where each is.
-pub(super) struct Pool {
+pub(in crate::pipeline) struct Pool {
     pub traces: Vec<EncodedTrace>,
     pub positions: HashMap<TraceId, usize>,
 }
@@ -30,7 +30,7 @@ impl Pool {
 }
 
 /// Checkpoints into the study, at most every so many seconds.
-pub(super) struct StoreSink<'a> {
+pub(in crate::pipeline) struct StoreSink<'a> {
     pub context: &'a Context<'a>,
     pub job_id: JobId,
     pub start: Start,
@@ -54,21 +54,24 @@ impl CheckpointSink for StoreSink<'_> {
 }
 
 /// The generator of a planned model or base: its name in the study, and what it does.
-pub(super) fn generator<'a>(context: &'a Context<'_>, index: usize) -> Result<(&'a str, &'a dyn Generator)> {
+pub(in crate::pipeline) fn generator<'a>(
+    context: &'a Context<'_>,
+    index: usize,
+) -> Result<(&'a str, &'a dyn Generator)> {
     let generator = context.plan.generators.get(index);
     generator
         .map(|generator| (generator.name.as_str(), generator.family.as_ref()))
         .ok_or_else(|| Error::internal("a planned model names a generator that is not there"))
 }
 
-pub(super) fn weights_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<u8>> {
+pub(in crate::pipeline) fn weights_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<u8>> {
     let record = snapshot.model(model)?.ok_or_else(|| Error::internal(format!("model {model} is not in the study")))?;
     let digest = record.weights.ok_or_else(|| Error::internal(format!("model {model} has no weights")))?;
     snapshot.object(&Digest(digest))
 }
 
 /// A model's own weights and those of its base.
-pub(super) fn weights(snapshot: &Snapshot, model: &PlannedModel) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+pub(in crate::pipeline) fn weights(snapshot: &Snapshot, model: &PlannedModel) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
     let base = model.base.map(|base| weights_of(snapshot, base)).transpose()?;
     Ok((weights_of(snapshot, model.model_id)?, base))
 }

@@ -1,7 +1,7 @@
 //! What trained models say about traces, and the traces they draw.
 
 use super::pool::{Pool, generator, weights};
-use crate::base::{JobId, Progress};
+use crate::base::{JobId, Progress, SplitId, TraceId};
 use crate::encoding::{EncodingKind, Generated, tokens_to_packets};
 use crate::error::{Error, Result};
 use crate::model::{Generator, Weights};
@@ -14,6 +14,7 @@ use crate::store::JobResult;
 use crate::store::schema::SYNTHETIC_PACKETS;
 use crate::synth::{DecodeMode, DecodeOptions, DecodedTrace, decode_fields, decode_trace, mend, trace_id};
 use crate::train::EncodedTrace;
+use std::collections::BTreeSet;
 
 /// Records what a model says about its members and its held-out traces, in evaluation mode.
 pub(in crate::pipeline) fn attributes(
@@ -48,6 +49,52 @@ pub(in crate::pipeline) fn attributes(
     out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
     let mut result = JobResult::new(head.record(start));
     result.segments.push(rows::attributes_segment(model.model_id.0, &out)?);
+    context.store.commit(result)?;
+    Ok(())
+}
+
+/// Records what a model says about the traces of some splits that are outside its own, in evaluation
+/// mode: none of them is a member of it.
+pub(in crate::pipeline) fn references(
+    context: &Context<'_>,
+    head: &JobHead,
+    model: &PlannedModel,
+    encode: JobId,
+    splits: &[SplitId],
+    kinds: &[String],
+) -> Result<()> {
+    let start = Start::now();
+    let snapshot = context.store.snapshot()?;
+    let (_, family) = generator(context, model.generator)?;
+    let pool = Pool::load(&snapshot, model.class_id, encode)?;
+    let mut outside = BTreeSet::new();
+    for split in splits {
+        let (members, held_out) = load::split(&snapshot, *split)?;
+        outside.extend(members.into_iter().chain(held_out));
+    }
+    let (members, held_out) = load::split(&snapshot, model.split_id)?;
+    for trace in members.iter().chain(&held_out) {
+        outside.remove(trace);
+    }
+    let ids: Vec<TraceId> = outside.into_iter().collect();
+    let positions = load::positions(&ids, &pool.positions)?;
+    let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
+    let (own, base) = weights(&snapshot, model)?;
+    let per_trace = family.attributes(Weights { own: &own, base: base.as_deref() }, &traces)?;
+    let mut out = Vec::new();
+    for (trace_id, rows) in ids.into_iter().zip(per_trace) {
+        let wanted = rows.into_iter().filter(|row| kinds.iter().any(|kind| kind == row.kind));
+        out.extend(wanted.map(|row| rows::AttributeRow {
+            trace_id,
+            member: false,
+            kind: row.kind.to_owned(),
+            loss: Some(row.loss),
+            values: row.values,
+        }));
+    }
+    out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
+    let mut result = JobResult::new(head.record(start));
+    result.segments.push(rows::references_segment(model.model_id.0, &out)?);
     context.store.commit(result)?;
     Ok(())
 }

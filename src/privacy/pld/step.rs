@@ -8,10 +8,12 @@ use super::closed::threshold;
 use crate::privacy::normal::Bound;
 use crate::privacy::quadrature::{Grid, privacy_loss};
 
-/// Masses on the lattice points `(lowest + i) * spacing`, and the mass at an infinite loss.
+/// Masses on the lattice points `offset + (lowest + i) * spacing`, and the mass at an infinite loss.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LatticeLoss {
     pub(super) lowest: i64,
+    /// Loss of the lattice point 0.
+    pub(super) offset: f64,
     pub(super) masses: Vec<f64>,
     pub(super) infinite: f64,
 }
@@ -95,9 +97,13 @@ impl Phase {
         // mass below the lattice is rounded up to its lowest point; mass above it counts as infinite
         add_to_first(&mut remove, mixture(below.base.below(), below.shifted.below()));
         add_to_first(&mut add, lower.base.above());
-        let remove =
-            LatticeLoss { lowest, masses: remove, infinite: mixture(lower.base.above(), lower.shifted.above()) };
-        (remove, LatticeLoss { lowest: -highest, masses: add, infinite: below.base.below() })
+        let remove = LatticeLoss {
+            lowest,
+            offset: 0.0,
+            masses: remove,
+            infinite: mixture(lower.base.above(), lower.shifted.above()),
+        };
+        (remove, LatticeLoss { lowest: -highest, offset: 0.0, masses: add, infinite: below.base.below() })
     }
 
     fn edge(&self, loss: f64) -> Edge {

@@ -1,12 +1,13 @@
 //! The aggregate functions as DataFusion sees them.
 
 use super::divergence::{HistogramAccumulator, HistogramMeasure, WassersteinAccumulator};
+use super::histogram::{HistogramGroups, OneHistogram, is_number};
 use super::leakage::{ScoreAccumulator, ScoreMeasure};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
 use std::sync::Arc;
 
 /// The aggregates.
@@ -52,6 +53,16 @@ impl Kind {
         }
     }
 
+    /// What is measured of a histogram, for the functions that count values.
+    fn histogram(self) -> Option<HistogramMeasure> {
+        match self {
+            Self::Jsd => Some(HistogramMeasure::Distance),
+            Self::JsDivergence => Some(HistogramMeasure::Divergence),
+            Self::EntropyBits => Some(HistogramMeasure::Entropy),
+            Self::Auc | Self::TprAtFpr | Self::Wasserstein => None,
+        }
+    }
+
     /// The lists that a partial result consists of.
     fn state_types(self) -> Vec<DataType> {
         match self {
@@ -63,6 +74,11 @@ impl Kind {
             Self::Wasserstein => vec![DataType::Float64, DataType::Float64],
         }
     }
+}
+
+/// Is the first argument of a type that fits into 64 bits?
+fn counts_numbers(arguments: &AccumulatorArgs<'_>) -> bool {
+    arguments.expr_fields.first().is_some_and(|field| is_number(field.data_type()))
 }
 
 /// One aggregate function.
@@ -91,7 +107,10 @@ impl AggregateUDFImpl for StudyAggregate {
         Ok(DataType::Float64)
     }
 
-    fn accumulator(&self, _arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+    fn accumulator(&self, arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if let Some(measure) = self.kind.histogram().filter(|_| counts_numbers(&arguments)) {
+            return Ok(Box::new(OneHistogram(HistogramGroups::new(measure))));
+        }
         Ok(match self.kind {
             Kind::Auc => Box::new(ScoreAccumulator::new(ScoreMeasure::Auc)),
             Kind::TprAtFpr => Box::new(ScoreAccumulator::new(ScoreMeasure::TprAtFpr)),
@@ -100,6 +119,17 @@ impl AggregateUDFImpl for StudyAggregate {
             Kind::EntropyBits => Box::new(HistogramAccumulator::new(HistogramMeasure::Entropy)),
             Kind::Wasserstein => Box::new(WassersteinAccumulator::default()),
         })
+    }
+
+    fn groups_accumulator_supported(&self, arguments: AccumulatorArgs<'_>) -> bool {
+        self.kind.histogram().is_some() && counts_numbers(&arguments)
+    }
+
+    fn create_groups_accumulator(&self, _arguments: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        match self.kind.histogram() {
+            Some(measure) => Ok(Box::new(HistogramGroups::new(measure))),
+            None => exec_err!("{} keeps one accumulator a group", self.kind.name()),
+        }
     }
 
     fn state_fields(&self, arguments: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {

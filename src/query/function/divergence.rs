@@ -72,11 +72,7 @@ impl Accumulator for HistogramAccumulator {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let pairs: Vec<[i64; 2]> = self.counts.values().copied().collect();
-        Ok(ScalarValue::Float64(match self.measure {
-            HistogramMeasure::Distance => jensen_shannon(&pairs).map(|found| found.distance),
-            HistogramMeasure::Divergence => jensen_shannon(&pairs).map(|found| found.divergence),
-            HistogramMeasure::Entropy => entropy_bits(&pairs),
-        }))
+        Ok(ScalarValue::Float64(measure(self.measure, &pairs)))
     }
 
     fn size(&self) -> usize {
@@ -106,6 +102,15 @@ impl Accumulator for HistogramAccumulator {
             }
         }
         Ok(())
+    }
+}
+
+/// The number that comes out of the counts of both sides.
+pub(super) fn measure(measure: HistogramMeasure, pairs: &[[i64; 2]]) -> Option<f64> {
+    match measure {
+        HistogramMeasure::Distance => jensen_shannon(pairs).map(|found| found.distance),
+        HistogramMeasure::Divergence => jensen_shannon(pairs).map(|found| found.divergence),
+        HistogramMeasure::Entropy => entropy_bits(pairs),
     }
 }
 

@@ -1,11 +1,13 @@
 //! SQL functions, so that a new attack or fidelity measure is a query.
 //!
 //! Aggregates: `auc`, `tpr_at_fpr`, `jsd`, `js_divergence`, `wasserstein`, `entropy_bits`.
-//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`.
+//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`, `empirical_epsilon`.
 
 mod aggregate;
 mod divergence;
+mod histogram;
 mod leakage;
+mod privacy;
 mod scalar;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
@@ -19,6 +21,7 @@ pub(super) fn register(context: &SessionContext) {
     for kind in scalar::Kind::ALL {
         context.register_udf(ScalarUDF::from(scalar::StudyScalar::new(kind)));
     }
+    context.register_udf(ScalarUDF::from(privacy::EmpiricalEpsilon::new()));
 }
 
 /// Names of all functions of this module.
@@ -34,4 +37,5 @@ pub(super) const NAMES: &[&str] = &[
     "list_sum",
     "list_mean",
     "list_std",
+    "empirical_epsilon",
 ];

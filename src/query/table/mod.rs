@@ -55,6 +55,11 @@ pub(super) const TABLES: &[Table] = &[
         doc: "One row per model, trace and attribute kind: what an attack reads.",
         make: segment::attributes,
     },
+    Table {
+        name: "reference_attributes",
+        doc: "One row per model, trace outside its split and attribute kind.",
+        make: segment::reference_attributes,
+    },
     Table { name: "attacks", doc: "One row per attack result, with intervals.", make: attack::attacks },
     Table { name: "attack_scores", doc: "One row per attack and attacked trace.", make: segment::attack_scores },
     Table { name: "roc", doc: "One row per corner of an attack's ROC curve.", make: segment::roc },
@@ -78,6 +83,16 @@ pub(super) const TABLES: &[Table] = &[
         name: "importances",
         doc: "One row per downstream classifier, header field and packet position: what it used.",
         make: segment::importances,
+    },
+    Table {
+        name: "leaks",
+        doc: "One row per model, measure and kind: training traces in synthetic ones, beside a control.",
+        make: segment::leaks,
+    },
+    Table {
+        name: "one_run_audits",
+        doc: "One row per one-run audit of the mechanism that trained a model.",
+        make: segment::one_run_audits,
     },
     Table { name: "jobs", doc: "One row per finished job: where everything else comes from.", make: job::jobs },
     Table { name: "objects", doc: "One row per content-addressed object.", make: job::objects },

@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
-    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, IMPORTANCES, MONITORS, PACKETS,
-    PRIVACY_LEDGER, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS, SYNTHETIC_TRACES, SegmentTable, TRACES, UTILITY,
+    ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, IMPORTANCES, LEAKS, MONITORS,
+    ONE_RUN_AUDITS, PACKETS, PRIVACY_LEDGER, REFERENCE_ATTRIBUTES, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS,
+    SYNTHETIC_TRACES, SegmentTable, TRACES, UTILITY,
 };
 use crate::store::{ColumnRecord, Scalar, SegmentRecord};
 use arrow::array::new_null_array;
@@ -174,6 +175,10 @@ pub(super) fn attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &ATTRIBUTES, OF_MODEL)
 }
 
+pub(super) fn reference_attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &REFERENCE_ATTRIBUTES, OF_MODEL)
+}
+
 pub(super) fn attack_scores(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &ATTACK_SCORES, OF_ATTACK_SCORES)
 }
@@ -204,4 +209,12 @@ pub(super) fn utility(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 pub(super) fn importances(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &IMPORTANCES, OF_JOB)
+}
+
+pub(super) fn leaks(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &LEAKS, OF_MODEL)
+}
+
+pub(super) fn one_run_audits(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &ONE_RUN_AUDITS, OF_MODEL)
 }

@@ -1,0 +1,10 @@
+//! A record of a stranger's study: kind, then its archive behind a checksum that fits.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    if let Some((kind, archive)) = data.split_first() {
+        let _ = syntrace::store::hostile::decode_archive(kind % syntrace::store::hostile::RECORD_KINDS + 1, archive);
+    }
+});

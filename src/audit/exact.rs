@@ -1,0 +1,65 @@
+//! Exact tail probabilities of counts.
+
+/// ln n!
+fn log_factorial(n: u64) -> f64 {
+    libm::lgamma(n as f64 + 1.0)
+}
+
+fn log_choose(n: u64, k: u64) -> f64 {
+    log_factorial(n) - log_factorial(k) - log_factorial(n - k)
+}
+
+/// Probabilities of 0 to `trials` successes of probability `p`, 0 < p < 1.
+pub(super) fn binomial_masses(trials: u64, p: f64) -> Vec<f64> {
+    let (log_p, log_not) = (p.ln(), (-p).ln_1p());
+    let mass = |k: u64| (log_choose(trials, k) + k as f64 * log_p + (trials - k) as f64 * log_not).exp();
+    (0..=trials).map(mass).collect()
+}
+
+/// One-sided sign test: probability of at least `successes` heads in `trials` throws of a fair coin; 1
+/// without throws.
+pub(super) fn sign_test(successes: u64, trials: u64) -> f64 {
+    if trials == 0 {
+        return 1.0;
+    }
+    let masses = binomial_masses(trials, 0.5);
+    // from the far end, so that small masses are added first
+    masses.iter().skip(successes as usize).rev().sum::<f64>().min(1.0)
+}
+
+/// Fisher's exact test, one-sided: probability, given the margins, that at least `hits` of the
+/// `hits + control_hits` lie among the `n` rather than among the `control_n`; 1 where a side is empty.
+pub(super) fn fisher_test(hits: u64, n: u64, control_hits: u64, control_n: u64) -> f64 {
+    let drawn = hits + control_hits;
+    if n == 0 || control_n == 0 || drawn > n + control_n {
+        return 1.0;
+    }
+    let all = log_choose(n + control_n, drawn);
+    let mass = |k: u64| (log_choose(n, k) + log_choose(control_n, drawn - k) - all).exp();
+    (hits..=drawn.min(n)).rev().filter(|k| drawn - k <= control_n).map(mass).sum::<f64>().min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounding of sums of log factorials.
+    const ROUNDING: f64 = 1e-12;
+
+    #[test]
+    fn fisher_test_equals_the_tea_tasting_table() {
+        // Fisher 1935: 3 of 4 right gives 17/70, 4 of 4 gives 1/70
+        assert!((fisher_test(3, 4, 1, 4) - 17.0 / 70.0).abs() < ROUNDING);
+        assert!((fisher_test(4, 4, 0, 4) - 1.0 / 70.0).abs() < ROUNDING);
+        assert_eq!(fisher_test(0, 4, 4, 4), 1.0);
+        assert_eq!(fisher_test(0, 0, 0, 4), 1.0);
+    }
+
+    #[test]
+    fn sign_test_counts_the_tail_with_its_border() {
+        // P(at least 8 heads of 10) = 56 / 1024
+        assert!((sign_test(8, 10) - 56.0 / 1024.0).abs() < ROUNDING);
+        assert!((sign_test(0, 10) - 1.0).abs() < ROUNDING);
+        assert_eq!(sign_test(0, 0), 1.0);
+    }
+}

@@ -1,0 +1,23 @@
+//! What a generator gives away, beside what it promised: leakage of training traces into synthetic ones,
+//! empirical lower bounds on epsilon, and the verdict of an audit.
+//!
+//! Every measure of leakage stands beside a control: the same number for held-out traces, which the model
+//! never saw. What both share is how network traffic is; the difference is what was memorised.
+//!
+//! Invariants: pure functions of traces and numbers; no randomness but the coin flips of a one-run audit,
+//! whose seed is passed in. A bound on epsilon errs downwards: it is exceeded by the truth with at least the
+//! stated confidence, so that a bound above a claim refutes the claim.
+
+mod closest;
+mod exact;
+mod identifier;
+mod leak;
+mod name;
+mod one_run;
+mod verdict;
+
+pub use closest::{NEAR_SHARE, trace_distance};
+pub use identifier::{Identifier, IdentifierKind, identifiers};
+pub use leak::{LeakRow, leaks};
+pub use one_run::{Canary, Guesses, OneRunAudit, coin_flips, one_run_audit, one_run_epsilon, one_run_guesses};
+pub use verdict::{AttackEvidence, Check, EmpiricalEvidence, Evidence, LeakEvidence, Limits, Verdict, judge};

@@ -1,0 +1,82 @@
+//! The decoders of bytes that a stranger may have written, for mutation tests and fuzzing: checksums
+//! are made to fit, so that what lies behind them is reached.
+
+use super::codec;
+use super::column;
+use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
+use super::schema::{Column, ColumnType};
+use crate::base::Digest;
+use crate::error::{Error, Result};
+use crate::record::*;
+
+/// Kinds of records for [`decode_archive`].
+pub const RECORD_KINDS: u8 = 10;
+
+/// Reads an archive as a record of kind 1 to [`RECORD_KINDS`], as it is read from a study.
+pub fn decode_archive(kind: u8, archive: &[u8]) -> Result<()> {
+    let place = || "an archive".to_owned();
+    macro_rules! decode {
+        ($($number:literal $record:ty;)+) => {
+            match kind {
+                $($number => codec::decode::<$record>(&codec::framed::<$record>(archive), &place).map(|_| ()),)+
+                _ => Err(Error::user(format!("there is no record of kind {kind}"))),
+            }
+        };
+    }
+    decode! {
+        1 ClassRecord;
+        2 CaptureRecord;
+        3 IngestRecord;
+        4 SplitRecord;
+        5 ModelRecord;
+        6 AttackRecord;
+        7 JobRecord;
+        8 ObjectRecord;
+        9 SegmentRecord;
+        10 CheckpointRecord;
+    }
+}
+
+/// A stored column without its digest.
+#[derive(Debug, Clone)]
+pub struct StoredColumn {
+    /// Its type.
+    pub kind: ColumnType,
+    /// Encoding as in [`ColumnRecord`].
+    pub encoding: u8,
+    /// Rows that its segment claims.
+    pub rows: u32,
+    /// Length before compression that its record claims.
+    pub raw_bytes: u32,
+    /// NULLs that its record claims.
+    pub null_count: u32,
+    /// Its bytes.
+    pub stored: Vec<u8>,
+}
+
+const fn column_of(kind: ColumnType) -> Column {
+    Column { name: "column", kind, nullable: true, doc: "" }
+}
+
+/// Encodes an array as the writer does.
+pub fn encode_column(kind: ColumnType, array: &arrow::array::ArrayRef) -> Result<StoredColumn> {
+    let (record, stored) = column::encode(&column_of(kind), array)?;
+    let stored = if record.inline.is_empty() { stored } else { record.inline };
+    let ColumnRecord { encoding, raw_bytes, null_count, .. } = record;
+    Ok(StoredColumn { kind, encoding, rows: array.len() as u32, raw_bytes, null_count, stored })
+}
+
+/// Decodes a column as it is read from a study.
+pub fn decode_column(column: &StoredColumn) -> Result<arrow::array::ArrayRef> {
+    let record = ColumnRecord {
+        encoding: column.encoding,
+        stored_bytes: column.stored.len() as u32,
+        raw_bytes: column.raw_bytes,
+        digest: Digest::of(&column.stored).prefix16(),
+        inline: Vec::new(),
+        null_count: column.null_count,
+        min: None,
+        max: None,
+    };
+    column::decode(&column_of(column.kind), &record, column.rows, &column.stored)
+}

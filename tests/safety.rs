@@ -1,0 +1,9 @@
+//! A year of work in one file: what kills, failing disks, flipped bits, truncation and hostile content
+//! do to a study. Nothing here may panic, lose a finished job or go unnoticed.
+
+mod content;
+mod faults;
+mod flips;
+mod kills;
+mod locks;
+mod mutations;
