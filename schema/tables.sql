@@ -210,6 +210,21 @@ CREATE TABLE epochs (
     seconds          DOUBLE            -- wall time of the cohort's epoch; NULL where an imported log does not say
 );
 
+-- One row per measurement of a training besides its losses.
+CREATE TABLE monitors (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    epoch     INT,              -- epoch after which it was measured, from 0; NULL = of the whole model
+    monitor   VARCHAR NOT NULL, -- what was measured (`feature_variance_generated`, `image_entropy_bits`, ...)
+    field     VARCHAR NOT NULL, -- of which field or layer; empty where it is of none
+    value     DOUBLE NOT NULL   -- value
+);
+
 -- One row per model, trace and attribute kind: what an attack reads.
 CREATE TABLE attributes (
     model_id  BIGINT NOT NULL,  -- model
@@ -238,7 +253,7 @@ CREATE TABLE reference_attributes (
     trace_id  BIGINT NOT NULL,  -- trace
     member    BOOLEAN NOT NULL, -- was it trained on?
     kind      VARCHAR NOT NULL, -- attribute kind
-    loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
+    loss      FLOAT,            -- loss of the trace in evaluation mode; NULL where an imported file does not say
     vector    FLOAT[] NOT NULL  -- the attribute
 );
 
@@ -337,6 +352,21 @@ CREATE TABLE synthetic_traces (
     complete         BOOLEAN NOT NULL, -- did the generator end the trace itself?
     mended_fields    INT NOT NULL,     -- header fields (lengths, checksums) that an export to PCAP has to set
     raw              BYTEA NOT NULL    -- what the generator put out before decoding: netssm: little-endian u16 tokens; imported: nothing
+);
+
+-- One row per synthetic trace and rule that changed cells of it.
+CREATE TABLE repairs (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    trace_id  BIGINT NOT NULL,  -- synthetic trace
+    profile   VARCHAR NOT NULL, -- repair profile: `reference` or `strict`
+    rule      VARCHAR NOT NULL, -- rule that changed it
+    cells     BIGINT NOT NULL   -- cells (bits) that the rule changed
 );
 
 -- One row per model, measure and what was compared with what.
