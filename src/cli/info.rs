@@ -40,6 +40,9 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
         metadata.len(),
         metadata.len() as f64 / payload.max(1) as f64
     );
+    if snapshot.is_shared_copy()? {
+        println!("redacted   a copy for others: results, hashes and provenance only; its ids are its own");
+    }
     print_content(&snapshot)?;
     print_tables(&snapshot)?;
     print_objects(&snapshot)?;
@@ -52,9 +55,6 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
 }
 
 fn print_content(snapshot: &Snapshot) -> Result<()> {
-    if snapshot.is_shared_copy()? {
-        println!("redacted   a copy for others: results, hashes and provenance only; its ids are its own");
-    }
     for class in snapshot.classes()? {
         println!("class      {}/{} ({:?})", class.dataset, class.class, class.origin);
     }

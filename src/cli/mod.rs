@@ -68,8 +68,8 @@ pub struct TrainingVerb(Trains);
 enum Trains {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
-    Import(import::ImportArgs),
     Attack(attack::AttackArgs),
+    Import(import::ImportArgs),
 }
 
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
@@ -78,8 +78,8 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
     match verb.0 {
         Trains::Run(args) => run::run(&args),
         Trains::Plan(args) => run::plan(&args),
-        Trains::Import(args) => import::import(&args),
         Trains::Attack(args) => attack::attack(&args),
+        Trains::Import(args) => import::import(&args),
     }
 }
 
@@ -102,8 +102,8 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
-        Verb::Import(args) => training(TrainingVerb(Trains::Import(args))),
         Verb::Attack(args) => training(TrainingVerb(Trains::Attack(args))),
+        Verb::Import(args) => training(TrainingVerb(Trains::Import(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Report(args) => report::report(&args),

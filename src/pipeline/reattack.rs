@@ -1,7 +1,7 @@
 //! Attacks on an old study: over stored attributes, without training, encoding or sampling anything.
 
 use super::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
-use super::import::planned_model;
+use super::import::{empty_spec, planned_model};
 use super::load;
 use super::plan::choice::{AttackChoice, Attacked};
 use super::plan::{Plan, PlannedJob, PlannedModel, Work};
@@ -33,7 +33,7 @@ pub fn reattack(snapshot: &Snapshot, attacks: &[StageSpec]) -> Result<Plan> {
     if choices.is_empty() {
         return Err(Error::user("expected at least one [attack.NAME], found none"));
     }
-    let mut plan = Plan::empty();
+    let mut plan = Plan::bare(empty_spec());
     let groups = groups(snapshot)?;
     let mut seen = Vec::new();
     for group in &groups {

@@ -14,19 +14,15 @@ use super::heap::HeapWriter;
 use super::reader::Snapshot;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
-use crate::error::{Error, Result, io_error};
+use crate::error::{Result, io_error};
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::{Path, PathBuf};
-
-/// As many as Linux follows.
-const LINKS_MAX: usize = 40;
 
 /// Writes a packed copy of a snapshot beside the study and puts it in the study's place; gives the
 /// new database, open for writing. The caller holds the old one open, so that no other process
 /// writes to it meanwhile.
 pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> Result<Database> {
-    // A link keeps pointing to the study.
-    let path = followed(path)?;
+    let path = linked(path);
     let beside = beside(&path);
     let written = write_packed(snapshot, &path, &beside, cache_bytes);
     if written.is_err() {
@@ -36,19 +32,16 @@ pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> R
     written
 }
 
-/// The file that a chain of links ends at. Not `canonicalize`: libc's `realpath` hands over memory of
-/// libc's own allocator, which std would free by ours where `malloc` is not exported (see build.rs).
-fn followed(path: &Path) -> Result<PathBuf> {
+/// The file that a link names, so that the link keeps pointing to the study. Not `canonicalize`: its
+/// result comes from libc's own allocator and is freed by ours where libtorch is not linked.
+fn linked(path: &Path) -> PathBuf {
+    const LINKS_MAX: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
-        match std::fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // No link.
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return Ok(path),
-            Err(error) => return Err(io_error("open the study", &path, &error)),
-        }
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
     }
-    Err(Error::user(format!("`{}` is behind more than {LINKS_MAX} links", path.display())))
+    path
 }
 
 /// The name of the copy while it is written. One that a killed compaction left is overwritten.

@@ -3,6 +3,7 @@
 
 use super::names;
 use crate::attack::AttackKind;
+use crate::audit::Limits;
 use crate::base::{JobId, ModelId};
 use crate::error::Result;
 use crate::pipeline::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
@@ -11,6 +12,7 @@ use crate::pipeline::job::JobHead;
 use crate::pipeline::plan::{Ancestor, Plan, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work};
 use crate::pipeline::{load, rows};
 use crate::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role};
+use crate::spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
 use crate::store::Snapshot;
 use crate::store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
 use std::collections::{BTreeMap, HashSet};
@@ -26,7 +28,7 @@ pub fn evaluation(
     attacks: &[AttackKind],
 ) -> Result<(Plan, EvaluationNotes)> {
     let all: Vec<ModelRecord> = snapshot.models()?.into_iter().filter(|model| model.preset == IMPORTED).collect();
-    let mut plan = Plan::empty();
+    let mut plan = Plan::bare(empty_spec());
     plan.spec.traces.packets = trace_packets(snapshot, &all)?;
     let mut notes = Vec::new();
     let mut seen: Vec<ModelId> = Vec::new();
@@ -129,6 +131,26 @@ fn utility_job(snapshot: &Snapshot, utility: PlannedUtility, plan: &mut Plan) ->
         inputs.extend(class.synthetic.iter().flat_map(|(model, job)| [model.0, job.0]));
     }
     add(snapshot, plan, JobHead::new(JobKind::Utility, label, &spec, inputs, 0), Work::Utility { utility })
+}
+
+/// A spec that asks for nothing, for plans that are made of what a study holds.
+pub(in crate::pipeline) fn empty_spec() -> Spec {
+    Spec {
+        name: "import".to_owned(),
+        seed: 0,
+        threads: None,
+        datasets: Vec::new(),
+        traces: default_cut(),
+        split: SplitSpec { members: 0, shadows: 0, overlap: false },
+        regimes: Vec::new(),
+        noise: NoiseSource::System,
+        generators: Vec::new(),
+        attacks: Vec::new(),
+        synthetic_traces: 0,
+        // As in a spec that says nothing: what stands beside ours is measured as ours.
+        forecaster: Forecaster::Small,
+        audit: AuditSpec { one_run: false, limits: Limits::default() },
+    }
 }
 
 /// A stored model as attacks and measurements see it: nothing here trains or samples.

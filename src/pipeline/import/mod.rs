@@ -12,6 +12,6 @@ mod evaluate;
 mod model;
 mod names;
 
-pub(super) use evaluate::planned_model;
 pub use evaluate::{EvaluationNotes, evaluation};
+pub(super) use evaluate::{empty_spec, planned_model};
 pub use model::{ImportedModel, import_models};

@@ -12,7 +12,6 @@ mod cost;
 mod data;
 mod models;
 mod shard;
-mod stored;
 mod utility;
 
 use super::attack::{AttackGroup, PlannedAttack};
@@ -192,10 +191,10 @@ pub struct Plan {
     pub(super) jobs: Vec<PlannedJob>,
     pub(super) generators: Vec<PlannedGenerator>,
     pub(super) spec: Spec,
-    /// Number of each model's cohort, in the order of the plan.
-    pub(super) cohort_of: HashMap<ModelId, u32>,
     /// What was left out, and why.
     pub(super) notes: Vec<String>,
+    /// Number of each model's cohort, in the order of the plan.
+    pub(super) cohort_of: HashMap<ModelId, u32>,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -210,6 +209,11 @@ struct PlannedClass {
 }
 
 impl Plan {
+    /// A plan without jobs and generators.
+    pub(super) fn bare(spec: Spec) -> Self {
+        Self { jobs: Vec::new(), generators: Vec::new(), spec, notes: Vec::new(), cohort_of: HashMap::new() }
+    }
+
     /// Makes the plan of a spec over what a study already holds.
     pub fn new(spec: &Spec, snapshot: Option<&Snapshot>) -> Result<Self> {
         let generators = spec
@@ -217,8 +221,7 @@ impl Plan {
             .iter()
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
-        let plan =
-            Self { jobs: Vec::new(), generators, spec: spec.clone(), cohort_of: HashMap::new(), notes: Vec::new() };
+        let plan = Self { generators, ..Self::bare(spec.clone()) };
         let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0 };
         builder.choices()?;
         let (public, private) = builder.datasets()?;
