@@ -26,6 +26,8 @@ pub const SHARED_TABLES: &[&SegmentTable] = &[
     &schema::MONITORS,
     &schema::UTILITY,
     &schema::IMPORTANCES,
+    &schema::LEAKS,
+    &schema::ONE_RUN_AUDITS,
 ];
 
 /// Columnar tables with rows about single traces: never shared.
@@ -36,6 +38,7 @@ pub const WITHHELD_TABLES: &[&SegmentTable] = &[
     &schema::ENCODINGS,
     &schema::SPLIT_TRACES,
     &schema::ATTRIBUTES,
+    &schema::REFERENCE_ATTRIBUTES,
     &schema::ATTACK_SCORES,
     &schema::SYNTHETIC_TRACES,
     &schema::REPAIRS,

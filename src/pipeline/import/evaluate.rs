@@ -15,7 +15,7 @@ use crate::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role};
 use crate::spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
 use crate::store::Snapshot;
 use crate::store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What was left out, and why, in words.
 pub type EvaluationNotes = Vec<String>;
@@ -231,7 +231,7 @@ fn attack_jobs(
             notes.push(format!("no attack on {}: it has no attributes", target.label()));
         }
         // An attack on the losses alone is the same whichever attribute they stand beside.
-        let mut by_loss = false;
+        let mut by_loss = HashSet::new();
         for (kind, facts) in &target.kinds {
             let mut shadows: Vec<&Member> = group
                 .iter()
@@ -244,9 +244,13 @@ fn attack_jobs(
             }
             let losses = facts.all_losses && shadows.iter().all(|shadow| shadow.kinds[kind].all_losses);
             for attack in attacks.iter().filter(|attack| !attack.needs_references()) {
-                if *attack == AttackKind::Threshold && (!losses || std::mem::replace(&mut by_loss, true)) {
+                if attack.attack().reads_loss() && (!losses || !by_loss.insert(*attack)) {
                     if !losses {
-                        notes.push(format!("no attack `threshold` on {}: `{kind}` has no losses", target.label()));
+                        notes.push(format!(
+                            "no attack `{}` on {}: `{kind}` has no losses",
+                            attack.name(),
+                            target.label()
+                        ));
                     }
                     continue;
                 }
@@ -309,7 +313,7 @@ fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &m
 /// The jobs that cut the traces of a split.
 fn split_sources(snapshot: &Snapshot, model: &PlannedModel) -> Result<Vec<JobId>> {
     let (members, held_out) = load::split(snapshot, model.split_id)?;
-    let wanted: std::collections::HashSet<_> = members.into_iter().chain(held_out).collect();
+    let wanted: HashSet<_> = members.into_iter().chain(held_out).collect();
     let mut sources = Vec::new();
     for segment in snapshot.segments_of(&TRACES, model.class_id.0)? {
         let ids = rows::trace_ids(&snapshot.read_columns(&TRACES, &segment, &[0])?)?;
