@@ -157,7 +157,8 @@ fn what_all_traces_share_is_learnt_under_dp() {
     let traces = traces(400, 8);
     let dp = Some(DpPlan { noise_multiplier: 1.0, clip_norm: 20.0 });
     let outcome = train(&traces, 400, dp, 9);
-    let sampled = markov().sample(Weights { own: &outcome.weights, base: None }, 50, Seed::root(1), &NoProgress).unwrap();
+    let sampled =
+        markov().sample(Weights { own: &outcome.weights, base: None }, 50, Seed::root(1), &NoProgress).unwrap();
     for trace in sampled {
         let Generated::Tokens(tokens) = trace.content else { panic!("tokens expected") };
         assert_eq!(tokens[..4], [0x45, 0, 0, 40]);
@@ -233,12 +234,14 @@ fn a_generator_added_to_a_finished_study_runs_its_own_jobs_only() {
     for (job, outputs) in &before {
         assert_eq!(after.get(job), Some(outputs), "a finished job changed");
     }
-    let added: Vec<&String> = after.iter().filter(|(job, _)| !before.contains_key(job)).map(|(_, job)| &job.0).collect();
+    let added: Vec<&String> =
+        after.iter().filter(|(job, _)| !before.contains_key(job)).map(|(_, job)| &job.0).collect();
     assert!(added.len() > 10, "{added:?}");
     assert!(added.iter().all(|label| label.contains("markov")), "{added:?}");
     let (_, _, stderr) = run(&["run", &study, &grown, "--quiet"]);
     assert!(stderr.contains("0 jobs done"), "{stderr}");
     run_ok(&["verify", &study]);
-    let models = run_ok(&["sql", &study, "-c", "SELECT count(*) FROM models WHERE generator = 'markov'", "--format", "csv"]);
+    let models =
+        run_ok(&["sql", &study, "-c", "SELECT count(*) FROM models WHERE generator = 'markov'", "--format", "csv"]);
     assert!(models.contains('6'), "{models}");
 }
