@@ -4,6 +4,7 @@
 mod content;
 mod faults;
 mod flips;
+mod formats;
 mod kills;
 mod locks;
 mod mutations;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use syntrace::base::{AttackId, ClassId, Identity, JobId, ModelId, Seed, SplitId, StreamRng};
 use syntrace::record::*;
 use syntrace::store::schema::*;
-use syntrace::store::{JobResult, NewSegment, StoreWriter, arrow_schema};
+use syntrace::store::{JobResult, NewObject, NewSegment, StoreWriter, arrow_schema};
 
 const SEED: u64 = 1;
 pub const CACHE: usize = 256 << 20;
@@ -229,7 +229,7 @@ impl Coordinates {
     }
 }
 
-fn commit_models(writer: &StoreWriter, splits: &[Vec<SplitTraces>]) {
+fn commit_models(writer: &StoreWriter, splits: &[Vec<SplitTraces>], object_bytes: usize) {
     for generator in 0..GENERATORS.len() {
         for class in 0..CLASSES.len() {
             for epsilon in 0..EPSILONS.len() {
@@ -239,6 +239,11 @@ fn commit_models(writer: &StoreWriter, splits: &[Vec<SplitTraces>]) {
                     let mut trained = JobResult::new(job(JobKind::Train, &model.parts()));
                     trained.models.push(model.record(split));
                     trained.segments.push(model.epochs());
+                    if object_bytes > 0 {
+                        let mut bytes = vec![0; object_bytes];
+                        rng("weights", &model.parts()).fill_bytes(&mut bytes);
+                        trained.objects.push(NewObject { kind: "weights", bytes });
+                    }
                     writer.commit(trained).expect("a model");
                     let mut attributed = JobResult::new(job(JobKind::Attribute, &model.parts()));
                     attributed.segments.push(model.attributes(split));
@@ -372,11 +377,27 @@ fn commit_classes(writer: &StoreWriter) {
     }
 }
 
-/// Writes the study and packs it.
-pub fn write(path: &Path) {
+/// Writes the study and packs it; `object_bytes` of weights a model make the file as large as wanted.
+pub fn write(path: &Path, object_bytes: usize) {
     let mut writer = StoreWriter::open_or_create(path, CACHE).expect("a new study");
     commit_classes(&writer);
     let splits = commit_splits(&writer);
-    commit_models(&writer, &splits);
+    commit_models(&writer, &splits, object_bytes);
+    let size = || std::fs::metadata(path).map_or(0.0, |metadata| metadata.len() as f64 / 1e9);
+    let grown = size();
     writer.compact().expect("a packed study");
+    println!("{grown:.3} GB as it grew, {:.3} GB packed", size());
+}
+
+/// One more job with an object and a segment, as a training leaves them. It belongs to no question.
+pub fn append(writer: &StoreWriter, number: usize) {
+    let mut result = JobResult::new(job(JobKind::Fidelity, &[usize::MAX, number]));
+    let mut bytes = vec![0; 400_000];
+    rng("appended", &[number]).fill_bytes(&mut bytes);
+    result.objects.push(NewObject { kind: "appended", bytes });
+    let traces = SplitTraces::new(number % CLASSES.len(), 0);
+    let parts: ArrayRef = Arc::new(StringArray::from_iter_values(traces.ids.iter().map(|_| "member")));
+    let ids = traces.ids.iter().map(|id| id ^ number as i64);
+    result.segments.push(segment(&SPLIT_TRACES, number as i64, vec![ints(ids), parts]));
+    writer.commit(result).expect("one more job");
 }

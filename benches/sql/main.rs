@@ -5,7 +5,8 @@
 //! byte to unpack, 5 to 20 ns a row to group, on each core. Where the class, model or budget is
 //! named, other partitions cost nothing; counts and bounds cost no body at all.
 //!
-//! `SYNTRACE_BENCH_FOLDER=PATH` keeps the study and its Parquet files there. `SYNTRACE_BENCH_PYTHON`
+//! `SYNTRACE_BENCH_OBJECT_BYTES` adds weights of that size to each of the 900 models (5,000,000 make a
+//! study of 5 GB). `SYNTRACE_BENCH_FOLDER=PATH` keeps the study and its Parquet files there. `SYNTRACE_BENCH_PYTHON`
 //! names a Python with DuckDB (`pip install duckdb`); without one the peer is left out, and said so.
 
 mod content;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use syntrace::base::thread_count;
 use syntrace::query::{Format, Session, SessionOptions, write_answer};
-use syntrace::store::Store;
+use syntrace::store::{Store, StoreWriter};
 
 const REPEATS: usize = 3;
 const MEMORY_BYTES: usize = 4 << 30;
@@ -109,6 +110,18 @@ fn compare(session: &Session, folder: &Path) {
     }
 }
 
+/// Median milliseconds of adding one job to a study.
+fn append_ms(path: &Path) -> f64 {
+    let writer = StoreWriter::open_or_create(path, CACHE).expect("the study");
+    // Numbers that no run before has used, so that something is written.
+    let first = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs() as usize;
+    let mut number = first;
+    1e3 * median(|| {
+        number += 1;
+        content::append(&writer, number);
+    })
+}
+
 fn main() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let kept = std::env::var_os("SYNTRACE_BENCH_FOLDER").map(std::path::PathBuf::from);
@@ -116,13 +129,16 @@ fn main() {
     let path = folder.join("large.redb");
     if !path.exists() {
         let started = Instant::now();
-        content::write(&path);
+        let object_bytes = std::env::var("SYNTRACE_BENCH_OBJECT_BYTES").ok().and_then(|bytes| bytes.parse().ok());
+        content::write(&path, object_bytes.unwrap_or(0));
         println!("written and packed in {:.1} s", started.elapsed().as_secs_f64());
     }
     let bytes = std::fs::metadata(&path).expect("the study").len();
     println!("study of {:.3} GB: {} models, {} scores", bytes as f64 / 1e9, content::MODELS, content::SCORES);
     let opening = median(|| assert_eq!(rows(&session(&path), "SELECT name FROM models LIMIT 1"), 1));
     println!("open, and one row of models: {:.1} ms", opening * 1e3);
+    let (small, large) = (append_ms(&temporary.path().join("empty.redb")), append_ms(&path));
+    println!("one more job: {small:.1} ms in an empty study, {large:.1} ms in this one");
     let session = session(&path);
     compare(&session, &folder);
 }

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Pack a study as small as it goes
+///
+/// Writes it anew beside itself (STUDY.compacting) and lets that take its place: needs free space of
+/// the packed size, and no other process that writes. Readers go on.
 #[derive(Debug, Args)]
 pub(super) struct CompactArgs {
     /// The study file

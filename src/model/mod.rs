@@ -9,6 +9,7 @@
 
 mod generator;
 pub mod markov;
+pub mod netdiffusion;
 pub mod netdpsyn;
 pub mod netshare;
 pub mod netssm;

@@ -3,15 +3,21 @@
 use crate::base::{AttackId, ClassId, ModelId, SplitId};
 use crate::error::{Error, Result};
 use crate::record::{AttackRecord, ClassRecord, ModelRecord, SplitRecord};
-use crate::store::Snapshot;
+use crate::store::schema::SegmentTable;
+use crate::store::{SegmentRecord, Snapshot};
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A consistent view of a study, and its records by id.
 pub(super) struct Study {
     snapshot: Option<Arc<Snapshot>>,
     index: OnceLock<Index>,
+    /// Segment records by table code: what a scan is planned from, read once a snapshot.
+    segments: Mutex<HashMap<u16, SegmentRecords>>,
 }
+
+/// The segments of a table.
+pub(super) type SegmentRecords = Arc<Vec<Arc<SegmentRecord>>>;
 
 /// Records by id.
 pub(super) struct Index {
@@ -24,17 +30,29 @@ pub(super) struct Index {
 impl Study {
     /// Wraps a snapshot; reads nothing.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot: Some(snapshot), index: OnceLock::new() }
+        Self { snapshot: Some(snapshot), index: OnceLock::new(), segments: Mutex::default() }
     }
 
     /// A study without content, for names and columns alone.
     pub fn detached() -> Self {
-        Self { snapshot: None, index: OnceLock::new() }
+        Self { snapshot: None, index: OnceLock::new(), segments: Mutex::default() }
     }
 
     /// The view that all tables read from.
     pub fn snapshot(&self) -> Result<&Snapshot> {
         self.snapshot.as_deref().ok_or_else(|| Error::internal("a query before the session was given a snapshot"))
+    }
+
+    /// The segments of a table; read at the first call.
+    pub fn segments(&self, table: &SegmentTable) -> Result<SegmentRecords> {
+        let mut known = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(records) = known.get(&table.code) {
+            return Ok(Arc::clone(records));
+        }
+        let records = self.snapshot()?.segments(table)?.into_iter().map(Arc::new).collect();
+        let records: SegmentRecords = Arc::new(records);
+        known.insert(table.code, Arc::clone(&records));
+        Ok(records)
     }
 
     /// The records by id; read at the first call.

@@ -22,8 +22,7 @@ use std::path::{Path, PathBuf};
 /// new database, open for writing. The caller holds the old one open, so that no other process
 /// writes to it meanwhile.
 pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> Result<Database> {
-    // A link keeps pointing to the study.
-    let path = path.canonicalize().map_err(|error| io_error("open the study", path, &error))?;
+    let path = linked(path);
     let beside = beside(&path);
     let written = write_packed(snapshot, &path, &beside, cache_bytes);
     if written.is_err() {
@@ -31,6 +30,18 @@ pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> R
         let _ = std::fs::remove_file(&beside);
     }
     written
+}
+
+/// The file that a link names, so that the link keeps pointing to the study. Not `canonicalize`: its
+/// result comes from libc's own allocator and is freed by ours where libtorch is not linked.
+fn linked(path: &Path) -> PathBuf {
+    const LINKS_MAX: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
 }
 
 /// The name of the copy while it is written. One that a killed compaction left is overwritten.
@@ -62,7 +73,7 @@ fn write_packed(snapshot: &Snapshot, path: &Path, beside: &Path, cache_bytes: us
 
 /// Makes the rename last through a power failure.
 fn sync_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| io_error("write", folder, &error))
 }

@@ -51,8 +51,8 @@ impl Relation for SegmentRelation {
         let index = self.study.index()?;
         let mut fragments = Vec::new();
         for part in &self.parts {
-            for segment in self.study.snapshot()?.segments(part.table)? {
-                fragments.push(self.fragment(part, segment, index, request)?);
+            for segment in self.study.segments(part.table)?.iter() {
+                fragments.push(self.fragment(part, Arc::clone(segment), index, request)?);
             }
         }
         Ok(fragments)
@@ -63,7 +63,7 @@ impl SegmentRelation {
     fn fragment(
         &self,
         part: &Part,
-        segment: SegmentRecord,
+        segment: Arc<SegmentRecord>,
         index: &Index,
         request: &ScanRequest<'_>,
     ) -> Result<Fragment> {
