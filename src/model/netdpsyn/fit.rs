@@ -40,16 +40,28 @@ pub fn fit<'a>(
     let ledger = RhoLedger::new(noise_multiplier)?;
     let shares = Shares::of(config, ledger.total());
     let mut fitting = Fitting { config, schema: &schema, members, ledger, shares, noise_seed };
-    let singles = fitting.measure_singles(&records)?;
-    let groupings = fitting.group(&singles);
-    let grouped = group_records(records, &groupings);
-    let groups: Vec<usize> = groupings.iter().map(Grouping::groups).collect();
-    let shapes = fitting.choose(&grouped, &groups)?;
-    let mut measured = fitting.measure_combined(&grouped, &shapes, &groupings)?;
-    let published = measured.len();
-    for (column, single) in singles.into_iter().enumerate() {
-        measured.push(grouped_single(&schema, single, column, &groupings));
+    let mut singles = fitting.measure_singles(&records)?;
+    let mut groupings: Vec<Grouping> =
+        singles.iter().enumerate().map(|(column, single)| fitting.group(column, single)).collect();
+    let grouped = group_records(&records, &groupings);
+    let sets = fitting.choose(&grouped, &groupings)?;
+    let alone: Vec<usize> =
+        (0..groupings.len()).filter(|column| !sets.iter().any(|set| set.contains(column))).collect();
+    let rhos = fitting.combined_rhos(&sets, &alone, &groupings);
+    let (rhos, alone_rhos) = rhos.split_at(sets.len());
+    let mut measured = fitting.measure_sets(&grouped, &sets, rhos, &groupings)?;
+    fitting.measure_again(&records, &alone, alone_rhos, &mut singles)?;
+    for column in &alone {
+        if let (Some(grouping), Some(single)) = (groupings.get_mut(*column), singles.get(*column)) {
+            *grouping = fitting.group(*column, single);
+        }
     }
+    let single =
+        |column: &usize| singles.get(*column).map(|single| grouped_single(&schema, single, *column, &groupings));
+    measured.extend(alone.iter().filter_map(single));
+    let published = measured.len();
+    // One-way marginals of the other columns help, but say nothing that the combined ones do not.
+    measured.extend((0..singles.len()).filter(|column| !alone.contains(column)).filter_map(|column| single(&column)));
     let totals = fitting.totals(&measured);
     make_consistent(&mut measured, &totals, config.rounds);
     measured.truncate(published);
@@ -102,6 +114,17 @@ struct Single {
     deviation: f64,
 }
 
+impl Single {
+    /// The mean with a second measurement, weighted by inverse variance.
+    fn join(&mut self, values: &[f64], deviation: f64) {
+        let (own, other) = (self.deviation.powi(-2), deviation.powi(-2));
+        for (value, again) in self.values.iter_mut().zip(values) {
+            *value = (*value * own + again * other) / (own + other);
+        }
+        self.deviation = (own + other).powf(-0.5);
+    }
+}
+
 impl Fitting<'_> {
     /// 2/3 makes the total error least; 1/2 is what the published code does.
     fn exponent(&self) -> f64 {
@@ -136,22 +159,19 @@ impl Fitting<'_> {
         Ok(singles)
     }
 
-    fn group(&self, singles: &[Single]) -> Vec<Grouping> {
+    /// Groups of a column by its noisy one-way marginal, strata together.
+    fn group(&self, index: usize, single: &Single) -> Grouping {
         let strata = self.schema.strata();
-        let columns = self.schema.columns.iter().zip(singles).enumerate();
-        let groupings = columns.map(|(index, (column, single))| {
-            let cells = column.domain.cells();
-            let mut summed = vec![0.0; cells];
-            for stratum in single.values.chunks(cells) {
-                summed.iter_mut().zip(stratum).for_each(|(sum, value)| *sum += value);
-            }
-            let possible: Vec<bool> = (0..cells)
-                .map(|cell| (0..strata).any(|stratum| self.schema.possible(stratum, index, cell as u16)))
-                .collect();
-            let deviation = single.deviation * (strata as f64).sqrt();
-            Grouping::of_noisy(&summed, &possible, deviation, self.config.published)
-        });
-        groupings.collect()
+        let cells = single.values.len() / strata;
+        let mut summed = vec![0.0; cells];
+        for stratum in single.values.chunks(cells.max(1)) {
+            summed.iter_mut().zip(stratum).for_each(|(sum, value)| *sum += value);
+        }
+        let possible: Vec<bool> = (0..cells)
+            .map(|cell| (0..strata).any(|stratum| self.schema.possible(stratum, index, cell as u16)))
+            .collect();
+        let deviation = single.deviation * (strata as f64).sqrt();
+        Grouping::of_noisy(&summed, &possible, deviation, self.config.published)
     }
 
     /// Most rows that the members can have: a public number.
@@ -159,21 +179,28 @@ impl Fitting<'_> {
         f64::from(self.members) * self.schema.rows_max() as f64
     }
 
-    /// Columns of the marginals to measure: cliques and pairs, then one-way ones of columns in none.
-    fn choose(&mut self, records: &Records, groups: &[usize]) -> Result<Vec<Shape>> {
+    /// Sets of columns to measure together: cliques and pairs, by noisy scores. Where there is nothing to
+    /// choose from, the share of choosing goes to measuring.
+    fn choose(&mut self, records: &Records, groupings: &[Grouping]) -> Result<Vec<Vec<usize>>> {
         let strata = self.schema.strata();
-        let pairs = self.schema.candidates().into_iter().map(|(a, b)| Candidate {
+        let groups: Vec<usize> = groupings.iter().map(Grouping::groups).collect();
+        // A column whose values are all in one group depends on nothing.
+        let divided = |column: usize| groups.get(column).is_some_and(|groups| *groups > 1);
+        let pairs = self.schema.candidates().into_iter().filter(|(a, b)| divided(*a) && divided(*b));
+        let pairs = pairs.map(|(a, b)| Candidate {
             pair: (a, b),
-            cells: Shape::over(&[a, b], groups).cells().saturating_mul(strata),
+            cells: Shape::over(&[a, b], &groups).cells().saturating_mul(strata),
             score: 0.0,
         });
         let mut candidates: Vec<Candidate> =
             pairs.filter(|candidate| candidate.cells <= self.config.cells_max as usize).collect();
-        let mut scores = crate::base::map_ordered(&candidates, |c| dependence(records, c.pair, groups, strata));
-        if !scores.is_empty() {
-            let sensitivity = self.schema.score_sensitivity() * (scores.len() as f64).sqrt();
-            self.release(PHASES[0], self.shares.selection, sensitivity, &mut scores)?;
+        let mut scores = crate::base::map_ordered(&candidates, |c| dependence(records, c.pair, &groups, strata));
+        if scores.is_empty() {
+            self.shares.combined += self.shares.selection;
+            return Ok(Vec::new());
         }
+        let sensitivity = self.schema.score_sensitivity() * (scores.len() as f64).sqrt();
+        self.release(PHASES[0], self.shares.selection, sensitivity, &mut scores)?;
         for (candidate, score) in candidates.iter_mut().zip(scores) {
             candidate.score = score;
         }
@@ -185,11 +212,7 @@ impl Fitting<'_> {
         }
         let pairs: Vec<(usize, usize)> =
             chosen.into_iter().filter_map(|index| candidates.get(index)).map(|candidate| candidate.pair).collect();
-        let mut sets = merge_cliques(&pairs, groups, self.clique_cells());
-        let alone: Vec<usize> =
-            (0..groups.len()).filter(|column| !sets.iter().any(|set| set.contains(column))).collect();
-        sets.extend(alone.into_iter().map(|column| vec![column]));
-        Ok(sets.iter().map(|set| Shape::over(set, groups)).collect())
+        Ok(merge_cliques(&pairs, &groups, self.clique_cells()))
     }
 
     /// Most cells of a clique: the configured limit, and at most so many that a cell's mean count is not
@@ -200,24 +223,55 @@ impl Fitting<'_> {
         (self.config.clique_cells as usize).min((rows / deviation) as usize)
     }
 
-    fn measure_combined(
+    /// Rho of each chosen set, then of each column in none, which is measured in cells.
+    fn combined_rhos(&self, sets: &[Vec<usize>], alone: &[usize], groupings: &[Grouping]) -> Vec<f64> {
+        let strata = self.schema.strata();
+        let groups: Vec<usize> = groupings.iter().map(Grouping::groups).collect();
+        let cells: Vec<usize> = self.schema.columns.iter().map(|column| column.domain.cells()).collect();
+        let together = sets.iter().map(|set| Shape::over(set, &groups).cells() * strata);
+        let single = alone.iter().map(|column| Shape::over(&[*column], &cells).cells() * strata);
+        split_rho(self.shares.combined, &together.chain(single).collect::<Vec<_>>(), self.exponent())
+    }
+
+    fn measure_sets(
         &mut self,
         records: &Records,
-        shapes: &[Shape],
+        sets: &[Vec<usize>],
+        rhos: &[f64],
         groupings: &[Grouping],
     ) -> Result<Vec<Measured>> {
-        let strata = self.schema.strata();
-        let sizes: Vec<usize> = shapes.iter().map(|shape| shape.cells() * strata).collect();
-        let rhos = split_rho(self.shares.combined, &sizes, self.exponent());
-        let mut measured = Vec::with_capacity(shapes.len());
-        for (shape, rho) in shapes.iter().zip(rhos) {
-            let mut values = count(records, shape, strata);
-            let phase = format!("{}:{}", PHASES[2], self.name(&shape.columns));
-            let deviation = self.release(&phase, rho, self.schema.marginal_sensitivity(), &mut values)?;
-            let possible = possible(self.schema, shape, groupings);
-            measured.push(Measured { shape: shape.clone(), values, variance: deviation * deviation, possible });
+        let groups: Vec<usize> = groupings.iter().map(Grouping::groups).collect();
+        let mut measured = Vec::with_capacity(sets.len());
+        for (set, rho) in sets.iter().zip(rhos) {
+            let shape = Shape::over(set, &groups);
+            let mut values = count(records, &shape, self.schema.strata());
+            let phase = format!("{}:{}", PHASES[2], self.name(set));
+            let deviation = self.release(&phase, *rho, self.schema.marginal_sensitivity(), &mut values)?;
+            let possible = possible(self.schema, &shape, groupings);
+            measured.push(Measured { shape, values, variance: deviation * deviation, possible });
         }
         Ok(measured)
+    }
+
+    /// Measures one-way marginals a second time and takes the mean by inverse variance: columns in no
+    /// chosen set, which are all where the traces are too few for pairs.
+    fn measure_again(
+        &mut self,
+        records: &Records,
+        alone: &[usize],
+        rhos: &[f64],
+        singles: &mut [Single],
+    ) -> Result<()> {
+        let cells: Vec<usize> = self.schema.columns.iter().map(|column| column.domain.cells()).collect();
+        for (column, rho) in alone.iter().zip(rhos) {
+            let mut values = count(records, &Shape::over(&[*column], &cells), self.schema.strata());
+            let phase = format!("{}:{}", PHASES[2], self.name(&[*column]));
+            let deviation = self.release(&phase, *rho, self.schema.marginal_sensitivity(), &mut values)?;
+            if let Some(single) = singles.get_mut(*column) {
+                single.join(&values, deviation);
+            }
+        }
+        Ok(())
     }
 
     /// Rows of each stratum: from the marginals, except that every member is one row in mode `traces`
@@ -240,15 +294,15 @@ impl Fitting<'_> {
 }
 
 /// Rows with groups in place of cells.
-fn group_records(records: Records, groupings: &[Grouping]) -> Records {
-    let columns = records.columns.into_iter().zip(groupings).map(|(cells, grouping)| {
-        cells.into_iter().map(|cell| grouping.group_of.get(usize::from(cell)).copied().unwrap_or(0)).collect()
+fn group_records(records: &Records, groupings: &[Grouping]) -> Records {
+    let columns = records.columns.iter().zip(groupings).map(|(cells, grouping)| {
+        cells.iter().map(|cell| grouping.group_of.get(usize::from(*cell)).copied().unwrap_or(0)).collect()
     });
-    Records { strata: records.strata, columns: columns.collect() }
+    Records { strata: records.strata.clone(), columns: columns.collect() }
 }
 
 /// A one-way marginal in groups.
-fn grouped_single(schema: &Schema, single: Single, column: usize, groupings: &[Grouping]) -> Measured {
+fn grouped_single(schema: &Schema, single: &Single, column: usize, groupings: &[Grouping]) -> Measured {
     let groups: Vec<usize> = groupings.iter().map(Grouping::groups).collect();
     let shape = Shape::over(&[column], &groups);
     let map: Vec<u32> = groupings

@@ -39,8 +39,10 @@ impl Grouping {
             group_of.push(if *rare { u16::MAX } else { next });
             next += u16::from(!rare);
         }
-        for group in &mut group_of {
-            *group = (*group).min(next);
+        // Where only impossible cells are left they need no group: any will do, as none is ever drawn.
+        let shared = if rare_possible.contains(&true) || next == 0 { next } else { 0 };
+        for group in group_of.iter_mut().filter(|group| **group == u16::MAX) {
+            *group = shared;
         }
         let weight = |cell: usize| if rare[cell] { decoded[cell] as f32 } else { 1.0 };
         Self::new(group_of, (0..noisy.len()).map(weight).collect())
@@ -98,6 +100,8 @@ mod tests {
         let mut rng = Seed::root(1).rng();
         let drawn: Vec<u16> = (0..200).map(|_| grouping.draw(2, &mut rng)).collect();
         assert!(drawn.iter().all(|cell| [1, 3, 4].contains(cell)));
+        let none_rare = Grouping::of_noisy(&[9.0, 8.0, 7.0], &[true, false, true], 1.0, false);
+        assert_eq!((none_rare.groups(), none_rare.group_of[1], none_rare.weights[1]), (2, 0, 0.0));
         let even = Grouping::of_noisy(&noisy, &possible, 5.0, true);
         assert_eq!(even.weights, [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
     }

@@ -55,6 +55,6 @@ pub use fit::{Fit, fit};
 pub use gum::{Goal, GumOptions, Rows, synthesise};
 pub use ledger::{RhoLedger, add_noise};
 pub use model::{Model, Target};
-pub use sample::sample;
+pub use sample::{block_error, sample};
 pub use schema::{Column, Records, Schema};
 pub use table::{Shape, count};
