@@ -18,6 +18,10 @@ fn main() {
     // is looked up there by name.
     println!("cargo:rustc-link-arg-bin=syntrace-torch=-Wl,--no-as-needed");
     println!("cargo:rustc-link-arg-bin=syntrace=-Wl,--as-needed,--gc-sections,--exclude-libs=ALL");
+    // libc hands over memory that we free (`realpath`): it must find the same malloc that we free with.
+    for symbol in ["malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "malloc_usable_size"] {
+        println!("cargo:rustc-link-arg-bin=syntrace=-Wl,--export-dynamic-symbol={symbol}");
+    }
     if Path::new(&lib).join("libtorch_cuda.so").exists() {
         println!("cargo:rustc-link-arg-bin=syntrace-torch=-ltorch_cuda");
     }

@@ -171,7 +171,7 @@ fn report_sampling(generator: &NetSsm, pool: &[EncodedTrace]) {
         .iter()
         .map(|trace| match &trace.content {
             Generated::Tokens(tokens) => tokens.len(),
-            Generated::Fields(_) => 0,
+            Generated::Fields(_) | Generated::Nprint(_) => 0,
         })
         .sum();
     println!("sampling  {:8.0} tokens/s", tokens as f64 / (clock.now() - start));

@@ -121,7 +121,7 @@ CREATE TABLE models (
     model_id           BIGINT NOT NULL,  -- id of the model
     name               VARCHAR NOT NULL, -- generator, class, regime and role in words
     generator          VARCHAR NOT NULL, -- generator family
-    preset             VARCHAR NOT NULL, -- preset of the generator
+    preset             VARCHAR NOT NULL, -- preset of the generator; `imported` for a model made elsewhere
     dataset            VARCHAR NOT NULL, -- dataset
     class              VARCHAR NOT NULL, -- class it was trained on
     role               VARCHAR NOT NULL, -- `target` or `shadow`
@@ -130,18 +130,18 @@ CREATE TABLE models (
     epsilon            DOUBLE,           -- target epsilon; NULL = no DP
     delta              DOUBLE,           -- delta of every epsilon here; NULL = no DP
     noise_multiplier   DOUBLE,           -- noise on the sum, in units of the clip norm; NULL = no DP
-    sampling_rate      DOUBLE NOT NULL,  -- probability of a trace to be in a step's batch
-    steps              BIGINT NOT NULL,  -- optimiser steps taken
-    expected_batch     DOUBLE NOT NULL,  -- expected traces in a batch
+    sampling_rate      DOUBLE,           -- probability of a trace to be in a step's batch; NULL = not told
+    steps              BIGINT,           -- optimiser steps taken; NULL = not told
+    expected_batch     DOUBLE,           -- expected traces in a batch; NULL = not told
     clip_norm          DOUBLE,           -- L2 bound of one trace's gradient; NULL = no DP
-    epsilon_spent      DOUBLE,           -- upper bound of the mechanism's epsilon at delta; NULL = no DP
+    epsilon_spent      DOUBLE,           -- upper bound of the mechanism's epsilon at delta; NULL = no DP, or only claimed
     accountant         VARCHAR,          -- what computed epsilon_spent
     guarantee          VARCHAR NOT NULL, -- `end-to-end`, `conditional` or `none`
-    epsilon_end_to_end DOUBLE,           -- epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP
+    epsilon_end_to_end DOUBLE,           -- epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP, or only claimed
     noise              VARCHAR,          -- `system` (seed not stored) or `reproducible`; NULL = no DP
-    parameters         BIGINT NOT NULL,  -- all parameters
-    parameters_private BIGINT NOT NULL,  -- parameters trained on private traces
-    seconds            DOUBLE NOT NULL,  -- wall time of training, divided evenly over its cohort
+    parameters         BIGINT,           -- all parameters; NULL = not told
+    parameters_private BIGINT,           -- parameters trained on private traces; NULL = not told
+    seconds            DOUBLE,           -- wall time of training, divided evenly over its cohort; NULL = not told
     status             VARCHAR NOT NULL, -- `trained`, or `diverged at step N`
     weights            VARCHAR,          -- digest of the weights object, hexadecimal; NULL where they are not kept
     class_id           BIGINT NOT NULL,  -- class
@@ -200,14 +200,29 @@ CREATE TABLE epochs (
     shadow           INT,              -- index of a shadow; NULL for a target
     epsilon          DOUBLE,           -- target epsilon of the model; NULL = no DP
     epoch            INT NOT NULL,     -- from 0; an epoch is 1 / sampling rate steps
-    step             BIGINT NOT NULL,  -- steps taken at its end
+    step             BIGINT,           -- steps taken at its end; NULL where an imported log does not say
     train_loss       DOUBLE,           -- mean loss of the traces in the epoch's batches; NULL where no batch had one
     member_loss      DOUBLE,           -- mean loss of all members at the end of the epoch, in evaluation mode
     held_out_loss    DOUBLE,           -- mean loss of all held-out traces at the end of the epoch, in evaluation mode
     gradient_norm    DOUBLE,           -- mean per-trace gradient norm before clipping
     clipped_fraction DOUBLE,           -- share of per-trace gradients that were clipped; NULL without DP
-    traces           BIGINT NOT NULL,  -- traces drawn in the epoch
-    seconds          DOUBLE NOT NULL   -- wall time of the cohort's epoch
+    traces           BIGINT,           -- traces drawn in the epoch; NULL where an imported log does not say
+    seconds          DOUBLE            -- wall time of the cohort's epoch; NULL where an imported log does not say
+);
+
+-- One row per measurement of a training besides its losses.
+CREATE TABLE monitors (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    epoch     INT,              -- epoch after which it was measured, from 0; NULL = of the whole model
+    monitor   VARCHAR NOT NULL, -- what was measured (`feature_variance_generated`, `image_entropy_bits`, ...)
+    field     VARCHAR NOT NULL, -- of which field or layer; empty where it is of none
+    value     DOUBLE NOT NULL   -- value
 );
 
 -- One row per model, trace and attribute kind: what an attack reads.
@@ -222,7 +237,7 @@ CREATE TABLE attributes (
     trace_id  BIGINT NOT NULL,  -- trace
     member    BOOLEAN NOT NULL, -- was it trained on?
     kind      VARCHAR NOT NULL, -- attribute kind
-    loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
+    loss      FLOAT,            -- loss of the trace in evaluation mode; NULL where an imported file does not say
     vector    FLOAT[] NOT NULL  -- the attribute
 );
 
@@ -238,7 +253,7 @@ CREATE TABLE reference_attributes (
     trace_id  BIGINT NOT NULL,  -- trace
     member    BOOLEAN NOT NULL, -- was it trained on?
     kind      VARCHAR NOT NULL, -- attribute kind
-    loss      FLOAT NOT NULL,   -- loss of the trace in evaluation mode
+    loss      FLOAT,            -- loss of the trace in evaluation mode; NULL where an imported file does not say
     vector    FLOAT[] NOT NULL  -- the attribute
 );
 
@@ -336,7 +351,22 @@ CREATE TABLE synthetic_traces (
     rejected_packets INT NOT NULL,     -- generated packets that do not parse and were left out
     complete         BOOLEAN NOT NULL, -- did the generator end the trace itself?
     mended_fields    INT NOT NULL,     -- header fields (lengths, checksums) that an export to PCAP has to set
-    raw              BYTEA NOT NULL    -- what the generator put out before decoding: netssm: little-endian u16 tokens
+    raw              BYTEA NOT NULL    -- what the generator put out before decoding: netssm: little-endian u16 tokens; imported: nothing
+);
+
+-- One row per synthetic trace and rule that changed cells of it.
+CREATE TABLE repairs (
+    model_id  BIGINT NOT NULL,  -- model
+    generator VARCHAR NOT NULL, -- generator family
+    dataset   VARCHAR NOT NULL, -- dataset
+    class     VARCHAR NOT NULL, -- class
+    role      VARCHAR NOT NULL, -- `target` or `shadow`
+    shadow    INT,              -- index of a shadow; NULL for a target
+    epsilon   DOUBLE,           -- target epsilon of the model; NULL = no DP
+    trace_id  BIGINT NOT NULL,  -- synthetic trace
+    profile   VARCHAR NOT NULL, -- repair profile: `reference` or `strict`
+    rule      VARCHAR NOT NULL, -- rule that changed it
+    cells     BIGINT NOT NULL   -- cells (bits) that the rule changed
 );
 
 -- One row per model, measure and what was compared with what.

@@ -91,6 +91,37 @@ SELECT
 FROM generalization
 GROUP BY generator, dataset, class, epsilon, regime, role, epoch;
 
+-- One row per model, epoch and feature: variance of generated values beside that of real ones (paper section 3.5.1).
+CREATE VIEW mode_collapse AS
+SELECT
+    model_id, generator, dataset, class, role, shadow, epsilon, epoch, field,
+    avg(value) FILTER (WHERE monitor = 'feature_variance_generated') AS generated_variance,
+    avg(value) FILTER (WHERE monitor = 'feature_variance_real') AS real_variance,
+    1 - avg(value) FILTER (WHERE monitor = 'feature_variance_generated')
+        / nullif(avg(value) FILTER (WHERE monitor = 'feature_variance_real'), 0) AS reduction
+FROM monitors
+WHERE monitor IN ('feature_variance_generated', 'feature_variance_real')
+GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, epoch, field;
+
+-- One row per model: entropy of its training images in bits, beside the paper's numbers for photographs (section 3.4.2).
+CREATE VIEW image_entropy AS
+SELECT
+    model_id, generator, dataset, class, role, shadow, epsilon,
+    avg(value) AS entropy_bits, 0.03 AS paper_bits, 1.61 AS mnist_bits, 6.96 AS cifar10_bits
+FROM monitors
+WHERE monitor = 'image_entropy_bits'
+GROUP BY model_id, generator, dataset, class, role, shadow, epsilon;
+
+-- One row per model and epoch: mean squared error of predicted noise (paper section 3.5.2).
+CREATE VIEW noise_error AS
+SELECT
+    model_id, generator, dataset, class, role, shadow, epsilon,
+    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    epoch, avg(value) AS error
+FROM monitors
+WHERE monitor = 'noise_error'
+GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, epoch;
+
 -- One row per downstream task, learner, training traffic and measure, beside the same learner on real traffic and a guess.
 CREATE VIEW downstream AS
 WITH baselines AS (
@@ -145,7 +176,7 @@ scored AS (
     FROM jsd
     JOIN accuracy
         ON accuracy.generator = jsd.generator AND accuracy.dataset = jsd.dataset
-        AND accuracy.epsilon IS NOT DISTINCT FROM jsd.epsilon AND accuracy.trained_on = 'synthetic'
+        AND accuracy.trained_on = 'synthetic' AND accuracy.epsilon IS NOT DISTINCT FROM jsd.epsilon
 ),
 errors AS (
     SELECT generator, dataset, class, epsilon, trained_on, avg(value) AS mae
@@ -171,6 +202,16 @@ spread AS (
     FROM fidelity
     WHERE role = 'target' AND aspect = 'variance' AND field = 'all' AND metric = 'median_variance' AND reference = 'real'
     GROUP BY generator, dataset, class, epsilon
+),
+last_noise AS (
+    SELECT generator, dataset, class, epsilon, error
+    FROM (
+        SELECT
+            *, row_number() OVER (PARTITION BY generator, dataset, class, epsilon ORDER BY epoch DESC NULLS LAST) AS place
+        FROM noise_error
+        WHERE role = 'target'
+    )
+    WHERE place = 1
 ),
 novelty AS (
     SELECT generator, dataset, class, epsilon, avg(synthetic_value) AS novelty
@@ -212,6 +253,20 @@ SELECT
     synthetic_variance, members_variance, synthetic_variance <= 0.1 * members_variance
 FROM spread
 WHERE generator = 'netshare' AND epsilon IS NOT NULL
+UNION ALL
+SELECT
+    'image_entropy', generator, dataset, class, epsilon, 'bits of the colour histogram', entropy_bits, mnist_bits,
+    entropy_bits < mnist_bits
+FROM image_entropy
+WHERE role = 'target'
+UNION ALL
+SELECT
+    'noise_error', private.generator, private.dataset, private.class, private.epsilon, 'with DP beside no DP',
+    private.error, plain.error, abs(private.error - plain.error) <= 0.1 * plain.error
+FROM last_noise AS plain
+JOIN last_noise AS private
+    ON private.generator = plain.generator AND private.dataset = plain.dataset AND private.class = plain.class
+WHERE plain.epsilon IS NULL AND private.epsilon IS NOT NULL
 UNION ALL
 SELECT
     'jsd_steady', generator, dataset, NULL, NULL, concat(count(*), ' regimes'),

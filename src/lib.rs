@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval,
-//! utility, audit) are pure: records in, records out; they never see the store and never call the stage before
-//! them. `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign
+//! utility, audit) are pure: records in, records out; they never see the store and never call the stage
+//! before them. `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
 //! `model`, `train`, `attack`, `utility`, DataFusion in `query`, clap in `cli`.
 //! `tests/architecture.rs` holds the table of who may import whom.
@@ -44,9 +44,9 @@ pub mod synth;
 pub mod eval;
 pub mod utility;
 
-pub mod foreign;
-
 pub mod audit;
+
+pub mod foreign;
 
 pub mod spec;
 pub mod store;

@@ -4,6 +4,8 @@ mod chance;
 mod conformance;
 mod joint;
 mod options;
+#[cfg(feature = "torch")]
+mod study;
 
 use syntrace::attack::{AttackKind, AttributeTable, SideScores, run};
 use syntrace::base::{ModelId, Seed, TraceId};

@@ -388,6 +388,8 @@ fn each_limit_fails_the_page_alone_and_says_its_name() {
     assert_eq!(with(|evidence| evidence.empirical[0].epsilon = 4.5), ["empirical epsilon"]);
     assert_eq!(with(|evidence| evidence.epsilon_end_to_end = Some(f64::INFINITY)), ["guarantee"]);
     assert_eq!(with(|evidence| evidence.leaks.clear()), ["leakage"]);
+    // no synthetic packet parses: nothing was measured, which is no pass
+    assert_eq!(with(|evidence| evidence.leaks[0].n = 0), ["leakage"]);
     let copied = |evidence: &mut Evidence| {
         evidence.leaks[0].value = Some(0.2);
         evidence.leaks[0].p_value = 1e-6;
@@ -405,7 +407,10 @@ fn each_limit_fails_the_page_alone_and_says_its_name() {
 #[test]
 fn a_run_measures_leakage_and_audits_the_mechanism_and_the_page_shows_both() {
     let folder = tempfile::tempdir().unwrap();
-    let text = format!("{}[audit]\none_run = true\nauc_max = 1.0\n", crate::common::TINY_SPEC);
+    let text = format!(
+        "{}[utility]\nforecaster = \"none\"\n[audit]\none_run = true\nauc_max = 1.0\n",
+        crate::common::TINY_SPEC
+    );
     let spec = crate::common::write_spec(folder.path(), &text);
     let study = folder.path().join("s.redb").to_string_lossy().into_owned();
     run_ok(&["run", &study, &spec, "--quiet"]);
@@ -422,7 +427,7 @@ fn a_run_measures_leakage_and_audits_the_mechanism_and_the_page_shows_both() {
     assert_eq!(audits[0][2..], ["true", "true", "true", "target", "4.0"]);
     let (code, page, stderr) = run(&["audit", &study, "--model", "eps4", "--spec", &spec]);
     assert!(code <= 1, "{stderr}");
-    for line in ["guarantee", "by attack", "by one-run audit of 24 canaries", "attack AUC", "exact copies (trace)"] {
+    for line in ["guarantee", "by attack", "by one-run audit of 24 canaries", "attack AUC"] {
         assert!(page.contains(line), "no `{line}` on the page:\n{page}");
     }
     let again = crate::common::run(&["plan", &study, &spec, "--jobs"]).1;

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use syntrace::base::{Seed, TraceId};
 use syntrace::eval::{
-    Confusion, FIELDS, FidelityRow, Metric, Roc, Scored, SideName, clopper_pearson, empirical_epsilon, header_fidelity,
-    jensen_shannon, jensen_shannon_counts, leakage, mean_by_field, mean_over_fields, wasserstein_1,
+    Confusion, FIELDS, FidelityRow, HeaderSide, Metric, Roc, Scored, SideName, clopper_pearson, empirical_epsilon,
+    header_fidelity, jensen_shannon, jensen_shannon_counts, leakage, mean_by_field, mean_over_fields, wasserstein_1,
     wasserstein_1_weighted,
 };
 use syntrace::record::{Direction, Packet, Trace};
@@ -351,7 +351,8 @@ fn trace(packets: Vec<Packet>) -> Trace {
 
 /// Header fields of `other` against `real`.
 fn header(real: &[Trace], other: &[Trace], name: SideName) -> Vec<FidelityRow> {
-    header_fidelity(&real.iter().collect::<Vec<_>>(), &other.iter().collect::<Vec<_>>(), name)
+    let side = |name, traces: &[Trace]| HeaderSide::new(name, &traces.iter().collect::<Vec<_>>());
+    header_fidelity(&side(SideName::Members, real), &side(name, other))
 }
 
 #[test]

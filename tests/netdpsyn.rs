@@ -105,8 +105,9 @@ fn without_noise_every_chosen_marginal_is_that_of_the_traces() {
 /// reaches: each column's one-way marginal, in cells, so decoding is part of it.
 #[test]
 fn without_noise_sampled_traces_have_the_fields_of_the_traces() {
-    // L1 distance of two histograms, 0 to 2; 200 rows a place, so one row is 0.01.
-    const DISTANCE_MAX: f64 = 0.2;
+    // L1 distance of two histograms, 0 to 2; one of 200 traces is 0.01. Mode `traces` has cycles of some
+    // thirty columns, which 30 iterations reach up to a few traces.
+    const DISTANCE_MAX: f64 = 0.3;
     let traces = conversations(200, 1);
     for rows in [RowMode::Positions, RowMode::Traces] {
         let model = fitted(&config(rows), &traces, NO_NOISE, 2).model;

@@ -79,7 +79,7 @@ pub struct LiraOptions {
 impl LiraOptions {
     /// Offline, one variance within traces, on the plain statistic.
     pub fn offline() -> Self {
-        Self { centre: Centre::Mean, mode: LiraMode::Offline, transform: Transform::None, variance: Variance::Pooled }
+        Self { centre: Centre::Mean, mode: LiraMode::Offline, transform: Transform::None, variance: Variance::Within }
     }
 
     /// Online, otherwise the same.

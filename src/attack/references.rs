@@ -83,7 +83,7 @@ impl References {
         let rows = (0..references.rows()).filter(|row| references.models.get(*row) == Some(&model));
         let mut population: Vec<(TraceId, f64)> =
             rows.filter_map(|row| Some((*references.traces.get(row)?, self.value(references, row)?))).collect();
-        population.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        population.sort_unstable_by_key(|(trace, _)| *trace);
         population.truncate(most);
         population
     }

@@ -38,6 +38,9 @@ const PAYLOAD_BYTES_MIN: usize = 16;
 /// Bytes of the windows that are looked for in synthetic payloads.
 const WINDOW_BYTES: usize = 16;
 
+/// About this many windows are kept of all traces together: some 200 MiB.
+const WINDOWS_MAX: usize = 8_000_000;
+
 /// Shortest name that is looked for in raw payload bytes; shorter ones occur by chance.
 const NAME_BYTES_MIN: usize = 6;
 
@@ -103,12 +106,15 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 type Content = [u8; 16];
 
+/// What counts as one thing in a packet; `None` where it has none.
+type ContentOf = fn(&Packet) -> Option<Content>;
+
 fn content(bytes: &[u8]) -> Content {
     Digest::of(bytes).prefix16()
 }
 
 /// Contents of one trace, each once.
-fn contents(trace: &Trace, of: fn(&Packet) -> Option<Content>) -> BTreeSet<Content> {
+fn contents(trace: &Trace, of: ContentOf) -> BTreeSet<Content> {
     trace.packets.iter().filter_map(of).collect()
 }
 
@@ -124,8 +130,7 @@ fn payload_content(packet: &Packet) -> Option<Content> {
 /// Of what only one member trace holds and no held-out trace does, the share found in synthetic packets;
 /// beside it the same for what only one held-out trace holds.
 fn memorised(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
-    let kinds: [(&'static str, fn(&Packet) -> Option<Content>); 2] =
-        [("frame", frame_content), ("payload", payload_content)];
+    let kinds: [(&'static str, ContentOf); 2] = [("frame", frame_content), ("payload", payload_content)];
     let mut rows: Vec<LeakRow> = Vec::new();
     for (kind, of) in kinds {
         let mut owners: BTreeMap<Content, (u64, u64)> = BTreeMap::new();
@@ -147,9 +152,13 @@ fn memorised(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<
 }
 
 /// Of the runs of 16 payload bytes that only members (only held-out traces) have, the share found in
-/// synthetic payloads.
+/// synthetic payloads. Neighbouring runs overlap, so a p-value counts one leaked payload many times.
 fn windows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> LeakRow {
-    let [members, held_out, made] = [members, held_out, synthetic].map(window_hashes);
+    let bytes = |traces: &[Trace]| -> usize {
+        traces.iter().flat_map(|trace| &trace.packets).map(|packet| packet.data.len()).sum()
+    };
+    let stride = (bytes(members) + bytes(held_out) + bytes(synthetic)).div_ceil(WINDOWS_MAX).max(1) as u64;
+    let [members, held_out, made] = [members, held_out, synthetic].map(|traces| window_hashes(traces, stride));
     let only = |side: &HashSet<u64>, other: &HashSet<u64>| {
         let only = side.iter().filter(|hash| !other.contains(hash));
         only.fold((0, 0), |sum, hash| (sum.0 + u64::from(made.contains(hash)), sum.1 + 1))
@@ -157,11 +166,13 @@ fn windows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> LeakRo
     counted("memorised", "payload_window", only(&members, &held_out), only(&held_out, &members))
 }
 
-/// Hashes of all windows; two of ten million collide with probability below 1e-5, which changes a count by
-/// one. Runs of one repeated byte (padding) are left out.
-fn window_hashes(traces: &[Trace]) -> HashSet<u64> {
+/// Hashes of all windows, or, of very many, of those whose hash is a multiple of `stride`: the same windows
+/// on every side, so shares stay what they are. Two of ten million collide with probability below 1e-5,
+/// which changes a count by one. Runs of one repeated byte (padding) are left out.
+fn window_hashes(traces: &[Trace], stride: u64) -> HashSet<u64> {
     let payloads = traces.iter().flat_map(|trace| &trace.packets).map(payload);
-    payloads.flat_map(|payload| payload.windows(WINDOW_BYTES)).filter(|window| !is_run(window)).map(hash).collect()
+    let windows = payloads.flat_map(|payload| payload.windows(WINDOW_BYTES)).filter(|window| !is_run(window));
+    windows.map(hash).filter(|hash| hash.is_multiple_of(stride)).collect()
 }
 
 fn is_run(window: &[u8]) -> bool {

@@ -211,6 +211,10 @@ fn leakage(evidence: &Evidence, limits: &Limits) -> Vec<Check> {
         let reason = "not measured: the model has no synthetic traces, or its leakage job has not run";
         return vec![Check::of(false, "leakage", reason.to_owned())];
     }
+    if evidence.leaks.iter().any(|leak| leak.measure == "exact_copies" && leak.n == 0) {
+        let reason = "not measured: no synthetic trace has a packet that parses";
+        return vec![Check::of(false, "leakage", reason.to_owned())];
+    }
     evidence.leaks.iter().filter_map(|leak| leak_check(leak, limits)).collect()
 }
 

@@ -31,6 +31,7 @@ mod pcapng;
 mod source;
 mod wifi;
 mod writer;
+mod writer_ng;
 
 pub use assemble::{Cut, CutOptions, cut};
 pub use decode::{LINK_HEADER_BYTES, PROTOCOL_TCP, PROTOCOL_UDP, PacketView, decode_frame, view_frame};
@@ -40,3 +41,4 @@ pub use frames::{CaptureSummary, Frame, FrameReader, RECORD_BYTES_MAX, read_fram
 pub use link::link_type;
 pub(crate) use link::{Located, locate};
 pub use writer::{write_frames, write_pcap};
+pub use writer_ng::write_pcapng;

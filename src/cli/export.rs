@@ -4,14 +4,18 @@ use super::CACHE_BYTES;
 use super::nprint::{NprintColumns, sink};
 use crate::base::ModelId;
 use crate::error::{Error, Result, io_error};
-use crate::pipeline::{TraceSelection, export_capture, export_nprint, export_traces};
+use crate::pipeline::{TraceSelection, export_capture, export_nprint, export_pcapng, export_traces, export_weights};
+use crate::query::Format;
 use crate::store::{Snapshot, Store};
 use clap::{Args, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Write traces or captures of a study to files of other tools
+/// Memory of the queries behind exported tables.
+const TABLES_MEMORY_MIB: usize = 1024;
+
+/// Write what a study holds to files of other tools
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     /// The study file
@@ -30,6 +34,39 @@ enum What {
         #[arg(short, long)]
         out: Option<PathBuf>,
     },
+    /// Traces as a PCAPNG, each packet with its class (or model) and trace_id as comment
+    Pcapng {
+        #[command(flatten)]
+        selection: Selection,
+        /// PCAPNG file; stdout by default
+        #[arg(short, long)]
+        out: Option<PathBuf>,
+    },
+    /// Weights of a model, and its configuration as JSON beside them
+    Weights {
+        /// Its model_id
+        #[arg(long)]
+        model: i64,
+        /// File for the weights (x.safetensors); the configuration goes to x.json
+        #[arg(short, long)]
+        out: PathBuf,
+    },
+    /// Every SQL table as files: Parquet, Arrow IPC or CSV, partitioned as Hive does
+    ///
+    /// TABLE/part-0.parquet, or TABLE/generator=G/epsilon=E/part-0.parquet where the table has both columns;
+    /// they are in the path then and not in the file. `none` stands for an absent value: epsilon=none is a
+    /// model without differential privacy, generator=none real traffic.
+    Tables {
+        /// Folder; new or empty
+        #[arg(short, long)]
+        out: PathBuf,
+        /// parquet, arrow or csv
+        #[arg(long, default_value = "parquet", value_parser = ["parquet", "arrow", "csv"])]
+        format: String,
+        /// Only this table; may be given several times
+        #[arg(long = "table", value_name = "NAME")]
+        tables: Vec<String>,
+    },
     /// Traces as nPrint's CSV
     Nprint {
         #[command(flatten)]
@@ -39,6 +76,15 @@ enum What {
         out: Option<PathBuf>,
         #[command(flatten)]
         columns: NprintColumns,
+    },
+    /// A redacted copy of the study: results, hashes and provenance, nothing of any single trace
+    ///
+    /// Left out: captures, traces, packets, encodings, member lists, attributes, attack scores, synthetic
+    /// traces, weights, seeds, file names and times of captures. Ids are made anew.
+    Share {
+        /// Study file to write; must not exist
+        #[arg(short, long)]
+        out: PathBuf,
     },
     /// A capture as it came in, byte for byte
     Capture {
@@ -91,6 +137,26 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
             let rows = with_sink(out.as_deref(), |sink| export_nprint(&snapshot, &selection, &options, sink))?;
             eprintln!("{rows} rows");
         }
+        What::Pcapng { selection, out } => {
+            let selection = selection.resolve()?;
+            let (traces, packets) = with_sink(out.as_deref(), |sink| export_pcapng(&snapshot, &selection, sink))?;
+            eprintln!("{traces} traces, {packets} packets");
+        }
+        What::Weights { model, out } => {
+            let config = with_sink(Some(out), |sink| export_weights(&snapshot, ModelId(*model), sink))?;
+            let beside = out.with_extension("json");
+            let text = format!("{config:#}\n");
+            std::fs::write(&beside, text).map_err(|error| io_error("write", &beside, &error))?;
+            eprintln!("weights in {}, configuration in {}", out.display(), beside.display());
+        }
+        What::Tables { out, format, tables } => {
+            // One thread keeps the order of rows.
+            let asker = super::sql::Asker::open(&args.study, TABLES_MEMORY_MIB, Some(1))?;
+            let format = Format::from_name(format)?;
+            let exported = super::export_tables::export_tables(asker.session(), tables, format, out)?;
+            eprintln!("{} files, {} rows", exported.files, exported.rows);
+        }
+        What::Share { out } => super::share::share(&snapshot, out)?,
         What::Capture { capture, out } => {
             let bytes = with_sink(out.as_deref(), |sink| write_capture(&snapshot, capture, sink))?;
             eprintln!("{bytes} bytes");

@@ -40,6 +40,9 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
         metadata.len(),
         metadata.len() as f64 / payload.max(1) as f64
     );
+    if snapshot.is_shared_copy()? {
+        println!("redacted   a copy for others: results, hashes and provenance only; its ids are its own");
+    }
     print_content(&snapshot)?;
     print_tables(&snapshot)?;
     print_objects(&snapshot)?;

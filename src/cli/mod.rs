@@ -8,13 +8,18 @@ mod audit;
 mod bars;
 mod command;
 mod compact;
+mod diff;
 mod export;
+mod export_tables;
+mod import;
 mod info;
 mod ingest;
+mod merge;
 mod nprint;
 mod privacy;
 mod report;
 mod run;
+mod share;
 mod shell;
 mod simulate;
 mod sql;
@@ -43,12 +48,15 @@ enum Verb {
     Info(info::InfoArgs),
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
+    Import(import::ImportArgs),
     Nprint(nprint::NprintArgs),
     Audit(audit::AuditArgs),
     Privacy(privacy::PrivacyArgs),
     Export(export::ExportArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
+    Merge(merge::MergeArgs),
+    Diff(diff::DiffArgs),
 }
 
 /// Page cache of the study file, bytes.
@@ -61,6 +69,7 @@ enum Trains {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
     Attack(attack::AttackArgs),
+    Import(import::ImportArgs),
 }
 
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
@@ -70,6 +79,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
         Trains::Run(args) => run::run(&args),
         Trains::Plan(args) => run::plan(&args),
         Trains::Attack(args) => attack::attack(&args),
+        Trains::Import(args) => import::import(&args),
     }
 }
 
@@ -93,6 +103,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
         Verb::Attack(args) => training(TrainingVerb(Trains::Attack(args))),
+        Verb::Import(args) => training(TrainingVerb(Trains::Import(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Report(args) => report::report(&args),
@@ -105,6 +116,8 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Export(args) => export::export(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),
+        Verb::Merge(args) => merge::merge(&args),
+        Verb::Diff(args) => diff::diff(&args),
     };
     match result {
         Ok(code) => code,

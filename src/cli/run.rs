@@ -31,6 +31,9 @@ pub(super) struct RunArgs {
     /// Seconds between checkpoints of a training
     #[arg(long, default_value_t = 20.0)]
     checkpoint_seconds: f64,
+    /// Do share I of N only, into this file; `merge` unites the shares, a plain `run` does what is left
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    shard: Option<(u32, u32)>,
     /// No tables at the end
     #[arg(long)]
     quiet: bool,
@@ -46,6 +49,13 @@ pub(super) struct PlanArgs {
     /// List every missing job
     #[arg(long)]
     jobs: bool,
+}
+
+fn parse_shard(text: &str) -> std::result::Result<(u32, u32), String> {
+    let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    parts
+        .filter(|(index, count)| (1..=*count).contains(index))
+        .ok_or_else(|| "expected I/N with I from 1 to N, such as 2/8".to_owned())
 }
 
 fn read_spec(spec: &str) -> Result<Spec> {
@@ -87,7 +97,10 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         )));
     }
     let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
-    let plan = Plan::new(&spec, Some(&store.snapshot()?))?;
+    let mut plan = Plan::new(&spec, Some(&store.snapshot()?))?;
+    if let Some((index, count)) = args.shard {
+        plan.keep_share(index, count);
+    }
     let threads = args.threads.or(spec.threads).unwrap_or_else(thread_count).max(1);
     print_notes(&plan);
     eprintln!("{}: {} jobs to do, {threads} side by side", spec.name, plan.missing());

@@ -12,13 +12,17 @@ pub enum Generated {
     Tokens(Vec<u16>),
     /// Header fields, a row a packet; times are absolute.
     Fields(Vec<FieldRow>),
+    /// nPrint cells in a named layout, a row a packet; `synth::repair` makes packets of them.
+    Nprint(super::NprintImage),
 }
 
 impl Generated {
-    /// As stored in `synthetic_traces.raw`: tokens as little-endian u16, fields as little-endian i64.
+    /// As stored in `synthetic_traces.raw`: tokens as little-endian u16, fields as little-endian i64, nPrint
+    /// cells as the planes of the encoding `nprint`.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Tokens(tokens) => tokens.iter().flat_map(|token| token.to_le_bytes()).collect(),
+            Self::Nprint(image) => image.to_bytes(),
             Self::Fields(rows) => {
                 rows.iter().flatten().flat_map(|field| field.unwrap_or(FIELD_NULL).to_le_bytes()).collect()
             }

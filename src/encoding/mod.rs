@@ -10,11 +10,13 @@ mod headers;
 pub mod fields;
 pub mod nprint;
 pub mod nprint_csv;
+mod nprint_image;
 pub mod tokens;
 
 use crate::record::Trace;
 
 pub use generated::{FieldRow, Generated};
+pub use nprint_image::{BLANK_ROW, COLORS, IMAGE_ROWS, NprintImage, NprintLayout};
 pub use tokens::{TokenLayout, tokens_to_packets};
 
 /// One encoded trace, as stored.

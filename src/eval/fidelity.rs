@@ -60,10 +60,23 @@ pub fn fidelity(reference: &Side, compared: &Side) -> Vec<FidelityRow> {
     rows.rows
 }
 
+/// The header fields of one population alone, prepared for comparisons: the paper's measures.
+pub struct HeaderSide {
+    name: SideName,
+    header: Header,
+}
+
+impl HeaderSide {
+    /// Prepares the traces of one side.
+    pub fn new(name: SideName, traces: &[&Trace]) -> Self {
+        Self { name, header: Header::of(traces) }
+    }
+}
+
 /// Only the paper's measures: header fields by position, in the order of [`super::FIELDS`].
-pub fn header_fidelity(reference: &[&Trace], compared: &[&Trace], name: SideName) -> Vec<FidelityRow> {
-    let mut rows = Rows::new(SideName::Members, name);
-    Header::of(reference).rows(&Header::of(compared), &mut rows);
+pub fn header_fidelity(reference: &HeaderSide, compared: &HeaderSide) -> Vec<FidelityRow> {
+    let mut rows = Rows::new(reference.name, compared.name);
+    reference.header.rows(&compared.header, &mut rows);
     rows.rows
 }
 

@@ -30,7 +30,7 @@ pub use detection::detection;
 pub use distance::{JensenShannon, jensen_shannon, jensen_shannon_counts, wasserstein_1, wasserstein_1_weighted};
 pub use empirical::{Confusion, EmpiricalEpsilon, empirical_epsilon};
 pub use features::{FEATURE_ABSENT, PACKET_FEATURES, by_field_and_position, feature_width, trace_features};
-pub use fidelity::{Side, fidelity, header_fidelity};
+pub use fidelity::{HeaderSide, Side, fidelity, header_fidelity};
 pub use header::{FIELDS, FieldKind};
 pub use interval::{clopper_pearson, clopper_pearson_upper};
 pub use leakage::{CONFIDENCE, INTERVAL_METHOD, Leakage, RESAMPLES, leakage};

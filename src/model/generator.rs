@@ -105,6 +105,12 @@ pub trait Generator: Send + Sync {
         Err(Error::internal(format!("generator `{}` has no base", self.name())))
     }
 
+    /// How generated nPrint cells become packets: the repair profile (`strict`, `reference`) and the most
+    /// packets of a trace; `None` where it writes no cells.
+    fn repair(&self) -> Option<(&str, u32)> {
+        None
+    }
+
     /// Models trained in lockstep on one CPU thread, by measurement (see `benches/train.rs`).
     fn cohort_size(&self) -> usize {
         3
@@ -144,7 +150,7 @@ pub trait Generator: Send + Sync {
 
 /// Names of all generators.
 pub fn generator_names() -> &'static [&'static str] {
-    &["netdpsyn", "netshare", "netssm"]
+    &["markov", "netdiffusion", "netdpsyn", "netshare", "netssm"]
 }
 
 /// Builds a generator from its name and the options of its table in a spec (`preset` and any key of its
@@ -155,6 +161,8 @@ pub fn generator(
     packets: u32,
 ) -> Result<Box<dyn Generator>> {
     match name {
+        "markov" => Ok(Box::new(super::markov::Markov::from_options(options, packets)?)),
+        "netdiffusion" => Ok(Box::new(super::netdiffusion::NetDiffusion::from_options(options, packets)?)),
         "netdpsyn" => Ok(Box::new(super::netdpsyn::NetDpSyn::from_options(options, packets)?)),
         "netshare" => Ok(Box::new(super::netshare::NetShare::from_options(options, packets)?)),
         "netssm" => Ok(Box::new(super::netssm::NetSsm::from_options(options, packets)?)),

@@ -8,6 +8,8 @@
 //! environment.
 
 mod generator;
+pub mod markov;
+pub mod netdiffusion;
 pub mod netdpsyn;
 pub mod netshare;
 pub mod netssm;

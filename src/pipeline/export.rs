@@ -2,10 +2,10 @@
 
 use super::load;
 use crate::base::{Digest, ModelId};
-use crate::capture::write_pcap;
+use crate::capture::{write_pcap, write_pcapng};
 use crate::encoding::nprint_csv::{self, NprintOptions};
 use crate::error::{Error, Result};
-use crate::record::{ClassRecord, Packet, Trace};
+use crate::record::{ClassRecord, LineageKind, Packet, Trace};
 use crate::spec::closest;
 use crate::store::Snapshot;
 use crate::synth::mend;
@@ -51,8 +51,7 @@ fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace
         }
         TraceSelection::Model { model_id, raw } => {
             if snapshot.model(*model_id)?.is_none() {
-                return Err(Error::user(format!("the study has no model `{model_id}`"))
-                    .hint("`syntrace sql STUDY -c 'SELECT model_id, name FROM models'` lists them"));
+                return Err(no_model(*model_id));
             }
             let mut traces = load::synthetic_traces(snapshot, *model_id, &jobs)?;
             if !raw {
@@ -72,6 +71,68 @@ pub fn export_traces(snapshot: &Snapshot, selection: &TraceSelection, out: &mut 
     packets.sort_by_key(|packet| packet.time_us);
     let written = write_pcap(out, ETHERNET, packets)?;
     Ok((traces.len() as u64, written))
+}
+
+/// Writes traces as one PCAPNG in order of time, each packet with a comment: class or model, and trace.
+/// Gives traces and packets written.
+pub fn export_pcapng(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
+    let traces = selected(snapshot, selection)?;
+    let origin = match selection {
+        TraceSelection::Class { dataset, class } => format!("{dataset}/{class}"),
+        TraceSelection::Model { model_id, .. } => model_words(snapshot, *model_id)?,
+    };
+    let comments: Vec<String> = traces.iter().map(|trace| format!("{origin} trace_id={}", trace.trace_id)).collect();
+    let of_trace = |(trace, comment)| std::iter::repeat(comment).zip(packets_of(trace));
+    let mut packets: Vec<(&str, &Packet)> =
+        traces.iter().zip(comments.iter().map(String::as_str)).flat_map(of_trace).collect();
+    packets.sort_by_key(|(_, packet)| packet.time_us);
+    let written = write_pcapng(out, packets.into_iter().map(|(comment, packet)| (packet, comment)))?;
+    Ok((traces.len() as u64, written))
+}
+
+fn packets_of(trace: &Trace) -> &[Packet] {
+    &trace.packets
+}
+
+/// `netssm os/mac none target model_id=7`.
+fn model_words(snapshot: &Snapshot, model_id: ModelId) -> Result<String> {
+    let Some(model) = snapshot.model(model_id)? else { return Err(no_model(model_id)) };
+    let class = snapshot.class(model.class_id)?;
+    let class = class.map_or("?".to_owned(), |class| format!("{}/{}", class.dataset, class.class));
+    let (generator, regime, role) = (&model.generator, model.regime.label(), model.role.name());
+    Ok(format!("{generator} {class} {regime} {role} model_id={model_id}"))
+}
+
+fn no_model(model_id: ModelId) -> Error {
+    Error::user(format!("the study has no model `{model_id}`"))
+        .hint("`syntrace sql STUDY -c 'SELECT model_id, name FROM models'` lists them")
+}
+
+/// Writes the weights of a model as they are stored (safetensors for ours, any format for imported ones)
+/// and gives what is needed to build the network: generator, preset, configuration, and the digest of the
+/// public base that adapters belong to.
+pub fn export_weights(snapshot: &Snapshot, model_id: ModelId, out: &mut dyn Write) -> Result<serde_json::Value> {
+    let Some(model) = snapshot.model(model_id)? else { return Err(no_model(model_id)) };
+    let digest = model.weights.ok_or_else(|| {
+        Error::user(format!("model `{model_id}` has no weights in the study"))
+            .hint("imported models have them only where they were given, redacted copies never")
+    })?;
+    snapshot.object_to(&Digest(digest), out)?;
+    let config: serde_json::Value = serde_json::from_str(&model.config)
+        .map_err(|error| Error::internal(format!("the configuration of model {model_id}: {error}")))?;
+    let ancestors = model.lineage.iter().filter(|edge| edge.kind == LineageKind::Weights).map(|edge| edge.source_id);
+    Ok(serde_json::json!({
+        "model_id": model_id.0,
+        "name": model_words(snapshot, model_id)?,
+        "generator": model.generator,
+        "preset": model.preset,
+        "config": config,
+        "epsilon": model.regime.epsilon(),
+        "delta": model.regime.delta(),
+        "guarantee": model.guarantee.name(),
+        "digest": Digest(digest).hex(),
+        "ancestors": ancestors.collect::<Vec<_>>(),
+    }))
 }
 
 /// Writes traces as nPrint's CSV; gives the rows written.

@@ -15,7 +15,7 @@ fn segments(snapshot: &Snapshot, table: &SegmentTable, partition: i64, jobs: &[J
     Ok(segments)
 }
 
-fn all_columns(table: &SegmentTable) -> Vec<usize> {
+pub(super) fn all_columns(table: &SegmentTable) -> Vec<usize> {
     (0..table.columns.len()).collect()
 }
 

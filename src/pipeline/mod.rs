@@ -11,6 +11,7 @@
 mod attack;
 mod audit;
 mod clock;
+mod compare;
 mod export;
 mod import;
 mod ingest;
@@ -21,10 +22,12 @@ mod quality;
 mod reattack;
 mod rows;
 mod run;
+mod share;
 mod stage;
 mod train;
 
-pub use export::{TraceSelection, export_capture, export_nprint, export_traces};
+pub use compare::{Comparison, Difference, compare};
+pub use export::{TraceSelection, export_capture, export_nprint, export_pcapng, export_traces, export_weights};
 pub use import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use ingest::{
     IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files, simulate_into, simulated_capture,
@@ -32,4 +35,5 @@ pub use ingest::{
 pub use plan::Plan;
 pub use reattack::reattack;
 pub use run::{RunObserver, RunOptions, RunReport, run};
+pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 pub use train::device_flops;

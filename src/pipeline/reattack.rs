@@ -33,7 +33,7 @@ pub fn reattack(snapshot: &Snapshot, attacks: &[StageSpec]) -> Result<Plan> {
     if choices.is_empty() {
         return Err(Error::user("expected at least one [attack.NAME], found none"));
     }
-    let mut plan = Plan { jobs: Vec::new(), generators: Vec::new(), spec: empty_spec(), notes: Vec::new() };
+    let mut plan = Plan::bare(empty_spec());
     let groups = groups(snapshot)?;
     let mut seen = Vec::new();
     for group in &groups {
@@ -162,7 +162,7 @@ fn add_attack(
         let done = snapshot.job(head.job_id)?.is_some();
         let work = Work::Attack { attack: attack.clone(), group: read };
         if !plan.jobs.iter().any(|job| job.head.job_id == head.job_id) {
-            plan.jobs.push(PlannedJob { head, work, after: Vec::new(), done });
+            plan.jobs.push(PlannedJob { head, work, after: Vec::new(), done, elsewhere: false });
         }
     }
     Ok(())

@@ -557,3 +557,15 @@ pub(super) fn monitors_segment(model: i64, rows: &[crate::train::MonitorRow]) ->
     ];
     Ok(NewSegment { table: &schema::MONITORS, partition: model, rows: batch(&schema::MONITORS, columns)? })
 }
+
+/// Synthetic traces with profile, rule and number of changed cells.
+#[cfg(feature = "torch")]
+pub(super) fn repairs_segment(model: i64, rows: &[(TraceId, &str, &str, u32)]) -> Result<NewSegment> {
+    let columns: Vec<ArrayRef> = vec![
+        column!(Int64Array, rows, |row| row.0.0),
+        column!(StringArray, rows, |row| row.1),
+        column!(StringArray, rows, |row| row.2),
+        column!(Int64Array, rows, |row| i64::from(row.3)),
+    ];
+    Ok(NewSegment { table: &schema::REPAIRS, partition: model, rows: batch(&schema::REPAIRS, columns)? })
+}

@@ -1,7 +1,7 @@
 //! Runs what a plan says is missing: several jobs side by side, each committed when it is finished, so
 //! that a run can be stopped or killed at any point and goes on where it was.
 
-use super::plan::Plan;
+use super::plan::{Plan, PlannedJob};
 use super::stage::{Context, run_job};
 use crate::base::Progress;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -48,6 +48,8 @@ enum State {
     Running,
     Done,
     Failed,
+    /// Left to another machine.
+    Elsewhere,
 }
 
 struct Board {
@@ -60,7 +62,7 @@ struct Board {
 /// Runs the missing jobs of a plan. The first error of the user's kind (a full disk, too few traces)
 /// stops the run as soon as the jobs under way are finished; what is committed stays.
 pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn RunObserver) -> Result<RunReport> {
-    let states = plan.jobs.iter().map(|job| if job.done { State::Done } else { State::Waiting }).collect();
+    let states = plan.jobs.iter().map(first_state).collect();
     let report = RunReport { skipped: plan.jobs.iter().filter(|job| job.done).count(), ..RunReport::default() };
     let board = Mutex::new(Board { states, report, first_error: None, stopping: false });
     let changed = Condvar::new();
@@ -77,6 +79,14 @@ pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn
     let mut report = board.report;
     report.blocked = board.states.iter().filter(|state| **state == State::Waiting).count();
     Ok(report)
+}
+
+fn first_state(job: &PlannedJob) -> State {
+    match (job.done, job.elsewhere) {
+        (true, _) => State::Done,
+        (false, true) => State::Elsewhere,
+        (false, false) => State::Waiting,
+    }
 }
 
 fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) {

@@ -42,7 +42,7 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
         Work::Utility { utility } => quality::utility(context, head, utility),
         Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
-        Work::OneRunAudit { model, encode } => audit::one_run(context, head, model, *encode, progress),
+        Work::OneRunAudit { model, encode } => train::one_run(context, head, model, *encode, progress),
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) fn draw_overlapping(
     let mut shuffled = pool.to_vec();
     shuffled.shuffle(&mut seed.numbered((pair / parts) as u64).rng());
     let window = shuffled.into_iter().skip(pair % parts * 2 * members).take(2 * members);
-    let first_half_trains = shadow % 2 == 0;
+    let first_half_trains = shadow.is_multiple_of(2);
     let part = |index: usize| if (index < members) == first_half_trains { Part::Member } else { Part::HeldOut };
     Ok(window.enumerate().map(|(index, trace)| (trace, part(index))).collect())
 }

@@ -21,7 +21,9 @@ mod engine;
 mod heap;
 #[doc(hidden)]
 pub mod hostile;
+mod merge;
 mod pack;
+mod place;
 mod reader;
 mod records;
 pub mod schema;
@@ -30,6 +32,7 @@ mod verify;
 mod writer;
 
 pub use column::arrow_schema;
+pub use merge::{Conflict, MergeReport};
 pub use reader::{ReadCounters, Snapshot, Store};
 pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord};
 pub use tables::FORMAT_VERSION;

@@ -125,6 +125,13 @@ impl Snapshot {
         self.all(tables::OBJECTS, |key| Digest(**key).hex())
     }
 
+    /// True for a redacted copy (`export share`): its ids are its own.
+    pub fn is_shared_copy(&self) -> Result<bool> {
+        let Some(meta) = self.open(tables::META)? else { return Ok(false) };
+        let found = meta.get(tables::SHARED_COPY).map_err(|error| storage_error("read", error.into()))?;
+        Ok(found.is_some())
+    }
+
     /// The record of one object, if it is there.
     pub fn object_record(&self, digest: &Digest) -> Result<Option<ObjectRecord>> {
         let Some(table) = self.open(tables::OBJECTS)? else { return Ok(None) };
@@ -164,6 +171,12 @@ impl Snapshot {
     fn require_object(&self, digest: &Digest) -> Result<ObjectRecord> {
         self.object_record(digest)?
             .ok_or_else(|| Error::internal(format!("object {} is not in this study", digest.hex())))
+    }
+
+    /// The stored bytes of a single object, after its raw bytes were checked against its digest.
+    pub(super) fn stored_object(&self, digest: &Digest, record: &ObjectRecord) -> Result<Vec<u8>> {
+        self.single_object(digest, record)?;
+        self.content(&record.stored_digest)
     }
 
     fn single_object(&self, digest: &Digest, record: &ObjectRecord) -> Result<Vec<u8>> {

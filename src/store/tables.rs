@@ -13,6 +13,8 @@ pub(super) type Bytes = &'static [u8];
 
 /// `format` (u32 LE), `archive` (text), `created_by` (text). Written when the file is made.
 pub(super) const META: TableDefinition<&str, Bytes> = TableDefinition::new("syntrace.meta");
+/// Key in `META` of a redacted copy: its ids are its own.
+pub(super) const SHARED_COPY: &str = "shared_copy";
 /// Class id -> `ClassRecord`. Written by ingest and simulate.
 pub(super) const CLASSES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.classes");
 /// Capture id -> `CaptureRecord`. Written by ingest and simulate.

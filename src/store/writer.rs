@@ -133,6 +133,17 @@ impl StoreWriter {
         Snapshot::new(self.engine.begin_read()?)
     }
 
+    /// Marks an empty study as a redacted copy, whose ids are its own.
+    pub fn mark_shared_copy(&self) -> Result<()> {
+        if !self.snapshot()?.jobs()?.is_empty() {
+            return Err(Error::internal("a study with jobs of its own cannot become a redacted copy"));
+        }
+        let transaction = self.begin_write()?;
+        let marked = open(&transaction, tables::META)?.insert(tables::SHARED_COPY, [1].as_slice()).map(drop);
+        marked.map_err(|error| storage_error("write", error.into()))?;
+        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+    }
+
     /// Commits a finished job in one transaction and removes its checkpoint. A job that is already
     /// there is left alone. The same id with other content is a conflict and nothing is written.
     pub fn commit(&self, result: JobResult) -> Result<JobRecord> {
@@ -185,7 +196,7 @@ impl StoreWriter {
         guarded(|| database.check_integrity())?.map_err(|error| storage_error("check", error.into()))
     }
 
-    fn begin_write(&self) -> Result<WriteTransaction> {
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction> {
         let Engine::Writing(database) = &self.engine else {
             return Err(Error::internal("write to a study opened for reading"));
         };
@@ -424,7 +435,7 @@ fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
     Ok(())
 }
 
-fn drop_checkpoint(transaction: &WriteTransaction, job_id: JobId) -> Result<()> {
+pub(super) fn drop_checkpoint(transaction: &WriteTransaction, job_id: JobId) -> Result<()> {
     let mut checkpoints = open(transaction, tables::CHECKPOINTS)?;
     let had = checkpoints.remove(job_id.0).map_err(|error| storage_error("write", error.into()))?.is_some();
     if had {

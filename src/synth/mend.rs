@@ -120,7 +120,7 @@ fn mend_transport_checksum(frame: &mut [u8], layout: &Layout, segment: usize) ->
 }
 
 /// RFC 1071 checksum of some bytes, the 16 bits at `skip` counted as zero, on top of a partial sum.
-fn checksum_without(bytes: &[u8], skip: usize, partial: u64) -> u16 {
+pub(super) fn checksum_without(bytes: &[u8], skip: usize, partial: u64) -> u16 {
     let mut sum = ones_sum(bytes, partial) - u64::from(u16_at(bytes, skip));
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -129,7 +129,7 @@ fn checksum_without(bytes: &[u8], skip: usize, partial: u64) -> u16 {
 }
 
 /// Plain sum of big-endian 16-bit words, an odd last byte padded with zero.
-fn ones_sum(bytes: &[u8], partial: u64) -> u64 {
+pub(super) fn ones_sum(bytes: &[u8], partial: u64) -> u64 {
     let word =
         |pair: &[u8]| u64::from(u16_at(&[pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)], 0));
     bytes.chunks(2).map(word).sum::<u64>() + partial

@@ -202,10 +202,8 @@ impl Nbeats {
             let per_block = self.shape.layers + 4;
             let last = self.layers.len().saturating_sub(per_block);
             // the last block's backcast heads are out of reach
-            let reached = |index: usize| {
-                let head = (index + per_block - last).checked_rem(per_block).unwrap_or(0);
-                index < last || (head != self.shape.layers && head != self.shape.layers + 2)
-            };
+            let unreached = [last + self.shape.layers, last + self.shape.layers + 2];
+            let reached = |index: usize| !unreached.contains(&index);
             let leaves = self.layers.iter().enumerate().filter(|(index, _)| reached(*index));
             let leaves: Vec<&Tensor> = leaves.flat_map(|(_, (weight, bias))| [weight, bias]).collect();
             let total = losses.f_sum(losses.kind())?;

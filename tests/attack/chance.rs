@@ -6,7 +6,8 @@ use syntrace::attack::{AttackKind, AttributeTable, run_attack};
 use syntrace::base::{Seed, TraceId, map_ordered};
 use syntrace::eval::{Scored, leakage};
 
-/// Repetitions, and in how many of them the interval must hold one half.
+/// Repetitions, and in how many of them the interval must hold one half. Its coverage is 0.95 to 0.96 by
+/// simulation, so another 100 seeds may well give 94: these are fixed.
 const REPETITIONS: u64 = 100;
 const INSIDE_LEAST: usize = 95;
 
@@ -18,7 +19,7 @@ fn all_kinds() -> Vec<AttackKind> {
 
 #[test]
 fn without_a_leak_the_interval_holds_one_half_in_95_of_100_repetitions() {
-    let shape = Shape { shadows: 3, members: 25, leak: 0.0, overlap: true };
+    let shape = Shape { shadows: 3, members: 14, leak: 0.0, overlap: true };
     for kind in all_kinds() {
         let seeds: Vec<u64> = (0..REPETITIONS).collect();
         let inside = map_ordered(&seeds, |&repetition| {

@@ -73,3 +73,20 @@ pub fn write_spec(folder: &std::path::Path, text: &str) -> String {
     std::fs::write(&path, text).expect("the spec is written");
     path.to_string_lossy().into_owned()
 }
+
+/// Traces of at most `packets` packets, cut from simulated flows of a class.
+pub fn simulated_traces(dataset: &str, class: &str, flows: u32, packets: u32) -> Vec<syntrace::record::Trace> {
+    use syntrace::capture::{CutOptions, cut, write_frames};
+    let options = syntrace::simulate::SimulateOptions::new(dataset, class, flows, syntrace::base::Seed::root(7));
+    let frames = syntrace::simulate::simulate(&options).expect("a known class");
+    let mut bytes = Vec::new();
+    write_frames(&mut bytes, 1, frames.iter().map(|frame| (frame.time_us, frame.bytes.as_slice()))).expect("in memory");
+    let options = CutOptions {
+        dataset: dataset.to_owned(),
+        class: class.to_owned(),
+        unit: syntrace::record::TraceUnit::Flow,
+        trace_packets: packets,
+        min_packets: 1,
+    };
+    cut(bytes.as_slice(), &options).expect("own capture").traces
+}

@@ -199,3 +199,40 @@ fn norms_of_cancelling_terms_do_not_shrink() {
     let expected = 0.5 * 8.0;
     assert!((norm - expected).abs() < TOLERANCE * expected, "{norm} and {expected}");
 }
+
+#[test]
+fn gradient_norms_of_scores_equal_autograd() {
+    const TOLERANCE: f64 = 1e-9;
+    for activation in [Activation::Relu, Activation::Tanh] {
+        let mut params = Params::new(1);
+        let mut add = |name: String, shape: &[i64]| {
+            let value = random(&name, shape) * 0.6;
+            params.add(name, value)
+        };
+        let sizes = [(5, 9), (9, 7), (7, 1)];
+        let layers = sizes
+            .iter()
+            .enumerate()
+            .map(|(index, &(p, q))| (add(format!("w{index}"), &[1, q, p]), add(format!("b{index}"), &[1, q])))
+            .collect();
+        let critic = Critic { layers, activation };
+        let samples = random("samples", &[1, 3, 5]);
+        let (of_weights, of_sample) = critic.gradient_norms(&params, &samples);
+        for trace in 0..3 {
+            let mut own = Params::new(1);
+            for param in params.handles() {
+                own.add(params.name(param), params.get(param).detach().set_requires_grad(true));
+            }
+            let input = samples.narrow(1, trace, 1).detach().set_requires_grad(true);
+            let score = critic.scores(&own, None, &input).sum(Kind::Double);
+            let mut leaves: Vec<Tensor> = own.handles().map(|param| own.get(param).shallow_clone()).collect();
+            leaves.push(input);
+            let gradients = Tensor::run_backward(&[score], &leaves, false, false);
+            let squares: Vec<f64> = gradients.iter().map(|g| (g * g).sum(Kind::Double).double_value(&[])).collect();
+            let (sample, weights) = squares.split_last().unwrap();
+            let found = [of_weights.double_value(&[0, trace]), of_sample.double_value(&[0, trace])];
+            assert!((found[0] - weights.iter().sum::<f64>().sqrt()).abs() < TOLERANCE, "{found:?}");
+            assert!((found[1] - sample.sqrt()).abs() < TOLERANCE, "{found:?}");
+        }
+    }
+}

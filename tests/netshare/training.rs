@@ -83,6 +83,15 @@ fn weights_differ_by(left: &[u8], right: &[u8]) -> f64 {
     worst
 }
 
+/// As [`weights_differ_by`], of critic D's first layer only: biases start at zero and have no scale.
+fn first_layers_differ_by(left: &[u8], right: &[u8]) -> f64 {
+    let layer = |bytes: &[u8]| {
+        let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        syntrace::nn::tensor_from_view(&file.tensor("critic_d.0.weight").unwrap()).unwrap()
+    };
+    (layer(left) - layer(right)).abs().max().double_value(&[])
+}
+
 /// Adam divides by the root of the second moment: f32 rounding of gradients near zero grows to a few
 /// percent of a weight within some dozen steps; a wrong seed or mixed rows give differences of order 1.
 const ROUNDING: f64 = 5e-2;
@@ -267,21 +276,19 @@ fn attributes_have_fixed_widths_and_their_loss_is_the_evaluated_one() {
     }
 }
 
-/// The norm of D's gradient at one trace, against the per-trace gradients' own norm: a critic that sees
-/// the trace as real only (weight of the penalty 0, generated sample all zeros would add a bias term).
 #[test]
 fn monitors_name_each_feature_and_count_repeated_tuples() {
     let generator = tiny(Samples::Bidirectional);
     let outcome = train(&generator, vec![model(0, None)], plan(&generator, 8, 2)).models.remove(0);
     let of = |monitor: &str| outcome.monitors.iter().filter(|row| row.monitor == monitor).collect::<Vec<_>>();
     let (made, real) = (of("feature_variance_generated"), of("feature_variance_real"));
-    assert_eq!(made.len(), 13);
+    assert_eq!(made.len(), 12);
     for (made, real) in made.iter().zip(&real) {
         assert_eq!(made.field, real.field);
         assert!((0.0..=0.25).contains(&real.value) && (0.0..=0.25).contains(&made.value), "{made:?} {real:?}");
     }
     let real_of = |field: &str| real.iter().find(|row| row.field == field).unwrap().value;
-    assert!(real_of("src_port") > 0.01 && real_of("interarrival_us") > 0.0 && real_of("fragment_offset") == 0.0);
+    assert!(real_of("src_port") > 0.01 && real_of("interarrival_us") > 0.0);
     let [duplicates] = of("duplicate_5_tuples")[..] else { panic!("one count") };
     assert!((0.0..256.0).contains(&duplicates.value));
 }
@@ -295,9 +302,9 @@ fn fine_tuning_starts_from_the_ancestor_and_only_under_dp() {
     let tuned = CohortModel { initial: Some(ancestor.weights.clone()), ..model(0, Some(DP)) };
     let tuned = train(&generator, vec![tuned], plan(&generator, 2, 1)).models.remove(0);
     let fresh = train(&generator, vec![model(0, Some(DP))], plan(&generator, 2, 1)).models.remove(0);
-    let near = weights_differ_by(&ancestor.weights, &tuned.weights);
-    let far = weights_differ_by(&ancestor.weights, &fresh.weights);
-    // Two Adam steps of 1e-3 move a bias that is small; forty have moved it much further.
+    let near = first_layers_differ_by(&ancestor.weights, &tuned.weights);
+    let far = first_layers_differ_by(&ancestor.weights, &fresh.weights);
+    // Two Adam steps of 1e-3 against forty, on the way from the same random weights.
     assert!(near > 0.0 && near < 0.5 * far, "{near} and {far}");
 }
 
@@ -324,8 +331,8 @@ fn a_public_base_is_trained_without_dp_and_is_where_private_models_start() {
     let started = run(Some(base.weights.as_slice())).unwrap().models.remove(0);
     let scratch = tiny(Samples::Bidirectional);
     let fresh = train(&scratch, vec![model(0, Some(DP))], plan(&scratch, 2, 1)).models.remove(0);
-    let near = weights_differ_by(&base.weights, &started.weights);
-    assert!(near < 0.5 * weights_differ_by(&base.weights, &fresh.weights), "{near}");
+    let near = first_layers_differ_by(&base.weights, &started.weights);
+    assert!(near < 0.5 * first_layers_differ_by(&base.weights, &fresh.weights), "{near}");
     assert!(run(None).is_err());
 }
 
@@ -376,4 +383,63 @@ fn the_small_preset_learns_ports_and_protocols() {
     let (before, after) = (run(0), run(plan.steps));
     let (far, near) = (distance(&before), distance(&after));
     assert!(near < 0.5 * far, "from {far} to {near}");
+}
+
+#[test]
+fn experiment_of_many_settings() {
+    let Ok(text) = std::env::var("NETSHARE_TRY") else { return };
+    let pool = encoded(&traces("windows", 200, 10, 12));
+    for options in text.split(';') {
+        let options: serde_json::Map<String, serde_json::Value> = serde_json::from_str(options).unwrap();
+        let generator = NetShare::from_options(&options, 10).unwrap();
+        let plan = TrainPlan { epochs_per_evaluation: 100, ..generator.plan(pool.len() as u32, Regime::None) };
+        let members: Vec<usize> = (0..pool.len()).collect();
+        let all = CohortModel { members, held_out: Vec::new(), ..model(5, None) };
+        let start = std::time::Instant::now();
+        let input = CohortInput { traces: &pool, models: vec![all.clone()], base: None, plan };
+        let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0);
+        let seconds = start.elapsed().as_secs_f64();
+        let real: Vec<Vec<FieldRow>> =
+            pool.iter().map(|trace| syntrace::model::netshare::trace_rows(trace).unwrap()).collect();
+        let found = fields(&generator, &outcome, 256);
+        let column = |rows: &[Vec<FieldRow>], field: usize| {
+            let mut values: Vec<f64> = rows.iter().flatten().map(|row| row[field].unwrap_or(0) as f64).collect();
+            values.sort_by(f64::total_cmp);
+            (0..100).map(|at| values[(at * values.len()) / 100]).collect::<Vec<f64>>()
+        };
+        let w1 = |field: usize| {
+            let (a, b) = (column(&real, field), column(&found, field));
+            a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 100.0
+        };
+        let epochs: Vec<String> = outcome
+            .epochs
+            .iter()
+            .step_by(outcome.epochs.len().div_ceil(6))
+            .map(|e| format!("{:.2}", e.train_loss.unwrap_or(0.0)))
+            .collect();
+        let ratio: Vec<String> = {
+            let of = |name: &str| {
+                outcome.monitors.iter().filter(|row| row.monitor == name).map(|row| row.value).collect::<Vec<_>>()
+            };
+            of("feature_variance_generated")
+                .iter()
+                .zip(of("feature_variance_real"))
+                .map(|(a, b)| format!("{:.2}", a / b))
+                .collect()
+        };
+        println!(
+            "{options:?} {seconds:.1} s, {} steps\n  shares real {:.2?} found {:.2?}; W1 len {:.0} ttl {:.0} port {:.0} id {:.0}; packets {:.1} {:.1}; loss {epochs:?} last {:.2}\n  var ratio {ratio:?} dup {}",
+            plan.steps,
+            shares(&real),
+            shares(&found),
+            w1(6),
+            w1(13),
+            w1(3),
+            w1(10),
+            real.iter().flatten().count() as f64 / real.len() as f64,
+            found.iter().flatten().count() as f64 / found.len() as f64,
+            outcome.epochs.last().unwrap().train_loss.unwrap(),
+            outcome.monitors.last().unwrap().value
+        );
+    }
 }

@@ -506,6 +506,7 @@ fn utility() -> JobResult {
     let rows = [
         classify(netssm, None, "synthetic", None, "accuracy", 0.9),
         classify(netssm, None, "synthetic", Some("windows"), "f1", 0.8),
+        classify(netssm, None, "synthetic", None, "macro_f1", 0.85),
         classify(netssm, Some(4.0), "synthetic", None, "accuracy", 0.5),
         classify(None, None, "members", None, "accuracy", 0.9),
         classify(None, None, "majority", None, "accuracy", 0.5),

@@ -31,6 +31,7 @@
 //! sampling error. Setting `published` keeps its harmless choices.
 
 mod assemble;
+mod columns;
 mod config;
 mod consistency;
 mod dependence;
@@ -39,6 +40,7 @@ mod facade;
 mod fit;
 mod grouping;
 mod gum;
+mod leaves;
 mod ledger;
 mod model;
 mod sample;

@@ -106,6 +106,9 @@ pub struct NetShareConfig {
     pub sample_len: u32,
     /// Batch normalisation after each hidden layer of the attribute generator?
     pub batch_norm: bool,
+    /// Weight of the newest batch in the running means that sampling uses; published 0.9, so that
+    /// hardly more than the last batch counts.
+    pub norm_momentum: f64,
     /// Activation of the critics.
     pub activation: Activation,
     /// What the critics see of generated choices.
@@ -173,6 +176,7 @@ impl NetShareConfig {
             lstm: 32,
             sample_len: 5,
             batch_norm: true,
+            norm_momentum: 0.05,
             activation: Activation::Relu,
             outputs: Outputs::StraightThrough,
             mask: Mask::Packet,
@@ -199,6 +203,7 @@ impl NetShareConfig {
             noise: 5,
             lstm: 100,
             sample_len: 10,
+            norm_momentum: 0.9,
             outputs: Outputs::Soft,
             critic_rounds: 5,
             batch: 100,
@@ -349,6 +354,10 @@ impl NetShareConfig {
             ("penalty", self.penalty, -f64::MIN_POSITIVE),
             ("attribute_weight", self.attribute_weight, -f64::MIN_POSITIVE),
         ];
+        if !(self.norm_momentum > 0.0 && self.norm_momentum <= 1.0) {
+            let found = self.norm_momentum;
+            return Err(Error::user(format!("`norm_momentum` must be above 0 and at most 1, found `{found}`")));
+        }
         match finite.into_iter().find(|(_, value, low)| !(value.is_finite() && value > low)) {
             Some((key, value, low)) => {
                 let least = if low < 0.0 { "at least 0" } else { "above 0" };

@@ -9,8 +9,6 @@ use tch::{Kind, Tensor};
 
 /// Added to the variance in batch normalisation.
 const NORM_EPS: f64 = 1e-5;
-/// Weight of the newest batch in the running means (published; the usual value is 0.1).
-const NORM_MOMENTUM: f64 = 0.9;
 
 /// One hidden layer of the attribute generator.
 #[derive(Debug, Clone)]
@@ -102,7 +100,8 @@ impl GeneratorParams {
                     let mean = x.mean_dim([1].as_slice(), true, None);
                     let centred = &x - &mean;
                     let variance = (&centred * &centred).mean_dim([1].as_slice(), true, None);
-                    running.push(moved(norm, values, &mean, &variance, x.size()[1]));
+                    let old = [values(norm.mean), values(norm.variance)];
+                    running.push(moved(config.norm_momentum, old, [&mean, &variance], x.size()[1]));
                     (mean, variance)
                 }
             };
@@ -222,8 +221,8 @@ fn by_segment(cells: &Tensor, segments: &[Segment], of: impl Fn(Tensor, Head) ->
 }
 
 /// Running mean and (unbiased) variance after a batch of n.
-fn moved(norm: &Norm, values: &dyn Fn(Param) -> Tensor, mean: &Tensor, variance: &Tensor, n: i64) -> (Tensor, Tensor) {
+fn moved(momentum: f64, [mean, variance]: [Tensor; 2], of_batch: [&Tensor; 2], n: i64) -> (Tensor, Tensor) {
     let unbiased = n as f64 / (n - 1).max(1) as f64;
-    let step = |old: Tensor, new: Tensor| (old * (1.0 - NORM_MOMENTUM) + new * NORM_MOMENTUM).detach();
-    (step(values(norm.mean), mean.squeeze_dim(1)), step(values(norm.variance), variance.squeeze_dim(1) * unbiased))
+    let step = |old: Tensor, new: Tensor| (old * (1.0 - momentum) + new * momentum).detach();
+    (step(mean, of_batch[0].squeeze_dim(1)), step(variance, of_batch[1].squeeze_dim(1) * unbiased))
 }

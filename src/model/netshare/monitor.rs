@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 const TRACES: u32 = 256;
 
 /// Fields by their place in a row, with the largest value: variances are of values over it. Time and
-/// constants are left out; the gap between packets stands for the time.
-const FIELDS: [(usize, f64); 11] = [
+/// constants (the fragment offset among them) are left out; the gap between packets stands for the time.
+const FIELDS: [(usize, f64); 10] = [
     (0, 4_294_967_295.0),
     (1, 4_294_967_295.0),
     (2, 65_535.0),
@@ -26,7 +26,6 @@ const FIELDS: [(usize, f64); 11] = [
     (9, 255.0),
     (10, 65_535.0),
     (11, 7.0),
-    (12, 8_191.0),
     (13, 255.0),
 ];
 const TIME_US: usize = 5;

@@ -23,132 +23,25 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Assigned ports (IANA, and the documented ones of conference systems) with the protocols that they
-/// are used with: 1 TCP, 2 UDP, 3 both.
+/// are used with: 1 TCP, 2 UDP, 3 both. A short list on purpose: ten cells have to tell all words apart.
+#[rustfmt::skip]
 const SERVICES: &[(u16, u8)] = &[
-    (20, 1),
-    (21, 1),
-    (22, 1),
-    (23, 1),
-    (25, 1),
-    (53, 3),
-    (67, 2),
-    (68, 2),
-    (69, 2),
-    (80, 3),
-    (88, 3),
-    (110, 1),
-    (111, 3),
-    (119, 1),
-    (123, 2),
-    (135, 1),
-    (137, 2),
-    (138, 2),
-    (139, 1),
-    (143, 1),
-    (161, 2),
-    (162, 2),
-    (179, 1),
-    (389, 3),
-    (427, 3),
-    (443, 3),
-    (445, 1),
-    (464, 3),
-    (465, 1),
-    (500, 2),
-    (514, 2),
-    (515, 1),
-    (520, 2),
-    (546, 2),
-    (547, 2),
-    (554, 3),
-    (587, 1),
-    (631, 3),
-    (636, 1),
-    (853, 3),
-    (873, 1),
-    (902, 3),
-    (993, 1),
-    (995, 1),
-    (1080, 1),
-    (1194, 3),
-    (1433, 1),
-    (1434, 2),
-    (1521, 1),
-    (1701, 2),
-    (1723, 1),
-    (1812, 2),
-    (1813, 2),
-    (1883, 1),
-    (1900, 2),
-    (1935, 1),
-    (2049, 3),
-    (2181, 1),
-    (2222, 1),
-    (2375, 1),
-    (3128, 1),
-    (3268, 1),
-    (3306, 1),
-    (3389, 3),
-    (3478, 3),
-    (3479, 2),
-    (3480, 2),
-    (3481, 2),
-    (3702, 2),
-    (4500, 2),
-    (5000, 1),
-    (5004, 2),
-    (5005, 2),
-    (5060, 3),
-    (5061, 1),
-    (5222, 1),
-    (5223, 1),
-    (5228, 1),
-    (5349, 3),
-    (5353, 2),
-    (5355, 2),
-    (5432, 1),
-    (5671, 1),
-    (5672, 1),
-    (5683, 2),
-    (5900, 1),
-    (5938, 3),
-    (6379, 1),
-    (6443, 1),
-    (6667, 1),
-    (6881, 3),
-    (7680, 1),
-    (8000, 1),
-    (8008, 1),
-    (8009, 1),
-    (8080, 1),
-    (8443, 1),
-    (8801, 3),
-    (8883, 1),
-    (8888, 1),
-    (9000, 3),
-    (9090, 1),
-    (9092, 1),
-    (9100, 1),
-    (9200, 1),
-    (9418, 1),
-    (9993, 2),
-    (10000, 3),
-    (11211, 3),
-    (17500, 3),
-    (19302, 2),
-    (19305, 2),
-    (27017, 1),
-    (51820, 2),
+    (20, 1), (21, 1), (22, 1), (25, 1), (53, 3), (67, 2), (68, 2), (80, 1), (110, 1), (123, 2),
+    (137, 2), (138, 2), (143, 1), (161, 2), (389, 1), (443, 3), (445, 1), (465, 1), (500, 2), (587, 1),
+    (853, 1), (993, 1), (995, 1), (1194, 2), (1900, 2), (3306, 1), (3389, 3), (3478, 2), (3479, 2), (3480, 2),
+    (3481, 2), (4500, 2), (5004, 2), (5060, 2), (5222, 1), (5223, 1), (5228, 1), (5353, 2), (5355, 2), (7680, 1),
+    (8080, 1), (8443, 1), (8801, 2), (9000, 2), (19302, 2), (19305, 2),
 ];
 
 /// Both ports of these are often the same.
-const SYMMETRIC: &[u16] = &[53, 123, 137, 138, 500, 520, 1900, 4500, 5353, 5355];
+const SYMMETRIC: &[u16] = &[123, 137, 138, 500, 4500, 5353];
 /// Client ports of today's systems (RFC 6335 section 6, and Linux from 32768).
 const EPHEMERAL_FROM: u16 = 32_768;
 
-/// Settings of word2vec: gensim's defaults, as published (facts section 6), with more passes because
-/// the public sentences are few.
-const PASSES: u32 = 20;
+/// Settings of word2vec: gensim's defaults, as published (facts section 6), but for the passes (5): each
+/// draws ports of the same role nearer to each other, and a generator has to hit the right one. Median
+/// cosine of a port and its nearest neighbour: 0.67 after one pass, 0.83 after five, 0.9 after ten.
+const PASSES: u32 = 1;
 const NEGATIVES: usize = 5;
 const RATE: f64 = 0.025;
 const RATE_LAST: f64 = 1e-4;
@@ -246,11 +139,9 @@ impl Words {
 fn vocabulary() -> Vec<Word> {
     let mut words: Vec<Word> = SERVICES.iter().map(|(port, _)| Word::Port(*port)).collect();
     words.extend([Word::Bucket(0, 511), Word::Bucket(512, 1023)]);
-    // Four parts an octave from 1024; 32768 and 49152, where client ports start, are borders.
-    for octave in 10..16 {
-        let quarter = (1u32 << octave) / 4;
-        words.extend((4..8).map(|part| Word::Bucket((part * quarter) as u16, ((part + 1) * quarter - 1) as u16)));
-    }
+    // Octaves from 1024, the last in halves: 32768 and 49152 are where client ports start.
+    words.extend((10..15).map(|octave| Word::Bucket(1 << octave, (2 << octave) - 1)));
+    words.extend([Word::Bucket(32_768, 49_151), Word::Bucket(49_152, 65_535)]);
     words.extend([Word::Protocol(TCP), Word::Protocol(UDP)]);
     words
 }
@@ -329,7 +220,20 @@ fn train(words: &[Word], width: usize) -> Vec<f32> {
             done += 1.0;
         }
     }
+    // What all ports share says nothing about one of them (Mu and Viswanath 2018, algorithm 1).
+    let (ports, protocols) = input.split_at_mut((words.len() - 2) * width);
+    centre(ports, width);
+    centre(protocols, width);
     unit_vectors(&input, width)
+}
+
+/// Takes the mean vector away.
+fn centre(vectors: &mut [f64], width: usize) {
+    let count = (vectors.len() / width) as f64;
+    for cell in 0..width {
+        let mean = vectors.iter().skip(cell).step_by(width).sum::<f64>() / count;
+        vectors.iter_mut().skip(cell).step_by(width).for_each(|value| *value -= mean);
+    }
 }
 
 /// One word predicted from the mean of the sentence's others.

@@ -284,9 +284,9 @@ fn synthetic_files(model: &ImportModel) -> Result<Vec<NamedFile>> {
             paths.push(entry.clone());
         }
     }
-    if let Some((at, path)) = paths.iter().enumerate().find(|(at, path)| paths.iter().take(*at).any(|one| one == *path))
-    {
-        return Err(Error::user(format!("synthetic capture `{}` is named twice (number {})", path.display(), at + 1)));
+    let mut seen = std::collections::HashSet::new();
+    if let Some(path) = paths.iter().find(|path| !seen.insert(path.as_path())) {
+        return Err(Error::user(format!("synthetic capture `{}` is named twice", path.display())));
     }
     paths.iter().map(|path| NamedFile::new(path)).collect()
 }

@@ -1,5 +1,5 @@
 //! What can be computed of imported models: attacks where a target and shadows have one attribute kind
-//! in common, fidelity where a target has synthetic traces.
+//! in common, fidelity and utility where a target has synthetic traces.
 
 use super::names;
 use crate::attack::AttackKind;
@@ -9,9 +9,9 @@ use crate::error::Result;
 use crate::pipeline::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
 use crate::pipeline::ingest::default_cut;
 use crate::pipeline::job::JobHead;
-use crate::pipeline::plan::{Ancestor, Plan, PlannedJob, PlannedModel, Work};
+use crate::pipeline::plan::{Ancestor, Plan, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work};
 use crate::pipeline::{load, rows};
-use crate::record::{IMPORTED, JobKind, ModelRecord, Role};
+use crate::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role};
 use crate::spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
 use crate::store::Snapshot;
 use crate::store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
@@ -28,7 +28,8 @@ pub fn evaluation(
     attacks: &[AttackKind],
 ) -> Result<(Plan, EvaluationNotes)> {
     let all: Vec<ModelRecord> = snapshot.models()?.into_iter().filter(|model| model.preset == IMPORTED).collect();
-    let mut plan = Plan { jobs: Vec::new(), generators: Vec::new(), spec: empty_spec(), notes: Vec::new() };
+    let mut plan = Plan::bare(empty_spec());
+    plan.spec.traces.packets = trace_packets(snapshot, &all)?;
     let mut notes = Vec::new();
     let mut seen: Vec<ModelId> = Vec::new();
     for model in all.iter().filter(|model| imported.contains(&model.model_id)) {
@@ -45,7 +46,91 @@ pub fn evaluation(
             fidelity_job(snapshot, target, &mut plan, &mut notes)?;
         }
     }
+    utility_jobs(snapshot, &all, imported, &mut plan)?;
     Ok((plan, notes))
+}
+
+/// Packets that the real traces of the models' classes have at most.
+fn trace_packets(snapshot: &Snapshot, models: &[ModelRecord]) -> Result<u32> {
+    let ingests = snapshot.ingests()?;
+    let of_models = ingests.iter().filter(|ingest| models.iter().any(|model| model.class_id == ingest.class_id));
+    Ok(of_models.map(|ingest| ingest.trace_packets).max().unwrap_or(default_cut().packets))
+}
+
+/// Downstream models, for each dataset, generator and regime over all classes of which there is a target
+/// with synthetic traces, and the baselines on their real traces.
+fn utility_jobs(snapshot: &Snapshot, all: &[ModelRecord], imported: &[ModelId], plan: &mut Plan) -> Result<()> {
+    let mut groups: Vec<PlannedUtility> = Vec::new();
+    let targets = all.iter().filter(|model| model.role == Role::Target);
+    for model in targets {
+        if snapshot.segments_of(&SYNTHETIC_PACKETS, model.model_id.0)?.is_empty() {
+            continue;
+        }
+        let member = Member::load(snapshot, model)?;
+        let alike = |other: &&ModelRecord| {
+            other.generator == model.generator && other.regime == model.regime && imported.contains(&other.model_id)
+        };
+        let new = all.iter().filter(alike).map(|other| names::class_name(snapshot, other.class_id));
+        let datasets: Vec<String> = new.map(|name| name.map(|name| name.0)).collect::<Result<_>>()?;
+        if !datasets.contains(&member.planned.dataset) {
+            continue;
+        }
+        for generator in [None, Some((model.generator.clone(), model.regime))] {
+            let class = UtilityClass {
+                class: member.planned.class.clone(),
+                class_id: model.class_id,
+                sources: split_sources(snapshot, &member.planned)?,
+                split_id: model.split_id,
+                synthetic: generator.is_some().then_some((model.model_id, model.train_job)),
+            };
+            let dataset = member.planned.dataset.clone();
+            let known = |group: &&mut PlannedUtility| group.dataset == dataset && group.generator == generator;
+            match groups.iter_mut().find(known) {
+                Some(group) if group.classes.iter().any(|one| one.class_id == class.class_id) => {}
+                Some(group) => group.classes.push(class),
+                None => groups.push(PlannedUtility { dataset, generator, classes: vec![class] }),
+            }
+        }
+    }
+    // Baselines tell of a dataset, not of a generator: one set of them is enough.
+    let measured: Vec<String> = snapshot.jobs()?.into_iter().filter(is_baseline).map(|job| job.label).collect();
+    groups.retain(|group| group.generator.is_some() || !measured.contains(&baseline_label(&group.dataset)));
+    for utility in groups {
+        utility_job(snapshot, utility, plan)?;
+    }
+    Ok(())
+}
+
+fn is_baseline(job: &JobRecord) -> bool {
+    job.kind == JobKind::Utility && job.spec.contains("\"generator\":null")
+}
+
+fn baseline_label(dataset: &str) -> String {
+    format!("utility real traces {dataset}")
+}
+
+fn utility_job(snapshot: &Snapshot, utility: PlannedUtility, plan: &mut Plan) -> Result<()> {
+    let name = utility.generator.as_ref().map(|(name, _)| name.as_str());
+    let regime = utility.generator.as_ref().map_or(Regime::None, |(_, regime)| *regime).label();
+    let spec = serde_json::json!({
+        "dataset": utility.dataset,
+        "generator": name,
+        "regime": regime,
+        "classes": utility.classes.iter().map(|class| class.class.as_str()).collect::<Vec<_>>(),
+        "packets": plan.spec.traces.packets,
+        "forecaster": plan.spec.forecaster.name(),
+    });
+    let label = match name {
+        Some(name) => format!("utility {name} {} {regime}", utility.dataset),
+        None => baseline_label(&utility.dataset),
+    };
+    let mut inputs = Vec::new();
+    for class in &utility.classes {
+        inputs.extend(class.sources.iter().map(|job| job.0));
+        inputs.push(class.split_id.0);
+        inputs.extend(class.synthetic.iter().flat_map(|(model, job)| [model.0, job.0]));
+    }
+    add(snapshot, plan, JobHead::new(JobKind::Utility, label, &spec, inputs, 0), Work::Utility { utility })
 }
 
 /// A spec that asks for nothing, for plans that are made of what a study holds.
@@ -62,7 +147,8 @@ pub(in crate::pipeline) fn empty_spec() -> Spec {
         generators: Vec::new(),
         attacks: Vec::new(),
         synthetic_traces: 0,
-        forecaster: Forecaster::None,
+        // As in a spec that says nothing: what stands beside ours is measured as ours.
+        forecaster: Forecaster::Small,
         audit: AuditSpec { one_run: false, limits: Limits::default() },
     }
 }
@@ -129,7 +215,7 @@ impl Member {
 
 fn add(snapshot: &Snapshot, plan: &mut Plan, head: JobHead, work: Work) -> Result<()> {
     let done = snapshot.job(head.job_id)?.is_some();
-    plan.jobs.push(PlannedJob { head, work, after: Vec::new(), done });
+    plan.jobs.push(PlannedJob { head, work, after: Vec::new(), done, elsewhere: false });
     Ok(())
 }
 
@@ -213,9 +299,11 @@ fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &m
     let spec = serde_json::json!({ "model": model.model_id.0 });
     let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
     inputs.extend([target.job.0, model.split_id.0]);
-    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs, 0);
-    let work = Work::Fidelity { model: model.clone(), sources, synthesize: target.job };
-    add(snapshot, plan, head, work)
+    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs.clone(), 0);
+    let work = Work::Fidelity { model: model.clone(), sources: sources.clone(), synthesize: target.job };
+    add(snapshot, plan, head, work)?;
+    let head = JobHead::new(JobKind::Leakage, format!("leakage {}", target.label()), &spec, inputs, 0);
+    add(snapshot, plan, head, Work::Leakage { model: model.clone(), sources, synthesize: target.job })
 }
 
 /// The jobs that cut the traces of a split.

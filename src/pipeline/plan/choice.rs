@@ -111,7 +111,8 @@ impl AttackChoice {
                 }
             }
         }
-        for (what, found, known) in checked.into_iter().filter(|(_, found, known)| !known.contains(found)) {
+        let missing = checked.into_iter().find(|(_, found, known)| !known.contains(found));
+        if let Some((what, found, known)) = missing {
             let error = Error::user(format!("expected a {what} of {}, found `{found}`", known.join(", ")))
                 .context(format!("[attack.{}]", self.name));
             return Err(match closest(found, known) {

@@ -11,6 +11,7 @@ pub(super) mod choice;
 mod cost;
 mod data;
 mod models;
+mod shard;
 mod utility;
 
 use super::attack::{AttackGroup, PlannedAttack};
@@ -23,6 +24,7 @@ use crate::model::Generator;
 use crate::record::{JobKind, Regime, Role};
 use crate::spec::{Spec, StageSpec};
 use crate::store::Snapshot;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// One model to be trained.
@@ -180,6 +182,8 @@ pub(super) struct PlannedJob {
     pub after: Vec<usize>,
     /// Already in the study.
     pub done: bool,
+    /// Left to another machine.
+    pub elsewhere: bool,
 }
 
 /// All jobs of a spec, in an order in which they may run.
@@ -189,6 +193,8 @@ pub struct Plan {
     pub(super) spec: Spec,
     /// What was left out, and why.
     pub(super) notes: Vec<String>,
+    /// Number of each model's cohort, in the order of the plan.
+    pub(super) cohort_of: HashMap<ModelId, u32>,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -203,6 +209,11 @@ struct PlannedClass {
 }
 
 impl Plan {
+    /// A plan without jobs and generators.
+    pub(super) fn bare(spec: Spec) -> Self {
+        Self { jobs: Vec::new(), generators: Vec::new(), spec, notes: Vec::new(), cohort_of: HashMap::new() }
+    }
+
     /// Makes the plan of a spec over what a study already holds.
     pub fn new(spec: &Spec, snapshot: Option<&Snapshot>) -> Result<Self> {
         let generators = spec
@@ -210,8 +221,8 @@ impl Plan {
             .iter()
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
-        let plan = Self { jobs: Vec::new(), generators, spec: spec.clone(), notes: Vec::new() };
-        let mut builder = Builder { plan, snapshot, targets: Vec::new() };
+        let plan = Self { generators, ..Self::bare(spec.clone()) };
+        let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0 };
         builder.choices()?;
         let (public, private) = builder.datasets()?;
         for generator in 0..builder.plan.generators.len() {
@@ -245,12 +256,12 @@ impl Plan {
 
     /// Number of jobs that a run would do.
     pub fn missing(&self) -> usize {
-        self.jobs.iter().filter(|job| !job.done).count()
+        self.jobs.iter().filter(|job| !job.done && !job.elsewhere).count()
     }
 
     /// Labels of the jobs that a run would do, in order.
     pub fn missing_labels(&self) -> Vec<String> {
-        self.jobs.iter().filter(|job| !job.done).map(|job| job.head.label.clone()).collect()
+        self.jobs.iter().filter(|job| !job.done && !job.elsewhere).map(|job| job.head.label.clone()).collect()
     }
 }
 
@@ -272,6 +283,8 @@ struct Builder<'a> {
     snapshot: Option<&'a Snapshot>,
     /// Target models with synthetic traces, in the order of classes, generators and regimes.
     targets: Vec<utility::Target>,
+    /// Cohorts so far, those that are done included.
+    cohorts_planned: u32,
 }
 
 impl Builder<'_> {
@@ -311,7 +324,7 @@ impl Builder<'_> {
             Some(snapshot) => snapshot.job(head.job_id)?.is_some(),
             None => false,
         };
-        self.plan.jobs.push(PlannedJob { head, work, after, done });
+        self.plan.jobs.push(PlannedJob { head, work, after, done, elsewhere: false });
         Ok(self.plan.jobs.len() - 1)
     }
 }

@@ -186,6 +186,9 @@ impl Builder<'_> {
     ) -> Result<Vec<Option<usize>>> {
         let mut trained: Vec<Option<usize>> = Vec::with_capacity(models.len());
         for run in self.runs(generator, models) {
+            let number = self.cohorts_planned;
+            self.cohorts_planned += 1;
+            self.plan.cohort_of.extend(run.iter().map(|(model, _)| (model.model_id, number)));
             let mut missing = Vec::new();
             let mut after = vec![encode_index];
             after.extend(self.plan.generators[generator].base.and_then(|(_, index)| index));

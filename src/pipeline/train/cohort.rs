@@ -14,7 +14,7 @@ use crate::spec::NoiseSource;
 use crate::store::{JobResult, Snapshot};
 use crate::train::{CohortInput, CohortModel, DpPlan, TrainPlan};
 
-pub(in crate::pipeline) fn dp_plan(plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
+pub(super) fn dp_plan(plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
     let noise = noise_multiplier(plan, regime)?;
     Ok(noise.map(|noise_multiplier| DpPlan { noise_multiplier, clip_norm: plan.clip_norm }))
 }

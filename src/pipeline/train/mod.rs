@@ -6,6 +6,8 @@ mod base;
 #[cfg(feature = "torch")]
 mod cohort;
 #[cfg(feature = "torch")]
+mod one_run;
+#[cfg(feature = "torch")]
 mod pool;
 #[cfg(feature = "torch")]
 mod record;
@@ -43,18 +45,16 @@ pub(super) use base::base;
 #[cfg(feature = "torch")]
 pub use base::device_flops;
 #[cfg(feature = "torch")]
-pub(super) use cohort::dp_plan;
-#[cfg(feature = "torch")]
 pub(super) use cohort::train;
 #[cfg(feature = "torch")]
-pub(super) use pool::{Pool, StoreSink, generator, weights_of};
+pub(super) use one_run::one_run;
 #[cfg(feature = "torch")]
 pub(super) use traces::{attributes, references, synthesize};
 
 #[cfg(not(feature = "torch"))]
 pub use without_torch::device_flops;
 #[cfg(not(feature = "torch"))]
-pub(super) use without_torch::{attributes, base, missing, references, synthesize, train};
+pub(super) use without_torch::{attributes, base, one_run, references, synthesize, train};
 
 #[cfg(not(feature = "torch"))]
 mod without_torch {
@@ -64,7 +64,7 @@ mod without_torch {
     use crate::pipeline::plan::{PlannedBase, PlannedModel};
     use crate::pipeline::stage::Context;
 
-    pub fn missing() -> Error {
+    fn missing() -> Error {
         Error::user("training, attributes and synthesis need libtorch, and this syntrace was built without it")
             .hint("build with the feature `torch` (the default; `make build` fetches libtorch)")
     }
@@ -89,6 +89,10 @@ mod without_torch {
     }
 
     pub fn synthesize(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: u32, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn one_run(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId, _: &dyn Progress) -> Result<()> {
         Err(missing())
     }
 

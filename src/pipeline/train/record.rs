@@ -45,7 +45,7 @@ pub(super) fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Re
 }
 
 /// The events of a training, each with epsilon after it and its delta.
-fn ledger(
+pub(super) fn ledger(
     model: &PlannedModel,
     name: &str,
     events: &[crate::train::PrivacyEvent],

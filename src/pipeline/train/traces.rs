@@ -1,7 +1,7 @@
 //! What trained models say about traces, and the traces they draw.
 
 use super::pool::{Pool, generator, weights};
-use crate::base::{JobId, Progress, SplitId, TraceId};
+use crate::base::{JobId, Progress, Seed, SplitId, TraceId};
 use crate::encoding::{EncodingKind, Generated, tokens_to_packets};
 use crate::error::{Error, Result};
 use crate::model::{Generator, Weights};
@@ -12,7 +12,10 @@ use crate::pipeline::{load, rows};
 use crate::record::Trace;
 use crate::store::JobResult;
 use crate::store::schema::SYNTHETIC_PACKETS;
-use crate::synth::{DecodeMode, DecodeOptions, DecodedTrace, decode_fields, decode_trace, mend, trace_id};
+use crate::synth::{
+    DecodeMode, DecodeOptions, DecodedTrace, RepairProfile, RepairedTrace, decode_fields, decode_trace, mend, repair,
+    trace_id,
+};
 use crate::train::EncodedTrace;
 use std::collections::BTreeSet;
 
@@ -100,17 +103,33 @@ pub(in crate::pipeline) fn references(
 }
 
 /// Packets of what a model wrote. Stored as generated, so that fidelity measures the generator and
-/// not the mending; exports mend.
-fn decode(family: &dyn Generator, content: &Generated) -> Result<DecodedTrace> {
-    match (content, family.encoding()) {
-        (Generated::Fields(rows), _) => Ok(decode_fields(rows)),
+/// not the mending; exports mend. Cells of an image are no packets before they are repaired: what each
+/// rule changed is stored beside them.
+fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Repairs)> {
+    let decoded = match (content, family.encoding()) {
+        (Generated::Nprint(image), _) => {
+            let wrong =
+                || Error::internal(format!("generator `{}` writes cells without a repair profile", family.name()));
+            let (profile, packets) = family.repair().ok_or_else(wrong)?;
+            let profile = RepairProfile::from_name(profile)?;
+            let RepairedTrace { packets, repairs, rejections } = repair(image, profile, packets as usize, seed);
+            let repairs = repairs.into_iter().map(|(rule, cells)| (profile.name(), rule, cells)).collect();
+            return Ok((DecodedTrace { packets, rejections, ..DecodedTrace::default() }, repairs));
+        }
+        (Generated::Fields(rows), _) => decode_fields(rows),
         (Generated::Tokens(tokens), EncodingKind::Tokens(layout)) => {
             let options = DecodeOptions { mode: DecodeMode::Raw, ..DecodeOptions::default() };
-            Ok(decode_trace(&tokens_to_packets(tokens, &layout), &options))
+            decode_trace(&tokens_to_packets(tokens, &layout), &options)
         }
-        _ => Err(Error::internal(format!("generator `{}` writes tokens without a layout", family.name()))),
-    }
+        _ => {
+            return Err(Error::internal(format!("generator `{}` writes tokens without a layout", family.name())));
+        }
+    };
+    Ok((decoded, Vec::new()))
 }
+
+/// Profile, rule and number of cells that it changed in a trace.
+type Repairs = Vec<(&'static str, &'static str, u32)>;
 
 /// Draws synthetic traces and decodes them to packets.
 pub(in crate::pipeline) fn synthesize(
@@ -128,11 +147,13 @@ pub(in crate::pipeline) fn synthesize(
     let weights = Weights { own: &own, base: base.as_deref() };
     let raw = family.sample(weights, count, head.derived_seed(), progress)?;
     progress.finish();
-    let (mut traces, mut facts) = (Vec::new(), Vec::new());
+    let (mut traces, mut facts, mut repaired) = (Vec::new(), Vec::new(), Vec::new());
+    let repair_seed = head.derived_seed().named("repair");
     for (number, raw) in raw.into_iter().enumerate() {
-        let decoded = decode(family, &raw.content)?;
+        let (decoded, repairs) = decode(family, &raw.content, repair_seed.numbered(number as u64))?;
         let mended = decoded.packets.iter().cloned().map(|mut packet| mend(&mut packet).total()).sum();
         let id = trace_id(model.model_id, number as u64);
+        repaired.extend(repairs.into_iter().map(|(profile, rule, cells)| (id, profile, rule, cells)));
         facts.push(rows::SyntheticRow {
             trace_id: id,
             number: number as u64,
@@ -154,6 +175,9 @@ pub(in crate::pipeline) fn synthesize(
     }
     let mut result = JobResult::new(head.record(start));
     result.segments.push(rows::synthetic_segment(model.model_id.0, &facts)?);
+    if !repaired.is_empty() {
+        result.segments.push(rows::repairs_segment(model.model_id.0, &repaired)?);
+    }
     for run in rows::runs(&traces) {
         result.segments.push(rows::packet_segment(&SYNTHETIC_PACKETS, model.model_id.0, run)?);
     }

@@ -1,0 +1,88 @@
+//! Jensen-Shannon and Wasserstein of all header fields at all positions, for many models.
+//!
+//! Expected cost on one core of a 3 GHz machine, optimised: a pass over 600,000 packets reads each
+//! field from a structure of its own (a cache line or two, about 10 ns a packet) and counts it (1 to 3
+//! ns a code in a table of 256 kB, 30 ns an address in a hash map, 60 ns a gap in a sort); 15 fields:
+//! about 250 ns a packet, 0.15 s a model, less than 5 s for 25 models on one core. Comparing what is
+//! counted costs as much as there are distinct values: below 20 ms a model.
+//! `cargo bench --bench quality` measures the release build.
+
+use rand::RngExt;
+use std::time::Instant;
+use syntrace::base::{Seed, TraceId, thread_count};
+use syntrace::eval::{FIELDS, FidelityRow, HeaderSide, Metric, SideName, header_fidelity};
+use syntrace::record::{Direction, Packet, Trace};
+
+const TRACES: usize = 60_000;
+const PACKETS: usize = 10;
+const MODELS: u64 = 25;
+
+/// Traces with as many distinct values as a household network has.
+fn population(seed: u64) -> Vec<Trace> {
+    let mut rng = Seed::root(seed).rng();
+    let lengths = [40, 52, 60, 1500, 576, 1280, 66, 148];
+    (0..TRACES)
+        .map(|number| {
+            let mut time_us = 0;
+            let packet = |place: usize| {
+                time_us += rng.random_range(1..1_000_000i64);
+                let length = if rng.random_range(0..2) == 0 {
+                    lengths[rng.random_range(0..8)]
+                } else {
+                    rng.random_range(40..1500)
+                };
+                Packet {
+                    time_us,
+                    direction: if place.is_multiple_of(2) { Direction::Forward } else { Direction::Backward },
+                    ip_version: 4,
+                    src_ip: vec![10, 0, 0, rng.random_range(0..60)],
+                    dst_ip: vec![192, 0, rng.random_range(0..8), rng.random_range(0..250)],
+                    protocol: if rng.random_range(0..4) == 0 { 17 } else { 6 },
+                    src_port: rng.random_range(32_768..=65_535),
+                    dst_port: 443,
+                    ip_length: length,
+                    header_length: 20,
+                    tos: 0,
+                    identification: Some(rng.random_range(0..=65_535)),
+                    flags: Some(2),
+                    fragment_offset: Some(0),
+                    ttl: [64, 128, 55, 113][rng.random_range(0..4)],
+                    checksum: Some(rng.random_range(0..=65_535)),
+                    tcp_flags: Some(16),
+                    payload_length: length - 40,
+                    data: Vec::new(),
+                }
+            };
+            let packets = (0..PACKETS).map(packet).collect();
+            let trace_id = TraceId(number as i64);
+            Trace { trace_id, first_packet: 0, link_type: 1, flow_packets: 10, flow_bytes: 0, packets }
+        })
+        .collect()
+}
+
+fn main() {
+    let real = population(1);
+    let synthetic = population(2);
+    let refs = |traces: &'static [Trace]| traces.iter().collect::<Vec<_>>();
+    let (real, synthetic) = (refs(real.leak()), refs(synthetic.leak()));
+    let start = Instant::now();
+    let reference = HeaderSide::new(SideName::Members, &real);
+    println!("preparing the real side: {:.2} s", start.elapsed().as_secs_f64());
+    let start = Instant::now();
+    let mut rows: Vec<FidelityRow> = Vec::new();
+    for _ in 0..MODELS {
+        rows = header_fidelity(&reference, &HeaderSide::new(SideName::Synthetic, &synthetic));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "{MODELS} models of {TRACES} traces x {} fields x {PACKETS} positions: {seconds:.2} s, {:.0} ns a packet, {} threads",
+        FIELDS.len(),
+        seconds * 1e9 / (MODELS as f64 * (TRACES * PACKETS) as f64),
+        thread_count(),
+    );
+    // both sides draw from the same distributions: every distance that exists is small but where
+    // nearly every value is its own
+    assert_eq!(rows.len(), FIELDS.len() * PACKETS * 2);
+    let ttl = rows.iter().find(|row| row.field == "ttl" && row.metric == Metric::WassersteinScaled);
+    assert!(ttl.and_then(|row| row.value).is_some_and(|value| value < 0.05));
+}

@@ -1,0 +1,252 @@
+//! `syntrace import`
+
+use super::bars::{Bar, Bars};
+use super::{CACHE_BYTES, print_error};
+use crate::attack::AttackKind;
+use crate::base::thread_count;
+use crate::error::{Error, Result};
+use crate::pipeline::{self, ImportedModel, RunOptions};
+use crate::spec::{
+    Claim, ImportManifest, ImportModel, RawAttributeTable, RawAttributes, RawImportCut, RawImportModel, Told,
+};
+use crate::store::{Store, StoreWriter};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Bring in models made elsewhere: synthetic captures, attributes, weights, training logs
+///
+/// The study must hold the real traffic first (`syntrace ingest`). Every trace that a model was trained
+/// on or tested with is named by its trace_id, by its capture's file name where the capture gave one
+/// trace, or as CAPTURE#FIRST_PACKET (see the table `traces`). Imported models stand in every table and
+/// view beside ours; where a target and shadows have one attribute kind in common they are attacked at
+/// once, and a target's synthetic traces are compared with its members.
+#[derive(Debug, Args)]
+#[command(after_long_help = CONTRACT)]
+pub(super) struct ImportArgs {
+    /// The study file
+    study: PathBuf,
+    /// Several models: a TOML manifest, or a folder with `import.toml`; one model: use the options
+    manifest: Option<PathBuf>,
+    /// Name of the generator, as it will stand in every table
+    #[arg(long, required_unless_present = "manifest")]
+    generator: Option<String>,
+    /// Dataset of the study that the model was trained on
+    #[arg(long, required_unless_present = "manifest")]
+    dataset: Option<String>,
+    /// Class of the study that the model was trained on
+    #[arg(long, required_unless_present = "manifest")]
+    class: Option<String>,
+    /// The model is shadow number I; without it, the target
+    #[arg(long, value_name = "I")]
+    shadow: Option<u32>,
+    /// Synthetic captures of the model: PCAP or PCAPNG files, or folders of them
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    synthetic: Vec<PathBuf>,
+    /// CSV with trace,member (1 or 0); or `all`: trained on the whole class
+    #[arg(long, value_name = "CSV|all")]
+    members: Option<String>,
+    /// Attributes: .parquet, .npy or .safetensors; the kind is the file's name unless given
+    #[arg(long, value_name = "[KIND=]FILE", num_args = 1..)]
+    attributes: Vec<String>,
+    /// Weights in any format, kept as they are
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Training log: CSV or JSON lines with epoch, train_loss, held_out_loss
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// A line for people
+    #[arg(long)]
+    note: Option<String>,
+    /// Epsilon that its makers claim; without it, trained without differential privacy
+    #[arg(long, requires_all = ["delta", "claimed_by", "claimed_unit", "claimed_neighbours", "claimed_guarantee"])]
+    epsilon: Option<f64>,
+    /// Delta of the claim
+    #[arg(long, requires = "epsilon")]
+    delta: Option<f64>,
+    /// Who claims it, and where
+    #[arg(long, value_name = "TEXT", requires = "epsilon")]
+    claimed_by: Option<String>,
+    /// What the claim protects: `trace`, or `packet`, `flow record`, `user`
+    #[arg(long, value_name = "TEXT", requires = "epsilon")]
+    claimed_unit: Option<String>,
+    /// Neighbouring relation of the claim: `add or remove one`, `replace one`
+    #[arg(long, value_name = "TEXT", requires = "epsilon")]
+    claimed_neighbours: Option<String>,
+    /// What the claim says of everything upstream of the weights
+    #[arg(long, value_parser = ["end-to-end", "conditional"], requires = "epsilon")]
+    claimed_guarantee: Option<String>,
+    /// What a synthetic trace is cut from; by default as the class was cut
+    #[arg(long, value_parser = ["flow", "file"])]
+    trace: Option<String>,
+    /// Packets of a synthetic trace; by default as the class was cut
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    packets: Option<u32>,
+    /// Attacks to run: mlp, mlp-tuned, threshold; all by default
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    attack: Vec<String>,
+    /// Import only: no attacks, no fidelity (the same command without it does them later)
+    #[arg(long)]
+    no_evaluate: bool,
+    /// Attacks side by side; all cores by default
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+const CONTRACT: &str = r#"The contract
+
+A manifest holds defaults at the top and one [[model]] a model; paths are relative to it:
+
+  generator = "mygan"
+  dataset = "os"
+  class = "mac"
+
+  [[model]]                                # the target
+  synthetic = ["target/synthetic"]         # PCAP, PCAPNG: files or folders
+  members = "target/members.csv"           # trace,member; or "all"
+  attributes = ["target/critic.npy"]       # .npy, .parquet, .safetensors
+  weights = "target/weights.pt"            # optional, any format
+  log = "target/log.csv"                   # optional: epoch,train_loss,held_out_loss
+
+  [[model]]
+  shadow = 0
+  members = "shadow0/members.csv"
+  attributes = [{ file = "shadow0/critic.npy", loss = "shadow0/loss.npy" }]
+
+A model trained with differential privacy adds epsilon, delta and the terms of the claim:
+
+  epsilon = 4.0
+  delta = 1e-5
+  claim = { by = "A. Author, section 5", unit = "trace", neighbours = "add or remove one",
+            guarantee = "end-to-end", accountant = "RDP" }
+
+A claim is stored as claimed: it names the row in every view (column epsilon), but epsilon_spent stays
+NULL, the guarantee is `none`, and the lineage says who claims what. Attacks put it to the test.
+
+Attribute files (one row a trace; all rows of a kind have one length; finite numbers only)
+  NPY          [traces, ...] numbers; rows in the order of `members`; never pickled objects
+  safetensors  `values` [traces, ...]; optional `trace_ids`, `member`, `loss`
+  Parquet      `values` (a list), or number columns; `trace` or `trace_id`, or `capture` with
+               `first_packet`; optional `member`, `loss`, `kind`
+Membership stands in `members` or in the files; where it stands in both, they must agree.
+
+A file that is refused leaves nothing behind. Importing twice adds nothing."#;
+
+pub(super) fn import(args: &ImportArgs) -> Result<ExitCode> {
+    let manifest = manifest(args)?;
+    let attacks = attacks(&args.attack)?;
+    // Refuses what is no study before a writer would make one.
+    drop(Store::open(&args.study, CACHE_BYTES)?.snapshot()?);
+    let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
+    let imported = pipeline::import_models(&store, &manifest, &Bar::alone())?;
+    for model in &imported {
+        eprintln!("{}", line(model));
+    }
+    if args.no_evaluate {
+        return Ok(ExitCode::SUCCESS);
+    }
+    evaluate(&store, &imported, &attacks, args.threads.unwrap_or_else(thread_count))
+}
+
+fn manifest(args: &ImportArgs) -> Result<ImportManifest> {
+    let Some(path) = &args.manifest else {
+        let model = ImportModel::resolve(single(args), Path::new("."))?;
+        return Ok(ImportManifest { models: vec![model] });
+    };
+    let model_options = args.generator.is_some() || args.dataset.is_some() || args.class.is_some();
+    if model_options || !args.synthetic.is_empty() || !args.attributes.is_empty() || args.members.is_some() {
+        return Err(Error::user("expected a manifest or the options of one model, found both")
+            .hint("write the model into the manifest as a [[model]]"));
+    }
+    if path.is_dir() { ImportManifest::read(&path.join("import.toml")) } else { ImportManifest::read(path) }
+}
+
+fn single(args: &ImportArgs) -> RawImportModel {
+    let claim = |text: &Option<String>| text.clone().unwrap_or_default();
+    RawImportModel {
+        generator: args.generator.clone(),
+        dataset: args.dataset.clone(),
+        class: args.class.clone(),
+        role: None,
+        shadow: args.shadow,
+        epsilon: args.epsilon,
+        delta: args.delta,
+        claim: args.epsilon.map(|_| Claim {
+            by: claim(&args.claimed_by),
+            unit: claim(&args.claimed_unit),
+            neighbours: claim(&args.claimed_neighbours),
+            guarantee: claim(&args.claimed_guarantee),
+            accountant: None,
+        }),
+        traces: RawImportCut { unit: args.trace.clone(), packets: args.packets, min_packets: None },
+        synthetic: args.synthetic.clone(),
+        members: args.members.clone(),
+        attributes: args.attributes.iter().map(|text| attribute(text)).collect(),
+        weights: args.weights.clone(),
+        log: args.log.clone(),
+        training: Told::default(),
+        note: args.note.clone(),
+    }
+}
+
+/// `KIND=FILE`, or a file alone.
+fn attribute(text: &str) -> RawAttributes {
+    match text.split_once('=') {
+        Some((kind, file)) if !kind.contains('/') && !Path::new(text).exists() => {
+            RawAttributes::Table(RawAttributeTable {
+                file: PathBuf::from(file),
+                kind: Some(kind.to_owned()),
+                loss: None,
+            })
+        }
+        _ => RawAttributes::Path(PathBuf::from(text)),
+    }
+}
+
+fn attacks(names: &[String]) -> Result<Vec<AttackKind>> {
+    if names.is_empty() {
+        let possible = |kind: &AttackKind| cfg!(feature = "torch") || !kind.needs_torch();
+        return Ok(AttackKind::ALL.into_iter().filter(possible).collect());
+    }
+    names.iter().map(|name| AttackKind::from_name(name)).collect()
+}
+
+fn line(model: &ImportedModel) -> String {
+    let state = if model.added { "imported" } else { "was there already" };
+    let attributes: Vec<String> = model.attributes.iter().map(|(kind, rows)| format!("{rows} of `{kind}`")).collect();
+    let attributes = if attributes.is_empty() { "none".to_owned() } else { attributes.join(", ") };
+    let rejected = match model.rejected {
+        0 => String::new(),
+        packets => format!(" ({packets} packets that do not parse left out)"),
+    };
+    format!(
+        "{state}: {} (model {}): {} members, {} held out; attributes: {attributes}; {} synthetic traces{rejected}",
+        model.label, model.model_id, model.members, model.held_out, model.synthetic
+    )
+}
+
+fn evaluate(
+    store: &StoreWriter,
+    imported: &[ImportedModel],
+    attacks: &[AttackKind],
+    threads: usize,
+) -> Result<ExitCode> {
+    let ids: Vec<_> = imported.iter().map(|model| model.model_id).collect();
+    let (plan, notes) = pipeline::evaluation(&store.snapshot()?, &ids, attacks)?;
+    for note in notes {
+        eprintln!("{note}");
+    }
+    let bars = Bars::new(plan.missing() as u64);
+    let options = RunOptions { threads: threads.max(1), checkpoint_seconds: f64::INFINITY };
+    let result = pipeline::run(store, &plan, options, &bars);
+    bars.clear();
+    let report = result?;
+    for (label, error) in &report.failed {
+        print_error(&Error::internal(error.clone()).context(format!("failed: {label}")));
+    }
+    eprintln!("{} attacks and measurements done, {} were there already", report.finished, report.skipped);
+    if report.finished > 0 {
+        eprintln!("what came of it: `syntrace query STUDY mia_by_model_and_epsilon`, `fidelity_by_model_and_epsilon`");
+    }
+    Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}

@@ -1,0 +1,73 @@
+//! `syntrace merge`
+
+use super::CACHE_BYTES;
+use super::bars::Bar;
+use crate::error::{Error, Result, ResultExt};
+use crate::store::{Store, StoreWriter};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Unite studies: take over every finished job of the sources that the destination does not hold
+///
+/// What the destination holds stays as it is. The same id with other content is a conflict: it is
+/// listed, it and everything that builds on it stays behind, and the exit code is 1. Wall-clock times
+/// are not compared. The order of the sources does not matter unless they contradict each other, and
+/// merging again adds nothing.
+#[derive(Debug, Args)]
+pub(super) struct MergeArgs {
+    /// The study that takes over; made where no file is
+    destination: PathBuf,
+    /// Studies to take from; they are only read
+    #[arg(required = true)]
+    sources: Vec<PathBuf>,
+}
+
+pub(super) fn merge(args: &MergeArgs) -> Result<ExitCode> {
+    // Everything that can be checked without touching the destination is checked first.
+    let mut sources = Vec::new();
+    for path in &args.sources {
+        if is_same_file(path, &args.destination) {
+            return Err(Error::user(format!("`{}` is destination and source", path.display())));
+        }
+        let snapshot = Store::open(path, CACHE_BYTES)?.snapshot()?;
+        if snapshot.is_shared_copy()? {
+            return Err(Error::user(format!("`{}` is a redacted copy made by `export share`", path.display())).hint(
+                "its ids were made anew, so nothing in it can be matched: merge the study that it was made from",
+            ));
+        }
+        sources.push((path, snapshot));
+    }
+    let store = StoreWriter::open_or_create(&args.destination, CACHE_BYTES)?;
+    let mut conflicts = 0;
+    for (path, snapshot) in &sources {
+        let report = store.merge(snapshot, &Bar::alone()).context(|| format!("`{}`", path.display()))?;
+        for conflict in &report.conflicts {
+            println!("conflict: {}: {} ({})", path.display(), conflict.place, conflict.job);
+        }
+        for label in &report.blocked {
+            println!("left behind: {}: {label}", path.display());
+        }
+        eprintln!(
+            "{}: {} jobs taken over ({} bytes), {} were there already, {} conflicts, {} left behind",
+            path.display(),
+            report.added,
+            report.bytes,
+            report.present,
+            report.conflicts.len(),
+            report.blocked.len()
+        );
+        conflicts += report.conflicts.len();
+    }
+    Ok(if conflicts > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// By device and inode. Not by `canonicalize`: libc's `realpath` hands over memory of libc's own
+/// allocator, which std would free by ours.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (std::fs::metadata(a), std::fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}

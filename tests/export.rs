@@ -1,0 +1,165 @@
+//! What a study holds as files of other tools.
+
+use crate::common::{fixture, run, run_ok};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The study of the import example: one real class, three imported models.
+fn study(folder: &Path) -> String {
+    let path = folder.join("s.redb").to_string_lossy().into_owned();
+    let capture = fixture("import/real/mac.pcap");
+    run_ok(&["ingest", &path, "--dataset", "os", "--class", "mac", &capture.to_string_lossy()]);
+    run_ok(&["import", &path, &fixture("import").to_string_lossy(), "--attack", "threshold"]);
+    path
+}
+
+/// Files below a folder, as paths inside it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// (rows, names of columns) of a Parquet file.
+fn parquet(path: &Path) -> (usize, Vec<String>) {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap();
+    let names = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+    (builder.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum(), names)
+}
+
+#[test]
+fn parquet_tables_are_partitioned_as_hive_does_and_lose_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let out = folder.path().join("tables");
+    run_ok(&["export", &path, "tables", "-o", &out.to_string_lossy()]);
+    let mut rows: BTreeMap<String, usize> = BTreeMap::new();
+    for file in files(&out).iter().filter(|file| file.extension().is_some_and(|found| found == "parquet")) {
+        let inside = file.strip_prefix(&out).unwrap().to_string_lossy().into_owned();
+        let (count, columns) = parquet(file);
+        *rows.entry(inside.split('/').next().unwrap().to_owned()).or_default() += count;
+        let partitioned = inside.contains("generator=");
+        assert_eq!(inside.contains("epsilon="), partitioned, "{inside}");
+        assert!(!partitioned || !columns.iter().any(|name| name == "generator" || name == "epsilon"), "{inside}");
+    }
+    assert!(out.join("attacks/generator=mygan/epsilon=none/part-0.parquet").exists());
+    assert!(out.join("packets/generator=none/epsilon=none/part-0.parquet").exists());
+    for table in ["attacks", "attributes", "packets", "models", "traces", "fidelity", "splits", "epochs", "jobs"] {
+        let count = run_ok(&["sql", &path, "--format", "csv", "-c", &format!("SELECT count(*) FROM {table}")]);
+        assert_eq!(rows.get(table).copied().unwrap_or(0).to_string(), count.lines().nth(1).unwrap(), "{table}");
+    }
+    let (code, _, stderr) = run(&["export", &path, "tables", "-o", &out.to_string_lossy()]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("empty or new folder"), "{stderr}");
+}
+
+#[test]
+fn arrow_and_csv_have_the_same_layout_and_one_table_can_be_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    for (format, extension) in [("arrow", "arrow"), ("csv", "csv")] {
+        let out = folder.path().join(format);
+        run_ok(&["export", &path, "tables", "-o", &out.to_string_lossy(), "--format", format, "--table", "models"]);
+        let found = files(&out);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.contains(&out.join(format!("models/generator=mygan/epsilon=none/part-0.{extension}"))));
+    }
+    let text =
+        std::fs::read_to_string(folder.path().join("csv/models/generator=mygan/epsilon=none/part-0.csv")).unwrap();
+    assert_eq!(text.lines().count(), 4);
+    let (code, _, stderr) = run(&["export", &path, "tables", "-o", "/nowhere/x", "--table", "model"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("no table `model`"), "{stderr}");
+}
+
+/// Read back by our own reader: the same frames and times; and every packet names its class and trace.
+#[test]
+fn pcapng_holds_the_same_packets_with_class_and_trace_as_comments() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    run_ok(&["export", &path, "pcapng", "--dataset", "os", "--class", "mac", "-o", &at("a.pcapng")]);
+    run_ok(&["export", &path, "pcap", "--dataset", "os", "--class", "mac", "-o", &at("a.pcap")]);
+    let frames = |name: &str| {
+        let mut frames = Vec::new();
+        let file = std::fs::File::open(at(name)).unwrap();
+        let summary = syntrace::capture::read_frames(file, |frame| {
+            frames.push((frame.time_us, frame.captured.to_vec(), frame.original_length));
+            Ok(())
+        });
+        assert_eq!(summary.unwrap().damage, None);
+        frames
+    };
+    let found = frames("a.pcapng");
+    assert_eq!(found.len(), 120);
+    assert_eq!(found, frames("a.pcap"));
+    let bytes = std::fs::read(at("a.pcapng")).unwrap();
+    let ids = run_ok(&["sql", &path, "--format", "csv", "-c", "SELECT trace_id FROM traces"]);
+    for id in ids.lines().skip(1) {
+        let comment = format!("os/mac trace_id={id}");
+        let count = bytes.windows(comment.len()).filter(|window| *window == comment.as_bytes()).count();
+        assert_eq!(count, 2, "{comment}");
+    }
+}
+
+#[test]
+fn captures_come_out_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let out = folder.path().join("out.pcap");
+    run_ok(&["export", &path, "capture", "mac.pcap", "-o", &out.to_string_lossy()]);
+    assert!(std::fs::read(out).unwrap() == std::fs::read(fixture("import/real/mac.pcap")).unwrap());
+}
+
+/// A script of 30 lines that knows only PyTorch gets the logits that the study holds. Runs where python3
+/// (or SYNTRACE_PYTHON) has torch and safetensors; the files are checked everywhere.
+#[cfg(feature = "torch")]
+#[test]
+fn exported_weights_give_the_stored_logits_in_plain_pytorch() {
+    /// Sums in another order, in f32, over a few hundred tokens.
+    const TOLERANCE: f64 = 1e-4;
+    use crate::common::{TINY_SPEC, write_spec};
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (path, spec) = (at("s.redb"), write_spec(folder.path(), TINY_SPEC));
+    run_ok(&["run", &path, &spec, "--quiet"]);
+    let query = "SELECT model_id FROM models WHERE role = 'target' AND epsilon IS NULL";
+    let model = run_ok(&["sql", &path, "--format", "csv", "-c", query]).lines().nth(1).unwrap().to_owned();
+    run_ok(&["export", &path, "weights", "--model", &model, "-o", &at("m.safetensors")]);
+    let config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(at("m.json")).unwrap()).unwrap();
+    assert_eq!((config["generator"].as_str(), config["config"]["width"].as_i64()), (Some("netssm"), Some(16)));
+    let bytes = std::fs::read(at("m.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(tensors.tensor("backbone.embedding.weight").unwrap().shape(), [272, 16]);
+
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/load_netssm.py");
+    assert!(std::fs::read_to_string(&script).unwrap().lines().count() <= 30, "the example stays short");
+    let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let torch = std::process::Command::new(&python).args(["-c", "import torch, safetensors"]).output();
+    if !torch.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "skipped: exported_weights_give_the_stored_logits_in_plain_pytorch: no python3 with torch and safetensors here"
+        );
+        return;
+    }
+    let rows = format!(
+        "SELECT e.data, a.vector FROM attributes a JOIN encodings e USING (trace_id) \
+         WHERE a.model_id = {model} AND a.kind = 'mean_logits' AND e.encoding = 'tokens' ORDER BY trace_id LIMIT 8"
+    );
+    std::fs::write(at("rows.jsonl"), run_ok(&["sql", &path, "--format", "jsonl", "-c", &rows])).unwrap();
+    let output = std::process::Command::new(&python)
+        .arg(&script)
+        .args([at("m.safetensors"), at("rows.jsonl")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let errors: Vec<f64> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(errors.len(), 8);
+    assert!(errors.iter().all(|error| *error < TOLERANCE), "{errors:?}");
+}

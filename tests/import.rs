@@ -1,0 +1,329 @@
+//! Models made elsewhere: what `import_example.py` wrote comes in, is attacked and measured, and stands
+//! in every view; files that are wrong leave nothing behind.
+
+use crate::common::{fixture, run, run_ok, syntrace};
+use std::path::{Path, PathBuf};
+use syntrace::store::Store;
+
+const CACHE: usize = 1 << 24;
+
+/// A study that holds the real traffic of the example.
+fn study(folder: &Path) -> String {
+    let path = folder.join("s.redb").to_string_lossy().into_owned();
+    let capture = fixture("import/real/mac.pcap");
+    run_ok(&["ingest", &path, "--dataset", "os", "--class", "mac", &capture.to_string_lossy()]);
+    path
+}
+
+fn sql(study: &str, query: &str) -> String {
+    run_ok(&["sql", study, "--format", "csv", "-c", query])
+}
+
+fn import_example(study: &str) {
+    run_ok(&["import", study, &fixture("import").to_string_lossy(), "--attack", "threshold"]);
+}
+
+/// The example's files in a folder of their own, to be changed by a test.
+fn copied(folder: &Path) -> PathBuf {
+    let copy = folder.join("models");
+    for part in ["target", "shadow0", "shadow1"] {
+        std::fs::create_dir_all(copy.join(part)).unwrap();
+        for entry in std::fs::read_dir(fixture("import").join(part)).unwrap().flatten() {
+            std::fs::copy(entry.path(), copy.join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    std::fs::copy(fixture("import/import.toml"), copy.join("import.toml")).unwrap();
+    copy
+}
+
+fn jobs(study: &str) -> Vec<(i64, String)> {
+    let snapshot = Store::open(Path::new(study), CACHE).unwrap().snapshot().unwrap();
+    snapshot.jobs().unwrap().into_iter().map(|job| (job.job_id.0, job.label)).collect()
+}
+
+#[test]
+fn an_imported_generator_stands_in_every_table_and_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    import_example(&path);
+    let models = sql(&path, "SELECT name, preset, steps, guarantee, epsilon_spent FROM models ORDER BY name");
+    assert_eq!(
+        models,
+        "name,preset,steps,guarantee,epsilon_spent\nmygan os/mac none shadow0,imported,,none,\n\
+         mygan os/mac none shadow1,imported,,none,\nmygan os/mac none target,imported,,none,\n"
+    );
+    for (query, rows) in [
+        ("SELECT count(*) FROM splits WHERE part = 'member'", 30),
+        ("SELECT count(*) FROM attributes WHERE kind = 'critic' AND loss IS NOT NULL", 60),
+        ("SELECT count(*) FROM synthetic_traces WHERE packets = 2", 30),
+        ("SELECT count(*) FROM packets WHERE synthetic AND generator = 'mygan'", 60),
+        ("SELECT count(*) FROM epochs WHERE held_out_loss > train_loss", 6),
+        ("SELECT count(*) FROM lineage WHERE saw_private AND NOT through_mechanism", 3),
+        ("SELECT count(*) FROM attacks WHERE attack = 'threshold' AND auc > 0.5", 2),
+        ("SELECT count(*) FROM leakage WHERE generator = 'mygan' AND evaluated_on = 'target'", 1),
+        ("SELECT count(DISTINCT field) FROM field_fidelity WHERE generator = 'mygan'", 15),
+        ("SELECT count(*) FROM generalization WHERE generator = 'mygan'", 0),
+    ] {
+        assert_eq!(sql(&path, query).lines().nth(1), Some(rows.to_string().as_str()), "{query}");
+    }
+    run_ok(&["verify", &path]);
+}
+
+#[test]
+fn importing_twice_and_from_another_folder_adds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    import_example(&path);
+    let before = jobs(&path);
+    let copy = copied(folder.path());
+    let (code, _, stderr) = run(&["import", &path, &copy.to_string_lossy(), "--attack", "threshold"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("was there already") && !stderr.contains("imported:"), "{stderr}");
+    assert_eq!(jobs(&path), before);
+}
+
+/// A Parquet file of our own export holds the same attributes as the NPY files that it came from, and so
+/// does a safetensors file; names by trace_id and by capture mean the same traces.
+#[test]
+fn parquet_safetensors_and_npy_say_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    import_example(&path);
+    let parquet = folder.path().join("critic.parquet").to_string_lossy().into_owned();
+    let query = "SELECT trace_id, member, kind, loss, vector FROM attributes WHERE role = 'target'";
+    write_parquet(&path, query, Path::new(&parquet));
+    let tensors = folder.path().join("critic.safetensors");
+    write_safetensors(&path, &tensors);
+    for (name, file) in [("again", parquet.as_str()), ("tensors", &*tensors.to_string_lossy())] {
+        run_ok(&[
+            "import",
+            &path,
+            "--generator",
+            name,
+            "--dataset",
+            "os",
+            "--class",
+            "mac",
+            "--attributes",
+            file,
+            "--no-evaluate",
+        ]);
+    }
+    let differing = "SELECT count(*) FROM attributes a JOIN attributes b USING (trace_id) WHERE a.generator = 'mygan' \
+                     AND a.role = 'target' AND b.generator <> 'mygan' AND b.role = 'target' \
+                     AND (a.member <> b.member OR a.loss <> b.loss OR a.vector <> b.vector OR a.kind <> b.kind)";
+    assert_eq!(sql(&path, differing).lines().nth(1), Some("0"));
+    let counts = sql(
+        &path,
+        "SELECT generator, count(*) AS n FROM attributes WHERE role = 'target' GROUP BY generator ORDER BY 1",
+    );
+    assert_eq!(counts, "generator,n\nagain,20\nmygan,20\ntensors,20\n");
+}
+
+fn write_parquet(study: &str, query: &str, file: &Path) {
+    let output = syntrace().args(["sql", study, "--format", "parquet", "-c", query]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::write(file, output.stdout).unwrap();
+}
+
+/// The target's attributes as `values`, `trace_ids`, `member` and `loss`.
+fn write_safetensors(study: &str, path: &Path) {
+    use safetensors::tensor::{Dtype, TensorView};
+    let text = sql(
+        study,
+        "SELECT trace_id, member, loss, vector[1], vector[2], vector[3], vector[4] FROM attributes WHERE role = 'target'",
+    );
+    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let ids: Vec<u8> = rows.iter().flat_map(|row| row[0].parse::<i64>().unwrap().to_le_bytes()).collect();
+    let member: Vec<u8> = rows.iter().map(|row| u8::from(row[1] == "true")).collect();
+    let float = |text: &str| text.parse::<f32>().unwrap().to_le_bytes();
+    let loss: Vec<u8> = rows.iter().flat_map(|row| float(row[2])).collect();
+    let values: Vec<u8> = rows.iter().flat_map(|row| row[3..7].iter().flat_map(|text| float(text))).collect();
+    let count = rows.len();
+    let views = [
+        ("values", TensorView::new(Dtype::F32, vec![count, 4], &values).unwrap()),
+        ("trace_ids", TensorView::new(Dtype::I64, vec![count], &ids).unwrap()),
+        ("member", TensorView::new(Dtype::BOOL, vec![count], &member).unwrap()),
+        ("loss", TensorView::new(Dtype::F32, vec![count], &loss).unwrap()),
+    ];
+    safetensors::serialize_to_file(views, None, path).unwrap();
+}
+
+#[test]
+fn a_claimed_epsilon_is_stored_as_claimed_and_counted_as_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let copy = copied(folder.path());
+    let text = std::fs::read_to_string(copy.join("import.toml")).unwrap();
+    let claim = "epsilon = 0.5\ndelta = 1e-5\nclaim = { by = 'the makers, section 5', unit = 'packet', \
+                 neighbours = 'replace one', guarantee = 'end-to-end' }\n[training]\nnoise_multiplier = 1.25\nsteps = 900\n";
+    std::fs::write(
+        copy.join("import.toml"),
+        text.replacen("class = \"mac\"\n", &format!("class = \"mac\"\n{claim}"), 1),
+    )
+    .unwrap();
+    run_ok(&["import", &path, &copy.to_string_lossy(), "--attack", "threshold"]);
+    let models = sql(
+        &path,
+        "SELECT regime, epsilon, delta, noise_multiplier, steps, epsilon_spent, accountant, guarantee, epsilon_end_to_end \
+         FROM models WHERE role = 'target'",
+    );
+    assert_eq!(models.lines().nth(1), Some("dp,0.5,0.00001,1.25,900,,,none,"), "{models}");
+    let lineage = sql(&path, "SELECT DISTINCT description FROM lineage");
+    for term in ["the makers, section 5", "epsilon 0.5", "unit packet", "neighbours replace one", "end-to-end"] {
+        assert!(lineage.contains(term), "{lineage}");
+    }
+    let meaning = sql(&path, "SELECT DISTINCT meaning FROM model_privacy");
+    assert!(meaning.contains("claimed by its makers, not checked here"), "{meaning}");
+    assert_eq!(sql(&path, "SELECT count(*) FROM privacy_ledger").lines().nth(1), Some("0"));
+}
+
+/// Each damage on its own: an error that names the place, exit code 2, and not one job more.
+#[test]
+fn wrong_files_are_refused_with_their_place_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let before = jobs(&path);
+    let cases: &[(&str, &dyn Fn(&Path), &str)] = &[
+        ("an unknown class", &|copy| edit(copy, "import.toml", "\"mac\"", "\"mcc\""), "no class `os/mcc`"),
+        ("a trace twice", &|copy| repeat_line(copy), "is in row"),
+        (
+            "an unknown trace",
+            &|copy| edit_first(copy, "target/members.csv", "mac.pcap#", "mac.pcap#9999"),
+            "begins at its packet",
+        ),
+        ("a bare capture", &|copy| edit(copy, "target/members.csv", "#", ".x#"), "no capture"),
+        ("a NaN", &|copy| poke(copy, "target/critic.npy", -4, &f32::NAN.to_le_bytes()), "row 19, value 3"),
+        ("a short array", &|copy| cut(copy, "target/critic.npy", 4), "bytes of values"),
+        ("pickled objects", &|copy| edit_bytes(copy, "target/critic.npy", b"<f4", b"|O8"), "pickled"),
+        ("one row less", &|copy| drop_line(copy), "expected one row for each of the 19"),
+        ("a cut capture", &|copy| cut(copy, "shadow1/synthetic.pcap", 3), "damaged"),
+        (
+            "no capture at all",
+            &|copy| std::fs::write(copy.join("shadow1/synthetic.pcap"), "text").unwrap(),
+            "not a capture",
+        ),
+        ("an empty log", &|copy| std::fs::write(copy.join("shadow1/log.csv"), "epoch\n0\n").unwrap(), "train_loss"),
+        ("our own name", &|copy| edit(copy, "import.toml", "mygan", "netssm"), "generator of this program"),
+        ("a missing file", &|copy| std::fs::remove_file(copy.join("shadow0/loss.npy")).unwrap(), "loss.npy"),
+    ];
+    for (number, (what, damage, reason)) in cases.iter().enumerate() {
+        let place = folder.path().join(number.to_string());
+        std::fs::create_dir(&place).unwrap();
+        let copy = copied(&place);
+        damage(&copy);
+        let (code, _, stderr) = run(&["import", &path, &copy.to_string_lossy()]);
+        assert_eq!(code, 2, "{what}: {stderr}");
+        assert!(stderr.contains(reason), "{what}: {stderr}");
+        assert_eq!(jobs(&path), before, "{what} left something behind");
+    }
+}
+
+fn edit(copy: &Path, file: &str, from: &str, to: &str) {
+    let text = std::fs::read_to_string(copy.join(file)).unwrap();
+    assert!(text.contains(from));
+    std::fs::write(copy.join(file), text.replace(from, to)).unwrap();
+}
+
+fn edit_first(copy: &Path, file: &str, from: &str, to: &str) {
+    let text = std::fs::read_to_string(copy.join(file)).unwrap();
+    std::fs::write(copy.join(file), text.replacen(from, to, 1)).unwrap();
+}
+
+fn edit_bytes(copy: &Path, file: &str, from: &[u8], to: &[u8]) {
+    let mut bytes = std::fs::read(copy.join(file)).unwrap();
+    let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to);
+    std::fs::write(copy.join(file), bytes).unwrap();
+}
+
+fn poke(copy: &Path, file: &str, from_end: isize, bytes: &[u8]) {
+    let mut content = std::fs::read(copy.join(file)).unwrap();
+    let at = content.len().checked_add_signed(from_end).unwrap();
+    content[at..at + bytes.len()].copy_from_slice(bytes);
+    std::fs::write(copy.join(file), content).unwrap();
+}
+
+fn cut(copy: &Path, file: &str, bytes: usize) {
+    let content = std::fs::read(copy.join(file)).unwrap();
+    std::fs::write(copy.join(file), &content[..content.len() - bytes]).unwrap();
+}
+
+fn repeat_line(copy: &Path) {
+    let text = std::fs::read_to_string(copy.join("shadow0/members.csv")).unwrap();
+    let last = text.lines().last().unwrap().to_owned();
+    std::fs::write(copy.join("shadow0/members.csv"), format!("{text}{last}\n")).unwrap();
+}
+
+fn drop_line(copy: &Path) {
+    let text = std::fs::read_to_string(copy.join("target/members.csv")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(copy.join("target/members.csv"), lines[..lines.len() - 1].join("\n")).unwrap();
+}
+
+#[test]
+fn changed_content_under_the_same_name_is_a_conflict_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    import_example(&path);
+    let copy = copied(folder.path());
+    edit(&copy, "target/log.csv", "1.6", "1.7");
+    let (code, _, stderr) = run(&["import", &path, &copy.to_string_lossy(), "--no-evaluate"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("with other content") && stderr.contains("another name"), "{stderr}");
+}
+
+/// Damaged Parquet: every prefix and many flipped bits give an error or a table, never a panic, and
+/// never an allocation by a claimed size (the test would not end).
+#[test]
+fn damaged_parquet_gives_errors_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let file = folder.path().join("x.parquet");
+    let query = "SELECT trace_id, trace_id % 2 = 0 AS member, 0.5 AS loss FROM traces";
+    write_parquet(&path, query, &file);
+    let whole = std::fs::read(&file).unwrap();
+    let read = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap())
+    };
+    assert!(read(&whole).unwrap_err().to_string().contains("number columns"));
+    for end in (0..whole.len()).step_by(37) {
+        assert!(read(&whole[..end]).is_err());
+    }
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    for at in (0..whole.len()).step_by(5) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let _ = read(&damaged);
+    }
+    std::panic::set_hook(quiet);
+}
+
+/// Runs where python3 has numpy; elsewhere the committed files stand for it.
+#[test]
+fn the_example_script_writes_the_files_that_are_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/import_example.py");
+    assert!(std::fs::read_to_string(&script).unwrap().lines().count() <= 30, "the example stays short");
+    let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let numpy = std::process::Command::new(&python).args(["-c", "import numpy"]).output();
+    if !numpy.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: the_example_script_writes_the_files_that_are_tested: no python3 with numpy here");
+        return;
+    }
+    let status = std::process::Command::new(&python).arg(&script).arg(folder.path()).status().unwrap();
+    assert!(status.success());
+    let mut compared = 0;
+    for part in ["real", "target", "shadow0", "shadow1", "."] {
+        for entry in
+            std::fs::read_dir(fixture("import").join(part)).unwrap().flatten().filter(|entry| entry.path().is_file())
+        {
+            let written = std::fs::read(folder.path().join(part).join(entry.file_name())).unwrap();
+            assert!(written == std::fs::read(entry.path()).unwrap(), "{} differs", entry.path().display());
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 17);
+}
