@@ -60,7 +60,9 @@ pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
     match guarded(|| builder(cache_bytes).open_read_only(path))? {
         Ok(database) => {
             let engine = Engine::Reading(database);
-            guarded(|| check_format(&engine)).and_then(|checked| checked).map_err(|error| error.context(format!("`{}`", path.display())))?;
+            guarded(|| check_format(&engine))
+                .and_then(|checked| checked)
+                .map_err(|error| error.context(format!("`{}`", path.display())))?;
             Ok(engine)
         }
         // A writer was killed: readers may not repair, so a writer's opening does, at once.
