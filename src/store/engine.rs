@@ -14,15 +14,26 @@ const OPEN_ATTEMPTS: usize = 3;
 pub(super) enum Engine {
     Reading(ReadOnlyDatabase),
     Writing(Database),
+    /// After its end.
+    Closed,
 }
 
 impl Engine {
+    /// Closes the file. redb writes its allocator's state while it does, out of pages that may be
+    /// damaged: what goes wrong then concerns nobody any more.
+    pub(super) fn close(&mut self) {
+        let engine = std::mem::replace(self, Self::Closed);
+        let _ = guarded(|| drop(engine));
+    }
+
     pub(super) fn begin_read(&self) -> Result<redb::ReadTransaction> {
-        match self {
-            Self::Reading(database) => database.begin_read(),
-            Self::Writing(database) => database.begin_read(),
-        }
-        .map_err(|error| storage_error("begin reading", error.into()))
+        let begun = guarded(|| match self {
+            Self::Reading(database) => Some(database.begin_read()),
+            Self::Writing(database) => Some(database.begin_read()),
+            Self::Closed => None,
+        })?;
+        let begun = begun.ok_or_else(|| Error::internal("reading from a study that is closed"))?;
+        begun.map_err(|error| storage_error("begin reading", error.into()))
     }
 }
 
@@ -49,7 +60,9 @@ pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
     match guarded(|| builder(cache_bytes).open_read_only(path))? {
         Ok(database) => {
             let engine = Engine::Reading(database);
-            check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
+            guarded(|| check_format(&engine))
+                .and_then(|checked| checked)
+                .map_err(|error| error.context(format!("`{}`", path.display())))?;
             Ok(engine)
         }
         // A writer was killed: readers may not repair, so a writer's opening does, at once.
@@ -119,11 +132,15 @@ fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
 }
 
 fn check_opened(path: &Path, database: Database) -> Result<Database> {
-    let engine = Engine::Writing(database);
-    check_format(&engine).map_err(|error| error.context(format!("`{}`", path.display())))?;
+    let mut engine = Engine::Writing(database);
+    let checked = guarded(|| check_format(&engine)).and_then(|checked| checked);
+    if let Err(error) = checked {
+        engine.close();
+        return Err(error.context(format!("`{}`", path.display())));
+    }
     match engine {
         Engine::Writing(database) => Ok(database),
-        Engine::Reading(_) => Err(Error::internal("a writer's handle became a reader's")),
+        Engine::Reading(_) | Engine::Closed => Err(Error::internal("a writer's handle became a reader's")),
     }
 }
 

@@ -207,6 +207,12 @@ impl StoreWriter {
     }
 }
 
+impl Drop for StoreWriter {
+    fn drop(&mut self) {
+        self.engine.close();
+    }
+}
+
 fn begin(database: &Database) -> Result<WriteTransaction> {
     database.begin_write().map_err(|error| storage_error("begin writing to", error.into()))
 }

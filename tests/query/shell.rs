@@ -98,7 +98,7 @@ fn commands_work_outside_the_shell_as_in_it() {
 fn the_examples_of_the_shell_run() {
     let study = study::small();
     let examples = run("sql", &study, &["-c", ".examples"]);
-    let found = run("sql", &study, &["--format", "csv", "-c", text(&examples.stdout)]);
+    let found = run("sql", &study, &["--format", "csv", &format!("-c{}", text(&examples.stdout))]);
     assert!(found.status.success(), "{}", text(&found.stderr));
 }
 

@@ -37,6 +37,16 @@ enum Outcome {
     Noticed,
     /// All content is as it was.
     Harmless,
+    /// redb panicked where we do not catch it: noticed, but not as it should be.
+    Panicked,
+}
+
+fn flip_caught(image: &[u8], at: usize, bit: u32, whole: &BTreeMap<String, String>) -> Outcome {
+    let result = std::panic::catch_unwind(|| flip(image, at, bit, whole));
+    result.unwrap_or_else(|panic| match panic.downcast_ref::<String>().is_some_and(|text| text.contains("unnoticed")) {
+        true => std::panic::resume_unwind(panic),
+        false => Outcome::Panicked,
+    })
 }
 
 fn flip(image: &[u8], at: usize, bit: u32, whole: &BTreeMap<String, String>) -> Outcome {
@@ -68,25 +78,30 @@ fn no_single_bit_flip_changes_content_unnoticed() {
     let image = image();
     let whole = contents(&opened(&image).unwrap().snapshot().unwrap());
     let factor = std::env::var("SYNTRACE_SAFETY_FACTOR").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
-    let (noticed, harmless) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (noticed, harmless, panicked) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for lane in 0..2u64 {
-            let (image, whole, noticed, harmless) = (&image, &whole, &noticed, &harmless);
+            let (image, whole, noticed, harmless, panicked) = (&image, &whole, &noticed, &harmless, &panicked);
             scope.spawn(move || {
                 let mut rng = Seed::root(lane).named("flips").rng();
                 for _ in 0..FLIPS * factor / 2 {
                     let (at, bit) = (rng.random_range(0..image.len()), rng.random_range(0..8));
-                    match flip(image, at, bit, whole) {
+                    match flip_caught(image, at, bit, whole) {
                         Outcome::Noticed => noticed.fetch_add(1, Ordering::Relaxed),
                         Outcome::Harmless => harmless.fetch_add(1, Ordering::Relaxed),
+                        Outcome::Panicked => panicked.fetch_add(1, Ordering::Relaxed),
                     };
                 }
             });
         }
     });
-    let (noticed, harmless) = (noticed.into_inner(), harmless.into_inner());
-    eprintln!("{noticed} flips noticed, {harmless} in bytes that mean nothing, of a file of {} bytes", image.len());
-    assert_eq!(noticed + harmless, FLIPS * factor);
+    let (noticed, harmless, panicked) = (noticed.into_inner(), harmless.into_inner(), panicked.into_inner());
+    eprintln!(
+        "{noticed} flips noticed, {harmless} in bytes that mean nothing, {panicked} panics, of a file of {} bytes",
+        image.len()
+    );
+    assert_eq!(noticed + harmless + panicked, FLIPS * factor);
+    assert_eq!(panicked, 0, "redb panics are caught and become errors");
     // Two thirds of this file is content; if far fewer were noticed, the test would look at nothing.
     assert!(noticed > FLIPS * factor / 3, "only {noticed} flips were noticed");
 }

@@ -38,7 +38,9 @@ fn contents(study: &Path) -> BTreeMap<String, String> {
     assert_eq!(snapshot.verify().findings, vec![]);
     let mut contents = BTreeMap::new();
     for job in snapshot.jobs().unwrap() {
-        contents.insert(job.label.clone(), format!("{} {:?}", job.job_id, job.outputs));
+        // Of several jobs of a class the first one writes its record: which one is a matter of time.
+        let outputs: Vec<_> = job.outputs.iter().filter(|output| output.table != "classes").collect();
+        contents.insert(job.label.clone(), format!("{} {outputs:?}", job.job_id));
     }
     for segment in SEGMENT_TABLES.iter().flat_map(|table| snapshot.segments(table).unwrap()) {
         contents.insert(format!("segment {}", segment.segment_id), format!("{segment:?}"));
@@ -85,7 +87,7 @@ fn a_writer_killed_at_any_moment_leaves_whole_jobs_and_the_next_one_goes_on() {
         child.kill().unwrap();
         child.wait().unwrap();
         if over {
-            assert_eq!(contents(&study), whole);
+            assert!(contents(&study) == whole, "an uninterrupted run of the same captures differs");
             std::fs::remove_file(&study).unwrap();
             continue;
         }
@@ -95,7 +97,7 @@ fn a_writer_killed_at_any_moment_leaves_whole_jobs_and_the_next_one_goes_on() {
         }
     }
     assert!(ingest(&study, &captures).wait().unwrap().success());
-    assert_eq!(contents(&study), whole);
+    assert!(contents(&study) == whole, "the study after {kills} kills differs from an uninterrupted one");
 }
 
 #[test]
@@ -108,5 +110,5 @@ fn of_two_processes_that_write_one_is_refused_and_nothing_is_lost() {
     let codes: Vec<Option<i32>> = children.iter_mut().map(|child| child.wait().unwrap().code()).collect();
     assert!(codes.contains(&Some(0)), "the one that came first ends well: {codes:?}");
     assert!(codes.iter().all(|code| matches!(code, Some(0 | 2))), "the other is told so: {codes:?}");
-    assert_eq!(contents(&study), whole);
+    assert!(contents(&study) == whole, "the study of two writers differs from that of one");
 }
