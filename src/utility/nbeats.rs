@@ -211,10 +211,8 @@ impl Nbeats {
             let mut parts = Vec::with_capacity(2 * self.layers.len());
             for (index, (weight, bias)) in self.layers.iter().enumerate() {
                 for leaf in [weight, bias] {
-                    let part = match found.next().filter(|_| reached(index)) {
-                        Some(part) => part,
-                        None => leaf.f_zeros_like()?,
-                    };
+                    let part = if reached(index) { found.next() } else { None };
+                    let part = part.map_or_else(|| leaf.f_zeros_like(), Ok)?;
                     parts.push(part.f_reshape([self.models, -1])?);
                 }
             }
