@@ -355,7 +355,10 @@ const SEED: i64 = 7_239_481_729_384_612_345;
 fn full_study(folder: &Path) -> String {
     use crate::common::{TINY_SPEC, fixture, write_spec};
     let path = folder.join("s.redb").to_string_lossy().into_owned();
-    let spec = write_spec(folder, &TINY_SPEC.replace("seed = 5", &format!("seed = {SEED}")));
+    let spec = write_spec(
+        folder,
+        &TINY_SPEC.replace("seed = 5", &format!("seed = {SEED}")).replace("packets = 3", "packets = 10"),
+    );
     run_ok(&["run", &path, &spec, "--quiet"]);
     let capture = fixture("import/real/mac.pcap");
     run_ok(&["ingest", &path, "--dataset", "os", "--class", "mac", &capture.to_string_lossy()]);

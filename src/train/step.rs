@@ -112,6 +112,9 @@ impl ClippedSum {
         ledger: &mut [Option<PrivacyEvent>],
     ) -> PrivateGrad {
         let sizes: Vec<i64> = self.sums.iter().flatten().map(|sum| sum.get(0).numel() as i64).collect();
+        if plans.iter().all(Option::is_none) {
+            return self.finish(None, &sizes, expected_batch);
+        }
         let total: i64 = sizes.iter().sum();
         let rows: Vec<Tensor> = plans
             .iter()
@@ -121,12 +124,11 @@ impl ClippedSum {
                 None => Tensor::zeros([total], (Kind::Float, tch::Device::Cpu)),
             })
             .collect();
-        let any = plans.iter().any(Option::is_some);
         let noise = Tensor::stack(&rows, 0);
         for event in ledger.iter_mut().flatten() {
             event.steps += 1;
         }
-        self.finish(any.then_some(&noise), &sizes, expected_batch)
+        self.finish(Some(&noise), &sizes, expected_batch)
     }
 
     /// As [`ClippedSum::privatise`] with the noise given, `[M, all parameters]`, already scaled.

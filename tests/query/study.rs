@@ -330,12 +330,16 @@ fn train() -> JobResult {
 
 /// Attribute values of trace t: [t, t + 1, t + 2]; members are the even traces.
 fn attributes(id: i64, class: &str) -> NewSegment {
+    attributes_in(&ATTRIBUTES, id, class)
+}
+
+fn attributes_in(table: &'static SegmentTable, id: i64, class: &str) -> NewSegment {
     let ids: Vec<i64> = trace_ids(class).collect();
     let values = floats(ids.iter().flat_map(|&id| [id, id + 1, id + 2]).map(|value| value as f64));
     let offsets = OffsetBuffer::from_lengths(ids.iter().map(|_| 3));
     let item = Arc::new(Field::new("item", DataType::Float32, false));
     segment(
-        &ATTRIBUTES,
+        table,
         id,
         vec![
             ints(ids.clone()),
@@ -464,6 +468,7 @@ fn synthesize() -> JobResult {
         ));
         result.segments.push(packets(&SYNTHETIC_PACKETS, id, &ids, |_, place| 45 + 10 * place));
         result.segments.push(fidelity_rows(id, synthetic));
+        result.segments.push(attributes_in(&REFERENCE_ATTRIBUTES, id, "windows"));
         result.segments.push(segment(
             &MONITORS,
             id,

@@ -45,7 +45,10 @@ fn flip_caught(image: &[u8], at: usize, bit: u32, whole: &BTreeMap<String, Strin
     let result = std::panic::catch_unwind(|| flip(image, at, bit, whole));
     result.unwrap_or_else(|panic| match panic.downcast_ref::<String>().is_some_and(|text| text.contains("unnoticed")) {
         true => std::panic::resume_unwind(panic),
-        false => Outcome::Panicked,
+        false => {
+            eprintln!("bit {bit} of byte {at}: {:?}", panic.downcast_ref::<String>());
+            Outcome::Panicked
+        }
     })
 }
 
