@@ -360,8 +360,7 @@ fn shares(rows: &[Vec<FieldRow>]) -> [f64; 3] {
 }
 
 /// Half of the small preset's steps on 200 simulated traces: shares of ports 443 and 53 and of TCP get
-/// nearer to the real ones than an untrained generator's, and the critic's estimate of the distance
-/// falls.
+/// nearer to the real ones than an untrained generator's.
 #[test]
 fn the_small_preset_learns_ports_and_protocols() {
     const STEPS: u64 = 1_000;
@@ -385,71 +384,4 @@ fn the_small_preset_learns_ports_and_protocols() {
     let (before, after) = (run(0), run(STEPS));
     let (far, near) = (distance(&before), distance(&after));
     assert!(near < 0.5 * far, "from {far} to {near}");
-    let estimate = |epoch: usize| -after.epochs[epoch].train_loss.unwrap();
-    assert!(estimate(9) < 0.5 * estimate(0), "from {} to {}", estimate(0), estimate(9));
-}
-
-#[test]
-fn experiment_of_many_settings() {
-    let Ok(text) = std::env::var("NETSHARE_TRY") else { return };
-    let pool = encoded(&traces("windows", 200, 10, 12));
-    for options in text.split(';') {
-        let options: serde_json::Map<String, serde_json::Value> = serde_json::from_str(options).unwrap();
-        let generator = NetShare::from_options(&options, 10).unwrap();
-        let plan = TrainPlan { epochs_per_evaluation: 100, ..generator.plan(pool.len() as u32, Regime::None) };
-        let members: Vec<usize> = (0..pool.len()).collect();
-        let all = CohortModel { members, held_out: Vec::new(), ..model(5, None) };
-        let count: usize = std::env::var("NETSHARE_COHORT").map_or(1, |text| text.parse().unwrap());
-        let start = std::time::Instant::now();
-        let input = CohortInput {
-            traces: &pool,
-            models: (0..count).map(|index| CohortModel { seed: Seed::root(5 + index as u64), ..all.clone() }).collect(),
-            base: None,
-            plan,
-        };
-        let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0);
-        let seconds = start.elapsed().as_secs_f64();
-        let real: Vec<Vec<FieldRow>> =
-            pool.iter().map(|trace| syntrace::model::netshare::trace_rows(trace).unwrap()).collect();
-        let found = fields(&generator, &outcome, 256);
-        let column = |rows: &[Vec<FieldRow>], field: usize| {
-            let mut values: Vec<f64> = rows.iter().flatten().map(|row| row[field].unwrap_or(0) as f64).collect();
-            values.sort_by(f64::total_cmp);
-            (0..100).map(|at| values[(at * values.len()) / 100]).collect::<Vec<f64>>()
-        };
-        let w1 = |field: usize| {
-            let (a, b) = (column(&real, field), column(&found, field));
-            a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 100.0
-        };
-        let epochs: Vec<String> = outcome
-            .epochs
-            .iter()
-            .step_by(outcome.epochs.len().div_ceil(6))
-            .map(|e| format!("{:.2}", e.train_loss.unwrap_or(0.0)))
-            .collect();
-        let ratio: Vec<String> = {
-            let of = |name: &str| {
-                outcome.monitors.iter().filter(|row| row.monitor == name).map(|row| row.value).collect::<Vec<_>>()
-            };
-            of("feature_variance_generated")
-                .iter()
-                .zip(of("feature_variance_real"))
-                .map(|(a, b)| format!("{:.2}", a / b))
-                .collect()
-        };
-        println!(
-            "{options:?} {seconds:.1} s, {} steps\n  shares real {:.2?} found {:.2?}; W1 len {:.0} ttl {:.0} port {:.0} id {:.0}; packets {:.1} {:.1}; loss {epochs:?} last {:.2}\n  var ratio {ratio:?} dup {}",
-            plan.steps,
-            shares(&real),
-            shares(&found),
-            w1(6),
-            w1(13),
-            w1(3),
-            w1(10),
-            real.iter().flatten().count() as f64 / real.len() as f64,
-            found.iter().flatten().count() as f64 / found.len() as f64,
-            outcome.epochs.last().unwrap().train_loss.unwrap(),
-            outcome.monitors.last().unwrap().value
-        );
-    }
 }
