@@ -184,7 +184,8 @@ fn wrong_files_are_refused_with_their_place_and_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let path = study(folder.path());
     let before = jobs(&path);
-    let cases: &[(&str, &dyn Fn(&Path), &str)] = &[
+    type Case<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+    let cases: &[Case<'_>] = &[
         ("an unknown class", &|copy| edit(copy, "import.toml", "\"mac\"", "\"mcc\""), "no class `os/mcc`"),
         ("a trace twice", &|copy| repeat_line(copy), "is in row"),
         (

@@ -37,7 +37,7 @@ const CASES: &[Case] = &[
 fn draw(case: &Case, traces: usize, seed: Seed) -> Vec<Scored> {
     let mut rng = seed.rng();
     let one = |index: usize| {
-        let member = index % 2 == 0;
+        let member = index.is_multiple_of(2);
         Scored { score: (case.2)(member, &mut rng), member }
     };
     (0..2 * traces).map(one).collect()

@@ -123,7 +123,7 @@ fn commit_splits(writer: &StoreWriter) -> Vec<Vec<SplitTraces>> {
                 held_out: count,
                 pool_digest: [0; 32],
             });
-            let part = |row: usize| if row % 2 == 0 { "member" } else { "held_out" };
+            let part = |row: usize| if row.is_multiple_of(2) { "member" } else { "held_out" };
             let parts: ArrayRef = Arc::new(StringArray::from_iter_values((0..split.ids.len()).map(part)));
             let columns = vec![ints(split.ids.iter().copied()), parts];
             result.segments.push(segment(&SPLIT_TRACES, split.split_id.0, columns));
@@ -231,6 +231,7 @@ impl Coordinates {
 
 fn commit_models(writer: &StoreWriter, splits: &[Vec<SplitTraces>], object_bytes: usize) {
     for generator in 0..GENERATORS.len() {
+        #[expect(clippy::needless_range_loop, reason = "a class is its number in several tables")]
         for class in 0..CLASSES.len() {
             for epsilon in 0..EPSILONS.len() {
                 for role in 0..ROLES {

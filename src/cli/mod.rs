@@ -38,6 +38,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once a process")]
 enum Verb {
     Run(run::RunArgs),
     Plan(run::PlanArgs),
@@ -65,6 +66,7 @@ const CACHE_BYTES: usize = 256 << 20;
 /// A verb that needs the generators.
 pub struct TrainingVerb(Trains);
 
+#[expect(clippy::large_enum_variant, reason = "made once a process")]
 enum Trains {
     Run(run::RunArgs),
     Plan(run::PlanArgs),

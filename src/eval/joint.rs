@@ -9,9 +9,12 @@ use crate::record::{Direction, Packet, Trace};
 
 const STORED: [Metric; 2] = [Metric::JensenShannonDistance, Metric::TotalVariation];
 
+/// A field of a packet as a number that is equal where the field is.
+type Folded = fn(&Packet) -> u64;
+
 /// The paired fields: those with few enough values that a pair can occur twice. Identification and
 /// checksum are nearly unique, so that every pair with them differs between any two samples.
-const JOINT_FIELDS: [(&str, fn(&Packet) -> u64); 11] = [
+const JOINT_FIELDS: [(&str, Folded); 11] = [
     ("direction", |packet| u64::from(packet.direction == Direction::Backward)),
     ("src_ip", |packet| folded(&packet.src_ip)),
     ("dst_ip", |packet| folded(&packet.dst_ip)),

@@ -55,7 +55,7 @@ impl Variance {
                 values.push(normalised);
             }
             all.extend_from_slice(&values);
-            self.push(rows, *field, Metric::MedianVariance, values);
+            self.push(rows, field, Metric::MedianVariance, values);
         }
         largest.retain(|value| value.is_finite());
         self.push(rows, "all", Metric::MedianVariance, all);

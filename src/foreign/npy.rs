@@ -176,7 +176,7 @@ fn number_type(descr: &str) -> Result<(bool, Kind)> {
 }
 
 fn width(rest: &str) -> usize {
-    rest.bytes().nth(1).map_or(0, |digit| usize::from(digit - b'0'))
+    rest.as_bytes().get(1).copied().map_or(0, |digit| usize::from(digit - b'0'))
 }
 
 impl Array<'_> {

@@ -301,7 +301,10 @@ impl Chain {
         let (words, _) = data("counts")?.as_chunks::<4>();
         let counts = words.iter().map(|word| f64::from(f32::from_le_bytes(*word)));
         let (transitions, rest) = tokens.as_chunks::<3>();
-        if transitions.len() != words.len() || !rest.is_empty() || counts.clone().any(|count| !(count > 0.0)) {
+        if transitions.len() != words.len()
+            || !rest.is_empty()
+            || counts.clone().any(|count| count.is_nan() || count <= 0.0)
+        {
             return Err(damaged(&"expected three tokens and a count above 0 each"));
         }
         Ok(Self::new(&transitions.iter().copied().zip(counts).collect()))

@@ -100,7 +100,8 @@ pub(super) fn create(path: &Path, cache_bytes: usize) -> Result<Database> {
 pub(super) fn open_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Database> {
     let place = Path::new("(a storage backend)");
     let fresh = backend.len().map_err(|error| io_error("open the study", place, &error))? == 0;
-    let database = builder(cache_bytes).create_with_backend(backend).map_err(|error| open_error(place, error))?;
+    let opened = guarded(|| builder(cache_bytes).create_with_backend(backend))?;
+    let database = opened.map_err(|error| open_error(place, error))?;
     if fresh {
         write_format(&database)?;
         return Ok(database);

@@ -112,7 +112,7 @@ fn frame(header: &Header) -> Result<Vec<u8>, DropReason> {
     let least = u16::from(header.header_bytes) + u16::from(transport_bytes);
     let length = header.length.unwrap_or(least);
     let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
-    frame.extend([0x40 | header.header_bytes / 4, header.tos]);
+    frame.extend([0x40 | (header.header_bytes / 4), header.tos]);
     for word in [length, header.identification, header.fragment] {
         frame.extend(word.to_be_bytes());
     }

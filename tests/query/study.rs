@@ -416,7 +416,8 @@ fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
     let header = |compared, reference, field, position: i64, metric, value| {
         (compared, reference, "header", field, Some(position as i32), metric, value)
     };
-    let mut rows: Vec<(&str, &str, &str, &str, Option<i32>, &str, f64)> = ["ttl", "ip_length"]
+    type Row = (&'static str, &'static str, &'static str, &'static str, Option<i32>, &'static str, f64);
+    let mut rows: Vec<Row> = ["ttl", "ip_length"]
         .iter()
         .flat_map(|field| {
             (0..2).flat_map(move |position| {

@@ -55,7 +55,7 @@ pub fn synthesise(goals: &[Goal], groups: &[usize], rows: usize, options: GumOpt
 /// number of each is exact and their sum is `count`. Evenly where all weights are 0.
 fn allocate(weights: &[f64], count: usize, rng: &mut StreamRng) -> Vec<usize> {
     let total: f64 = weights.iter().sum();
-    let even = !(total > 0.0);
+    let even = total.is_nan() || total <= 0.0;
     let scale = count as f64 / if even { weights.len().max(1) as f64 } else { total };
     let offset: f64 = rng.random();
     let (mut cumulative, mut given) = (0.0, 0);
@@ -241,7 +241,7 @@ impl Maker<'_> {
         }
         for (cell, count) in moves.under {
             let values = goal.shape.unravel(cell);
-            let replaced = if iteration % 2 == 0 { count / 2 } else { 0 };
+            let replaced = if iteration.is_multiple_of(2) { count / 2 } else { 0 };
             for (number, row) in take(&mut pool, count).into_iter().enumerate() {
                 if number < replaced {
                     overwrite(&mut self.columns, &goal.shape.columns, &values, row as usize);

@@ -232,7 +232,6 @@ fn synthetic(model_id: ModelId, files: &[NamedFile], cut: &CutOptions) -> Result
     Ok(out)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one job is made of all of them")]
 fn job_result(
     head: &JobHead,
     start: Start,

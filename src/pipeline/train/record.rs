@@ -72,7 +72,6 @@ pub(super) fn ledger(
     Ok(ledger_rows)
 }
 
-#[expect(clippy::too_many_arguments, reason = "one row is made of all of them")]
 pub(super) fn add_model(
     context: &Context<'_>,
     result: &mut JobResult,

@@ -15,8 +15,8 @@ pub(super) fn bounds(kind: ColumnType, array: &ArrayRef) -> (Option<Scalar>, Opt
             let mut found: Option<($into, $into)> = None;
             for value in array.iter().flatten() {
                 let value = <$into>::from(value);
-                #[expect(clippy::eq_op, reason = "integers too come here; only NaN differs from itself")]
-                if value != value {
+                // Only NaN has no order with itself; integers come here too.
+                if value.partial_cmp(&value).is_none() {
                     return (None, None);
                 }
                 let (low, high) = found.unwrap_or((value, value));
