@@ -12,6 +12,7 @@ WITH counted AS (
         generator, dataset, class, epsilon, count(*) AS models,
         max(epsilon_end_to_end) AS epsilon_end_to_end
     FROM models
+    WHERE role <> 'base'
     GROUP BY generator, dataset, class, epsilon
 ),
 ranked AS (
