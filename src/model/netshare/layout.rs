@@ -9,6 +9,9 @@
 //! trace, the addresses: each becomes 28 bits of its digest in the reserved block 240.0.0.0/4, and the
 //! trace comes back as IPv4.
 
+// Without libtorch there are no networks that cells are laid out for.
+#![cfg_attr(not(feature = "torch"), allow(dead_code))]
+
 use super::config::{Interarrival, Mask, NetShareConfig, Samples};
 use super::words::Words;
 use crate::base::StreamRng;
