@@ -297,6 +297,7 @@ CREATE TABLE attacks (
     tpr_at_0_1pct_fpr_high DOUBLE,           -- upper end of its interval
     confidence             DOUBLE NOT NULL,  -- confidence level of all intervals
     interval_method        VARCHAR NOT NULL, -- how the intervals were made
+    converged              BOOLEAN,          -- did its solver converge before its cap of iterations; NULL: it has none
     options                VARCHAR NOT NULL, -- resolved options, JSON
     class_id               BIGINT NOT NULL,  -- class
     job_id                 BIGINT NOT NULL   -- job that ran it

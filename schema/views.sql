@@ -122,6 +122,30 @@ FROM monitors
 WHERE monitor = 'noise_error'
 GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, epoch;
 
+-- A spec that grew by a class asks all downstream questions again; the older answers stay in `utility`.
+-- One row per downstream value of the newest job that answered its question.
+CREATE VIEW current_utility AS
+WITH answers AS (
+    SELECT DISTINCT utility.job_id, dataset, generator, epsilon, task, learner, jobs.finished_us
+    FROM utility
+    JOIN jobs ON jobs.job_id = utility.job_id
+),
+newest AS (
+    SELECT
+        job_id, generator, epsilon, task, learner,
+        row_number() OVER (
+            PARTITION BY dataset, generator, epsilon, task, learner ORDER BY finished_us DESC, job_id
+        ) AS place
+    FROM answers
+)
+SELECT utility.*
+FROM utility
+JOIN newest
+    ON newest.job_id = utility.job_id AND newest.task = utility.task AND newest.learner = utility.learner
+    AND (newest.generator IS NOT DISTINCT FROM utility.generator)
+    AND (newest.epsilon IS NOT DISTINCT FROM utility.epsilon)
+WHERE newest.place = 1;
+
 -- One row per downstream task, learner, training traffic and measure, beside the same learner on real traffic and a guess.
 CREATE VIEW downstream AS
 WITH baselines AS (
@@ -129,7 +153,7 @@ WITH baselines AS (
         dataset, task, metric, class,
         avg(value) FILTER (WHERE trained_on = 'members') AS members_value,
         avg(value) FILTER (WHERE trained_on IN ('majority', 'last_value')) AS guess_value
-    FROM utility
+    FROM current_utility AS utility
     WHERE trained_on <> 'synthetic'
     GROUP BY dataset, task, metric, class
 )
@@ -139,7 +163,7 @@ SELECT
     utility.task, utility.learner, utility.metric, utility.class,
     utility.value AS synthetic_value, baselines.members_value, baselines.guess_value,
     utility.n_train, utility.n_test, utility.job_id
-FROM utility
+FROM current_utility AS utility
 LEFT JOIN baselines
     ON utility.dataset = baselines.dataset AND utility.task = baselines.task
     AND utility.metric = baselines.metric AND utility.class IS NOT DISTINCT FROM baselines.class
@@ -167,7 +191,7 @@ numeric_fields AS (
 ),
 accuracy AS (
     SELECT generator, dataset, epsilon, trained_on, avg(value) AS accuracy, max(n_test) AS n_test
-    FROM utility
+    FROM current_utility AS utility
     WHERE task = 'classification' AND metric = 'accuracy' AND trained_on IN ('synthetic', 'members')
     GROUP BY generator, dataset, epsilon, trained_on
 ),
@@ -180,7 +204,7 @@ scored AS (
 ),
 errors AS (
     SELECT generator, dataset, class, epsilon, trained_on, avg(value) AS mae
-    FROM utility
+    FROM current_utility AS utility
     WHERE task = 'next_length' AND metric = 'median_mae'
     GROUP BY generator, dataset, class, epsilon, trained_on
 ),

@@ -150,6 +150,22 @@ fn labels_that_do_not_depend_on_the_values_are_guessed_at_chance() {
     }
 }
 
+#[test]
+fn a_capped_one_class_machine_says_that_it_did_not_converge() {
+    let (shadows, target) = sides(&LEAKY);
+    let converged = |attack: &dyn syntrace::attack::Attack| {
+        let references = &AttributeTable::default();
+        let evidence = syntrace::attack::Evidence { shadows: &shadows, target: &target, references };
+        syntrace::attack::run_attack(attack, &evidence, Seed::root(3)).unwrap().converged
+    };
+    let one: serde_json::Map<String, serde_json::Value> =
+        [("iterations_max".to_owned(), serde_json::Value::from(1))].into_iter().collect();
+    let capped = AttackKind::Ocsvm.with(&one, &[]).unwrap().unwrap();
+    assert_eq!(converged(capped.as_ref()), Some(false));
+    assert_eq!(converged(AttackKind::OcsvmConverged.attack().as_ref()), Some(true));
+    assert_eq!(converged(AttackKind::Threshold.attack().as_ref()), None);
+}
+
 /// The same rows in another order.
 fn reversed(table: &AttributeTable) -> AttributeTable {
     let mut other = AttributeTable { width: table.width, ..AttributeTable::default() };

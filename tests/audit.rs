@@ -175,13 +175,30 @@ fn attack_record(id: i64, job: i64, side: EvaluatedOn, target: i64) -> AttackRec
         tpr_at_0_1pct_fpr: unknown,
         confidence: 0.95,
         interval_method: "none".to_owned(),
+        converged: None,
     }
 }
+
+/// Members and scores of one attack on one side.
+type SideOf = Vec<(bool, f64)>;
 
 /// Models that all claim the Gaussian mechanism with noise 4; the noise that runs is given. Scores of one
 /// attack: as many members as held-out traces on each side.
 fn mechanism_study(path: &Path, models: &[(i64, f64)]) {
-    let claim = gaussian_epsilon(4.0, DELTA);
+    let side = |noise: f64, attack: i64| -> SideOf {
+        let mut rng = Seed::root(attack as u64).rng();
+        let member = |index: usize| index < SIDE;
+        (0..2 * SIDE)
+            .map(|index| (member(index), f64::from(u8::from(member(index))) + noise * normal(&mut rng)))
+            .collect()
+    };
+    let models: Vec<(i64, [SideOf; 2])> =
+        models.iter().map(|&(id, noise)| (id, [side(noise, id * 10), side(noise, id * 10 + 1)])).collect();
+    claimed_study(path, gaussian_epsilon(4.0, DELTA), &models);
+}
+
+/// A study of target models that claim an epsilon, each with one attack's scores on shadows and on itself.
+fn claimed_study(path: &Path, claim: f64, models: &[(i64, [SideOf; 2])]) {
     let mut result = JobResult::new(job(20, JobKind::Attack));
     result.classes.push(ClassRecord {
         class_id: class_id("windows"),
@@ -189,19 +206,20 @@ fn mechanism_study(path: &Path, models: &[(i64, f64)]) {
         class: "windows".to_owned(),
         origin: Origin::Simulated,
     });
-    for &(id, noise) in models {
+    for (id, [shadow, target]) in models {
+        let id = *id;
         result.models.push(audited_model(id, claim));
-        for (attack, side) in [(id * 10, EvaluatedOn::ShadowTest), (id * 10 + 1, EvaluatedOn::Target)] {
-            result.attacks.push(attack_record(attack, id * 10, side, id));
-            let mut rng = Seed::root(attack as u64).rng();
-            let member = |index: usize| index < SIDE;
-            let score: Vec<f64> =
-                (0..2 * SIDE).map(|index| f64::from(u8::from(member(index))) + noise * normal(&mut rng)).collect();
+        let sides = [(id * 10, EvaluatedOn::ShadowTest, shadow), (id * 10 + 1, EvaluatedOn::Target, target)];
+        for (attack, evaluated_on, side) in sides {
+            let mut record = attack_record(attack, id * 10, evaluated_on, id);
+            record.n = side.len() as u64;
+            record.n_members = side.iter().filter(|(member, _)| *member).count() as u64;
+            result.attacks.push(record);
             let rows = vec![
-                ints(0..2 * SIDE as i64),
-                ints((0..2 * SIDE).map(|_| id)),
-                flags((0..2 * SIDE).map(member)),
-                floats(score),
+                ints(0..side.len() as i64),
+                ints(side.iter().map(|_| id)),
+                flags(side.iter().map(|(member, _)| *member)),
+                floats(side.iter().map(|(_, score)| *score)),
             ];
             result.segments.push(segment(&ATTACK_SCORES, attack, rows));
         }
@@ -238,6 +256,39 @@ fn privacy_audit_refutes_broken_noise_and_not_the_honest_mechanism() {
     assert!(page.contains("pass  empirical epsilon"), "{page}");
     let (code, _, stderr) = run(&["audit", &study, "--model", "nobody"]);
     assert!(code == 2 && stderr.contains("no target model `nobody`"), "{stderr}");
+}
+
+/// Trainings of the real thing: one at epsilon 1 as it should be, one whose noise was left out and that
+/// claims the same. Its attack is that of the run.
+#[cfg(feature = "torch")]
+#[test]
+fn privacy_audit_refutes_a_training_whose_noise_was_left_out_and_not_the_honest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = crate::common::TINY_SPEC
+        .replace("flows = 60", "flows = 300")
+        .replace("members = 12", "members = 60")
+        .replace("epsilon = [4.0]", "epsilon = [1.0]")
+        .replace("epochs = 2", "epochs = 60");
+    let spec = crate::common::write_spec(folder.path(), &format!("{text}[utility]\nforecaster = \"none\"\n"));
+    let trained = folder.path().join("trained.redb").to_string_lossy().into_owned();
+    run_ok(&["run", &trained, &spec, "--quiet"]);
+    let side = |regime: &str, evaluated_on: &str| -> SideOf {
+        let rows = csv(
+            &trained,
+            &format!(
+                "SELECT member, score FROM attack_scores WHERE attack = 'threshold' AND epsilon {regime} \
+                 AND evaluated_on = '{evaluated_on}'"
+            ),
+        );
+        rows.iter().map(|row| (row[0] == "true", row[1].parse().unwrap())).collect()
+    };
+    let sides = |regime| [side(regime, "shadow_test"), side(regime, "target")];
+    let path = folder.path().join("claimed.redb");
+    claimed_study(&path, 1.0, &[(100, sides("= 1.0")), (101, sides("IS NULL"))]);
+    let sql = "SELECT model_id, refuted, epsilon_empirical, epsilon_provable FROM privacy_audit ORDER BY 1";
+    let rows = csv(&path.to_string_lossy(), sql);
+    assert_eq!((rows[0][1].as_str(), rows[1][1].as_str()), ("false", "true"), "{rows:?}");
+    assert!(rows[1][2].parse::<f64>().unwrap() > 1.0, "{rows:?}");
 }
 
 #[test]

@@ -131,6 +131,20 @@ fn a_loss_threshold_attack_is_one_query_over_attributes() {
 }
 
 #[test]
+fn a_downstream_question_asked_again_has_its_newest_answer_alone() {
+    let study = study::small();
+    let sql = "SELECT synthetic_value FROM downstream WHERE metric = 'accuracy' AND epsilon IS NULL";
+    assert_eq!(rows(&session(&study), sql), ["0.9"]);
+    study::ask_again(&study, 0.7);
+    let session = session(&study);
+    assert_eq!(rows(&session, sql), ["0.7"]);
+    let other = "SELECT synthetic_value FROM downstream WHERE metric = 'accuracy' AND epsilon = 4";
+    assert_eq!(rows(&session, other), ["0.5"], "another question keeps its answer");
+    let all = "SELECT count(*) FROM utility WHERE metric = 'accuracy' AND trained_on = 'synthetic' AND epsilon IS NULL";
+    assert_eq!(number(&session, all), 2.0, "the table keeps both");
+}
+
+#[test]
 fn distances_compare_the_two_sides_of_a_group() {
     let session = session(&study::small());
     // Real lengths 40, 50, 60 against synthetic 45, 55, 65: disjoint, and shifted by 5.

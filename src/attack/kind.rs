@@ -63,6 +63,11 @@ pub trait FittedAttack {
 
     /// Guess member where the score is at least this.
     fn threshold(&self) -> f32;
+
+    /// Did its solver reach its tolerance before its cap of iterations? `None` where it has neither.
+    fn converged(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// Every attack, with its presets.

@@ -35,6 +35,8 @@ pub struct AttackOutcome {
     pub threshold: f32,
     /// Shadow rows that the attack learnt from.
     pub trained_on: usize,
+    /// Did the attack's solver converge? See [`FittedAttack::converged`].
+    pub converged: Option<bool>,
 }
 
 /// What is known when a model is attacked.
@@ -81,14 +83,15 @@ pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> R
         target: side(fitted.as_ref(), target, &target.ordered_rows())?,
         threshold: fitted.threshold(),
         trained_on: cut,
+        converged: fitted.converged(),
     })
 }
 
 /// Each model in turn as target: the target with all shadows as teachers, each shadow with the other
 /// shadows. Scores are less the threshold of their own attack, so that 0 is the threshold of all, and
 /// sorted by (model, trace). Traces that several shadows share are scored once for each, so the rows are
-/// not all independent.
-pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<SideScores> {
+/// not all independent. Also: did the solvers of all of them converge?
+pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<(SideScores, Option<bool>)> {
     let mut shadows = evidence.shadows.models.clone();
     shadows.sort_unstable();
     shadows.dedup();
@@ -97,12 +100,14 @@ pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> 
             .hint("raise `split.shadows`"));
     }
     let first = run_attack(attack, evidence, seed)?;
+    let mut converged = first.converged;
     let mut sides = vec![shifted(first.target, first.threshold)];
     for shadow in shadows {
         let others = evidence.shadows.of_models(|model| model != shadow);
         let own = evidence.shadows.of_models(|model| model == shadow);
         let turned = Evidence { shadows: &others, target: &own, references: evidence.references };
         let outcome = run_attack(attack, &turned, seed.named("target").numbered(shadow.0 as u64))?;
+        converged = converged.zip(outcome.converged).map(|(all, this)| all && this);
         sides.push(shifted(outcome.target, outcome.threshold));
     }
     sides.sort_by_key(|side| side.model.first().copied());
@@ -113,7 +118,7 @@ pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> 
         all.member.extend(side.member);
         all.score.extend(side.score);
     }
-    Ok(all)
+    Ok((all, converged))
 }
 
 fn side(fitted: &dyn FittedAttack, table: &AttributeTable, rows: &[usize]) -> Result<SideScores> {

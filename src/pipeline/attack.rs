@@ -87,12 +87,15 @@ pub(super) fn run_attack(
     let attack = planned.attack.as_ref();
     let outcome = attack::run_attack(attack, &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
+    let of = |evaluated_on, scores, converged| Side { evaluated_on, scores, converged };
     let threshold = f64::from(outcome.threshold);
-    add_side(&mut result, head, planned, group, EvaluatedOn::ShadowTest, &outcome.shadow_test, threshold)?;
-    add_side(&mut result, head, planned, group, EvaluatedOn::Target, &outcome.target, threshold)?;
+    let test = of(EvaluatedOn::ShadowTest, &outcome.shadow_test, outcome.converged);
+    add_side(&mut result, head, planned, group, test, threshold)?;
+    let own = of(EvaluatedOn::Target, &outcome.target, outcome.converged);
+    add_side(&mut result, head, planned, group, own, threshold)?;
     if planned.each {
-        let each = attack::each_target(attack, &evidence, head.derived_seed())?;
-        add_side(&mut result, head, planned, group, EvaluatedOn::EachTarget, &each, 0.0)?;
+        let (each, converged) = attack::each_target(attack, &evidence, head.derived_seed())?;
+        add_side(&mut result, head, planned, group, of(EvaluatedOn::EachTarget, &each, converged), 0.0)?;
     }
     result.job = head.record(start);
     store.commit(result)?;
@@ -150,15 +153,22 @@ fn without_loss(model: ModelId, attribute: &str) -> Error {
         .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 
+/// Scores of one evaluated side.
+struct Side<'a> {
+    evaluated_on: EvaluatedOn,
+    scores: &'a SideScores,
+    converged: Option<bool>,
+}
+
 fn add_side(
     result: &mut JobResult,
     head: &JobHead,
     planned: &PlannedAttack,
     group: &AttackGroup,
-    evaluated_on: EvaluatedOn,
-    side: &SideScores,
+    side: Side<'_>,
     threshold: f64,
 ) -> Result<()> {
+    let Side { evaluated_on, scores: side, converged } = side;
     let attack_id = AttackId::from(Identity::new("attack").int(head.job_id.0).text(evaluated_on.name()).finish());
     let scored = side.score.iter().zip(&side.member);
     let scored: Vec<eval::Scored> =
@@ -196,6 +206,7 @@ fn add_side(
         tpr_at_0_1pct_fpr: leakage.tpr_at_0_1pct_fpr,
         confidence: eval::CONFIDENCE,
         interval_method: format!("{}{shared}", eval::INTERVAL_METHOD),
+        converged,
     });
     Ok(())
 }

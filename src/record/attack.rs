@@ -83,4 +83,7 @@ pub struct AttackRecord {
     pub confidence: f64,
     /// How the intervals were made, in words.
     pub interval_method: String,
+    /// Did the attack's solver reach its tolerance before its cap of iterations? `None` where an attack has
+    /// none (networks train a fixed number of epochs; ratios are closed forms).
+    pub converged: Option<bool>,
 }

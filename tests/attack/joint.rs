@@ -119,7 +119,8 @@ fn each_model_in_turn_gives_one_pooled_side_that_agrees_with_the_target_alone() 
     let group = group(SHAPE, Seed::root(4));
     for kind in [AttackKind::Threshold, AttackKind::RandomForest, AttackKind::Lira] {
         let attack = kind.attack();
-        let pooled = each_target(attack.as_ref(), &group.evidence(), Seed::root(3)).unwrap();
+        let (pooled, converged) = each_target(attack.as_ref(), &group.evidence(), Seed::root(3)).unwrap();
+        assert_eq!(converged, None, "{} iterates nothing", kind.name());
         assert_eq!(pooled.score.len(), 9 * 200);
         let alone = run_attack(attack.as_ref(), &group.evidence(), Seed::root(3)).unwrap();
         let of_target: Vec<f32> =

@@ -378,6 +378,7 @@ fn attack_record(id: i64, side: EvaluatedOn, target: i64, regime: Regime, auc: f
         tpr_at_0_1pct_fpr: interval(0.25),
         confidence: 0.95,
         interval_method: "bootstrap".to_owned(),
+        converged: None,
     }
 }
 
@@ -597,6 +598,28 @@ pub fn write(path: &Path) {
     writer.commit(attack()).unwrap();
     writer.commit(synthesize()).unwrap();
     writer.commit(utility()).unwrap();
+}
+
+/// Asks one question of [`utility`] again, an hour later: accuracy without DP.
+pub fn ask_again(study: &Study, value: f64) {
+    let number = UTILITY_JOB + 1;
+    let mut result = JobResult::new(job(number, JobKind::Utility));
+    result.job.finished_us += 3_600_000_000;
+    let columns = vec![
+        texts(["os"]),
+        texts(["netssm"]),
+        Arc::new([None].into_iter().collect::<Float64Array>()),
+        texts(["classification"]),
+        texts(["synthetic"]),
+        texts(["random_forest"]),
+        texts(["accuracy"]),
+        Arc::new([None::<&str>].into_iter().collect::<StringArray>()),
+        reals([value]),
+        ints([40]),
+        ints([100]),
+    ];
+    result.segments.push(segment(&UTILITY, number, columns));
+    StoreWriter::open_or_create(&study.path, CACHE).unwrap().commit(result).unwrap();
 }
 
 /// A study in a temporary folder that lives as long as the value.

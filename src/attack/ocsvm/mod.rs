@@ -164,4 +164,8 @@ impl FittedAttack for FittedOcsvm {
     fn threshold(&self) -> f32 {
         0.0
     }
+
+    fn converged(&self) -> Option<bool> {
+        Some(!self.machine.hit_cap)
+    }
 }

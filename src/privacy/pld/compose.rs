@@ -1,8 +1,10 @@
 //! Composition of lattice losses by Fourier transform in a window that holds all but a known tail.
 
-use super::fft::{Complex, transform};
 use super::step::LatticeLoss;
 use crate::error::{Error, Result};
+use rustfft::FftPlanner;
+use rustfft::num_complex::Complex;
+use rustfft::num_traits::pow;
 
 /// Lattice losses with how often each is taken.
 pub(super) type Steps<'a> = [(&'a LatticeLoss, u64)];
@@ -40,22 +42,23 @@ pub(super) fn compose(steps: &Steps, window: (i64, i64), outside: f64) -> Result
         return Err(Error::internal(format!("a composed privacy loss needs `{points}` lattice points")));
     }
     let wrap = |index: i64| index.rem_euclid(size as i64) as usize;
-    let mut product = vec![Complex { re: 1.0, im: 0.0 }; size];
+    let transform = FftPlanner::new().plan_fft_forward(size);
+    let mut product = vec![Complex::new(1.0, 0.0); size];
     for (loss, count) in steps {
-        let mut spectrum = vec![Complex::default(); size];
+        let mut spectrum = vec![Complex::new(0.0, 0.0); size];
         for (mass, index) in loss.masses.iter().zip(loss.lowest..) {
             if let Some(value) = spectrum.get_mut(wrap(index)) {
                 value.re += mass;
             }
         }
-        transform(&mut spectrum);
+        transform.process(&mut spectrum);
         for (value, factor) in product.iter_mut().zip(&spectrum) {
-            *value = value.times(factor.power(*count));
+            *value *= pow(*factor, *count as usize);
         }
     }
     // inverse: the conjugate's transform, whose real part is what we need
     product.iter_mut().for_each(|value| value.im = -value.im);
-    transform(&mut product);
+    transform.process(&mut product);
     let start = wrap(window.0);
     let (before, from) = product.split_at(start);
     let masses: Vec<f64> = from.iter().chain(before).map(|value| value.re / size as f64).collect();

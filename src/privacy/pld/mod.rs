@@ -10,7 +10,6 @@
 mod binned;
 mod closed;
 mod compose;
-mod fft;
 mod step;
 
 use super::event::Ledger;

@@ -81,6 +81,9 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
     let fields = fields
         .real("confidence", "confidence level of all intervals", |row| row.attack.confidence)
         .text("interval_method", "how the intervals were made", |row| row.attack.interval_method.clone())
+        .flag_or_null("converged", "did its solver converge before its cap of iterations; NULL: it has none", |row| {
+            row.attack.converged
+        })
         .text("options", "resolved options, JSON", |row| row.attack.options.clone())
         .big("class_id", "class", |row| row.attack.class_id.0)
         .big("job_id", "job that ran it", |row| row.attack.job_id.0);
