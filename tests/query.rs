@@ -256,6 +256,19 @@ fn exposed_traces_are_ordered_by_the_false_alarms_that_they_cost() {
 }
 
 #[test]
+fn the_headline_has_a_row_for_each_generator_and_budget() {
+    let session = session(&study::small());
+    let found = named_rows(&session, "headline", &[]);
+    let targets = "SELECT count(*) FROM (SELECT DISTINCT generator, epsilon, guarantee FROM models WHERE role = 'target')";
+    assert_eq!(found.len() as f64, number(&session, targets), "{found:?}");
+    let auc = "SELECT auc FROM leakage WHERE evaluated_on = 'target' AND epsilon IS NULL";
+    let no_dp = found.iter().find(|row| row.contains("no DP")).expect("a row without DP");
+    assert!(no_dp.contains(&rows(&session, auc)[0]) && no_dp.contains("1 of 1"), "{no_dp}");
+    let conditional = found.iter().find(|row| row.contains("conditional")).expect("the fine-tuned one");
+    assert!(conditional.contains("Infinity") || conditional.contains("inf"), "{conditional}");
+}
+
+#[test]
 fn remaining_named_queries_answer_their_question() {
     let session = session(&study::small());
     assert_eq!(

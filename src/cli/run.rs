@@ -12,8 +12,12 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Queries whose answers end a run.
-const HEADLINES: [&str; 3] = ["mia_by_model_and_epsilon", "fidelity_by_model_and_epsilon", "privacy_ledger"];
+/// The query whose answer ends a run.
+const HEADLINE: &str = "headline";
+
+/// Where the detail is: the headline has one row a generator and budget, these one a class, model or event.
+const DETAILS: &str = "more: syntrace query STUDY mia_by_model_and_epsilon, fidelity_by_model_and_epsilon, \
+    privacy_audit or privacy_ledger; without a name it lists all questions";
 
 /// Run a whole study: plan, train, attack, measure; does only what is missing
 ///
@@ -111,7 +115,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let code = report_run(&result?);
     drop(store);
     if !args.quiet {
-        print_headlines(&args.study)?;
+        print_headline(&args.study)?;
     }
     Ok(code)
 }
@@ -135,9 +139,8 @@ pub(super) fn print_notes(plan: &Plan) {
     }
 }
 
-fn print_headlines(study: &Path) -> Result<()> {
-    for name in HEADLINES {
-        print_named(study, name)?;
-    }
+fn print_headline(study: &Path) -> Result<()> {
+    print_named(study, HEADLINE)?;
+    eprintln!("{DETAILS}");
     Ok(())
 }

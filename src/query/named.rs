@@ -50,6 +50,7 @@ macro_rules! queries {
 }
 
 queries! {
+    "headline"
     "study_overview"
     "mia_by_model_and_epsilon"
     "fidelity_by_model_and_epsilon"

@@ -1,0 +1,68 @@
+-- Question:   how private and how good is each generator, by privacy budget?
+-- Parameters: $dataset = NULL (all datasets)
+-- Columns:    generator, regime, guarantee (end-to-end, conditional or none: what the lineage allows),
+--             epsilon_end_to_end (infinite where private traces went past the mechanism, NULL without DP), attack
+--             (the strongest by mean AUC on shadow test data; the target takes no part in the choice), auc (its
+--             mean over the targets of all classes; 0.5 = chance, 1 = every member recognised), above_chance
+--             (targets whose 95 % interval lies above 0.5, of all), jsd (mean Jensen-Shannon distance of synthetic
+--             from member packets over fields and positions), jsd_real (the same for held-out real packets: as
+--             good as it can get), accuracy (of classifiers trained on synthetic and tested on real traces) and
+--             accuracy_real (trained on real members). NULL: not measured
+WITH counted AS (
+    SELECT
+        generator, epsilon, guarantee, max(epsilon_end_to_end) AS epsilon_end_to_end
+    FROM models
+    WHERE role = 'target' AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY generator, epsilon, guarantee
+),
+attempts AS (
+    SELECT
+        generator, epsilon, attack, attribute,
+        avg(auc) FILTER (WHERE evaluated_on = 'shadow_test') AS on_shadows,
+        avg(auc) FILTER (WHERE evaluated_on = 'target') AS auc,
+        count(*) FILTER (WHERE evaluated_on = 'target' AND above_chance) AS above,
+        count(*) FILTER (WHERE evaluated_on = 'target') AS targets
+    FROM leakage
+    WHERE $dataset IS NULL OR dataset = $dataset
+    GROUP BY generator, epsilon, attack, attribute
+),
+ranked AS (
+    SELECT
+        generator, epsilon, attack, auc, above, targets,
+        row_number() OVER (
+            PARTITION BY generator, epsilon ORDER BY on_shadows DESC NULLS LAST, attack, attribute
+        ) AS place
+    FROM attempts
+    WHERE targets > 0
+),
+measured AS (
+    SELECT
+        generator, epsilon, avg(synthetic_value) AS jsd, avg(held_out_value) AS jsd_real
+    FROM field_fidelity
+    WHERE metric = 'jsd' AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY generator, epsilon
+),
+trained AS (
+    SELECT
+        generator, epsilon, avg(synthetic_value) AS accuracy, avg(members_value) AS accuracy_real
+    FROM downstream
+    WHERE task = 'classification' AND metric = 'accuracy' AND class IS NULL
+        AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY generator, epsilon
+)
+SELECT
+    counted.generator,
+    CASE WHEN counted.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', counted.epsilon) END AS regime,
+    counted.guarantee, counted.epsilon_end_to_end,
+    ranked.attack, ranked.auc,
+    CASE WHEN ranked.targets > 0 THEN concat(ranked.above, ' of ', ranked.targets) END AS above_chance,
+    measured.jsd, measured.jsd_real, trained.accuracy, trained.accuracy_real
+FROM counted
+LEFT JOIN ranked
+    ON ranked.place = 1 AND counted.generator = ranked.generator
+    AND (counted.epsilon IS NOT DISTINCT FROM ranked.epsilon)
+LEFT JOIN measured
+    ON counted.generator = measured.generator AND (counted.epsilon IS NOT DISTINCT FROM measured.epsilon)
+LEFT JOIN trained
+    ON counted.generator = trained.generator AND (counted.epsilon IS NOT DISTINCT FROM trained.epsilon)
+ORDER BY counted.generator, counted.epsilon DESC NULLS FIRST
