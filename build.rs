@@ -1,6 +1,10 @@
 //! Bakes the folder of libtorch into the binary (rpath), so that nothing has to be set to run it.
 use std::path::{Path, PathBuf};
 
+/// What `syntrace` shows to the libraries that it loads.
+const EXPORTS: &str = "{ global: malloc; calloc; realloc; free; cfree; memalign; aligned_alloc; valloc; pvalloc; \
+    posix_memalign; malloc_usable_size; reallocarray; local: *; };\n";
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
@@ -17,7 +21,16 @@ fn main() {
     // libtorch.so is a linker script that names libtorch_cpu: keep it although no symbol of ours
     // is looked up there by name.
     println!("cargo:rustc-link-arg-bin=syntrace-torch=-Wl,--no-as-needed");
-    println!("cargo:rustc-link-arg-bin=syntrace=-Wl,--as-needed,--gc-sections,--exclude-libs=ALL");
+    // `syntrace` keeps nothing that would need libtorch: what libtorch could look up in it is local, so it
+    // can be dropped. All but the allocator: libc must find ours, or it would hand out memory of its own
+    // (`realpath`) that ours is then asked to free.
+    let exports = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("exports.map");
+    if std::fs::write(&exports, EXPORTS).is_ok() {
+        println!(
+            "cargo:rustc-link-arg-bin=syntrace=-Wl,--as-needed,--gc-sections,--version-script={}",
+            exports.display()
+        );
+    }
     if Path::new(&lib).join("libtorch_cuda.so").exists() {
         println!("cargo:rustc-link-arg-bin=syntrace-torch=-ltorch_cuda");
     }

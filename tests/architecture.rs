@@ -273,19 +273,6 @@ fn stages_do_not_print_open_files_or_read_clock_environment_and_global_randomnes
     report(failures, "stages are pure; `pipeline` and `cli` touch the world");
 }
 
-/// `syntrace` frees with mimalloc and exports no `malloc`, so libc's own functions allocate with libc's:
-/// what libc hands over to be freed by the caller (`realpath`) ends the process.
-#[test]
-fn nothing_lets_libc_allocate_what_we_would_free() {
-    let mut failures = Vec::new();
-    for source in sources("src") {
-        for (number, line) in source.code().iter().enumerate().filter(|(_, line)| line.contains("canonicalize(")) {
-            failures.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
-        }
-    }
-    report(failures, "follow links with `std::fs::read_link`, compare files by device and inode");
-}
-
 /// (name, first line, number of lines) of the functions of some code laid out by rustfmt: a body ends
 /// where a line of the head's indentation starts with `}`.
 fn functions(code: &[&str]) -> Vec<(String, usize, usize)> {

@@ -207,3 +207,21 @@ fn a_closed_pipe_ends_quietly() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("panicked"), "{stderr}");
 }
+
+/// The link keeps pointing to the study. Following it makes libc hand over memory (`realpath`) that our allocator
+/// frees: the process would end here if libc allocated with another one.
+#[cfg(unix)]
+#[test]
+fn compact_packs_the_study_that_a_link_names_and_leaves_the_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (small_study(folder.path()), folder.path().join("link.redb"));
+    let study = Path::new(&path);
+    std::os::unix::fs::symlink(study, &link).unwrap();
+    run_ok(&["compact", &link.to_string_lossy()]);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(!std::fs::symlink_metadata(study).unwrap().is_symlink());
+    assert_eq!(
+        run_ok(&["sql", &path, "--format", "csv", "-c", "SELECT count(*) > 0 FROM traces"]).lines().nth(1),
+        Some("true")
+    );
+}

@@ -259,7 +259,8 @@ fn exposed_traces_are_ordered_by_the_false_alarms_that_they_cost() {
 fn the_headline_has_a_row_for_each_generator_and_budget() {
     let session = session(&study::small());
     let found = named_rows(&session, "headline", &[]);
-    let targets = "SELECT count(*) FROM (SELECT DISTINCT generator, epsilon, guarantee FROM models WHERE role = 'target')";
+    let targets =
+        "SELECT count(*) FROM (SELECT DISTINCT generator, epsilon, guarantee FROM models WHERE role = 'target')";
     assert_eq!(found.len() as f64, number(&session, targets), "{found:?}");
     let auc = "SELECT auc FROM leakage WHERE evaluated_on = 'target' AND epsilon IS NULL";
     let no_dp = found.iter().find(|row| row.contains("no DP")).expect("a row without DP");

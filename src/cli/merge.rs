@@ -62,8 +62,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<ExitCode> {
     Ok(if conflicts > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-/// By device and inode. Not by `canonicalize`: libc's `realpath` hands over memory of libc's own
-/// allocator, which std would free by ours.
+/// By device and inode: two names of one file are found as well as two links to it.
 fn is_same_file(a: &Path, b: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (std::fs::metadata(a), std::fs::metadata(b)) {

@@ -149,8 +149,8 @@ fn add_attack(
                 note_once(
                     plan,
                     format!(
-                        "no attack `{}` on {label}: no attributes on traces outside each model's split are stored \
-                         (`syntrace run` with this attack in the spec records them, without training)",
+                        "no attack `{}` on targets of {generator} without stored attributes on traces outside each \
+                         model's split (`syntrace run` with this attack in the spec records them, without training)",
                         attack.name
                     ),
                 );

@@ -32,16 +32,9 @@ pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> R
     written
 }
 
-/// The file that a link names, so that the link keeps pointing to the study. Not `canonicalize`: its
-/// result comes from libc's own allocator and is freed by ours where libtorch is not linked.
+/// The file that a link names, so that the link keeps pointing to the study.
 fn linked(path: &Path) -> PathBuf {
-    const LINKS_MAX: usize = 40;
-    let mut path = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        let Ok(target) = std::fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("")).join(target);
-    }
-    path
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The name of the copy while it is written. One that a killed compaction left is overwritten.
