@@ -33,7 +33,9 @@ pub struct NetDpSynConfig {
     /// Is each TTL a cell, rather than common initial values and ranges?
     pub ttl_exact: bool,
     /// Longest gap between packets that is told from longer ones, microseconds: a public constant, as for
-    /// NetShare. Noise fills every cell, so what lies beyond it would only ever be decoded from noise.
+    /// NetShare. Noise fills every cell, so what lies beyond it would only ever be decoded from noise: with cells up
+    /// to 13 days the gaps of 40 members at epsilon 4 and 0.5 were 24 to 46,000 standard deviations off (scaled
+    /// Wasserstein distance, three simulated classes), with this cap 0.1 to 7.
     pub gap_cap_us: u32,
     /// Share of rho for choosing marginals.
     pub selection_share: f64,
