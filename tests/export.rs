@@ -107,6 +107,58 @@ fn pcapng_holds_the_same_packets_with_class_and_trace_as_comments() {
     }
 }
 
+/// Pixels against the cells of `export nprint`, whose text is checked against nPrint's own.
+#[test]
+fn png_images_show_the_cells_of_each_trace_under_names_made_of_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let of_class = ["export", &path, "png", "--dataset", "os", "--class", "mac"];
+    run_ok(&[&of_class[..], &["--limit", "3", "--height", "16", "-o", &at("images")]].concat());
+    let ids = run_ok(&["sql", &path, "--format", "csv", "-c", "SELECT trace_id FROM traces ORDER BY trace_id LIMIT 3"]);
+    let mut expected: Vec<PathBuf> =
+        ids.lines().skip(1).map(|id| folder.path().join(format!("images/trace_{id}.png"))).collect();
+    let first = expected[0].clone();
+    expected.sort();
+    assert_eq!(files(&folder.path().join("images")), expected);
+    run_ok(&["export", &path, "nprint", "--dataset", "os", "--class", "mac", "-o", &at("cells.csv")]);
+    let text = std::fs::read_to_string(at("cells.csv")).unwrap();
+    let (width, height, pixels) = crate::repair::read_png(&std::fs::read(first).unwrap());
+    assert_eq!((width, height), (1088, 16));
+    // Two packets a trace.
+    for (line, row) in text.lines().skip(1).take(2).zip(pixels.chunks(width)) {
+        let cells: Vec<&str> = line.split(',').skip(1).collect();
+        assert_eq!(cells.len(), width);
+        for (cell, pixel) in cells.iter().zip(row) {
+            let color = match *cell {
+                "1" => [255, 0, 0],
+                "0" => [0, 255, 0],
+                _ => [0, 0, 255],
+            };
+            assert_eq!(*pixel, color);
+        }
+    }
+    assert!(pixels[2 * width..].iter().all(|pixel| *pixel == [0, 0, 255]), "below the packets the image is blank");
+
+    let model = run_ok(&["sql", &path, "--format", "csv", "-c", "SELECT max(model_id) FROM synthetic_traces"]);
+    let model = model.lines().nth(1).unwrap().to_owned();
+    run_ok(&["export", &path, "png", "--model", &model, "--limit", "1", "--columns", "ipv6", "-o", &at("one.png")]);
+    let (_, height, pixels) = crate::repair::read_png(&std::fs::read(at("one.png")).unwrap());
+    assert_eq!(height, 1024);
+    // The published layout has IPv6 columns at 416 to 479, and an IPv4 packet has no cell there.
+    assert!(pixels[..1088].contains(&[255, 0, 0]) && pixels[416..480].iter().all(|pixel| *pixel == [0, 0, 255]));
+
+    let fails = |more: &[&str]| {
+        let (code, _, stderr) = run(&[&of_class[..], more].concat());
+        assert_eq!(code, 2, "{stderr}");
+        stderr
+    };
+    assert!(fails(&["-o", &at("many.png")]).contains("expected one trace"));
+    assert!(!Path::new(&at("many.png")).exists());
+    assert!(fails(&["-o", &at("images")]).contains("empty or new folder"));
+    assert!(fails(&["--trace", "-1", "-o", &at("x.png")]).contains("trace `-1` is not in the class or model"));
+}
+
 #[test]
 fn captures_come_out_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,6 +13,7 @@ mod exchange;
 mod export;
 mod fidelity;
 mod forest;
+mod generators;
 mod import;
 mod intervals;
 mod markov;

@@ -153,21 +153,20 @@ fn a_base_learns_from_public_traces_and_is_reproducible() {
 /// Share of wrong cells on public packets that the base has not seen.
 const ACCEPTED_ERROR: f64 = 1e-4;
 
-/// The acceptance of the small preset's autoencoder, on unseen public packets and on the six classes of the
-/// studies. About a minute on one core: `cargo test --release -- --ignored acceptance`.
+/// The acceptance of the small preset's autoencoder as it is trained for a study, on the public traces that are kept
+/// out of its training and on classes that it never sees. The noise predictor, of which the autoencoder knows nothing,
+/// is left with one step.
 #[test]
-#[ignore = "a minute of training"]
-fn acceptance_of_the_small_base() {
-    let family = NetDiffusion::preset("small").unwrap();
-    let base = family.train_base(&public(400), Seed::root(5), &NoProgress).unwrap();
-    println!("{:#?}\n{:#?}", base.monitors, base.epochs);
-    assert!(monitor(&base, "autoencoder_error") < ACCEPTED_ERROR);
-    let loaded = Base::load(family.config(), &base.weights).unwrap();
+fn the_small_autoencoder_is_exact_on_unseen_packets() {
+    let mut config = NetDiffusionConfig::preset("small").unwrap();
+    config.base.steps = 1;
+    let base = NetDiffusion::new("small", config.clone()).train_base(&public(200), Seed::root(5), &NoProgress).unwrap();
+    assert!(monitor(&base, "autoencoder_error") < ACCEPTED_ERROR, "{:?}", base.monitors);
+    let loaded = Base::load(&config, &base.weights).unwrap();
     for (dataset, class) in [("os", "windows"), ("os", "ubuntu"), ("os", "mac"), ("vca", "meet"), ("vca", "webex")] {
-        let cells = classes(&encoded(dataset, class, 100), family.config().rows).unwrap();
+        let cells = classes(&encoded(dataset, class, 100), config.rows).unwrap();
         let decoded = loaded.decode(&loaded.encode(&cells));
         let error = decoded.not_equal_tensor(&cells).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-        println!("{class}: {error:e} of the cells differ");
         assert!(error < ACCEPTED_ERROR, "{class}: {error}");
     }
 }
@@ -230,23 +229,32 @@ fn clipped_sums_equal_those_of_one_trace_at_a_time() {
     }
 }
 
-/// Central differences in f32 against the gradient of one trace: the step leaves about three digits.
-const DIFFERENCE_TOLERANCE: f64 = 0.03;
-const DIFFERENCE_STEP: f64 = 2e-2;
-
-/// Standard deviation of the adapters' weights in that test.
-const ADAPTER_SCALE: f64 = 0.5;
+/// Central differences in double precision against the gradient of one trace: their error is the third derivative
+/// times the square of the step. In single precision such a step drowns in rounding, and one that does not (0.02) leads
+/// through a bend of the loss: with adapters of standard deviation 1 it gave 0.0028 where the slope is 0.0016.
+const DIFFERENCE_TOLERANCE: f64 = 1e-4;
+const DIFFERENCE_STEP: f64 = 2e-5;
+/// Smaller gradients have fewer digits left in the difference of two losses near 1.
+const GRADIENT_MIN: f64 = 1e-6;
 
 #[test]
 fn gradients_are_slopes_of_the_loss() {
+    for adapter_scale in [0.1, 1.0] {
+        gradients_are_slopes(adapter_scale);
+    }
+}
+
+/// With adapters of this standard deviation.
+fn gradients_are_slopes(adapter_scale: f64) {
     let mut network = network(1);
+    network.set_kind(Kind::Double);
     let batch = Microbatch { models: vec![0], rows: vec![vec![3]] };
     let params: Vec<_> = network.params().handles().collect();
     // Fresh adapters change nothing and have hardly a gradient: these change much.
     for (number, param) in params.iter().enumerate() {
         let shape = network.params().get(*param).size();
         let value = syntrace::train::standard_normal(&Seed::root(77), number as u64, shape.iter().product());
-        network.params_mut().set(*param, &(value.view(&shape[..]) * ADAPTER_SCALE));
+        network.params_mut().set(*param, &(value.view(&shape[..]) * adapter_scale));
     }
     let (sums, _, _) = clip_all(&network, &batch, 1e9);
     let mut compared = 0;
@@ -263,13 +271,12 @@ fn gradients_are_slopes_of_the_loss() {
         };
         let slope = (loss_at(&mut network, DIFFERENCE_STEP) - loss_at(&mut network, -DIFFERENCE_STEP))
             / (2.0 * DIFFERENCE_STEP);
-        // Smaller gradients drown in the rounding of a loss near 1.
-        if norm > 1e-3 {
-            assert!((slope / norm - 1.0).abs() < DIFFERENCE_TOLERANCE, "{slope} and {norm}");
+        if norm > GRADIENT_MIN {
+            assert!((slope / norm - 1.0).abs() < DIFFERENCE_TOLERANCE, "scale {adapter_scale}: {slope} and {norm}");
             compared += 1;
         }
     }
-    assert!(compared >= 4, "only {compared} weights have a gradient to compare");
+    assert!(compared >= 20, "scale {adapter_scale}: only {compared} weights have a gradient to compare");
 }
 
 fn cohort<'a>(traces: &'a [EncodedTrace], base: &'a [u8], models: &[(u64, Option<DpPlan>)]) -> CohortInput<'a> {
@@ -357,6 +364,36 @@ fn frozen_down_projections_halve_the_private_weights_and_stay_as_drawn() {
         let change = (start.weights().get(param) - trained.weights().get(param)).abs().max().double_value(&[]);
         assert_eq!(change == 0.0, start.weights().name(param).contains("down"), "{}", start.weights().name(param));
     }
+}
+
+/// A rate that no network survives: the step is recorded, the weights are the last good ones.
+#[test]
+fn adapters_and_bases_that_diverge_keep_their_last_good_weights() {
+    let traces = encoded("os", "mac", 12);
+    let mut input = cohort(&traces, &tiny_base().weights, &[(1, None), (2, DP)]);
+    if let syntrace::train::OptimiserPlan::Adam { rate, .. } = &mut input.plan.optimiser {
+        *rate = 1e30;
+    }
+    for model in train(&input).models {
+        assert!(matches!(model.status, ModelStatus::Diverged { .. }), "{:?}", model.status);
+        assert!(largest(&model.weights) < 10.0, "{}", largest(&model.weights));
+    }
+    for part in ["base", "autoencoder"] {
+        let mut config = tiny();
+        let rate = if part == "base" { &mut config.base.rate } else { &mut config.autoencoder.rate };
+        *rate = 1e30;
+        let base = NetDiffusion::new("wild", config).train_base(&public(8), Seed::root(1), &NoProgress).unwrap();
+        assert!(matches!(base.status, ModelStatus::Diverged { .. }), "{part}: {:?}", base.status);
+        assert!(largest(&base.weights) < 1e3, "{part}: {}", largest(&base.weights));
+    }
+}
+
+/// Largest weight; infinite where one is not finite.
+fn largest(weights: &[u8]) -> f64 {
+    let file = safetensors::SafeTensors::deserialize(weights).unwrap();
+    let of = |view| syntrace::nn::tensor_from_view(&view).unwrap().abs().max().double_value(&[]);
+    let all = file.tensors().into_iter().map(|(_, view)| of(view));
+    all.fold(0.0, |most, value| if value.is_finite() { most.max(value) } else { f64::INFINITY })
 }
 
 /// Keeps the checkpoint after a number of steps.

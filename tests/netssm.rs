@@ -1,11 +1,13 @@
 #![cfg(feature = "torch")]
 //! The Mamba-2 language model against the conformance vectors.
 
+use crate::common::simulated_traces;
 use crate::nn::{Conformance, assert_close};
-use syntrace::base::Seed;
-use syntrace::model::netssm::{NetSsmConfig, NetSsmNetwork, Stepper};
-use syntrace::train::Clipping;
-use syntrace::train::DpPlan;
+use syntrace::base::{NoProgress, Seed};
+use syntrace::model::Generator;
+use syntrace::model::netssm::{NetSsm, NetSsmConfig, NetSsmNetwork, Stepper};
+use syntrace::record::{ModelStatus, Regime};
+use syntrace::train::{Clipping, CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan};
 use tch::{Device, Kind, Tensor};
 
 const CASES: [&str; 4] = ["ssm_tiny", "ssm_two_layer", "ssm_groups", "ssm_short"];
@@ -179,6 +181,45 @@ fn token_by_token_equals_the_full_pass() {
 #[test]
 fn the_paper_preset_has_the_published_number_of_parameters() {
     assert_eq!(NetSsmConfig::preset("paper").unwrap().parameters(), 90_577_344);
+}
+
+/// The published network and optimiser on what fits a minute of one core: a cohort of two models, one of them with DP,
+/// two steps on a trace of one packet (130 tokens; published are batch 1, 10 epochs and up to 100,000 tokens).
+#[test]
+#[ignore = "most of a minute of an idle core: `cargo test -- --ignored paper_preset`"]
+fn a_cohort_of_the_paper_preset_trains_a_few_steps() {
+    const STEPS: u64 = 2;
+    let config = NetSsmConfig::preset("paper").unwrap().with(&serde_json::Map::new(), 1).unwrap();
+    let family = NetSsm::new("paper", config);
+    let encode = |trace: &syntrace::record::Trace| {
+        let encoded = family.encoding().encode(trace);
+        EncodedTrace { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
+    };
+    let traces: Vec<EncodedTrace> = simulated_traces("os", "mac", 8, 1).iter().take(2).map(encode).collect();
+    let dp = DpPlan { noise_multiplier: 0.5, clip_norm: 1.0 };
+    let models = [None, Some(dp)].map(|dp| CohortModel {
+        label: "paper".to_owned(),
+        seed: Seed::root(1),
+        noise_seed: Some(Seed::root(2)),
+        members: vec![0],
+        held_out: vec![1],
+        dp,
+        initial: None,
+    });
+    let published = family.plan(1, Regime::None);
+    let plan = TrainPlan { steps: STEPS, epochs: STEPS as u32, epochs_per_evaluation: STEPS as u32, ..published };
+    let input = CohortInput { traces: &traces, models: models.to_vec(), base: None, plan };
+    let trained = family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models;
+    for model in &trained {
+        assert_eq!((model.parameters, model.steps, &model.status), (90_577_344, STEPS, &ModelStatus::Trained));
+        assert!(model.epochs.last().unwrap().member_loss.unwrap().is_finite());
+    }
+    // A fresh network spreads its guesses over 272 ids. The first step of Adam at the published rate, without warm-up,
+    // makes it worse before it gets better: what two steps can show is that it moved.
+    let loss = |epoch: usize| trained[0].epochs[epoch].train_loss.unwrap();
+    assert!((loss(0) - 272f64.ln()).abs() < 0.5, "{}", loss(0));
+    assert!((loss(1) - loss(0)).abs() > 0.1, "{} after {}", loss(1), loss(0));
+    assert_eq!(trained[1].events[0].steps, STEPS);
 }
 
 #[test]

@@ -396,7 +396,7 @@ fn strict_packets_of_noisy_images_open_in_tshark_with_valid_checksums() {
 }
 
 /// Reads a palette PNG with stored deflate blocks: width, height and RGB pixels.
-fn read_png(file: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
+pub fn read_png(file: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
     assert_eq!(file[..8], *b"\x89PNG\r\n\x1a\n");
     let (mut at, mut header, mut palette, mut data) = (8, Vec::new(), Vec::new(), Vec::new());
     while at < file.len() {

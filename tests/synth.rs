@@ -259,7 +259,7 @@ const CHECKED: [&str; 6] =
     ["-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"];
 
 /// Frame numbers that tshark calls malformed or wrong.
-fn complaints(file: &std::path::Path) -> Option<usize> {
+pub fn complaints(file: &std::path::Path) -> Option<usize> {
     let wrong = "_ws.malformed or _ws.expert.severity == \"Error\"";
     let arguments = [&CHECKED[..], &["-Y", wrong, "-T", "fields", "-e", "frame.number"]].concat();
     tshark(&arguments, file).map(|lines| lines.lines().count())

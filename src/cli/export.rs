@@ -1,6 +1,7 @@
 //! `syntrace export`
 
 use super::CACHE_BYTES;
+use super::export_png::{PngArgs, export_png};
 use super::nprint::{NprintColumns, sink};
 use crate::base::ModelId;
 use crate::error::{Error, Result, io_error};
@@ -76,6 +77,16 @@ enum What {
         out: Option<PathBuf>,
         #[command(flatten)]
         columns: NprintColumns,
+    },
+    /// nPrint images as PNG in the published colours: 1 red, 0 green, absent blue
+    ///
+    /// Training images with --dataset and --class; with --model the packets that it generated, as stored (after
+    /// repair) and encoded again.
+    Png {
+        #[command(flatten)]
+        selection: Selection,
+        #[command(flatten)]
+        png: PngArgs,
     },
     /// A redacted copy of the study: results, hashes and provenance, nothing of any single trace
     ///
@@ -155,6 +166,10 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
             let format = Format::from_name(format)?;
             let exported = super::export_tables::export_tables(asker.session(), tables, format, out)?;
             eprintln!("{} files, {} rows", exported.files, exported.rows);
+        }
+        What::Png { selection, png } => {
+            let images = export_png(&snapshot, selection.resolve()?, png)?;
+            eprintln!("{images} images");
         }
         What::Share { out } => super::share::share(&snapshot, out)?,
         What::Capture { capture, out } => {

@@ -58,7 +58,8 @@ DuckDB:  SELECT generator, TRY_CAST(epsilon AS DOUBLE) AS epsilon, auc\n\
 pandas:  pandas.read_parquet('attacks')\n\
 Spark:   spark.read.parquet('attacks')\n";
 
-fn make_empty(folder: &Path) -> Result<()> {
+/// Makes a folder, or takes one without files.
+pub(super) fn make_empty(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| io_error("make the folder", folder, &error))?;
     let mut entries = std::fs::read_dir(folder).map_err(|error| io_error("read the folder", folder, &error))?;
     if entries.next().is_some() {

@@ -10,6 +10,7 @@ mod command;
 mod compact;
 mod diff;
 mod export;
+mod export_png;
 mod export_tables;
 mod import;
 mod info;

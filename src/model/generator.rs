@@ -3,7 +3,7 @@
 use crate::base::{Progress, Seed};
 use crate::encoding::{EncodingKind, Generated};
 use crate::error::{Error, Result};
-use crate::record::{NamedScalar, Regime};
+use crate::record::{ModelStatus, NamedScalar, Regime};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
 
 /// What a model says about one trace.
@@ -48,8 +48,10 @@ pub struct BaseSpec {
 /// A trained base.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BaseOutcome {
-    /// Its weights, any self-describing format.
+    /// Its weights, any self-describing format; the last good ones where it diverged.
     pub weights: Vec<u8>,
+    /// Trained, or diverged at a step.
+    pub status: ModelStatus,
     /// Parameters.
     pub parameters: u64,
     /// Its training, one row an epoch.

@@ -123,6 +123,13 @@ impl Params {
         &mut self.entries[param.0].value
     }
 
+    /// Turns all weights into another kind: double precision, where single leaves too few digits to compare.
+    pub fn set_kind(&mut self, kind: Kind) {
+        for entry in &mut self.entries {
+            entry.value = entry.value.to_kind(kind);
+        }
+    }
+
     /// Parameters of one model: all, and those that are trained.
     pub fn counts(&self) -> (u64, u64) {
         let of = |entry: &Entry| entry.value.numel() as u64 / self.models.max(1) as u64;

@@ -1,9 +1,10 @@
 //! What the study holds, back as files of other tools.
 
 use super::load;
-use crate::base::{Digest, ModelId};
+use crate::base::{Digest, ModelId, TraceId};
 use crate::capture::{write_pcap, write_pcapng};
 use crate::encoding::nprint_csv::{self, NprintOptions};
+use crate::encoding::{EncodingKind, NprintImage, NprintLayout};
 use crate::error::{Error, Result};
 use crate::record::{ClassRecord, LineageKind, Packet, Trace};
 use crate::spec::closest;
@@ -143,6 +144,49 @@ pub fn export_nprint(
     out: &mut dyn Write,
 ) -> Result<u64> {
     nprint_csv::write_traces(&selected(snapshot, selection)?, out, options)
+}
+
+/// Which images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSelection {
+    /// Of which class or model.
+    pub traces: TraceSelection,
+    /// Only these; all where empty.
+    pub only: Vec<TraceId>,
+    /// At most so many, in order of trace id.
+    pub limit: usize,
+    /// What the 1,088 columns are.
+    pub layout: NprintLayout,
+    /// Rows: one a packet, the rest blank.
+    pub height: usize,
+}
+
+/// PNG files of nPrint images, with the trace of each.
+///
+/// # Errors
+/// A trace that is not there; none at all.
+pub fn export_images(snapshot: &Snapshot, selection: &ImageSelection) -> Result<Vec<(TraceId, Vec<u8>)>> {
+    let mut traces = selected(snapshot, &selection.traces)?;
+    let missing = |id: &&TraceId| !traces.iter().any(|trace| trace.trace_id == **id);
+    if let Some(id) = selection.only.iter().find(missing) {
+        return Err(Error::user(format!("trace `{id}` is not in the class or model")).hint(
+            "`syntrace sql STUDY -c 'SELECT trace_id FROM traces'` lists real ones, `synthetic_traces` the others",
+        ));
+    }
+    if !selection.only.is_empty() {
+        traces.retain(|trace| selection.only.contains(&trace.trace_id));
+    }
+    if traces.is_empty() {
+        return Err(Error::user(
+            "expected one or more traces, found none: the model has generated nothing that parses",
+        ));
+    }
+    traces.sort_unstable_by_key(|trace| trace.trace_id);
+    let image = |trace: &Trace| {
+        let image = NprintImage::from_encoded(&EncodingKind::Nprint.encode(trace))?.with_layout(selection.layout);
+        Ok((trace.trace_id, image.to_png(selection.height)))
+    };
+    traces.iter().take(selection.limit).map(image).collect()
 }
 
 /// Writes the verbatim bytes of a capture, named by id, digest or file name.

@@ -27,7 +27,10 @@ mod stage;
 mod train;
 
 pub use compare::{Comparison, Difference, compare};
-pub use export::{TraceSelection, export_capture, export_nprint, export_pcapng, export_traces, export_weights};
+pub use export::{
+    ImageSelection, TraceSelection, export_capture, export_images, export_nprint, export_pcapng, export_traces,
+    export_weights,
+};
 pub use import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use ingest::{
     IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files, simulate_into, simulated_capture,

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
 /// Layout version of the JSON text.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const STATE_KEY: &str = "syntrace.training";
 
 /// Everything of a training besides tensors.
@@ -87,16 +87,19 @@ impl From<&StoredEpoch> for EpochRow {
     }
 }
 
-/// Writes a checkpoint; `frozen` holds the last finite weights of diverged models.
+/// Writes a checkpoint: weights now and before the last step; `frozen` holds the last good weights of diverged models.
 pub(super) fn write(
     state: &State,
-    params: &Params,
+    (params, previous): (&Params, Option<&Params>),
     optimiser: &Optimiser,
     frozen: &[Option<Vec<u8>>],
 ) -> Result<Vec<u8>> {
     let mut parts: Vec<(String, Vec<usize>, Vec<u8>, safetensors::Dtype)> = Vec::new();
     let weights = params.handles().map(|param| (format!("weight.{}", params.name(param)), params.get(param)));
-    for (name, tensor) in weights.chain(optimiser.state()) {
+    let before = previous.into_iter().flat_map(|params| {
+        params.handles().map(move |param| (format!("previous.{}", params.name(param)), params.get(param)))
+    });
+    for (name, tensor) in weights.chain(before).chain(optimiser.state()) {
         let value = tensor.to_kind(Kind::Float).to_device(Device::Cpu).contiguous();
         let shape = value.size().iter().map(|&size| size as usize).collect();
         parts.push((name, shape, kind_bytes(&value)?, safetensors::Dtype::F32));
@@ -118,13 +121,11 @@ pub(super) fn write(
         .map_err(|error| Error::internal(format!("cannot write checkpoint: {error}")))
 }
 
-/// Reads a checkpoint into weights and optimiser; returns the counters and the weights of diverged
-/// models.
-pub(super) fn read(
-    bytes: &[u8],
-    params: &mut Params,
-    optimiser: &mut Optimiser,
-) -> Result<(State, Vec<Option<Vec<u8>>>)> {
+/// Counters, weights of diverged models, and all weights before the last step.
+type Resumed = (State, Vec<Option<Vec<u8>>>, Option<Params>);
+
+/// Reads a checkpoint into weights and optimiser.
+pub(super) fn read(bytes: &[u8], params: &mut Params, optimiser: &mut Optimiser) -> Result<Resumed> {
     let damaged = |what: String| Error::internal(format!("checkpoint: {what}")).hint("delete it: the job starts again");
     let (_, metadata) =
         safetensors::SafeTensors::read_metadata(bytes).map_err(|error| damaged(format!("not safetensors: {error}")))?;
@@ -152,11 +153,19 @@ pub(super) fn read(
         let value = load(&format!("weight.{}", params.name(param)), params.get(param))?;
         params.set(param, &value);
     }
+    let all: Vec<usize> = (0..state.models.len()).collect();
+    let mut previous = (state.step > 0 && all.len() as i64 == params.models()).then(|| params.select(&all));
+    if let Some(previous) = &mut previous {
+        for param in previous.handles() {
+            let value = load(&format!("previous.{}", previous.name(param)), previous.get(param))?;
+            previous.set(param, &value);
+        }
+    }
     optimiser.restore(state.optimiser_steps, load)?;
     let frozen = (0..state.models.len())
         .map(|model| file.tensor(&format!("frozen.{model}")).ok().map(|view| view.data().to_vec()))
         .collect();
-    Ok((state, frozen))
+    Ok((state, frozen, previous))
 }
 
 impl State {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::base::{Progress, Seed};
 use crate::error::{Error, Result};
+use crate::nn::Params;
 use crate::record::ModelStatus;
 use tch::{Kind, Tensor};
 
@@ -57,6 +58,12 @@ pub fn train_cohort<N: Network>(
     training.outcome()
 }
 
+/// A loss beyond this has exploded: cross-entropies and noise errors are below 10, critics' distances below 1e4.
+/// Models with DP are not asked for their losses: when they stop must follow from released weights alone.
+const LOSS_MAX: f64 = 1e6;
+/// A weight beyond this has exploded.
+const WEIGHT_MAX: f64 = 1e6;
+
 /// A training between two steps.
 struct Training<'a, N> {
     network: &'a mut N,
@@ -66,15 +73,17 @@ struct Training<'a, N> {
     noise_seeds: Vec<Seed>,
     optimiser: Optimiser,
     state: State,
-    /// Last finite weights of diverged models.
+    /// Last good weights of diverged models.
     frozen: Vec<Option<Vec<u8>>>,
+    /// All weights before the last step: good ones, as the loss was finite with them.
+    previous: Option<Params>,
 }
 
 impl<'a, N: Network> Training<'a, N> {
     fn new(network: &'a mut N, input: &'a CohortInput<'a>, resume: Option<&[u8]>) -> Result<Self> {
         let plans: Vec<Option<DpPlan>> = input.models.iter().map(|model| model.dp).collect();
         let mut optimiser = Optimiser::new(input.plan.optimiser, network.params());
-        let (state, frozen) = match resume {
+        let (state, frozen, previous) = match resume {
             Some(bytes) => checkpoint::read(bytes, network.params_mut(), &mut optimiser)?,
             None => {
                 let seeds = input.models.iter().map(|model| match (model.dp, model.noise_seed) {
@@ -82,7 +91,7 @@ impl<'a, N: Network> Training<'a, N> {
                     (_, seed) => Ok(seed.unwrap_or(model.seed)),
                 });
                 let seeds: Vec<Seed> = seeds.collect::<Result<_>>()?;
-                (State::new(&seeds), vec![None; seeds.len()])
+                (State::new(&seeds), vec![None; seeds.len()], None)
             }
         };
         if state.models.len() != input.models.len() {
@@ -94,7 +103,7 @@ impl<'a, N: Network> Training<'a, N> {
         }
         let noise_seeds = state.models.iter().map(|model| Seed::from_bytes(model.noise_seed).named("noise")).collect();
         let clipping = Clipping::new(&plans);
-        Ok(Self { network, input, plans, clipping, noise_seeds, optimiser, state, frozen })
+        Ok(Self { network, input, plans, clipping, noise_seeds, optimiser, state, frozen, previous })
     }
 
     /// One step of all models; returns the mean loss of the step's traces.
@@ -146,14 +155,14 @@ impl<'a, N: Network> Training<'a, N> {
         draws.collect()
     }
 
-    /// Counts a model's losses and norms; returns the sum of losses and whether all were finite.
+    /// Counts a model's losses and norms; returns the sum of losses and whether all were in bounds.
     fn count(&mut self, model: usize, losses: &[f64], norms: Option<&[f64]>) -> (f64, bool) {
         let clip_norm = self.plans[model].map(|plan| plan.clip_norm);
         let running = &mut self.state.models[model].running;
         let (mut total, mut finite) = (0.0, true);
         for &loss in losses {
             total += loss;
-            finite &= loss.is_finite();
+            finite &= loss.is_finite() && (clip_norm.is_some() || loss.abs() <= LOSS_MAX);
             running.add_loss(loss);
         }
         for &norm in norms.unwrap_or_default() {
@@ -163,8 +172,7 @@ impl<'a, N: Network> Training<'a, N> {
         (total, finite)
     }
 
-    /// Noise, optimiser, ledger. Models whose loss or gradient was not finite in this step keep their
-    /// weights and stop here.
+    /// Noise, optimiser, ledger. Models whose loss exploded or whose gradient was not finite in this step stop here.
     fn apply(&mut self, sum: ClippedSum, step: u64, finite: &[bool]) -> Result<()> {
         for model in (0..finite.len()).filter(|&model| !finite[model]) {
             self.stop(model, step)?;
@@ -178,23 +186,30 @@ impl<'a, N: Network> Training<'a, N> {
                 model.releases = event.steps;
             }
         }
-        let active: Vec<bool> = self.state.models.iter().map(|model| model.diverged.is_none()).collect();
+        let mut active: Vec<bool> = self.state.models.iter().map(|model| model.diverged.is_none()).collect();
         if active.contains(&false) {
             gradient.only(&Tensor::from_slice(&active));
         }
         let factor = self.input.plan.rate_factor(step);
         let rates: Vec<f64> = active.iter().map(|&active| if active { factor } else { 0.0 }).collect();
+        let all: Vec<usize> = (0..active.len()).collect();
+        self.previous = Some(self.network.params().select(&all));
         self.optimiser.step(self.network.params_mut(), gradient, &Tensor::from_slice(&rates));
+        for model in exploded(self.network.params())? {
+            active[model] = false;
+            self.stop(model, step + 1)?;
+        }
         for model in self.network.after_step(step, &active) {
             self.stop(model, step)?;
         }
         Ok(())
     }
 
-    /// Ends a model's training as diverged, with its weights as they are.
+    /// Ends a model's training as diverged, with the weights before the step that led to it.
     fn stop(&mut self, model: usize, step: u64) -> Result<()> {
         if self.state.models[model].diverged.is_none() {
-            self.frozen[model] = Some(self.network.params().to_safetensors(model as i64)?);
+            let good = self.previous.as_ref().unwrap_or(self.network.params());
+            self.frozen[model] = Some(good.to_safetensors(model as i64)?);
             self.state.models[model].diverged = Some(step);
         }
         Ok(())
@@ -278,7 +293,8 @@ impl<'a, N: Network> Training<'a, N> {
 
     fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.state.optimiser_steps = self.optimiser.steps();
-        checkpoint::write(&self.state, self.network.params(), &self.optimiser, &self.frozen)
+        let weights = (self.network.params(), self.previous.as_ref());
+        checkpoint::write(&self.state, weights, &self.optimiser, &self.frozen)
     }
 
     fn outcome(self) -> Result<CohortOutcome> {
@@ -307,6 +323,20 @@ impl<'a, N: Network> Training<'a, N> {
         }
         Ok(CohortOutcome { models })
     }
+}
+
+/// Models with a trained weight that is not finite or beyond [`WEIGHT_MAX`].
+fn exploded(params: &Params) -> Result<Vec<usize>> {
+    let trained = params.handles().filter(|param| params.trainable(*param));
+    let largest: Vec<Tensor> = trained
+        .map(|param| params.get(param).reshape([params.models(), -1]).abs().amax([1].as_slice(), false))
+        .collect();
+    if largest.is_empty() {
+        return Ok(Vec::new());
+    }
+    let largest = table(&Tensor::stack(&largest, 1))?;
+    let is_bad = |weights: &[f64]| weights.iter().any(|weight| weight.is_nan() || *weight > WEIGHT_MAX);
+    Ok((0..largest.len()).filter(|model| is_bad(&largest[*model])).collect())
 }
 
 /// Cuts the rows of all models into microbatches of about `traces` traces of all models together (at

@@ -170,7 +170,7 @@ pub struct PrivacyEvent {
 /// What became of one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelOutcome {
-    /// Safetensors, f32; those of the last finite step where the model diverged.
+    /// Safetensors, f32; where the model diverged, those before the step that led to it.
     pub weights: Vec<u8>,
     /// One row per epoch.
     pub epochs: Vec<EpochRow>,

@@ -11,6 +11,7 @@ use crate::base::{Progress, Seed, StreamRng};
 use crate::error::{Error, Result};
 use crate::model::BaseOutcome;
 use crate::nn::{Param, Params, Part, PerTrace};
+use crate::record::ModelStatus;
 use crate::train::{EncodedTrace, EpochRow, MonitorRow, Optimiser, OptimiserPlan, PerSampleGrads, standard_normal};
 use rand::RngExt;
 use tch::{Kind, Reduction, Tensor};
@@ -26,6 +27,8 @@ const HELD_OUT_EVERY: usize = 8;
 const TEMPLATES: i64 = 64;
 /// Steps over which the learning rate rises.
 const WARM_UP: u64 = 20;
+/// A loss of the base beyond this has exploded.
+const LOSS_MAX: f64 = 1e6;
 /// Largest norm of a whole gradient of the base.
 const GRADIENT_NORM: f64 = 1.0;
 /// Rows of the table `epochs` that the noise predictor's training gives.
@@ -108,8 +111,14 @@ impl Base {
         lora: Option<&Adapted<'_, '_>>,
     ) -> Tensor {
         let (signal, noise) = self.schedule.roots(steps);
-        let time = step_tensor(steps);
+        let time = step_tensor(steps).to_kind(x.kind());
         x * noise + self.unet.forward(&self.params, x, &time, &self.caption, control, lora) * signal
+    }
+
+    /// Turns weights and caption into another kind.
+    pub(super) fn set_kind(&mut self, kind: Kind) {
+        self.params.set_kind(kind);
+        self.caption = self.caption.to_kind(kind);
     }
 
     /// Edge map of one of the public traces that the base keeps, drawn by a seed: `[1, rows, 136]`.
@@ -148,7 +157,7 @@ fn caption(config: &NetDiffusionConfig) -> Tensor {
 }
 
 pub(super) fn normal_like(latents: &Tensor, seed: &Seed) -> Tensor {
-    standard_normal(seed, 0, latents.numel() as i64).view(&latents.size()[..])
+    standard_normal(seed, 0, latents.numel() as i64).to_kind(latents.kind()).view(&latents.size()[..])
 }
 
 /// Trains a base on public traces.
@@ -174,21 +183,24 @@ pub fn train_base(
     let (trained, held_out) = (classes(&trained, config.rows)?, classes(&held_out, config.rows)?);
     let mut base = Base::fresh(config, &seed.named("init"));
     progress.start("netdiffusion base", config.autoencoder.steps + config.base.steps);
-    let mut monitors = train_autoencoder(&mut base, &trained, &held_out, &seed.named("autoencoder"), progress)?;
-    let epochs = train_unet(&mut base, &trained, &held_out, &seed.named("unet"), &mut monitors, progress)?;
+    let (mut monitors, first) =
+        train_autoencoder(&mut base, &trained, &held_out, &seed.named("autoencoder"), progress)?;
+    let (epochs, second) = train_unet(&mut base, &trained, &held_out, &seed.named("unet"), &mut monitors, progress)?;
     progress.finish();
-    Ok(BaseOutcome { weights: base.to_bytes()?, parameters: base.parameters(), epochs, monitors })
+    let diverged = first.or(second.map(|step| config.autoencoder.steps + step));
+    let status = diverged.map_or(ModelStatus::Trained, |step| ModelStatus::Diverged { step });
+    Ok(BaseOutcome { weights: base.to_bytes()?, status, parameters: base.parameters(), epochs, monitors })
 }
 
 /// Cross-entropy over the three classes, on cells of public traces, random bytes and random ternary bits,
-/// with noise on the code.
+/// with noise on the code. Gives the monitors, and the step at which it diverged.
 fn train_autoencoder(
     base: &mut Base,
     trained: &Tensor,
     held_out: &Tensor,
     seed: &Seed,
     progress: &dyn Progress,
-) -> Result<Vec<MonitorRow>> {
+) -> Result<(Vec<MonitorRow>, Option<u64>)> {
     let config = base.config.autoencoder.clone();
     let public = byte_cells(trained)?;
     let mut rng = seed.named("cells").rng();
@@ -200,10 +212,11 @@ fn train_autoencoder(
         let noise = standard_normal(&seed.named("noise"), step, code.numel() as i64).view(&code.size()[..]);
         let scores = base.autoencoder.scores(&base.params, &(code + noise * config.noise));
         let loss = scores.cross_entropy_loss(&cells.to_kind(Kind::Int64), None::<&Tensor>, Reduction::Mean, -100, 0.0);
-        loss_of_last = trainer.step(&mut base.params, &loss)?;
+        let Some(loss) = trainer.step(&mut base.params, &loss) else { break };
+        loss_of_last = loss;
         advance(progress, "autoencoder", step, loss_of_last)?;
     }
-    trainer.finish();
+    let diverged = trainer.finish();
     let codes: Vec<Tensor> =
         parts(trained).map(|part| tch::no_grad(|| base.autoencoder.code(&base.params, &part))).collect();
     let codes = Tensor::cat(&codes, 0).to_kind(Kind::Double);
@@ -221,12 +234,13 @@ fn train_autoencoder(
         field: String::new(),
         value,
     };
-    Ok(vec![
+    let monitors = vec![
         monitor("autoencoder_loss", loss_of_last),
         monitor("autoencoder_error", error),
         monitor("latent_mean", latents.mean(Kind::Double).double_value(&[])),
         monitor("latent_variance", latents.var(true).double_value(&[])),
-    ])
+    ];
+    Ok((monitors, diverged))
 }
 
 /// All latent cells of some traces as eight classes each, the blank ones left out but one.
@@ -255,7 +269,8 @@ fn draw_cells(public: &[[u8; CELLS as usize]], count: usize, rng: &mut StreamRng
     classes
 }
 
-/// Error of the predicted noise on public traces, with and without their own edges, time steps spread evenly over a batch.
+/// Error of the predicted noise on public traces, with and without their own edges, time steps spread evenly over a
+/// batch. Gives the epochs, and the step at which it diverged.
 fn train_unet(
     base: &mut Base,
     trained: &Tensor,
@@ -263,7 +278,7 @@ fn train_unet(
     seed: &Seed,
     monitors: &mut Vec<MonitorRow>,
     progress: &dyn Progress,
-) -> Result<Vec<EpochRow>> {
+) -> Result<(Vec<EpochRow>, Option<u64>)> {
     let plan = base.config.base.clone();
     let latents = base.encode(trained);
     let edges = edges(trained);
@@ -275,7 +290,7 @@ fn train_unet(
     let (mut epochs, mut sum, mut count) = (Vec::new(), 0.0, 0u64);
     for step in 0..plan.steps {
         let loss = unet_loss(base, &latents, &edges, &mut rng, &seed.named("noise").numbered(step));
-        let loss = trainer.step(&mut base.params, &loss)?;
+        let Some(loss) = trainer.step(&mut base.params, &loss) else { break };
         advance(progress, "noise", base.config.autoencoder.steps + step, loss)?;
         sum += loss;
         count += 1;
@@ -296,7 +311,7 @@ fn train_unet(
             (sum, count) = (0.0, 0);
         }
     }
-    trainer.finish();
+    let diverged = trainer.finish();
     for step in &base.config.fixed_steps {
         monitors.push(MonitorRow {
             epoch: None,
@@ -305,7 +320,7 @@ fn train_unet(
             value: base.error_at(&evaluated, *step, &seed.named("held out")),
         });
     }
-    Ok(epochs)
+    Ok((epochs, diverged))
 }
 
 fn unet_loss(base: &Base, latents: &Tensor, edges: &Tensor, rng: &mut StreamRng, seed: &Seed) -> Tensor {
@@ -341,9 +356,12 @@ fn advance(progress: &dyn Progress, what: &str, done: u64, loss: f64) -> Result<
 struct Trainer {
     leaves: Vec<Param>,
     values: Vec<Tensor>,
+    /// Their values before the last step.
+    previous: Vec<Tensor>,
     optimiser: Optimiser,
     steps: u64,
     step: u64,
+    diverged: Option<u64>,
 }
 
 impl Trainer {
@@ -352,17 +370,32 @@ impl Trainer {
         let leaves: Vec<Param> = params.handles().filter(chosen).collect();
         let values = leaves.iter().map(|leaf| params.get(*leaf).set_requires_grad(true)).collect();
         let plan = OptimiserPlan::Adam { rate, betas: (0.9, 0.99), eps: 1e-8, weight_decay: 0.0 };
-        Self { leaves, values, optimiser: Optimiser::new(plan, params), steps, step: 0 }
+        Self {
+            leaves,
+            values,
+            previous: Vec::new(),
+            optimiser: Optimiser::new(plan, params),
+            steps,
+            step: 0,
+            diverged: None,
+        }
     }
 
-    /// One step down the gradient of a scalar; returns its value.
-    fn step(&mut self, params: &mut Params, loss: &Tensor) -> Result<f64> {
+    /// One step down the gradient of a scalar; returns its value. `None` once it has diverged: the weights are then
+    /// those before the step that led to it.
+    fn step(&mut self, params: &mut Params, loss: &Tensor) -> Option<f64> {
         let value = loss.double_value(&[]);
-        if !value.is_finite() {
-            return Err(Error::user(format!("the base of `netdiffusion` diverged at step `{}`", self.step))
-                .hint("lower `base.rate` or `autoencoder.rate`"));
+        if value.is_nan() || value > LOSS_MAX {
+            self.diverged = Some(self.step);
+            tch::no_grad(|| {
+                for (value, good) in self.values.iter_mut().zip(&self.previous) {
+                    value.copy_(good);
+                }
+            });
+            return None;
         }
         let gradients = Tensor::run_backward(&[loss], &self.values, false, false);
+        self.previous = self.values.iter().map(|value| value.detach().copy()).collect();
         let squares: Vec<Tensor> = gradients.iter().map(|gradient| gradient.square().sum(Kind::Double)).collect();
         let norm = Tensor::stack(&squares, 0).sum(Kind::Double).sqrt().double_value(&[]);
         let factor = (GRADIENT_NORM / norm.max(1e-12)).min(1.0);
@@ -375,7 +408,7 @@ impl Trainer {
         let rate = self.rate_factor() as f32;
         tch::no_grad(|| self.optimiser.step(params, gradient, &Tensor::from_slice(&[rate])));
         self.step += 1;
-        Ok(value)
+        Some(value)
     }
 
     /// Rises over the first steps, falls to 0 over the second half.
@@ -384,9 +417,11 @@ impl Trainer {
         ((self.step + 1) as f64 / WARM_UP as f64).min(1.0).min(2.0 * (1.0 - done))
     }
 
-    fn finish(self) {
+    /// Gives the step at which it diverged.
+    fn finish(self) -> Option<u64> {
         for value in self.values {
             let _ = value.set_requires_grad(false);
         }
+        self.diverged
     }
 }

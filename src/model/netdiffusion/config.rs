@@ -148,7 +148,7 @@ impl NetDiffusionConfig {
 
     fn small() -> Self {
         Self {
-            rows: 16,
+            rows: 10,
             packets: 10,
             autoencoder: AutoencoderConfig {
                 channels: 16,
@@ -178,10 +178,10 @@ impl NetDiffusionConfig {
             full_maps: false,
             repair: "strict".to_owned(),
             batch: 8,
-            epochs: 4,
-            rate: 2e-3,
+            epochs: 16,
+            rate: 1e-2,
             weight_decay: 1e-4,
-            clip_norm: 0.1,
+            clip_norm: 2e-4,
             microbatch: 8,
         }
     }
@@ -191,6 +191,7 @@ impl NetDiffusionConfig {
     fn paper() -> Self {
         let small = Self::small();
         Self {
+            rows: 16,
             unet: UnetConfig {
                 patch: 1,
                 widths: vec![32, 64, 64],

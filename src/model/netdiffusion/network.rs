@@ -70,6 +70,16 @@ impl NetDiffusionNetwork {
         Ok(())
     }
 
+    /// Turns base, adapters and the pooled latents into another kind; double precision makes slopes of the loss
+    /// comparable with its gradients.
+    pub fn set_kind(&mut self, kind: Kind) {
+        self.base.set_kind(kind);
+        self.params.set_kind(kind);
+        for pooled in &mut self.pool {
+            pooled.latent = pooled.latent.to_kind(kind);
+        }
+    }
+
     /// The adapters.
     pub fn weights(&self) -> &Params {
         &self.params
@@ -129,7 +139,7 @@ impl NetDiffusionNetwork {
 
 /// Mean over a trace's latent, `[models, traces]`.
 fn per_trace(error: &Tensor, models: i64) -> Tensor {
-    error.mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float).reshape([models, -1])
+    error.mean_dim([1i64, 2, 3].as_slice(), false, None).reshape([models, -1])
 }
 
 impl Network for NetDiffusionNetwork {
@@ -167,7 +177,7 @@ impl Network for NetDiffusionNetwork {
         let tape = Tape::recording(params, batch.width() as i64);
         let (error, _) = self.error(&tape, &Tensor::stack(&clean, 0), &Tensor::stack(&noise, 0), &steps);
         let losses = per_trace(&error, params.models());
-        let gradients = PerSampleGrads::new(tape.backward(&losses.sum(Kind::Float)));
+        let gradients = PerSampleGrads::new(tape.backward(&losses.sum(losses.kind())));
         MicroGradients { losses: losses.detach(), gradients }
     }
 
@@ -180,6 +190,6 @@ impl Network for NetDiffusionNetwork {
             .iter()
             .map(|step| per_trace(&self.at_fixed_step(params, &traces, *step).0, params.models()))
             .collect();
-        Tensor::stack(&errors, 0).mean_dim([0i64].as_slice(), false, Kind::Float)
+        Tensor::stack(&errors, 0).mean_dim([0i64].as_slice(), false, None)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::NetDpSynConfig;
 use super::domain::{self, Domain};
-use super::schema::{Column, Source, TIME_BITS, field};
+use super::schema::{Column, Source, field};
 use crate::encoding::fields::{FIELD_COUNT, FIELD_NAMES};
 use crate::error::Result;
 
@@ -16,8 +16,14 @@ impl Column {
     }
 }
 
-fn times() -> Domain {
-    domain::powers_of_two(TIME_BITS)
+/// Gaps between packets.
+fn gaps(config: &NetDpSynConfig) -> Domain {
+    domain::times(i64::from(config.gap_cap_us))
+}
+
+/// Times since a trace's first packet: as many gaps as there are.
+fn offsets(config: &NetDpSynConfig) -> Domain {
+    domain::times(i64::from(config.gap_cap_us) * i64::from(config.packets.max(2) - 1))
 }
 
 /// The columns of a header field as it is; `None` where it is not modelled.
@@ -30,7 +36,7 @@ fn plain(config: &NetDpSynConfig, at: usize) -> Result<Option<Column>> {
         field::SRC_IP | field::DST_IP => domain::addresses(&config.subnets)?,
         field::SRC_PORT | field::DST_PORT => domain::ports(),
         field::PROTOCOL => domain::protocols(),
-        field::TIME => return Ok(Some(Column::new("offset", Source::Offset, times()))),
+        field::TIME => return Ok(Some(Column::new("offset", Source::Offset, offsets(config)))),
         field::LENGTH => domain::lengths(),
         field::VERSION => Domain::each(16),
         field::HEADER_LENGTH => Domain::each(61),
@@ -74,7 +80,7 @@ fn end_columns(config: &NetDpSynConfig) -> Result<Vec<Column>> {
 pub(super) fn position_columns(config: &NetDpSynConfig) -> Result<Vec<Column>> {
     let mut columns = vec![Column::new("direction", Source::Direction, Domain::each(2))];
     if config.has(FIELD_NAMES[field::TIME]) {
-        columns.push(Column::new("gap", Source::Gap, times()));
+        columns.push(Column::new("gap", Source::Gap, gaps(config)));
     }
     columns.extend(end_columns(config)?);
     let fields = [
@@ -101,7 +107,7 @@ pub(super) fn trace_columns(config: &NetDpSynConfig) -> Result<Vec<Column>> {
         columns.push(Column::new("reply_ttl", Source::ReplyTtl, domain::ttls(config.ttl_exact)));
     }
     columns.push(Column::new("packets", Source::Packets, Domain::counting(config.packets)));
-    let (two, lengths, times) = (Domain::each(2), domain::lengths(), times());
+    let (two, lengths, times) = (Domain::each(2), domain::lengths(), gaps(config));
     for place in 0..packets {
         columns.push(Column::at("direction", Source::Direction, &two, place));
         if config.has(FIELD_NAMES[field::LENGTH]) {

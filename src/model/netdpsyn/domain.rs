@@ -22,6 +22,8 @@ pub struct Domain {
     pieces: Vec<Piece>,
     /// Pieces by cell, for decoding.
     of_cell: Vec<Vec<(i64, i64)>>,
+    /// Are values of a cell drawn evenly on a logarithmic scale?
+    log_scale: bool,
 }
 
 impl Domain {
@@ -40,7 +42,13 @@ impl Domain {
             pieces.sort_by_key(|piece| piece.low);
             of_cell.push(left);
         }
-        Self { pieces, of_cell }
+        Self { pieces, of_cell, log_scale: false }
+    }
+
+    /// The same cells, their values drawn evenly on a logarithmic scale: what spans orders of magnitude has no more of
+    /// its mass at the upper end of a cell than at the lower one.
+    fn on_log_scale(self) -> Self {
+        Self { log_scale: true, ..self }
     }
 
     /// Each value from 0 below `count` a cell of its own.
@@ -73,9 +81,15 @@ impl Domain {
         }
     }
 
-    /// A value of a cell, uniform among its values; `None` for `other`.
+    /// A value of a cell, uniform among its values or among their logarithms; `None` for `other`.
     pub fn decode(&self, cell: u16, rng: &mut StreamRng) -> Option<i64> {
         let pieces = self.of_cell.get(usize::from(cell))?;
+        if let ([(low, high)], true) = (pieces.as_slice(), self.log_scale)
+            && *low > 0
+        {
+            let ratio = (*high + 1) as f64 / *low as f64;
+            return Some(((*low as f64 * ratio.powf(rng.random::<f64>())) as i64).clamp(*low, *high));
+        }
         let size: i64 = pieces.iter().map(|(low, high)| high - low + 1).sum();
         let mut offset = rng.random_range(0..size.max(1));
         for (low, high) in pieces {
@@ -85,6 +99,11 @@ impl Domain {
             offset -= high - low + 1;
         }
         None
+    }
+
+    /// Greatest value that has a cell.
+    pub(super) fn largest(&self) -> i64 {
+        self.pieces.last().map_or(0, |piece| piece.high)
     }
 
     /// Least and greatest value of a cell; `None` for `other`.
@@ -120,6 +139,14 @@ fn log_ranges(low: i64, high: i64, count: i32) -> impl Iterator<Item = (i64, i64
 /// 0, then [2^k, 2^(k+1) - 1] for k from 0 below `bits`.
 pub(super) fn powers_of_two(bits: u32) -> Domain {
     Domain::layered([(0, 0)].into_iter().chain((0..bits).map(|bit| (1 << bit, (2 << bit) - 1))))
+}
+
+/// Times in microseconds up to a public cap: 0, then [2^k, 2^(k+1) - 1], the last cut at the cap, on a
+/// logarithmic scale.
+pub(super) fn times(cap_us: i64) -> Domain {
+    let octaves = (0..62).map(|bit| (1i64 << bit, (2i64 << bit) - 1)).take_while(|(low, _)| *low <= cap_us);
+    let capped = octaves.map(|(low, high)| (low, high.min(cap_us)));
+    Domain::layered([(0, 0)].into_iter().chain(capped)).on_log_scale()
 }
 
 /// Ports with a service that everybody knows: IANA's registry and RFCs.
@@ -216,6 +243,8 @@ mod tests {
             protocols(),
             checksums(),
             powers_of_two(40),
+            times(60_000_000),
+            times(1),
             addresses(&subnets).unwrap(),
         ]
     }
@@ -233,6 +262,22 @@ mod tests {
                 assert_eq!(domain.encode(domain.decode(cell, &mut rng)), cell, "{value:?}");
             }
         }
+    }
+
+    #[test]
+    fn times_end_at_their_cap_and_are_drawn_evenly_on_a_logarithmic_scale() {
+        // Four standard deviations of a share of 2,000 draws.
+        const SHARE_TOLERANCE: f64 = 0.045;
+        let cap = 60_000_000;
+        let times = times(cap);
+        assert_eq!((times.largest(), times.encode(Some(cap + 1))), (cap, times.other()));
+        assert_eq!(times.range(times.encode(Some(cap))), Some((1 << 25, cap)));
+        assert_eq!(times.cells(), 1 + 26 + 1);
+        let mut rng = Seed::root(4).rng();
+        let cell = times.encode(Some(1 << 20));
+        let middle = (2f64.sqrt() * f64::from(1 << 20)) as i64;
+        let low = (0..2_000).filter(|_| times.decode(cell, &mut rng).unwrap() < middle).count();
+        assert!((low as f64 / 2_000.0 - 0.5).abs() < SHARE_TOLERANCE, "{low}");
     }
 
     #[test]

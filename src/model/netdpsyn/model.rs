@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 const KEY: &str = "syntrace.netdpsyn";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// One processed marginal.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,12 @@ struct Header {
     members: u32,
     config: NetDpSynConfig,
     marginals: Vec<Vec<String>>,
+}
+
+/// What every version's JSON text has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 impl Model {
@@ -108,10 +114,11 @@ impl Model {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
         let text = metadata.metadata().as_ref().and_then(|texts| texts.get(KEY));
         let text = text.ok_or_else(|| damaged(format!("expected the key `{KEY}`, not found")))?;
-        let header: Header = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        if header.version != VERSION {
-            return Err(damaged(format!("version `{VERSION}` expected, found `{}`", header.version)));
+        let found: Versioned = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        if found.version != VERSION {
+            return Err(damaged(format!("version `{VERSION}` expected, found `{}`", found.version)));
         }
+        let header: Header = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
         let file = Tensors(SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?);
         let schema = Schema::new(&header.config)?;
         let totals = file.floats("totals", schema.strata())?;

@@ -32,8 +32,6 @@ pub(super) mod field {
 pub(super) const LENGTH_MAX: i64 = 65_535;
 /// "Don't fragment" among the three flag bits.
 pub(super) const FLAG_DF: i64 = 2;
-/// Gaps and offsets of 2^40 microseconds (13 days) and more count as one less.
-pub(super) const TIME_BITS: u32 = 40;
 /// Places whose columns may be measured together with static ones in mode `traces` (facts section 12).
 const EARLY_PLACES: usize = 3;
 
@@ -301,8 +299,9 @@ impl Column {
             // The field behind an address or port of the source is that of the destination.
             Source::Client(index) | Source::Server(index) => place.fields.get(index + 1).copied().flatten(),
             Source::Direction => Some(place.direction),
-            Source::Gap => place.gap,
-            Source::Offset => Some(place.offset),
+            // Longer ones count as the longest that is told apart.
+            Source::Gap => Some(place.gap?.min(self.domain.largest())),
+            Source::Offset => Some(place.offset.min(self.domain.largest())),
             Source::ReplyTtl => places.iter().find(|place| place.direction == 1)?.fields[field::TTL],
             Source::Packets => Some(places.len() as i64),
         }
@@ -311,11 +310,10 @@ impl Column {
 
 /// Packets of a trace with their directions and times.
 fn places(rows: &[[Option<i64>; FIELD_COUNT]]) -> Vec<Place> {
-    let limit = (1i64 << TIME_BITS) - 1;
     let Some(first) = rows.first() else { return Vec::new() };
     let sender = |row: &[Option<i64>; FIELD_COUNT]| (row[field::SRC_IP], row[field::SRC_PORT]);
     let time = |row: &[Option<i64>; FIELD_COUNT]| row[field::TIME].unwrap_or(0);
-    let since = |row, other| time(row).saturating_sub(time(other)).clamp(0, limit);
+    let since = |row, other| time(row).saturating_sub(time(other)).max(0);
     let mut previous = None;
     let mut places = Vec::with_capacity(rows.len());
     for row in rows {

@@ -123,12 +123,9 @@ impl Generator for NetShare {
         let input = CohortInput { traces, models: vec![model], base: None, plan };
         let outcome = self.train_from(&input, None, &mut crate::train::NoCheckpoint, progress)?;
         let model = outcome.models.into_iter().next().ok_or_else(|| Error::internal("a base without a model"))?;
-        if let crate::record::ModelStatus::Diverged { step } = model.status {
-            return Err(Error::user(format!("the public base of `netshare` diverged at step `{step}`"))
-                .hint("lower `rate`, or give more public traces"));
-        }
-        let (weights, epochs, monitors) = (model.weights, model.epochs, model.monitors);
-        Ok(BaseOutcome { weights, parameters: model.parameters, epochs, monitors })
+        let (weights, status) = (model.weights, model.status);
+        let (epochs, monitors) = (model.epochs, model.monitors);
+        Ok(BaseOutcome { weights, status, parameters: model.parameters, epochs, monitors })
     }
 
     #[cfg(feature = "torch")]

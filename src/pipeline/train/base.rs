@@ -8,7 +8,7 @@ use crate::pipeline::job::{JobHead, Start};
 use crate::pipeline::plan::PlannedBase;
 use crate::pipeline::rows;
 use crate::pipeline::stage::Context;
-use crate::record::{Guarantee, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
+use crate::record::{Guarantee, LineageEdge, LineageKind, ModelRecord, Regime, Role};
 use crate::store::{JobResult, NewObject};
 
 /// What this device multiplies at most, floating-point operations a second over all its cores.
@@ -65,7 +65,7 @@ pub(in crate::pipeline) fn base(
         parameters: outcome.parameters,
         parameters_private: 0,
         seconds: start.seconds(),
-        status: ModelStatus::Trained,
+        status: outcome.status,
         weights: Some(Digest::of(&outcome.weights).0),
         lineage,
     });
