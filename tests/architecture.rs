@@ -55,6 +55,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("blake3", &["base", "store", "pipeline"]),
     ("tch", &["nn", "model", "train", "attack", "utility"]),
     ("safetensors", &["nn", "model", "train", "foreign", "store"]),
+    ("ndarray", &["attack"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
     ("datafusion", &["query", "foreign"]),

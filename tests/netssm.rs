@@ -186,7 +186,6 @@ fn the_paper_preset_has_the_published_number_of_parameters() {
 /// The published network and optimiser on what fits a minute of one core: a cohort of two models, one of them with DP,
 /// two steps on a trace of one packet (130 tokens; published are batch 1, 10 epochs and up to 100,000 tokens).
 #[test]
-#[ignore = "most of a minute of an idle core: `cargo test -- --ignored paper_preset`"]
 fn a_cohort_of_the_paper_preset_trains_a_few_steps() {
     const STEPS: u64 = 2;
     let config = NetSsmConfig::preset("paper").unwrap().with(&serde_json::Map::new(), 1).unwrap();

@@ -1,10 +1,15 @@
 //! The RBF kernel over a list of points.
 
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2};
+
 /// Points of one width, one after the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Points {
     values: Vec<f64>,
     width: usize,
+    /// |x|^2 of each.
+    norms: Vec<f64>,
 }
 
 impl Points {
@@ -12,7 +17,8 @@ impl Points {
     pub fn new(mut values: Vec<f64>, width: usize) -> Self {
         let width = width.max(1);
         values.truncate(values.len() / width * width);
-        Self { values, width }
+        let norms = values.chunks_exact(width).map(|point| point.iter().map(|value| value * value).sum()).collect();
+        Self { values, width, norms }
     }
 
     /// Number of points.
@@ -30,14 +36,9 @@ impl Points {
         self.values.get(index * self.width..(index + 1) * self.width).unwrap_or(&[])
     }
 
-    /// All points in order.
-    pub fn iter(&self) -> impl Iterator<Item = &[f64]> {
-        self.values.chunks_exact(self.width)
-    }
-
     /// The points of some indices.
     pub fn select(&self, indices: &[usize]) -> Self {
-        Self { values: indices.iter().flat_map(|&index| self.point(index)).copied().collect(), width: self.width }
+        Self::new(indices.iter().flat_map(|&index| self.point(index)).copied().collect(), self.width)
     }
 
     /// scikit-learn's `gamma = "scale"`: 1 / (columns * variance of all entries); 1 where all are equal.
@@ -49,19 +50,27 @@ impl Points {
     }
 }
 
-/// Sums kept side by side, so that additions do not wait for each other; the order of each is fixed.
-const LANES: usize = 8;
-
-/// exp(-gamma * |a - b|^2).
-pub(super) fn rbf(gamma: f64, a: &[f64], b: &[f64]) -> f64 {
-    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
-    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for (a, b) in a_lanes.iter().zip(b_lanes) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += (a - b) * (a - b);
+/// exp(-gamma |a - b|^2) of the points `from..to` of `a` (rows) and all of `b` (columns).
+/// |a - b|^2 is |a|^2 + |b|^2 - 2 a.b, as in LIBSVM, with all a.b as one matrix product.
+pub(super) fn rbf(gamma: f64, a: &Points, from: usize, to: usize, b: &Points) -> Array2<f64> {
+    let to = to.min(a.len());
+    let rows = a.values.get(from * a.width..to * a.width).unwrap_or(&[]);
+    let shape = |values: usize, width: usize| (values / width, width);
+    let empty = || ArrayView2::from_shape((0, 0), &[]);
+    let left = ArrayView2::from_shape(shape(rows.len(), a.width), rows).or_else(|_| empty());
+    let right = ArrayView2::from_shape(shape(b.values.len(), b.width), &b.values).or_else(|_| empty());
+    let mut products = Array2::<f64>::zeros((to.saturating_sub(from), b.len()));
+    if let (Ok(left), Ok(right)) = (left, right)
+        && left.ncols() == right.ncols()
+    {
+        general_mat_mul(1.0, &left, &right.t(), 0.0, &mut products);
+    }
+    let norms = a.norms.get(from..to).unwrap_or(&[]);
+    for (mut row, norm) in products.rows_mut().into_iter().zip(norms) {
+        for (value, other) in row.iter_mut().zip(&b.norms) {
+            // Rounding may leave a little less than nothing.
+            *value = (-gamma * (norm + other - 2.0 * *value).max(0.0)).exp();
         }
     }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b)).sum();
-    (-gamma * (rest + sums.iter().sum::<f64>())).exp()
+    products
 }

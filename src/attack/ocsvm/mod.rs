@@ -15,14 +15,10 @@ use super::options::{canonical, in_range, overlay};
 use super::scaling::Scaling;
 use super::shuffle::shuffle;
 use super::table::AttributeTable;
-use crate::base::map_ordered;
 use crate::error::{Error, Result};
 pub use kernel::Points;
 use serde::{Deserialize, Serialize};
 pub use solver::{OneClass, SolverOptions};
-
-/// Rows that one thread scores at a time.
-const CHUNK_ROWS: usize = 64;
 
 /// Width of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -156,9 +152,8 @@ struct FittedOcsvm {
 
 impl FittedAttack for FittedOcsvm {
     fn score(&self, table: &AttributeTable, rows: &[usize]) -> Result<Vec<f32>> {
-        let chunks: Vec<&[usize]> = rows.chunks(CHUNK_ROWS).collect();
-        let scores = map_ordered(&chunks, |chunk| self.machine.decision(&points(&self.scaling, table, chunk)));
-        Ok(scores.into_iter().flatten().map(|score| score as f32).collect())
+        let scores = self.machine.decision(&points(&self.scaling, table, rows));
+        Ok(scores.into_iter().map(|score| score as f32).collect())
     }
 
     fn threshold(&self) -> f32 {

@@ -15,8 +15,8 @@ const CURVATURE_MIN: f64 = 1e-12;
 /// Kernel rows kept, in bytes.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// Rows of the first gradient that one thread computes at a time.
-const CHUNK_ROWS: usize = 128;
+/// Rows of the first gradient, or of decision values, that one thread computes at a time.
+const CHUNK_ROWS: usize = 32;
 
 /// When to stop, and where the boundary lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,17 +81,13 @@ impl OneClass {
 
     /// Decision values: positive inside the boundary.
     pub fn decision(&self, points: &Points) -> Vec<f64> {
-        points.iter().map(|point| self.sum(point) - self.offset).collect()
+        let sums = weighted_sums(points, self.gamma, &self.support, &self.weights, |kernel| kernel);
+        sums.into_iter().map(|sum| sum - self.offset).collect()
     }
 
     /// Support vectors.
     pub fn support_len(&self) -> usize {
         self.weights.len()
-    }
-
-    fn sum(&self, point: &[f64]) -> f64 {
-        let terms = self.support.iter().zip(&self.weights);
-        terms.map(|(support, weight)| weight * rbf(self.gamma, support, point)).sum()
     }
 }
 
@@ -209,19 +205,31 @@ fn clipped(i: f64, j: f64, delta: f64) -> (f64, f64) {
     (i, j)
 }
 
-/// K a: each entry summed in the order of the rows, so that threads cannot change a digit.
+/// K a, with K in f32 as the kernel rows that are added later.
 fn first_gradient(points: &Points, gamma: f64, weights: &[f64]) -> Vec<f64> {
-    let weighted: Vec<(usize, f64)> = weights.iter().copied().enumerate().filter(|(_, weight)| *weight > 0.0).collect();
-    let rows: Vec<usize> = (0..points.len()).collect();
-    let chunks: Vec<&[usize]> = rows.chunks(CHUNK_ROWS).collect();
-    let entry = |row: usize| -> f64 {
-        let point = points.point(row);
-        // f32 as the kernel rows that are added later
-        let terms =
-            weighted.iter().map(|&(other, weight)| weight * f64::from(rbf(gamma, points.point(other), point) as f32));
-        terms.sum()
+    let heavy: Vec<usize> = (0..points.len()).filter(|&row| weights[row] > 0.0).collect();
+    let weights: Vec<f64> = heavy.iter().map(|&row| weights[row]).collect();
+    weighted_sums(points, gamma, &points.select(&heavy), &weights, |kernel| f64::from(kernel as f32))
+}
+
+/// Sum over `others` of weight times kernel, for each point: each summed in the order of `others`, so that
+/// threads cannot change a digit.
+fn weighted_sums(
+    points: &Points,
+    gamma: f64,
+    others: &Points,
+    weights: &[f64],
+    rounded: impl Fn(f64) -> f64 + Sync,
+) -> Vec<f64> {
+    let starts: Vec<usize> = (0..points.len()).step_by(CHUNK_ROWS).collect();
+    let chunk = |&start: &usize| -> Vec<f64> {
+        let kernel = rbf(gamma, points, start, start + CHUNK_ROWS, others);
+        let sum = |row: ndarray::ArrayView1<'_, f64>| {
+            row.iter().zip(weights).map(|(kernel, weight)| weight * rounded(*kernel)).sum()
+        };
+        kernel.rows().into_iter().map(sum).collect()
     };
-    map_ordered(&chunks, |chunk| chunk.iter().map(|&row| entry(row)).collect::<Vec<f64>>()).concat()
+    map_ordered(&starts, chunk).concat()
 }
 
 /// The kernel rows used last.
@@ -263,8 +271,7 @@ impl Cache {
             let evicted = self.cached.swap_remove(oldest);
             self.rows[evicted] = None;
         }
-        let point = points.point(row);
-        self.rows[row] = Some(points.iter().map(|other| rbf(gamma, other, point) as f32).collect());
+        self.rows[row] = Some(rbf(gamma, points, row, row + 1, points).iter().map(|kernel| *kernel as f32).collect());
         self.cached.push(row);
     }
 }
