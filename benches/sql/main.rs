@@ -63,13 +63,20 @@ fn export(session: &Session, folder: &Path) {
     }
 }
 
+/// Writes our answers, for the peer to compare with its own.
+fn write_answers(session: &Session, folder: &Path, questions: &[Question]) {
+    for question in questions {
+        let mut file = std::fs::File::create(folder.join(format!("{}.ours.jsonl", question.name))).expect("a file");
+        let answer = session.sql(&question.ours).expect(&question.ours);
+        let schema = answer.schema();
+        write_answer(Format::Jsonl, &schema, answer, &mut file).expect("our answer");
+    }
+}
+
 /// DuckDB's median seconds by question, and the bytes of its zstd Parquet; `None` without DuckDB.
 fn peer(folder: &Path, questions: &[Question]) -> Option<(HashMap<String, f64>, u64)> {
     let python = std::env::var("SYNTRACE_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let listed: Vec<_> = questions
-        .iter()
-        .map(|one| serde_json::json!({"name": one.name, "sql": one.theirs, "rows": one.rows}))
-        .collect();
+    let listed: Vec<_> = questions.iter().map(|one| serde_json::json!({"name": one.name, "sql": one.theirs})).collect();
     let input =
         serde_json::json!({"tables": TABLES, "questions": listed, "repeats": REPEATS, "threads": thread_count()});
     std::fs::write(folder.join("questions.json"), input.to_string()).expect("a file");
@@ -90,6 +97,7 @@ fn compare(session: &Session, folder: &Path) {
     let ours: Vec<f64> =
         questions.iter().map(|one| median(|| assert_eq!(rows(session, &one.ours), one.rows, "{}", one.ours))).collect();
     export(session, folder);
+    write_answers(session, folder, &questions);
     let theirs = peer(folder, &questions);
     println!("{:<30} {:>10} {:>10} {:>7}", "question", "ours ms", "DuckDB ms", "ratio");
     let mut logs = Vec::new();

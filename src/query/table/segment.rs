@@ -83,7 +83,7 @@ impl SegmentRelation {
             let stored: Vec<usize> = columns.iter().map(|column| column - constant_count).collect();
             read_stored(&study, table, &segment, rows, &stored)
         };
-        Ok(Fragment { rows, facts, read: Arc::new(read) })
+        Ok(Fragment { rows, facts: Arc::new(facts), read: Arc::new(read) })
     }
 }
 
