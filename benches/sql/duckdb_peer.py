@@ -55,13 +55,16 @@ def compare(name, theirs):
                 assert a == b, (name, ours_row, their_row)
 
 
-seconds = {}
+seconds, cpu = {}, {}
 for question in given["questions"]:
     times = []
+    # Of all threads of this process.
+    spent = time.process_time()
     for _ in range(given["repeats"]):
         started = time.perf_counter()
         rows = connection.execute(question["sql"]).fetchall()
         times.append(time.perf_counter() - started)
+    cpu[question["name"]] = (time.process_time() - spent) / given["repeats"]
     compare(question["name"], rows)
     seconds[question["name"]] = statistics.median(times)
-print(json.dumps({"seconds": seconds, "bytes": size}))
+print(json.dumps({"seconds": seconds, "cpu": cpu, "bytes": size}))

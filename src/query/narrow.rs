@@ -45,6 +45,11 @@ impl Narrowing {
         Ok(Some(found).filter(|found| !found.filters.is_empty()))
     }
 
+    /// The filters as they change.
+    pub fn filters(&self) -> &[Arc<dyn PhysicalExpr>] {
+        &self.filters
+    }
+
     fn generation(&self) -> u64 {
         self.filters.iter().map(snapshot_generation).fold(0, u64::wrapping_add)
     }

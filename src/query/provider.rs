@@ -307,10 +307,13 @@ impl ExecutionPlan for StudyScan {
         &self,
         visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        match &self.plan.filter {
-            Some(filter) => visit(filter),
-            None => Ok(TreeNodeRecursion::Continue),
+        // A join keeps its filter up to date only where it finds it below itself.
+        for filter in self.plan.filter.iter().chain(self.narrowing.iter().flat_map(Narrowing::filters)) {
+            if visit(filter)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
         }
+        Ok(TreeNodeRecursion::Continue)
     }
 
     fn replace_children(

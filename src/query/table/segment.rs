@@ -48,9 +48,12 @@ impl Relation for SegmentRelation {
     }
 
     fn scan(&self, request: &ScanRequest<'_>) -> Result<Vec<Fragment>> {
-        let index = self.study.index()?;
+        // Whoever asks for one trace's bytes needs no names: they would be most of its cost.
+        let unnamed = Index::default();
         let mut fragments = Vec::new();
         for part in &self.parts {
+            let named = request.columns.iter().any(|column| *column < part.constants.len());
+            let index = if named { self.study.index()? } else { &unnamed };
             for segment in self.study.segments(part.table)?.iter() {
                 fragments.push(self.fragment(part, Arc::clone(segment), index, request)?);
             }
