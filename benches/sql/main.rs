@@ -32,8 +32,8 @@
 //! a join copies texts for every row before they are grouped; a window takes each partition by itself.
 //!
 //! Size and growth, from the same runs: the file grew to 1.33 times its packed size (0.62 GB; 1.26 times at
-//! 5.1 GB) and packs to 0.85 times the zstd Parquet of the five tables. The first job after packing lets redb take more
-//! room at once: to 2.0 times at 0.62 GB, 1.34 times at 5.1 GB; the 41 jobs after it, none. One more job took 1.13
+//! 5.1 GB) and packs to 0.85 times the zstd Parquet of the five tables. The first three jobs after packing let redb take
+//! more room at once: to 2.0 times at 0.62 GB, 1.34 times at 5.1 GB; the 21 jobs after them, none. One more job took 1.13
 //! and 1.17 times as long as in an empty study at these sizes. One-row questions to the program (a model by
 //! id, a count, a trace's packets) took 20 to 31 ms of processor time and held 64 to 93 MB at both sizes.
 //!
