@@ -2,6 +2,7 @@
 //! refuses, and that the texts in schema/ and queries/ agree with the code.
 
 mod formats;
+mod grouping;
 mod pruning;
 mod shell;
 pub mod study;

@@ -387,7 +387,7 @@ pub fn write(path: &Path, object_bytes: usize) {
     let size = || std::fs::metadata(path).map_or(0.0, |metadata| metadata.len() as f64 / 1e9);
     let grown = size();
     writer.compact().expect("a packed study");
-    println!("{grown:.3} GB as it grew, {:.3} GB packed", size());
+    println!("{grown:.3} GB as it grew, {:.3} GB packed, ratio {:.2}", size(), grown / size());
 }
 
 /// One more job with an object and a segment, as a training leaves them. It belongs to no question.

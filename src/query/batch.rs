@@ -1,5 +1,6 @@
 //! From a fragment to record batches: filter columns first, the rest only where a row matches.
 
+use super::narrow::Source;
 use super::relation::{Fact, Fragment};
 use crate::error::Error;
 use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
@@ -9,10 +10,12 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What to read of every fragment of a scan.
+#[derive(Clone)]
 pub(super) struct ReadPlan {
     /// Columns of the answer (indices into the relation's columns), in output order.
     pub projection: Vec<usize>,
@@ -33,13 +36,42 @@ pub(super) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
+fn column_indices(expression: &Arc<dyn PhysicalExpr>) -> Vec<usize> {
+    let mut columns: Vec<usize> = collect_columns(expression).iter().map(|column| column.index()).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
 impl ReadPlan {
+    /// All rows of some columns (indices into the table's).
+    pub fn new(table: &SchemaRef, projection: Vec<usize>, batch_rows: usize) -> Result<Self> {
+        let schema = Arc::new(table.project(&projection)?);
+        let filter_schema = Arc::new(table.project(&[])?);
+        Ok(Self { projection, schema, filter: None, filter_columns: Vec::new(), filter_schema, batch_rows })
+    }
+
+    /// The same rows with fewer columns (indices into the schema), in other batches.
+    pub fn with_columns(&self, columns: &[usize], batch_rows: usize) -> Result<Self> {
+        let projection = columns.iter().filter_map(|&column| self.projection.get(column).copied()).collect();
+        let schema = Arc::new(self.schema.project(columns)?);
+        Ok(Self { projection, schema, batch_rows, ..self.clone() })
+    }
+
+    /// The same columns of the rows that match another filter over the table.
+    pub fn with_filter(&self, filter: Option<Arc<dyn PhysicalExpr>>, table: &SchemaRef) -> Result<Self> {
+        let filter_columns = filter.as_ref().map(column_indices).unwrap_or_default();
+        let filter_schema = Arc::new(table.project(&filter_columns)?);
+        let filter = filter.map(|filter| reassign_expr_columns(filter, &filter_schema)).transpose()?;
+        Ok(Self { filter, filter_columns, filter_schema, ..self.clone() })
+    }
+
     /// Reads fragments one after another and hands batches to `emit` until that answers false. Rows of
     /// small fragments travel together: a study has hundreds of segments of a few rows, and a batch
     /// costs each operator the same however few it has.
     pub fn read_all(
         &self,
-        fragments: &[Fragment],
+        mut source: Source,
         limit: Option<usize>,
         emit: &mut dyn FnMut(RecordBatch) -> bool,
     ) -> Result<()> {
@@ -47,8 +79,10 @@ impl ReadPlan {
         let together = self.batch_rows.min(left).max(1);
         let mut coalescer = BatchCoalescer::new(Arc::clone(&self.schema), together)
             .with_biggest_coalesce_batch_size(Some(together / 2));
-        for fragment in fragments {
-            let more = self.read(fragment, &mut |batch| {
+        while let Some((plan, fragment)) = source.next()? {
+            let mut passed = 0;
+            let more = plan.read(&fragment, &mut |batch| {
+                passed += batch.num_rows();
                 let batch = batch.slice(0, batch.num_rows().min(left));
                 left -= batch.num_rows();
                 if self.schema.fields().is_empty() {
@@ -65,6 +99,7 @@ impl ReadPlan {
             if !more {
                 break;
             }
+            source.passed(passed);
         }
         coalescer.finish_buffered_batch()?;
         while let Some(batch) = coalescer.next_completed_batch() {
@@ -76,18 +111,18 @@ impl ReadPlan {
     }
 
     /// Reads a fragment and hands its batches to `emit` until that answers false.
-    fn read(&self, fragment: &Fragment, emit: &mut dyn FnMut(RecordBatch) -> Result<bool>) -> Result<bool> {
+    pub fn read(&self, fragment: &Fragment, emit: &mut dyn FnMut(RecordBatch) -> Result<bool>) -> Result<bool> {
         let mut held = Held::new(fragment, self.batch_rows);
         held.load(&self.filter_columns)?;
         let mut start = 0;
         while start < fragment.rows {
             let length = self.batch_rows.min(fragment.rows - start);
             let mask = self.mask(&held, start, length)?;
-            let matches = mask.as_ref().is_none_or(|mask| mask.true_count() > 0);
-            if matches {
+            let matches = mask.as_ref().map_or(length, BooleanArray::true_count);
+            if matches > 0 {
                 held.load(&self.projection)?;
                 let mut batch = held.batch(&self.projection, &self.schema, start, length)?;
-                if let Some(mask) = mask {
+                if let Some(mask) = mask.filter(|_| matches < length) {
                     batch = filter_record_batch(&batch, &mask)?;
                 }
                 if !emit(batch)? {

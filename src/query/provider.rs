@@ -7,26 +7,29 @@
 //! when polled.
 
 use super::batch::{ReadPlan, external};
+use super::narrow::{Narrowing, Source};
 use super::prune::prune;
 use super::relation::{Fact, Fragment, Relation, ScanRequest, arrow_schema};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ColumnStatistics, DFSchema, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType, utils::conjunction};
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::stream::{RecordBatchReceiverStreamBuilder, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, StatisticsArgs,
 };
 use futures::StreamExt;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A relation as a DataFusion table.
 pub(super) struct StudyTable {
@@ -85,15 +88,17 @@ impl TableProvider for StudyTable {
             None => None,
         };
         let mut needed = projection.clone();
-        needed.extend(filter.iter().flat_map(column_indices));
+        needed.extend(filter.iter().flat_map(collect_columns).map(|column| column.index()));
         needed.sort_unstable();
         needed.dedup();
         let fragments = self.relation.scan(&ScanRequest { columns: &needed }).map_err(external)?;
         let pruned = prune(fragments, filter, &self.schema)?;
         let options = state.config_options();
-        let plan = read_plan(&self.schema, projection, pruned.residual, options.execution.batch_size.into())?;
-        let lanes = options.execution.target_partitions.max(1);
-        Ok(Arc::new(StudyScan::new(self.name, plan, divide(pruned.fragments, lanes), limit)))
+        let plan = ReadPlan::new(&self.schema, projection, options.execution.batch_size.into())?;
+        let plan = plan.with_filter(pruned.residual.clone(), &self.schema)?;
+        let lanes = divide(pruned.fragments, options.execution.target_partitions.max(1));
+        let asked = Asked { residual: pruned.residual, table: Arc::clone(&self.schema) };
+        Ok(Arc::new(StudyScan::new(self.name, plan, lanes, limit, asked)))
     }
 }
 
@@ -110,28 +115,6 @@ fn is_self_contained(filter: &Expr) -> bool {
         ))
     });
     !filter.is_volatile() && matches!(foreign, Ok(false))
-}
-
-fn column_indices(expression: &Arc<dyn PhysicalExpr>) -> Vec<usize> {
-    let mut columns: Vec<usize> = collect_columns(expression).iter().map(|column| column.index()).collect();
-    columns.sort_unstable();
-    columns
-}
-
-fn read_plan(
-    table: &SchemaRef,
-    projection: Vec<usize>,
-    residual: Option<Arc<dyn PhysicalExpr>>,
-    batch_rows: usize,
-) -> Result<ReadPlan> {
-    let filter_columns = residual.as_ref().map(column_indices).unwrap_or_default();
-    let filter_schema = Arc::new(table.project(&filter_columns)?);
-    let filter = match residual {
-        Some(residual) => Some(reassign_expr_columns(residual, &filter_schema)?),
-        None => None,
-    };
-    let schema = Arc::new(table.project(&projection)?);
-    Ok(ReadPlan { projection, schema, filter, filter_columns, filter_schema, batch_rows })
 }
 
 /// Divides fragments into at most `lanes` runs of about equal numbers of rows, keeping their order,
@@ -154,24 +137,61 @@ fn divide(fragments: Vec<Fragment>, lanes: usize) -> Vec<Vec<Fragment>> {
     divided
 }
 
+/// What a query asks of a table, over all its columns.
+#[derive(Clone)]
+struct Asked {
+    residual: Option<Arc<dyn PhysicalExpr>>,
+    table: SchemaRef,
+}
+
 /// The physical scan of a [`StudyTable`].
-struct StudyScan {
+#[derive(Clone)]
+pub(super) struct StudyScan {
     name: &'static str,
     plan: Arc<ReadPlan>,
     lanes: Arc<Vec<Vec<Fragment>>>,
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
+    asked: Asked,
+    /// What other operators will know when this runs.
+    narrowing: Option<Narrowing>,
+    /// Of all lanes, and of each: the planner asks again and again.
+    known_statistics: OnceLock<(Arc<Statistics>, Vec<Arc<Statistics>>)>,
 }
 
 impl StudyScan {
-    fn new(name: &'static str, plan: ReadPlan, lanes: Vec<Vec<Fragment>>, limit: Option<usize>) -> Self {
+    fn new(name: &'static str, plan: ReadPlan, lanes: Vec<Vec<Fragment>>, limit: Option<usize>, asked: Asked) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&plan.schema)),
             Partitioning::UnknownPartitioning(lanes.len()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { name, plan: Arc::new(plan), lanes: Arc::new(lanes), limit, properties: Arc::new(properties) }
+        Self {
+            name,
+            plan: Arc::new(plan),
+            lanes: Arc::new(lanes),
+            limit,
+            properties: Arc::new(properties),
+            asked,
+            narrowing: None,
+            known_statistics: OnceLock::new(),
+        }
+    }
+
+    /// Name of the table.
+    pub fn table_name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is read of each fragment.
+    pub fn read_plan(&self) -> &ReadPlan {
+        &self.plan
+    }
+
+    /// The fragments of each partition.
+    pub fn lanes(&self) -> &Arc<Vec<Vec<Fragment>>> {
+        &self.lanes
     }
 
     fn fragments(&self, partition: Option<usize>) -> impl Iterator<Item = &Fragment> {
@@ -260,6 +280,9 @@ impl DisplayAs for StudyScan {
         if let Some(filter) = &self.plan.filter {
             write!(formatter, ", filter={filter}")?;
         }
+        if self.narrowing.is_some() {
+            write!(formatter, ", narrowed while it runs")?;
+        }
         match self.limit {
             Some(limit) => write!(formatter, ", limit={limit}"),
             None => Ok(()),
@@ -284,10 +307,13 @@ impl ExecutionPlan for StudyScan {
         &self,
         visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        match &self.plan.filter {
-            Some(filter) => visit(filter),
-            None => Ok(TreeNodeRecursion::Continue),
+        // A join keeps its filter up to date only where it finds it below itself.
+        for filter in self.plan.filter.iter().chain(self.narrowing.iter().flat_map(Narrowing::filters)) {
+            if visit(filter)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
         }
+        Ok(TreeNodeRecursion::Continue)
     }
 
     fn replace_children(
@@ -306,6 +332,7 @@ impl ExecutionPlan for StudyScan {
         let plan = Arc::clone(&self.plan);
         let lanes = Arc::clone(&self.lanes);
         let limit = self.limit;
+        let narrowing = self.narrowing.clone();
         let schema = Arc::clone(&self.plan.schema);
         let stream_schema = Arc::clone(&schema);
         // Nothing is spawned before the first poll.
@@ -315,8 +342,9 @@ impl ExecutionPlan for StudyScan {
             let sender = builder.tx();
             builder.spawn_blocking(move || {
                 let fragments = lanes.get(partition).map(Vec::as_slice).unwrap_or_default();
+                let source = Source::new(Arc::clone(&plan), fragments, narrowing);
                 // A receiver that is gone wants no more.
-                plan.read_all(fragments, limit, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
+                plan.read_all(source, limit, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
             });
             builder.build()
         });
@@ -324,17 +352,39 @@ impl ExecutionPlan for StudyScan {
     }
 
     fn statistics_from_inputs(&self, _inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        Ok(Arc::new(self.statistics(args.partition())))
+        let (whole, lanes) = self.known_statistics.get_or_init(|| {
+            let lanes = (0..self.lanes.len()).map(|lane| Arc::new(self.statistics(Some(lane))));
+            (Arc::new(self.statistics(None)), lanes.collect())
+        });
+        let lane = args.partition().and_then(|lane| lanes.get(lane));
+        Ok(Arc::clone(lane.unwrap_or(whole)))
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        Some(Arc::new(Self {
-            name: self.name,
-            plan: Arc::clone(&self.plan),
-            lanes: Arc::clone(&self.lanes),
-            limit,
-            properties: Arc::clone(&self.properties),
-        }))
+        Some(Arc::new(Self { limit, known_statistics: OnceLock::new(), ..self.clone() }))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        child_pushdown_result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        // Never claimed as done: a filter that changes is evaluated as of some moment.
+        let nothing = FilterPushdownPropagation::all_unsupported(child_pushdown_result.clone());
+        if !matches!(phase, FilterPushdownPhase::Post) || self.limit.is_some() {
+            return Ok(nothing);
+        }
+        let filters: Vec<_> = child_pushdown_result.parent_filters.into_iter().map(|one| one.filter).collect();
+        Ok(match Narrowing::of(&filters, self.asked.residual.as_ref(), &self.asked.table)? {
+            Some(narrowing) => nothing.with_updated_node(Arc::new(Self { narrowing: Some(narrowing), ..self.clone() })),
+            None => nothing,
+        })
+    }
+
+    /// In the next round of a recursive query what this one learned is wrong.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self { narrowing: None, ..Self::clone(&self) }))
     }
 
     fn fetch(&self) -> Option<usize> {

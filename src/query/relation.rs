@@ -33,7 +33,7 @@ pub(super) struct Fragment {
     /// Number of rows.
     pub rows: usize,
     /// What is known of each column without reading it, in the order of `columns()`.
-    pub facts: Vec<Fact>,
+    pub facts: Arc<Vec<Fact>>,
     /// Reads columns that are not constant.
     pub read: ReadColumns,
 }

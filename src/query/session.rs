@@ -4,6 +4,7 @@ use super::batch::external;
 use super::catalog::{providers, views};
 use super::diagnose::{explain, unbound, unbound_parameter};
 use super::function;
+use super::grouping::GroupAtScan;
 use super::statement::require_reading;
 use super::study::Study;
 use crate::error::{Error, Result};
@@ -56,8 +57,11 @@ impl Session {
             .with_memory_limit(options.memory_bytes, 1.0)
             .build_arc()
             .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-        let state =
-            SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(environment).build();
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_runtime_env(environment)
+            .with_physical_optimizer_rule(Arc::new(GroupAtScan))
+            .build();
         let session = Self {
             runtime: Arc::new(runtime),
             context: SessionContext::new_with_state(state),

@@ -20,6 +20,7 @@ pub(super) struct Study {
 pub(super) type SegmentRecords = Arc<Vec<Arc<SegmentRecord>>>;
 
 /// Records by id.
+#[derive(Default)]
 pub(super) struct Index {
     classes: HashMap<ClassId, ClassRecord>,
     splits: HashMap<SplitId, SplitRecord>,

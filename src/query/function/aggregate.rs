@@ -1,8 +1,8 @@
 //! The aggregate functions as DataFusion sees them.
 
-use super::divergence::{HistogramAccumulator, HistogramMeasure, WassersteinAccumulator};
+use super::divergence::{HistogramAccumulator, HistogramMeasure};
 use super::histogram::{HistogramGroups, OneHistogram, is_number};
-use super::leakage::{ScoreAccumulator, ScoreMeasure};
+use super::leakage::{OnePair, PairGroups, PairMeasure};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -63,15 +63,24 @@ impl Kind {
         }
     }
 
+    /// What is measured of values with their sides, for the functions that keep them.
+    fn pairs(self) -> Option<PairMeasure> {
+        match self {
+            Self::Auc => Some(PairMeasure::Auc),
+            Self::TprAtFpr => Some(PairMeasure::TprAtFpr),
+            Self::Wasserstein => Some(PairMeasure::Wasserstein),
+            Self::Jsd | Self::JsDivergence | Self::EntropyBits => None,
+        }
+    }
+
     /// The lists that a partial result consists of.
     fn state_types(self) -> Vec<DataType> {
         match self {
-            Self::Auc => vec![DataType::Float64, DataType::Boolean],
+            Self::Auc | Self::Wasserstein => vec![DataType::Float64, DataType::Boolean],
             Self::TprAtFpr => vec![DataType::Float64, DataType::Boolean, DataType::Float64],
             Self::Jsd | Self::JsDivergence | Self::EntropyBits => {
                 vec![DataType::Binary, DataType::Int64, DataType::Int64]
             }
-            Self::Wasserstein => vec![DataType::Float64, DataType::Float64],
         }
     }
 }
@@ -108,27 +117,25 @@ impl AggregateUDFImpl for StudyAggregate {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        if let Some(measure) = self.kind.histogram().filter(|_| counts_numbers(&arguments)) {
-            return Ok(Box::new(OneHistogram(HistogramGroups::new(measure))));
+        match (self.kind.histogram(), self.kind.pairs()) {
+            (Some(measure), _) if counts_numbers(&arguments) => {
+                Ok(Box::new(OneHistogram(HistogramGroups::new(measure))))
+            }
+            (Some(measure), _) => Ok(Box::new(HistogramAccumulator::new(measure))),
+            (_, Some(measure)) => Ok(Box::new(OnePair::new(measure))),
+            (None, None) => exec_err!("{} has no accumulator", self.kind.name()),
         }
-        Ok(match self.kind {
-            Kind::Auc => Box::new(ScoreAccumulator::new(ScoreMeasure::Auc)),
-            Kind::TprAtFpr => Box::new(ScoreAccumulator::new(ScoreMeasure::TprAtFpr)),
-            Kind::Jsd => Box::new(HistogramAccumulator::new(HistogramMeasure::Distance)),
-            Kind::JsDivergence => Box::new(HistogramAccumulator::new(HistogramMeasure::Divergence)),
-            Kind::EntropyBits => Box::new(HistogramAccumulator::new(HistogramMeasure::Entropy)),
-            Kind::Wasserstein => Box::new(WassersteinAccumulator::default()),
-        })
     }
 
     fn groups_accumulator_supported(&self, arguments: AccumulatorArgs<'_>) -> bool {
-        self.kind.histogram().is_some() && counts_numbers(&arguments)
+        self.kind.pairs().is_some() || counts_numbers(&arguments)
     }
 
     fn create_groups_accumulator(&self, _arguments: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        match self.kind.histogram() {
-            Some(measure) => Ok(Box::new(HistogramGroups::new(measure))),
-            None => exec_err!("{} keeps one accumulator a group", self.kind.name()),
+        match (self.kind.histogram(), self.kind.pairs()) {
+            (Some(measure), _) => Ok(Box::new(HistogramGroups::new(measure))),
+            (_, Some(measure)) => Ok(Box::new(PairGroups::new(measure))),
+            (None, None) => exec_err!("{} keeps one accumulator a group", self.kind.name()),
         }
     }
 

@@ -1,11 +1,11 @@
-//! `jsd`, `js_divergence`, `wasserstein`, `entropy_bits`: distances between two sides of a group.
+//! `jsd`, `js_divergence`, `entropy_bits`: what the frequencies of a group's values say.
 //!
 //! The second argument says on which side a row is (false = real, true = synthetic).
 
-use crate::eval::{JensenShannon, jensen_shannon_counts, wasserstein_1};
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int64Array};
+use crate::eval::{JensenShannon, jensen_shannon_counts};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{Result, ScalarValue, exec_err};
@@ -127,55 +127,6 @@ fn entropy_bits(pairs: &[[i64; 2]]) -> Option<f64> {
     }
     let shares = pairs.iter().filter(|pair| pair[0] > 0).map(|pair| pair[0] as f64 / total as f64);
     Some(shares.map(|share| -share * share.log2()).sum::<f64>().max(0.0))
-}
-
-/// Keeps the values of both sides of a group.
-#[derive(Debug, Default)]
-pub(super) struct WassersteinAccumulator {
-    real: Vec<f64>,
-    other: Vec<f64>,
-}
-
-impl Accumulator for WassersteinAccumulator {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let [values, sides] = values else { return exec_err!("expected a value and a side") };
-        let sides: &BooleanArray = sides.as_boolean();
-        for (value, side) in values.as_primitive::<Float64Type>().iter().zip(sides) {
-            match (value, side) {
-                (Some(value), Some(false)) if !value.is_nan() => self.real.push(value),
-                (Some(value), Some(true)) if !value.is_nan() => self.other.push(value),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Float64(wasserstein_1(&mut self.real, &mut self.other)))
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self) + (self.real.capacity() + self.other.capacity()) * size_of::<f64>()
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let list = |values: &mut Vec<f64>| {
-            let array: ArrayRef = Arc::new(Float64Array::from(std::mem::take(values)));
-            SingleRowListArrayBuilder::new(array).build_list_scalar()
-        };
-        Ok(vec![list(&mut self.real), list(&mut self.other)])
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [real, other] = states else { return exec_err!("expected two lists of values") };
-        for (side, lists) in [(&mut self.real, real), (&mut self.other, other)] {
-            // A state array may be a slice of a larger one: go by its rows, not by its values.
-            for list in lists.as_list::<i32>().iter().flatten() {
-                side.extend(list.as_primitive::<Float64Type>().values());
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
+/// Values below this one are counted in a row of places of their own, without hashing: lengths of
+/// packets, counts, codes, TTLs, flags.
+const SMALL_VALUES: usize = 2_048;
+/// Groups that have such a row: together they stay in the processor's cache.
+const SMALL_GROUPS: usize = 128;
+
 /// Bytes that a hash table holds for an entry, its free places included.
 const ENTRY_BYTES: usize = 2 * size_of::<(Slot, [i64; 2])>();
 
@@ -69,6 +75,11 @@ impl Hasher for FoldingHasher {
 /// Counts of the values of both sides, by group.
 pub(super) struct HistogramGroups {
     measure: HistogramMeasure,
+    /// Of small values: `SMALL_VALUES` places for each of the first groups.
+    small: Vec<[i64; 2]>,
+    /// Groups that may have such places.
+    small_groups: usize,
+    /// Of all others.
     counts: HashMap<Slot, [i64; 2], Folding>,
     /// Groups that were seen, with or without values.
     groups: usize,
@@ -76,7 +87,7 @@ pub(super) struct HistogramGroups {
 
 impl HistogramGroups {
     pub fn new(measure: HistogramMeasure) -> Self {
-        Self { measure, counts: HashMap::default(), groups: 0 }
+        Self { measure, small: Vec::new(), small_groups: SMALL_GROUPS, counts: HashMap::default(), groups: 0 }
     }
 
     /// How many groups are to be emitted; those after them move down.
@@ -90,7 +101,18 @@ impl HistogramGroups {
     }
 
     fn add(&mut self, group: usize, key: u64, side: usize, count: i64) {
-        let counts = self.counts.entry((group as u32, key)).or_default();
+        let counts = if key < SMALL_VALUES as u64 && group < self.small_groups {
+            let place = group * SMALL_VALUES + key as usize;
+            if place >= self.small.len() {
+                self.small.resize((group + 1) * SMALL_VALUES, [0; 2]);
+            }
+            match self.small.get_mut(place) {
+                Some(counts) => counts,
+                None => return,
+            }
+        } else {
+            self.counts.entry((group as u32, key)).or_default()
+        };
         if let Some(slot) = counts.get_mut(side) {
             *slot += count;
         }
@@ -144,15 +166,30 @@ impl HistogramGroups {
 
     /// Takes the counts of the first `groups` groups, sorted; the groups after them move down.
     fn take(&mut self, groups: usize) -> Vec<(Slot, [i64; 2])> {
-        let mut all: Vec<(Slot, [i64; 2])> = self.counts.drain().collect();
-        all.sort_unstable_by_key(|(slot, _)| *slot);
-        let rest = all.split_off(all.partition_point(|((group, _), _)| (*group as usize) < groups));
-        self.counts.extend(rest.into_iter().map(|((group, key), counts)| ((group - groups as u32, key), counts)));
+        let mut large: Vec<(Slot, [i64; 2])> = self.counts.drain().collect();
+        large.sort_unstable_by_key(|(slot, _)| *slot);
+        let rest = large.split_off(large.partition_point(|((group, _), _)| (*group as usize) < groups));
+        let small: Vec<[i64; 2]> = self.small.drain(..self.small.len().min(groups * SMALL_VALUES)).collect();
+        let mut all = Vec::with_capacity(large.len() + small.len() / 2);
+        let mut large = large.into_iter().peekable();
+        for (group, counts) in small.chunks(SMALL_VALUES).enumerate() {
+            let counted = counts.iter().enumerate().filter(|(_, pair)| **pair != [0; 2]);
+            all.extend(counted.map(|(value, pair)| ((group as u32, value as u64), *pair)));
+            while let Some(one) = large.next_if(|((found, _), _)| *found as usize <= group) {
+                all.push(one);
+            }
+        }
+        all.extend(large);
+        for ((group, key), [first, second]) in rest {
+            let group = group as usize - groups;
+            self.add(group, key, 0, first);
+            self.add(group, key, 1, second);
+        }
         all
     }
 
     fn held_bytes(&self) -> usize {
-        size_of_val(self) + self.counts.capacity() * ENTRY_BYTES
+        size_of_val(self) + self.small.capacity() * size_of::<[i64; 2]>() + self.counts.capacity() * ENTRY_BYTES
     }
 }
 
@@ -234,7 +271,7 @@ impl GroupsAccumulator for HistogramGroups {
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let rows = values.first().map_or(0, |value| value.len());
-        let mut each = Self::new(self.measure);
+        let mut each = Self { small_groups: 0, ..Self::new(self.measure) };
         each.update(values, |row| row, filter)?;
         Ok(states(&each.take(rows), rows))
     }
@@ -249,7 +286,7 @@ pub(super) struct OneHistogram(pub HistogramGroups);
 
 impl std::fmt::Debug for OneHistogram {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "OneHistogram({:?}, {} values)", self.0.measure, self.0.counts.len())
+        write!(formatter, "OneHistogram({:?}, {} places)", self.0.measure, self.0.counts.len() + self.0.small.len())
     }
 }
 
@@ -293,6 +330,51 @@ mod tests {
         assert_eq!(first.as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), vec![Some(1.0), Some(0.0)]);
         let rest = GroupsAccumulator::evaluate(&mut all, EmitTo::All).unwrap();
         assert_eq!(rest.as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), vec![None, Some(2.0)]);
+    }
+
+    /// More groups than have places of their own, and values of both kinds: emitted in two halves, as a
+    /// whole, and through partial states, they equal one accumulator a group.
+    #[test]
+    fn places_and_hash_table_count_the_same_however_groups_are_emitted() {
+        let (count, per_group) = (SMALL_GROUPS + 40, 50);
+        let rows = || (0..count * per_group).map(|row| (row % count, (row * row % 97) as i64 * 40 - 300));
+        let of: Vec<usize> = rows().map(|(group, _)| group).collect();
+        let values: Vec<i64> = rows().map(|(_, value)| value).collect();
+        let alone = (0..count).map(|wanted| {
+            let own: Vec<i64> = rows().filter(|(group, _)| *group == wanted).map(|(_, value)| value).collect();
+            let mut counts = std::collections::BTreeMap::<i64, f64>::new();
+            own.iter().for_each(|value| *counts.entry(*value).or_default() += 1.0);
+            let shares = counts.values().map(|count| count / own.len() as f64);
+            shares.map(|share| -share * share.log2()).sum::<f64>()
+        });
+        let alone: Vec<f64> = alone.collect();
+        let check = |found: &[Option<f64>]| {
+            assert_eq!(found.len(), alone.len());
+            for (found, alone) in found.iter().zip(&alone) {
+                assert!((found.unwrap() - alone).abs() < 1e-12, "{found:?} {alone}");
+            }
+        };
+        let reals = |array: &ArrayRef| array.as_primitive::<Float64Type>().iter().collect::<Vec<_>>();
+        check(&reals(&GroupsAccumulator::evaluate(&mut groups(&values, &of), EmitTo::All).unwrap()));
+        // Half of the rows, the first groups out, the same rows again for those that are left.
+        let mut in_turn = groups(&values, &of);
+        let first = GroupsAccumulator::evaluate(&mut in_turn, EmitTo::First(100)).unwrap();
+        let again: (Vec<i64>, Vec<usize>) =
+            rows().filter(|(group, _)| *group >= 100).map(|(group, value)| (value, group - 100)).unzip();
+        let array: ArrayRef = Arc::new(Int64Array::from(again.0));
+        GroupsAccumulator::update_batch(&mut in_turn, &[array], &again.1, None, count - 100).unwrap();
+        let rest = GroupsAccumulator::evaluate(&mut in_turn, EmitTo::All).unwrap();
+        check(&[reals(&first), reals(&rest)].concat());
+        let states = GroupsAccumulator::state(&mut groups(&values, &of), EmitTo::All).unwrap();
+        let mut merged = HistogramGroups::new(HistogramMeasure::Entropy);
+        let each: Vec<usize> = (0..count).collect();
+        GroupsAccumulator::merge_batch(&mut merged, &states, &each, count).unwrap();
+        check(&reals(&GroupsAccumulator::evaluate(&mut merged, EmitTo::All).unwrap()));
+        let array: ArrayRef = Arc::new(Int64Array::from(values.clone()));
+        let states = GroupsAccumulator::convert_to_state(&merged, &[array], None).unwrap();
+        let mut merged = HistogramGroups::new(HistogramMeasure::Entropy);
+        GroupsAccumulator::merge_batch(&mut merged, &states, &of, count).unwrap();
+        check(&reals(&GroupsAccumulator::evaluate(&mut merged, EmitTo::All).unwrap()));
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl<R: Send + Sync + 'static> Relation for RecordTable<R> {
             return Ok(Vec::new());
         }
         let fields = Arc::clone(&self.fields);
-        let facts = vec![Fact::Unknown; fields.columns.len()];
+        let facts = Arc::new(vec![Fact::Unknown; fields.columns.len()]);
         let rows = records.len();
         let read = move |columns: &[usize]| {
             let extracts = columns.iter().filter_map(|&column| fields.extracts.get(column));

@@ -48,9 +48,12 @@ impl Relation for SegmentRelation {
     }
 
     fn scan(&self, request: &ScanRequest<'_>) -> Result<Vec<Fragment>> {
-        let index = self.study.index()?;
+        // Whoever asks for one trace's bytes needs no names: they would be most of its cost.
+        let unnamed = Index::default();
         let mut fragments = Vec::new();
         for part in &self.parts {
+            let named = request.columns.iter().any(|column| *column < part.constants.len());
+            let index = if named { self.study.index()? } else { &unnamed };
             for segment in self.study.segments(part.table)?.iter() {
                 fragments.push(self.fragment(part, Arc::clone(segment), index, request)?);
             }
@@ -83,7 +86,7 @@ impl SegmentRelation {
             let stored: Vec<usize> = columns.iter().map(|column| column - constant_count).collect();
             read_stored(&study, table, &segment, rows, &stored)
         };
-        Ok(Fragment { rows, facts, read: Arc::new(read) })
+        Ok(Fragment { rows, facts: Arc::new(facts), read: Arc::new(read) })
     }
 }
 

@@ -15,25 +15,52 @@ pub(super) fn split(values: &[u8], width: usize) -> Vec<u8> {
 pub(super) fn join(planes: &[u8], width: usize, out: &mut [u8]) {
     let rows = planes.len() / width.max(1);
     match width {
-        2 => join_exact::<2>(planes, rows, out),
-        4 => join_exact::<4>(planes, rows, out),
-        8 => join_exact::<8>(planes, rows, out),
+        2 => join_pairs(planes, rows, out),
+        4 => join_fours(planes, rows, out),
+        8 => join_eights(planes, rows, out),
         _ => {}
     }
 }
 
-fn join_exact<const WIDTH: usize>(planes: &[u8], rows: usize, out: &mut [u8]) {
-    // Plane by plane within a block that stays in the cache.
-    const BLOCK: usize = 4096;
-    let (numbers, _) = out.as_chunks_mut::<WIDTH>();
-    for (block, numbers) in numbers.chunks_mut(BLOCK).enumerate() {
+// One loop over all planes, a whole number at a time: compilers turn that into byte shuffles of vectors,
+// ten times the speed of writing plane after plane.
+
+fn join_pairs(planes: &[u8], rows: usize, out: &mut [u8]) {
+    let (low, high) = planes.split_at(rows);
+    for ((number, low), high) in out.as_chunks_mut().0.iter_mut().zip(low).zip(high) {
+        *number = [*low, *high];
+    }
+}
+
+fn join_fours(planes: &[u8], rows: usize, out: &mut [u8]) {
+    let (low, high) = planes.split_at(2 * rows);
+    let ((a, b), (c, d)) = (low.split_at(rows), high.split_at(rows));
+    for ((((number, a), b), c), d) in out.as_chunks_mut().0.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        *number = [*a, *b, *c, *d];
+    }
+}
+
+/// Halves first, in blocks that stay in the cache, then the halves together.
+fn join_eights(planes: &[u8], rows: usize, out: &mut [u8]) {
+    const BLOCK: usize = 512;
+    let (mut low, mut high) = ([0u8; 4 * BLOCK], [0u8; 4 * BLOCK]);
+    for (block, numbers) in out.as_chunks_mut::<8>().0.chunks_mut(BLOCK).enumerate() {
         let first = block * BLOCK;
-        for plane in 0..WIDTH {
-            let start = plane * rows + first;
-            let bytes = planes.get(start..start + numbers.len()).unwrap_or_default();
-            for (number, byte) in numbers.iter_mut().zip(bytes) {
-                number[plane] = *byte;
+        for (half, plane) in [(&mut low, 0), (&mut high, 4)] {
+            let part = |plane: usize| {
+                let start = plane * rows + first;
+                planes.get(start..start + numbers.len()).unwrap_or_default()
+            };
+            let parts = (part(plane), part(plane + 1), part(plane + 2), part(plane + 3));
+            for ((((number, a), b), c), d) in
+                half.as_chunks_mut().0.iter_mut().zip(parts.0).zip(parts.1).zip(parts.2).zip(parts.3)
+            {
+                *number = [*a, *b, *c, *d];
             }
+        }
+        for ((number, low), high) in numbers.iter_mut().zip(low.as_chunks::<4>().0).zip(high.as_chunks::<4>().0) {
+            let whole = u64::from(u32::from_le_bytes(*low)) | u64::from(u32::from_le_bytes(*high)) << 32;
+            *number = whole.to_le_bytes();
         }
     }
 }
