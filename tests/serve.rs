@@ -30,9 +30,9 @@ impl Server {
         while let Some(Ok(line)) = lines.next() {
             let address = line.split_whitespace().find_map(|word| word.trim_end_matches(',').parse().ok());
             port = port.or(address.map(|address: std::net::SocketAddr| address.port()));
-            let is_last = line.starts_with("note:") || (port.is_some() && said.len() > 3);
+            let is_last = line.starts_with("psql ");
             said.push(line);
-            if is_last || (port.is_some() && said.len() >= 2 && !command_has_note(&said)) {
+            if is_last {
                 break;
             }
         }
@@ -54,11 +54,6 @@ impl Server {
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().expect("it ran").code()
     }
-}
-
-/// Without a password a note follows the two lines that every server says.
-fn command_has_note(said: &[String]) -> bool {
-    said.len() < 3
 }
 
 impl Drop for Server {
@@ -94,7 +89,8 @@ fn a_server_says_where_it_is_and_stops_on_ctrl_c() {
     let study = study::small();
     let mut server = Server::of(&study.path, &[]);
     assert!(server.said[0].contains(&format!("127.0.0.1:{}", server.port)), "{:?}", server.said);
-    assert!(server.said[1].starts_with("psql \"host=127.0.0.1 port="), "{:?}", server.said);
+    assert!(server.said[1].contains("there is no password"), "{:?}", server.said);
+    assert!(server.said[2].starts_with("psql \"host=127.0.0.1 port="), "{:?}", server.said);
     let asked = Command::new("kill").args(["-INT", &server.id().to_string()]).status().unwrap();
     assert!(asked.success());
     assert_eq!(server.wait(), Some(0));

@@ -17,7 +17,7 @@ with psycopg.connect(url) as connection:
         values = cursor.fetchall()
         assert any(epsilon is None for epsilon, _ in values), values
         assert any(end is not None and math.isinf(end) for _, end in values), values
-        cursor.execute("SELECT values, loss, member FROM attributes ORDER BY model_id, trace_id LIMIT 1")
+        cursor.execute("SELECT vector, loss, member FROM attributes ORDER BY model_id, trace_id LIMIT 1")
         (numbers, loss, member), = cursor.fetchall()
         assert isinstance(numbers, list) and all(isinstance(number, float) for number in numbers), numbers
         assert isinstance(member, bool) and isinstance(loss, float)

@@ -62,13 +62,15 @@ pub(super) fn serve(args: &ServeArgs) -> Result<ExitCode> {
 
 fn announce(study: &Path, address: SocketAddr, has_password: bool, has_tls: bool) {
     eprintln!("serving {} on {address}, read-only; Ctrl-C ends it", study.display());
-    let mode = if has_tls { " sslmode=require" } else { "" };
-    eprintln!("psql \"host={} port={} dbname=study user=reader{mode}\"", address.ip(), address.port());
     if !has_password {
         eprintln!("note: there is no password: every user of this machine can read the study");
     } else if !has_tls && !address.ip().is_loopback() {
         eprintln!("note: there is no TLS: the password is safe, what is read can be overheard");
     }
+    // The last line, ready to be pasted.
+    let mode = if has_tls { " sslmode=require" } else { "" };
+    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+    eprintln!("psql \"host={host} port={} dbname=study user=reader{mode}\"", address.port());
 }
 
 fn address(host: &str) -> Result<IpAddr> {

@@ -11,6 +11,7 @@
 
 mod batch;
 mod catalog;
+mod cooperate;
 mod diagnose;
 mod format;
 mod function;

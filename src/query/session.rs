@@ -2,6 +2,7 @@
 
 use super::batch::external;
 use super::catalog::{providers, views};
+use super::cooperate::CooperativeJoins;
 use super::diagnose::{explain, unbound, unbound_parameter};
 use super::function;
 use super::statement::require_reading;
@@ -11,13 +12,16 @@ use crate::store::Snapshot;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use futures::StreamExt;
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -40,6 +44,9 @@ pub struct Session {
     views_made: Mutex<Vec<&'static str>>,
 }
 
+/// How many users of memory an error names where there is too little.
+const CONSUMERS_NAMED: usize = 5;
+
 /// What `information_schema` and servers call the one catalog of a study.
 pub const CATALOG: &str = "study";
 
@@ -52,12 +59,21 @@ pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
     config.options_mut().sql_parser.collect_spans = true;
     // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    // What can spill gets an equal share each: first come, first served would let one sort's merge take
+    // what the others need to begin theirs.
+    let top = NonZeroUsize::MIN.saturating_add(CONSUMERS_NAMED - 1);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top);
     let environment = RuntimeEnvBuilder::new()
-        .with_memory_limit(options.memory_bytes, 1.0)
+        .with_memory_pool(Arc::new(pool))
         .build_arc()
         .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-    let state =
-        SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(environment).build();
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.push(Arc::new(CooperativeJoins));
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_runtime_env(environment)
+        .with_physical_optimizer_rules(rules)
+        .build();
     let context = SessionContext::new_with_state(state);
     function::register(&context);
     Ok(context)

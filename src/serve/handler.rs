@@ -116,6 +116,13 @@ impl Asker {
                 modes.iter().try_for_each(mode)?;
                 hooked(TransactionStatementHook.handle_simple_query(statement, context, client).await)
             }
+            // Nothing is written, so there is nothing to go back to: only the state after an error.
+            SqlStatement::Savepoint { .. } => done("SAVEPOINT"),
+            SqlStatement::Rollback { savepoint: Some(_), .. } => match client.transaction_status() {
+                TransactionStatus::Error => Ok(Response::TransactionEnd(Tag::new("ROLLBACK"))),
+                _ => done("ROLLBACK"),
+            },
+            SqlStatement::ReleaseSavepoint { .. } => Ok(Response::TransactionStart(Tag::new("RELEASE"))),
             SqlStatement::Commit { .. } | SqlStatement::Rollback { .. } => {
                 // Cursors end with their transaction, and let go of their snapshots.
                 portals(client)?.clear_portals();

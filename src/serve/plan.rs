@@ -58,10 +58,16 @@ const SESSION_WORDS: &[&str] = &[
     "DISCARD",
     "DEALLOCATE",
     "UNLISTEN",
+    "SAVEPOINT",
+    "RELEASE",
 ];
 
 /// What only questions to PostgreSQL's catalog contain.
 const CATALOG_WORDS: &[&str] = &["pg_", "information_schema", "::reg", "current_schema", "current_setting"];
+
+/// What psql's `\d+` asks about storage, in words that cannot be planned here; no table has any.
+const PSQL_STORAGE_OPTIONS: &str = "pg_catalog.array_to_string(c.reloptions || array(select 'toast.' || x from \
+                                    pg_catalog.unnest(tc.reloptions) x), ', ')";
 
 /// Plans statements, without content.
 pub(super) struct Planner {
@@ -89,6 +95,11 @@ impl Planner {
         if asks_catalog && let Some(plan) = self.plan_rewritten(text).await {
             return prepared(Act::Query(Box::new(plan)));
         }
+        if first.is_some_and(|word| word.eq_ignore_ascii_case("COPY")) {
+            // Its PostgreSQL forms do not parse here; none of its forms runs.
+            let hint = "for a file: psql --csv -c 'SELECT ...', or syntrace export STUDY tables";
+            return Err(refused("25006", "SQL here only reads, found `COPY`", Some(hint)));
+        }
         let failure = match self.service.parse(text) {
             Ok(statement) => match self.service.plan(statement).await {
                 Ok(plan) => return prepared(Act::Query(Box::new(plan))),
@@ -103,7 +114,8 @@ impl Planner {
     }
 
     async fn plan_rewritten(&self, text: &str) -> Option<LogicalPlan> {
-        let statement = rewritten(&self.rewriter, text)?;
+        let text = text.replace(PSQL_STORAGE_OPTIONS, "''");
+        let statement = rewritten(&self.rewriter, &text)?;
         self.service.plan(Statement::Statement(Box::new(statement))).await.ok()
     }
 }

@@ -69,7 +69,7 @@ fn values_of_every_type_arrive_as_postgresql_writes_them() {
         ("SELECT encode(arrow_cast('a', 'Binary'), 'hex'), arrow_cast('az', 'Binary')", "61|\\x617a"),
         ("SELECT 'it''s', '', NULL::text", "it's||"),
         ("SELECT [1, NULL, 3]", "{1,NULL,3}"),
-        ("SELECT array_length(values) > 0 FROM attributes LIMIT 1", "t"),
+        ("SELECT array_length(vector) > 0 FROM attributes LIMIT 1", "t"),
         ("SELECT DATE '2024-02-29', TIMESTAMP '2024-02-29 12:00:01.5'", "2024-02-29|2024-02-29 12:00:01.500000"),
     ] {
         let Some(found) = ask(&server, sql, test) else { return };
@@ -77,7 +77,7 @@ fn values_of_every_type_arrive_as_postgresql_writes_them() {
         let found = if found.ends_with(".5") { format!("{found}00000") } else { found };
         assert_eq!(found, wanted, "{sql}");
     }
-    let found = ask(&server, "SELECT values FROM attributes LIMIT 1", test).unwrap();
+    let found = ask(&server, "SELECT vector FROM attributes LIMIT 1", test).unwrap();
     assert!(found.starts_with('{') && found.trim_end().ends_with('}'), "{found}");
 }
 
@@ -97,7 +97,7 @@ fn psql_describes_and_lists_tables_and_views() {
         ("\\dv", "model_privacy"),
         ("\\d models", "epsilon_end_to_end"),
         ("\\d models", "double precision"),
-        ("\\d attributes", "real[]"),
+        ("\\d attributes", "vector"),
         ("\\d packets", "bytea"),
         ("\\d+ model_privacy", "guarantee"),
         ("\\dn", "public"),
@@ -178,7 +178,7 @@ fn each_statement_sees_the_newest_finished_job() {
     assert_eq!(counts[1], counts[0] + 1, "{stdout}");
     // And after `compact` put another file in the study's place.
     run_ok(&["compact", &path]);
-    run_ok(&["simulate", &path, "--dataset", "vca", "--class", "zoom", "--flows", "5"]);
+    run_ok(&["simulate", &path, "--dataset", "vca", "--class", "teams", "--flows", "5"]);
     let found = ask(&server, count, test).unwrap();
     assert_eq!(found.trim().parse::<i64>().unwrap(), counts[1] + 1);
 }

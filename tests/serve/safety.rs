@@ -83,7 +83,9 @@ fn no_function_reaches_out_of_the_study() {
     let Some((code, stdout, stderr)) = psql(&server.url(), &["-At", "-c", sql], test) else { return };
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.lines().count() > 100, "{stdout}");
-    for name in stdout.lines() {
+    // Both say of which Parquet file a row is; here none is.
+    let harmless = ["file_row_index", "input_file_name"];
+    for name in stdout.lines().filter(|name| !harmless.contains(name)) {
         let reaches =
             ["read", "write", "file", "http", "copy", "import", "export", "system", "exec", "ls_dir", "sleep"]
                 .iter()
@@ -196,7 +198,7 @@ fn queries_of_all_clients_share_one_memory_budget() {
     let test = "queries_of_all_clients_share_one_memory_budget";
     let study = study::small();
     let server = Server::of(&study.path, &["--memory", "8"]);
-    let sql = "SELECT count(*) FROM (SELECT array_agg(a.value) FROM generate_series(1, 20000000) a)";
+    let sql = "SELECT array_length(array_agg(a.value)) FROM generate_series(1, 20000000) a";
     let Some((code, _, stderr)) = psql(&server.url(), &["-c", sql], test) else { return };
     assert!(code != 0 && stderr.contains("more memory than it may use"), "{stderr}");
     assert!(stderr.contains("raise --memory"), "{stderr}");
