@@ -63,8 +63,9 @@ impl Terminal {
         self.tmux(&["send-keys", "-t", "test", "-l", &text]).expect("the text is sent");
     }
 
-    /// Types a line and Enter on an empty screen.
+    /// Types a line and Enter on an empty screen, once there is a prompt: as people do.
     fn enter(&self, line: &str) {
+        self.wait("expected a prompt", |screen| screen.trim_end().ends_with("syntrace>"));
         self.press(&["C-l"]);
         self.type_text(line);
         self.press(&["Enter"]);
@@ -135,7 +136,7 @@ fn lines_are_edited_completed_and_remembered() {
     terminal.answer("1 row");
     terminal.press(&["C-l", "Up"]);
     terminal.wait("Up gives the last statement", |screen| screen.contains("AS fortytwo"));
-    terminal.press(&["C-u", "C-d"]);
+    terminal.press(&["C-c", "C-d"]);
     terminal.wait("Ctrl-D leaves", |screen| screen.contains("ended with 0"));
     assert!(folder.path().join("syntrace/sql_history").exists());
     drop(terminal);
@@ -168,7 +169,7 @@ fn commands_show_names_schemas_and_rows_in_every_form() {
     assert!(screen.contains("one | 1\ntwo | b"), "{screen}");
     terminal.enter("\\x");
     terminal.enter("SELECT 1 AS one, 'b' AS two;");
-    let screen = terminal.answer("1 row, ");
+    let screen = terminal.answer("\u{2502}");
     assert!(screen.contains("\u{2502} one \u{2502} two \u{2502}"), "{screen}");
     terminal.enter("SELECT nme FROM models;");
     let screen = terminal.answer("did you mean `name`?");

@@ -211,8 +211,11 @@ fn create(path: &Path) -> Result<BufWriter<File>> {
 fn paged(
     format: Format,
     schema: &arrow::datatypes::SchemaRef,
-    batches: impl Iterator<Item = Result<arrow::record_batch::RecordBatch>>,
+    mut batches: impl Iterator<Item = Result<arrow::record_batch::RecordBatch>>,
 ) -> Result<u64> {
+    // What fails or is stopped before its first rows opens no pager.
+    let first = batches.next().transpose()?;
+    let batches = first.map(Ok).into_iter().chain(batches);
     let pager = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
     let pager = pager.unwrap_or_else(|| "less -FRSX".to_owned());
     let child = std::process::Command::new("sh").args(["-c", &pager]).stdin(std::process::Stdio::piped()).spawn();
