@@ -19,7 +19,8 @@ impl Terminal {
     fn running(command: &str, folder: &Path, test: &str) -> Option<Self> {
         let socket = folder.join("tmux").to_string_lossy().into_owned();
         let terminal = Self { socket };
-        let line = format!("{command}; echo ended with $?; cat");
+        // Ctrl-C also reaches `sh`, which would end with its command then.
+        let line = format!("trap : INT; {command}; echo ended with $?; cat");
         let started = terminal.tmux(&[
             "-f",
             "/dev/null",
@@ -136,7 +137,9 @@ fn lines_are_edited_completed_and_remembered() {
     terminal.answer("1 row");
     terminal.press(&["C-l", "Up"]);
     terminal.wait("Up gives the last statement", |screen| screen.contains("AS fortytwo"));
-    terminal.press(&["C-c", "C-d"]);
+    terminal.press(&["C-c"]);
+    terminal.wait("Ctrl-C leaves the line", |screen| screen.trim_end().ends_with("syntrace>"));
+    terminal.press(&["C-d"]);
     terminal.wait("Ctrl-D leaves", |screen| screen.contains("ended with 0"));
     assert!(folder.path().join("syntrace/sql_history").exists());
     drop(terminal);

@@ -29,7 +29,8 @@ const TYPES: &[(&str, i32)] = &[
 ];
 
 /// Adds `version()`, from which SQLAlchemy reads a number; the comments of tables and columns, of which
-/// there are none (psql); and `to_regtype`, by which psycopg looks for types of extensions.
+/// there are none, and definitions of views, which
+/// are in schema/views.sql (psql); and `to_regtype`, by which psycopg looks for types of extensions.
 pub(super) fn register(context: &SessionContext) {
     let constant = |name: &str, arguments: Vec<DataType>, value: Option<String>| {
         let give = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value.clone())));
@@ -40,6 +41,7 @@ pub(super) fn register(context: &SessionContext) {
     constant("col_description", vec![DataType::Int32, DataType::Int32], None);
     constant("obj_description", vec![DataType::Int32, DataType::Utf8], None);
     constant("shobj_description", vec![DataType::Int32, DataType::Utf8], None);
+    constant("pg_get_viewdef", vec![DataType::Int32, DataType::Boolean], None);
     let number = |name: Option<&str>| {
         let name = name?.trim().to_ascii_lowercase();
         TYPES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
