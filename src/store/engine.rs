@@ -126,10 +126,21 @@ fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
         let before = file_identity(path);
         let database = guarded(|| builder(cache_bytes).open(path))?.map_err(|error| open_error(path, error))?;
         if before.is_some() && before == file_identity(path) {
+            // Killed after redb made the file and before we made it a study: nothing is in it yet.
+            if guarded(|| is_blank(&database)).and_then(|blank| blank)? {
+                write_format(&database)?;
+            }
             return check_opened(path, database);
         }
     }
     Err(Error::user(format!("`{}` is being replaced by another process", path.display())).hint("try again"))
+}
+
+/// True for a redb file without any table.
+fn is_blank(database: &Database) -> Result<bool> {
+    let transaction = database.begin_read().map_err(|error| storage_error("begin reading", error.into()))?;
+    let mut tables = transaction.list_tables().map_err(|error| storage_error("read", error.into()))?;
+    Ok(tables.next().is_none())
 }
 
 fn check_opened(path: &Path, database: Database) -> Result<Database> {
@@ -185,7 +196,10 @@ fn check_format(engine: &Engine) -> Result<()> {
     let transaction = engine.begin_read()?;
     let meta = match transaction.open_table(META) {
         Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Err(not_a_study("without the table `syntrace.meta`")),
+        Err(redb::TableError::TableDoesNotExist(_)) => {
+            return Err(not_a_study("without the table `syntrace.meta`")
+                .hint("if the first command that wrote to it was stopped, run that command again"));
+        }
         Err(error) => return Err(storage_error("open a table", error.into())),
     };
     let read = |key: &str| -> Result<Option<Vec<u8>>> {
