@@ -34,7 +34,7 @@ pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> R
 
 /// The file that a link names, so that the link keeps pointing to the study. Not `canonicalize`: its
 /// result comes from libc's own allocator and is freed by ours where libtorch is not linked.
-fn linked(path: &Path) -> PathBuf {
+pub(super) fn linked(path: &Path) -> PathBuf {
     const LINKS_MAX: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
