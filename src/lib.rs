@@ -9,9 +9,10 @@
 //!
 //! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval,
 //! utility, audit) are pure: records in, records out; they never see the store and never call the stage
-//! before them. `pipeline` alone connects them; `query` and `report` only read. One adapter per foreign
+//! before them. `pipeline` alone connects them; `query`, `serve` and `report` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
-//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, clap in `cli`.
+//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, datafusion-postgres in `serve`, clap in
+//! `cli`.
 //! `tests/architecture.rs` holds the table of who may import whom.
 
 /// The whole process allocates through mimalloc: see its line in Cargo.toml.
@@ -55,5 +56,6 @@ pub mod pipeline;
 
 pub mod query;
 pub mod report;
+pub mod serve;
 
 pub mod cli;

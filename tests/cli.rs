@@ -225,3 +225,22 @@ fn compact_packs_the_study_that_a_link_names_and_leaves_the_link() {
         Some("true")
     );
 }
+
+/// redb grows a file ahead of its content; a run gives that back at its end.
+#[cfg(feature = "torch")]
+#[test]
+fn a_run_leaves_a_packed_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let spec = write_spec(folder.path(), TINY_SPEC);
+    let (code, _, stderr) = run(&["run", &study, &spec, "--quiet"]);
+    assert!(code == 0 && stderr.contains("packed, "), "{stderr}");
+    let size = || std::fs::metadata(&study).unwrap().len();
+    let after_run = size();
+    run_ok(&["verify", &study]);
+    run_ok(&["compact", &study]);
+    assert!(after_run <= size() + size() / 20, "{after_run} after the run, {} packed again", size());
+    // A run that finds nothing to do leaves the file alone.
+    let (code, _, stderr) = run(&["run", &study, &spec, "--quiet"]);
+    assert!(code == 0 && !stderr.contains("packed, "), "{stderr}");
+}

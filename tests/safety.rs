@@ -7,4 +7,6 @@ mod flips;
 mod formats;
 mod kills;
 mod locks;
+mod memory;
 mod mutations;
+mod paths;

@@ -211,8 +211,11 @@ fn create(path: &Path) -> Result<BufWriter<File>> {
 fn paged(
     format: Format,
     schema: &arrow::datatypes::SchemaRef,
-    batches: impl Iterator<Item = Result<arrow::record_batch::RecordBatch>>,
+    mut batches: impl Iterator<Item = Result<arrow::record_batch::RecordBatch>>,
 ) -> Result<u64> {
+    // What fails or is stopped before its first rows opens no pager.
+    let first = batches.next().transpose()?;
+    let batches = first.map(Ok).into_iter().chain(batches);
     let pager = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
     let pager = pager.unwrap_or_else(|| "less -FRSX".to_owned());
     let child = std::process::Command::new("sh").args(["-c", &pager]).stdin(std::process::Stdio::piped()).spawn();
@@ -220,18 +223,19 @@ fn paged(
         return super::sql::to_stdout(|out| write_answer(format, schema, batches, out));
     };
     let mut left_early = false;
-    let mut rows = 0;
+    let mut written = Ok(0);
     if let Some(stdin) = child.stdin.take() {
         let mut out = Leavable { out: BufWriter::new(stdin), left: false };
-        let written = write_answer(format, schema, batches, &mut out).and_then(|rows| {
+        written = write_answer(format, schema, batches, &mut out).and_then(|rows| {
             out.flush().map_err(|error| Error::user(format!("cannot write to the pager: {error}")))?;
             Ok(rows)
         });
         left_early = out.left;
-        // Whoever leaves the pager has seen enough.
-        rows = if left_early { written.unwrap_or(0) } else { written? };
     }
+    // The pager has the terminal until it ends, also where the answer broke off.
     let status = child.wait();
+    // Whoever leaves the pager has seen enough.
+    let rows = if left_early { written.unwrap_or(0) } else { written? };
     if !left_early && status.is_ok_and(|status| status.code() == Some(127)) {
         return Err(Error::user(format!("cannot start the pager `{pager}`")).hint("set PAGER, or `.pager off`"));
     }
@@ -289,13 +293,13 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
         (".schema" | "\\d", [name]) => print_text(&schema_of(name)?)?,
         (".explain", [_, ..]) => ask(asker, state, &format!("EXPLAIN {argument}"))?,
         (".read", [path]) => return read(asker, state, Path::new(path)),
-        _ => setting(state, verb, &words, text)?,
+        _ => setting(asker, state, verb, &words, text)?,
     }
     Ok(true)
 }
 
 /// The commands that change how answers are shown.
-fn setting(state: &mut State, verb: &str, words: &[&str], text: &str) -> Result<()> {
+fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &str) -> Result<()> {
     match (verb, words) {
         (".mode", [name]) => {
             let format = Format::from_name(name)?;
@@ -314,8 +318,14 @@ fn setting(state: &mut State, verb: &str, words: &[&str], text: &str) -> Result<
         (".pivot", ["off"]) => state.pivot = None,
         (".pivot", [column]) => state.pivot = Some((*column).to_owned()),
         (".output", []) => state.output = None,
-        (".output", [path]) => state.output = Some(create(Path::new(path))?),
-        (".once", [path]) => state.once = Some(PathBuf::from(path)),
+        (".output", [path]) => {
+            super::require_other_file(Path::new(path), asker.study())?;
+            state.output = Some(create(Path::new(path))?);
+        }
+        (".once", [path]) => {
+            super::require_other_file(Path::new(path), asker.study())?;
+            state.once = Some(PathBuf::from(path));
+        }
         (".set", [assignment]) => {
             let (name, value) = parse_parameter(assignment)?;
             state.parameters.insert(name, value);

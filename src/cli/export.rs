@@ -91,7 +91,8 @@ enum What {
     /// A redacted copy of the study: results, hashes and provenance, nothing of any single trace
     ///
     /// Left out: captures, traces, packets, encodings, member lists, attributes, attack scores, synthetic
-    /// traces, weights, seeds, file names and times of captures. Ids are made anew.
+    /// traces, weights, seeds, file names and times of captures. Ids are made anew. Results about members
+    /// as a whole stay (attacks, fidelity, losses by epoch): no epsilon covers them.
     Share {
         /// Study file to write; must not exist
         #[arg(short, long)]
@@ -105,6 +106,19 @@ enum What {
         #[arg(short, long)]
         out: Option<PathBuf>,
     },
+}
+
+impl What {
+    /// The path that the user typed.
+    fn out(&self) -> Option<&Path> {
+        match self {
+            Self::Pcap { out, .. }
+            | Self::Pcapng { out, .. }
+            | Self::Nprint { out, .. }
+            | Self::Capture { out, .. } => out.as_deref(),
+            Self::Weights { out, .. } | Self::Tables { out, .. } | Self::Share { out } => Some(out),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +151,9 @@ impl Selection {
 
 pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
     let snapshot = Store::open(&args.study, CACHE_BYTES)?.snapshot()?;
+    if let Some(out) = args.what.out() {
+        super::require_other_file(out, &args.study)?;
+    }
     match &args.what {
         What::Pcap { selection, out } => {
             let selection = selection.resolve()?;
@@ -154,6 +171,10 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
             eprintln!("{traces} traces, {packets} packets");
         }
         What::Weights { model, out } => {
+            if out.extension().is_some_and(|extension| extension == "json") {
+                return Err(Error::user(format!("`{}` is where the configuration goes", out.display()))
+                    .hint("name the weights x.safetensors"));
+            }
             let config = with_sink(Some(out), |sink| export_weights(&snapshot, ModelId(*model), sink))?;
             let beside = out.with_extension("json");
             let text = format!("{config:#}\n");

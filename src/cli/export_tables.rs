@@ -5,6 +5,7 @@
 //! absent value is written `none`: `epsilon=none` is a model without DP, `generator=none` real traffic.
 //! Other tables are `TABLE/part-0.EXT`. Rows stream through; one thread keeps their order.
 
+use crate::base::Digest;
 use crate::error::{Error, Result, io_error};
 use crate::query::{Format, Session, TableInfo, tables, write_answer};
 use arrow::array::{Array, AsArray};
@@ -15,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// What an absent partition value is called.
 const NONE: &str = "none";
+
+/// Longest value in a path; file systems take 255 bytes with the column's name.
+const SEGMENT_BYTES: usize = 200;
 
 /// What was written.
 #[derive(Debug, Default)]
@@ -93,7 +97,10 @@ fn parts(session: &Session, table: &TableInfo) -> Result<Vec<Part>> {
             Some(epsilon) => write!(sql, " AND epsilon = {epsilon}"),
             None => write!(sql, " AND epsilon IS NULL"),
         };
-        let part = |name: &str, value: &Option<String>| format!("{name}={}", encoded(value.as_deref().unwrap_or(NONE)));
+        let part = |name: &str, value: &Option<String>| match value {
+            Some(value) => format!("{name}={}", encoded(value)),
+            None => format!("{name}={NONE}"),
+        };
         let folder = PathBuf::from(part("generator", &generator)).join(part("epsilon", &epsilon));
         parts.push(Part { folder, sql });
     }
@@ -116,8 +123,12 @@ fn values(session: &Session, table: &str) -> Result<Vec<(Option<String>, Option<
     Ok(pairs)
 }
 
-/// A path segment that no name can leave: what is not plain is written as in an URL.
+/// A path segment that no name can leave and no two names share: what is not plain is written as in an
+/// URL, so is what would read as an absent value, and a long one ends in its digest.
 fn encoded(value: &str) -> String {
+    if value == NONE {
+        return "%6Eone".to_owned();
+    }
     let mut out = String::new();
     for (at, byte) in value.bytes().enumerate() {
         let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+') || (byte == b'.' && at > 0);
@@ -126,6 +137,11 @@ fn encoded(value: &str) -> String {
         } else {
             let _ = write!(out, "%{byte:02X}");
         }
+    }
+    if out.len() > SEGMENT_BYTES {
+        let digest = Digest::of(value.as_bytes()).hex();
+        out.truncate(SEGMENT_BYTES - digest.len());
+        out.push_str(&digest);
     }
     out
 }
@@ -150,5 +166,9 @@ mod tests {
         assert_eq!(encoded("4.0"), "4.0");
         assert_eq!(encoded("../../etc"), "%2E.%2F..%2Fetc");
         assert_eq!(encoded("a=b c"), "a%3Db%20c");
+        assert_eq!(encoded("a\0b/"), "a%00b%2F");
+        assert_eq!((encoded(""), encoded("none")), (String::new(), "%6Eone".to_owned()));
+        let (long, other) = (encoded(&"a/".repeat(400)), encoded(&"a/".repeat(401)));
+        assert!(long.len() == SEGMENT_BYTES && other.len() == SEGMENT_BYTES && long != other, "{long}");
     }
 }

@@ -8,6 +8,7 @@ use crate::store::schema::{PartitionKind, SEGMENT_TABLES};
 use crate::store::{FORMAT_VERSION, Snapshot, Store};
 use clap::Args;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -36,8 +37,9 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
     println!("study      {}", args.study.display());
     println!("format     {FORMAT_VERSION}");
     println!(
-        "file       {} bytes, {:.2} times its compressed payload of {payload} bytes",
+        "file       {} bytes ({} on disk), {:.2} times its compressed payload of {payload} bytes",
         metadata.len(),
+        metadata.blocks() * DISK_BLOCK_BYTES,
         metadata.len() as f64 / payload.max(1) as f64
     );
     if snapshot.is_shared_copy()? {
@@ -136,6 +138,9 @@ fn print_generators(snapshot: &Snapshot) -> Result<()> {
     }
     Ok(())
 }
+
+/// The unit of `st_blocks`. A study grows ahead of its content; what is not written yet is on no disk.
+const DISK_BLOCK_BYTES: u64 = 512;
 
 /// Between two looks at the study.
 const FOLLOW_PAUSE: Duration = Duration::from_millis(500);

@@ -20,6 +20,7 @@ mod nprint;
 mod privacy;
 mod report;
 mod run;
+mod serve;
 mod share;
 mod shell;
 mod simulate;
@@ -46,6 +47,7 @@ enum Verb {
     Attack(attack::AttackArgs),
     Sql(sql::SqlArgs),
     Query(sql::QueryArgs),
+    Serve(serve::ServeArgs),
     Report(report::ReportArgs),
     Info(info::InfoArgs),
     Ingest(ingest::IngestArgs),
@@ -109,6 +111,7 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Import(args) => training(TrainingVerb(Trains::Import(args))),
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
+        Verb::Serve(args) => serve::serve(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Info(args) => info::info(&args),
         Verb::Ingest(args) => ingest::ingest(&args),
@@ -128,6 +131,18 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
             print_error(&error);
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// Refuses to write an answer over the study that it comes from, by whatever name.
+fn require_other_file(out: &std::path::Path, study: &std::path::Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path| std::fs::metadata(path).ok().map(|found: std::fs::Metadata| (found.dev(), found.ino()));
+    match (identity(out), identity(study)) {
+        (Some(out_file), Some(study_file)) if out_file == study_file => {
+            Err(Error::user(format!("`{}` is the study itself", out.display())).hint("name another file"))
+        }
+        _ => Ok(()),
     }
 }
 

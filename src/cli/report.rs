@@ -18,6 +18,7 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn report(args: &ReportArgs) -> Result<ExitCode> {
+    super::require_other_file(&args.output, &args.study)?;
     let memory_mib = 512;
     let asker = Asker::open(&args.study, memory_mib, None)?;
     let name = args.study.file_name().unwrap_or(args.study.as_os_str()).to_string_lossy();

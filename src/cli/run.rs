@@ -1,6 +1,7 @@
 //! `syntrace run` and `syntrace plan`
 
 use super::bars::Bars;
+use super::compact::pack_if_loose;
 use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};
 use crate::base::thread_count;
@@ -100,7 +101,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
             args.checkpoint_seconds
         )));
     }
-    let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
+    let mut store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
+    let before = store.sizes()?.1;
     let mut plan = Plan::new(&spec, Some(&store.snapshot()?))?;
     if let Some((index, count)) = args.shard {
         plan.keep_share(index, count);
@@ -112,7 +114,11 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
     let result = pipeline::run(&store, &plan, options, &bars);
     bars.clear();
-    let code = report_run(&result?);
+    let report = result?;
+    let code = report_run(&report);
+    if report.finished > 0 {
+        pack_if_loose(&mut store, &args.study, before)?;
+    }
     drop(store);
     if !args.quiet {
         print_headline(&args.study)?;

@@ -4,7 +4,7 @@ use super::command::{COMMANDS, State, is_command, run_text};
 use super::print_error;
 use super::sql::Asker;
 use crate::error::{Error, Result};
-use crate::query::{is_complete, named_queries, tables, views};
+use crate::query::{FUNCTIONS, is_complete, named_queries, tables, views};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -38,25 +38,9 @@ const KEYWORDS: &[&str] = &[
     "PARTITION BY",
 ];
 
-const FUNCTIONS: &[&str] = &[
-    "auc",
-    "tpr_at_fpr",
-    "jsd",
-    "js_divergence",
-    "wasserstein",
-    "entropy_bits",
-    "ip_text",
-    "hexdump",
-    "list_sum",
-    "list_mean",
-    "list_std",
-    "count",
-    "avg",
-    "sum",
-    "min",
-    "max",
-    "median",
-];
+/// Functions of SQL itself that are often asked for; the study's own are `query::FUNCTIONS`.
+const COMMON_FUNCTIONS: &[&str] =
+    &["count", "avg", "sum", "min", "max", "median", "stddev", "corr", "round", "coalesce", "approx_percentile_cont"];
 
 /// Reads and runs statements until the user leaves. Errors are printed and the shell goes on.
 pub(super) fn shell(asker: &Asker, mut state: State) -> Result<ExitCode> {
@@ -70,6 +54,7 @@ pub(super) fn shell(asker: &Asker, mut state: State) -> Result<ExitCode> {
         let _ = editor.load_history(history);
     }
     let mut pending = String::new();
+    asker.session().stop_on_interrupt()?;
     asker.rest()?;
     loop {
         let prompt = if pending.is_empty() { "syntrace> " } else { "     ...> " };
@@ -127,7 +112,7 @@ impl Names {
             .flat_map(|table| std::iter::once(table.name).chain(table.columns.iter().map(|column| column.name)))
             .chain(views().iter().map(|view| view.name))
             .chain(named_queries().iter().map(|query| query.name))
-            .chain(KEYWORDS.iter().chain(FUNCTIONS).chain(COMMANDS).copied())
+            .chain(KEYWORDS.iter().chain(FUNCTIONS).chain(COMMON_FUNCTIONS).chain(COMMANDS).copied())
             .map(str::to_owned)
             .collect();
         names.sort_unstable();

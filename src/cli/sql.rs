@@ -84,6 +84,7 @@ impl QueryOptions {
 
 /// A study opened for queries: each statement sees the newest finished job.
 pub(super) struct Asker {
+    study: PathBuf,
     store: Store,
     session: Session,
 }
@@ -94,7 +95,7 @@ impl Asker {
         let threads = threads.unwrap_or_else(thread_count).max(1);
         let options = SessionOptions { memory_bytes: memory_mib.max(1) << 20, threads };
         let session = Session::open(Arc::new(store.snapshot()?), options)?;
-        Ok(Self { store, session })
+        Ok(Self { study: study.to_owned(), store, session })
     }
 
     fn of(study: &Path, options: &QueryOptions) -> Result<Self> {
@@ -110,6 +111,11 @@ impl Asker {
     /// Lets go of the snapshot between the statements of a shell.
     pub fn rest(&self) -> Result<()> {
         self.session.detach()
+    }
+
+    /// The study file.
+    pub fn study(&self) -> &Path {
+        &self.study
     }
 
     /// The session, over the snapshot of its opening or of the last statement.

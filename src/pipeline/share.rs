@@ -6,6 +6,12 @@
 //! checked against it), splits and reproducible noise are drawn from ids, and trace ids follow from a
 //! capture's digest, so the old ids would give members and noise to whoever holds a capture. Equal ids
 //! stay equal within the copy. Class ids are functions of public names and stay.
+//!
+//! Losses by epoch (`epochs`) and measurements of a training (`monitors`) are shared: they are means over
+//! a model's whole member set, like AUC or fidelity, and views cannot be run again without them
+//! (`generalization`, `mode_collapse`, `image_entropy`, `noise_error`, `why_dp_helped`, and figures 7 and 10). As all results here
+//! they were measured on private traces outside of any mechanism: no epsilon covers a shared copy, which
+//! is why it is made by hand and says what it holds.
 
 use super::load;
 use crate::base::{AttackId, CaptureId, ClassId, Identity, JobId, ModelId, Progress, Seed, SplitId};
@@ -17,7 +23,7 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Columnar tables whose rows are results about models and attacks as a whole.
+/// Columnar tables whose rows are results about models and attacks as a whole, never about one trace.
 pub const SHARED_TABLES: &[&SegmentTable] = &[
     &schema::EPOCHS,
     &schema::PRIVACY_LEDGER,

@@ -4,13 +4,14 @@
 //! Snapshot -> Study (ids to names) -> Relation -> StudyTable (the one DataFusion adapter) -> SQL
 //! ```
 //!
-//! Invariants: one redb read transaction per session, so all tables of a query agree; planning reads
+//! Invariants: one redb read transaction per query, so all tables of a query agree; planning reads
 //! records only, never a segment's body; a column is declared once and both the SQL schema and
 //! `schema/tables.sql` come from it; a view is SQL text in `schema/views.sql`, never Rust; nothing
-//! here writes. The only home of DataFusion and tokio.
+//! here writes. The home of DataFusion; `serve` puts a protocol over [`Service`].
 
 mod batch;
 mod catalog;
+mod cooperate;
 mod diagnose;
 mod format;
 mod function;
@@ -21,6 +22,7 @@ mod pivot;
 mod provider;
 mod prune;
 mod relation;
+mod service;
 mod session;
 mod statement;
 mod study;
@@ -29,7 +31,9 @@ mod table;
 pub use arrow::record_batch::RecordBatch;
 pub use catalog::{TableInfo, ViewInfo, create_table_text, tables, views};
 pub use format::{Format, Rendered, cells, write_answer};
+pub use function::NAMES as FUNCTIONS;
 pub use named::{NamedQuery, Parameter, bind, named, named_queries};
 pub use pivot::pivot;
-pub use session::{Answer, Parameters, Session, SessionOptions};
+pub use service::{QUERIES_SCHEMA, Service, explained};
+pub use session::{Answer, CATALOG, Parameters, Session, SessionOptions};
 pub use statement::{is_complete, parse_parameter, split_statements};

@@ -44,6 +44,11 @@ impl StudyTable {
         let schema = arrow_schema(relation.columns());
         Self { name, relation, schema }
     }
+
+    /// The table's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 impl fmt::Debug for StudyTable {

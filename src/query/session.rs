@@ -2,6 +2,7 @@
 
 use super::batch::external;
 use super::catalog::{providers, views};
+use super::cooperate::CooperativeJoins;
 use super::diagnose::{explain, unbound, unbound_parameter};
 use super::function;
 use super::grouping::GroupAtScan;
@@ -12,14 +13,19 @@ use crate::store::Snapshot;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use futures::StreamExt;
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// Limits of a session.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +40,58 @@ pub struct SessionOptions {
 pub struct Session {
     runtime: Arc<tokio::runtime::Runtime>,
     context: SessionContext,
+    stop: Arc<Stop>,
     /// Views that have been planned; the others are planned when a query names them.
     views_made: Mutex<Vec<&'static str>>,
+}
+
+/// How many users of memory an error names where there is too little.
+const CONSUMERS_NAMED: usize = 5;
+
+/// What `information_schema` and servers call the one catalog of a study.
+pub const CATALOG: &str = "study";
+
+/// A context with all functions and no tables. Queries of all its users share one memory budget.
+pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, "public")
+        .with_target_partitions(options.threads.max(1))
+        .with_information_schema(true);
+    config.options_mut().sql_parser.collect_spans = true;
+    // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    // What can spill gets an equal share each: first come, first served would let one sort's merge take
+    // what the others need to begin theirs.
+    let top = NonZeroUsize::MIN.saturating_add(CONSUMERS_NAMED - 1);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top);
+    let environment = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .build_arc()
+        .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.push(Arc::new(GroupAtScan));
+    rules.push(Arc::new(CooperativeJoins));
+    let state = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_runtime_env(environment)
+        .with_physical_optimizer_rules(rules)
+        .build();
+    let context = SessionContext::new_with_state(state);
+    function::register(&context);
+    Ok(context)
+}
+
+/// Reads exactly one statement.
+pub(super) fn parse(text: &str) -> Result<Statement> {
+    let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
+    let parsed =
+        DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
+    let mut statements = parsed.map_err(|error| explain(&error, text))?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (None, _) => Err(Error::user("expected a SQL statement, found nothing")),
+        (_, more) => Err(Error::user(format!("expected one SQL statement, found {}", more + 1))),
+    }
 }
 
 /// Values of `$name` parameters.
@@ -47,29 +103,33 @@ impl Session {
         let threads = options.threads.max(1);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
+            .enable_all()
             .build()
             .map_err(|error| Error::internal(format!("cannot start the query threads: {error}")))?;
-        let mut config = SessionConfig::new().with_target_partitions(threads).with_information_schema(true);
-        config.options_mut().sql_parser.collect_spans = true;
-        // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
-        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        let environment = RuntimeEnvBuilder::new()
-            .with_memory_limit(options.memory_bytes, 1.0)
-            .build_arc()
-            .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-        let state = SessionStateBuilder::new_with_default_features()
-            .with_config(config)
-            .with_runtime_env(environment)
-            .with_physical_optimizer_rule(Arc::new(GroupAtScan))
-            .build();
         let session = Self {
             runtime: Arc::new(runtime),
-            context: SessionContext::new_with_state(state),
+            context: new_context(options)?,
+            stop: Arc::default(),
             views_made: Mutex::new(Vec::new()),
         };
-        function::register(&session.context);
         session.attach(snapshot)?;
         Ok(session)
+    }
+
+    /// From now on Ctrl-C ends the statement under way with an error instead of the process.
+    pub fn stop_on_interrupt(&self) -> Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _inside = self.runtime.enter();
+        let mut interrupts = signal(SignalKind::interrupt())
+            .map_err(|error| Error::internal(format!("cannot wait for Ctrl-C: {error}")))?;
+        let stop = Arc::clone(&self.stop);
+        self.runtime.spawn(async move {
+            while interrupts.recv().await.is_some() {
+                stop.asked.store(true, Ordering::SeqCst);
+                stop.told.notify_waiters();
+            }
+        });
+        Ok(())
     }
 
     /// Puts all tables over another snapshot: the shell does so before each statement.
@@ -106,22 +166,12 @@ impl Session {
 
     /// As [`Session::sql`], with values for `$name` parameters.
     pub fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer> {
-        let statement = self.parse(text)?;
+        let statement = parse(text)?;
         require_reading(&statement)?;
-        let stream = self.runtime.block_on(self.start(statement, parameters)).map_err(|error| explain(&error, text))?;
-        Ok(Answer { runtime: Arc::clone(&self.runtime), text: text.to_owned(), stream })
-    }
-
-    fn parse(&self, text: &str) -> Result<Statement> {
-        let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
-        let parsed =
-            DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
-        let mut statements = parsed.map_err(|error| explain(&error, text))?;
-        match (statements.pop_front(), statements.len()) {
-            (Some(statement), 0) => Ok(statement),
-            (None, _) => Err(Error::user("expected a SQL statement, found nothing")),
-            (_, more) => Err(Error::user(format!("expected one SQL statement, found {}", more + 1))),
-        }
+        self.stop.asked.store(false, Ordering::SeqCst);
+        let started = self.runtime.block_on(self.stop.before(self.start(statement, parameters)))?;
+        let stream = started.map_err(|error| explain(&error, text))?;
+        Ok(Answer { runtime: Arc::clone(&self.runtime), stop: Arc::clone(&self.stop), text: text.to_owned(), stream })
     }
 
     async fn start(
@@ -169,10 +219,33 @@ impl Session {
     }
 }
 
+/// Whether the statement under way shall end.
+#[derive(Default)]
+struct Stop {
+    asked: AtomicBool,
+    told: Notify,
+}
+
+impl Stop {
+    /// What `work` gives, or an error as soon as the statement shall end.
+    async fn before<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        let mut told = std::pin::pin!(self.told.notified());
+        told.as_mut().enable();
+        if self.asked.load(Ordering::SeqCst) {
+            return Err(Error::interrupted("stopped"));
+        }
+        tokio::select! {
+            done = work => Ok(done),
+            () = told => Err(Error::interrupted("stopped")),
+        }
+    }
+}
+
 /// The rows of a running query, as record batches. Dropping it stops the query.
 pub struct Answer {
     text: String,
     stream: SendableRecordBatchStream,
+    stop: Arc<Stop>,
     /// Shared, so that an answer may outlive its session; dropped after the stream.
     runtime: Arc<tokio::runtime::Runtime>,
 }
@@ -193,7 +266,9 @@ impl Iterator for Answer {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.runtime.block_on(self.stream.next())?;
-        Some(batch.map_err(|error| explain(&error, &self.text)))
+        match self.runtime.block_on(self.stop.before(self.stream.next())) {
+            Ok(batch) => Some(batch?.map_err(|error| explain(&error, &self.text))),
+            Err(stopped) => Some(Err(stopped)),
+        }
     }
 }

@@ -32,9 +32,10 @@ pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> R
     written
 }
 
-/// The file that a link names, so that the link keeps pointing to the study.
-fn linked(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+/// The file that a link names, so that the link keeps pointing to the study; also where there is none yet.
+pub(super) fn linked(path: &Path) -> PathBuf {
+    let to_be = || std::fs::read_link(path).map(|target| path.parent().unwrap_or(Path::new("")).join(target));
+    std::fs::canonicalize(path).or_else(|_| to_be()).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The name of the copy while it is written. One that a killed compaction left is overwritten.

@@ -83,12 +83,54 @@ pub(super) fn open_writing(path: &Path, cache_bytes: usize) -> Result<Database> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         Err(error) => return Err(io_error("open", path, &error)),
     };
-    if !fresh {
-        return open_existing(path, cache_bytes);
+    if fresh {
+        make(&super::compact::linked(path), cache_bytes)?;
     }
-    let database = create(path, cache_bytes)?;
-    write_format(&database)?;
-    Ok(database)
+    open_existing(path, cache_bytes)
+}
+
+/// Makes an empty study under another name and gives it its own when it is one: a process that is killed
+/// meanwhile leaves no half-made study. Where another process was first, its study stays.
+fn make(path: &Path, cache_bytes: usize) -> Result<()> {
+    let name = path.file_name().map(std::ffi::OsStr::to_string_lossy).unwrap_or_default();
+    remove_abandoned(path, &name);
+    let beside = path.with_file_name(format!("{name}{MAKING}{}", std::process::id()));
+    // Two studies of one name made by one process at once take turns here.
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let made = create(&beside, cache_bytes).and_then(|database| write_format(&database));
+    let named = made.and_then(|()| match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > 0 => Ok(()),
+        // An empty file has nothing to lose; a name that appears in between is another writer's study.
+        Ok(_) => std::fs::rename(&beside, path).map_err(|error| io_error("make", path, &error)),
+        Err(_) => match std::fs::hard_link(&beside, path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            // Not every file system has links.
+            Err(_) => std::fs::rename(&beside, path).map_err(|error| io_error("make", path, &error)),
+            Ok(()) => Ok(()),
+        },
+    });
+    let _ = std::fs::remove_file(&beside);
+    named
+}
+
+/// Between a study's name and the number of the process that makes it.
+const MAKING: &str = ".making-";
+
+/// Removes what killed processes left of making this study.
+fn remove_abandoned(path: &Path, name: &str) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let processes = Path::new("/proc");
+    if !processes.join("self").exists() {
+        return;
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let maker = found.strip_prefix(name).and_then(|rest| rest.strip_prefix(MAKING));
+        if maker.is_some_and(|maker| maker.parse::<u32>().is_ok() && !processes.join(maker).exists()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Makes an empty redb file.
@@ -126,10 +168,21 @@ fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
         let before = file_identity(path);
         let database = guarded(|| builder(cache_bytes).open(path))?.map_err(|error| open_error(path, error))?;
         if before.is_some() && before == file_identity(path) {
+            // Killed after redb made the file and before we made it a study: nothing is in it yet.
+            if guarded(|| is_blank(&database)).and_then(|blank| blank)? {
+                write_format(&database)?;
+            }
             return check_opened(path, database);
         }
     }
     Err(Error::user(format!("`{}` is being replaced by another process", path.display())).hint("try again"))
+}
+
+/// True for a redb file without any table.
+fn is_blank(database: &Database) -> Result<bool> {
+    let transaction = database.begin_read().map_err(|error| storage_error("begin reading", error.into()))?;
+    let mut tables = transaction.list_tables().map_err(|error| storage_error("read", error.into()))?;
+    Ok(tables.next().is_none())
 }
 
 fn check_opened(path: &Path, database: Database) -> Result<Database> {
@@ -185,7 +238,10 @@ fn check_format(engine: &Engine) -> Result<()> {
     let transaction = engine.begin_read()?;
     let meta = match transaction.open_table(META) {
         Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Err(not_a_study("without the table `syntrace.meta`")),
+        Err(redb::TableError::TableDoesNotExist(_)) => {
+            return Err(not_a_study("without the table `syntrace.meta`")
+                .hint("if the first command that wrote to it was stopped, run that command again"));
+        }
         Err(error) => return Err(storage_error("open a table", error.into())),
     };
     let read = |key: &str| -> Result<Option<Vec<u8>>> {

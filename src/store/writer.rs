@@ -178,6 +178,12 @@ impl StoreWriter {
         self.snapshot()?.checkpoint(job_id)
     }
 
+    /// Bytes of the file and of the compressed content in it.
+    pub fn sizes(&self) -> Result<(u64, u64)> {
+        let metadata = std::fs::metadata(&self.path).map_err(|error| io_error("open the study", &self.path, &error))?;
+        Ok((metadata.len(), self.snapshot()?.payload_bytes()?))
+    }
+
     /// Packs the file (see `compact`); needs free space of its size. True if it became smaller.
     pub fn compact(&mut self) -> Result<bool> {
         let size = || std::fs::metadata(&self.path).map_err(|error| io_error("open the study", &self.path, &error));

@@ -153,7 +153,7 @@ fn operations() -> u64 {
     backend.disk().operations
 }
 
-/// How many more cases than the few seconds of every day allow.
+/// How many more cases than the few seconds of every day allow; all passed with a factor of 10.
 fn cases(few: u64) -> u64 {
     let factor = std::env::var("SYNTRACE_SAFETY_FACTOR").ok().and_then(|factor| factor.parse().ok());
     few * factor.unwrap_or(1)

@@ -25,7 +25,7 @@ pub(super) fn register(context: &SessionContext) {
 }
 
 /// Names of all functions of this module.
-pub(super) const NAMES: &[&str] = &[
+pub const NAMES: &[&str] = &[
     "auc",
     "tpr_at_fpr",
     "jsd",

@@ -1,0 +1,466 @@
+//! What is done with a client's messages.
+
+use super::door::{Door, Handshake};
+use super::encode::{of_error, of_query, refused, rows};
+use super::limit::{Limits, Running};
+use super::plan::{Act, Planner, Prepared, fields, parameters};
+use super::setting::{Wish, mode, name_of, shown, wish};
+use crate::error::{Error, Result};
+use crate::query::{CATALOG, Service, split_statements};
+use crate::store::Store;
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{CloseCursor, Declare, FetchDirection, Statement as SqlStatement, Value};
+use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
+use datafusion_postgres::hooks::set_show::SetShowHook;
+use datafusion_postgres::hooks::transactions::TransactionStatementHook;
+use datafusion_postgres::hooks::{HookClient, QueryHook};
+use datafusion_postgres::pgwire::api::auth::StartupHandler;
+use datafusion_postgres::pgwire::api::cancel::CancelHandler;
+use datafusion_postgres::pgwire::api::portal::{Format, Portal};
+use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use datafusion_postgres::pgwire::api::results::{
+    DataRowEncoder, DescribePortalResponse, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response,
+    Tag,
+};
+use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
+use datafusion_postgres::pgwire::api::store::{MemPortalStore, PortalStore};
+use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, PgWireServerHandlers, Type};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
+use futures::{Sink, Stream, StreamExt};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// What every connection gets its handlers from.
+pub(super) struct Handlers {
+    asker: Arc<Asker>,
+    door: Door,
+}
+
+impl Handlers {
+    /// Adds PostgreSQL's catalog to the service's context.
+    pub fn new(store: Arc<Store>, service: Service, door: Door) -> Result<Self> {
+        let failed = |error: String| Error::internal(format!("cannot make the PostgreSQL catalog: {error}"));
+        setup_pg_catalog(service.context(), CATALOG, EmptyContextProvider)
+            .map_err(|error| failed(error.to_string()))?;
+        super::function::register(service.context());
+        let planner = Arc::new(Planner::new(service));
+        let asker = Arc::new(Asker { store, planner, running: Arc::default() });
+        Ok(Self { asker, door })
+    }
+}
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        Arc::clone(&self.asker)
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        Arc::clone(&self.asker)
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        let handshake: Arc<Handshake> = Arc::new(self.door.handshake());
+        handshake
+    }
+
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        Arc::clone(&self.asker.running)
+    }
+}
+
+/// Answers all clients.
+pub(super) struct Asker {
+    store: Arc<Store>,
+    planner: Arc<Planner>,
+    running: Arc<Running>,
+}
+
+impl Asker {
+    /// Runs a plan over the newest snapshot. Gives the answer once its first rows are there, so that
+    /// what fails at once fails before anything is sent.
+    async fn answer(
+        &self,
+        client: &(impl ClientInfo + ?Sized),
+        plan: LogicalPlan,
+        text: &str,
+        format: &Format,
+    ) -> PgWireResult<QueryResponse> {
+        let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
+        let fields = Arc::new(fields(&plan, format, Some(options))?);
+        let limits = Limits::new(&self.running, client);
+        let snapshot = self.store.snapshot().map_err(|error| of_error(&error))?;
+        let started = limits.within(self.planner.service.run(plan, Arc::new(snapshot))).await?;
+        let stream = started.map_err(|error| of_query(&error, text))?;
+        let mut rest = Rest { stream, limits, text: text.to_owned(), fields: Arc::clone(&fields) };
+        let first = rest.next().await?;
+        Ok(QueryResponse::new(fields, rest.all(first)))
+    }
+
+    async fn session<C>(&self, client: &mut C, statement: &SqlStatement, in_transaction: bool) -> PgWireResult<Response>
+    where
+        C: HookClient + ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        let done = |tag: &str| Ok(Response::Execution(Tag::new(tag)));
+        let context = self.planner.service.context();
+        match statement {
+            SqlStatement::StartTransaction { modes, .. } => {
+                modes.iter().try_for_each(mode)?;
+                hooked(TransactionStatementHook.handle_simple_query(statement, context, client).await)
+            }
+            // Nothing is written, so there is nothing to go back to: only the state after an error.
+            SqlStatement::Savepoint { .. } => done("SAVEPOINT"),
+            SqlStatement::Rollback { savepoint: Some(_), .. } => match client.transaction_status() {
+                TransactionStatus::Error => Ok(Response::TransactionEnd(Tag::new("ROLLBACK"))),
+                _ => done("ROLLBACK"),
+            },
+            SqlStatement::ReleaseSavepoint { .. } => Ok(Response::TransactionStart(Tag::new("RELEASE"))),
+            SqlStatement::Commit { .. } | SqlStatement::Rollback { .. } => {
+                // Cursors end with their transaction, and let go of their snapshots.
+                portals(client)?.clear_portals();
+                hooked(TransactionStatementHook.handle_simple_query(statement, context, client).await)
+            }
+            SqlStatement::Set(set) => match wish(set)? {
+                Wish::Kept => hooked(SetShowHook.handle_simple_query(statement, context, client).await),
+                Wish::Nothing => done("SET"),
+            },
+            SqlStatement::Reset(_) => {
+                client.metadata_mut().retain(|name, _| !super::setting::is_kept(name));
+                done("RESET")
+            }
+            SqlStatement::ShowVariable { variable } => {
+                let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
+                let name = name_of(&words);
+                one_text(&name, &shown(&name, &*client)).map(Response::Query)
+            }
+            SqlStatement::Declare { stmts } if !in_transaction => {
+                let name = stmts.first().and_then(|declare| declare.names.first());
+                let name = name.map_or(String::new(), |name| name.value.clone());
+                let message = format!("cursor `{name}` would end with its statement: begin a transaction first");
+                Err(refused("25P01", &message, Some("BEGIN; DECLARE ...; FETCH ...; COMMIT")))
+            }
+            SqlStatement::Declare { stmts } => {
+                for declare in stmts {
+                    self.declare(client, declare).await?;
+                }
+                done("DECLARE CURSOR")
+            }
+            SqlStatement::Fetch { name, direction, .. } => {
+                fetch(portals(client)?, &name.value, direction).await.map(Response::Query)
+            }
+            SqlStatement::Close { cursor } => {
+                match cursor {
+                    CloseCursor::All => portals(client)?.clear_portals(),
+                    CloseCursor::Specific { name } => portals(client)?.rm_portal(&name.value),
+                }
+                done("CLOSE CURSOR")
+            }
+            SqlStatement::Discard { .. } => {
+                portals(client)?.clear_portals();
+                done("DISCARD")
+            }
+            SqlStatement::Deallocate { name, .. } => {
+                portals(client)?.rm_statement(&name.value);
+                done("DEALLOCATE")
+            }
+            _ => done("UNLISTEN"),
+        }
+    }
+
+    async fn declare<C>(&self, client: &C, declare: &Declare) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        let (Some(name), Some(query)) = (declare.names.first(), &declare.for_query) else {
+            return Err(refused("42601", "expected DECLARE name CURSOR FOR query", None));
+        };
+        if declare.hold == Some(true) || declare.scroll == Some(true) || declare.binary == Some(true) {
+            let message = "cursors here go forward, give text, and end with their transaction";
+            return Err(refused("0A000", message, Some("leave out WITH HOLD, SCROLL and BINARY")));
+        }
+        let prepared = self.planner.prepare(&query.to_string()).await?;
+        let Act::Query(plan) = &prepared.act else {
+            return Err(refused("42601", "expected a query after FOR", None));
+        };
+        let answer = self.answer(client, (**plan).clone(), &prepared.text, &Format::UnifiedText).await?;
+        let statement = Arc::new(StoredStatement::new(name.value.clone(), prepared, Vec::new()));
+        let portal = Portal::new_cursor(name.value.clone(), statement);
+        portal.start(answer).await;
+        portals(client)?.put_portal(Arc::new(portal));
+        Ok(())
+    }
+}
+
+/// The columns that a statement will give to a client.
+fn described<C>(client: &C, prepared: &Prepared, format: &Format) -> PgWireResult<Vec<FieldInfo>>
+where
+    C: ClientPortalStore,
+    C::PortalStore: PortalStore,
+{
+    match &prepared.act {
+        Act::Query(plan) => fields(plan, format, None),
+        Act::Session(statement) => match statement.as_ref() {
+            SqlStatement::ShowVariable { variable } => {
+                let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
+                Ok(vec![text_field(&name_of(&words))])
+            }
+            SqlStatement::Fetch { name, .. } => {
+                let portal = cursor(portals(client)?, &name.value)?;
+                match &portal.statement.statement.act {
+                    Act::Query(plan) => fields(plan, &Format::UnifiedText, None),
+                    Act::Session(_) => Ok(Vec::new()),
+                }
+            }
+            _ => Ok(Vec::new()),
+        },
+    }
+}
+fn hooked(response: Option<PgWireResult<Response>>) -> PgWireResult<Response> {
+    response.unwrap_or_else(|| Err(refused("XX000", "this statement has no handler", None)))
+}
+
+fn portals<C>(client: &C) -> PgWireResult<&MemPortalStore<Prepared>>
+where
+    C: ClientPortalStore,
+    C::PortalStore: PortalStore,
+{
+    ClientPortalStore::portal_store(client)
+        .as_any()
+        .downcast_ref()
+        .ok_or_else(|| refused("XX000", "the connection keeps statements of another kind", None))
+}
+
+fn cursor(store: &MemPortalStore<Prepared>, name: &str) -> PgWireResult<Arc<Portal<Prepared>>> {
+    let found = store.get_portal(name).and_then(|entry| entry.value().map(Arc::clone));
+    found.ok_or_else(|| refused("34000", &format!("cursor `{name}` does not exist"), None))
+}
+
+async fn fetch(
+    store: &MemPortalStore<Prepared>,
+    name: &str,
+    direction: &FetchDirection,
+) -> PgWireResult<QueryResponse> {
+    let number = |value: &Value| match value {
+        Value::Number(text, _) => text.parse::<usize>().ok(),
+        _ => None,
+    };
+    // 0 means all that are left.
+    let most = match direction {
+        FetchDirection::Next | FetchDirection::Forward { limit: None } => Some(1),
+        FetchDirection::Forward { limit: Some(limit) } | FetchDirection::Count { limit } => number(limit),
+        FetchDirection::ForwardAll | FetchDirection::All => Some(0),
+        _ => None,
+    };
+    let most = most.ok_or_else(|| refused("0A000", "cursors here go forward by a number of rows", None))?;
+    let portal = cursor(store, name)?;
+    let mut response = portal.fetch(most).await?.response;
+    // One that is at its end still has columns.
+    if response.row_schema.is_empty()
+        && let Act::Query(plan) = &portal.statement.statement.act
+    {
+        response.row_schema = Arc::new(fields(plan, &Format::UnifiedText, None)?);
+    }
+    Ok(response)
+}
+
+fn text_field(name: &str) -> FieldInfo {
+    FieldInfo::new(name.to_owned(), None, None, Type::TEXT, FieldFormat::Text)
+}
+
+fn one_text(name: &str, value: &str) -> PgWireResult<QueryResponse> {
+    let fields = Arc::new(vec![text_field(name)]);
+    let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
+    encoder.encode_field(&Some(value))?;
+    let row = encoder.take_row();
+    Ok(QueryResponse::new(fields, futures::stream::once(async move { Ok(row) })))
+}
+
+/// The rows of an answer that are still to come; dropping it ends the query.
+struct Rest {
+    stream: SendableRecordBatchStream,
+    limits: Limits,
+    text: String,
+    fields: Arc<Vec<FieldInfo>>,
+}
+
+type Row = datafusion_postgres::pgwire::messages::data::DataRow;
+
+impl Rest {
+    async fn next(&mut self) -> PgWireResult<Option<Vec<PgWireResult<Row>>>> {
+        loop {
+            let next = self.limits.within(self.stream.next()).await?;
+            match next.transpose().map_err(|error| of_query(&error, &self.text))? {
+                Some(batch) if batch.num_rows() == 0 => {}
+                Some(batch) => return Ok(Some(rows(&batch, &self.fields))),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn all(self, first: Option<Vec<PgWireResult<Row>>>) -> impl Stream<Item = PgWireResult<Row>> + Send {
+        let rest = first.map(|rows| (rows, self));
+        let batches = futures::stream::unfold(rest, |state: Option<(Vec<PgWireResult<Row>>, Self)>| async move {
+            let (rows, mut rest) = state?;
+            let next = match rest.next().await {
+                Ok(Some(next)) => Some((next, rest)),
+                Ok(None) => None,
+                Err(error) => return Some((rows.into_iter().chain([Err(error)]).collect(), None)),
+            };
+            Some((rows, next))
+        });
+        batches.flat_map(|rows: Vec<PgWireResult<Row>>| futures::stream::iter(rows))
+    }
+}
+
+#[async_trait]
+impl SimpleQueryHandler for Asker {
+    async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let mut responses = Vec::new();
+        let mut status = client.transaction_status();
+        for text in split_statements(query) {
+            match self.one(client, text, status).await {
+                Ok(response) => {
+                    status = match response {
+                        Response::TransactionStart(_) => TransactionStatus::Transaction,
+                        Response::TransactionEnd(_) => TransactionStatus::Idle,
+                        _ => status,
+                    };
+                    responses.push(response);
+                }
+                // What came before is sent; what comes after is not run.
+                Err(PgWireError::UserError(info)) if !responses.is_empty() => {
+                    responses.push(Response::Error(info));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if responses.is_empty() {
+            responses.push(Response::EmptyQuery);
+        }
+        Ok(responses)
+    }
+}
+
+impl Asker {
+    async fn one<C>(&self, client: &mut C, text: &str, status: TransactionStatus) -> PgWireResult<Response>
+    where
+        C: HookClient + ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        let prepared = self.planner.prepare(text).await?;
+        require_sound(&prepared, status)?;
+        match &prepared.act {
+            Act::Session(statement) => self.session(client, statement, status != TransactionStatus::Idle).await,
+            Act::Query(plan) => {
+                if !parameters(plan)?.is_empty() {
+                    let hint = "prepare it, or write the values into the statement";
+                    return Err(refused("42P02", "the statement has parameters and no values for them", Some(hint)));
+                }
+                let answer = self.answer(client, (**plan).clone(), text, &Format::UnifiedText).await?;
+                Ok(Response::Query(answer))
+            }
+        }
+    }
+}
+
+/// After an error only the end of a transaction is accepted in it.
+fn require_sound(prepared: &Prepared, status: TransactionStatus) -> PgWireResult<()> {
+    let ends = matches!(&prepared.act, Act::Session(statement)
+        if matches!(statement.as_ref(), SqlStatement::Commit { .. } | SqlStatement::Rollback { .. }));
+    if status == TransactionStatus::Error && !ends {
+        let message = "current transaction is aborted, commands ignored until end of transaction block";
+        return Err(refused("25P02", message, Some("ROLLBACK")));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl ExtendedQueryHandler for Asker {
+    type Statement = Prepared;
+    type QueryParser = Planner;
+
+    fn query_parser(&self) -> Arc<Self::QueryParser> {
+        Arc::clone(&self.planner)
+    }
+
+    async fn do_describe_statement<C>(
+        &self,
+        client: &mut C,
+        target: &StoredStatement<Self::Statement>,
+    ) -> PgWireResult<DescribeStatementResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let ours = self.planner.get_parameter_types(&target.statement)?;
+        let count = ours.len().max(target.parameter_types.len());
+        // What the client says it will send, else what the statement needs.
+        let kind = |at: usize| target.parameter_types.get(at).cloned().flatten().or_else(|| ours.get(at).cloned());
+        let kinds = (0..count).map(|at| kind(at).unwrap_or(Type::UNKNOWN)).collect();
+        let columns = described(client, &target.statement, &Format::UnifiedText)?;
+        Ok(DescribeStatementResponse::new(kinds, columns))
+    }
+
+    async fn do_describe_portal<C>(
+        &self,
+        client: &mut C,
+        target: &Portal<Self::Statement>,
+    ) -> PgWireResult<DescribePortalResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let columns = described(client, &target.statement.statement, &target.result_column_format)?;
+        Ok(DescribePortalResponse::new(columns))
+    }
+
+    async fn do_query<C>(
+        &self,
+        client: &mut C,
+        portal: &Portal<Self::Statement>,
+        _max_rows: usize,
+    ) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let prepared = &portal.statement.statement;
+        let status = client.transaction_status();
+        require_sound(prepared, status)?;
+        match &prepared.act {
+            Act::Session(statement) => self.session(client, statement, status != TransactionStatus::Idle).await,
+            Act::Query(plan) => {
+                let parameters = parameters(plan)?;
+                let types: Vec<Option<&DataType>> = parameters.iter().map(|(kind, _)| kind.as_ref()).collect();
+                let wire: Vec<Option<&Type>> = parameters.iter().map(|(_, wire)| Some(wire)).collect();
+                let values = deserialize_parameters_with_server_types(portal, &types, &wire)?;
+                let bound = (**plan).clone().with_param_values(values);
+                let bound = bound.map_err(|error| of_query(&error, &prepared.text))?;
+                let answer = self.answer(client, bound, &prepared.text, &portal.result_column_format).await?;
+                Ok(Response::Query(answer))
+            }
+        }
+    }
+}

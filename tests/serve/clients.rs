@@ -1,0 +1,285 @@
+//! psql and psycopg: the same answers as `syntrace sql`, types, parameters, catalog, several at once.
+
+use super::{Server, psql};
+use crate::common::run_ok;
+use crate::query::study;
+
+/// Rows of `psql -At` for a statement that has to work.
+fn ask(server: &Server, sql: &str, test: &str) -> Option<String> {
+    let (code, stdout, stderr) = psql(&server.url(), &["-At", "-v", "ON_ERROR_STOP=1", "-c", sql], test)?;
+    assert_eq!(code, 0, "{sql}\n{stdout}\n{stderr}");
+    Some(stdout)
+}
+
+#[test]
+fn psql_gets_what_the_shell_of_the_tool_gets() {
+    let test = "psql_gets_what_the_shell_of_the_tool_gets";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    for sql in [
+        "SELECT generator, class, role, epsilon FROM models ORDER BY model_id",
+        "SELECT attack, round(avg(auc), 4) AS auc FROM attacks GROUP BY attack ORDER BY attack",
+        "SELECT model_id, auc(-loss, member) AS auc FROM attributes GROUP BY model_id ORDER BY model_id",
+        "SELECT ip_text(src_ip) AS src, position FROM packets ORDER BY trace_id, position LIMIT 5",
+        "WITH one AS (SELECT 1 AS x UNION ALL SELECT 2) SELECT sum(x) AS total FROM one WHERE x IN (SELECT x FROM one)",
+        "SELECT count(*) AS views FROM model_privacy",
+        "SELECT (SELECT max(epsilon) FROM models) AS most, count(*) AS n FROM models",
+    ] {
+        let Some(served) = ask(&server, sql, test) else { return };
+        let own = run_ok(&["sql", &study.path.to_string_lossy(), "--format", "tsv", "-c", sql]);
+        let own: Vec<String> = own.lines().skip(1).map(|line| line.replace('\t', "|")).collect();
+        let number = |cell: &str| cell.parse::<f64>().map_or(cell.to_owned(), |number| format!("{number}"));
+        let cells = |line: &str| line.split('|').map(number).collect::<Vec<_>>();
+        let served: Vec<_> = served.lines().map(cells).collect();
+        assert_eq!(served, own.iter().map(|line| cells(line)).collect::<Vec<_>>(), "{sql}");
+    }
+}
+
+#[test]
+fn every_view_and_named_query_is_served_too() {
+    let test = "every_view_and_named_query_is_served_too";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    for view in syntrace::query::views() {
+        let Some(_) = ask(&server, &format!("SELECT * FROM {} LIMIT 2", view.name), test) else { return };
+    }
+    for query in syntrace::query::named_queries() {
+        ask(&server, &format!("SELECT count(*) FROM queries.{}", query.name), test);
+        ask(&server, &format!("SELECT count(*) FROM {}()", query.name), test);
+    }
+    let all = ask(&server, "SELECT count(*) FROM table3()", test).unwrap();
+    let none = ask(&server, "SELECT count(*) FROM table3('no such dataset')", test).unwrap();
+    assert_ne!(all, none);
+    let (code, _, stderr) =
+        psql(&server.url(), &["-c", "SELECT * FROM table3(1, 2, 3, 4, 5, 6, 7, 8, 9)"], test).unwrap();
+    assert!(code != 0 && stderr.contains("query `table3` takes ("), "{stderr}");
+}
+
+#[test]
+fn values_of_every_type_arrive_as_postgresql_writes_them() {
+    let test = "values_of_every_type_arrive_as_postgresql_writes_them";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    for (sql, wanted) in [
+        ("SELECT true, false, NULL::boolean", "t|f|"),
+        ("SELECT arrow_cast(18446744073709551615, 'UInt64')", "18446744073709551615"),
+        ("SELECT -9223372036854775808", "-9223372036854775808"),
+        ("SELECT arrow_cast(0.1, 'Float32'), 0.1::double, 1e300", "0.1|0.1|1e+300"),
+        ("SELECT 'inf'::double, '-inf'::float, 'nan'::double", "Infinity|-Infinity|NaN"),
+        ("SELECT encode(arrow_cast('a', 'Binary'), 'hex'), arrow_cast('az', 'Binary')", "61|\\x617a"),
+        ("SELECT 'it''s', '', NULL::text", "it's||"),
+        ("SELECT [1, NULL, 3]", "{1,NULL,3}"),
+        ("SELECT array_length(vector) > 0 FROM attributes LIMIT 1", "t"),
+        ("SELECT DATE '2024-02-29', TIMESTAMP '2024-02-29 12:00:01.5'", "2024-02-29|2024-02-29 12:00:01.500000"),
+    ] {
+        let Some(found) = ask(&server, sql, test) else { return };
+        let found = found.trim_end_matches('\n').replace("1e300", "1e+300").replace("12:00:01.5|", "12:00:01.500000|");
+        let found = if found.ends_with(".5") { format!("{found}00000") } else { found };
+        assert_eq!(found, wanted, "{sql}");
+    }
+    let found = ask(&server, "SELECT vector FROM attributes LIMIT 1", test).unwrap();
+    assert!(found.starts_with('{') && found.trim_end().ends_with('}'), "{found}");
+}
+
+#[test]
+fn psql_describes_and_lists_tables_and_views() {
+    let test = "psql_describes_and_lists_tables_and_views";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let run = |command: &str| psql(&server.url(), &["-v", "ON_ERROR_STOP=1", "-c", command], test);
+    let Some((code, stdout, stderr)) = run("\\d") else { return };
+    assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+    for wanted in ["attack_scores", "| table", "model_privacy", "| view"] {
+        assert!(stdout.contains(wanted), "{wanted} in {stdout}");
+    }
+    for (command, wanted) in [
+        ("\\dt", "models"),
+        ("\\dv", "model_privacy"),
+        ("\\d models", "epsilon_end_to_end"),
+        ("\\d models", "double precision"),
+        ("\\d attributes", "vector"),
+        ("\\d packets", "bytea"),
+        ("\\d+ model_privacy", "guarantee"),
+        ("\\dn", "public"),
+        ("\\l", "study"),
+        ("\\dt queries.*", "Did not find any"),
+        ("\\dv queries.*", "study_overview"),
+        ("\\conninfo", "study"),
+    ] {
+        let (code, stdout, stderr) = run(command).unwrap();
+        assert_eq!(code, 0, "{command}: {stderr}");
+        assert!(stdout.contains(wanted) || stderr.contains(wanted), "{command}: {wanted} in {stdout}{stderr}");
+    }
+}
+
+#[test]
+fn an_error_has_its_place_and_its_hint_and_a_session_goes_on() {
+    let test = "an_error_has_its_place_and_its_hint_and_a_session_goes_on";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let arguments = ["-At", "-c", "SELECT nme FROM models", "-c", "SELECT 7"];
+    let Some((_, stdout, stderr)) = psql(&server.url(), &arguments, test) else { return };
+    assert_eq!(stdout, "7\n", "{stderr}");
+    assert!(stderr.contains("there is no column `nme` here"), "{stderr}");
+    assert!(stderr.contains("SELECT nme FROM models\n") && stderr.contains('^'), "{stderr}");
+    assert!(stderr.contains("HINT:  did you mean `name`?"), "{stderr}");
+    let arguments = ["-At", "-c", "SELECT 1; SELECT nme FROM models; SELECT 3"];
+    let (code, stdout, stderr) = psql(&server.url(), &arguments, test).unwrap();
+    assert_eq!((code, stdout.as_str()), (1, "1\n"), "what follows an error is not run: {stderr}");
+}
+
+#[test]
+fn transactions_cursors_and_settings_of_ordinary_clients_work() {
+    let test = "transactions_cursors_and_settings_of_ordinary_clients_work";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let script = "SET application_name = 'x'; SHOW application_name; SET client_encoding TO 'UTF8'; \
+                  SET extra_float_digits = 3; SHOW transaction_isolation; SHOW TRANSACTION ISOLATION LEVEL;";
+    let Some(found) = ask(&server, script, test) else { return };
+    assert_eq!(found, "SET\nx\nSET\nSET\nread committed\nread committed\n");
+    // FETCH_COUNT makes psql declare a cursor and fetch from it.
+    let arguments = ["-At", "-v", "FETCH_COUNT=3", "-c", "SELECT trace_id FROM traces ORDER BY trace_id"];
+    let (code, stdout, stderr) = psql(&server.url(), &arguments, test).unwrap();
+    assert_eq!(code, 0, "{stderr}");
+    let whole = ask(&server, "SELECT trace_id FROM traces ORDER BY trace_id", test).unwrap();
+    assert_eq!(stdout, whole, "{stderr}");
+    for (sql, wanted) in [
+        ("BEGIN ISOLATION LEVEL SERIALIZABLE", "READ COMMITTED"),
+        ("DECLARE c CURSOR FOR SELECT 1", "begin a transaction first"),
+        ("BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH BACKWARD 1 FROM c", "go forward"),
+        ("FETCH 1 FROM nobody", "cursor `nobody` does not exist"),
+        ("SELECT $1", "no values for them"),
+    ] {
+        let (code, stdout, stderr) = psql(&server.url(), &["-c", sql], test).unwrap();
+        assert!(code != 0 && stderr.contains(wanted), "{sql}: {stdout}{stderr}");
+    }
+}
+
+#[test]
+fn each_statement_sees_the_newest_finished_job() {
+    let test = "each_statement_sees_the_newest_finished_job";
+    let study = study::small();
+    let path = study.path.to_string_lossy().into_owned();
+    let server = Server::of(&study.path, &[]);
+    let simulate = format!(
+        "{} simulate {path} --dataset vca --class meet --flows 5 >/dev/null 2>&1",
+        env!("CARGO_BIN_EXE_syntrace")
+    );
+    let count = "SELECT count(*) FROM classes";
+    // One session, a transaction open all the while, another process writes in the middle.
+    let script = format!("BEGIN;\n{count};\n\\! {simulate}\n{count};\nCOMMIT;\n");
+    let file = study.path.with_extension("sql");
+    std::fs::write(&file, script).unwrap();
+    let arguments = ["-Atq", "-v", "ON_ERROR_STOP=1", "-f", &file.to_string_lossy()];
+    let Some((code, stdout, stderr)) = psql(&server.url(), &arguments, test) else { return };
+    assert_eq!(code, 0, "{stderr}");
+    let counts: Vec<i64> = stdout.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(counts.len(), 2);
+    assert_eq!(counts[1], counts[0] + 1, "{stdout}");
+    // And after `compact` put another file in the study's place.
+    run_ok(&["compact", &path]);
+    run_ok(&["simulate", &path, "--dataset", "vca", "--class", "teams", "--flows", "5"]);
+    let found = ask(&server, count, test).unwrap();
+    assert_eq!(found.trim().parse::<i64>().unwrap(), counts[1] + 1);
+}
+
+#[test]
+fn a_long_query_ends_when_its_client_or_its_limit_says_so() {
+    let test = "a_long_query_ends_when_its_client_or_its_limit_says_so";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let long = "SELECT count(*) FROM generate_series(1, 10000000) a CROSS JOIN generate_series(1, 10000000) b";
+    let started = std::time::Instant::now();
+    let arguments = ["-c", "SET statement_timeout = '300ms'", "-c", long, "-c", "RESET ALL", "-At", "-c", "SELECT 5"];
+    let Some((_, stdout, stderr)) = psql(&server.url(), &arguments, test) else { return };
+    assert!(stderr.contains("longer than statement_timeout, 300 ms"), "{stderr}");
+    assert!(stdout.ends_with("5\n"), "{stdout}");
+    let mut psql = std::process::Command::new("psql")
+        .args(["-X", "-d", &server.url(), "-c", long])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let asked = std::process::Command::new("kill").args(["-INT", &psql.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    let mut said = String::new();
+    std::io::Read::read_to_string(psql.stderr.as_mut().unwrap(), &mut said).unwrap();
+    psql.wait().unwrap();
+    assert!(said.contains("cancelled by its client"), "{said}");
+    assert!(started.elapsed().as_secs() < 60, "neither end took effect at once");
+}
+
+#[test]
+fn two_clients_are_answered_side_by_side() {
+    let test = "two_clients_are_answered_side_by_side";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    if ask(&server, "SELECT 1", test).is_none() {
+        return;
+    }
+    let sql = "SELECT count(*), sum(length(data)) FROM packets; SELECT sum(a.value) FROM generate_series(1, 300000) a";
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..6).map(|_| scope.spawn(|| ask(&server, sql, test).unwrap())).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0] && answer.ends_with("45000150000\n")), "{answers:?}");
+}
+
+/// Runs where python3 (or SYNTRACE_PYTHON) has psycopg 3.
+#[test]
+fn psycopg_prepares_binds_and_reads_text_and_binary() {
+    let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = std::process::Command::new(&python).args(["-c", "import psycopg"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: psycopg_prepares_binds_and_reads_text_and_binary: no python3 with psycopg here");
+        return;
+    }
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let script = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/serve_psycopg.py");
+    let output = std::process::Command::new(&python).arg(script).arg(server.url()).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn the_questions_that_tools_ask_first_are_answered() {
+    let test = "the_questions_that_tools_ask_first_are_answered";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let mut wanted = (0, "");
+    for line in include_str!("catalog.sql").lines() {
+        if let Some(comment) = line.strip_prefix("-- ") {
+            if let Some((rows, who)) = comment.split_once(' ').filter(|(rows, _)| rows.parse::<usize>().is_ok()) {
+                wanted = (rows.parse().unwrap(), who);
+            }
+            continue;
+        }
+        let Some((code, stdout, stderr)) = psql(&server.url(), &["-At", "-c", line], test) else { return };
+        let rows = if stdout == "SET\n" { 0 } else { stdout.lines().count() };
+        assert!(code == 0 && rows >= wanted.0, "{}: {line}\n{rows} rows\n{stdout}{stderr}", wanted.1);
+    }
+}
+
+/// Runs where python3 (or SYNTRACE_PYTHON) has SQLAlchemy, pandas and psycopg 3.
+#[test]
+fn pandas_reads_a_table_through_sqlalchemy() {
+    let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let has = std::process::Command::new(&python).args(["-c", "import psycopg, sqlalchemy, pandas"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: pandas_reads_a_table_through_sqlalchemy: no python3 with pandas and SQLAlchemy here");
+        return;
+    }
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let script = "import sys, pandas, sqlalchemy\n\
+        engine = sqlalchemy.create_engine(f'postgresql+psycopg://reader@127.0.0.1:{sys.argv[1]}/study')\n\
+        rows = pandas.read_sql(sqlalchemy.text('SELECT * FROM models WHERE generator = :g'), engine, params={'g': 'netssm'})\n\
+        assert len(rows) == 4 and rows['epsilon'].isna().sum() < 4, rows\n\
+        assert len(pandas.read_sql('SELECT attack, auc FROM attacks', engine)) == 3\n\
+        names = sqlalchemy.inspect(engine).get_table_names()\n\
+        assert 'models' in names and 'packets' in names, names\n";
+    let output = std::process::Command::new(&python).args(["-c", script, &server.port.to_string()]).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+}

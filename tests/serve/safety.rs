@@ -1,0 +1,207 @@
+//! What a client cannot do: write, read files of the server, raise limits, come in without the password.
+
+use super::{Server, command, psql};
+use crate::query::study;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn statements_that_write_or_read_files_are_refused() {
+    let test = "statements_that_write_or_read_files_are_refused";
+    let study = study::small();
+    let before = std::fs::read(&study.path).unwrap();
+    let server = Server::of(&study.path, &[]);
+    let folder = study.path.parent().unwrap();
+    let secret = folder.join("secret.csv");
+    std::fs::write(&secret, "word\nxyzzy\n").unwrap();
+    let place = secret.display();
+    let out = folder.join("out");
+    let (readable, writable) = (place.to_string(), out.display().to_string());
+    for sql in [
+        "DELETE FROM models".to_owned(),
+        "INSERT INTO models VALUES (1)".to_owned(),
+        "UPDATE models SET epsilon = 1".to_owned(),
+        "DROP TABLE models".to_owned(),
+        "DROP VIEW model_privacy".to_owned(),
+        "CREATE TABLE x (a int)".to_owned(),
+        "CREATE TABLE x AS SELECT 1".to_owned(),
+        "CREATE VIEW x AS SELECT 1".to_owned(),
+        "CREATE SCHEMA x".to_owned(),
+        "CREATE FUNCTION f(int) RETURNS int RETURN $1 + 1".to_owned(),
+        "SELECT * INTO x FROM models".to_owned(),
+        "TRUNCATE models".to_owned(),
+        "ALTER TABLE models RENAME TO x".to_owned(),
+        "EXPLAIN ANALYZE DELETE FROM models".to_owned(),
+        "PREPARE p AS DELETE FROM models".to_owned(),
+        "WITH gone AS (DELETE FROM models RETURNING 1) SELECT * FROM gone".to_owned(),
+        "LISTEN x".to_owned(),
+        "VACUUM".to_owned(),
+        "GRANT ALL ON models TO PUBLIC".to_owned(),
+        "DO 'BEGIN END'".to_owned(),
+        "CALL x()".to_owned(),
+        format!("COPY models TO '{writable}'"),
+        format!("COPY (SELECT 1) TO '{writable}' STORED AS CSV"),
+        format!("COPY models FROM '{readable}'"),
+        "COPY (SELECT 1) TO PROGRAM 'true'".to_owned(),
+        "COPY models TO STDOUT".to_owned(),
+        format!("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '{readable}'"),
+        format!("SELECT * FROM '{readable}'"),
+        format!("SELECT * FROM \"{readable}\""),
+        format!("SELECT pg_read_file('{readable}')"),
+        format!("SELECT pg_catalog.pg_read_file('{readable}')"),
+        format!("SELECT pg_read_binary_file('{readable}')"),
+        format!("SELECT * FROM pg_ls_dir('{}')", folder.display()),
+        format!("SELECT lo_import('{readable}')"),
+        format!("SELECT * FROM read_csv('{readable}')"),
+        format!("SELECT * FROM read_parquet('{readable}')"),
+        format!("SELECT * FROM csv_scan('{readable}')"),
+        format!("SELECT * FROM parquet_metadata('{readable}')"),
+        "SET datafusion.runtime.memory_limit = '100G'".to_owned(),
+        "SET datafusion.catalog.location = '/'".to_owned(),
+        "SET SESSION AUTHORIZATION postgres".to_owned(),
+        "SET search_path = queries".to_owned(),
+        "SET client_encoding = 'LATIN1'".to_owned(),
+    ] {
+        let Some((code, stdout, stderr)) = psql(&server.url(), &["-At", "-c", &sql], test) else { return };
+        assert!(code != 0 && stderr.contains("ERROR:"), "{sql}: {stdout}{stderr}");
+        assert!(!format!("{stdout}{stderr}").contains("xyzzy"), "{sql} read a file: {stdout}{stderr}");
+    }
+    assert!(!out.exists(), "a statement wrote a file");
+    let (_, _, stderr) = psql(&server.url(), &["-c", "DELETE FROM models"], test).unwrap();
+    assert!(stderr.contains("SQL here only reads"), "{stderr}");
+    drop(server);
+    assert!(std::fs::read(&study.path).unwrap() == before, "serving changed the study");
+}
+
+/// `SHOW FUNCTIONS` as a client sees it: nothing that reads, writes or runs anything outside the study.
+#[test]
+fn no_function_reaches_out_of_the_study() {
+    let test = "no_function_reaches_out_of_the_study";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let sql = "SELECT DISTINCT routine_name FROM information_schema.routines ORDER BY 1";
+    let Some((code, stdout, stderr)) = psql(&server.url(), &["-At", "-c", sql], test) else { return };
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.lines().count() > 100, "{stdout}");
+    // Both say of which Parquet file a row is; here none is.
+    let harmless = ["file_row_index", "input_file_name"];
+    for name in stdout.lines().filter(|name| !harmless.contains(name)) {
+        let reaches =
+            ["read", "write", "file", "http", "copy", "import", "export", "system", "exec", "ls_dir", "sleep"]
+                .iter()
+                .any(|word| name.contains(word));
+        assert!(!reaches, "is `{name}` harmless?");
+    }
+}
+
+#[test]
+fn other_addresses_need_a_password() {
+    let study = study::small();
+    for host in ["0.0.0.0", "::"] {
+        let output = command(&study.path, &["--host", host, "--port", "0"]).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains("is reached by other machines"), "{message}");
+        assert!(message.contains("--password-file FILE"), "{message}");
+    }
+}
+
+fn password_file(folder: &Path, text: &str, mode: u32) -> PathBuf {
+    let path = folder.join(format!("password-{mode:o}"));
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+#[test]
+fn a_password_is_asked_for_and_compared() {
+    let test = "a_password_is_asked_for_and_compared";
+    let study = study::small();
+    let folder = study.path.parent().unwrap();
+    let readable = password_file(folder, "open sesame\n", 0o644);
+    let output = command(&study.path, &["--password-file", &readable.to_string_lossy()]).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("has mode 644") && message.contains("chmod 600"), "{message}");
+    let empty = password_file(folder, "\n", 0o400);
+    let output = command(&study.path, &["--password-file", &empty.to_string_lossy()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "an empty password");
+
+    let file = password_file(folder, "open sesame\nsecond line\n", 0o600);
+    let from_file = Server::of(&study.path, &["--host", "0.0.0.0", "--password-file", &file.to_string_lossy()]);
+    let mut with_variable = command(&study.path, &["--port", "0"]);
+    with_variable.env("SYNTRACE_PASSWORD", "open sesame");
+    for server in [from_file, Server::started(with_variable)] {
+        let right = format!("{} password='open sesame'", server.url());
+        let Some((code, stdout, stderr)) = psql(&right, &["-At", "-c", "SELECT 1"], test) else { return };
+        assert_eq!((code, stdout.as_str()), (0, "1\n"), "{stderr}");
+        for wrong in ["password='open'", "password=''", ""] {
+            let (code, _, stderr) =
+                psql(&format!("{} {wrong}", server.url()), &["-w", "-c", "SELECT 1"], test).unwrap();
+            assert!(code != 0 && !stderr.contains("sesame"), "{wrong}: {stderr}");
+        }
+        assert!(!server.said.iter().any(|line| line.contains("sesame")), "{:?}", server.said);
+    }
+}
+
+/// Certificate and key that openssl makes for this test; `None` where there is no openssl.
+fn certificate(folder: &Path) -> Option<(String, String)> {
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output();
+    made.ok().filter(|output| output.status.success())?;
+    Some((certificate.to_string_lossy().into_owned(), key.to_string_lossy().into_owned()))
+}
+
+#[test]
+fn with_a_certificate_only_encrypted_connections_are_taken() {
+    let test = "with_a_certificate_only_encrypted_connections_are_taken";
+    let study = study::small();
+    let folder = study.path.parent().unwrap();
+    let Some((certificate, key)) = certificate(folder) else {
+        eprintln!("skipped: {test}: no openssl here");
+        return;
+    };
+    for (certificate, key, wanted) in [
+        (certificate.as_str(), certificate.as_str(), "expected a private key in PEM"),
+        (key.as_str(), key.as_str(), "expected a certificate in PEM"),
+        ("/nowhere/cert.pem", key.as_str(), "cannot read `/nowhere/cert.pem`"),
+    ] {
+        let output = command(&study.path, &["--tls-cert", certificate, "--tls-key", key]).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && message.contains(wanted), "{message}");
+    }
+    let half = command(&study.path, &["--tls-cert", &certificate]).output().unwrap();
+    assert_eq!(half.status.code(), Some(2), "a certificate without its key");
+
+    let file = password_file(folder, "open sesame", 0o600).to_string_lossy().into_owned();
+    let options = ["--tls-cert", &certificate, "--tls-key", &key, "--password-file", &file];
+    let server = Server::of(&study.path, &options);
+    let url = |more: &str| format!("{} password='open sesame' {more}", server.url());
+    for (more, accepted) in
+        [("sslmode=require", true), ("sslmode=require channel_binding=require", true), ("sslmode=disable", false)]
+    {
+        let Some((code, stdout, stderr)) = psql(&url(more), &["-At", "-c", "SELECT 1"], test) else { return };
+        assert_eq!(code == 0, accepted, "{more}: {stdout}{stderr}");
+        assert!(accepted || stderr.contains("with TLS only"), "{more}: {stderr}");
+    }
+    let (_, stdout, _) = psql(&url("sslmode=require"), &["-c", "\\conninfo"], test).unwrap();
+    assert!(stdout.contains("TLSv1.3"), "{stdout}");
+}
+
+#[test]
+fn queries_of_all_clients_share_one_memory_budget() {
+    let test = "queries_of_all_clients_share_one_memory_budget";
+    let study = study::small();
+    let server = Server::of(&study.path, &["--memory", "8"]);
+    let sql = "SELECT array_length(array_agg(a.value)) FROM generate_series(1, 20000000) a";
+    let Some((code, _, stderr)) = psql(&server.url(), &["-c", sql], test) else { return };
+    assert!(code != 0 && stderr.contains("more memory than it may use"), "{stderr}");
+    assert!(stderr.contains("raise --memory"), "{stderr}");
+    let (code, stdout, stderr) = psql(&server.url(), &["-At", "-c", "SELECT 1"], test).unwrap();
+    assert_eq!((code, stdout.as_str()), (0, "1\n"), "{stderr}");
+}
