@@ -35,7 +35,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
-    ("report", &["base", "error", "record", "store", "query"]),
+    ("report", &["base", "error", "record", "capture", "encoding", "store", "query"]),
     (
         "cli",
         &[
@@ -63,6 +63,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("futures", &["query"]),
     ("async_trait", &["query"]),
     ("clap", &["cli"]),
+    ("askama", &["report"]),
+    ("svg", &["report"]),
+    ("resvg", &["report"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),
     ("rustyline", &["cli"]),
