@@ -23,7 +23,8 @@ attacked AS (
 ),
 ranked AS (
     SELECT
-        *, row_number() OVER (PARTITION BY dataset, generator, epsilon ORDER BY auc DESC, attack, attribute) AS place
+        *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
+        row_number() OVER (PARTITION BY dataset, generator, epsilon ORDER BY auc DESC, attack, attribute) AS place
     FROM attacked
 ),
 useful AS (
@@ -43,12 +44,12 @@ SELECT
     CASE WHEN trained.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', trained.epsilon) END AS regime,
     trained.guarantee,
     ranked.attack, ranked.auc,
-    greatest(ranked.auc - ranked.half_width, 0.0) AS auc_low, least(ranked.auc + ranked.half_width, 1.0) AS auc_high,
+    ranked.auc_low, ranked.auc_high,
     useful.accuracy, useful.macro_f1, useful.members_accuracy, useful.guess_accuracy, useful.n_test
 FROM trained
 LEFT JOIN ranked
-    ON ranked.dataset = trained.dataset AND ranked.generator = trained.generator
-    AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon AND ranked.place = 1
+    ON ranked.dataset = trained.dataset AND ranked.generator = trained.generator AND ranked.place = 1
+    AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon
 LEFT JOIN useful
     ON useful.dataset = trained.dataset AND useful.generator = trained.generator
     AND useful.epsilon IS NOT DISTINCT FROM trained.epsilon

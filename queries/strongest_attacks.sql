@@ -30,7 +30,7 @@ attacked AS (
 ),
 ranked AS (
     SELECT
-        *,
+        *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
         row_number() OVER (PARTITION BY generator, epsilon ORDER BY auc DESC, attack, attribute) AS place,
         count(*) OVER (PARTITION BY generator, epsilon) AS tried
     FROM attacked
@@ -40,9 +40,9 @@ SELECT
     CASE WHEN trained.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', trained.epsilon) END AS regime,
     trained.models, trained.guarantee, trained.epsilon_end_to_end,
     ranked.attack, ranked.attribute, ranked.tried, ranked.targets, ranked.auc,
-    greatest(ranked.auc - ranked.half_width, 0.0) AS auc_low, least(ranked.auc + ranked.half_width, 1.0) AS auc_high,
+    ranked.auc_low, ranked.auc_high,
     ranked.targets_above_chance
 FROM trained
 LEFT JOIN ranked
-    ON ranked.generator = trained.generator AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon AND ranked.place = 1
+    ON ranked.generator = trained.generator AND ranked.place = 1 AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon
 ORDER BY trained.generator, trained.epsilon DESC NULLS FIRST

@@ -26,6 +26,7 @@ mod pipeline;
 mod privacy;
 mod query;
 mod repair;
+mod report;
 mod safety;
 mod simulate;
 mod spec;

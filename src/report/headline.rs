@@ -138,7 +138,7 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
         let here = |row: &&usize| epsilons[**row].is_some() == private;
         let rows: Vec<usize> = attacked.iter().filter(here).copied().collect();
         let (mut leaking, quiet): (Vec<usize>, Vec<usize>) =
-            rows.iter().partition(|row| low[**row].is_some_and(|low| low > 0.5));
+            rows.iter().copied().partition(|row| low[*row].is_some_and(|low| low > 0.5));
         leaking.sort_by(|left, right| auc[*right].unwrap_or(0.0).total_cmp(&auc[*left].unwrap_or(0.0)));
         if rows.is_empty() {
             continue;
