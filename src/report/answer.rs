@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::query::{
     Format, NamedQuery, Parameters, Rendered, Session, bind, cells, named, parse_parameter, write_answer,
 };
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::record_batch::RecordBatch;

@@ -12,6 +12,7 @@
 mod answer;
 mod chart;
 mod figure;
+mod font;
 mod headline;
 mod page;
 mod palette;

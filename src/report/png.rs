@@ -33,19 +33,20 @@ pub(super) fn bits_png(image: &NprintImage, rows: usize, repeat: usize) -> Resul
     pixels.encode_png().map_err(|error| failed(&error.to_string()))
 }
 
-/// Renders an SVG with the fonts of the system.
+/// Renders an SVG with a font of the system.
 ///
 /// # Errors
 /// `user` where the system has no font.
 pub(super) fn render(svg: &str) -> Result<Vec<u8>> {
     let mut options = Options::default();
-    options.fontdb_mut().load_system_fonts();
     let fonts = options.fontdb_mut();
-    let preferred = ["Source Sans 3", "Helvetica Neue", "Arial", "DejaVu Sans", "Liberation Sans", "Noto Sans"];
-    let families: Vec<String> =
-        fonts.faces().flat_map(|face| face.families.iter().map(|(name, _)| name.clone())).collect();
-    let known = preferred.iter().find(|name| families.iter().any(|family| family == **name));
-    let Some(family) = known.map(|name| (*name).to_owned()).or_else(|| families.first().cloned()) else {
+    for path in super::font::files() {
+        // A file that cannot be read is no font; without any the next lines say so.
+        if let Ok(data) = std::fs::read(&path) {
+            fonts.load_font_data(data);
+        }
+    }
+    let Some(family) = fonts.faces().find_map(|face| face.families.first().map(|(name, _)| name.clone())) else {
         return Err(Error::user("no font was found, and a PNG without its labels would say nothing")
             .hint("install one (Debian, Ubuntu: apt-get install fonts-dejavu-core), or write an .svg"));
     };

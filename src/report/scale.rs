@@ -20,6 +20,8 @@ pub(super) struct Axis {
     pub scale: Scale,
 }
 
+/// Largest over smallest value from which an axis is logarithmic.
+const FAR: f64 = 100.0;
 /// Ticks of a linear axis that is tall or wide enough.
 const TICKS: f64 = 5.0;
 
@@ -28,8 +30,24 @@ impl Scale {
     pub fn from_zero(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values.fold((0.0f64, 0.0f64), |(low, high), value| (low.min(value), high.max(value)));
         let high = if high <= low { low + 1.0 } else { high };
-        let step = step(high - low);
-        Self::Linear((low / step).floor() * step, (high / step).ceil() * step)
+        let (mut ends, mut last) = ((low, high), 0.0);
+        // Round ends make the range longer, which may make the step longer.
+        while step(ends.1 - ends.0) > last {
+            last = step(ends.1 - ends.0);
+            ends = ((low / last).floor() * last, (high / last).ceil() * last);
+        }
+        Self::Linear(ends.0, ends.1)
+    }
+
+    /// A scale that holds all values: from zero, or logarithmic with powers of ten as ends where they are
+    /// positive and lie too far apart to be told apart otherwise.
+    pub fn fitting(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let low = values.clone().fold(f64::INFINITY, f64::min);
+        let high = values.clone().fold(0.0, f64::max);
+        if low > 0.0 && high > FAR * low {
+            return Self::Log(10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
+        }
+        Self::from_zero(values)
     }
 
     /// Where a value lies between the ends: 0 to 1, beyond them clamped.
@@ -61,11 +79,14 @@ impl Scale {
     }
 }
 
+/// About the number of ticks where the range is no round number of steps.
+const LEAST: f64 = 0.75;
+
 /// A round distance of ticks over a range.
 fn step(range: f64) -> f64 {
     let raw = range / TICKS;
     let power = 10f64.powf(raw.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|factor| factor * power).find(|step| *step >= raw * 0.999).unwrap_or(raw)
+    [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|factor| factor * power).find(|step| *step >= raw * LEAST).unwrap_or(raw)
 }
 
 /// A number as an axis shows it: 0.25, 40, 12,000, 1.5e7.
@@ -106,10 +127,13 @@ mod tests {
     fn ticks_are_round_and_within_the_ends() {
         let texts = |scale: Scale| scale.ticks().into_iter().map(|(_, text)| text).collect::<Vec<_>>();
         assert_eq!(texts(Scale::Linear(0.0, 1.0)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
-        assert_eq!(texts(Scale::from_zero([3.0, 187.0].into_iter())), ["0", "40", "80", "120", "160", "200"]);
+        assert_eq!(texts(Scale::from_zero([3.0, 187.0].into_iter())), ["0", "50", "100", "150", "200"]);
         assert_eq!(texts(Scale::from_zero([-12.0, 31.0].into_iter())), ["-20", "-10", "0", "10", "20", "30", "40"]);
         assert_eq!(texts(Scale::Log(0.01, 1.0)), ["0.01", "0.1", "1"]);
+        assert_eq!(texts(Scale::from_zero([535.0].into_iter())), ["0", "100", "200", "300", "400", "500", "600"]);
         assert_eq!(texts(Scale::from_zero(std::iter::empty())).len(), 6);
+        assert_eq!(texts(Scale::fitting([3.0, 900.0].into_iter())), ["1", "10", "100", "1000"]);
+        assert_eq!(texts(Scale::fitting([0.0, 900.0].into_iter())).len(), 6);
         assert_eq!(number(61_234.0), "61,234");
         assert_eq!(number(2e7), "2e7");
     }
