@@ -235,7 +235,7 @@ fn audits(totals: &Answer) -> Result<Vec<Sentence>> {
     if total(totals, "audited")? > 0.0 {
         let sentence = draft().text("Attacks refute none of the end-to-end guarantees of the ");
         let sentence = sentence.count(totals, "audited", "audited target")?;
-        return Ok(vec![sentence.text(", as far as so few traces can prove anything.").done()]);
+        return Ok(vec![sentence.text(", as far as their traces can prove anything.").done()]);
     }
     Ok(Vec::new())
 }

@@ -136,7 +136,7 @@ pub(super) const PAPER: &[Table] = &[table(
     "paper_agreement",
     "The paper's takeaways, case by case",
     "A verdict needs two thirds of the decided cases. Studies on other data or at other sizes need not agree; nothing \
-     here was tuned to.",
+         was tuned towards agreement.",
     "The list of takeaways is missing.",
 )];
 

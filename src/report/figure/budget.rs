@@ -1,6 +1,6 @@
 //! Figures with the privacy budget along the horizontal axis.
 
-use super::{Budgets, Look, distinct, missing_note};
+use super::{Budgets, Look, distinct, missing_note, small_panels};
 use crate::error::Result;
 use crate::report::answer::Answer;
 use crate::report::chart::{Chart, Point, Reference, Series};
@@ -66,12 +66,12 @@ pub(super) fn strongest_attacks(answer: &Answer, look: &Look) -> Result<Option<S
         let mut points = Vec::new();
         for row in (0..answer.rows()).filter(|row| generators[*row] == generator) {
             let Some(value) = auc[row] else { continue };
-            let words = format!(
-                "{generator}, {}: {} reaches {}",
-                Budgets::words(epsilons[row]),
-                attacks[row],
-                number((value * 1e4).round() / 1e4)
-            );
+            let short = |value: f64| number((value * 1e4).round() / 1e4);
+            let interval = low[row].zip(high[row]);
+            let interval =
+                interval.map_or(String::new(), |(low, high)| format!(" ({} to {})", short(low), short(high)));
+            let budget = Budgets::words(epsilons[row]);
+            let words = format!("{generator}, {budget}: {} {}{interval}", attacks[row], short(value));
             let mut point = Point::new(budgets.place(epsilons[row]) as f64, value, words);
             point.y_ends = low[row].zip(high[row]);
             points.push(point);
@@ -84,7 +84,7 @@ pub(super) fn strongest_attacks(answer: &Answer, look: &Look) -> Result<Option<S
         return Ok(None);
     }
     let description = format!("AUC of the strongest attack. {}", in_words(&budgets, &lines));
-    let mut chart = panel("all generators".to_owned(), description, &budgets, unit_axis("AUC"), (720.0, 300.0));
+    let mut chart = panel("all generators".to_owned(), description, &budgets, unit_axis("AUC"), LARGE);
     chart.references.push(Reference { value: 0.5, style: 0 });
     let drawn: Vec<String> = lines.iter().map(|(name, _)| name.clone()).collect();
     chart.series = lines.into_iter().map(|(name, points)| Series::new(look.style(&name), points)).collect();
@@ -108,6 +108,8 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     });
     let columns = columns.into_iter().collect::<Result<Vec<_>>>()?;
     let budgets = Budgets::of(&epsilons);
+    let attacked = look.generators.iter().filter(|name| generators.contains(name)).count();
+    let (width, size) = small_panels(attacked, 220.0);
     let mut panels = Vec::new();
     let mut printed = false;
     for generator in look.generators.iter().filter(|name| generators.contains(name)) {
@@ -138,8 +140,8 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
             foreign.push(Series { foreign: true, ..Series::new(style, points) });
         }
         let description = format!("{generator} under the attack {attack}. {}", in_words(&budgets, &lines));
-        let mut chart =
-            panel(format!("{generator}: {attack}"), description, &budgets, unit_axis("rate"), (330.0, 230.0));
+        let mut chart = panel(format!("{generator}: {attack}"), description, &budgets, unit_axis("rate"), size);
+        chart.x.label = "epsilon".to_owned();
         chart.series = foreign;
         let own = lines.into_iter().enumerate();
         chart.series.extend(own.map(|(style, (_, points))| Series { band: true, ..Series::new(style, points) }));
@@ -155,7 +157,7 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     if printed {
         legend.push(Entry::new(Sample::Foreign, "the paper"));
     }
-    Ok(Some(Sheet { panels, legend, columns: 3, notes: Vec::new() }))
+    Ok(Some(Sheet { panels, legend, columns: width, notes: Vec::new() }))
 }
 
 /// The attack with the largest AUC at the first budget that has one (without DP, where there is such).
@@ -181,7 +183,7 @@ pub(super) fn figure5(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
             field if field.ends_with("_us") => "us",
             _ => "distance",
         };
-        Axis { label: unit.to_owned(), scale: Scale::from_zero(values.iter().copied()) }
+        Axis { label: unit.to_owned(), scale: Scale::fitting(values.iter().copied()) }
     };
     by_field(answer, look, axis)
 }

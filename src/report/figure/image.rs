@@ -20,8 +20,10 @@ const ROW: f64 = 4.0;
 const ROWS_MAX: usize = 64;
 const WIDTH: f64 = 500.0;
 const RIGHT: f64 = 8.0;
-/// Header groups of the 1,088 columns: first bit and name.
-const GROUPS: [(f64, &str); 4] = [(0.0, "IPv4"), (480.0, "TCP"), (960.0, "UDP"), (1024.0, "ICMP")];
+/// Lowest place that a name needs beside a short trace, pixels.
+const NAME: f64 = 13.0;
+/// Header groups of the 1,088 columns: first bit and name; the narrow ones at the end share theirs.
+const GROUPS: [(f64, &str); 4] = [(0.0, "IPv4"), (480.0, "TCP"), (960.0, ""), (1024.0, "UDP, ICMP")];
 const BITS: f64 = 1088.0;
 
 /// One picture with its name.
@@ -62,14 +64,15 @@ fn panel(title: String, strips: &[Strip], left: f64) -> Result<Panel> {
         if left > 20.0 {
             drawing.append(text("text", left - 6.0, y + height / 2.0 + 4.0, "end", &strip.name));
         }
-        y += height + 5.0;
+        y += if left > 20.0 { height.max(NAME) } else { height } + 5.0;
     }
     for (index, (first, name)) in GROUPS.iter().enumerate() {
         let from = left + first / BITS * width;
         let next = GROUPS.get(index + 1).map_or(BITS, |(first, _)| *first);
         let to = left + next / BITS * width;
         drawing.append(line("frame", (from, y - 4.0), (from, y + 2.0)));
-        drawing.append(text("soft", (from + to) / 2.0, y + 10.0, "middle", name));
+        let (place, anchor) = if index + 1 == GROUPS.len() { (to, "end") } else { ((from + to) / 2.0, "middle") };
+        drawing.append(text("soft", place, y + 10.0, anchor, name));
     }
     let shares: Vec<String> = strips
         .iter()

@@ -57,7 +57,7 @@ pub(super) const FIGURES: &[Figure] = &[
         caption: "Each mark is a generator at one budget: how well its strongest attack tells members from held-out \
             traces (left is more private), and how accurate a classifier is that learnt from its traffic alone \
             (up is more useful). Filled: no DP; the emptier, the smaller epsilon. Whiskers: 95 % intervals of the mean \
-            over classes. Left of the frame: generators that no attack reads.",
+            over classes. Lane at the left: generators that no attack reads.",
         needs: "Neither attacks nor downstream classifiers are in the study, so there is nothing to weigh.",
         draw: plane::privacy_vs_utility,
     },
@@ -106,7 +106,8 @@ pub(super) const FIGURES: &[Figure] = &[
         given: &[],
         title: "Figure 5: Wasserstein distance of numeric fields by budget",
         caption: "How far values must move on average to turn the synthetic distribution into that of the member traces, in \
-            the field's own unit; mean over classes and packet positions. Dashed: held-out real traces, the value of a \
+            the field's own unit, mean over classes and packet positions; where values lie far apart the axis is \
+            logarithmic. Dashed: held-out real traces, the value of a \
             perfect generator.",
         needs: NEEDS_FIDELITY,
         draw: budget::figure5,
@@ -173,7 +174,7 @@ pub(super) const FIGURES: &[Figure] = &[
         name: "figure8",
         given: &[],
         title: "Figures 1 and 8: training images of an image generator",
-        caption: "One real trace of each class as an nPrint image: a row is a packet, a column one of 1,088 header bits. \
+        caption: "The longest real trace of each class as an nPrint image: a row is a packet, a column one of 1,088 header bits. \
             The published pictures are red (1), green (0) and blue (absent); these colours differ in lightness too.",
         needs: "No trace is stored as an nPrint image: only image generators (netdiffusion) train on them, and redacted \
             copies have none.",
@@ -183,9 +184,9 @@ pub(super) const FIGURES: &[Figure] = &[
         name: "nprint_images",
         given: &[],
         title: "Real and generated traces as nPrint images",
-        caption: "For each class the first real trace and the first generated one with a packet, without DP and at the \
-            smallest epsilon. Ten packets show structure, not quality: the distances above measure that.",
-        needs: "The study holds no packets (it is empty or a redacted copy).",
+        caption: "For each class the longest real trace and the longest generated ones, without DP and at the smallest \
+            epsilon. A few packets show structure, not quality: the distances above measure that.",
+        needs: "The study holds no packets with readable headers (it is empty or a redacted copy).",
         draw: image::generated,
     },
 ];
@@ -234,6 +235,11 @@ impl Budgets {
     pub fn list(&self) -> impl Iterator<Item = (Option<f64>, String)> + '_ {
         self.0.iter().map(|epsilon| (*epsilon, Self::words(*epsilon)))
     }
+}
+
+/// Panels of one kind: four narrow ones a line where there are many, else three; gives columns and size.
+pub(super) fn small_panels(panels: usize, height: f64) -> (usize, (f64, f64)) {
+    if panels > 3 { (4, (250.0, height)) } else { (3, (330.0, height)) }
 }
 
 /// The values of a column that occur, in the order of their first row.

@@ -1,6 +1,6 @@
 //! Figures with a measure along both axes: privacy or fidelity against utility, ROC curves.
 
-use super::{Budgets, Look, distinct, missing_note};
+use super::{Budgets, Look, distinct, missing_note, small_panels};
 use crate::error::Result;
 use crate::report::answer::Answer;
 use crate::report::chart::{Chart, Point, Reference, Series};
@@ -167,6 +167,8 @@ pub(super) fn roc_curves(answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
     let resolution = smallest.iter().flatten().fold(1.0f64, |low, value| low.min(*value));
     let floor = 10f64.powf((resolution * 0.999).log10().floor()).clamp(1e-3, 0.1);
     let budgets = Budgets::of(&epsilons);
+    let attacked = look.generators.iter().filter(|name| generators.contains(name)).count();
+    let (columns, size) = small_panels(attacked, 250.0);
     let mut panels = Vec::new();
     for generator in look.generators.iter().filter(|name| generators.contains(name)) {
         let mut series: Vec<(String, Series)> = Vec::new();
@@ -196,7 +198,7 @@ pub(super) fn roc_curves(answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
         let mut chart = chart(generator, axis("false positive rate"), axis("true positive rate"), series);
         chart.description = format!("{generator}. {}", words.join("; "));
         chart.diagonal = true;
-        chart.size = (330.0, 280.0);
+        chart.size = size;
         panels.push(chart.draw());
     }
     if panels.is_empty() {
@@ -206,9 +208,9 @@ pub(super) fn roc_curves(answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
         budgets.list().map(|(epsilon, words)| Entry::new(Sample::Line(budgets.place(epsilon)), words)).collect();
     legend.push(Entry::new(Sample::Reference(1), "chance"));
     let notes = vec![format!(
-        "With so many held-out traces, rates below {} cannot be told apart; where a curve lies on the lower edge it is \
-         there or below.",
+        "One held-out trace is a rate of {}: smaller rates cannot be told apart. Where a curve lies on the lower edge, it \
+         is there or below.",
         short(resolution)
     )];
-    Ok(Some(Sheet { panels, legend, columns: 3, notes }))
+    Ok(Some(Sheet { panels, legend, columns, notes }))
 }

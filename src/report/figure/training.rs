@@ -1,6 +1,6 @@
 //! Figures with training along the horizontal axis.
 
-use super::{Budgets, Look, distinct};
+use super::{Budgets, Look, distinct, small_panels};
 use crate::error::Result;
 use crate::report::answer::Answer;
 use crate::report::chart::{Chart, Point, Series};
@@ -16,6 +16,8 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);
     let (epochs, gaps) = (answer.numbers("epoch")?, answer.numbers("relative_gap_percent")?);
     let budgets = Budgets::of(&epsilons);
+    let trained = look.generators.iter().filter(|name| generators.contains(name)).count();
+    let (columns, size) = small_panels(trained, 200.0);
     let mut panels = Vec::new();
     for dataset in distinct(&datasets) {
         for generator in look.generators.iter().filter(|name| generators.contains(name)) {
@@ -54,7 +56,7 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
                 upright: None,
                 diagonal: false,
                 lane: None,
-                size: (330.0, 220.0),
+                size,
             };
             panels.push(chart.draw());
         }
@@ -63,5 +65,5 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
         return Ok(None);
     }
     let legend = budgets.list().map(|(epsilon, words)| Entry::new(Sample::Series(budgets.place(epsilon)), words));
-    Ok(Some(Sheet { panels, legend: legend.collect(), columns: 3, notes: Vec::new() }))
+    Ok(Some(Sheet { panels, legend: legend.collect(), columns, notes: Vec::new() }))
 }
