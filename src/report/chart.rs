@@ -106,7 +106,7 @@ pub(super) const REFERENCE_DASHES: [&str; 2] = ["5 4", "1.5 3"];
 
 const TOP: f64 = 24.0;
 const RIGHT: f64 = 12.0;
-const BOTTOM: f64 = 42.0;
+const BOTTOM: f64 = 44.0;
 const LANE: f64 = 52.0;
 /// Width of a character of tick labels, pixels (a generous one: fonts differ).
 const CHARACTER: f64 = 6.4;
@@ -221,7 +221,7 @@ impl Frame<'_> {
             if numbers {
                 drawing.append(line("grid", (x, TOP), (x, self.bottom)));
             }
-            drawing.append(text("soft", x, self.bottom + 15.0, "middle", &label));
+            drawing.append(text("soft", x, self.bottom + 17.0, "middle", &label));
         }
         if let Some(value) = chart.upright {
             let x = self.x(value);
@@ -247,7 +247,7 @@ impl Frame<'_> {
         if let Some(name) = &chart.lane {
             drawing.append(line("frame", (self.plot_left, TOP), (self.plot_left, self.bottom)));
             for (row, word) in name.split(' ').enumerate() {
-                let y = self.bottom + 12.0 + 11.0 * row as f64;
+                let y = self.bottom + 13.0 + 11.0 * row as f64;
                 drawing.append(text("soft", self.left + LANE / 2.0, y, "middle", word));
             }
         }
@@ -260,7 +260,7 @@ impl Frame<'_> {
         ];
         drawing.append(element("rect", &frame));
         let middle = (self.plot_left + self.right) / 2.0;
-        drawing.append(text("text", middle, self.bottom + 33.0, "middle", &chart.x.label));
+        drawing.append(text("text", middle, self.bottom + 35.0, "middle", &chart.x.label));
         let middle = (TOP + self.bottom) / 2.0;
         let mut label = text("text", 0.0, 0.0, "middle", &chart.y.label);
         label.assign("transform", format!("translate(11 {}) rotate(-90)", px(middle)));

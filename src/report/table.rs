@@ -20,7 +20,7 @@ const ATTACKS: &str = "No attack was run on a target model.";
 const MODELS: &str = "No model was trained or imported.";
 
 const fn table(name: &'static str, title: &'static str, caption: &'static str, needs: &'static str) -> Table {
-    Table { name, given: &[], title, caption, needs, rows_max: 300 }
+    Table { name, given: &[], title, caption, needs, rows_max: 120 }
 }
 
 pub(super) const STRONGEST: Table = table(
@@ -70,6 +70,7 @@ pub(super) const PROMISES: &[Table] = &[
     ),
     Table {
         given: &["role=target"],
+        rows_max: 400,
         ..table(
             "privacy_ledger",
             "Privacy ledger of the targets",
