@@ -346,7 +346,7 @@ fn figures_are_written_alone_as_svg_png_and_csv() {
     match crate::common::run(&["report", &file, "--figure", "figure2", "-o", &path("a.png")]) {
         (0, _, _) => {
             let png = std::fs::read(path("a.png")).unwrap();
-            let width = between(&svg, " width=\"", "\"").into_iter().next_back().unwrap().parse::<f64>().unwrap();
+            let width = between(&svg, " width=\"", "\"")[0].parse::<f64>().unwrap();
             assert_eq!(png[16..20], ((2.0 * width).ceil() as u32).to_be_bytes(), "twice the drawing's width");
         }
         (code, _, error) => {
