@@ -27,7 +27,7 @@ for field in range(fields):
             values, inverse = numpy.unique(numpy.concatenate([a, b]), return_inverse=True)
             counts = [numpy.bincount(part, minlength=len(values)) for part in (inverse[: len(a)], inverse[len(a) :])]
             value = jensenshannon(*counts, base=2)
-        lines.append(f"{field} {position} {value!r}" if isinstance(value, float) else f"{field} {position} {float(value)!r}")
+        lines.append(f"{field} {position} {float(value)!r}")
 seconds = time.perf_counter() - start
 print("\n".join(lines))
 print(f"seconds {seconds}")
