@@ -95,7 +95,7 @@ pub(super) fn number(value: f64) -> String {
     if magnitude == 0.0 {
         return "0".to_owned();
     }
-    if magnitude >= 1e6 || magnitude < 1e-4 {
+    if !(1e-4..1e6).contains(&magnitude) {
         return format!("{value:e}");
     }
     let text = format!("{value:.6}");
