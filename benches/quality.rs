@@ -5,12 +5,17 @@
 //! ns a code in a table of 256 kB, 30 ns an address in a hash map, 60 ns a gap in a sort); 15 fields:
 //! about 250 ns a packet, 0.15 s a model, less than 5 s for 25 models on one core. Comparing what is
 //! counted costs as much as there are distinct values: below 20 ms a model.
-//! `cargo bench --bench quality` measures the release build.
+//! `cargo bench --bench quality` measures the release build. Where Python has numpy and SciPy, it computes the
+//! distances of one model on the same numbers (benches/quality.py): the values are compared and the ratio of
+//! times is printed. Seen with the development profile (`cargo bench --profile dev --bench quality`) on two
+//! cores shared with other builds: all 149 distances equal to 1.1e-10, and SciPy (one thread) took 3.0 times as
+//! long as this (two threads).
 
 use rand::RngExt;
+use std::io::Write;
 use std::time::Instant;
 use syntrace::base::{Seed, TraceId, thread_count};
-use syntrace::eval::{FIELDS, FidelityRow, HeaderSide, Metric, SideName, header_fidelity};
+use syntrace::eval::{FIELDS, FidelityRow, FieldKind, HeaderSide, Metric, SideName, header_fidelity};
 use syntrace::record::{Direction, Packet, Trace};
 
 const TRACES: usize = 60_000;
@@ -85,4 +90,71 @@ fn main() {
     assert_eq!(rows.len(), FIELDS.len() * PACKETS * 2);
     let ttl = rows.iter().find(|row| row.field == "ttl" && row.metric == Metric::WassersteinScaled);
     assert!(ttl.and_then(|row| row.value).is_some_and(|value| value < 0.05));
+    beside_scipy(&real, &synthetic, &rows, seconds / MODELS as f64);
+}
+
+/// The value of a field as a number; `None` where it has none.
+fn value(kind: FieldKind, before: Option<&Packet>, packet: &Packet) -> Option<f64> {
+    match kind {
+        FieldKind::Address(extract) => Some(extract(packet) as f64),
+        FieldKind::Code(extract) => extract(packet).map(f64::from),
+        FieldKind::Size(extract) => Some(f64::from(extract(packet))),
+        FieldKind::Gap(extract) => extract(before, packet),
+    }
+}
+
+/// Writes one side as [fields, positions, traces].
+fn write_side(path: &std::path::Path, traces: &[&Trace]) {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    for (_, kind) in FIELDS {
+        for position in 0..PACKETS {
+            for trace in traces {
+                let before = position.checked_sub(1).map(|before| &trace.packets[before]);
+                let number = value(kind, before, &trace.packets[position]).unwrap_or(f64::NAN);
+                out.write_all(&number.to_le_bytes()).unwrap();
+            }
+        }
+    }
+    out.flush().unwrap();
+}
+
+/// The same distances by SciPy: equal values, and how much longer it takes for one model.
+fn beside_scipy(real: &[&Trace], synthetic: &[&Trace], rows: &[FidelityRow], seconds_a_model: f64) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [folder.path().join("real"), folder.path().join("synthetic")];
+    write_side(&paths[0], real);
+    write_side(&paths[1], synthetic);
+    let numeric =
+        FIELDS.iter().enumerate().filter(|(_, (_, kind))| matches!(kind, FieldKind::Size(_) | FieldKind::Gap(_)));
+    let numeric: Vec<String> = numeric.map(|(index, _)| index.to_string()).collect();
+    let output = std::process::Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/quality.py"))
+        .args(&paths)
+        .args([FIELDS.len().to_string(), PACKETS.to_string(), numeric.join(",")])
+        .output();
+    let text = match output {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
+        _ => return println!("skipped: SciPy: no python3 with numpy and scipy here"),
+    };
+    let (mut compared, mut largest) = (0, 0.0f64);
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let ["seconds", seconds] = words[..] {
+            let seconds: f64 = seconds.parse().unwrap();
+            println!("SciPy, one model: {seconds:.2} s, {:.1} times as long", seconds / seconds_a_model);
+            continue;
+        }
+        let [field, position, theirs] = words[..] else { panic!("{line}") };
+        let (name, theirs): (&str, f64) = (FIELDS[field.parse::<usize>().unwrap()].0, theirs.parse().unwrap());
+        let position: u32 = position.parse().unwrap();
+        let ours = rows.iter().find(|row| {
+            let first = matches!(row.metric, Metric::JensenShannonDistance | Metric::Wasserstein);
+            row.field == name && row.position == Some(position) && first
+        });
+        let ours = ours.and_then(|row| row.value).unwrap();
+        largest = largest.max((ours - theirs).abs() / theirs.abs().max(1e-3));
+        compared += 1;
+    }
+    println!("{compared} distances beside SciPy's: largest relative difference {largest:.1e}");
+    assert!(compared >= FIELDS.len() * (PACKETS - 1) && largest < 1e-6);
 }

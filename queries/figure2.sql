@@ -2,13 +2,28 @@
 -- Parameters: $attack = NULL (all attacks)
 -- Columns:    generator, epsilon, regime, attack, targets (averaged over, all datasets and classes), precision,
 --             recall, fpr and auc (means), precision_sd, recall_sd, fpr_sd, auc_sd (standard deviations of the
---             population, the figure's bands)
+--             population, the figure's bands), paper_precision, paper_recall and paper_fpr (means of
+--             the paper's appendix Table 1; NULL for what the paper does not have)
+WITH ours AS (
+    SELECT
+        generator, epsilon, regime, attack, count(*) AS targets,
+        avg(precision) AS precision, avg(recall) AS recall, avg(fpr) AS fpr, avg(auc) AS auc,
+        stddev_pop(precision) AS precision_sd, stddev_pop(recall) AS recall_sd, stddev_pop(fpr) AS fpr_sd,
+        stddev_pop(auc) AS auc_sd
+    FROM leakage
+    WHERE evaluated_on = 'target' AND ($attack IS NULL OR attack = $attack)
+    GROUP BY generator, epsilon, regime, attack
+),
+paper AS (
+    SELECT generator, epsilon, avg(precision) AS precision, avg(tpr) AS recall, avg(fpr) AS fpr
+    FROM paper_table1
+    GROUP BY generator, epsilon
+)
 SELECT
-    generator, epsilon, regime, attack, count(*) AS targets,
-    avg(precision) AS precision, avg(recall) AS recall, avg(fpr) AS fpr, avg(auc) AS auc,
-    stddev_pop(precision) AS precision_sd, stddev_pop(recall) AS recall_sd, stddev_pop(fpr) AS fpr_sd,
-    stddev_pop(auc) AS auc_sd
-FROM leakage
-WHERE evaluated_on = 'target' AND ($attack IS NULL OR attack = $attack)
-GROUP BY generator, epsilon, regime, attack
-ORDER BY generator, attack, epsilon NULLS FIRST
+    ours.generator, ours.epsilon, ours.regime, ours.attack, ours.targets,
+    ours.precision, ours.recall, ours.fpr, ours.auc,
+    ours.precision_sd, ours.recall_sd, ours.fpr_sd, ours.auc_sd,
+    paper.precision AS paper_precision, paper.recall AS paper_recall, paper.fpr AS paper_fpr
+FROM ours
+LEFT JOIN paper ON paper.generator = ours.generator AND paper.epsilon IS NOT DISTINCT FROM ours.epsilon
+ORDER BY ours.generator, ours.attack, ours.epsilon NULLS FIRST

@@ -11,8 +11,9 @@
 //! utility, audit) are pure: records in, records out; they never see the store and never call the stage
 //! before them. `pipeline` alone connects them; `query`, `serve` and `report` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
-//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, datafusion-postgres in `serve`, clap in
-//! `cli`.
+//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, datafusion-postgres in `serve`, askama, svg
+//! and resvg in `report` (which also reads header bits through `capture` and `encoding` for its images),
+//! clap in `cli`.
 //! `tests/architecture.rs` holds the table of who may import whom.
 
 /// The whole process allocates through mimalloc: see its line in Cargo.toml.

@@ -35,7 +35,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval"]),
-    ("report", &["base", "error", "record", "store", "query"]),
+    ("report", &["base", "error", "record", "capture", "encoding", "store", "query"]),
     ("serve", &["base", "error", "store", "query"]),
     (
         "cli",
@@ -66,6 +66,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("futures", &["query", "serve"]),
     ("async_trait", &["query", "serve"]),
     ("clap", &["cli"]),
+    ("askama", &["report"]),
+    ("svg", &["report"]),
+    ("resvg", &["report"]),
     ("indicatif", &["cli"]),
     ("ctrlc", &["cli"]),
     ("rustyline", &["cli"]),

@@ -27,6 +27,7 @@ mod pipeline;
 mod privacy;
 mod query;
 mod repair;
+mod report;
 mod safety;
 mod serve;
 mod simulate;

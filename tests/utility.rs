@@ -256,6 +256,25 @@ mod forecaster {
         assert!((pair[1] - alone[0]).abs() < 0.05, "{} against {}", pair[1], alone[0]);
     }
 
+    /// Darts' defaults, cut after some steps: the error on what it learns from falls.
+    #[test]
+    fn the_network_of_the_paper_learns_in_its_first_steps() {
+        let (train, _) = series();
+        let windows: Vec<Window> = train.into_iter().flatten().take(320).collect();
+        let inputs: Vec<[f32; WINDOW]> = windows.iter().map(|(window, _)| *window).collect();
+        let error_after = |steps_max: usize| {
+            let options = ForecastOptions { steps_max, ..ForecastOptions::paper() };
+            let series = Series { windows: windows.clone(), seed: Seed::root(3) };
+            let (network, losses) = train_forecasters(&options, &[series]).unwrap();
+            assert!(losses[0].is_some_and(|loss| loss > 0.0 && loss.is_finite()), "{losses:?}");
+            let predicted = network.predict(0, &inputs).unwrap();
+            let errors = windows.iter().zip(predicted).map(|((_, value), guess)| f64::from((value - guess).abs()));
+            errors.sum::<f64>() / windows.len() as f64
+        };
+        let (first, later) = (error_after(1), error_after(30));
+        assert!(later < 0.9 * first, "{later} after 30 steps, {first} after one");
+    }
+
     #[test]
     fn a_class_without_windows_has_no_error_and_does_not_stop_the_others() {
         let (train, _) = series();

@@ -160,3 +160,59 @@ fn largest_gap(real: &[(f64, u64)], total_real: f64, other: &[(f64, u64)], total
     }
     largest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measure(found: &Comparison, metric: Metric) -> Option<f64> {
+        found.measures.iter().find(|(known, _)| *known == metric).and_then(|(_, value)| *value)
+    }
+
+    /// Of metrics.json, categories by their texts.
+    #[test]
+    fn total_variation_equals_the_reference() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/conformance/metrics.json");
+        let document: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let cases = document["jensen_shannon_samples"].as_array().unwrap();
+        let keys = |values: &serde_json::Value, known: &mut Vec<String>| -> Vec<u128> {
+            let key = |text: String| match known.iter().position(|seen| *seen == text) {
+                Some(place) => place as u128,
+                None => {
+                    known.push(text);
+                    known.len() as u128 - 1
+                }
+            };
+            values.as_array().unwrap().iter().map(ToString::to_string).map(key).collect()
+        };
+        for case in cases {
+            let mut known = Vec::new();
+            let real = Distribution::categories(keys(&case["a"], &mut known));
+            let other = Distribution::categories(keys(&case["b"], &mut known));
+            let found = measure(&compare(&real, &other), Metric::TotalVariation).unwrap();
+            let expected = case["expect"]["total_variation"].as_f64().unwrap();
+            assert!((found - expected).abs() < 1e-12, "{}: {found} against {expected}", case["name"]);
+        }
+        assert!(cases.len() > 5);
+    }
+
+    /// Expected values by SciPy 1.17.1, `scipy.stats.ks_2samp` (statistic, two-sided).
+    #[test]
+    fn kolmogorov_smirnov_equals_scipy() {
+        let cases: [(&[f64], &[f64], f64); 4] = [
+            (&[1.0, 2.0, 2.0, 3.0, 5.0], &[2.0, 3.0, 3.0, 8.0], 0.35),
+            (&[0.5, -1.0, 7.0, 7.0], &[7.0, 7.0, 7.0], 0.5),
+            (&[1.0, 2.0, 3.0], &[4.0, 5.0], 1.0),
+            (&[1.0, 1.0, 2.0], &[1.0, 1.0, 2.0], 0.0),
+        ];
+        for (a, b, expected) in cases {
+            let numbers = |values: &[f64]| Distribution::numbers(values.iter().copied());
+            let found = measure(&compare(&numbers(a), &numbers(b)), Metric::KolmogorovSmirnov).unwrap();
+            assert!((found - expected).abs() < 1e-12, "{a:?} {b:?}: {found} against {expected}");
+        }
+        assert_eq!(
+            measure(&compare(&Distribution::numbers([]), &Distribution::numbers([1.0])), Metric::KolmogorovSmirnov),
+            None
+        );
+    }
+}

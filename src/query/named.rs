@@ -51,7 +51,10 @@ macro_rules! queries {
 
 queries! {
     "headline"
+    "study_totals"
     "study_overview"
+    "strongest_attacks"
+    "privacy_vs_utility"
     "mia_by_model_and_epsilon"
     "fidelity_by_model_and_epsilon"
     "fidelity_by_field"
@@ -69,9 +72,12 @@ queries! {
     "figure6"
     "figure7"
     "figure8"
+    "nprint_images"
     "figure9"
     "figure10"
+    "roc_curves"
     "paper_agreement"
+    "model_guarantees"
     "privacy_ledger"
     "privacy_audit"
     "leaks_by_model"
@@ -80,6 +86,11 @@ queries! {
     "most_exposed_traces"
     "drops_by_reason"
     "bytes_by_table"
+    "provenance"
+    "provenance_settings"
+    "provenance_jobs"
+    "provenance_captures"
+    "provenance_weights"
     "one_trace"
 }
 

@@ -1,157 +1,211 @@
-//! One self-contained HTML file about a study: headline tables and figures from named queries.
+//! One self-contained HTML page about a study, and its figures one by one as SVG, PNG or CSV.
 //!
-//! Invariants: every number comes from a named query or a statement shown beside it; nothing is
-//! written and no time is read; all text of the study is escaped; no scripts, no outside resources.
+//! ```text
+//! named query -> Answer -> figure (panels, legend) -> page, SVG, PNG
+//!                       -> table, CSV
+//! ```
+//!
+//! Invariants: every number is the answer of a named query, whose SQL and CSV stand beside it; a study
+//! that lacks something is told so in words, never by an empty frame; nothing is written and no time is
+//! read; all text of the study is escaped; no scripts, no outside resources.
 
+mod answer;
+mod chart;
 mod figure;
-mod html;
+mod font;
+mod headline;
+mod page;
+mod palette;
+mod png;
+mod scale;
+mod sheet;
+mod table;
 
-use crate::error::Result;
-use crate::query::{Parameters, Rendered, Session, bind, cells, named};
-use figure::{Figure, Mark, Series};
-use html::{escape, page, table};
-use std::fmt::Write;
+use crate::error::{Error, Result};
+use crate::query::Session;
+use answer::Answer;
+use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct};
+use headline::{Sources, sentences};
+use page::{Page, Section, figure_block, table_block};
+use sheet::Sheet;
+use std::collections::HashMap;
+use table::Table;
 
-/// Jobs by kind: what was done, how long it took, with which program.
-const PROVENANCE: &str = "SELECT kind, count(*) AS jobs, sum(seconds) AS seconds, max(threads) AS threads, \
-     min(program) AS program, to_timestamp_micros(min(started_us)) AS first_start, \
-     to_timestamp_micros(max(finished_us)) AS last_end FROM jobs GROUP BY kind ORDER BY min(started_us), kind";
-
-/// Guarantees of the models whose output would leave the house.
-const GUARANTEES: &str = "SELECT name, epsilon, delta, epsilon_spent, epsilon_end_to_end, guarantee, meaning, noise \
-     FROM model_privacy WHERE role = 'target' ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST";
-
-/// The report of a study as HTML text.
-pub fn html(session: &Session, study: &str) -> Result<String> {
-    let mut body = format!("<h1>{}</h1>\n{}", escape(study), INTRODUCTION);
-    section(&mut body, session, "study_overview", "The study in short", "")?;
-    section(
-        &mut body,
-        session,
-        "mia_by_model_and_epsilon",
-        "Privacy: membership inference",
-        &leakage_figure(session)?,
-    )?;
-    statement_section(&mut body, session, GUARANTEES, "Privacy: what each epsilon promises", GUARANTEE_TEXT)?;
-    let figure = fidelity_figure(session)?;
-    section(&mut body, session, "fidelity_by_model_and_epsilon", "Quality: distance from real traffic", &figure)?;
-    for (name, title) in [
-        ("fidelity_by_field", "Quality by header field"),
-        ("generalization_gap", "Generalization gap"),
-        ("most_exposed_traces", "Most exposed traces"),
-        ("privacy_ledger", "Privacy ledger"),
-        ("table3", "Packet lengths of the real traffic"),
-        ("drops_by_reason", "What ingest left out"),
-        ("bytes_by_table", "Where the bytes lie"),
-    ] {
-        folded(&mut body, session, name, title)?;
-    }
-    statement_section(&mut body, session, PROVENANCE, "Provenance", "")?;
-    Ok(page(study, &body))
+/// How a figure is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FigureFormat {
+    /// One SVG file with its own colours.
+    Svg,
+    /// The same, rendered.
+    Png,
+    /// The data behind it.
+    Csv,
 }
 
-const INTRODUCTION: &str = "<p>How private, and how good, is the synthetic traffic of this study? The unit of privacy is \
-    one trace; neighbouring data sets differ by adding or removing one trace. An AUC of 0.5 is chance: the attack \
-    learns nothing. A Jensen-Shannon distance of 0 is a perfect copy, 1 has nothing in common; held-out real \
-    traffic says how small it can be.</p>\n";
-
-const GUARANTEE_TEXT: &str = "<p>A guarantee is end-to-end only if nothing upstream of the weights saw the private \
-    traces outside the mechanism. A conditional one has an infinite end-to-end epsilon.</p>\n";
-
-fn run_named(session: &Session, name: &str) -> Result<(String, Rendered)> {
-    let query = named(name)?;
-    let answer = session.sql_with(query.sql, &bind(&query, &Parameters::new())?)?;
-    let schema = answer.schema();
-    Ok((query.question, cells(&schema, &answer.collect_batches()?)?))
-}
-
-fn section(body: &mut String, session: &Session, name: &str, title: &str, figure: &str) -> Result<()> {
-    let (question, rendered) = run_named(session, name)?;
-    // Writing to a string cannot fail.
-    let _ = write!(
-        body,
-        "<section><h2>{}</h2>\n<p class=\"question\">{} <code>syntrace query STUDY {name}</code></p>\n{figure}{}</section>\n",
-        escape(title),
-        escape(&question),
-        table(&rendered)
-    );
-    Ok(())
-}
-
-fn folded(body: &mut String, session: &Session, name: &str, title: &str) -> Result<()> {
-    let (question, rendered) = run_named(session, name)?;
-    let _ = write!(
-        body,
-        "<details><summary>{} ({} rows)</summary>\n<p class=\"question\">{} <code>syntrace query STUDY {name}</code></p>\n\
-         {}</details>\n",
-        escape(title),
-        rendered.rows.len(),
-        escape(&question),
-        table(&rendered)
-    );
-    Ok(())
-}
-
-fn statement_section(body: &mut String, session: &Session, sql: &str, title: &str, text: &str) -> Result<()> {
-    let answer = session.sql(sql)?;
-    let schema = answer.schema();
-    let rendered = cells(&schema, &answer.collect_batches()?)?;
-    let _ = write!(body, "<section><h2>{}</h2>\n{text}{}</section>\n", escape(title), table(&rendered));
-    Ok(())
-}
-
-/// The cell of a named column as a number.
-fn number(rendered: &Rendered, row: &[String], name: &str) -> Option<f64> {
-    text(rendered, row, name).and_then(|text| text.parse().ok()).filter(|value: &f64| value.is_finite())
-}
-
-fn text<'a>(rendered: &Rendered, row: &'a [String], name: &str) -> Option<&'a str> {
-    let index = rendered.header.iter().position(|known| known == name)?;
-    row.get(index).map(String::as_str)
-}
-
-/// Marks by series (generator, class and, where there is one, attack), in the order of the rows.
-fn series(rendered: &Rendered, mark: impl Fn(&[String]) -> Option<Mark>) -> Vec<Series> {
-    let mut found: Vec<Series> = Vec::new();
-    for row in &rendered.rows {
-        let names = ["generator", "dataset", "class"].map(|name| text(rendered, row, name).unwrap_or_default());
-        let attack = text(rendered, row, "attack").map(|attack| format!(" {attack}")).unwrap_or_default();
-        let name = format!("{} {}/{}{attack}", names[0], names[1], names[2]);
-        let Some(mark) = mark(row) else { continue };
-        match found.iter_mut().find(|series| series.name == name) {
-            Some(series) => series.marks.push(mark),
-            None => found.push(Series { name, marks: vec![mark] }),
+impl FigureFormat {
+    /// The format that a file's extension names.
+    ///
+    /// # Errors
+    /// `user` for any other extension.
+    pub fn from_extension(extension: &str) -> Result<Self> {
+        match extension.to_ascii_lowercase().as_str() {
+            "svg" => Ok(Self::Svg),
+            "png" => Ok(Self::Png),
+            "csv" => Ok(Self::Csv),
+            other => Err(Error::user(format!("a figure is written as .svg, .png or .csv, not as `.{other}`"))),
         }
     }
-    found
 }
 
-/// AUC on the targets by budget, with intervals.
-fn leakage_figure(session: &Session) -> Result<String> {
-    let (_, rendered) = run_named(session, "mia_by_model_and_epsilon")?;
-    let series = series(&rendered, |row| {
-        Some(Mark {
-            place: text(&rendered, row, "regime")?.to_owned(),
-            value: number(&rendered, row, "auc")?,
-            low: number(&rendered, row, "auc_low"),
-            high: number(&rendered, row, "auc_high"),
-        })
-    });
-    let title = "AUC of membership inference on the target, by privacy budget";
-    Ok(Figure { title, axis: "AUC", reference: Some((0.5, "chance")), series }.svg())
+/// Names of all figures.
+pub fn figure_names() -> Vec<&'static str> {
+    FIGURES.iter().map(|figure| figure.name).collect()
 }
 
-/// Mean Jensen-Shannon distance by budget.
-fn fidelity_figure(session: &Session) -> Result<String> {
-    let (_, rendered) = run_named(session, "fidelity_by_model_and_epsilon")?;
-    let series = series(&rendered, |row| {
-        Some(Mark {
-            place: text(&rendered, row, "regime")?.to_owned(),
-            value: number(&rendered, row, "jsd")?,
-            low: None,
-            high: None,
-        })
-    });
-    let title = "Jensen-Shannon distance of synthetic from real packets, by privacy budget (0 = the same)";
-    Ok(Figure { title, axis: "distance", reference: None, series }.svg())
+/// One figure as the bytes of a file.
+///
+/// # Errors
+/// `user` if there is no such figure, if the study lacks what it draws, or if a PNG finds no font.
+pub fn figure(session: &Session, name: &str, format: FigureFormat) -> Result<Vec<u8>> {
+    let Some(figure) = FIGURES.iter().find(|figure| figure.name == name) else {
+        return Err(
+            Error::user(format!("there is no figure `{name}`")).hint(format!("one of: {}", figure_names().join(", ")))
+        );
+    };
+    let answer = Answer::ask(session, figure.name, figure.given)?;
+    if format == FigureFormat::Csv {
+        return Ok(answer.csv()?.into_bytes());
+    }
+    let look = look(&Answer::ask(session, "strongest_attacks", &[])?)?;
+    let Some(sheet) = draw(figure, &answer, &look)? else {
+        return Err(Error::user(format!("the study has nothing to draw for `{name}`")).hint(figure.needs));
+    };
+    let svg = sheet.standalone(figure.title, figure.caption);
+    match format {
+        FigureFormat::Png => png::render(&svg),
+        _ => Ok(svg.into_bytes()),
+    }
+}
+
+fn look(models: &Answer) -> Result<Look> {
+    Ok(Look { generators: distinct(&models.names("generator")?) })
+}
+
+fn draw(figure: &Figure, answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
+    if answer.is_empty() { Ok(None) } else { (figure.draw)(answer, look) }
+}
+
+/// What the page is made of: each query is asked once.
+struct Book<'a> {
+    session: &'a Session,
+    look: Look,
+    known: HashMap<(&'static str, &'static [&'static str]), Answer>,
+}
+
+impl Book<'_> {
+    fn answer(&mut self, name: &'static str, given: &'static [&'static str]) -> Result<&Answer> {
+        match self.known.entry((name, given)) {
+            std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                Ok(place.insert(Answer::ask(self.session, name, given)?))
+            }
+        }
+    }
+
+    fn figure(&mut self, name: &str) -> Result<String> {
+        let Some(figure) = FIGURES.iter().find(|figure| figure.name == name && !NOT_ON_PAGE.contains(&name)) else {
+            return Err(Error::internal(format!("the page names a figure `{name}` that is not there")));
+        };
+        let look = Look { generators: self.look.generators.clone() };
+        let answer = self.answer(figure.name, figure.given)?;
+        let sheet = draw(figure, answer, &look)?;
+        figure_block(answer, figure.title, figure.caption, figure.needs, sheet.as_ref())
+    }
+
+    fn table(&mut self, table: &Table) -> Result<String> {
+        let answer = self.answer(table.name, table.given)?;
+        table_block(answer, table.title, table.caption, table.needs, table.rows_max)
+    }
+
+    fn section(
+        &mut self,
+        (id, title, text): (&'static str, &'static str, &'static str),
+        figures: &[&str],
+        tables: &[Table],
+    ) -> Result<Section> {
+        let mut blocks = figures.iter().map(|name| self.figure(name)).collect::<Result<Vec<_>>>()?;
+        for table in tables {
+            blocks.push(self.table(table)?);
+        }
+        Ok(Section { id, title, text, blocks })
+    }
+}
+
+/// The report of a study as HTML text.
+///
+/// # Errors
+/// As the queries'; `internal` for damaged content.
+pub fn html(session: &Session, study: &str) -> Result<String> {
+    let totals = Answer::ask(session, "study_totals", &[])?;
+    let attacks = Answer::ask(session, "strongest_attacks", &[])?;
+    let utility = Answer::ask(session, "privacy_vs_utility", &[])?;
+    let headline = sentences(&Sources { totals: &totals, attacks: &attacks, utility: &utility })?;
+    let mut book = Book { session, look: look(&attacks)?, known: HashMap::new() };
+    for answer in [totals, attacks, utility] {
+        book.known.insert((answer.query.name, answer.given), answer);
+    }
+    let sections = sections(&mut book)?;
+    let style = format!("{}{}", palette::page_style(), include_str!("../../templates/report/style.css"));
+    Page { study: study.to_owned(), version: env!("CARGO_PKG_VERSION"), style, headline, sections }.html()
+}
+
+fn sections(book: &mut Book<'_>) -> Result<Vec<Section>> {
+    Ok(vec![
+        book.section(
+            ("overview", "Privacy and quality together", ""),
+            &["privacy_vs_utility", "strongest_attacks"],
+            &[table::STRONGEST],
+        )?,
+        book.section(
+            (
+                "membership",
+                "Privacy: membership inference",
+                "An attack is given a model and a trace and guesses whether the model was trained on it.",
+            ),
+            &["figure2", "roc_curves"],
+            table::MEMBERSHIP,
+        )?,
+        book.section(
+            (
+                "promises",
+                "Privacy: what is promised and what is proven",
+                "An epsilon is an upper bound that holds against every attack; attacks prove lower bounds.",
+            ),
+            &[],
+            table::PROMISES,
+        )?,
+        book.section(
+            ("fidelity", "Fidelity: distance from real traffic", ""),
+            &["figure3", "figure5"],
+            table::FIDELITY,
+        )?,
+        book.section(
+            ("utility", "Utility: models trained on synthetic traffic", ""),
+            &["figure4", "figure9", "figure6", "fidelity_vs_utility"],
+            table::UTILITY,
+        )?,
+        book.section(("overfitting", "Overfitting: members against held-out traces", ""), &["figure7"], &[])?,
+        book.section(("images", "Traces as images", ""), &["figure8", "nprint_images"], &[])?,
+        book.section(
+            (
+                "paper",
+                "The paper beside this study",
+                "\"Understanding Privacy and Quality Tradeoffs in Synthetic Network Data\" draws conclusions that this study \
+                 can check on its own numbers.",
+            ),
+            &[],
+            table::PAPER,
+        )?,
+        book.section(("provenance", "Provenance", ""), &[], table::PROVENANCE)?,
+    ])
 }

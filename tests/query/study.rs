@@ -94,13 +94,17 @@ pub fn trace_ids(class: &str) -> std::ops::Range<i64> {
 }
 
 fn traces(class: &str) -> NewSegment {
-    let ids: Vec<i64> = trace_ids(class).collect();
+    traces_of(class_id(class), &trace_ids(class).collect::<Vec<_>>())
+}
+
+/// Traces of a class by their ids.
+pub fn traces_of(class_id: ClassId, ids: &[i64]) -> NewSegment {
     let each = |value: i64| ids.iter().map(move |_| value);
     segment(
         &TRACES,
-        class_id(class).0,
+        class_id.0,
         vec![
-            ints(ids.clone()),
+            ints(ids.to_vec()),
             ints(each(1)),
             ints(ids.iter().map(|id| id % 1000 * PACKETS_PER_TRACE)),
             ints(ids.iter().map(|id| id * 1_000_000)),

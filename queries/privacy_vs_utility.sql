@@ -1,0 +1,56 @@
+-- Question:   what does privacy cost in usefulness: how strong is the best attack, how good are models trained on the traffic?
+-- Parameters: $dataset = NULL (all datasets)
+-- Columns:    dataset, generator, epsilon, regime, guarantee (of the targets; `mixed` where they differ), attack (largest
+--             mean AUC over classes; NULL where none is possible or none was run), auc (mean over classes; 0.5 = chance),
+--             auc_low and auc_high (interval of that mean, from those of the targets as if independent), accuracy and
+--             macro_f1 (of classifiers trained on the synthetic traces, tested on held-out real ones),
+--             members_accuracy (trained on real traces), guess_accuracy (of the most frequent class), n_test (traces)
+WITH trained AS (
+    SELECT
+        dataset, generator, epsilon,
+        CASE WHEN min(guarantee) = max(guarantee) THEN min(guarantee) ELSE 'mixed' END AS guarantee
+    FROM models
+    WHERE role = 'target' AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY dataset, generator, epsilon
+),
+attacked AS (
+    SELECT
+        dataset, generator, epsilon, attack, attribute, avg(auc) AS auc,
+        sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width
+    FROM leakage
+    WHERE evaluated_on = 'target' AND auc IS NOT NULL
+    GROUP BY dataset, generator, epsilon, attack, attribute
+),
+ranked AS (
+    SELECT
+        *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
+        row_number() OVER (PARTITION BY dataset, generator, epsilon ORDER BY auc DESC, attack, attribute) AS place
+    FROM attacked
+),
+useful AS (
+    SELECT
+        dataset, generator, epsilon,
+        avg(synthetic_value) FILTER (WHERE metric = 'accuracy') AS accuracy,
+        avg(synthetic_value) FILTER (WHERE metric = 'macro_f1') AS macro_f1,
+        avg(members_value) FILTER (WHERE metric = 'accuracy') AS members_accuracy,
+        avg(guess_value) FILTER (WHERE metric = 'accuracy') AS guess_accuracy,
+        max(n_test) FILTER (WHERE metric = 'accuracy') AS n_test
+    FROM downstream
+    WHERE task = 'classification'
+    GROUP BY dataset, generator, epsilon
+)
+SELECT
+    trained.dataset, trained.generator, trained.epsilon,
+    CASE WHEN trained.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', trained.epsilon) END AS regime,
+    trained.guarantee,
+    ranked.attack, ranked.auc,
+    ranked.auc_low, ranked.auc_high,
+    useful.accuracy, useful.macro_f1, useful.members_accuracy, useful.guess_accuracy, useful.n_test
+FROM trained
+LEFT JOIN ranked
+    ON ranked.dataset = trained.dataset AND ranked.generator = trained.generator AND ranked.place = 1
+    AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon
+LEFT JOIN useful
+    ON useful.dataset = trained.dataset AND useful.generator = trained.generator
+    AND useful.epsilon IS NOT DISTINCT FROM trained.epsilon
+ORDER BY trained.dataset, trained.generator, trained.epsilon DESC NULLS FIRST

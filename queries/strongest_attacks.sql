@@ -1,0 +1,48 @@
+-- Question:   which attack works best against each generator at each budget, and what is promised there?
+-- Parameters: $dataset = NULL (all datasets)
+-- Columns:    generator, epsilon, regime, models (targets and shadows), guarantee (of its targets; `mixed` where they
+--             differ), epsilon_end_to_end (the largest; infinite where private traces went past the mechanism),
+--             attack and attribute (largest mean AUC over targets of those tried; NULL without an attack), tried (attacks
+--             with their attributes: the largest of several is above chance by selection alone), targets (averaged
+--             over), auc (mean), auc_low and auc_high (95 % interval of the mean, from the intervals of the targets as
+--             if independent), targets_above_chance (whose own interval lies above 0.5)
+WITH trained AS (
+    SELECT
+        generator, epsilon, count(*) AS models,
+        CASE
+            WHEN min(guarantee) FILTER (WHERE role = 'target') = max(guarantee) FILTER (WHERE role = 'target')
+                THEN min(guarantee) FILTER (WHERE role = 'target')
+            ELSE 'mixed'
+        END AS guarantee,
+        max(epsilon_end_to_end) FILTER (WHERE role = 'target') AS epsilon_end_to_end
+    FROM models
+    WHERE role <> 'base' AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY generator, epsilon
+),
+attacked AS (
+    SELECT
+        generator, epsilon, attack, attribute, count(*) AS targets, avg(auc) AS auc,
+        sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width,
+        sum(CASE WHEN auc_low > 0.5 THEN 1 ELSE 0 END) AS targets_above_chance
+    FROM leakage
+    WHERE evaluated_on = 'target' AND auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY generator, epsilon, attack, attribute
+),
+ranked AS (
+    SELECT
+        *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
+        row_number() OVER (PARTITION BY generator, epsilon ORDER BY auc DESC, attack, attribute) AS place,
+        count(*) OVER (PARTITION BY generator, epsilon) AS tried
+    FROM attacked
+)
+SELECT
+    trained.generator, trained.epsilon,
+    CASE WHEN trained.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', trained.epsilon) END AS regime,
+    trained.models, trained.guarantee, trained.epsilon_end_to_end,
+    ranked.attack, ranked.attribute, ranked.tried, ranked.targets, ranked.auc,
+    ranked.auc_low, ranked.auc_high,
+    ranked.targets_above_chance
+FROM trained
+LEFT JOIN ranked
+    ON ranked.generator = trained.generator AND ranked.place = 1 AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon
+ORDER BY trained.generator, trained.epsilon DESC NULLS FIRST

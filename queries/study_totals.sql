@@ -1,0 +1,40 @@
+-- Question:   how large is the study?
+-- Parameters: none
+-- Columns:    datasets and classes (of real traffic), traces (real), models (bases not counted), targets and shadows
+--             (of the models), generators, targets_without_dp, targets_end_to_end and targets_conditional (with DP,
+--             by guarantee), targets_claimed (made elsewhere with a claimed epsilon), attack_results (on targets),
+--             audited (targets with an end-to-end guarantee that an attack or a one-run audit put to the test), refuted
+--             (whose empirical lower bound lies above what is claimed), synthetic_traces (that hold a packet that
+--             parses), jobs, seconds (wall time of all jobs)
+WITH counted AS (
+    SELECT
+        count(*) AS models,
+        count(*) FILTER (WHERE role = 'target') AS targets,
+        count(*) FILTER (WHERE role = 'shadow') AS shadows,
+        count(DISTINCT generator) AS generators,
+        count(*) FILTER (WHERE role = 'target' AND epsilon IS NULL) AS targets_without_dp,
+        count(*) FILTER (WHERE role = 'target' AND epsilon IS NOT NULL AND guarantee = 'end-to-end') AS targets_end_to_end,
+        count(*) FILTER (WHERE role = 'target' AND epsilon IS NOT NULL AND guarantee = 'conditional') AS targets_conditional,
+        count(*) FILTER (WHERE role = 'target' AND epsilon IS NOT NULL AND guarantee = 'none') AS targets_claimed
+    FROM models
+    WHERE role <> 'base'
+),
+real_traffic AS (
+    SELECT count(DISTINCT dataset) AS datasets, count(*) AS classes
+    FROM classes
+    WHERE origin <> 'public'
+)
+SELECT
+    real_traffic.datasets, real_traffic.classes,
+    (SELECT count(*) FROM traces JOIN classes ON classes.dataset = traces.dataset AND classes.class = traces.class
+        WHERE classes.origin <> 'public') AS traces,
+    counted.models, counted.targets, counted.shadows, counted.generators,
+    counted.targets_without_dp, counted.targets_end_to_end, counted.targets_conditional, counted.targets_claimed,
+    (SELECT count(*) FROM attacks WHERE evaluated_on = 'target') AS attack_results,
+    (SELECT count(*) FROM privacy_audit WHERE finding = 'not refuted' OR refuted) AS audited,
+    (SELECT count(*) FROM privacy_audit WHERE refuted) AS refuted,
+    (SELECT count(*) FROM synthetic_traces WHERE packets > 0) AS synthetic_traces,
+    (SELECT count(*) FROM jobs) AS jobs,
+    (SELECT sum(seconds) FROM jobs) AS seconds
+FROM counted
+CROSS JOIN real_traffic
