@@ -116,7 +116,10 @@ impl What {
             | Self::Pcapng { out, .. }
             | Self::Nprint { out, .. }
             | Self::Capture { out, .. } => out.as_deref(),
-            Self::Weights { out, .. } | Self::Tables { out, .. } | Self::Share { out } => Some(out),
+            Self::Weights { out, .. }
+            | Self::Tables { out, .. }
+            | Self::Png { png: PngArgs { out, .. }, .. }
+            | Self::Share { out } => Some(out),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct PngArgs {
     columns: String,
     /// A file NAME.png for one trace, or a new or empty folder for `trace_ID.png` each
     #[arg(short, long)]
-    out: PathBuf,
+    pub(super) out: PathBuf,
 }
 
 /// Writes the images; gives how many.
