@@ -126,25 +126,24 @@ GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, epoch;
 -- One row per downstream value of the newest job that answered its question.
 CREATE VIEW current_utility AS
 WITH answers AS (
-    SELECT DISTINCT utility.job_id, dataset, generator, epsilon, task, learner, jobs.finished_us
+    SELECT utility.*, jobs.finished_us
     FROM utility
     JOIN jobs ON jobs.job_id = utility.job_id
 ),
 newest AS (
-    SELECT
-        job_id, generator, epsilon, task, learner,
-        row_number() OVER (
-            PARTITION BY dataset, generator, epsilon, task, learner ORDER BY finished_us DESC, job_id
-        ) AS place
+    SELECT dataset, generator, epsilon, task, learner, max(finished_us) AS finished_us
     FROM answers
+    GROUP BY dataset, generator, epsilon, task, learner
 )
-SELECT utility.*
-FROM utility
+SELECT
+    answers.job_id, answers.dataset, answers.generator, answers.epsilon, answers.task, answers.trained_on,
+    answers.learner, answers.metric, answers.class, answers.value, answers.n_train, answers.n_test
+FROM answers
 JOIN newest
-    ON newest.job_id = utility.job_id AND newest.task = utility.task AND newest.learner = utility.learner
-    AND (newest.generator IS NOT DISTINCT FROM utility.generator)
-    AND (newest.epsilon IS NOT DISTINCT FROM utility.epsilon)
-WHERE newest.place = 1;
+    ON newest.dataset = answers.dataset AND newest.task = answers.task AND newest.learner = answers.learner
+    AND newest.finished_us = answers.finished_us
+    AND (newest.generator IS NOT DISTINCT FROM answers.generator)
+    AND (newest.epsilon IS NOT DISTINCT FROM answers.epsilon);
 
 -- One row per downstream task, learner, training traffic and measure, beside the same learner on real traffic and a guess.
 CREATE VIEW downstream AS

@@ -313,6 +313,7 @@ fn attack_record(attack_id: i64, side: EvaluatedOn, target: Coordinates) -> Atta
         tpr_at_0_1pct_fpr: one,
         confidence: 0.95,
         interval_method: String::new(),
+        converged: None,
     }
 }
 
