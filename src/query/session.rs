@@ -48,6 +48,9 @@ pub struct Session {
 /// How many users of memory an error names where there is too little.
 const CONSUMERS_NAMED: usize = 5;
 
+/// Memory per thread from which on a sort is done in parts side by side.
+const SORT_BYTES: usize = 128 << 20;
+
 /// What `information_schema` and servers call the one catalog of a study.
 pub const CATALOG: &str = "study";
 
@@ -60,6 +63,11 @@ pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
     config.options_mut().sql_parser.collect_spans = true;
     // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    // The merge of a sort's spilled runs takes what memory is left and cannot give it back: of two sorts side
+    // by side under a small budget, one would keep the other from beginning its merge (seen at 64 MiB).
+    let has_room = options.memory_bytes / options.threads.max(1) >= SORT_BYTES;
+    config.options_mut().optimizer.repartition_sorts = has_room;
+    config.options_mut().optimizer.repartition_windows = has_room;
     // What can spill gets an equal share each: first come, first served would let one sort's merge take
     // what the others need to begin theirs.
     let top = NonZeroUsize::MIN.saturating_add(CONSUMERS_NAMED - 1);
