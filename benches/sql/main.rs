@@ -35,7 +35,7 @@
 //! 5.1 GB) and packs to 0.85 times the zstd Parquet of the five tables. The first three jobs after packing let redb take
 //! more room at once: to 2.0 times at 0.62 GB, 1.34 times at 5.1 GB; the 21 jobs after them, none. One more job took 1.13
 //! and 1.17 times as long as in an empty study at these sizes. One-row questions to the program (a model by
-//! id, a count, a trace's packets) took 20 to 31 ms of processor time and held 64 to 93 MB at both sizes.
+//! id, a count, a trace's packets) took 19 to 41 ms of processor time, cold or warm, and held 64 to 93 MB at both sizes.
 //!
 //! `SYNTRACE_BENCH_OBJECT_BYTES` adds weights of that size to each of the 900 models (5,000,000 make a
 //! study of 5 GB). `SYNTRACE_BENCH_FOLDER=PATH` keeps the study and its Parquet files there. `SYNTRACE_BENCH_PYTHON`
