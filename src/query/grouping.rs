@@ -10,6 +10,7 @@
 //! states and the table starts anew, as DataFusion's own partial aggregate does.
 
 use super::batch::ReadPlan;
+use super::narrow::{Narrowing, Source};
 use super::provider::StudyScan;
 use super::relation::{Fact, Fragment};
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
@@ -105,6 +106,8 @@ struct FragmentAggregate {
     read: Arc<ReadPlan>,
     grouping: Arc<Grouping>,
     lanes: Arc<Vec<Vec<Fragment>>>,
+    /// What a join above will know when this runs.
+    narrowing: Option<Narrowing>,
     properties: Arc<PlanProperties>,
 }
 
@@ -141,6 +144,7 @@ impl FragmentAggregate {
             read: Arc::new(read),
             grouping: Arc::new(grouping),
             lanes,
+            narrowing: scan.narrowing().cloned(),
             properties: Arc::new(properties),
         }))
     }
@@ -375,7 +379,8 @@ fn put(columns: &mut [Option<ArrayRef>], place: usize, column: ArrayRef) {
 
 /// Reads and groups the fragments of a lane; hands partial states to `emit` until that answers false.
 fn aggregate_lane(
-    read: &ReadPlan,
+    read: &Arc<ReadPlan>,
+    narrowing: Option<&Narrowing>,
     grouping: &Grouping,
     fragments: &[Fragment],
     reservation: &MemoryReservation,
@@ -390,11 +395,18 @@ fn aggregate_lane(
     distinct.intern(&grouping.constant_keys(fragments)?, &mut codes)?;
     let mut groups = Groups::new(grouping, distinct.emit(EmitTo::All)?)?;
     let mut unmeasured = 0;
-    for (fragment, code) in fragments.iter().zip(codes) {
-        read.read(fragment, &mut |batch| {
+    let mut source = Source::new(Arc::clone(read), fragments, narrowing.cloned());
+    while let Some((read, fragment)) = source.next()? {
+        let Some(&code) = codes.get(fragment.place) else {
+            return internal_err!("a fragment of place {} among {}", fragment.place, codes.len());
+        };
+        let mut passed = 0;
+        read.read(&fragment, &mut |batch| {
+            passed += batch.num_rows();
             groups.add(code, &batch)?;
             Ok(true)
         })?;
+        source.passed(passed);
         unmeasured += fragment.rows;
         if unmeasured < MEASURED_ROWS {
             continue;
@@ -450,8 +462,11 @@ impl DisplayAs for FragmentAggregate {
             functions.join(", "),
             names(&self.read.schema),
         )?;
-        match &self.read.filter {
-            Some(filter) => write!(formatter, ", filter={filter}"),
+        if let Some(filter) = &self.read.filter {
+            write!(formatter, ", filter={filter}")?;
+        }
+        match &self.narrowing {
+            Some(_) => write!(formatter, ", narrowed while it runs"),
             None => Ok(()),
         }
     }
@@ -476,7 +491,8 @@ impl ExecutionPlan for FragmentAggregate {
     ) -> Result<TreeNodeRecursion> {
         let arguments = self.grouping.arguments.iter();
         let expressions = self.read.filter.iter().chain(arguments.flat_map(|one| one.values.iter().chain(&one.filter)));
-        for expression in expressions {
+        // A join keeps its filter up to date only where it finds it below itself.
+        for expression in expressions.chain(self.narrowing.iter().flat_map(Narrowing::filters)) {
             if visit(expression)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -498,6 +514,7 @@ impl ExecutionPlan for FragmentAggregate {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (read, grouping, lanes) = (Arc::clone(&self.read), Arc::clone(&self.grouping), Arc::clone(&self.lanes));
+        let narrowing = self.narrowing.clone();
         let schema = Arc::clone(&self.grouping.schema);
         let stream_schema = Arc::clone(&schema);
         // Nothing is spawned before the first poll.
@@ -509,7 +526,8 @@ impl ExecutionPlan for FragmentAggregate {
                 let consumer = MemoryConsumer::new(format!("FragmentAggregate[{partition}]"));
                 let reservation = consumer.register(context.memory_pool());
                 let fragments = lanes.get(partition).map(Vec::as_slice).unwrap_or_default();
-                aggregate_lane(&read, &grouping, fragments, &reservation, &mut |states| match states {
+                let narrowing = narrowing.as_ref();
+                aggregate_lane(&read, narrowing, &grouping, fragments, &reservation, &mut |states| match states {
                     Some(states) => sender.blocking_send(Ok(states)).is_ok(),
                     None => !sender.is_closed(),
                 })

@@ -13,6 +13,7 @@ mod batch;
 mod catalog;
 mod cooperate;
 mod diagnose;
+mod early;
 mod format;
 mod function;
 mod grouping;
@@ -27,6 +28,7 @@ mod session;
 mod statement;
 mod study;
 mod table;
+mod whole;
 
 pub use arrow::record_batch::RecordBatch;
 pub use catalog::{TableInfo, ViewInfo, create_table_text, tables, views};

@@ -136,7 +136,7 @@ fn divide(fragments: Vec<Fragment>, lanes: usize) -> Vec<Vec<Fragment>> {
         }
         rows += fragment.rows;
         if let Some(lane) = divided.last_mut() {
-            lane.push(fragment);
+            lane.push(Fragment { place: lane.len(), ..fragment });
         }
     }
     divided
@@ -192,6 +192,11 @@ impl StudyScan {
     /// What is read of each fragment.
     pub fn read_plan(&self) -> &ReadPlan {
         &self.plan
+    }
+
+    /// What other operators will know when this runs.
+    pub fn narrowing(&self) -> Option<&Narrowing> {
+        self.narrowing.as_ref()
     }
 
     /// The fragments of each partition.

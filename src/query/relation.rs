@@ -30,6 +30,8 @@ pub(super) type ReadColumns = Arc<dyn Fn(&[usize]) -> Result<Vec<ArrayRef>> + Se
 /// A run of rows that is read as one: a segment, or all rows of a record table.
 #[derive(Clone)]
 pub(super) struct Fragment {
+    /// Place among its lane's, once a scan has divided them.
+    pub place: usize,
     /// Number of rows.
     pub rows: usize,
     /// What is known of each column without reading it, in the order of `columns()`.

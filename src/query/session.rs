@@ -4,10 +4,12 @@ use super::batch::external;
 use super::catalog::{providers, views};
 use super::cooperate::CooperativeJoins;
 use super::diagnose::{explain, unbound, unbound_parameter};
+use super::early::GroupBeforeJoin;
 use super::function;
 use super::grouping::GroupAtScan;
 use super::statement::require_reading;
 use super::study::Study;
+use super::whole::HashWholePartitions;
 use crate::error::{Error, Result};
 use crate::store::Snapshot;
 use arrow::datatypes::SchemaRef;
@@ -16,6 +18,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
@@ -76,17 +79,31 @@ pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
         .with_memory_pool(Arc::new(pool))
         .build_arc()
         .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-    let mut rules = PhysicalOptimizer::new().rules;
-    rules.push(Arc::new(GroupAtScan));
-    rules.push(Arc::new(CooperativeJoins));
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(environment)
-        .with_physical_optimizer_rules(rules)
+        .with_physical_optimizer_rules(physical_rules(options.memory_bytes))
         .build();
     let context = SessionContext::new_with_state(state);
     function::register(&context);
     Ok(context)
+}
+
+/// DataFusion's rules with ours among them.
+fn physical_rules(memory_bytes: usize) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    // Before sorts and exchanges are put in: what is hashed needs no sort.
+    let before = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| {
+        rules.iter().position(|rule| rule.name() == name).unwrap_or(rules.len())
+    };
+    let at = before(&rules, "EnsureRequirements");
+    rules.insert(at, Arc::new(HashWholePartitions { memory_bytes }));
+    // After projections went into joins, before filters of joins are handed down.
+    let at = before(&rules, "EnsureCooperative");
+    rules.insert(at, Arc::new(GroupBeforeJoin));
+    rules.push(Arc::new(GroupAtScan));
+    rules.push(Arc::new(CooperativeJoins));
+    rules
 }
 
 /// Reads exactly one statement.

@@ -172,3 +172,95 @@ fn a_join_reads_only_the_models_that_the_other_side_has() {
     assert_eq!(found.len(), 2);
     assert!(read < (SEGMENTS * ROWS) as u64 / 2, "{read}");
 }
+
+/// A few models with what a question groups by; model 3 has two rows, model 99 none in the study.
+const NAMED: &str = "(VALUES (0, 'a', 1.5), (1, 'a', 2.5), (3, 'b', 1.5), (3, 'c', NULL), (99, 'd', 4.0)) \
+                     AS named(id, name, weight)";
+
+#[test]
+fn rows_are_grouped_before_they_are_joined_and_the_answer_is_the_same() {
+    let (_folder, store) = large();
+    let session = session_with(&store, OPTIONS.memory_bytes);
+    let measures = "count(*), count(a.loss), sum(CAST(a.loss * 1024 AS BIGINT)), min(a.trace_id), median(a.loss), \
+                    count(DISTINCT a.trace_id), sum(a.trace_id) FILTER (WHERE a.member), auc(a.loss, a.member)";
+    // A limit that leaves nothing out keeps the scan out of the rule's sight.
+    let hidden = "(SELECT * FROM attributes LIMIT 1000000)";
+    for (join, keys) in [
+        ("JOIN", "named.name"),
+        ("JOIN", "named.name, a.member, a.shadow"),
+        ("JOIN", "named.weight, a.model_id"),
+        ("JOIN", "upper(named.name), NOT a.member"),
+        ("LEFT JOIN", "named.name, a.member"),
+    ] {
+        let sql = |from: &str| {
+            format!("SELECT {keys}, {measures} FROM {from} a {join} {NAMED} ON a.model_id = named.id GROUP BY {keys}")
+        };
+        let sorted = |sql: &str| {
+            let mut found = rows(&session, sql);
+            found.sort();
+            found
+        };
+        let found = sorted(&sql("attributes"));
+        assert!(found.len() > 1, "{found:?}");
+        assert_eq!(found, sorted(&sql(hidden)), "{join} {keys}");
+        let early = plan(&session, &sql("attributes"));
+        let (above, below) = early.split_once("HashJoinExec").expect(&early);
+        assert!(below.contains("FragmentAggregate: attributes"), "{early}");
+        assert!(!above.contains("mode=Partial"), "{early}");
+        assert!(!plan(&session, &sql(hidden)).contains("FragmentAggregate"));
+    }
+    let total = format!("SELECT count(*), sum(a.trace_id) FROM attributes a JOIN {NAMED} ON a.model_id = named.id");
+    assert_eq!(rows(&session, &total), rows(&session, &total.replace("attributes", hidden)));
+}
+
+#[test]
+fn rows_whose_groups_would_be_as_many_are_joined_first() {
+    let (_folder, store) = large();
+    let session = session_with(&store, OPTIONS.memory_bytes);
+    let join = format!("FROM attributes a JOIN {NAMED} ON a.model_id = named.id");
+    for sql in [
+        // Thousands of traces, an argument of the other side, a key of both sides, a condition beside the key.
+        format!("SELECT a.trace_id, a.loss, name, count(*) {join} GROUP BY a.trace_id, a.loss, name"),
+        format!("SELECT name, sum(a.loss * weight) {join} GROUP BY name"),
+        format!("SELECT name || a.kind, count(*) {join} GROUP BY name || a.kind"),
+        format!("SELECT name, count(*) {join} AND a.loss > weight GROUP BY name"),
+    ] {
+        let found = plan(&session, &sql);
+        let (_, below) = found.split_once("HashJoinExec").expect(&found);
+        assert!(!below.contains("Aggregate"), "{found}");
+    }
+}
+
+#[test]
+fn windows_over_whole_partitions_are_hashed_and_equal_sorted_ones() {
+    let (_folder, store) = large();
+    let session = session_with(&store, OPTIONS.memory_bytes);
+    // Ordered by what all its rows share, a partition is one peer group: the same numbers by DataFusion's sort.
+    let sql = |order: &str| {
+        let over = |keys: &str| format!("OVER (PARTITION BY {keys}{})", order.replace("KEY", "trace_id"));
+        format!(
+            "SELECT model_id, trace_id, member, count(*) {one} AS n, sum(CAST(loss * 1024 AS BIGINT)) {one} AS total, \
+             max(CASE WHEN member THEN model_id END) {two} AS last, count(*) FILTER (WHERE member) {two} AS members \
+             FROM attributes WHERE model_id < 12",
+            one = over("trace_id"),
+            two = over("kind, trace_id"),
+        )
+    };
+    let sorted = |sql: &str| {
+        let mut found = rows(&session, sql);
+        found.sort();
+        found
+    };
+    let found = sorted(&sql(""));
+    assert_eq!(found.len(), 12 * ROWS as usize);
+    assert_eq!(found, sorted(&sql(" ORDER BY KEY")));
+    let hashed = plan(&session, &sql(""));
+    assert!(hashed.contains("WholePartitions: keys=[trace_id"), "{hashed}");
+    // A filter stays with DataFusion.
+    assert!(hashed.contains("WindowAggExec"), "{hashed}");
+    assert!(!plan(&session, &sql(" ORDER BY KEY")).contains("WholePartitions"));
+    let all = "SELECT count(*) OVER () AS n FROM attributes WHERE model_id = 5 LIMIT 1";
+    assert_eq!(rows(&session, all), vec![ROWS.to_string()]);
+    // Where the rows may not fit, they are sorted: sorts spill.
+    assert!(!plan(&session_with(&store, 1 << 20), &sql("")).contains("WholePartitions"));
+}

@@ -86,7 +86,7 @@ impl SegmentRelation {
             let stored: Vec<usize> = columns.iter().map(|column| column - constant_count).collect();
             read_stored(&study, table, &segment, rows, &stored)
         };
-        Ok(Fragment { rows, facts: Arc::new(facts), read: Arc::new(read) })
+        Ok(Fragment { place: 0, rows, facts: Arc::new(facts), read: Arc::new(read) })
     }
 }
 
