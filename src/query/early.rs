@@ -17,17 +17,17 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, Result};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::joins::{HashJoinExec, HashJoinExecBuilder, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -143,11 +143,10 @@ fn early(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>
         let (_, name) = &keys.grouped[*place];
         (Arc::clone(build), Arc::new(Column::new(name, *place)) as PhysicalExprRef)
     });
-    let joined =
-        HashJoinExecBuilder::new(Arc::clone(join.left()), Arc::new(grouped), on.collect(), *join.join_type())
-            .with_partition_mode(PartitionMode::CollectLeft)
-            .with_null_equality(join.null_equality())
-            .build_exec()?;
+    let joined = HashJoinExecBuilder::new(Arc::clone(join.left()), Arc::new(grouped), on.collect(), *join.join_type())
+        .with_partition_mode(PartitionMode::CollectLeft)
+        .with_null_equality(join.null_equality())
+        .build_exec()?;
     projected(aggregate, &keys, joined, join.left().schema().fields().len()).map(Some)
 }
 
@@ -266,7 +265,7 @@ fn column_values_at_most<'a>(fragments: impl Iterator<Item = &'a Fragment>, colu
             Some(Fact::Constant(value)) => {
                 constants.insert(value);
             }
-            Some(Fact::Range { min: Some(min), max: Some(max), .. }) => match (integer(min), integer(max)) {
+            Some(Fact::Range(bounds)) => match (integer(&bounds.min), integer(&bounds.max)) {
                 (Some(min), Some(max)) => {
                     let (low, high) = range.unwrap_or((min, max));
                     range = Some((low.min(min), high.max(max)));
@@ -281,8 +280,8 @@ fn column_values_at_most<'a>(fragments: impl Iterator<Item = &'a Fragment>, colu
     constants.len().saturating_add(in_range).max(1)
 }
 
-fn integer(value: &ScalarValue) -> Option<i64> {
-    match value {
+fn integer(value: &Option<ScalarValue>) -> Option<i64> {
+    match value.as_ref()? {
         ScalarValue::Int16(value) => value.map(i64::from),
         ScalarValue::Int32(value) => value.map(i64::from),
         ScalarValue::Int64(value) => *value,

@@ -12,7 +12,7 @@
 use super::batch::ReadPlan;
 use super::narrow::{Narrowing, Source};
 use super::provider::StudyScan;
-use super::relation::{Fact, Fragment};
+use super::relation::{Content, Fact, Fragment};
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -37,6 +37,7 @@ use datafusion::physical_plan::stream::{RecordBatchReceiverStreamBuilder, Record
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -204,6 +205,22 @@ impl Grouping {
             schema: aggregate.schema(),
         };
         Ok(Some((read, grouping)))
+    }
+
+    /// True where a fragment has the very keys that one of the same code had before, and nothing is
+    /// computed of its rows: the traces of a split, under another of the models that share it.
+    fn repeats(
+        &self,
+        read: &ReadPlan,
+        fragment: &Fragment,
+        code: usize,
+        known: &mut HashSet<(usize, Vec<Content>)>,
+    ) -> bool {
+        if !self.arguments.is_empty() || read.filter.is_some() || fragment.rows == 0 {
+            return false;
+        }
+        let contents = read.projection.iter().map(|column| (fragment.content)(*column)).collect::<Option<Vec<_>>>();
+        contents.is_some_and(|contents| !known.insert((code, contents)))
     }
 
     /// The constant keys of some fragments, a row each.
@@ -395,11 +412,15 @@ fn aggregate_lane(
     distinct.intern(&grouping.constant_keys(fragments)?, &mut codes)?;
     let mut groups = Groups::new(grouping, distinct.emit(EmitTo::All)?)?;
     let mut unmeasured = 0;
+    let mut known = HashSet::new();
     let mut source = Source::new(Arc::clone(read), fragments, narrowing.cloned());
     while let Some((read, fragment)) = source.next()? {
         let Some(&code) = codes.get(fragment.place) else {
             return internal_err!("a fragment of place {} among {}", fragment.place, codes.len());
         };
+        if grouping.repeats(&read, &fragment, code, &mut known) {
+            continue;
+        }
         let mut passed = 0;
         read.read(&fragment, &mut |batch| {
             passed += batch.num_rows();

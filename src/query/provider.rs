@@ -231,8 +231,8 @@ fn column_statistics<'a>(fragments: impl Iterator<Item = &'a Fragment>, column: 
         let (min, max, nulls) = match fragment.facts.get(column) {
             Some(Fact::Constant(value)) if value.is_null() => (None, None, fragment.rows),
             Some(Fact::Constant(value)) => (Some(value.clone()), Some(value.clone()), 0),
-            Some(Fact::Range { min: Some(min), max: Some(max), null_count }) => {
-                (Some(min.clone()), Some(max.clone()), *null_count as usize)
+            Some(Fact::Range(range)) if range.min.is_some() && range.max.is_some() => {
+                (range.min.clone(), range.max.clone(), range.null_count as usize)
             }
             _ => return unknown(),
         };

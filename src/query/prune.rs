@@ -113,7 +113,7 @@ impl PruningStatistics for FragmentStatistics<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
         self.collect(column, |fact| match fact {
             Fact::Constant(value) => Some(value.clone()),
-            Fact::Range { min, .. } => min.clone(),
+            Fact::Range(range) => range.min.clone(),
             Fact::Unknown => None,
         })
     }
@@ -121,7 +121,7 @@ impl PruningStatistics for FragmentStatistics<'_> {
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
         self.collect(column, |fact| match fact {
             Fact::Constant(value) => Some(value.clone()),
-            Fact::Range { max, .. } => max.clone(),
+            Fact::Range(range) => range.max.clone(),
             Fact::Unknown => None,
         })
     }
@@ -134,7 +134,7 @@ impl PruningStatistics for FragmentStatistics<'_> {
         let (index, _) = self.schema.column_with_name(&column.name)?;
         let counts = self.fragments.iter().map(|fragment| match fragment.facts.get(index) {
             Some(Fact::Constant(value)) => Some(if value.is_null() { fragment.rows as u64 } else { 0 }),
-            Some(Fact::Range { null_count, .. }) => Some(*null_count),
+            Some(Fact::Range(range)) => Some(range.null_count),
             _ => None,
         });
         Some(Arc::new(counts.collect::<UInt64Array>()))

@@ -27,6 +27,13 @@ pub(super) struct ScanRequest<'a> {
 /// Reads some columns of a fragment (indices into the relation's columns), each with all its rows.
 pub(super) type ReadColumns = Arc<dyn Fn(&[usize]) -> Result<Vec<ArrayRef>> + Send + Sync>;
 
+/// Names what a column of a fragment holds (by its index), where that is known before it is read: columns
+/// of one name have the same values in the same order.
+pub(super) type ContentOf = Arc<dyn Fn(usize) -> Option<Content> + Send + Sync>;
+
+/// Digest, encoding, rows and NULLs of a stored column.
+pub(super) type Content = ([u8; 16], u8, u32, u32);
+
 /// A run of rows that is read as one: a segment, or all rows of a record table.
 #[derive(Clone)]
 pub(super) struct Fragment {
@@ -38,6 +45,8 @@ pub(super) struct Fragment {
     pub facts: Arc<Vec<Fact>>,
     /// Reads columns that are not constant.
     pub read: ReadColumns,
+    /// Tells columns with equal values without reading them.
+    pub content: ContentOf,
 }
 
 /// What is known of one column of a fragment before it is read.
@@ -45,10 +54,18 @@ pub(super) struct Fragment {
 pub(super) enum Fact {
     /// All rows have this value (a partition column): never read.
     Constant(ScalarValue),
-    /// Bounds of its values that are not NULL, and the number of NULLs.
-    Range { min: Option<ScalarValue>, max: Option<ScalarValue>, null_count: u64 },
+    /// What is known of its values.
+    Range(Box<Range>),
     /// Nothing.
     Unknown,
+}
+
+/// Bounds of the values that are not NULL, and the number of NULLs.
+#[derive(Debug, Clone)]
+pub(super) struct Range {
+    pub min: Option<ScalarValue>,
+    pub max: Option<ScalarValue>,
+    pub null_count: u64,
 }
 
 impl Fact {

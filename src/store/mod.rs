@@ -14,6 +14,7 @@
 //! jobs or nothing; nothing stored is ever overwritten (same id with other bytes is a conflict);
 //! bytes from the file are validated before they are used; the only home of redb and of rkyv access.
 
+mod cache;
 mod codec;
 mod column;
 mod compact;

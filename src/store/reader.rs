@@ -1,5 +1,6 @@
 //! Reading a study: one redb read transaction is one consistent snapshot.
 
+use super::cache::ColumnCache;
 use super::codec::{self, Record};
 use super::column;
 use super::engine::{Engine, FileIdentity, file_identity, open_reading, storage_error};
@@ -18,7 +19,7 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A study opened for reading; other processes may read and one may write at the same time.
 pub struct Store {
@@ -26,6 +27,7 @@ pub struct Store {
     cache_bytes: usize,
     /// The file that the path named when it was opened, and its engine.
     open: Mutex<(Option<FileIdentity>, Engine)>,
+    columns: Arc<ColumnCache>,
 }
 
 impl Store {
@@ -34,7 +36,7 @@ impl Store {
     pub fn open(path: &Path, cache_bytes: usize) -> Result<Self> {
         let identity = file_identity(path);
         let engine = open_reading(path, cache_bytes)?;
-        Ok(Self { path: path.to_owned(), cache_bytes, open: Mutex::new((identity, engine)) })
+        Ok(Self { path: path.to_owned(), cache_bytes, open: Mutex::new((identity, engine)), columns: Arc::default() })
     }
 
     /// A consistent view of the last finished job. Follows a file that took the study's place
@@ -45,7 +47,7 @@ impl Store {
         if now.is_some() && now != open.0 {
             *open = (now, open_reading(&self.path, self.cache_bytes)?);
         }
-        Snapshot::new(open.1.begin_read()?)
+        Snapshot::new(open.1.begin_read()?, Arc::clone(&self.columns))
     }
 }
 
@@ -74,6 +76,7 @@ pub struct Snapshot {
     transaction: ReadTransaction,
     heap: Option<Heap>,
     counters: ReadCounters,
+    columns: Arc<ColumnCache>,
 }
 
 macro_rules! id_keyed {
@@ -91,8 +94,8 @@ macro_rules! id_keyed {
 }
 
 impl Snapshot {
-    pub(super) fn new(transaction: ReadTransaction) -> Result<Self> {
-        let mut snapshot = Self { transaction, heap: None, counters: ReadCounters::default() };
+    pub(super) fn new(transaction: ReadTransaction, columns: Arc<ColumnCache>) -> Result<Self> {
+        let mut snapshot = Self { transaction, heap: None, counters: ReadCounters::default(), columns };
         if let (Some(chunks), Some(places)) = (snapshot.open(tables::CHUNKS)?, snapshot.open(tables::PLACES)?) {
             let end = heap::end(&chunks)?;
             snapshot.heap = Some(Heap { chunks, places, end });
@@ -220,12 +223,33 @@ impl Snapshot {
         Ok(records)
     }
 
-    /// Decodes the named columns (indices into the table's declaration) of one segment.
+    /// Decodes the named columns (indices into the table's declaration) of one segment; columns that are read
+    /// often are kept in memory.
     pub fn read_columns(
         &self,
         table: &SegmentTable,
         segment: &SegmentRecord,
         columns: &[usize],
+    ) -> Result<Vec<ArrayRef>> {
+        self.columns_by(table, segment, columns, |record, declared| self.column(record, declared, segment.rows))
+    }
+
+    /// As [`Snapshot::read_columns`], each from its stored bytes.
+    pub(super) fn read_columns_anew(
+        &self,
+        table: &SegmentTable,
+        segment: &SegmentRecord,
+        columns: &[usize],
+    ) -> Result<Vec<ArrayRef>> {
+        self.columns_by(table, segment, columns, |record, declared| self.decoded(record, declared, segment.rows))
+    }
+
+    fn columns_by(
+        &self,
+        table: &SegmentTable,
+        segment: &SegmentRecord,
+        columns: &[usize],
+        read: impl Fn(&ColumnRecord, &Column) -> Result<ArrayRef>,
     ) -> Result<Vec<ArrayRef>> {
         let mut arrays = Vec::with_capacity(columns.len());
         for &index in columns {
@@ -238,7 +262,7 @@ impl Snapshot {
                 arrays.push(arrow::array::new_null_array(&column::data_type(declared.kind), segment.rows as usize));
                 continue;
             };
-            let array = self.column(record, declared, segment.rows).map_err(|error| {
+            let array = read(record, declared).map_err(|error| {
                 error.context(format!(
                     "table `{}`, partition {}, segment {}",
                     table.name, segment.partition, segment.segment_id
@@ -256,10 +280,19 @@ impl Snapshot {
     }
 
     fn column(&self, record: &ColumnRecord, declared: &Column, rows: u32) -> Result<ArrayRef> {
-        if record.inline.is_empty() {
-            return column::decode(declared, record, rows, &self.content(&record.digest)?);
+        if let Some(array) = self.columns.get(declared, record, rows) {
+            return Ok(array);
         }
-        column::decode(declared, record, rows, &record.inline)
+        let array = self.decoded(record, declared, rows)?;
+        self.columns.offer(declared, record, rows, &array);
+        Ok(array)
+    }
+
+    fn decoded(&self, record: &ColumnRecord, declared: &Column, rows: u32) -> Result<ArrayRef> {
+        match record.inline.is_empty() {
+            true => column::decode(declared, record, rows, &self.content(&record.digest)?),
+            false => column::decode(declared, record, rows, &record.inline),
+        }
     }
 
     /// How much was read through this snapshot so far.

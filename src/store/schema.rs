@@ -5,7 +5,7 @@
 //! A table's code and its columns' order are part of the file format; new columns go to the end.
 
 /// Type of a stored column and its SQL type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnType {
     /// BOOLEAN
     Bool,

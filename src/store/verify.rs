@@ -131,7 +131,7 @@ impl Snapshot {
             });
             let columns: Vec<(&SegmentRecord, usize)> = columns.collect();
             let results =
-                map_ordered(&columns, |(segment, index)| self.read_columns(table, segment, &[*index]).map(|_| ()));
+                map_ordered(&columns, |(segment, index)| self.read_columns_anew(table, segment, &[*index]).map(|_| ()));
             for ((segment, index), result) in columns.iter().zip(results) {
                 let name = table.columns.get(*index).map_or("?", |column| column.name);
                 let place = format!(

@@ -130,7 +130,7 @@ impl StoreWriter {
 
     /// A consistent view of what is committed.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Snapshot::new(self.engine.begin_read()?)
+        Snapshot::new(self.engine.begin_read()?, std::sync::Arc::default())
     }
 
     /// Marks an empty study as a redacted copy, whose ids are its own.

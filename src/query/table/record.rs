@@ -118,7 +118,7 @@ impl<R: Send + Sync + 'static> Relation for RecordTable<R> {
             let extracts = columns.iter().filter_map(|&column| fields.extracts.get(column));
             Ok(extracts.map(|extract| extract.array(&records)).collect())
         };
-        Ok(vec![Fragment { place: 0, rows, facts, read: Arc::new(read) }])
+        Ok(vec![Fragment { place: 0, rows, facts, read: Arc::new(read), content: Arc::new(|_| None) }])
     }
 }
 

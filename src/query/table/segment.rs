@@ -4,7 +4,7 @@ use super::constant::{
     Constant, OF_ATTACK, OF_ATTACK_SCORES, OF_CLASS, OF_JOB, OF_MODEL, OF_SPLIT, PACKETS_OF_CLASS, PACKETS_OF_MODEL,
 };
 use crate::error::{Error, Result};
-use crate::query::relation::{Fact, Fragment, Relation, ScanRequest, data_type};
+use crate::query::relation::{Fact, Fragment, Range, Relation, ScanRequest, data_type};
 use crate::query::study::{Index, Study};
 use crate::store::schema::{
     ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, IMPORTANCES, LEAKS, MONITORS,
@@ -80,13 +80,18 @@ impl SegmentRelation {
             };
         }
         let rows = segment.rows as usize;
+        let known = Arc::clone(&segment);
+        let content = move |column: usize| {
+            let record = known.columns.get(column.checked_sub(constant_count)?)?;
+            Some((record.digest, record.encoding, known.rows, record.null_count))
+        };
         let study = Arc::clone(&self.study);
         let table = part.table;
         let read = move |columns: &[usize]| {
             let stored: Vec<usize> = columns.iter().map(|column| column - constant_count).collect();
             read_stored(&study, table, &segment, rows, &stored)
         };
-        Ok(Fragment { place: 0, rows, facts: Arc::new(facts), read: Arc::new(read) })
+        Ok(Fragment { place: 0, rows, facts: Arc::new(facts), read: Arc::new(read), content: Arc::new(content) })
     }
 }
 
@@ -101,7 +106,8 @@ fn stored_fact(table: &SegmentTable, segment: &SegmentRecord, column: usize) -> 
 
 fn range(kind: ColumnType, record: &ColumnRecord) -> Fact {
     let bound = |scalar: &Option<Scalar>| scalar.as_ref().and_then(|scalar| typed(kind, scalar));
-    Fact::Range { min: bound(&record.min), max: bound(&record.max), null_count: u64::from(record.null_count) }
+    let (min, max) = (bound(&record.min), bound(&record.max));
+    Fact::Range(Box::new(Range { min, max, null_count: u64::from(record.null_count) }))
 }
 
 /// A stored bound as a value of the column's type; `None` where it does not fit (then nothing is

@@ -1,0 +1,178 @@
+//! Columns that queries read again and again, decoded.
+//!
+//! A study stores equal columns once: the traces of a split stand under every model that was trained on it,
+//! in every regime and attack. A query over all models would fetch, check and decode them for each. Contents
+//! are keyed by their digests, so what is kept here is right for every snapshot of a study.
+//!
+//! Only what is asked for a second time is kept: a scan over columns that nothing shares leaves nothing
+//! behind. `verify` does not come here.
+
+use super::records::ColumnRecord;
+use super::schema::{Column, ColumnType};
+use arrow::array::{Array, ArrayRef};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes of arrays that are kept.
+const HELD_BYTES: usize = 32 << 20;
+/// Of one array at most.
+const ARRAY_BYTES: usize = HELD_BYTES / 16;
+/// Contents whose first reading is remembered.
+const SEEN: usize = 1 << 16;
+
+/// What a decoded column depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    digest: [u8; 16],
+    encoding: u8,
+    kind: ColumnType,
+    nullable: bool,
+    rows: u32,
+    raw_bytes: u32,
+    null_count: u32,
+}
+
+impl Key {
+    fn of(column: &Column, record: &ColumnRecord, rows: u32) -> Self {
+        Self {
+            digest: record.digest,
+            encoding: record.encoding,
+            kind: column.kind,
+            nullable: column.nullable,
+            rows,
+            raw_bytes: record.raw_bytes,
+            null_count: record.null_count,
+        }
+    }
+}
+
+/// Decoded columns of one study.
+#[derive(Default)]
+pub(super) struct ColumnCache {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    held: HashMap<Key, Held>,
+    bytes: usize,
+    seen: HashSet<Key>,
+    clock: u64,
+}
+
+struct Held {
+    array: ArrayRef,
+    bytes: usize,
+    used: u64,
+}
+
+impl ColumnCache {
+    /// The column, if it is here.
+    pub fn get(&self, column: &Column, record: &ColumnRecord, rows: u32) -> Option<ArrayRef> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.clock += 1;
+        let now = inner.clock;
+        let held = inner.held.get_mut(&Key::of(column, record, rows))?;
+        held.used = now;
+        Some(held.array.clone())
+    }
+
+    /// Keeps a column that has been read before.
+    pub fn offer(&self, column: &Column, record: &ColumnRecord, rows: u32, array: &ArrayRef) {
+        let bytes = array.get_array_memory_size();
+        if bytes > ARRAY_BYTES {
+            return;
+        }
+        let key = Key::of(column, record, rows);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.seen.contains(&key) {
+            if inner.seen.len() >= SEEN {
+                inner.seen.clear();
+            }
+            inner.seen.insert(key);
+            return;
+        }
+        if inner.bytes + bytes > HELD_BYTES {
+            inner.forget();
+        }
+        let used = inner.clock;
+        if let Some(before) = inner.held.insert(key, Held { array: array.clone(), bytes, used }) {
+            inner.bytes -= before.bytes;
+        }
+        inner.bytes += bytes;
+    }
+}
+
+impl Inner {
+    /// Lets go of the half that was used longest ago.
+    fn forget(&mut self) {
+        let mut times: Vec<u64> = self.held.values().map(|held| held.used).collect();
+        let middle = times.len() / 2;
+        let (_, median, _) = times.select_nth_unstable(middle);
+        let median = *median;
+        self.held.retain(|_, held| held.used > median);
+        self.bytes = self.held.values().map(|held| held.bytes).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::Int64Array;
+    use std::sync::Arc;
+
+    const COLUMN: Column = Column { name: "c", kind: ColumnType::I64, nullable: false, doc: "" };
+
+    fn record(number: u32) -> ColumnRecord {
+        let mut digest = [0; 16];
+        digest[..4].copy_from_slice(&number.to_le_bytes());
+        ColumnRecord {
+            encoding: 1,
+            stored_bytes: 0,
+            raw_bytes: 0,
+            digest,
+            inline: Vec::new(),
+            null_count: 0,
+            min: None,
+            max: None,
+        }
+    }
+
+    fn array(rows: usize) -> ArrayRef {
+        Arc::new(Int64Array::from(vec![7; rows]))
+    }
+
+    #[test]
+    fn what_is_read_twice_is_kept_and_only_as_it_was_read() {
+        let cache = ColumnCache::default();
+        cache.offer(&COLUMN, &record(1), 10, &array(10));
+        assert!(cache.get(&COLUMN, &record(1), 10).is_none());
+        cache.offer(&COLUMN, &record(1), 10, &array(10));
+        assert_eq!(cache.get(&COLUMN, &record(1), 10).unwrap().len(), 10);
+        // The same bytes under other claims are another column.
+        assert!(cache.get(&COLUMN, &record(1), 9).is_none());
+        assert!(cache.get(&COLUMN, &ColumnRecord { encoding: 2, ..record(1) }, 10).is_none());
+        assert!(cache.get(&Column { kind: ColumnType::F64, ..COLUMN }, &record(1), 10).is_none());
+        assert!(cache.get(&COLUMN, &record(2), 10).is_none());
+    }
+
+    #[test]
+    fn it_stays_within_its_bytes_and_keeps_what_was_used_last() {
+        let cache = ColumnCache::default();
+        let rows = ARRAY_BYTES / 8 - 100;
+        for number in 0..40 {
+            for _ in 0..2 {
+                cache.offer(&COLUMN, &record(number), rows as u32, &array(rows));
+            }
+            // The first one is used all the time.
+            assert!(cache.get(&COLUMN, &record(0), rows as u32).is_some(), "{number}");
+            assert!(cache.inner.lock().unwrap().bytes <= HELD_BYTES);
+        }
+        assert!(cache.get(&COLUMN, &record(1), rows as u32).is_none());
+        let large = ARRAY_BYTES / 8 + 100;
+        for _ in 0..2 {
+            cache.offer(&COLUMN, &record(100), large as u32, &array(large));
+        }
+        assert!(cache.get(&COLUMN, &record(100), large as u32).is_none());
+    }
+}
