@@ -1,18 +1,27 @@
-//! A snapshot with the names behind its ids, loaded once and only when a query needs them.
+//! A snapshot with the names behind its ids, loaded once and only when a query needs them; the next
+//! statement's snapshot goes on with them where no job has been added.
 
 use crate::base::{AttackId, ClassId, ModelId, SplitId};
 use crate::error::{Error, Result};
 use crate::record::{AttackRecord, ClassRecord, ModelRecord, SplitRecord};
 use crate::store::schema::SegmentTable;
-use crate::store::{SegmentRecord, Snapshot};
+use crate::store::{Generation, SegmentRecord, Snapshot};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A consistent view of a study, and its records by id.
 pub(super) struct Study {
     snapshot: Option<Arc<Snapshot>>,
+    known: Arc<Known>,
+}
+
+/// What has been read of a study's records. It pins no snapshot.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Which jobs the study has; none without a study.
+    generation: Option<Generation>,
     index: OnceLock<Index>,
-    /// Segment records by table code: what a scan is planned from, read once a snapshot.
+    /// Segment records by table code: what a scan is planned from.
     segments: Mutex<HashMap<u16, SegmentRecords>>,
 }
 
@@ -29,14 +38,24 @@ pub(super) struct Index {
 }
 
 impl Study {
-    /// Wraps a snapshot; reads nothing.
-    pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot: Some(snapshot), index: OnceLock::new(), segments: Mutex::default() }
+    /// Wraps a snapshot. What an earlier view of the same jobs has read is not read again.
+    pub fn new(snapshot: Arc<Snapshot>, before: Option<&Arc<Known>>) -> Result<Self> {
+        let generation = Some(snapshot.generation()?);
+        let known = match before {
+            Some(before) if before.generation == generation => Arc::clone(before),
+            _ => Arc::new(Known { generation, ..Known::default() }),
+        };
+        Ok(Self { snapshot: Some(snapshot), known })
     }
 
     /// A study without content, for names and columns alone.
     pub fn detached() -> Self {
-        Self { snapshot: None, index: OnceLock::new(), segments: Mutex::default() }
+        Self { snapshot: None, known: Arc::default() }
+    }
+
+    /// What has been read so far, for the next view.
+    pub fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known)
     }
 
     /// The view that all tables read from.
@@ -46,7 +65,7 @@ impl Study {
 
     /// The segments of a table; read at the first call.
     pub fn segments(&self, table: &SegmentTable) -> Result<SegmentRecords> {
-        let mut known = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.segments.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(records) = known.get(&table.code) {
             return Ok(Arc::clone(records));
         }
@@ -58,7 +77,7 @@ impl Study {
 
     /// The records by id; read at the first call.
     pub fn index(&self) -> Result<&Index> {
-        if let Some(index) = self.index.get() {
+        if let Some(index) = self.known.index.get() {
             return Ok(index);
         }
         let snapshot = self.snapshot()?;
@@ -68,7 +87,7 @@ impl Study {
             models: snapshot.models()?.into_iter().map(|record| (record.model_id, record)).collect(),
             attacks: snapshot.attacks()?.into_iter().map(|record| (record.attack_id, record)).collect(),
         };
-        Ok(self.index.get_or_init(|| index))
+        Ok(self.known.index.get_or_init(|| index))
     }
 }
 

@@ -41,7 +41,7 @@ use std::sync::Arc;
 /// Share of the memory budget that the rows may take at most, by what is known when the query is planned.
 const SHARE_OF_MEMORY: usize = 4;
 /// Bytes of a value whose length is not known: texts, bytes, lists.
-const VARIABLE_BYTES: usize = 160;
+const VARIABLE_BYTES: usize = 64;
 
 /// Puts [`WholePartitions`] in the place of a window without order.
 #[derive(Debug)]
@@ -143,7 +143,10 @@ impl WholePartitions {
 fn bytes_at_most(plan: &Arc<dyn ExecutionPlan>) -> Result<usize> {
     let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new())?;
     let (Precision::Exact(rows) | Precision::Inexact(rows)) = statistics.num_rows else { return Ok(usize::MAX) };
-    let bytes = |kind: &DataType| kind.primitive_width().unwrap_or(VARIABLE_BYTES);
+    let bytes = |kind: &DataType| match kind {
+        DataType::Boolean => 1,
+        kind => kind.primitive_width().unwrap_or(VARIABLE_BYTES),
+    };
     let row: usize = plan.schema().fields().iter().map(|field| bytes(field.data_type())).sum();
     Ok(rows.saturating_mul(row))
 }

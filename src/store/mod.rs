@@ -34,7 +34,7 @@ mod writer;
 
 pub use column::arrow_schema;
 pub use merge::{Conflict, MergeReport};
-pub use reader::{ReadCounters, Snapshot, Store};
+pub use reader::{Generation, ReadCounters, Snapshot, Store};
 pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord};
 pub use tables::FORMAT_VERSION;
 pub use verify::{Finding, VerifyReport};

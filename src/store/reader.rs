@@ -13,7 +13,7 @@ use crate::base::{AttackId, CaptureId, ClassId, Digest, JobId, ModelId, SplitId}
 use crate::error::{Error, Result};
 use crate::record::*;
 use arrow::array::ArrayRef;
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition};
 use rkyv::api::high::{HighDeserializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor;
@@ -62,6 +62,15 @@ pub struct ReadCounters {
     pub values_read: AtomicU64,
     /// Stored bytes of them.
     pub bytes_read: AtomicU64,
+}
+
+/// Tells views of a study apart that do not hold the same records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Generation {
+    jobs: u64,
+    /// Ids of the first and the last job: hashes, so another study in the file's place has others.
+    ends: [Option<i64>; 2],
+    heap_bytes: u64,
 }
 
 /// The bulk bytes as of a snapshot.
@@ -293,6 +302,24 @@ impl Snapshot {
             true => column::decode(declared, record, rows, &self.content(&record.digest)?),
             false => column::decode(declared, record, rows, &record.inline),
         }
+    }
+
+    /// Which jobs this view holds. What is stored is never changed, only added with a job of its own, so two
+    /// views of one generation hold the same records.
+    pub fn generation(&self) -> Result<Generation> {
+        let heap_bytes = self.heap.as_ref().map_or(0, |heap| heap.end);
+        let Some(jobs) = self.open(tables::JOBS)? else {
+            return Ok(Generation { heap_bytes, ..Generation::default() });
+        };
+        let key = |row: Option<(redb::AccessGuard<'_, i64>, redb::AccessGuard<'_, &'static [u8]>)>| {
+            row.map(|(key, _)| key.value())
+        };
+        let failed = |error: redb::StorageError| storage_error("read", error.into());
+        Ok(Generation {
+            jobs: jobs.len().map_err(failed)?,
+            ends: [key(jobs.first().map_err(failed)?), key(jobs.last().map_err(failed)?)],
+            heap_bytes,
+        })
     }
 
     /// How much was read through this snapshot so far.

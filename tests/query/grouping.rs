@@ -234,7 +234,7 @@ fn rows_whose_groups_would_be_as_many_are_joined_first() {
 #[test]
 fn windows_over_whole_partitions_are_hashed_and_equal_sorted_ones() {
     let (_folder, store) = large();
-    let session = session_with(&store, OPTIONS.memory_bytes);
+    let session = session_with(&store, 1 << 30);
     // Ordered by what all its rows share, a partition is one peer group: the same numbers by DataFusion's sort.
     let sql = |order: &str| {
         let over = |keys: &str| format!("OVER (PARTITION BY {keys}{})", order.replace("KEY", "trace_id"));
