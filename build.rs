@@ -18,6 +18,8 @@ fn main() {
     println!("cargo:rerun-if-changed={}", lib.display());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     println!("cargo:rustc-link-arg=-L{}", lib.display());
+    // Where CUDA may be loaded from, see src/cli/device.rs.
+    println!("cargo:rustc-env=SYNTRACE_LIBTORCH_LIB={}", lib.display());
     // libtorch.so is a linker script that names libtorch_cpu: keep it although no symbol of ours
     // is looked up there by name.
     println!("cargo:rustc-link-arg-bin=syntrace-torch=-Wl,--no-as-needed");

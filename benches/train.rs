@@ -1,19 +1,31 @@
-//! Cost of training netssm `small`: `cargo bench --bench train` (`-- NAME...` picks parts).
+//! Cost of training: `cargo bench --bench train` (`-- NAME...` picks parts); netssm `small` but for the
+//! part `families`.
+//!
+//! `SYNTRACE_BENCH_DEVICE=cuda` measures a CUDA device (libtorch's CUDA part must be loaded, as
+//! `tools/gpu-check.sh` does), `SYNTRACE_BENCH_PRESET=paper` the published size of netssm.
 //!
 //! Expected (two cores, f32, width 32, two blocks, 640-token traces): a token costs about 33,000
 //! multiply-adds forward and twice that backward, 0.2 MFLOP, and some 2,000 exponentials and passes
 //! over memory; the second part dominates. The DP step adds forming each trace's gradient (no more work
 //! than summing it) and drawing the noise: at most 1.15 times the plain step.
 //!
+//! A CUDA device is bound by the launches of its kernels until a pass is wide: there all traces of all models
+//! go through one pass (of the paper's network 16), and a cohort of 33 should cost little more than one model.
+//!
 //! Rates are per second of this thread's CPU time where the kernel tells it (other load on the machine
-//! does not matter), else of wall time; the best of several repeats.
+//! does not matter), else of wall time, on a CUDA device of wall time until it has finished; the best of
+//! several repeats.
 
 use std::time::Instant;
-use syntrace::base::{NoProgress, Seed, TraceId};
+use syntrace::base::{Device, DeviceChoice, NoProgress, Seed, TraceId};
+use syntrace::capture::{CutOptions, cut, write_frames};
 use syntrace::encoding::Generated;
+use syntrace::model::netdiffusion::{Base, NetDiffusion};
+use syntrace::model::netshare::NetShare;
 use syntrace::model::netssm::{DELIMITER, END, LABEL, NetSsm, NetSsmConfig};
 use syntrace::model::{Generator, RawTrace, Weights};
-use syntrace::record::{ModelStatus, Regime};
+use syntrace::record::{ModelStatus, Regime, TraceUnit};
+use syntrace::simulate::{SimulateOptions, simulate};
 use syntrace::train::{CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan};
 
 const TRACES: usize = 64;
@@ -23,17 +35,25 @@ const BATCH: f64 = 32.0;
 const STEPS: u64 = 4;
 const REPEATS: usize = 3;
 
-/// Seconds of CPU time of this thread, or of wall time where that is not known.
-struct Clock(Instant);
+/// Traces of the paper's network in one pass of a CUDA device.
+const PAPER_PASS: u32 = 16;
+
+/// Seconds of CPU time of this thread, or of wall time where that is not known; of wall time for a CUDA
+/// device.
+struct Clock(Instant, Device);
 
 impl Clock {
-    fn start() -> (Self, f64) {
-        let clock = Self(Instant::now());
+    fn start(device: Device) -> (Self, f64) {
+        let clock = Self(Instant::now(), device);
         let now = clock.now();
         (clock, now)
     }
 
     fn now(&self) -> f64 {
+        if self.1 != Device::Cpu {
+            syntrace::nn::synchronise(self.1);
+            return self.0.elapsed().as_secs_f64();
+        }
         let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
         let on_cpu = text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
         on_cpu.map_or_else(|| self.0.elapsed().as_secs_f64(), |nanoseconds| nanoseconds * 1e-9)
@@ -55,14 +75,20 @@ fn pool() -> Vec<EncodedTrace> {
     (0..TRACES).map(trace).collect()
 }
 
-fn plan(generator: &NetSsm) -> TrainPlan {
+fn plan(generator: &dyn Generator, models: usize) -> TrainPlan {
     let plan = generator.plan(TRACES as u32, Regime::None);
+    let microbatch = match (generator.device(), generator.preset()) {
+        (Device::Cpu, _) => plan.microbatch,
+        (Device::Cuda(_), "paper") => PAPER_PASS,
+        (Device::Cuda(_), _) => TRACES as u32 * models as u32,
+    };
     TrainPlan {
         sampling_rate: BATCH / TRACES as f64,
         expected_batch: BATCH,
         steps: STEPS,
         epochs: 1,
         epochs_per_evaluation: 2,
+        microbatch,
         ..plan
     }
 }
@@ -79,11 +105,22 @@ fn model(index: u64, private: bool) -> CohortModel {
     }
 }
 
-/// Trains a cohort and returns (traces, CPU seconds). Checks that it trained. The last epoch is always
+/// Trains a cohort and returns (traces, seconds). Checks that it trained. The last epoch is always
 /// evaluated: members are evaluated once, a third of a step's work per trace, the same in all rows.
 fn train(generator: &NetSsm, pool: &[EncodedTrace], models: Vec<CohortModel>) -> (f64, f64) {
-    let input = CohortInput { traces: pool, models, base: None, plan: plan(generator) };
-    let (clock, start) = Clock::start();
+    train_over(generator, None, pool, models)
+}
+
+/// As [`train`], over the weights of a base.
+fn train_over(
+    generator: &dyn Generator,
+    base: Option<&[u8]>,
+    pool: &[EncodedTrace],
+    models: Vec<CohortModel>,
+) -> (f64, f64) {
+    let plan = plan(generator, models.len());
+    let input = CohortInput { traces: pool, models, base, plan };
+    let (clock, start) = Clock::start(generator.device());
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
     let seconds = clock.now() - start;
     let trained = |model: &syntrace::train::ModelOutcome| model.status == ModelStatus::Trained;
@@ -116,7 +153,7 @@ fn report_step(generator: &NetSsm, pool: &[EncodedTrace]) {
 fn report_microbatch(generator: &NetSsm, pool: &[EncodedTrace]) {
     for microbatch in [1, 2, 4, 8, 16, 32] {
         let config = NetSsmConfig { microbatch, ..generator.config().clone() };
-        let private = rate(&NetSsm::new("bench", config), pool, || vec![model(0, true)]);
+        let private = rate(&on(NetSsm::new("bench", config), generator.device()), pool, || vec![model(0, true)]);
         println!("microbatch {microbatch:2}: {private:8.0} tokens/s");
     }
 }
@@ -124,13 +161,14 @@ fn report_microbatch(generator: &NetSsm, pool: &[EncodedTrace]) {
 fn report_chunk(generator: &NetSsm, pool: &[EncodedTrace]) {
     for chunk in [16, 32, 64, 128] {
         let config = NetSsmConfig { chunk, ..generator.config().clone() };
-        let private = rate(&NetSsm::new("bench", config), pool, || vec![model(0, true)]);
+        let private = rate(&on(NetSsm::new("bench", config), generator.device()), pool, || vec![model(0, true)]);
         println!("chunk {chunk:3}: {private:8.0} tokens/s");
     }
 }
 
 fn report_cohort(generator: &NetSsm, pool: &[EncodedTrace]) {
-    for size in [2u64, 4, 8] {
+    let sizes: &[u64] = if generator.device() == Device::Cpu { &[2, 4, 8] } else { &[1, 4, 11, 33] };
+    for &size in sizes {
         let (mut together, mut alone) = (0.0f64, 0.0f64);
         for _ in 0..REPEATS {
             together = together.max(once(generator, pool, (0..size).map(|index| model(index, true)).collect()));
@@ -140,7 +178,7 @@ fn report_cohort(generator: &NetSsm, pool: &[EncodedTrace]) {
             let seconds: f64 = singles.iter().map(|single| single.1).sum();
             alone = alone.max(traces * f64::from(pool[0].rows) / seconds);
         }
-        println!("cohort {size}  together {together:8.0} tokens/s, one after another {alone:8.0}");
+        println!("cohort {size:2} together {together:8.0} tokens/s, one after another {alone:8.0}");
     }
 }
 
@@ -162,9 +200,9 @@ fn report_threads(generator: &NetSsm, pool: &[EncodedTrace]) {
 }
 
 fn report_sampling(generator: &NetSsm, pool: &[EncodedTrace]) {
-    let input = CohortInput { traces: pool, models: vec![model(0, false)], base: None, plan: plan(generator) };
+    let input = CohortInput { traces: pool, models: vec![model(0, false)], base: None, plan: plan(generator, 1) };
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
-    let (clock, start) = Clock::start();
+    let (clock, start) = Clock::start(generator.device());
     let weights = Weights { own: &outcome.models[0].weights, base: None };
     let traces: Vec<RawTrace> = generator.sample(weights, 64, Seed::root(1), &NoProgress).expect("samples");
     let tokens: usize = traces
@@ -177,18 +215,76 @@ fn report_sampling(generator: &NetSsm, pool: &[EncodedTrace]) {
     println!("sampling  {:8.0} tokens/s", tokens as f64 / (clock.now() - start));
 }
 
+/// Traces of a simulated class in the encoding of a generator.
+fn simulated(generator: &dyn Generator) -> Vec<EncodedTrace> {
+    let frames = simulate(&SimulateOptions::new("os", "windows", 4 * TRACES as u32, Seed::root(7))).expect("a class");
+    let mut capture = Vec::new();
+    write_frames(&mut capture, 1, frames.iter().map(|frame| (frame.time_us, &frame.bytes))).expect("in memory");
+    let options = CutOptions {
+        dataset: "os".to_owned(),
+        class: "windows".to_owned(),
+        unit: TraceUnit::Flow,
+        trace_packets: PACKETS as u32,
+        min_packets: 1,
+    };
+    let traces = cut(capture.as_slice(), &options).expect("own capture").traces;
+    let encoding = generator.encoding();
+    let encode = |trace| {
+        let encoded = encoding.encode(trace);
+        EncodedTrace { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
+    };
+    let pool: Vec<EncodedTrace> = traces.iter().take(TRACES).map(encode).collect();
+    assert_eq!(pool.len(), TRACES);
+    pool
+}
+
+/// Traces a second of the other networks, `small`, plain and DP in turn.
+fn report_families(generator: &NetSsm, _pool: &[EncodedTrace]) {
+    let device = generator.device();
+    let report = |family: &dyn Generator, base: Option<&[u8]>| {
+        let pool = simulated(family);
+        let once = |private| {
+            let (traces, seconds) = train_over(family, base, &pool, vec![model(0, private)]);
+            traces / seconds
+        };
+        let (mut plain, mut private) = (0.0f64, 0.0f64);
+        for _ in 0..REPEATS {
+            plain = plain.max(once(false));
+            private = private.max(once(true));
+        }
+        let (name, ratio) = (family.name(), plain / private);
+        println!("{name:12} plain {plain:8.0} traces/s, dp {private:8.0} traces/s, ratio {ratio:.3}");
+    };
+    report(&on(NetShare::preset("small").expect("preset"), device), None);
+    let netdiffusion = on(NetDiffusion::preset("small").expect("preset"), device);
+    let base = Base::fresh(netdiffusion.config(), &Seed::root(3)).to_bytes().expect("weights");
+    report(&netdiffusion, Some(&base));
+}
+
+fn on<G: Generator>(mut generator: G, device: Device) -> G {
+    generator.set_device(device);
+    generator
+}
+
 fn main() {
-    let generator = NetSsm::preset("small").expect("preset");
+    let option = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let device = DeviceChoice::from_name(&option("SYNTRACE_BENCH_DEVICE", "cpu"))
+        .and_then(|choice| choice.among(syntrace::nn::cuda_devices()))
+        .expect("a device that is here");
+    let preset = option("SYNTRACE_BENCH_PRESET", "small");
+    let generator = on(NetSsm::preset(&preset).expect("preset"), device);
+    println!("netssm {preset} on {device}");
     let pool = pool();
     let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     type Part = (&'static str, fn(&NetSsm, &[EncodedTrace]));
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         ("step", report_step),
         ("microbatch", report_microbatch),
         ("chunk", report_chunk),
         ("cohort", report_cohort),
         ("threads", report_threads),
         ("sampling", report_sampling),
+        ("families", report_families),
     ];
     for (name, part) in parts {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {

@@ -469,7 +469,7 @@ CREATE TABLE jobs (
     inputs       VARCHAR NOT NULL, -- ids of what it read, JSON
     seed         BIGINT NOT NULL,  -- study seed
     code_version INT NOT NULL,     -- version of the code of this kind of job
-    program      VARCHAR NOT NULL, -- version of the program that ran it
+    program      VARCHAR NOT NULL, -- version of the program that ran it; then the device, where networks ran on another than the CPU
     started_us   BIGINT NOT NULL,  -- wall clock at the start, microseconds since 1970
     finished_us  BIGINT NOT NULL,  -- wall clock at the end, microseconds since 1970
     seconds      DOUBLE NOT NULL,  -- wall time

@@ -7,6 +7,7 @@ mod audit;
 mod capture;
 mod cli;
 mod common;
+mod device;
 mod encoding;
 mod eval;
 mod exchange;

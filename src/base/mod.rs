@@ -1,8 +1,9 @@
-//! Small things that every layer needs: ids, hashes, checked quantities, seeds, parallel maps, progress.
+//! Small things that every layer needs: ids, hashes, checked quantities, devices, seeds, parallel maps, progress.
 //!
 //! Invariant: imports nothing of this crate but `error`. The only home of `rayon` and of random
 //! generators' construction.
 
+mod device;
 mod hash;
 mod id;
 mod parallel;
@@ -10,6 +11,7 @@ mod progress;
 mod seed;
 mod unit;
 
+pub use device::{Device, DeviceChoice};
 pub use hash::{Digest, Identity, StreamDigest};
 pub use id::{AttackId, CaptureId, ClassId, JobId, ModelId, SplitId, TraceId};
 pub use parallel::{map_ordered, thread_count, try_map_ordered};

@@ -8,6 +8,7 @@ mod audit;
 mod bars;
 mod command;
 mod compact;
+mod device;
 mod diff;
 mod export;
 mod export_png;
@@ -27,6 +28,7 @@ mod simulate;
 mod sql;
 mod verify;
 
+use crate::base::{Device, DeviceChoice};
 use crate::error::{Error, Result};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -77,9 +79,21 @@ enum Trains {
     Import(import::ImportArgs),
 }
 
+impl TrainingVerb {
+    /// The device that is asked for.
+    fn device(&self) -> DeviceChoice {
+        match &self.0 {
+            Trains::Run(args) => args.device(),
+            Trains::Plan(args) => args.device(),
+            Trains::Attack(_) | Trains::Import(_) => DeviceChoice::Only(Device::Cpu),
+        }
+    }
+}
+
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
 /// libtorch.
 pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
+    device::restart_for(verb.device())?;
     match verb.0 {
         Trains::Run(args) => run::run(&args),
         Trains::Plan(args) => run::plan(&args),
@@ -89,13 +103,11 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
 }
 
 /// Goes on in `syntrace-torch`, which stands beside this program, with the same arguments.
-pub fn delegated_training(_: TrainingVerb) -> Result<ExitCode> {
-    use std::os::unix::process::CommandExt;
+pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
     let here =
         std::env::current_exe().map_err(|error| Error::internal(format!("cannot find this program: {error}")))?;
     let sibling = here.with_file_name("syntrace-torch");
-    // Returns only where it fails.
-    let error = std::process::Command::new(&sibling).args(std::env::args_os().skip(1)).exec();
+    let error = device::go_on_in(&sibling, verb.device());
     Err(Error::user(format!("cannot start `{}`: {error}", sibling.display()))
         .hint("`syntrace` and `syntrace-torch` belong into one folder; `make build` makes both"))
 }

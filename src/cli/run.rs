@@ -2,9 +2,10 @@
 
 use super::bars::Bars;
 use super::compact::pack_if_loose;
+use super::device;
 use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};
-use crate::base::thread_count;
+use crate::base::{Device, DeviceChoice, thread_count};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Plan, RunOptions, RunReport};
 use crate::spec::{DEMO, Spec};
@@ -33,6 +34,9 @@ pub(super) struct RunArgs {
     /// Jobs side by side; all cores by default
     #[arg(long)]
     threads: Option<usize>,
+    /// Where networks run: `cpu`, `cuda`, `cuda:N` or `auto`; what the spec says, else the CPU
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
+    device: Option<DeviceChoice>,
     /// Seconds between checkpoints of a training
     #[arg(long, default_value_t = 20.0)]
     checkpoint_seconds: f64,
@@ -51,9 +55,28 @@ pub(super) struct PlanArgs {
     study: PathBuf,
     /// TOML file, or `demo` for the built-in one
     spec: String,
+    /// Estimate hours on: `cpu`, `cuda`, `cuda:N` or `auto`; what the spec says, else the CPU
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
+    device: Option<DeviceChoice>,
     /// List every missing job
     #[arg(long)]
     jobs: bool,
+}
+
+impl RunArgs {
+    pub(super) fn device(&self) -> DeviceChoice {
+        device::asked(self.device, &self.spec)
+    }
+}
+
+impl PlanArgs {
+    pub(super) fn device(&self) -> DeviceChoice {
+        device::asked(self.device, &self.spec)
+    }
+}
+
+fn parse_device(text: &str) -> std::result::Result<DeviceChoice, String> {
+    DeviceChoice::from_name(text).map_err(|error| error.to_string())
 }
 
 fn parse_shard(text: &str) -> std::result::Result<(u32, u32), String> {
@@ -63,15 +86,23 @@ fn parse_shard(text: &str) -> std::result::Result<(u32, u32), String> {
         .ok_or_else(|| "expected I/N with I from 1 to N, such as 2/8".to_owned())
 }
 
-fn read_spec(spec: &str) -> Result<Spec> {
+pub(super) fn read_spec(spec: &str) -> Result<Spec> {
     if spec == "demo" { Spec::parse(DEMO, Path::new(".")) } else { Spec::read(Path::new(spec)) }
 }
 
 pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let spec = read_spec(&args.spec)?;
+    let device = match device::resolve(args.device()) {
+        // A plan may be made anywhere for a device that is elsewhere.
+        Err(error) if args.device.is_none() => {
+            eprintln!("note: {error}: hours are those of the CPU");
+            Device::Cpu
+        }
+        found => found?,
+    };
     let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
     let plan = Plan::new(&spec, snapshot.as_ref())?;
-    print_plan(&plan)?;
+    print_plan(&plan, device)?;
     print_notes(&plan);
     if args.jobs {
         for label in plan.missing_labels() {
@@ -81,12 +112,12 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_plan(plan: &Plan) -> Result<()> {
+fn print_plan(plan: &Plan, device: Device) -> Result<()> {
     println!("{:<12} {:>7} {:>7} {:>7}", "job", "planned", "done", "missing");
     for (kind, planned, done) in plan.summary() {
         println!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
     }
-    for line in plan.training_lines(pipeline::device_flops())? {
+    for line in plan.training_lines(pipeline::device_flops(device))? {
         println!("{line}");
     }
     Ok(())
@@ -101,15 +132,18 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
             args.checkpoint_seconds
         )));
     }
+    let device = device::resolve(args.device())?;
     let mut store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
     let before = store.sizes()?.1;
     let mut plan = Plan::new(&spec, Some(&store.snapshot()?))?;
+    plan.set_device(device);
     if let Some((index, count)) = args.shard {
         plan.keep_share(index, count);
     }
     let threads = args.threads.or(spec.threads).unwrap_or_else(thread_count).max(1);
     print_notes(&plan);
-    eprintln!("{}: {} jobs to do, {threads} side by side", spec.name, plan.missing());
+    let place = if device == Device::Cpu { String::new() } else { format!(", networks on {device}") };
+    eprintln!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
     let bars = Bars::new(plan.missing() as u64);
     let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
     let result = pipeline::run(&store, &plan, options, &bars);

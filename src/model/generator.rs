@@ -1,6 +1,6 @@
 //! The trait every generator implements, and the one place that knows them all by name.
 
-use crate::base::{Progress, Seed};
+use crate::base::{Device, Progress, Seed};
 use crate::encoding::{EncodingKind, Generated};
 use crate::error::{Error, Result};
 use crate::record::{ModelStatus, NamedScalar, Regime};
@@ -83,6 +83,15 @@ pub trait Generator: Send + Sync {
 
     /// The encoding that it reads.
     fn encoding(&self) -> EncodingKind;
+
+    /// Where its networks run; the CPU for those that have none.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+
+    /// Moves its networks to a device. Like the number of threads no part of what a job is: a generator
+    /// without a network stays where it is.
+    fn set_device(&mut self, _device: Device) {}
 
     /// Refuses what it cannot train with this many members.
     fn check(&self, members: u32) -> Result<()>;

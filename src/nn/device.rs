@@ -1,24 +1,24 @@
 //! Where tensors live and how many threads work on them.
 
-use crate::error::{Error, Result};
-use tch::Device;
+use crate::base::Device;
 
-/// Reads a device from its name in a spec: `cpu`, `cuda` or `cuda:INDEX`.
-pub fn device(name: &str) -> Result<Device> {
-    let index = match name {
-        "cpu" => return Ok(Device::Cpu),
-        "cuda" => Some(0),
-        _ => name.strip_prefix("cuda:").and_then(|index| index.parse::<usize>().ok()),
-    };
-    let Some(index) = index else {
-        return Err(Error::user(format!("device must be `cpu`, `cuda` or `cuda:INDEX`, found `{name}`")));
-    };
-    let count = tch::Cuda::device_count();
-    if (index as i64) < count {
-        Ok(Device::Cuda(index))
-    } else {
-        Err(Error::user(format!("device `{name}` is not here: {count} CUDA devices found"))
-            .hint("use `cpu`, or a libtorch that was built with CUDA"))
+/// Number of CUDA devices that this process can use: 0 where libtorch's CUDA part is not loaded.
+pub fn cuda_devices() -> u32 {
+    u32::try_from(tch::Cuda::device_count()).unwrap_or(0)
+}
+
+/// libtorch's name of a device.
+pub fn placed(device: Device) -> tch::Device {
+    match device {
+        Device::Cpu => tch::Device::Cpu,
+        Device::Cuda(index) => tch::Device::Cuda(index as usize),
+    }
+}
+
+/// Waits until a device has done all that it was given: for whoever has a clock.
+pub fn synchronise(device: Device) {
+    if let Device::Cuda(index) = device {
+        tch::Cuda::synchronize(i64::from(index));
     }
 }
 
@@ -30,10 +30,11 @@ pub fn use_threads(threads: u32) {
 
 /// Multiplies a square matrix with itself some times; returns the floating-point operations of that.
 /// For whoever has a clock.
-pub fn multiply_squares(width: i64, rounds: u32) -> f64 {
-    let side = tch::Tensor::ones([width, width], (tch::Kind::Float, Device::Cpu));
+pub fn multiply_squares(width: i64, rounds: u32, device: Device) -> f64 {
+    let side = tch::Tensor::ones([width, width], (tch::Kind::Float, placed(device)));
     for _ in 0..rounds {
         let _ = side.matmul(&side);
     }
+    synchronise(device);
     2.0 * (width as f64).powi(3) * f64::from(rounds)
 }

@@ -8,7 +8,7 @@
 //!
 //! Invariants: weights never require gradients themselves, so no batch gradient is ever formed behind
 //! the clipping; the uses of a shared weight add up *before* a norm is taken; nothing here draws
-//! random numbers.
+//! random numbers; everything that meets a weight lies on the weights' device ([`Params::device`]).
 
 mod attention;
 mod conv;
@@ -24,7 +24,7 @@ mod tape;
 
 pub use attention::{AttentionParams, LinearParams, attend};
 pub use conv::ConvShape;
-pub use device::{device, multiply_squares, use_threads};
+pub use device::{cuda_devices, multiply_squares, placed, synchronise, use_threads};
 pub use loss::{TokenLoss, token_cross_entropy};
 pub use params::{Param, Params, kind_bytes, tensor_from_view};
 pub use per_trace::{Part, PerTrace};

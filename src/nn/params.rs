@@ -69,10 +69,10 @@ impl Params {
     /// The weights of some models (copies), ascending; all handles stay valid.
     pub fn select(&self, models: &[usize]) -> Self {
         let index: Vec<i64> = models.iter().map(|&model| model as i64).collect();
-        let index = Tensor::from_slice(&index);
+        let index = Tensor::from_slice(&index).to_device(self.device());
         let entries = self.entries.iter().map(|entry| Entry {
             name: entry.name.clone(),
-            value: entry.value.index_select(0, &index.to_device(entry.value.device())),
+            value: entry.value.index_select(0, &index),
             purpose: entry.purpose,
         });
         Self { models: models.len() as i64, entries: entries.collect() }
@@ -127,6 +127,19 @@ impl Params {
     pub fn set_kind(&mut self, kind: Kind) {
         for entry in &mut self.entries {
             entry.value = entry.value.to_kind(kind);
+        }
+    }
+
+    /// Where all weights are; the CPU where there are none.
+    pub fn device(&self) -> Device {
+        self.entries.first().map_or(Device::Cpu, |entry| entry.value.device())
+    }
+
+    /// Moves all weights. Weights are drawn on the CPU and then moved, so that they do not depend on the
+    /// device.
+    pub fn move_to(&mut self, device: Device) {
+        for entry in &mut self.entries {
+            entry.value = entry.value.to_device(device);
         }
     }
 

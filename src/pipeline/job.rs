@@ -1,7 +1,7 @@
 //! Jobs: units of work with an identity.
 
 use super::clock;
-use crate::base::{Identity, JobId, thread_count};
+use crate::base::{Device, Identity, JobId, thread_count};
 use crate::record::{JobKind, JobRecord};
 use std::time::Instant;
 
@@ -57,8 +57,14 @@ impl JobHead {
         crate::base::Seed::from_digest(Identity::new("job-seed").int(self.job_id.0).finish())
     }
 
-    /// The provenance record of a run of this job that began at `start`.
+    /// The provenance record of a run of this job that began at `start`, on the CPU.
     pub fn record(&self, start: Start) -> JobRecord {
+        self.record_on(start, Device::Cpu)
+    }
+
+    /// As [`JobHead::record`] for a job whose networks ran on a device; another one than the CPU is named
+    /// behind the program's version.
+    pub fn record_on(&self, start: Start, device: Device) -> JobRecord {
         JobRecord {
             job_id: self.job_id,
             kind: self.kind,
@@ -67,7 +73,7 @@ impl JobHead {
             inputs: self.inputs.clone(),
             seed: self.seed,
             code_version: code_version(self.kind),
-            program: format!("syntrace {}", env!("CARGO_PKG_VERSION")),
+            program: format!("syntrace {}{}", env!("CARGO_PKG_VERSION"), device.suffix()),
             started_us: start.wall_us,
             finished_us: start.wall_us + start.instant.elapsed().as_micros() as i64,
             threads: thread_count() as u32,
@@ -90,5 +96,20 @@ impl Start {
 
     pub fn seconds(&self) -> f64 {
         self.instant.elapsed().as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of a CPU run's records do not know that there are devices.
+    #[test]
+    fn records_name_a_device_only_where_it_is_not_the_cpu() {
+        let head = JobHead::new(JobKind::Train, "label".to_owned(), &serde_json::json!({}), vec![1], 7);
+        let version = concat!("syntrace ", env!("CARGO_PKG_VERSION"));
+        assert_eq!(head.record(Start::now()).program, version);
+        assert_eq!(head.record_on(Start::now(), Device::Cpu).program, version);
+        assert_eq!(head.record_on(Start::now(), Device::Cuda(0)).program, format!("{version} cuda:0"));
     }
 }

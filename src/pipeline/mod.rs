@@ -39,4 +39,4 @@ pub use plan::Plan;
 pub use reattack::reattack;
 pub use run::{RunObserver, RunOptions, RunReport, run};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
-pub use train::device_flops;
+pub use train::{cuda_devices, device_flops};

@@ -87,7 +87,7 @@ pub struct JobRecord {
     pub seed: u64,
     /// Version of the code of this kind of job.
     pub code_version: u32,
-    /// Version of the program that ran it.
+    /// Version of the program that ran it; then the device, where networks ran on another than the CPU.
     pub program: String,
     /// Wall clock at the start, microseconds since 1970. Not part of the identity.
     pub started_us: i64,

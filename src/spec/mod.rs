@@ -7,7 +7,7 @@ mod import;
 mod raw;
 
 use crate::audit::Limits;
-use crate::base::{Delta, Epsilon};
+use crate::base::{Delta, DeviceChoice, Epsilon};
 use crate::error::{Error, Result, ResultExt};
 use crate::record::{Regime, TraceUnit};
 pub use import::{
@@ -29,6 +29,8 @@ pub struct Spec {
     pub seed: u64,
     /// Worker threads; `None` = one per core.
     pub threads: Option<usize>,
+    /// Where networks run; `None` = the CPU.
+    pub device: Option<DeviceChoice>,
     /// Populations.
     pub datasets: Vec<DatasetSpec>,
     /// How traces are cut.
@@ -193,6 +195,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         name: raw.name,
         seed: raw.seed,
         threads: raw.threads.map(|threads| at_least(threads as u64, 1, "threads")).transpose()?.map(|n| n as usize),
+        device: raw.device.as_deref().map(DeviceChoice::from_name).transpose().context(|| "`device`")?,
         datasets,
         traces: resolve_traces(&raw.traces)?,
         split: SplitSpec {

@@ -11,6 +11,7 @@ pub(super) struct RawSpec {
     #[serde(default)]
     pub seed: u64,
     pub threads: Option<usize>,
+    pub device: Option<String>,
     pub dataset: Vec<RawDataset>,
     #[serde(default)]
     pub traces: RawTraces,

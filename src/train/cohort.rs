@@ -9,7 +9,7 @@ use crate::base::{Progress, Seed};
 use crate::error::{Error, Result};
 use crate::nn::Params;
 use crate::record::ModelStatus;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Trains the models of a cohort in lockstep. `network` holds the initial weights of the models in the
 /// order of `input.models` (and the pooled traces). With `resume`, continues from a checkpoint of the
@@ -112,29 +112,43 @@ impl<'a, N: Network> Training<'a, N> {
         self.network.before_step(step);
         let batches = self.draw(step);
         let mut sum = ClippedSum::empty(self.network.params());
+        let mut done = Vec::new();
+        for pass in self.passes(&batches) {
+            let own = pass.own_columns(self.network.params().device());
+            let result = self.network.gradients(&pass.batch, self.clipping.any());
+            let (part, norms) = if self.clipping.any() {
+                let clipping = self.clipping.select(&pass.batch.models);
+                let (part, norms) = result.gradients.clip_own(&clipping, own.as_ref());
+                (part, Some(norms))
+            } else {
+                (result.gradients.sum_own(own.as_ref()), None)
+            };
+            sum.add_rows(&pass.batch.models, part);
+            done.push((pass, result.losses, norms));
+        }
+        // Read once a step: a device waits at each reading.
         let (mut loss_sum, mut loss_count) = (0.0, 0u64);
         let mut finite = vec![true; batches.len()];
-        for batch in microbatches(&batches, self.input.plan.microbatch as usize) {
-            let result = self.network.gradients(&batch, self.clipping.any());
-            let (part, norms) = if self.clipping.any() {
-                let (part, norms) = result.gradients.clip(&self.clipping.select(&batch.models));
-                (part, Some(table(&norms)?))
-            } else {
-                (result.gradients.sum_unclipped(), None)
-            };
-            let losses = table(&result.losses)?;
-            for (row, &model) in batch.models.iter().enumerate() {
-                let norms = norms.as_ref().map(|norms| norms[row].as_slice());
-                let (total, good) = self.count(model, &losses[row], norms);
+        let losses = tables(done.iter().map(|(_, losses, _)| losses))?;
+        let norms = tables(done.iter().filter_map(|(_, _, norms)| norms.as_ref()))?;
+        for (at, (pass, losses)) in done.iter().map(|(pass, ..)| pass).zip(&losses).enumerate() {
+            for (row, (&model, &own)) in pass.batch.models.iter().zip(&pass.own).enumerate() {
+                let norms = norms.get(at).map(|norms| &norms[row][..own]);
+                let (total, good) = self.count(model, &losses[row][..own], norms);
                 finite[model] &= good;
                 loss_sum += total;
-                loss_count += losses[row].len() as u64;
+                loss_count += own as u64;
             }
-            sum.add_rows(&batch.models, part);
         }
         self.apply(sum, step, &finite)?;
         self.state.step += 1;
         Ok((loss_count > 0).then(|| loss_sum / loss_count as f64))
+    }
+
+    /// Rows of all models as passes. On the CPU none holds padding; elsewhere a pass costs by its launches
+    /// more than by its traces, so that rows are filled up instead.
+    fn passes(&self, rows: &[Vec<usize>]) -> Vec<Pass> {
+        passes(rows, self.input.plan.microbatch as usize, self.network.params().device() != Device::Cpu)
     }
 
     /// Poisson batches of all models that still train, each sorted by size, longest first.
@@ -280,11 +294,14 @@ impl<'a, N: Network> Training<'a, N> {
             })
             .collect();
         let mut sums = vec![0.0; rows.len()];
-        for batch in microbatches(&rows, self.input.plan.microbatch as usize) {
-            let losses = tch::no_grad(|| self.network.losses(&batch));
+        for pass in self.passes(&rows) {
+            let mut losses = tch::no_grad(|| self.network.losses(&pass.batch));
+            if let Some(own) = pass.own_columns(losses.device()) {
+                losses = losses * own;
+            }
             let per_model = losses.sum_dim_intlist([1].as_slice(), false, Kind::Double);
             let per_model = Vec::<f64>::try_from(per_model).unwrap_or_default();
-            for (&model, more) in batch.models.iter().zip(per_model) {
+            for (&model, more) in pass.batch.models.iter().zip(per_model) {
                 sums[model] += more;
             }
         }
@@ -344,29 +361,74 @@ fn exploded(params: &Params) -> Result<Vec<usize>> {
 /// number from its models, so no pass holds padding traces, and has no more models than leave two traces
 /// for each: products of single traces are slower (a cohort of 8 in passes of 8 traces, one a model, took
 /// 4 % longer than its models one after the other).
-fn microbatches(rows: &[Vec<usize>], traces: usize) -> Vec<Microbatch> {
+///
+/// With `padded`, each takes what its longest model has left, as far as it fits, and repeats a trace of the
+/// others: fewer passes.
+fn passes(rows: &[Vec<usize>], traces: usize, padded: bool) -> Vec<Pass> {
     let mut taken = vec![0; rows.len()];
-    let mut batches = Vec::new();
+    let mut passes = Vec::new();
     loop {
         let left = |model: usize| rows[model].len() - taken[model];
         let models: Vec<usize> = (0..rows.len()).filter(|&model| left(model) > 0).take((traces / 2).max(1)).collect();
-        let Some(least) = models.iter().map(|&model| left(model)).min() else { return batches };
+        let all_left = models.iter().map(|&model| left(model));
+        let Some(wanted) = (if padded { all_left.max() } else { all_left.min() }) else { return passes };
         let most = (traces / models.len()).max(1);
         // Even parts: 9 traces are 5 and 4, not 8 and 1.
-        let width = least.div_ceil(least.div_ceil(most));
-        let cut = |&model: &usize| rows[model][taken[model]..taken[model] + width].to_vec();
-        let batch = Microbatch { rows: models.iter().map(cut).collect(), models };
-        for &model in &batch.models {
-            taken[model] += width;
+        let width = wanted.div_ceil(wanted.div_ceil(most));
+        let own: Vec<usize> = models.iter().map(|&model| left(model).min(width)).collect();
+        let mut cut = Vec::with_capacity(models.len());
+        for (&model, own) in models.iter().zip(&own) {
+            let mut row = rows[model][taken[model]..taken[model] + own].to_vec();
+            row.resize(width, row[0]);
+            cut.push(row);
+            taken[model] += own;
         }
-        batches.push(batch);
+        passes.push(Pass { batch: Microbatch { models, rows: cut }, own });
+    }
+}
+
+/// One forward pass.
+struct Pass {
+    batch: Microbatch,
+    /// Traces of each row that are its model's; what stands behind them fills the row.
+    own: Vec<usize>,
+}
+
+impl Pass {
+    /// `[M, B]`, 1 for a model's own traces and 0 for padding; `None` without padding.
+    fn own_columns(&self, device: Device) -> Option<Tensor> {
+        let width = self.batch.width();
+        if self.own.iter().all(|&own| own == width) {
+            return None;
+        }
+        let column = |own: &usize| (0..width).map(|at| f32::from(u8::from(at < *own))).collect::<Vec<_>>();
+        let flat: Vec<f32> = self.own.iter().flat_map(column).collect();
+        Some(Tensor::from_slice(&flat).to_device(device).view([self.own.len() as i64, width as i64]))
     }
 }
 
 /// A `[M, B]` tensor as rows of numbers.
 fn table(values: &Tensor) -> Result<Vec<Vec<f64>>> {
-    Vec::<Vec<f64>>::try_from(values.to_kind(Kind::Double).to_device(tch::Device::Cpu))
+    Vec::<Vec<f64>>::try_from(values.to_kind(Kind::Double).to_device(Device::Cpu))
         .map_err(|error| Error::internal(format!("tensor to numbers: {error}")))
+}
+
+/// Several `[M, B]` tensors as rows of numbers, brought from their device together.
+fn tables<'t>(all: impl Iterator<Item = &'t Tensor>) -> Result<Vec<Vec<Vec<f64>>>> {
+    let (shapes, flat): (Vec<Vec<i64>>, Vec<Tensor>) =
+        all.map(|values| (values.size(), values.to_kind(Kind::Double).flatten(0, -1))).unzip();
+    if flat.is_empty() {
+        return Ok(Vec::new());
+    }
+    let numbers = Vec::<f64>::try_from(Tensor::cat(&flat, 0))
+        .map_err(|error| Error::internal(format!("tensor to numbers: {error}")))?;
+    let mut rest = numbers.as_slice();
+    let mut rows_of = |shape: &Vec<i64>| {
+        let (own, behind) = rest.split_at(shape.iter().product::<i64>() as usize);
+        rest = behind;
+        own.chunks_exact(shape.last().copied().unwrap_or(1).max(1) as usize).map(<[f64]>::to_vec).collect()
+    };
+    Ok(shapes.iter().map(&mut rows_of).collect())
 }
 
 #[cfg(test)]
@@ -375,11 +437,13 @@ mod tests {
 
     /// Every trace of every model once, in order; equal rows; never more than asked for.
     #[test]
-    fn microbatches_hold_each_trace_once_and_no_padding() {
+    fn passes_hold_each_trace_once_and_no_padding() {
         const TRACES: usize = 8;
         let rows: Vec<Vec<usize>> = [13, 0, 4, 9].iter().map(|&count| (0..count).collect()).collect();
         let mut seen: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
-        for batch in microbatches(&rows, TRACES) {
+        for pass in passes(&rows, TRACES, false) {
+            assert!(pass.own_columns(Device::Cpu).is_none());
+            let batch = pass.batch;
             assert!(batch.width() > 0 && batch.width() * batch.models.len() <= TRACES);
             for (&model, row) in batch.models.iter().zip(&batch.rows) {
                 assert_eq!(row.len(), batch.width());
@@ -387,6 +451,27 @@ mod tests {
             }
         }
         assert_eq!(seen, rows);
-        assert!(microbatches(&[Vec::new()], TRACES).is_empty());
+        assert!(passes(&[Vec::new()], TRACES, false).is_empty());
+    }
+
+    /// As above with padding: own traces once, padding marked, and as few passes as the longest row needs.
+    #[test]
+    fn padded_passes_mark_what_fills_their_rows() {
+        const TRACES: usize = 32;
+        let rows: Vec<Vec<usize>> = [13, 0, 4, 9].iter().map(|&count| (100..100 + count).collect()).collect();
+        let mut seen: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
+        let all = passes(&rows, TRACES, true);
+        assert_eq!(all.len(), 2, "13 traces in passes of at most 10 a model");
+        for pass in &all {
+            assert!(pass.batch.width() * pass.batch.models.len() <= TRACES);
+            let own = pass.own_columns(Device::Cpu).map(|own| Vec::<Vec<f32>>::try_from(own).unwrap());
+            for (row, &model) in pass.batch.models.iter().enumerate() {
+                let traces = &pass.batch.rows[row];
+                assert_eq!(traces.len(), pass.batch.width());
+                let mark = |at: usize| own.as_ref().is_none_or(|own| own[row][at] == 1.0);
+                seen[model].extend((0..traces.len()).filter(|&at| mark(at)).map(|at| traces[at]));
+            }
+        }
+        assert_eq!(seen, rows);
     }
 }

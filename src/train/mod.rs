@@ -38,7 +38,7 @@ pub use cohort::train_cohort;
 #[cfg(feature = "torch")]
 pub use network::{MicroGradients, Microbatch, Network};
 #[cfg(feature = "torch")]
-pub use noise::standard_normal;
+pub use noise::{standard_normal, standard_normal_on};
 #[cfg(feature = "torch")]
 pub use optimiser::Optimiser;
 #[cfg(feature = "torch")]

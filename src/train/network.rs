@@ -4,8 +4,9 @@ use super::PerSampleGrads;
 use crate::nn::Params;
 use tch::Tensor;
 
-/// Traces of one forward pass, the same number of each of some models: no padding traces, however
-/// different the Poisson batches of a cohort are.
+/// Traces of one forward pass, the same number of each of some models. On the CPU none is padding, however
+/// different the Poisson batches of a cohort are; elsewhere a row that is too short is filled with a trace
+/// of its own, which the loop leaves out of all sums.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Microbatch {
     /// Models that take part, ascending: positions on the model axis.

@@ -31,11 +31,12 @@ impl Optimiser {
     /// a model).
     pub fn step(&mut self, params: &mut Params, gradient: PrivateGrad, rates: &Tensor) {
         self.steps += 1;
+        let rates = rates.to_device(params.device());
         for (index, (param, gradient)) in params.handles().zip(gradient.gradients).enumerate() {
             let Some(gradient) = gradient else { continue };
             let mut shape = vec![1; gradient.dim()];
             shape[0] = -1;
-            let rates = rates.to_kind(gradient.kind()).to_device(gradient.device()).view(&shape[..]);
+            let rates = rates.to_kind(gradient.kind()).view(&shape[..]);
             self.update(index, params.get_mut(param), &gradient, &rates);
         }
     }

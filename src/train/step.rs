@@ -1,6 +1,6 @@
 //! The differentially private step as owned types that can only be used in order.
 
-use super::{DpPlan, PrivacyEvent, noise::standard_normal};
+use super::{DpPlan, PrivacyEvent, noise::standard_normal_on};
 use crate::base::Seed;
 use crate::nn::PerTrace;
 use tch::{Kind, Tensor};
@@ -66,15 +66,29 @@ impl PerSampleGrads {
 
     /// Clips each trace's gradient to its model's norm and sums over traces. Returns the norms before
     /// clipping, `[M, B]`.
-    pub fn clip(mut self, clipping: &Clipping) -> (ClippedSum, Tensor) {
+    pub fn clip(self, clipping: &Clipping) -> (ClippedSum, Tensor) {
+        self.clip_own(clipping, None)
+    }
+
+    /// As [`PerSampleGrads::clip`] for a pass with padding: `own [M, B]` is 1 for a model's traces, 0 for what
+    /// fills its row.
+    pub(super) fn clip_own(mut self, clipping: &Clipping, own: Option<&Tensor>) -> (ClippedSum, Tensor) {
         let norms = self.0.squared_norms().sqrt();
-        let factors = clipping.factors(&norms);
+        let mut factors = clipping.factors(&norms);
+        if let Some(own) = own {
+            factors = factors * own;
+        }
         (ClippedSum { sums: self.0.weighted_sum(Some(&factors)) }, norms)
     }
 
     /// Sums without clipping: for cohorts without any DP model, where no norm is needed.
     pub fn sum_unclipped(self) -> ClippedSum {
-        ClippedSum { sums: self.0.weighted_sum(None) }
+        self.sum_own(None)
+    }
+
+    /// As [`PerSampleGrads::sum_unclipped`] for a pass with padding.
+    pub(super) fn sum_own(self, own: Option<&Tensor>) -> ClippedSum {
+        ClippedSum { sums: self.0.weighted_sum(own) }
     }
 }
 
@@ -88,12 +102,16 @@ impl ClippedSum {
     /// Adds a microbatch of the same step: row i of `part` to row `models[i]`.
     pub fn add_rows(&mut self, models: &[usize], part: Self) {
         let index: Vec<i64> = models.iter().map(|&model| model as i64).collect();
-        let index = Tensor::from_slice(&index);
+        let index = Tensor::from_slice(&index).to_device(self.device());
         for (sum, more) in self.sums.iter_mut().zip(part.sums) {
             if let (Some(sum), Some(more)) = (sum, more) {
-                let _ = sum.index_add_(0, &index.to_device(more.device()), &more);
+                let _ = sum.index_add_(0, &index, &more);
             }
         }
+    }
+
+    fn device(&self) -> tch::Device {
+        self.sums.iter().flatten().next().map_or(tch::Device::Cpu, Tensor::device)
     }
 
     /// The sums, for comparisons: one per weight, `None` where it is not trained.
@@ -115,13 +133,13 @@ impl ClippedSum {
         if plans.iter().all(Option::is_none) {
             return self.finish(None, &sizes, expected_batch);
         }
-        let total: i64 = sizes.iter().sum();
+        let (total, device) = (sizes.iter().sum(), self.device());
         let rows: Vec<Tensor> = plans
             .iter()
             .zip(seeds)
             .map(|(plan, seed)| match plan {
-                Some(plan) => standard_normal(seed, step, total) * (plan.noise_multiplier * plan.clip_norm),
-                None => Tensor::zeros([total], (Kind::Float, tch::Device::Cpu)),
+                Some(plan) => standard_normal_on(seed, step, total, device) * (plan.noise_multiplier * plan.clip_norm),
+                None => Tensor::zeros([total], (Kind::Float, device)),
             })
             .collect();
         let noise = Tensor::stack(&rows, 0);
@@ -139,6 +157,7 @@ impl ClippedSum {
 
     fn finish(self, noise: Option<&Tensor>, sizes: &[i64], expected_batch: f64) -> PrivateGrad {
         let mut offset = 0;
+        let noise = noise.map(|noise| noise.to_device(self.device()));
         let mut sizes = sizes.iter();
         let gradients = self
             .sums
@@ -146,8 +165,8 @@ impl ClippedSum {
             .map(|sum| {
                 let mut sum = sum?;
                 let size = sizes.next().copied().unwrap_or(0);
-                if let Some(noise) = noise {
-                    let part = noise.narrow(1, offset, size).to_device(sum.device()).to_kind(sum.kind());
+                if let Some(noise) = &noise {
+                    let part = noise.narrow(1, offset, size).to_kind(sum.kind());
                     sum += part.reshape(sum.size());
                 }
                 offset += size;
@@ -169,7 +188,38 @@ impl PrivateGrad {
         for gradient in self.gradients.iter_mut().flatten() {
             let mut shape = vec![1; gradient.dim()];
             shape[0] = -1;
+            let active = active.to_device(gradient.device());
             *gradient = gradient.where_self(&active.view(&shape[..]), &gradient.zeros_like());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Params, Part};
+
+    /// Two models of two traces, the second's last one padding, against sums by hand.
+    #[test]
+    fn padding_is_in_no_sum_clipped_or_not() {
+        let mut params = Params::new(2);
+        let weight = params.add("w", Tensor::zeros([2, 2], (Kind::Float, tch::Device::Cpu)));
+        let gradients = || {
+            let values = [3.0f32, 4.0, 0.3, 0.4, 6.0, 8.0, 60.0, 80.0];
+            let mut per_trace = PerTrace::new(&params, 2);
+            per_trace.push(weight, Part::Direct(Tensor::from_slice(&values).view([2, 2, 2])));
+            PerSampleGrads::new(per_trace)
+        };
+        let own = Tensor::from_slice(&[1.0f32, 1.0, 1.0, 0.0]).view([2, 2]);
+        let first = |sum: ClippedSum| Vec::<Vec<f32>>::try_from(sum.sums[0].as_ref().unwrap()).unwrap();
+        let dp = DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 };
+        let (clipped, norms) = gradients().clip_own(&Clipping::new(&[Some(dp), Some(dp)]), Some(&own));
+        let close = |left: Vec<Vec<f32>>, right: [[f32; 2]; 2]| {
+            left.iter().flatten().zip(right.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-6)
+        };
+        assert!(close(first(clipped), [[0.9, 1.2], [0.6, 0.8]]));
+        assert!(close(Vec::try_from(norms).unwrap(), [[5.0, 0.5], [10.0, 100.0]]));
+        assert!(close(first(gradients().sum_own(Some(&own))), [[3.3, 4.4], [6.0, 8.0]]));
+        assert!(close(first(gradients().sum_unclipped()), [[3.3, 4.4], [66.0, 88.0]]));
     }
 }

@@ -7,7 +7,7 @@ use super::diffusion::{Schedule, step_tensor};
 use super::image::{ABSENT, CELLS, classes, edges};
 use super::layers::{Builder, initialise, value};
 use super::unet::Unet;
-use crate::base::{Progress, Seed, StreamRng};
+use crate::base::{Device, Progress, Seed, StreamRng};
 use crate::error::{Error, Result};
 use crate::model::BaseOutcome;
 use crate::nn::{Param, Params, Part, PerTrace};
@@ -88,10 +88,18 @@ impl Base {
         self.params.counts().0
     }
 
+    /// Moves weights and caption.
+    pub fn move_to(&mut self, device: Device) {
+        let device = crate::nn::placed(device);
+        self.params.move_to(device);
+        self.caption = self.caption.to_device(device);
+    }
+
     /// Latents of classes `[n, rows, 1088]`: `[n, c, rows, 136]`.
     pub fn encode(&self, classes: &Tensor) -> Tensor {
+        let classes = classes.to_device(self.params.device());
         let of = |part: Tensor| tch::no_grad(|| self.autoencoder.encode(&self.params, &part));
-        Tensor::cat(&parts(classes).map(of).collect::<Vec<_>>(), 0)
+        Tensor::cat(&parts(&classes).map(of).collect::<Vec<_>>(), 0)
     }
 
     /// Classes of latents.
@@ -110,8 +118,8 @@ impl Base {
         control: Option<&Tensor>,
         lora: Option<&Adapted<'_, '_>>,
     ) -> Tensor {
-        let (signal, noise) = self.schedule.roots(steps);
-        let time = step_tensor(steps).to_kind(x.kind());
+        let (signal, noise) = self.schedule.roots(steps, x.device());
+        let time = step_tensor(steps, x.device()).to_kind(x.kind());
         x * noise + self.unet.forward(&self.params, x, &time, &self.caption, control, lora) * signal
     }
 
@@ -134,7 +142,7 @@ impl Base {
     /// Mean error of the predicted noise per trace, at one step with given noise.
     fn error_at(&self, latents: &Tensor, step: u32, seed: &Seed) -> f64 {
         let noise = normal_like(latents, seed);
-        let (signal, share) = self.schedule.roots(&[step]);
+        let (signal, share) = self.schedule.roots(&[step], latents.device());
         let x = latents * signal + &noise * share;
         let steps = vec![step; latents.size()[0] as usize];
         let error = tch::no_grad(|| (self.noise(&x, &steps, None, None) - noise).square().mean(Kind::Double));
@@ -156,8 +164,13 @@ fn caption(config: &NetDiffusionConfig) -> Tensor {
     Tensor::stack(&(0..config.unet.words).map(word).collect::<Vec<_>>(), 0)
 }
 
-pub(super) fn normal_like(latents: &Tensor, seed: &Seed) -> Tensor {
+/// Normal numbers in kind and shape of some latents, on the CPU: to be moved with others.
+pub(super) fn normal(latents: &Tensor, seed: &Seed) -> Tensor {
     standard_normal(seed, 0, latents.numel() as i64).to_kind(latents.kind()).view(&latents.size()[..])
+}
+
+fn normal_like(latents: &Tensor, seed: &Seed) -> Tensor {
+    normal(latents, seed).to_device(latents.device())
 }
 
 /// Trains a base on public traces.
@@ -165,6 +178,7 @@ pub fn train_base(
     config: &NetDiffusionConfig,
     traces: &[EncodedTrace],
     seed: Seed,
+    device: Device,
     progress: &dyn Progress,
 ) -> Result<BaseOutcome> {
     let is_held_out = |index: usize| index % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
@@ -180,8 +194,12 @@ pub fn train_base(
             traces.len()
         )));
     }
-    let (trained, held_out) = (classes(&trained, config.rows)?, classes(&held_out, config.rows)?);
     let mut base = Base::fresh(config, &seed.named("init"));
+    base.move_to(device);
+    let moved = |traces: &[EncodedTrace]| -> Result<Tensor> {
+        Ok(classes(traces, config.rows)?.to_device(base.params.device()))
+    };
+    let (trained, held_out) = (moved(&trained)?, moved(&held_out)?);
     progress.start("netdiffusion base", config.autoencoder.steps + config.base.steps);
     let (mut monitors, first) =
         train_autoencoder(&mut base, &trained, &held_out, &seed.named("autoencoder"), progress)?;
@@ -203,13 +221,16 @@ fn train_autoencoder(
 ) -> Result<(Vec<MonitorRow>, Option<u64>)> {
     let config = base.config.autoencoder.clone();
     let public = byte_cells(trained)?;
+    let device = base.params.device();
     let mut rng = seed.named("cells").rng();
     let mut trainer = Trainer::new(&base.params, &["encoder.", "decoder."], config.rate, config.steps);
     let mut loss_of_last = f64::NAN;
     for step in 0..config.steps {
-        let cells = Tensor::from_slice(&draw_cells(&public, config.batch as usize, &mut rng)).view([1, 1, -1]);
+        let cells = draw_cells(&public, config.batch as usize, &mut rng);
+        let cells = Tensor::from_slice(&cells).to_device(device).view([1, 1, -1]);
         let code = base.autoencoder.code(&base.params, &cells);
-        let noise = standard_normal(&seed.named("noise"), step, code.numel() as i64).view(&code.size()[..]);
+        let noise = standard_normal(&seed.named("noise"), step, code.numel() as i64).to_device(device);
+        let noise = noise.view(&code.size()[..]);
         let scores = base.autoencoder.scores(&base.params, &(code + noise * config.noise));
         let loss = scores.cross_entropy_loss(&cells.to_kind(Kind::Int64), None::<&Tensor>, Reduction::Mean, -100, 0.0);
         let Some(loss) = trainer.step(&mut base.params, &loss) else { break };
@@ -283,7 +304,8 @@ fn train_unet(
     let latents = base.encode(trained);
     let edges = edges(trained);
     let kept: Vec<i64> = (0..TEMPLATES).map(|index| index * latents.size()[0] / TEMPLATES).collect();
-    base.params.set(base.templates, &edges.index_select(0, &Tensor::from_slice(&kept)).unsqueeze(0));
+    let kept = Tensor::from_slice(&kept).to_device(edges.device());
+    base.params.set(base.templates, &edges.index_select(0, &kept).unsqueeze(0));
     let evaluated = base.encode(&held_out.narrow(0, 0, held_out.size()[0].min(EVALUATED_MAX)));
     let mut rng = seed.named("batches").rng();
     let mut trainer = Trainer::new(&base.params, &["unet.", "attention."], plan.rate, plan.steps);
@@ -334,11 +356,13 @@ fn unet_loss(base: &Base, latents: &Tensor, edges: &Tensor, rng: &mut StreamRng,
         .collect();
     // Half of the batch sees its edges, so that the network can do without them.
     let shown: Vec<f32> = (0..batch).map(|_| f32::from(u8::from(rng.random::<bool>()))).collect();
-    let chosen = Tensor::from_slice(&chosen);
-    let control = edges.index_select(0, &chosen) * Tensor::from_slice(&shown).view([-1, 1, 1, 1]);
+    let device = latents.device();
+    let chosen = Tensor::from_slice(&chosen).to_device(device);
+    let shown = Tensor::from_slice(&shown).to_device(device).view([-1, 1, 1, 1]);
+    let control = edges.index_select(0, &chosen) * shown;
     let clean = latents.index_select(0, &chosen);
     let noise = normal_like(&clean, seed);
-    let (signal, share) = base.schedule.roots(&steps);
+    let (signal, share) = base.schedule.roots(&steps, device);
     let x = clean * signal + &noise * share;
     (base.noise(&x, &steps, Some(&control), None) - noise).square().mean(Kind::Float)
 }

@@ -1,7 +1,7 @@
 //! The noise process (Ho et al. 2020) and its deterministic sampler (Song et al. 2021).
 
 use super::config::ScheduleConfig;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// `alpha_bar` of each step: `x_t = sqrt(alpha_bar) z + sqrt(1 - alpha_bar) noise`.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +33,10 @@ impl Schedule {
     }
 
     /// Roots of the signal's and of the noise's share at some steps, `[n, 1, 1, 1]` each.
-    pub(super) fn roots(&self, steps: &[u32]) -> (Tensor, Tensor) {
+    pub(super) fn roots(&self, steps: &[u32], device: Device) -> (Tensor, Tensor) {
         let column = |of: fn(f64) -> f64| {
             let values: Vec<f32> = steps.iter().map(|step| of(self.alpha_bar(Some(*step))) as f32).collect();
-            Tensor::from_slice(&values).view([-1, 1, 1, 1])
+            Tensor::from_slice(&values).to_device(device).view([-1, 1, 1, 1])
         };
         (column(f64::sqrt), column(|share| (1.0 - share).sqrt()))
     }
@@ -59,6 +59,7 @@ impl Schedule {
 }
 
 /// Steps as the network's input, `[n]` f32.
-pub(super) fn step_tensor(steps: &[u32]) -> Tensor {
-    Tensor::from_slice(steps.iter().map(|step| *step as f32).collect::<Vec<f32>>().as_slice()).to_kind(Kind::Float)
+pub(super) fn step_tensor(steps: &[u32], device: Device) -> Tensor {
+    let values: Vec<f32> = steps.iter().map(|step| *step as f32).collect();
+    Tensor::from_slice(&values).to_device(device).to_kind(Kind::Float)
 }

@@ -1,7 +1,7 @@
 //! NetDiffusion as a [`Generator`].
 
 use super::config::NetDiffusionConfig;
-use crate::base::{Progress, Seed};
+use crate::base::{Device, Progress, Seed};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result};
 use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights};
@@ -16,12 +16,13 @@ pub(super) const ATTRIBUTE_KINDS: &[&str] = &["predicted_noise", "noise_error"];
 pub struct NetDiffusion {
     preset: String,
     config: NetDiffusionConfig,
+    device: Device,
 }
 
 impl NetDiffusion {
     /// A preset by name.
     pub fn preset(name: &str) -> Result<Self> {
-        Ok(Self { preset: name.to_owned(), config: NetDiffusionConfig::preset(name)? })
+        Ok(Self::new(name, NetDiffusionConfig::preset(name)?))
     }
 
     /// A preset with the options of a spec, for traces of at most `packets` packets.
@@ -33,12 +34,12 @@ impl NetDiffusion {
             Some(other) => return Err(Error::user(format!("`preset` must be a text, found {other}"))),
         };
         let config = NetDiffusionConfig::preset(&preset)?.with(&options, packets)?;
-        Ok(Self { preset, config })
+        Ok(Self::new(preset, config))
     }
 
     /// A configuration of one's own, under a preset's name.
     pub fn new(preset: impl Into<String>, config: NetDiffusionConfig) -> Self {
-        Self { preset: preset.into(), config }
+        Self { preset: preset.into(), config, device: Device::Cpu }
     }
 
     /// The configuration.
@@ -66,6 +67,14 @@ impl Generator for NetDiffusion {
 
     fn repair(&self) -> Option<(&str, u32)> {
         Some((&self.config.repair, self.config.packets))
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn set_device(&mut self, device: Device) {
+        self.device = device;
     }
 
     fn check(&self, members: u32) -> Result<()> {
@@ -115,7 +124,7 @@ impl Generator for NetDiffusion {
     #[cfg(feature = "torch")]
     fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
         crate::nn::use_threads(1);
-        super::base::train_base(&self.config, traces, seed, progress)
+        super::base::train_base(&self.config, traces, seed, self.device, progress)
     }
 
     #[cfg(feature = "torch")]
@@ -135,6 +144,7 @@ impl Generator for NetDiffusion {
                 network.params_mut().load_safetensors(index as i64, initial)?;
             }
         }
+        network.move_to(self.device);
         network.set_pool(input.traces)?;
         let mut outcome = crate::train::train_cohort(&mut network, input, resume, sink, progress)?;
         super::monitor::add_monitors(&network, input, &mut outcome)?;
@@ -193,11 +203,12 @@ impl NetDiffusion {
         super::Base::load(&self.config, bytes)
     }
 
-    /// One model with stored weights, on one thread.
+    /// One model with stored weights, on its device and one thread.
     fn load(&self, weights: Weights<'_>) -> Result<super::NetDiffusionNetwork> {
         crate::nn::use_threads(1);
         let mut network = super::NetDiffusionNetwork::zeros(self.load_base(weights.base)?, &[Seed::root(0)]);
         network.weights_mut().load_safetensors(0, weights.own)?;
+        network.move_to(self.device);
         Ok(network)
     }
 }

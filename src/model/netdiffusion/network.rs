@@ -1,7 +1,7 @@
 //! A cohort of adapters over one base.
 
 use super::attention::{Adapted, Adapters, add_adapters, initialise_adapters};
-use super::base::{Base, normal_like};
+use super::base::{Base, normal};
 use super::config::NetDiffusionConfig;
 use super::image::classes;
 use crate::base::{Identity, Seed};
@@ -70,6 +70,16 @@ impl NetDiffusionNetwork {
         Ok(())
     }
 
+    /// Moves base, adapters and the pooled latents.
+    pub fn move_to(&mut self, device: crate::base::Device) {
+        self.base.move_to(device);
+        let device = crate::nn::placed(device);
+        self.params.move_to(device);
+        for pooled in &mut self.pool {
+            pooled.latent = pooled.latent.to_device(device);
+        }
+    }
+
     /// Turns base, adapters and the pooled latents into another kind; double precision makes slopes of the loss
     /// comparable with its gradients.
     pub fn set_kind(&mut self, kind: Kind) {
@@ -97,10 +107,10 @@ impl NetDiffusionNetwork {
             .map_or_else(|| Tensor::zeros([0], (Kind::Float, Device::Cpu)), |pooled| pooled.latent.shallow_clone())
     }
 
-    /// Noise of a pooled trace at a fixed step: a function of its cells and the step.
+    /// Noise of a pooled trace at a fixed step, on the CPU: a function of its cells and the step.
     fn fixed_noise(&self, trace: usize, step: u32) -> Tensor {
         let Some(pooled) = self.pool.get(trace) else { return Tensor::zeros([0], (Kind::Float, Device::Cpu)) };
-        normal_like(&pooled.latent, &pooled.content.numbered(u64::from(step)))
+        normal(&pooled.latent, &pooled.content.numbered(u64::from(step)))
     }
 
     /// Predicted noise for x `[models x traces, c, rows, 136]`, model by model; `tape` is over `params`.
@@ -122,7 +132,7 @@ impl NetDiffusionNetwork {
 
     /// Errors of the predicted noise `[traces of all models, c, rows, 136]`, and the prediction.
     fn error(&self, tape: &Tape<'_>, clean: &Tensor, noise: &Tensor, steps: &[u32]) -> (Tensor, Tensor) {
-        let (signal, share) = self.base.schedule.roots(steps);
+        let (signal, share) = self.base.schedule.roots(steps, clean.device());
         let predicted = self.predict(tape, &(clean * signal + noise * share), steps, None);
         ((&predicted - noise).square(), predicted)
     }
@@ -133,7 +143,8 @@ impl NetDiffusionNetwork {
         let noise: Vec<Tensor> = traces.iter().map(|trace| self.fixed_noise(*trace, step)).collect();
         let tape = Tape::evaluation(params, traces.len() as i64 / params.models().max(1));
         let steps = vec![step; traces.len()];
-        tch::no_grad(|| self.error(&tape, &clean, &Tensor::stack(&noise, 0), &steps))
+        let noise = Tensor::stack(&noise, 0).to_device(clean.device());
+        tch::no_grad(|| self.error(&tape, &clean, &noise, &steps))
     }
 }
 
@@ -170,12 +181,14 @@ impl Network for NetDiffusionNetwork {
                 let latent = self.latent(trace);
                 let own = seed.numbered(self.pool.get(trace).map_or(0, |pooled| pooled.number));
                 steps.push(own.named("step").rng().random_range(0..self.base.schedule.steps()));
-                noise.push(normal_like(&latent, &own.named("noise")));
+                noise.push(normal(&latent, &own.named("noise")));
                 clean.push(latent);
             }
         }
         let tape = Tape::recording(params, batch.width() as i64);
-        let (error, _) = self.error(&tape, &Tensor::stack(&clean, 0), &Tensor::stack(&noise, 0), &steps);
+        // One move for all traces.
+        let (clean, noise) = (Tensor::stack(&clean, 0), Tensor::stack(&noise, 0).to_device(params.device()));
+        let (error, _) = self.error(&tape, &clean, &noise, &steps);
         let losses = per_trace(&error, params.models());
         let gradients = PerSampleGrads::new(tape.backward(&losses.sum(losses.kind())));
         MicroGradients { losses: losses.detach(), gradients }

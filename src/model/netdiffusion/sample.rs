@@ -1,6 +1,6 @@
 //! Drawing images: 20 steps of DDIM from seeded noise, then the most likely class of each cell.
 
-use super::base::normal_like;
+use super::base::normal;
 use super::image::images;
 use super::network::NetDiffusionNetwork;
 use crate::base::{Progress, Seed};
@@ -51,8 +51,8 @@ fn sample_group(network: &NetDiffusionNetwork, first: u32, seed: Seed) -> Tensor
     let config = &network.config;
     let shape = [config.autoencoder.channels, i64::from(config.rows), super::config::COLUMNS];
     let blank = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-    let start = |index: u32| normal_like(&blank, &seed.named("sample").numbered(u64::from(first + index)));
-    let mut x = Tensor::stack(&(0..GROUP).map(start).collect::<Vec<_>>(), 0);
+    let start = |index: u32| normal(&blank, &seed.named("sample").numbered(u64::from(first + index)));
+    let mut x = Tensor::stack(&(0..GROUP).map(start).collect::<Vec<_>>(), 0).to_device(network.params().device());
     let control = control(network, first, seed);
     let steps = network.base.schedule.sampler_steps(config.sampler_steps);
     for (index, &step) in steps.iter().enumerate() {

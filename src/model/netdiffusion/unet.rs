@@ -10,7 +10,7 @@ use super::attention::{Adapted, Attention};
 use super::config::{COLUMNS, NetDiffusionConfig};
 use super::layers::{Builder, Conv, Linear, Norm, PerPlace, Residual, gather_columns, spread_columns, value};
 use crate::nn::{Param, Params};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Width of the sinusoids of the time step.
 const SINUSOIDS: i64 = 32;
@@ -191,7 +191,7 @@ fn build_ascent(config: &NetDiffusionConfig, builder: &mut Builder<'_>) -> Vec<A
 /// Sines and cosines of the step at geometric frequencies from 1 to 1/10,000 (Vaswani et al. 2017).
 fn sinusoids(steps: &Tensor) -> Tensor {
     let half = SINUSOIDS / 2;
-    let exponent = Tensor::arange(half, (Kind::Float, Device::Cpu)) * (-(1e4f64.ln()) / half as f64);
+    let exponent = Tensor::arange(half, (Kind::Float, steps.device())) * (-(1e4f64.ln()) / half as f64);
     let angles = steps.unsqueeze(1) * exponent.exp().unsqueeze(0);
     Tensor::cat(&[angles.cos(), angles.sin()], 1)
 }

@@ -141,10 +141,10 @@ impl Critic {
     fn taken(&self, params: &Params, models: Option<&[usize]>) -> Vec<Layer> {
         let index = models.map(|models| {
             let index: Vec<i64> = models.iter().map(|&model| model as i64).collect();
-            Tensor::from_slice(&index)
+            Tensor::from_slice(&index).to_device(params.device())
         });
         let take = |param: Param| match &index {
-            Some(index) => params.get(param).index_select(0, &index.to_device(params.get(param).device())),
+            Some(index) => params.get(param).index_select(0, index),
             None => params.get(param).shallow_clone(),
         };
         self.layers.iter().map(|(weight, bias)| Layer { weight: take(*weight), bias: take(*bias) }).collect()

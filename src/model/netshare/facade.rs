@@ -1,7 +1,7 @@
 //! NetShare as a [`Generator`].
 
 use super::config::{NetShareConfig, StartOption};
-use crate::base::{Progress, Seed};
+use crate::base::{Device, Progress, Seed};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result};
 use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights};
@@ -13,12 +13,13 @@ use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, Tra
 pub struct NetShare {
     preset: String,
     config: NetShareConfig,
+    device: Device,
 }
 
 impl NetShare {
     /// A preset by name.
     pub fn preset(name: &str) -> Result<Self> {
-        Ok(Self { preset: name.to_owned(), config: NetShareConfig::preset(name)? })
+        Ok(Self::new(name, NetShareConfig::preset(name)?))
     }
 
     /// A preset with the options of a spec, for traces of at most `packets` packets.
@@ -30,12 +31,12 @@ impl NetShare {
             Some(other) => return Err(Error::user(format!("`preset` must be a text, found {other}"))),
         };
         let config = NetShareConfig::preset(&preset)?.with(&options, packets)?;
-        Ok(Self { preset, config })
+        Ok(Self::new(preset, config))
     }
 
     /// A configuration of one's own, under a preset's name.
     pub fn new(preset: impl Into<String>, config: NetShareConfig) -> Self {
-        Self { preset: preset.into(), config }
+        Self { preset: preset.into(), config, device: Device::Cpu }
     }
 
     /// The configuration.
@@ -59,6 +60,14 @@ impl Generator for NetShare {
 
     fn encoding(&self) -> EncodingKind {
         EncodingKind::Fields
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn set_device(&mut self, device: Device) {
+        self.device = device;
     }
 
     fn check(&self, members: u32) -> Result<()> {
@@ -145,7 +154,7 @@ impl Generator for NetShare {
     #[cfg(feature = "torch")]
     fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
         crate::nn::use_threads(1);
-        let mut network = super::NetShareNetwork::stored(&self.config, weights.own)?;
+        let mut network = self.load(weights.own)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())
     }
@@ -153,7 +162,7 @@ impl Generator for NetShare {
     #[cfg(feature = "torch")]
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
         crate::nn::use_threads(1);
-        super::sample::sample(&super::NetShareNetwork::stored(&self.config, weights.own)?, count, seed, progress)
+        super::sample::sample(&self.load(weights.own)?, count, seed, progress)
     }
 
     #[cfg(not(feature = "torch"))]
@@ -191,6 +200,13 @@ impl Generator for NetShare {
 
 #[cfg(feature = "torch")]
 impl NetShare {
+    /// One model with stored weights, on its device.
+    fn load(&self, weights: &[u8]) -> Result<super::NetShareNetwork> {
+        let mut network = super::NetShareNetwork::stored(&self.config, weights)?;
+        network.move_to(self.device);
+        Ok(network)
+    }
+
     /// Trains from each model's own start: its ancestor's weights, the base's, or random ones.
     fn train_from(
         &self,
@@ -208,12 +224,13 @@ impl NetShare {
                 network.weights_mut().load_safetensors(index as i64, weights)?;
             }
         }
+        network.move_to(self.device);
         network.set_pool(input.traces)?;
         let mut outcome = crate::train::train_cohort(&mut network, input, resume, sink, progress)?;
         for (trained, model) in outcome.models.iter_mut().zip(&input.models) {
             let members: Vec<&EncodedTrace> =
                 model.members.iter().filter_map(|&position| input.traces.get(position)).collect();
-            let alone = super::NetShareNetwork::stored(&self.config, &trained.weights)?;
+            let alone = self.load(&trained.weights)?;
             trained.monitors.extend(super::monitor::monitors(&alone, &members, model.seed.named("monitor"))?);
         }
         Ok(outcome)

@@ -126,6 +126,16 @@ impl NetShareNetwork {
         &mut self.params
     }
 
+    /// Moves weights and pooled traces.
+    pub fn move_to(&mut self, device: crate::base::Device) {
+        let device = crate::nn::placed(device);
+        self.kind.1 = device;
+        self.params.move_to(device);
+        for tensor in [&mut self.pool.samples, &mut self.pool.weights, &mut self.fakes] {
+            *tensor = tensor.to_device(device);
+        }
+    }
+
     /// The vectors of ports and protocols that are stored with the weights.
     pub fn words(&self) -> Result<Words> {
         let stored = Vec::<f32>::try_from(self.params.get(self.words).get(0).flatten(0, -1).to_kind(Kind::Float));

@@ -48,7 +48,8 @@ pub(super) fn sample(
 fn group(network: &NetShareNetwork, seeds: &[Seed]) -> Result<Vec<f32>> {
     let size = noise_size(&network.config);
     let rows: Vec<Tensor> = seeds.iter().map(|seed| standard_normal(&seed.named("noise"), 0, size)).collect();
-    let noise = split_noise(&network.config, &Tensor::stack(&rows, 0).unsqueeze(0));
+    let flat = Tensor::stack(&rows, 0).unsqueeze(0).to_device(network.weights().device());
+    let noise = split_noise(&network.config, &flat);
     let cells = network.generated(&noise, Statistics::Running);
     Vec::<f32>::try_from(cells.flatten(0, -1).to_kind(Kind::Float))
         .map_err(|error| Error::internal(format!("generated cells: {error}")))

@@ -53,18 +53,15 @@ fn trace_rows(config: &NetSsmConfig, tokens: &[i64], logits: &Tensor) -> Result<
 
 fn token_scores(tokens: &[i64], logits: &Tensor) -> Result<Vec<TokenScore>> {
     let log_probs = logits.log_softmax(-1, None);
-    let targets = Tensor::from_slice(tokens.get(1..).unwrap_or_default()).unsqueeze(-1);
+    let targets = Tensor::from_slice(tokens.get(1..).unwrap_or_default()).to_device(logits.device()).unsqueeze(-1);
     let of_target = log_probs.gather(-1, &targets, false);
     let entropy = (log_probs.exp() * &log_probs).sum_dim_intlist([-1].as_slice(), false, None).neg();
     let others = log_probs.scatter_value(-1, &targets, f64::NEG_INFINITY).amax([-1].as_slice(), false);
     let of_target = of_target.squeeze_dim(-1);
     let margin = &of_target - others;
-    let numbers = |values: Tensor| {
-        Vec::<f32>::try_from(values).map_err(|error| Error::internal(format!("attribute values: {error}")))
-    };
-    let (log_prob, entropy, margin) = (numbers(of_target)?, numbers(entropy)?, numbers(margin)?);
-    let scores = log_prob.into_iter().zip(entropy).zip(margin);
-    Ok(scores.map(|((log_prob, entropy), margin)| TokenScore { log_prob, entropy, margin }).collect())
+    let scores = Vec::<Vec<f32>>::try_from(Tensor::stack(&[of_target, entropy, margin], 1))
+        .map_err(|error| Error::internal(format!("attribute values: {error}")))?;
+    Ok(scores.iter().map(|of| TokenScore { log_prob: of[0], entropy: of[1], margin: of[2] }).collect())
 }
 
 /// Packet and place inside it of each target token: a delimiter and the end sit behind the last byte.

@@ -1,7 +1,7 @@
 //! NetSSM as a [`Generator`].
 
 use super::config::NetSsmConfig;
-use crate::base::{Progress, Seed};
+use crate::base::{Device, Progress, Seed};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result};
 use crate::model::{AttributeRow, Generator, RawTrace, Weights};
@@ -13,12 +13,13 @@ use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, Tra
 pub struct NetSsm {
     preset: String,
     config: NetSsmConfig,
+    device: Device,
 }
 
 impl NetSsm {
     /// A preset by name.
     pub fn preset(name: &str) -> Result<Self> {
-        Ok(Self { preset: name.to_owned(), config: NetSsmConfig::preset(name)? })
+        Ok(Self::new(name, NetSsmConfig::preset(name)?))
     }
 
     /// A preset with the options of a spec, for traces of at most `packets` packets.
@@ -30,12 +31,12 @@ impl NetSsm {
             Some(other) => return Err(Error::user(format!("`preset` must be a text, found {other}"))),
         };
         let config = NetSsmConfig::preset(&preset)?.with(&options, packets)?;
-        Ok(Self { preset, config })
+        Ok(Self::new(preset, config))
     }
 
     /// A configuration of one's own, under a preset's name.
     pub fn new(preset: impl Into<String>, config: NetSsmConfig) -> Self {
-        Self { preset: preset.into(), config }
+        Self { preset: preset.into(), config, device: Device::Cpu }
     }
 
     /// The configuration.
@@ -59,6 +60,14 @@ impl Generator for NetSsm {
 
     fn encoding(&self) -> EncodingKind {
         EncodingKind::Tokens(self.config.layout)
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn set_device(&mut self, device: Device) {
+        self.device = device;
     }
 
     fn check(&self, members: u32) -> Result<()> {
@@ -106,6 +115,7 @@ impl Generator for NetSsm {
         crate::nn::use_threads(1);
         let seeds: Vec<Seed> = input.models.iter().map(|model| model.seed).collect();
         let mut network = super::NetSsmNetwork::initialised(&self.config, &seeds);
+        network.move_to(self.device);
         network.set_pool(input.traces)?;
         crate::train::train_cohort(&mut network, input, resume, sink, progress)
     }
@@ -152,11 +162,12 @@ impl Generator for NetSsm {
 
 #[cfg(feature = "torch")]
 impl NetSsm {
-    /// One model with stored weights, on one thread.
+    /// One model with stored weights, on its device and one thread.
     fn load(&self, weights: &[u8]) -> Result<super::NetSsmNetwork> {
         crate::nn::use_threads(1);
         let mut network = super::NetSsmNetwork::zeros(&self.config, 1);
         network.weights_mut().load_safetensors(0, weights)?;
+        network.move_to(self.device);
         Ok(network)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::NetSsmConfig;
 use super::tokens::{PADDING, trace_tokens};
-use crate::base::Seed;
+use crate::base::{Device, Seed};
 use crate::error::Result;
 use crate::nn::{Param, Params};
 use crate::train::{EncodedTrace, Microbatch};
@@ -133,6 +133,11 @@ impl NetSsmNetwork {
         &mut self.params
     }
 
+    /// Moves the weights; batches follow them.
+    pub fn move_to(&mut self, device: Device) {
+        self.params.move_to(crate::nn::placed(device));
+    }
+
     /// The models of a microbatch as a network of their own (without traces); `None` when it is all of
     /// them.
     pub(super) fn part(&self, batch: &Microbatch) -> Option<Self> {
@@ -169,9 +174,10 @@ impl NetSsmNetwork {
             }
         }
         let shape = [models as i64, width as i64, length as i64];
-        let tokens = Tensor::from_slice(&tokens).view(shape);
+        let device = self.params.device();
+        let tokens = Tensor::from_slice(&tokens).to_device(device).view(shape);
         let targets = tokens.narrow(2, 1, shape[2] - 1).contiguous();
-        let weights = Tensor::from_slice(&weights).view([shape[0], shape[1], shape[2] - 1]);
+        let weights = Tensor::from_slice(&weights).to_device(device).view([shape[0], shape[1], shape[2] - 1]);
         TokenBatch { tokens, targets, weights }
     }
 }

@@ -50,8 +50,9 @@ fn sample_group(network: &NetSsmNetwork, first: u32, seed: Seed) -> Result<Vec<D
         (0..GROUP).map(|index| seed.named("sample").numbered(u64::from(first + index)).rng()).collect();
     let mut open: Vec<Draft> = (0..GROUP).map(|_| Draft { tokens: Vec::new(), complete: false }).collect();
     let mut stepper = Stepper::new(network, 0, i64::from(GROUP));
-    let forbidden = forbidden_ids(config);
-    let mut tokens = Tensor::full([i64::from(GROUP)], i64::from(LABEL), (Kind::Int64, tch::Device::Cpu));
+    let device = network.weights().device();
+    let forbidden = forbidden_ids(config).to_device(device);
+    let mut tokens = Tensor::full([i64::from(GROUP)], i64::from(LABEL), (Kind::Int64, device));
     // The label is given, all others are drawn.
     for _ in 1..config.length_max() {
         let logits = stepper.step(&tokens).masked_fill(&forbidden, f64::NEG_INFINITY);
@@ -117,7 +118,7 @@ fn draw(logits: &Tensor, uniform: &[f64], sampling: Sampling) -> Tensor {
     }
     let cumulative = probabilities.cumsum(-1, None);
     let total = cumulative.narrow(1, vocabulary - 1, 1);
-    let threshold = Tensor::from_slice(uniform).unsqueeze(1) * total;
+    let threshold = Tensor::from_slice(uniform).to_device(total.device()).unsqueeze(1) * total;
     cumulative
         .less_equal_tensor(&threshold)
         .sum_dim_intlist([-1].as_slice(), false, Kind::Int64)

@@ -18,7 +18,7 @@ impl<'a> Stepper<'a> {
     /// Zero states for `traces` traces of one model of the network.
     pub fn new(network: &'a NetSsmNetwork, model: i64, traces: i64) -> Self {
         let config = &network.config;
-        let options = (network.params.get(network.embedding).kind(), tch::Device::Cpu);
+        let options = (network.params.get(network.embedding).kind(), network.params.device());
         let blocks = network.blocks.iter().map(|_| FinalStates {
             ssm: Tensor::zeros([traces, config.heads(), config.head, config.state], options),
             conv: Tensor::zeros([traces, config.channels(), config.taps], options),

@@ -139,6 +139,7 @@ pub(in crate::pipeline) fn empty_spec() -> Spec {
         name: "import".to_owned(),
         seed: 0,
         threads: None,
+        device: None,
         datasets: Vec::new(),
         traces: default_cut(),
         split: SplitSpec { members: 0, shadows: 0, overlap: false },

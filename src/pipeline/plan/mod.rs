@@ -17,7 +17,7 @@ mod utility;
 use super::attack::{AttackGroup, PlannedAttack};
 use super::ingest::IngestOptions;
 use super::job::JobHead;
-use crate::base::{ClassId, JobId, ModelId, SplitId};
+use crate::base::{ClassId, Device, JobId, ModelId, SplitId};
 use crate::encoding::EncodingKind;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::Generator;
@@ -233,6 +233,13 @@ impl Plan {
         }
         builder.utility()?;
         Ok(builder.plan)
+    }
+
+    /// Puts the networks of all generators onto a device; the jobs stay the same.
+    pub fn set_device(&mut self, device: Device) {
+        for generator in &mut self.generators {
+            generator.family.set_device(device);
+        }
     }
 
     /// Jobs by kind: (kind, jobs, those already done), in the order of the flow.

@@ -2,7 +2,7 @@
 
 use super::pool::{Pool, generator};
 use super::record::edge;
-use crate::base::{ClassId, Digest, Progress, SplitId};
+use crate::base::{ClassId, Device, Digest, Progress, SplitId};
 use crate::error::Result;
 use crate::pipeline::job::{JobHead, Start};
 use crate::pipeline::plan::PlannedBase;
@@ -11,14 +11,25 @@ use crate::pipeline::stage::Context;
 use crate::record::{Guarantee, LineageEdge, LineageKind, ModelRecord, Regime, Role};
 use crate::store::{JobResult, NewObject};
 
-/// What this device multiplies at most, floating-point operations a second over all its cores.
-pub fn device_flops() -> Option<f64> {
-    const WIDTH: i64 = 384;
-    const ROUNDS: u32 = 24;
+/// Number of CUDA devices that this process can use.
+pub fn cuda_devices() -> u32 {
+    crate::nn::cuda_devices()
+}
+
+/// What a device multiplies at most, floating-point operations a second (on the CPU over all its cores).
+pub fn device_flops(device: Device) -> Option<f64> {
+    // A CUDA device needs large products to be busy, and a first one to be awake.
+    let (width, rounds, cores) = match device {
+        Device::Cpu => (384, 24, crate::base::thread_count()),
+        Device::Cuda(_) => (4096, 24, 1),
+    };
     crate::nn::use_threads(1);
+    if device != Device::Cpu {
+        crate::nn::multiply_squares(width, 1, device);
+    }
     let start = Start::now();
-    let operations = crate::nn::multiply_squares(WIDTH, ROUNDS);
-    Some(operations / start.seconds() * crate::base::thread_count() as f64)
+    let operations = crate::nn::multiply_squares(width, rounds, device);
+    Some(operations / start.seconds() * cores as f64)
 }
 
 /// Trains a base on public traces.
@@ -41,7 +52,7 @@ pub(in crate::pipeline) fn base(
         base.encodes.iter().map(|(class, _)| edge(LineageKind::PublicTraces, class.0, "traces of a public class"));
     let mut lineage: Vec<LineageEdge> = lineage.collect();
     lineage.push(edge(LineageKind::RandomInitialisation, 0, "initial weights drawn from the study's seed"));
-    let mut result = JobResult::new(head.record(start));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
     result.models.push(ModelRecord {
         model_id: base.model_id,
         generator: family.name().to_owned(),
@@ -74,7 +85,7 @@ pub(in crate::pipeline) fn base(
     if !outcome.monitors.is_empty() {
         result.segments.push(rows::monitors_segment(base.model_id.0, &outcome.monitors)?);
     }
-    result.job = head.record(start);
+    result.job = head.record_on(start, family.device());
     context.store.commit(result)?;
     Ok(())
 }

@@ -81,13 +81,13 @@ pub(in crate::pipeline) fn train(
             outcome.models.len()
         )));
     }
-    let mut result = JobResult::new(head.record(start));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
     let seconds = start.seconds() / models.len() as f64;
     for ((model, trained), dp) in models.iter().zip(outcome.models).zip(dp) {
         let lineage = lineage(&snapshot, model, dp.is_some())?;
         add_model(context, &mut result, &plan, model, trained, (dp, lineage), seconds)?;
     }
-    result.job = JobRecord { finished_us: head.record(start).finished_us, ..result.job };
+    result.job = JobRecord { finished_us: head.record_on(start, family.device()).finished_us, ..result.job };
     context.store.commit(result)?;
     Ok(())
 }

@@ -43,7 +43,7 @@ pub(super) fn noise_multiplier(plan: &TrainPlan, regime: Regime) -> Result<Optio
 #[cfg(feature = "torch")]
 pub(super) use base::base;
 #[cfg(feature = "torch")]
-pub use base::device_flops;
+pub use base::{cuda_devices, device_flops};
 #[cfg(feature = "torch")]
 pub(super) use cohort::train;
 #[cfg(feature = "torch")]
@@ -52,13 +52,13 @@ pub(super) use one_run::one_run;
 pub(super) use traces::{attributes, references, synthesize};
 
 #[cfg(not(feature = "torch"))]
-pub use without_torch::device_flops;
-#[cfg(not(feature = "torch"))]
 pub(super) use without_torch::{attributes, base, one_run, references, synthesize, train};
+#[cfg(not(feature = "torch"))]
+pub use without_torch::{cuda_devices, device_flops};
 
 #[cfg(not(feature = "torch"))]
 mod without_torch {
-    use crate::base::{JobId, Progress, SplitId};
+    use crate::base::{Device, JobId, Progress, SplitId};
     use crate::error::{Error, Result};
     use crate::pipeline::job::JobHead;
     use crate::pipeline::plan::{PlannedBase, PlannedModel};
@@ -100,8 +100,13 @@ mod without_torch {
         Err(missing())
     }
 
+    /// Without libtorch no device can be used.
+    pub fn cuda_devices() -> u32 {
+        0
+    }
+
     /// Without libtorch nothing trains here.
-    pub fn device_flops() -> Option<f64> {
+    pub fn device_flops(_: Device) -> Option<f64> {
         None
     }
 }

@@ -80,7 +80,7 @@ pub(in crate::pipeline) fn one_run(
     let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
     let found = one_run_audit(&scored, delta.get(), CONFIDENCE)?;
     let included = coins.iter().filter(|coin| **coin).count() as i64;
-    let mut result = JobResult::new(head.record(start));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
     // what the audited run's own ledger says
     let claimed = ledger(model, name, &trained.events, true)?.last().map(|(_, epsilon, _)| *epsilon);
     result.segments.push(segment(model.model_id.0, &found, included, delta.get(), claimed)?);

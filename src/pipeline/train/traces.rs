@@ -49,7 +49,7 @@ pub(in crate::pipeline) fn attributes(
     }
     // Stored by trace, so that the order of the rows does not give membership away.
     out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
-    let mut result = JobResult::new(head.record(start));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
     result.segments.push(rows::attributes_segment(model.model_id.0, &out)?);
     context.store.commit(result)?;
     Ok(())
@@ -95,7 +95,7 @@ pub(in crate::pipeline) fn references(
         }));
     }
     out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
-    let mut result = JobResult::new(head.record(start));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
     result.segments.push(rows::references_segment(model.model_id.0, &out)?);
     context.store.commit(result)?;
     Ok(())
@@ -175,7 +175,7 @@ pub(in crate::pipeline) fn synthesize(
             packets: decoded.packets,
         });
     }
-    let mut result = JobResult::new(head.record(start));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
     result.segments.push(rows::synthetic_segment(model.model_id.0, &facts)?);
     if !repairs.is_empty() {
         result.segments.push(rows::repairs_segment(model.model_id.0, &repairs)?);

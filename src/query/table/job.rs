@@ -22,7 +22,11 @@ pub(super) fn jobs(study: &Arc<Study>) -> Arc<dyn Relation> {
         .text("inputs", "ids of what it read, JSON", |job| format!("{:?}", job.inputs))
         .big("seed", "study seed", |job| job.seed as i64)
         .int("code_version", "version of the code of this kind of job", |job| job.code_version as i32)
-        .text("program", "version of the program that ran it", |job| job.program.clone())
+        .text(
+            "program",
+            "version of the program that ran it; then the device, where networks ran on another than the CPU",
+            |job| job.program.clone(),
+        )
         .big("started_us", "wall clock at the start, microseconds since 1970", |job| job.started_us)
         .big("finished_us", "wall clock at the end, microseconds since 1970", |job| job.finished_us)
         .real("seconds", "wall time", |job| (job.finished_us - job.started_us) as f64 / US_PER_SECOND)
