@@ -40,3 +40,5 @@ pub use reattack::reattack;
 pub use run::{RunObserver, RunOptions, RunReport, run};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 pub use train::device_flops;
+#[cfg(feature = "torch")]
+pub use train::{Audited, Experiment};
