@@ -2,8 +2,9 @@
 //! the one-class SVM on 17,500 points (the members of ten paper-sized shadows' training share) and the forest
 //! on 3,000 rows of 150 features.
 //!
-//! Expected cost: the SVM computes 8,750 kernel rows for its first gradient (153 million exponentials, on
-//! all cores), then two passes of 17,500 numbers and up to two kernel rows per iteration. A forest's tree
+//! Expected cost: the SVM computes three quarters of 8,750 kernel rows for its first gradient (symmetry gives
+//! the rest; 115 million exponentials, on all cores), then two passes of 17,500 numbers and up to two kernel rows
+//! per iteration, on one. Its peer computes all rows and calls BLAS for each product. A forest's tree
 //! looks at 12 features a node, each counted or sorted once over the node's rows.
 //! Peers: `sklearn.svm.OneClassSVM().fit` (one thread: it has no more), `RandomForestClassifier(n_jobs=2).fit`;
 //! without Python with scikit-learn their column is left out, and the bench says so.

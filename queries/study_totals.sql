@@ -3,7 +3,7 @@
 -- Columns:    datasets and classes (of real traffic), traces (real), models (bases not counted), targets and shadows
 --             (of the models), generators, targets_without_dp, targets_end_to_end and targets_conditional (with DP,
 --             by guarantee), targets_claimed (made elsewhere with a claimed epsilon), attack_results (on targets),
---             audited (targets with an end-to-end guarantee that an attack or a one-run audit put to the test), refuted
+--             audited (targets with an end-to-end guarantee, and an attack or a one-run audit against it), refuted
 --             (whose empirical lower bound lies above what is claimed), synthetic_traces (that hold a packet that
 --             parses), jobs, seconds (wall time of all jobs)
 WITH counted AS (
@@ -31,7 +31,7 @@ SELECT
     counted.models, counted.targets, counted.shadows, counted.generators,
     counted.targets_without_dp, counted.targets_end_to_end, counted.targets_conditional, counted.targets_claimed,
     (SELECT count(*) FROM attacks WHERE evaluated_on = 'target') AS attack_results,
-    (SELECT count(*) FROM privacy_audit WHERE finding = 'not refuted' OR refuted) AS audited,
+    (SELECT count(*) FROM privacy_audit WHERE finding IN ('not refuted', 'too few traces to refute it') OR refuted) AS audited,
     (SELECT count(*) FROM privacy_audit WHERE refuted) AS refuted,
     (SELECT count(*) FROM synthetic_traces WHERE packets > 0) AS synthetic_traces,
     (SELECT count(*) FROM jobs) AS jobs,

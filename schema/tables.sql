@@ -448,7 +448,7 @@ CREATE TABLE one_run_audits (
     role             VARCHAR NOT NULL, -- `target` or `shadow`
     shadow           INT,              -- index of a shadow; NULL for a target
     epsilon          DOUBLE,           -- target epsilon of the model; NULL = no DP
-    score            VARCHAR NOT NULL, -- what the guesses go by: `loss` (lower = guessed in)
+    score            VARCHAR NOT NULL, -- what the guesses go by: `relative_loss`, how much less the model loses on it than two models of the auditor
     canaries         BIGINT NOT NULL,  -- traces whose membership a fair coin decided
     included         BIGINT NOT NULL,  -- canaries that were trained on
     guesses          BIGINT NOT NULL,  -- canaries guessed in or out; the others were abstained from

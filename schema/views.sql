@@ -516,6 +516,8 @@ SELECT
         WHEN regime = 'none' THEN 'nothing is claimed'
         WHEN guarantee <> 'end-to-end' THEN 'nothing is claimed end to end'
         WHEN epsilon_empirical IS NULL AND one_run_epsilon IS NULL THEN 'not audited'
+        WHEN greatest(coalesce(epsilon_provable, 0.0), coalesce(one_run_provable, 0.0)) <= epsilon_end_to_end
+            THEN 'too few traces to refute it'
         ELSE 'not refuted'
     END AS finding
 FROM sides;

@@ -56,7 +56,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("blake3", &["base", "store", "pipeline"]),
     ("tch", &["nn", "model", "train", "attack", "utility"]),
     ("safetensors", &["nn", "model", "train", "foreign", "store"]),
-    ("ndarray", &["attack"]),
     ("rustfft", &["privacy"]),
     ("statrs", &["privacy", "eval"]),
     ("datafusion", &["query", "foreign", "serve"]),

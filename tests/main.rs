@@ -23,6 +23,7 @@ mod netdpsyn;
 mod netshare;
 mod netssm;
 mod nn;
+mod one_run;
 mod paper;
 mod pipeline;
 mod privacy;

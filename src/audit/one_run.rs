@@ -40,8 +40,10 @@ pub struct OneRunAudit {
     pub epsilon_provable: f64,
 }
 
-/// Shares of the canaries that are guessed: chosen before anything is seen, and paid for by a union bound.
-const GUESSED_SHARES: [f64; 5] = [0.02, 0.1, 0.25, 0.5, 1.0];
+/// Shares of the canaries that are guessed: chosen before anything is seen, and paid for by a union bound. A
+/// few for faint leaks and one for models that give all away; not all canaries, because fair coins rarely put
+/// exactly half of them in.
+const GUESSED_SHARES: [f64; 4] = [0.05, 0.2, 0.5, 0.9];
 
 /// Which canaries are trained on: fair coins from `seed`.
 pub fn coin_flips(canaries: usize, seed: Seed) -> Vec<bool> {

@@ -409,7 +409,12 @@ pub const ONE_RUN_AUDITS: SegmentTable = SegmentTable {
     name: "one_run_audits",
     partition: PartitionKind::Model,
     columns: &[
-        column("score", Text, false, "what the guesses go by: `loss` (lower = guessed in)"),
+        column(
+            "score",
+            Text,
+            false,
+            "what the guesses go by: `relative_loss`, how much less the model loses on it than two models of the auditor",
+        ),
         column("canaries", I64, false, "traces whose membership a fair coin decided"),
         column("included", I64, false, "canaries that were trained on"),
         column("guesses", I64, false, "canaries guessed in or out; the others were abstained from"),

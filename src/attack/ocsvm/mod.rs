@@ -7,6 +7,7 @@
 //! order of the rows; so rows are shuffled by the seed before it begins, and `ocsvm-converged` runs to
 //! the tolerance.
 
+mod exponential;
 mod kernel;
 mod solver;
 

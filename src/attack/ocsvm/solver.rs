@@ -3,11 +3,13 @@
 //! Chang and Lin 2011, section 4.1), without shrinking.
 //!
 //! Minimise 1/2 a' K a with 0 <= a <= 1 and sum a = nu n. LIBSVM's start (the first nu n rows have weight
-//! 1) and its f32 kernel rows are kept, so that iterations can be compared one by one.
+//! 1), its tie rules and its f32 kernel rows are kept: until LIBSVM first shrinks (after 1,000 iterations, or
+//! as many as there are rows), every step is its step.
 
-use super::kernel::{Points, rbf};
+use super::kernel::{Kernel, Points};
 use crate::base::map_ordered;
 use crate::error::{Error, Result};
+use std::ops::Range;
 
 /// Replaces a curvature that rounding made zero or negative.
 const CURVATURE_MIN: f64 = 1e-12;
@@ -15,8 +17,8 @@ const CURVATURE_MIN: f64 = 1e-12;
 /// Kernel rows kept, in bytes.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// Rows of the first gradient, or of decision values, that one thread computes at a time.
-const CHUNK_ROWS: usize = 32;
+/// Below this share of the best decrease, rounding cannot make another one as good.
+const ALMOST: f64 = 0.999_999;
 
 /// When to stop, and where the boundary lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,10 +81,19 @@ impl OneClass {
         })
     }
 
-    /// Decision values: positive inside the boundary.
+    /// Decision values: positive inside the boundary. Summed over the support vectors in their order.
     pub fn decision(&self, points: &Points) -> Vec<f64> {
-        let sums = weighted_sums(points, self.gamma, &self.support, &self.weights, |kernel| kernel);
-        sums.into_iter().map(|sum| sum - self.offset).collect()
+        let kernel = Kernel::new(self.gamma, points);
+        let block = |block: &Range<usize>| {
+            let mut sums = vec![-self.offset; block.len()];
+            let mut values = vec![0.0; block.len()];
+            for (row, weight) in self.weights.iter().enumerate() {
+                kernel.block(&self.support, row, block, &mut values);
+                sums.iter_mut().zip(&values).for_each(|(sum, value)| *sum += weight * value);
+            }
+            sums
+        };
+        map_ordered(&kernel.blocks(), block).concat()
     }
 
     /// Support vectors.
@@ -93,10 +104,29 @@ impl OneClass {
 
 struct State<'a> {
     points: &'a Points,
-    gamma: f64,
+    kernel: Kernel,
     weights: Vec<f64>,
     gradient: Vec<f64>,
     cache: Cache,
+    up: Up,
+}
+
+/// The row that gains most from more weight, and its gain. Of equal ones the last, as in LIBSVM.
+#[derive(Clone, Copy)]
+struct Up {
+    gain: f64,
+    row: Option<usize>,
+}
+
+impl Up {
+    const NONE: Self = Self { gain: f64::NEG_INFINITY, row: None };
+
+    #[inline]
+    fn see(&mut self, row: usize, weight: f64, gradient: f64) {
+        if -gradient >= self.gain && weight < 1.0 {
+            *self = Self { gain: -gradient, row: Some(row) };
+        }
+    }
 }
 
 impl<'a> State<'a> {
@@ -109,55 +139,62 @@ impl<'a> State<'a> {
         if let Some(next) = weights.get_mut(full) {
             *next = total - full as f64;
         }
-        let gradient = first_gradient(points, gamma, &weights);
-        Self { points, gamma, weights, gradient, cache: Cache::new(rows) }
+        let kernel = Kernel::new(gamma, points);
+        let gradient = first_gradient(&kernel, points, &weights);
+        let mut up = Up::NONE;
+        for (row, (weight, gradient)) in weights.iter().zip(&gradient).enumerate() {
+            up.see(row, *weight, *gradient);
+        }
+        Self { points, kernel, weights, gradient, cache: Cache::new(rows), up }
     }
 
     /// The pair that violates optimality most; `None` when no pair does by more than the tolerance.
     /// Needs and leaves the kernel row of the first in the cache.
     fn working_set(&mut self, tolerance: f64) -> Option<(usize, usize)> {
-        let mut up = (f64::NEG_INFINITY, None);
-        for (row, (weight, gradient)) in self.weights.iter().zip(&self.gradient).enumerate() {
-            // `>=` as in LIBSVM: of equal ones the last
-            if *weight < 1.0 && -gradient >= up.0 {
-                up = (-gradient, Some(row));
-            }
-        }
-        let i = up.1?;
-        let kernel = self.cache.row(i, self.points, self.gamma);
+        let Up { gain, row: Some(i) } = self.up else { return None };
+        let kernel = self.cache.row(i, self.points, &self.kernel);
         let mut worst = f64::NEG_INFINITY;
-        let mut best = (f64::INFINITY, None);
+        let mut best = (0.0, None);
         for (row, ((weight, gradient), kernel)) in self.weights.iter().zip(&self.gradient).zip(kernel).enumerate() {
             if *weight <= 0.0 {
                 continue;
             }
-            worst = worst.max(*gradient);
-            let difference = up.0 + gradient;
+            if *gradient > worst {
+                worst = *gradient;
+            }
+            let difference = gain + gradient;
             if difference > 0.0 {
-                let curvature = 2.0 - 2.0 * f64::from(*kernel);
-                let curvature = if curvature > 0.0 { curvature } else { CURVATURE_MIN };
-                let decrease = -(difference * difference) / curvature;
-                if decrease <= best.0 {
-                    best = (decrease, Some(row));
+                let curvature = curvature(*kernel);
+                let square = difference * difference;
+                // most rows are far from the best, and need no division
+                if square >= ALMOST * best.0 * curvature {
+                    let decrease = square / curvature;
+                    if decrease >= best.0 {
+                        best = (decrease, Some(row));
+                    }
                 }
             }
         }
-        if up.0 + worst < tolerance { None } else { best.1.map(|j| (i, j)) }
+        if gain + worst < tolerance { None } else { best.1.map(|j| (i, j)) }
     }
 
     /// Moves weight between two rows to the optimum along their line.
     fn step(&mut self, i: usize, j: usize) {
-        let curvature = 2.0 - 2.0 * f64::from(self.cache.row(i, self.points, self.gamma)[j]);
-        let curvature = if curvature > 0.0 { curvature } else { CURVATURE_MIN };
+        let curvature = curvature(self.cache.row(i, self.points, &self.kernel)[j]);
         let delta = (self.gradient[i] - self.gradient[j]) / curvature;
         let (old_i, old_j) = (self.weights[i], self.weights[j]);
         let (new_i, new_j) = clipped(old_i, old_j, delta);
         (self.weights[i], self.weights[j]) = (new_i, new_j);
         let (change_i, change_j) = (new_i - old_i, new_j - old_j);
-        let (row_i, row_j) = self.cache.rows(i, j, self.points, self.gamma);
-        for ((gradient, i), j) in self.gradient.iter_mut().zip(row_i).zip(row_j) {
+        let (row_i, row_j) = self.cache.rows(i, j, self.points, &self.kernel);
+        let mut up = Up::NONE;
+        let kernels = row_i.iter().zip(row_j);
+        for (row, ((gradient, weight), (i, j))) in self.gradient.iter_mut().zip(&self.weights).zip(kernels).enumerate()
+        {
             *gradient += f64::from(*i) * change_i + f64::from(*j) * change_j;
+            up.see(row, *weight, *gradient);
         }
+        self.up = up;
     }
 
     /// Where the gradient of rows on the boundary lies; between the sides where no row is on it.
@@ -205,31 +242,73 @@ fn clipped(i: f64, j: f64, delta: f64) -> (f64, f64) {
     (i, j)
 }
 
-/// K a, with K in f32 as the kernel rows that are added later.
-fn first_gradient(points: &Points, gamma: f64, weights: &[f64]) -> Vec<f64> {
-    let heavy: Vec<usize> = (0..points.len()).filter(|&row| weights[row] > 0.0).collect();
-    let weights: Vec<f64> = heavy.iter().map(|&row| weights[row]).collect();
-    weighted_sums(points, gamma, &points.select(&heavy), &weights, |kernel| f64::from(kernel as f32))
+/// Curvature along the line of two rows with this kernel value; the kernel of a row with itself is 1.
+#[inline]
+fn curvature(kernel: f32) -> f64 {
+    let curvature = 2.0 - 2.0 * f64::from(kernel);
+    if curvature > 0.0 { curvature } else { CURVATURE_MIN }
 }
 
-/// Sum over `others` of weight times kernel, for each point: each summed in the order of `others`, so that
-/// threads cannot change a digit.
-fn weighted_sums(
+/// K a, with K in f32 as the kernel rows that are added later. Only the first rows have weight at the start:
+/// among them K is symmetric, and the half above the diagonal serves both sides. Blocks are summed in
+/// their order, so that threads cannot change a digit.
+fn first_gradient(kernel: &Kernel, points: &Points, weights: &[f64]) -> Vec<f64> {
+    let blocks = kernel.blocks();
+    let heavy = blocks.iter().filter(|block| weights[block.start] > 0.0).count();
+    // the blocks with most work first
+    let order: Vec<usize> = (0..blocks.len()).rev().collect();
+    let parts = map_ordered(&order, |&at| {
+        let sides: Vec<Side> = (0..heavy.min(if at < heavy { at + 1 } else { heavy }))
+            .map(|other| Side { rows: blocks[other].clone(), mirrored: other < at && at < heavy })
+            .collect();
+        block_sums(kernel, points, weights, &blocks[at], &sides)
+    });
+    let mut gradient = vec![0.0; points.len()];
+    for (at, (own, _)) in parts.iter().rev().enumerate() {
+        gradient[blocks[at].clone()].copy_from_slice(own);
+    }
+    for (at, (_, mirrored)) in parts.iter().rev().enumerate().take(heavy) {
+        let before = &mut gradient[..blocks[at].start];
+        before.iter_mut().zip(mirrored).for_each(|(sum, part)| *sum += part);
+    }
+    gradient
+}
+
+/// Rows whose kernel values with a block are summed; also over the block, for the rows' own sums?
+struct Side {
+    rows: Range<usize>,
+    mirrored: bool,
+}
+
+/// For the points of a block, the sum over `sides` of weight times kernel; for the mirrored rows, the sum over
+/// the block.
+fn block_sums(
+    kernel: &Kernel,
     points: &Points,
-    gamma: f64,
-    others: &Points,
     weights: &[f64],
-    rounded: impl Fn(f64) -> f64 + Sync,
-) -> Vec<f64> {
-    let starts: Vec<usize> = (0..points.len()).step_by(CHUNK_ROWS).collect();
-    let chunk = |&start: &usize| -> Vec<f64> {
-        let kernel = rbf(gamma, points, start, start + CHUNK_ROWS, others);
-        let sum = |row: ndarray::ArrayView1<'_, f64>| {
-            row.iter().zip(weights).map(|(kernel, weight)| weight * rounded(*kernel)).sum()
-        };
-        kernel.rows().into_iter().map(sum).collect()
-    };
-    map_ordered(&starts, chunk).concat()
+    block: &Range<usize>,
+    sides: &[Side],
+) -> (Vec<f64>, Vec<f64>) {
+    let mut own = vec![0.0; block.len()];
+    let mut mirrored = Vec::new();
+    let mut values = vec![0.0; block.len()];
+    for side in sides {
+        for row in side.rows.clone() {
+            let weight = weights[row];
+            if weight <= 0.0 && !side.mirrored {
+                continue;
+            }
+            kernel.block(points, row, block, &mut values);
+            for (sum, value) in own.iter_mut().zip(&mut values) {
+                *value = f64::from(*value as f32);
+                *sum += weight * *value;
+            }
+            if side.mirrored {
+                mirrored.push(values.iter().zip(&weights[block.clone()]).map(|(value, weight)| value * weight).sum());
+            }
+        }
+    }
+    (own, mirrored)
 }
 
 /// The kernel rows used last.
@@ -248,19 +327,19 @@ impl Cache {
         Self { rows: vec![None; rows], used: vec![0; rows], cached: Vec::new(), clock: 0, most }
     }
 
-    fn row(&mut self, row: usize, points: &Points, gamma: f64) -> &[f32] {
-        self.fill(row, points, gamma);
+    fn row(&mut self, row: usize, points: &Points, kernel: &Kernel) -> &[f32] {
+        self.fill(row, points, kernel);
         self.rows[row].as_deref().unwrap_or(&[])
     }
 
-    fn rows(&mut self, i: usize, j: usize, points: &Points, gamma: f64) -> (&[f32], &[f32]) {
-        self.fill(i, points, gamma);
+    fn rows(&mut self, i: usize, j: usize, points: &Points, kernel: &Kernel) -> (&[f32], &[f32]) {
+        self.fill(i, points, kernel);
         // i was used last, so j cannot drive it out
-        self.fill(j, points, gamma);
+        self.fill(j, points, kernel);
         (self.rows[i].as_deref().unwrap_or(&[]), self.rows[j].as_deref().unwrap_or(&[]))
     }
 
-    fn fill(&mut self, row: usize, points: &Points, gamma: f64) {
+    fn fill(&mut self, row: usize, points: &Points, kernel: &Kernel) {
         self.clock += 1;
         self.used[row] = self.clock;
         if self.rows[row].is_some() {
@@ -271,7 +350,7 @@ impl Cache {
             let evicted = self.cached.swap_remove(oldest);
             self.rows[evicted] = None;
         }
-        self.rows[row] = Some(rbf(gamma, points, row, row + 1, points).iter().map(|kernel| *kernel as f32).collect());
+        self.rows[row] = Some(kernel.row(points, row));
         self.cached.push(row);
     }
 }

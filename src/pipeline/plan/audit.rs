@@ -36,7 +36,7 @@ impl Builder<'_> {
             return Ok(());
         }
         let planned = &self.plan.generators[model.generator];
-        let spec = serde_json::json!({ "model": model.model_id.0, "canaries": "split", "score": "loss" });
+        let spec = serde_json::json!({ "model": model.model_id.0, "canaries": "split", "score": "relative_loss" });
         let label = format!("one-run audit {}", model.label(&planned.name));
         let mut inputs = vec![model.model_id.0, model.split_id.0, encode.0];
         inputs.extend(planned.base.map(|(base, _)| base.0));

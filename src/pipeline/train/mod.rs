@@ -49,6 +49,8 @@ pub(super) use cohort::train;
 #[cfg(feature = "torch")]
 pub(super) use one_run::one_run;
 #[cfg(feature = "torch")]
+pub use one_run::{Audited, Experiment};
+#[cfg(feature = "torch")]
 pub(super) use traces::{attributes, references, synthesize};
 
 #[cfg(not(feature = "torch"))]
