@@ -6,7 +6,7 @@ use super::engine::{Engine, FileIdentity, file_identity, open_reading, storage_e
 use super::heap;
 use super::pack;
 use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
-use super::schema::{Column, SegmentTable};
+use super::schema::SegmentTable;
 use super::tables;
 use crate::base::{AttackId, CaptureId, ClassId, Digest, JobId, ModelId, SplitId};
 use crate::error::{Error, Result};
@@ -67,6 +67,32 @@ struct Heap {
     chunks: ReadOnlyTable<u64, tables::Bytes>,
     places: ReadOnlyTable<tables::PlaceKey, heap::Place>,
     end: u64,
+}
+
+/// Decodes one column of a segment; `content` gives the stored bytes of one that is not inline.
+pub(super) fn read_column(
+    table: &SegmentTable,
+    segment: &SegmentRecord,
+    index: usize,
+    content: &dyn Fn(&ColumnRecord) -> Result<Vec<u8>>,
+) -> Result<ArrayRef> {
+    let declared = table
+        .columns
+        .get(index)
+        .ok_or_else(|| Error::internal(format!("table `{}` has no column {index}", table.name)))?;
+    let Some(record) = segment.columns.get(index) else {
+        // Written before this column existed: NULL throughout.
+        return Ok(arrow::array::new_null_array(&column::data_type(declared.kind), segment.rows as usize));
+    };
+    let decoded = if record.inline.is_empty() {
+        content(record).and_then(|stored| column::decode(declared, record, segment.rows, &stored))
+    } else {
+        column::decode(declared, record, segment.rows, &record.inline)
+    };
+    decoded.map_err(|error| {
+        error
+            .context(format!("table `{}`, partition {}, segment {}", table.name, segment.partition, segment.segment_id))
+    })
 }
 
 /// One consistent view of a study. Cheap to make; share it in an `Arc`.
@@ -215,7 +241,8 @@ impl Snapshot {
         for row in table.range(range).map_err(|error| storage_error("read", error.into()))? {
             let (key, value) = row.map_err(|error| storage_error("read", error.into()))?;
             let place = || format!("table `segments`, key {:?}", key.value());
-            records.push(codec::decode::<SegmentRecord>(value.value(), &place)?);
+            let record = codec::decode::<SegmentRecord>(value.value(), &place)?;
+            records.push(column::require_bearable(record).map_err(|error| error.context(place()))?);
         }
         Ok(records)
     }
@@ -229,37 +256,16 @@ impl Snapshot {
     ) -> Result<Vec<ArrayRef>> {
         let mut arrays = Vec::with_capacity(columns.len());
         for &index in columns {
-            let declared = table
-                .columns
-                .get(index)
-                .ok_or_else(|| Error::internal(format!("table `{}` has no column {index}", table.name)))?;
-            let Some(record) = segment.columns.get(index) else {
-                // Written before this column existed: NULL throughout.
-                arrays.push(arrow::array::new_null_array(&column::data_type(declared.kind), segment.rows as usize));
-                continue;
-            };
-            let array = self.column(record, declared, segment.rows).map_err(|error| {
-                error.context(format!(
-                    "table `{}`, partition {}, segment {}",
-                    table.name, segment.partition, segment.segment_id
-                ))
-            })?;
+            arrays.push(read_column(table, segment, index, &|record| self.content(&record.digest))?);
+            let Some(record) = segment.columns.get(index) else { continue };
             self.counters.columns_read.fetch_add(1, Ordering::Relaxed);
             self.counters.values_read.fetch_add(u64::from(segment.rows), Ordering::Relaxed);
             self.counters.bytes_read.fetch_add(u64::from(record.stored_bytes), Ordering::Relaxed);
-            arrays.push(array);
         }
         if !columns.is_empty() {
             self.counters.segments_read.fetch_add(1, Ordering::Relaxed);
         }
         Ok(arrays)
-    }
-
-    fn column(&self, record: &ColumnRecord, declared: &Column, rows: u32) -> Result<ArrayRef> {
-        if record.inline.is_empty() {
-            return column::decode(declared, record, rows, &self.content(&record.digest)?);
-        }
-        column::decode(declared, record, rows, &record.inline)
     }
 
     /// How much was read through this snapshot so far.
