@@ -1,4 +1,5 @@
 """What a Python client does with a served study: parameters, prepared statements, both formats, cursors."""
+import datetime
 import math
 import sys
 
@@ -21,6 +22,22 @@ with psycopg.connect(url) as connection:
         (numbers, loss, member), = cursor.fetchall()
         assert isinstance(numbers, list) and all(isinstance(number, float) for number in numbers), numbers
         assert isinstance(member, bool) and isinstance(loss, float)
+        cursor.execute("SELECT ['inf'::double, NULL, 'nan'::double], arrow_cast(['-inf'::double], 'List(Float32)'), ['a', NULL]")
+        (mixed, low, texts), = cursor.fetchall()
+        assert mixed[0] == math.inf and mixed[1] is None and math.isnan(mixed[2]), mixed
+        assert low == [-math.inf] and texts == ["a", None], (low, texts)
+        cursor.execute("SELECT [[1], [2, 3]], named_struct('a', 1, 'b', 'x'), NULL, NULL::interval, arrow_cast(12.5, 'Decimal128(10, 2)')")
+        nested, fields, nothing, no_time, exact = cursor.fetchone()
+        assert nested == [[1], [2, 3]] and fields == {"a": 1, "b": "x"}, (nested, fields)
+        assert nothing is None and no_time is None and str(exact) == "12.50", (nothing, no_time, exact)
+        # What Grafana's macros come to.
+        cursor.execute("SELECT to_timestamp(first_us / 1e6) AS time, floor(extract(epoch from to_timestamp(first_us / 1e6))/300)*300 "
+                       "FROM captures WHERE to_timestamp(first_us / 1e6) BETWEEN '1970-01-01T00:00:00Z' AND '2100-01-01T00:00:00.5Z'")
+        time, group = cursor.fetchone()
+        assert abs(time.replace(tzinfo=datetime.timezone.utc).timestamp() - group) <= 300, (time, group)
+        cursor.execute("SELECT count(*) FROM captures WHERE to_timestamp(first_us / 1e6) BETWEEN %s AND %s",
+                       (datetime.datetime(1970, 1, 1), datetime.datetime(2100, 1, 1)))
+        assert cursor.fetchone()[0] > 0
         cursor.execute("SELECT data FROM packets ORDER BY trace_id, position LIMIT 1")
         (data,), = cursor.fetchall()
         assert isinstance(data, bytes) and len(data) > 0, data
@@ -37,6 +54,15 @@ with psycopg.connect(url) as connection:
         walk.itersize = 3
         walk.execute("SELECT trace_id FROM traces ORDER BY trace_id")
         assert [row for row, in walk] == whole
+    # Two cursors in turn, with values for parameters.
+    with connection.cursor(name="low") as low, connection.cursor(name="high") as high:
+        low.execute("SELECT trace_id FROM traces WHERE trace_id >= %s ORDER BY trace_id", (0,))
+        high.execute("SELECT trace_id FROM traces WHERE trace_id >= %s ORDER BY trace_id DESC", (0,))
+        assert [low.fetchone()[0] for _ in range(3)] == whole[:3]
+        assert [row for row, in high.fetchmany(2)] == whole[:-3:-1]
+        assert [row for row, in low.fetchall()] == whole[3:]
+        # No portion is made room for before its rows are there.
+        assert [row for row, in high.fetchmany(10**12)] == whole[-3::-1]
     connection.commit()
 
     try:

@@ -1,4 +1,4 @@
-//! A PCAP or PCAPNG file, cut into traces.
+//! A PCAP or PCAPNG file, cut into flows, and as one trace.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,12 +6,9 @@ use syntrace::capture::{CutOptions, cut};
 use syntrace::record::TraceUnit;
 
 fuzz_target!(|data: &[u8]| {
-    let options = CutOptions {
-        dataset: "d".to_owned(),
-        class: "c".to_owned(),
-        unit: TraceUnit::Flow,
-        trace_packets: 10,
-        min_packets: 1,
-    };
-    let _ = cut(data, &options);
+    for unit in [TraceUnit::Flow, TraceUnit::Capture] {
+        let options =
+            CutOptions { dataset: "d".to_owned(), class: "c".to_owned(), unit, trace_packets: 10, min_packets: 1 };
+        let _ = cut(data, &options);
+    }
 });

@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 /// summaries (per-position log-probabilities, means) are what attacks read.
 pub const VALUES_MAX: u64 = 1 << 29;
 
+/// Rows of a file; more than any study's split. A row of one byte in its file is over a hundred in memory.
+pub(super) const ROWS_MAX: u64 = 10_000_000;
+
 /// How a file names a trace of the study.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TraceName {
@@ -30,7 +33,8 @@ impl TraceName {
             return Err(Error::user("expected a trace, found an empty name"));
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Self::id(text.parse().unwrap_or(-1));
+            let value = text.parse().map_err(|_| no_id(text))?;
+            return Self::id(value);
         }
         if let Some((name, packet)) = text.rsplit_once('#')
             && !name.is_empty()
@@ -44,10 +48,14 @@ impl TraceName {
     /// A name that is a number.
     pub fn id(value: i64) -> Result<Self> {
         if value < 0 {
-            return Err(Error::user(format!("expected a trace id of 63 bits, found `{value}`")));
+            return Err(no_id(value));
         }
         Ok(Self::Id(TraceId(value)))
     }
+}
+
+fn no_id(found: impl std::fmt::Display) -> Error {
+    Error::user(format!("expected a trace id of 63 bits, found `{found}`"))
 }
 
 impl std::fmt::Display for TraceName {
@@ -85,6 +93,10 @@ pub(super) fn checked_shape(shape: &[usize], what: &str) -> Result<(usize, usize
     match (width, values) {
         (Some(0), _) => Err(Error::user(format!("{what}: expected at least one value a trace, found shape {shape:?}"))),
         (Some(_), Some(0)) => Err(Error::user(format!("{what}: expected at least one trace, found shape {shape:?}"))),
+        (Some(_), Some(_)) if rows as u64 > ROWS_MAX => {
+            Err(Error::user(format!("{what}: expected at most {ROWS_MAX} traces, found shape {shape:?}"))
+                .hint("the first axis is traces"))
+        }
         (Some(width), Some(values)) if values as u64 <= VALUES_MAX => Ok((rows, width)),
         _ => Err(Error::user(format!("{what}: expected at most {VALUES_MAX} values, found shape {shape:?}"))
             .hint("import a summary (mean logits, log-probabilities a position), or fewer traces")),
@@ -116,14 +128,15 @@ mod tests {
         assert_eq!(TraceName::parse("a.pcap").unwrap(), capture("a.pcap", None));
         assert_eq!(TraceName::parse("a.pcap#7").unwrap(), capture("a.pcap", Some(7)));
         assert_eq!(TraceName::parse("a#b.pcap").unwrap(), capture("a#b.pcap", None));
-        assert!(TraceName::parse("99999999999999999999").is_err());
+        let error = TraceName::parse("99999999999999999999").unwrap_err().to_string();
+        assert!(error.contains("found `99999999999999999999`"), "{error}");
         assert!(TraceName::parse("").is_err());
     }
 
     #[test]
     fn hostile_shapes_are_refused_before_anything_is_multiplied() {
         assert_eq!(checked_shape(&[3, 2, 2], "x").unwrap(), (3, 4));
-        for shape in [&[][..], &[0, 3], &[3, 0], &[usize::MAX, 2], &[1 << 30, 1 << 30]] {
+        for shape in [&[][..], &[0, 3], &[3, 0], &[usize::MAX, 2], &[1 << 30, 1 << 30], &[20_000_000, 1]] {
             assert!(checked_shape(shape, "x").is_err(), "{shape:?}");
         }
     }

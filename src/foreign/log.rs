@@ -2,6 +2,7 @@
 
 use super::text::Csv;
 use crate::error::{Error, Result};
+use std::collections::HashSet;
 
 /// One epoch of a training elsewhere; `None` where its log does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +48,10 @@ const NAMES: [&str; 9] = [
 pub fn read_log(text: &str) -> Result<Vec<LoggedEpoch>> {
     let lines = if text.trim_start().starts_with('{') { json_lines(text)? } else { csv_lines(text)? };
     let mut out: Vec<LoggedEpoch> = Vec::with_capacity(lines.len());
+    let mut seen = HashSet::new();
     for (at, values) in lines.into_iter().enumerate() {
         let row = epoch(&values).map_err(|error| error.context(format!("row {at}")))?;
-        if out.iter().any(|earlier| earlier.epoch == row.epoch) {
+        if !seen.insert(row.epoch) {
             return Err(Error::user(format!("row {at}: epoch {} is there twice", row.epoch)));
         }
         out.push(row);

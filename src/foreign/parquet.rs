@@ -4,7 +4,7 @@
 //! * `member` (boolean or 0/1), `loss`, `kind` (text): optional;
 //! * `values` (or `vector`): a list of numbers a row; or, instead, one number column a value, in their order.
 
-use super::attributes::{AttributeRow, TraceName, VALUES_MAX, require_finite};
+use super::attributes::{AttributeRow, ROWS_MAX, TraceName, VALUES_MAX, require_finite};
 use super::text::flag;
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -15,8 +15,6 @@ use datafusion::parquet::arrow::arrow_reader::{
 };
 use datafusion::parquet::file::reader::ChunkReader;
 
-/// Rows of a file; more than any study's split.
-const ROWS_MAX: i64 = 10_000_000;
 /// Bytes that all columns claim to be before compression.
 const RAW_BYTES_MAX: i64 = 8 << 30;
 const BATCH_ROWS: usize = 1024;
@@ -73,7 +71,7 @@ fn check_claims(metadata: &ArrowReaderMetadata) -> Result<()> {
         rows = rows.saturating_add(group.num_rows());
         bytes = group.columns().iter().fold(bytes, |sum, column| sum.saturating_add(column.uncompressed_size()));
     }
-    if rows > ROWS_MAX || bytes > RAW_BYTES_MAX {
+    if rows > ROWS_MAX as i64 || bytes > RAW_BYTES_MAX {
         return Err(Error::user(format!(
             "expected at most {ROWS_MAX} rows and {RAW_BYTES_MAX} bytes, found a file that claims {rows} rows and {bytes} bytes"
         ))

@@ -26,6 +26,8 @@ impl Csv {
                 (false, '"') if field.is_empty() => inside = true,
                 (false, ',') => row.push(std::mem::take(&mut field)),
                 (false, '\r') if characters.peek() == Some(&'\n') => {}
+                // An empty line is no row.
+                (false, '\n') if row.is_empty() && field.trim().is_empty() => field.clear(),
                 (false, '\n') => {
                     row.push(std::mem::take(&mut field));
                     rows.push(std::mem::take(&mut row));
@@ -36,11 +38,10 @@ impl Csv {
         if inside {
             return Err(Error::user("expected the end of a quoted field, found the end of the file"));
         }
-        if !field.is_empty() || !row.is_empty() {
+        if !field.trim().is_empty() || !row.is_empty() {
             row.push(field);
             rows.push(row);
         }
-        rows.retain(|row| row.len() > 1 || row.first().is_some_and(|field| !field.trim().is_empty()));
         let mut rows = rows.into_iter();
         let header: Vec<String> = rows.next().unwrap_or_default().iter().map(|name| name.trim().to_owned()).collect();
         let rows: Vec<Vec<String>> = rows.collect();

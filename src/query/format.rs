@@ -1,14 +1,21 @@
 //! Answers as text and bytes: `table`, `csv`, `tsv`, `json`, `jsonl`, `markdown`, `parquet`, `arrow`.
 //!
-//! `table` and `markdown` are for reading: floats with up to four significant decimals. All other
-//! formats keep every digit. Rows stream through; only `table` looks ahead, for its widths.
+//! `table`, `markdown` and `expanded` are for reading: floats with up to four significant decimals. All
+//! other formats keep every digit. Rows stream through; only `table` looks ahead, for its widths.
+//!
+//! | value | table, markdown, expanded | csv, tsv | json, jsonl | parquet, arrow |
+//! | --- | --- | --- | --- | --- |
+//! | NULL | `NULL` | empty | `null` | NULL |
+//! | not finite | `Infinity`, `-Infinity`, `NaN` | the same | `null` | itself |
+//! | bytes | hexadecimal | hexadecimal | hexadecimal | itself |
+//! | list, struct, map | `[1, NULL]`, `{a: x}` | `[1.0, null]`, `{"a": "x"}` | array, object | itself |
 
+use super::cell::{Style, texts};
 use crate::error::{Error, Result};
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow::record_batch::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -220,60 +227,11 @@ fn text_rows(batch: &RecordBatch, column_text: fn(&ArrayRef) -> Result<Vec<Strin
 }
 
 fn readable(array: &ArrayRef) -> Result<Vec<String>> {
-    match array.data_type() {
-        DataType::Float64 => {
-            let values = array.as_primitive::<Float64Type>();
-            Ok(values.iter().map(|value| value.map_or_else(null, readable_number)).collect())
-        }
-        DataType::Float32 => {
-            let values = array.as_primitive::<Float32Type>();
-            Ok(values.iter().map(|value| value.map_or_else(null, |value| readable_number(f64::from(value)))).collect())
-        }
-        _ => formatted(array, "NULL"),
-    }
+    texts(array, Style::Readable, "NULL")
 }
 
 fn exact(array: &ArrayRef) -> Result<Vec<String>> {
-    formatted(array, "")
-}
-
-fn null() -> String {
-    "NULL".to_owned()
-}
-
-fn formatted(array: &ArrayRef, null: &str) -> Result<Vec<String>> {
-    let options = FormatOptions::default().with_null(null);
-    let formatter = ArrayFormatter::try_new(array, &options).map_err(encoding_error)?;
-    (0..array.len()).map(|row| formatter.value(row).try_to_string().map_err(encoding_error)).collect()
-}
-
-/// A number with at most four significant decimals: 0.5432, 12.3, 1.234e-7, 160000.
-fn readable_number(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
-    }
-    let magnitude = value.abs();
-    if magnitude != 0.0 && magnitude < 1e-4 {
-        let text = format!("{value:.3e}");
-        return match text.split_once('e') {
-            Some((digits, exponent)) => format!("{}e{exponent}", trim_zeros(digits)),
-            None => text,
-        };
-    }
-    // Small fractions keep four significant digits, the rest four decimals.
-    let leading_zeros = if magnitude > 0.0 && magnitude < 1.0 { (-magnitude.log10()).floor() as usize } else { 0 };
-    let text = format!("{value:.*}", 4 + leading_zeros);
-    trim_zeros(&text).to_owned()
-}
-
-fn trim_zeros(text: &str) -> &str {
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => text,
-    }
+    texts(array, Style::Exact, "")
 }
 
 fn write_separated(
@@ -327,7 +285,7 @@ fn write_expanded(
     out: &mut dyn Write,
 ) -> Result<u64> {
     let names = header(schema);
-    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut number = 0;
     each(batches, |batch| {
         let mut text = String::new();
@@ -426,25 +384,6 @@ const HEXDUMP_CHARACTERS: usize = 76;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn readable_numbers_keep_four_significant_decimals() {
-        let cases = [
-            (0.0, "0"),
-            (0.5, "0.5"),
-            (0.543_21, "0.5432"),
-            (0.001_234_56, "0.001235"),
-            (1.0e-5, "1e-5"),
-            (1.234_56e-7, "1.235e-7"),
-            (12.345_678, "12.3457"),
-            (160_000.0, "160000"),
-            (-2.5, "-2.5"),
-            (f64::INFINITY, "Infinity"),
-        ];
-        for (value, text) in cases {
-            assert_eq!(readable_number(value), text);
-        }
-    }
 
     #[test]
     fn csv_quotes_what_needs_it() {

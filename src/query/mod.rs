@@ -11,12 +11,14 @@
 
 mod batch;
 mod catalog;
+mod cell;
 mod cooperate;
 mod diagnose;
 mod early;
 mod format;
 mod function;
 mod grouping;
+mod information;
 mod named;
 mod narrow;
 mod pivot;
@@ -32,8 +34,10 @@ mod whole;
 
 pub use arrow::record_batch::RecordBatch;
 pub use catalog::{TableInfo, ViewInfo, create_table_text, tables, views};
+pub use cell::not_finite;
 pub use format::{Format, Rendered, cells, write_answer};
 pub use function::NAMES as FUNCTIONS;
+pub use information::{TypeName, type_name};
 pub use named::{NamedQuery, Parameter, bind, named, named_queries};
 pub use pivot::pivot;
 pub use service::{QUERIES_SCHEMA, Service, explained};

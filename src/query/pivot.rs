@@ -1,12 +1,12 @@
 //! One column of an answer turned into columns: epsilons across, one measure below them.
 
+use super::cell::{Style, texts};
 use crate::error::{Error, Result};
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -63,14 +63,11 @@ struct Places {
 
 impl Places {
     fn new(all: &RecordBatch, across: usize, rows_of: Vec<usize>) -> Result<Self> {
-        let wrong = |error: arrow::error::ArrowError| Error::user(format!("cannot pivot the answer: {error}"));
-        let options = FormatOptions::default().with_null("NULL");
-        let texts = ArrayFormatter::try_new(all.column(across), &options).map_err(wrong)?;
+        let names = texts(all.column(across), Style::Exact, "NULL")?;
         let rows = rows_of.iter().max().map_or(0, |last| last + 1);
         let mut places = Self { names: Vec::new(), indices: Vec::new(), firsts: vec![u32::MAX; rows] };
         let mut column_of: HashMap<String, usize> = HashMap::new();
-        for (row, target) in rows_of.into_iter().enumerate() {
-            let name = texts.value(row).try_to_string().map_err(wrong)?;
+        for ((row, target), name) in rows_of.into_iter().enumerate().zip(names) {
             let column = *column_of.entry(name.clone()).or_insert_with(|| {
                 places.names.push(name.clone());
                 places.indices.push(vec![None; rows]);

@@ -1,5 +1,6 @@
 //! What a SQL table is here: declared columns, and a scan that lists fragments without reading them.
 
+use super::information::type_name;
 use crate::error::Result;
 use crate::store::schema::{Column, ColumnType};
 use arrow::array::ArrayRef;
@@ -93,19 +94,9 @@ pub(super) fn data_type(kind: ColumnType) -> DataType {
     }
 }
 
-/// The SQL name of a column type, as in `schema/tables.sql`.
-pub(super) fn sql_type(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::Bool => "BOOLEAN",
-        ColumnType::I16 => "SMALLINT",
-        ColumnType::I32 => "INT",
-        ColumnType::I64 => "BIGINT",
-        ColumnType::F32 => "FLOAT",
-        ColumnType::F64 => "DOUBLE",
-        ColumnType::Text => "VARCHAR",
-        ColumnType::Bytes => "BYTEA",
-        ColumnType::F32List => "FLOAT[]",
-    }
+/// The SQL name of a column type, as in `schema/tables.sql`: PostgreSQL's, which means the same here.
+pub(super) fn sql_type(kind: ColumnType) -> String {
+    type_name(&data_type(kind)).shown.to_uppercase()
 }
 
 /// The arrow schema of a list of columns.

@@ -8,6 +8,7 @@
 use super::batch::external;
 use super::catalog::{providers, views};
 use super::diagnose::explain;
+use super::information::described;
 use super::named::{NamedQuery, bind, named_queries};
 use super::provider::StudyTable;
 use super::session::{CATALOG, Parameters, SessionOptions, new_context, parse};
@@ -81,7 +82,7 @@ impl Service {
     /// Plans a statement that only reads; refuses everything else. The plan holds no snapshot.
     pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<LogicalPlan> {
         require_reading(&statement).map_err(external)?;
-        let plan = self.context.state().statement_to_plan(statement).await?;
+        let plan = described(self.context.state().statement_to_plan(statement).await?)?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)

@@ -7,6 +7,7 @@ use super::diagnose::{explain, unbound, unbound_parameter};
 use super::early::GroupBeforeJoin;
 use super::function;
 use super::grouping::GroupAtScan;
+use super::information::{self, described};
 use super::statement::require_reading;
 use super::study::{Known, Study};
 use super::whole::HashWholePartitions;
@@ -64,7 +65,8 @@ pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, "public")
         .with_target_partitions(options.threads.max(1))
-        .with_information_schema(true);
+        // Ours is registered below.
+        .with_information_schema(false);
     config.options_mut().sql_parser.collect_spans = true;
     // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
@@ -88,6 +90,8 @@ pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
         .build();
     let context = SessionContext::new_with_state(state);
     function::register(&context);
+    information::register(&context, CATALOG)
+        .map_err(|error| Error::internal(format!("cannot make information_schema: {error}")))?;
     Ok(context)
 }
 
@@ -214,7 +218,7 @@ impl Session {
         parameters: &Parameters,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
         self.make_views(&statement).await?;
-        let plan = self.context.state().statement_to_plan(statement).await?;
+        let plan = described(self.context.state().statement_to_plan(statement).await?)?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)

@@ -1,14 +1,22 @@
 //! Rows and errors as the protocol wants them.
 
 use crate::error::{Error, ErrorKind};
-use crate::query::explained;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use crate::query::{explained, not_finite};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Schema};
+use arrow::error::ArrowError;
+use arrow::json::writer::{EncoderOptions, make_encoder};
 use datafusion::common::DataFusionError;
+use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
 use datafusion_postgres::arrow_pg::encoder::encode_value;
+use datafusion_postgres::pgwire::api::Type;
+use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::data::DataRow;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
+use datafusion_postgres::pgwire::types::format::float_digits::ExtraFloatDigits;
 use std::sync::Arc;
 
 /// An error with a SQLSTATE code of PostgreSQL.
@@ -37,31 +45,156 @@ pub(super) fn of_query(error: &DataFusionError, text: &str) -> PgWireError {
     of_error(&explained(error, text))
 }
 
+/// The type as which an Arrow type is sent, and PostgreSQL's for it. `None`: PostgreSQL has none for it
+/// (lists of lists, structs, maps), so it is sent as JSON.
+pub(super) fn wire_type(field: &Field) -> Option<(DataType, Type)> {
+    let sent = sendable(field.data_type())?;
+    let kind = field_into_pg_type(&Arc::new(field.clone().with_data_type(sent.clone()))).ok()?;
+    Some((sent, kind))
+}
+
+/// What the encoder can send without loss for a type.
+fn sendable(kind: &DataType) -> Option<DataType> {
+    let list = |item: &FieldRef| {
+        let sent = sendable(item.data_type()).filter(|_| !item.data_type().is_nested())?;
+        Some(DataType::List(Arc::new(item.as_ref().clone().with_data_type(sent))))
+    };
+    match kind {
+        // PostgreSQL's NULL without a type is text.
+        DataType::Null => Some(DataType::Utf8),
+        DataType::Float16 => Some(DataType::Float32),
+        DataType::FixedSizeBinary(_) => Some(DataType::Binary),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            Some(DataType::Decimal128(*precision, *scale))
+        }
+        DataType::Decimal256(..) => Some(DataType::Utf8),
+        DataType::Dictionary(_, value) => sendable(value),
+        DataType::RunEndEncoded(_, values) => sendable(values.data_type()),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => list(item),
+        DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => None,
+        other => Some(other.clone()),
+    }
+}
+
+/// The columns of an answer. A client that gives formats gives one for each column.
+pub(super) fn fields(
+    schema: &Schema,
+    format: &Format,
+    options: Option<Arc<FormatOptions>>,
+) -> PgWireResult<Vec<FieldInfo>> {
+    if let Format::Individual(formats) = format
+        && formats.len() != schema.fields().len()
+    {
+        let message = format!("expected {} result formats, found {}", schema.fields().len(), formats.len());
+        return Err(refused("08P01", &message, None));
+    }
+    let field = |(at, field): (usize, &FieldRef)| {
+        let kind = wire_type(field).map_or(Type::JSON, |(_, kind)| kind);
+        let made = FieldInfo::new(field.name().clone(), None, None, kind, format.format_for(at));
+        match &options {
+            Some(options) => made.with_format_options(Arc::clone(options)),
+            None => made,
+        }
+    };
+    Ok(schema.fields().iter().enumerate().map(field).collect())
+}
+
 /// The rows of a batch.
-pub(super) fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> Vec<PgWireResult<DataRow>> {
-    let mut encoder = DataRowEncoder::new(Arc::clone(fields));
-    let schema = batch.schema_ref();
-    let row = |row: usize| {
-        for (at, (column, field)) in batch.columns().iter().zip(fields.iter()).enumerate() {
-            match infinity(column, row, field) {
-                Some(word) => encoder.encode_field(&Some(word))?,
-                None => encode_value(&mut encoder, column, row, schema.field(at), field)?,
+pub(super) fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireResult<Vec<PgWireResult<DataRow>>> {
+    let failed = |error: ArrowError| refused("XX000", &format!("cannot send the answer: {error}"), None);
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        columns.push(match wire_type(field) {
+            None => (Field::new(field.name(), DataType::Utf8, true), json(field, array).map_err(failed)?),
+            Some((kind, _)) if kind == *field.data_type() => (field.as_ref().clone(), Arc::clone(array)),
+            Some((kind, _)) => {
+                let sent = cast(array, &kind).map_err(failed)?;
+                (field.as_ref().clone().with_data_type(kind), sent)
             }
+        });
+    }
+    let mut encoder = DataRowEncoder::new(Arc::clone(fields));
+    let mut row = |row: usize| {
+        for ((arrow, column), field) in columns.iter().zip(fields.iter()) {
+            value(&mut encoder, column, row, arrow, field)?;
         }
         Ok(encoder.take_row())
     };
-    (0..batch.num_rows()).map(row).collect()
+    Ok((0..batch.num_rows()).map(&mut row).collect())
 }
 
-/// PostgreSQL's word for an infinite number in text; the encoder's own is `inf`, which JDBC refuses.
-fn infinity(column: &ArrayRef, row: usize, field: &FieldInfo) -> Option<&'static str> {
-    if field.format() != FieldFormat::Text || column.is_null(row) {
-        return None;
+/// Sends one value. The library's encoder does all but what it would write wrongly: NULL of an interval,
+/// decimals of more than 28 digits, numbers that are not finite (its own word is `inf`, which JDBC
+/// refuses), alone and in lists.
+fn value(
+    encoder: &mut DataRowEncoder,
+    column: &ArrayRef,
+    row: usize,
+    arrow: &Field,
+    field: &FieldInfo,
+) -> PgWireResult<()> {
+    if column.is_null(row) {
+        return encoder.encode_field(&None::<&str>);
     }
-    let value = match column.data_type() {
-        DataType::Float64 => column.as_primitive::<Float64Type>().value(row),
-        DataType::Float32 => f64::from(column.as_primitive::<Float32Type>().value(row)),
-        _ => return None,
+    if field.format() == FieldFormat::Text
+        && let Some(text) = own_text(column, row, field)
+    {
+        // As text: what is sent as an array's would be quoted.
+        let options = field.format_options();
+        return encoder.encode_field_with_type_and_format(&text.as_str(), &Type::TEXT, FieldFormat::Text, options);
+    }
+    encode_value(encoder, column, row, arrow, field)
+}
+
+/// The text of a value that the encoder would not write as PostgreSQL does.
+fn own_text(column: &ArrayRef, row: usize, field: &FieldInfo) -> Option<String> {
+    let digits = ExtraFloatDigits(field.format_options().extra_float_digits);
+    let long = |value: f64| {
+        if value.is_finite() { digits.format_f64(value).to_string() } else { not_finite(value).to_owned() }
     };
-    value.is_infinite().then_some(if value > 0.0 { "Infinity" } else { "-Infinity" })
+    let short = |value: f32| {
+        let wide = f64::from(value);
+        if wide.is_finite() { digits.format_f32(value).to_string() } else { not_finite(wide).to_owned() }
+    };
+    match column.data_type() {
+        DataType::Float64 => Some(long(column.as_primitive::<Float64Type>().value(row))),
+        DataType::Float32 => Some(short(column.as_primitive::<Float32Type>().value(row))),
+        DataType::Decimal128(..) => Some(column.as_primitive::<Decimal128Type>().value_as_string(row)),
+        DataType::List(item) => {
+            let items = column.as_list::<i32>().value(row);
+            match item.data_type() {
+                DataType::Float64 => Some(array_text(items.as_primitive::<Float64Type>().iter(), long)),
+                DataType::Float32 => Some(array_text(items.as_primitive::<Float32Type>().iter(), short)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// An array as PostgreSQL writes it: `{1,NULL,Infinity}`.
+fn array_text<T>(items: impl Iterator<Item = Option<T>>, text: impl Fn(T) -> String) -> String {
+    let items: Vec<String> = items.map(|item| item.map_or_else(|| "NULL".to_owned(), &text)).collect();
+    format!("{{{}}}", items.join(","))
+}
+
+/// A column as JSON texts, as `syntrace sql --format json` writes its values.
+fn json(field: &FieldRef, array: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let mut encoder = make_encoder(field, array.as_ref(), &options)?;
+    let mut texts = StringBuilder::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        let mut bytes = Vec::new();
+        encoder.encode(row, &mut bytes);
+        texts.append_value(String::from_utf8_lossy(&bytes));
+    }
+    Ok(Arc::new(texts.finish()))
 }

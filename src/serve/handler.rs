@@ -1,9 +1,10 @@
 //! What is done with a client's messages.
 
+use super::cursor::{cursor, fetch, portals};
 use super::door::{Door, Handshake};
 use super::encode::{of_error, of_query, refused, rows};
 use super::limit::{Limits, Running};
-use super::plan::{Act, Planner, Prepared, fields, parameters};
+use super::plan::{Act, Declared, Planner, Prepared, fields, parameters};
 use super::setting::{Wish, mode, name_of, shown, wish};
 use crate::error::{Error, Result};
 use crate::query::{CATALOG, Service, split_statements};
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast::{CloseCursor, Declare, FetchDirection, Statement as SqlStatement, Value};
+use datafusion::sql::sqlparser::ast::{CloseCursor, Statement as SqlStatement};
 use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
@@ -21,20 +22,25 @@ use datafusion_postgres::hooks::transactions::TransactionStatementHook;
 use datafusion_postgres::hooks::{HookClient, QueryHook};
 use datafusion_postgres::pgwire::api::auth::StartupHandler;
 use datafusion_postgres::pgwire::api::cancel::CancelHandler;
-use datafusion_postgres::pgwire::api::portal::{Format, Portal};
-use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use datafusion_postgres::pgwire::api::query::{
+    ExtendedQueryHandler, SimpleQueryHandler, send_execution_response, send_partial_query_response,
+};
 use datafusion_postgres::pgwire::api::results::{
     DataRowEncoder, DescribePortalResponse, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response,
     Tag,
 };
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
-use datafusion_postgres::pgwire::api::store::{MemPortalStore, PortalStore};
-use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, PgWireServerHandlers, Type};
+use datafusion_postgres::pgwire::api::store::PortalStore;
+use datafusion_postgres::pgwire::api::{
+    ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type,
+};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::messages::response::TransactionStatus;
+use datafusion_postgres::pgwire::messages::extendedquery::Execute;
+use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use datafusion_postgres::pgwire::types::format::FormatOptions;
-use futures::{Sink, Stream, StreamExt};
+use futures::{Sink, SinkExt, Stream, StreamExt};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -50,6 +56,7 @@ impl Handlers {
         let failed = |error: String| Error::internal(format!("cannot make the PostgreSQL catalog: {error}"));
         setup_pg_catalog(service.context(), CATALOG, EmptyContextProvider)
             .map_err(|error| failed(error.to_string()))?;
+        super::catalog::register(service.context()).map_err(|error| failed(error.to_string()))?;
         super::function::register(service.context());
         let planner = Arc::new(Planner::new(service));
         let asker = Arc::new(Asker { store, planner, running: Arc::default() });
@@ -95,7 +102,7 @@ impl Asker {
     ) -> PgWireResult<QueryResponse> {
         let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
         let fields = Arc::new(fields(&plan, format, Some(options))?);
-        let limits = Limits::new(&self.running, client);
+        let mut limits = Limits::new(&self.running, client);
         let snapshot = self.store.snapshot().map_err(|error| of_error(&error))?;
         let started = limits.within(self.planner.service.run(plan, Arc::new(snapshot))).await?;
         let stream = started.map_err(|error| of_query(&error, text))?;
@@ -104,7 +111,7 @@ impl Asker {
         Ok(QueryResponse::new(fields, rest.all(first)))
     }
 
-    async fn session<C>(&self, client: &mut C, statement: &SqlStatement, in_transaction: bool) -> PgWireResult<Response>
+    async fn session<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
     where
         C: HookClient + ClientPortalStore,
         C::PortalStore: PortalStore,
@@ -141,18 +148,6 @@ impl Asker {
                 let name = name_of(&words);
                 one_text(&name, &shown(&name, &*client)).map(Response::Query)
             }
-            SqlStatement::Declare { stmts } if !in_transaction => {
-                let name = stmts.first().and_then(|declare| declare.names.first());
-                let name = name.map_or(String::new(), |name| name.value.clone());
-                let message = format!("cursor `{name}` would end with its statement: begin a transaction first");
-                Err(refused("25P01", &message, Some("BEGIN; DECLARE ...; FETCH ...; COMMIT")))
-            }
-            SqlStatement::Declare { stmts } => {
-                for declare in stmts {
-                    self.declare(client, declare).await?;
-                }
-                done("DECLARE CURSOR")
-            }
             SqlStatement::Fetch { name, direction, .. } => {
                 fetch(portals(client)?, &name.value, direction).await.map(Response::Query)
             }
@@ -175,28 +170,36 @@ impl Asker {
         }
     }
 
-    async fn declare<C>(&self, client: &C, declare: &Declare) -> PgWireResult<()>
+    /// Opens a cursor over a plan without parameters.
+    async fn declare<C>(
+        &self,
+        client: &C,
+        declared: &Declared,
+        plan: LogicalPlan,
+        status: TransactionStatus,
+    ) -> PgWireResult<Response>
     where
         C: ClientInfo + ClientPortalStore,
         C::PortalStore: PortalStore,
     {
-        let (Some(name), Some(query)) = (declare.names.first(), &declare.for_query) else {
-            return Err(refused("42601", "expected DECLARE name CURSOR FOR query", None));
-        };
-        if declare.hold == Some(true) || declare.scroll == Some(true) || declare.binary == Some(true) {
-            let message = "cursors here go forward, give text, and end with their transaction";
-            return Err(refused("0A000", message, Some("leave out WITH HOLD, SCROLL and BINARY")));
+        let name = &declared.name;
+        if status == TransactionStatus::Idle {
+            let message = format!("cursor `{name}` would end with its statement: begin a transaction first");
+            return Err(refused("25P01", &message, Some("BEGIN; DECLARE ...; FETCH ...; COMMIT")));
         }
-        let prepared = self.planner.prepare(&query.to_string()).await?;
-        let Act::Query(plan) = &prepared.act else {
-            return Err(refused("42601", "expected a query after FOR", None));
-        };
-        let answer = self.answer(client, (**plan).clone(), &prepared.text, &Format::UnifiedText).await?;
-        let statement = Arc::new(StoredStatement::new(name.value.clone(), prepared, Vec::new()));
-        let portal = Portal::new_cursor(name.value.clone(), statement);
+        let store = portals(client)?;
+        if store.get_portal(name).is_some() {
+            return Err(refused("42P03", &format!("cursor `{name}` exists already"), Some("CLOSE it first")));
+        }
+        let answer = self.answer(client, plan.clone(), &declared.text, &Format::UnifiedText).await?;
+        // Clients have a cursor described as a query is.
+        let query = Prepared { text: declared.text.clone(), act: Act::Query(Box::new(plan)) };
+        let statement = Arc::new(StoredStatement::new(name.clone(), query, Vec::new()));
+        let portal = Portal::new_cursor(name.clone(), statement);
         portal.start(answer).await;
-        portals(client)?.put_portal(Arc::new(portal));
-        Ok(())
+        store.put_portal(Arc::new(portal));
+        self.running.rest(client);
+        Ok(Response::Execution(Tag::new("DECLARE CURSOR")))
     }
 }
 
@@ -217,59 +220,17 @@ where
                 let portal = cursor(portals(client)?, &name.value)?;
                 match &portal.statement.statement.act {
                     Act::Query(plan) => fields(plan, &Format::UnifiedText, None),
-                    Act::Session(_) => Ok(Vec::new()),
+                    Act::Declare(_) | Act::Session(_) => Ok(Vec::new()),
                 }
             }
             _ => Ok(Vec::new()),
         },
+        Act::Declare(_) => Ok(Vec::new()),
     }
 }
+
 fn hooked(response: Option<PgWireResult<Response>>) -> PgWireResult<Response> {
     response.unwrap_or_else(|| Err(refused("XX000", "this statement has no handler", None)))
-}
-
-fn portals<C>(client: &C) -> PgWireResult<&MemPortalStore<Prepared>>
-where
-    C: ClientPortalStore,
-    C::PortalStore: PortalStore,
-{
-    ClientPortalStore::portal_store(client)
-        .as_any()
-        .downcast_ref()
-        .ok_or_else(|| refused("XX000", "the connection keeps statements of another kind", None))
-}
-
-fn cursor(store: &MemPortalStore<Prepared>, name: &str) -> PgWireResult<Arc<Portal<Prepared>>> {
-    let found = store.get_portal(name).and_then(|entry| entry.value().map(Arc::clone));
-    found.ok_or_else(|| refused("34000", &format!("cursor `{name}` does not exist"), None))
-}
-
-async fn fetch(
-    store: &MemPortalStore<Prepared>,
-    name: &str,
-    direction: &FetchDirection,
-) -> PgWireResult<QueryResponse> {
-    let number = |value: &Value| match value {
-        Value::Number(text, _) => text.parse::<usize>().ok(),
-        _ => None,
-    };
-    // 0 means all that are left.
-    let most = match direction {
-        FetchDirection::Next | FetchDirection::Forward { limit: None } => Some(1),
-        FetchDirection::Forward { limit: Some(limit) } | FetchDirection::Count { limit } => number(limit),
-        FetchDirection::ForwardAll | FetchDirection::All => Some(0),
-        _ => None,
-    };
-    let most = most.ok_or_else(|| refused("0A000", "cursors here go forward by a number of rows", None))?;
-    let portal = cursor(store, name)?;
-    let mut response = portal.fetch(most).await?.response;
-    // One that is at its end still has columns.
-    if response.row_schema.is_empty()
-        && let Act::Query(plan) = &portal.statement.statement.act
-    {
-        response.row_schema = Arc::new(fields(plan, &Format::UnifiedText, None)?);
-    }
-    Ok(response)
 }
 
 fn text_field(name: &str) -> FieldInfo {
@@ -300,7 +261,7 @@ impl Rest {
             let next = self.limits.within(self.stream.next()).await?;
             match next.transpose().map_err(|error| of_query(&error, &self.text))? {
                 Some(batch) if batch.num_rows() == 0 => {}
-                Some(batch) => return Ok(Some(rows(&batch, &self.fields))),
+                Some(batch) => return rows(&batch, &self.fields).map(Some),
                 None => return Ok(None),
             }
         }
@@ -366,17 +327,41 @@ impl Asker {
         let prepared = self.planner.prepare(text).await?;
         require_sound(&prepared, status)?;
         match &prepared.act {
-            Act::Session(statement) => self.session(client, statement, status != TransactionStatus::Idle).await,
+            Act::Session(statement) => self.session(client, statement).await,
             Act::Query(plan) => {
-                if !parameters(plan)?.is_empty() {
-                    let hint = "prepare it, or write the values into the statement";
-                    return Err(refused("42P02", "the statement has parameters and no values for them", Some(hint)));
-                }
+                require_values(plan)?;
                 let answer = self.answer(client, (**plan).clone(), text, &Format::UnifiedText).await?;
                 Ok(Response::Query(answer))
             }
+            Act::Declare(declared) => {
+                require_values(&declared.plan)?;
+                self.declare(client, declared, declared.plan.clone(), status).await
+            }
         }
     }
+}
+
+/// Refuses a plan that waits for values where none can come.
+fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
+    if parameters(plan)?.is_empty() {
+        return Ok(());
+    }
+    let hint = "prepare it, or write the values into the statement";
+    Err(refused("42P02", "the statement has parameters and no values for them", Some(hint)))
+}
+
+/// A plan with the values that a client bound.
+fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalPlan> {
+    let parameters = parameters(plan)?;
+    if parameters.len() != portal.parameter_len() {
+        let message = format!("expected {} values for parameters, found {}", parameters.len(), portal.parameter_len());
+        return Err(refused("08P01", &message, None));
+    }
+    let types: Vec<Option<&DataType>> = parameters.iter().map(|(kind, _)| kind.as_ref()).collect();
+    let wire: Vec<Option<&Type>> = parameters.iter().map(|(_, wire)| Some(wire)).collect();
+    let values = deserialize_parameters_with_server_types(portal, &types, &wire)?;
+    let text = &portal.statement.statement.text;
+    plan.clone().with_param_values(values).map_err(|error| of_query(&error, text))
 }
 
 /// After an error only the end of a transaction is accepted in it.
@@ -450,17 +435,83 @@ impl ExtendedQueryHandler for Asker {
         let status = client.transaction_status();
         require_sound(prepared, status)?;
         match &prepared.act {
-            Act::Session(statement) => self.session(client, statement, status != TransactionStatus::Idle).await,
+            Act::Session(statement) => self.session(client, statement).await,
             Act::Query(plan) => {
-                let parameters = parameters(plan)?;
-                let types: Vec<Option<&DataType>> = parameters.iter().map(|(kind, _)| kind.as_ref()).collect();
-                let wire: Vec<Option<&Type>> = parameters.iter().map(|(_, wire)| Some(wire)).collect();
-                let values = deserialize_parameters_with_server_types(portal, &types, &wire)?;
-                let bound = (**plan).clone().with_param_values(values);
-                let bound = bound.map_err(|error| of_query(&error, &prepared.text))?;
-                let answer = self.answer(client, bound, &prepared.text, &portal.result_column_format).await?;
+                let plan = bound(plan, portal)?;
+                let answer = self.answer(client, plan, &prepared.text, &portal.result_column_format).await?;
                 Ok(Response::Query(answer))
             }
+            Act::Declare(declared) => {
+                let plan = bound(&declared.plan, portal)?;
+                self.declare(client, declared, plan, status).await
+            }
         }
+    }
+
+    /// As the library's own, but for rows: that would collect all of them, outside of the memory budget,
+    /// before it sends the first.
+    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            return Err(PgWireError::NotReadyForQuery);
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        let portal = client.portal_store().get_portal(name);
+        let portal = portal.ok_or_else(|| PgWireError::PortalNotFound(name.to_owned()))?;
+        match portal.value() {
+            Some(portal) => self.execute(client, portal, usize::try_from(message.max_rows).unwrap_or(0)).await?,
+            None => client.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())).await?,
+        }
+        client.set_state(PgWireConnectionState::ReadyForQuery);
+        Ok(())
+    }
+}
+
+impl Asker {
+    /// Runs a portal, or goes on with it, and sends at most `max_rows` rows; 0 means all.
+    async fn execute<C>(&self, client: &mut C, portal: &Arc<Portal<Prepared>>, max_rows: usize) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let status = client.transaction_status();
+        let is_new = matches!(&*portal.state().lock().await, PortalExecutionState::Initial);
+        if is_new {
+            match ExtendedQueryHandler::do_query(self, client, portal, max_rows).await? {
+                Response::Query(answer) => portal.start(answer).await,
+                Response::TransactionStart(tag) => {
+                    send_execution_response(client, tag).await?;
+                    client.set_transaction_status(status.to_in_transaction_state());
+                    return Ok(());
+                }
+                Response::TransactionEnd(tag) => {
+                    send_execution_response(client, tag).await?;
+                    client.set_transaction_status(status.to_idle_state());
+                    client.portal_store().rm_portal(DEFAULT_NAME);
+                    return Ok(());
+                }
+                Response::Execution(tag) => return send_execution_response(client, tag).await,
+                _ => return Err(refused("XX000", "an answer of this kind cannot be sent", None)),
+            }
+        }
+        let state = portal.state();
+        let mut state = state.lock().await;
+        let PortalExecutionState::Suspended(answer) = &mut *state else {
+            return send_execution_response(client, Tag::new("SELECT").with_rows(0)).await;
+        };
+        if send_partial_query_response(client, answer, max_rows).await? {
+            self.running.rest(&*client);
+        } else {
+            *state = PortalExecutionState::Finished;
+        }
+        Ok(())
     }
 }

@@ -37,50 +37,68 @@ impl CancelHandler for Running {
     }
 }
 
+impl Running {
+    /// A client has got a portion of an answer: until it asks for the next one there is nothing to cancel.
+    pub fn rest(&self, client: &(impl ClientInfo + ?Sized)) {
+        let (number, secret) = client.pid_and_secret_key();
+        self.queries.lock().unwrap_or_else(PoisonError::into_inner).remove(&connection(number, &secret));
+    }
+}
+
 /// The limits of one query, from its start until this is dropped.
 pub(super) struct Limits {
     running: Arc<Running>,
     connection: Connection,
     stop: Arc<Notify>,
-    deadline: Option<Instant>,
+    /// What is left of the limit: a client that takes its time between portions loses none of it.
+    left: Option<Duration>,
     limit: Duration,
 }
 
 impl Limits {
-    /// Starts the clock, and makes the query known to cancel requests.
+    /// Makes the query known to cancel requests.
     pub fn new(running: &Arc<Running>, client: &(impl ClientInfo + ?Sized)) -> Self {
         let (number, secret) = client.pid_and_secret_key();
         let connection = connection(number, &secret);
-        let stop = Arc::new(Notify::new());
-        let mut queries = running.queries.lock().unwrap_or_else(PoisonError::into_inner);
-        queries.insert(connection.clone(), Arc::clone(&stop));
-        drop(queries);
         let limit = timeout(client);
-        Self {
+        let made = Self {
             running: Arc::clone(running),
             connection,
-            stop,
-            deadline: limit.map(|limit| Instant::now() + limit),
+            stop: Arc::new(Notify::new()),
+            left: limit,
             limit: limit.unwrap_or_default(),
-        }
+        };
+        made.announce();
+        made
+    }
+
+    /// Of several queries of a connection, the one that works is the one that is cancelled.
+    fn announce(&self) {
+        let mut queries = self.running.queries.lock().unwrap_or_else(PoisonError::into_inner);
+        queries.insert(self.connection.clone(), Arc::clone(&self.stop));
     }
 
     /// Waits for `work`, or fails when the client or the clock is first.
-    pub async fn within<T>(&self, work: impl Future<Output = T>) -> PgWireResult<T> {
+    pub async fn within<T>(&mut self, work: impl Future<Output = T>) -> PgWireResult<T> {
+        self.announce();
+        let started = Instant::now();
+        let deadline = self.left.map(|left| started + left);
         let late = async {
-            match self.deadline {
+            match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let done = tokio::select! {
             done = work => Ok(done),
             () = self.stop.notified() => Err(refused("57014", "the query was cancelled by its client", None)),
             () = late => {
                 let message = format!("the query took longer than statement_timeout, {} ms", self.limit.as_millis());
                 Err(refused("57014", &message, Some("SET statement_timeout = 0 takes the limit away")))
             }
-        }
+        };
+        self.left = self.left.map(|left| left.saturating_sub(started.elapsed()));
+        done
     }
 }
 

@@ -9,12 +9,15 @@
 //! prepared statements and open transactions hold no snapshot; an open cursor does. The only home of
 //! datafusion-postgres and pgwire.
 
+mod catalog;
+mod cursor;
 mod door;
 mod encode;
 mod function;
 mod handler;
 mod limit;
 mod plan;
+mod question;
 mod setting;
 mod tls;
 

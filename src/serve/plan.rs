@@ -5,16 +5,15 @@
 //! so that no question about the study changes its meaning on the way.
 
 use super::encode::{of_error, of_query, refused};
+use super::question::{Questions, empty_answer, name_apart};
 use crate::query::{Service, split_statements};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
-use datafusion_postgres::arrow_pg::datatypes::{
-    PG_OID_ALIAS_KEY, arrow_schema_to_pg_fields, into_pg_type, pg_type_for_alias_kind,
-};
+use datafusion::sql::sqlparser::ast::{Declare, Statement as SqlStatement};
+use datafusion_postgres::arrow_pg::datatypes::{PG_OID_ALIAS_KEY, into_pg_type, pg_type_for_alias_kind};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::FieldInfo;
@@ -37,8 +36,19 @@ pub(super) struct Prepared {
 pub(super) enum Act {
     /// Reads the study; the plan holds no snapshot.
     Query(Box<LogicalPlan>),
+    /// Opens a cursor.
+    Declare(Box<Declared>),
     /// Concerns the session: transactions, settings, cursors.
     Session(Box<SqlStatement>),
+}
+
+/// A cursor to be.
+#[derive(Clone)]
+pub(super) struct Declared {
+    pub name: String,
+    /// The query after FOR.
+    pub text: String,
+    pub plan: LogicalPlan,
 }
 
 /// Words that statements about the session begin with.
@@ -65,19 +75,16 @@ const SESSION_WORDS: &[&str] = &[
 /// What only questions to PostgreSQL's catalog contain.
 const CATALOG_WORDS: &[&str] = &["pg_", "information_schema", "::reg", "current_schema", "current_setting"];
 
-/// What psql's `\d+` asks about storage, in words that cannot be planned here; no table has any.
-const PSQL_STORAGE_OPTIONS: &str = "pg_catalog.array_to_string(c.reloptions || array(select 'toast.' || x from \
-                                    pg_catalog.unnest(tc.reloptions) x), ', ')";
-
 /// Plans statements, without content.
 pub(super) struct Planner {
     pub service: Service,
     rewriter: PostgresCompatibilityParser,
+    questions: Questions,
 }
 
 impl Planner {
     pub fn new(service: Service) -> Self {
-        Self { service, rewriter: PostgresCompatibilityParser::new() }
+        Self { service, rewriter: PostgresCompatibilityParser::new(), questions: Questions::new() }
     }
 
     /// Reads and plans one statement.
@@ -88,12 +95,37 @@ impl Planner {
             && let Some(statement) = rewritten(&self.rewriter, text)
             && super::setting::is_session(&statement)
         {
-            return prepared(Act::Session(Box::new(statement)));
+            return match &statement {
+                SqlStatement::Declare { stmts } => prepared(Act::Declare(Box::new(self.declared(stmts).await?))),
+                _ => prepared(Act::Session(Box::new(statement))),
+            };
         }
+        prepared(Act::Query(Box::new(self.query(text).await?)))
+    }
+
+    async fn declared(&self, declares: &[Declare]) -> PgWireResult<Declared> {
+        let [Declare { names, for_query: Some(query), hold, scroll, binary, .. }] = declares else {
+            return Err(refused("42601", "expected DECLARE name CURSOR FOR query", None));
+        };
+        let [name] = names.as_slice() else {
+            return Err(refused("42601", "expected DECLARE name CURSOR FOR query", None));
+        };
+        if *hold == Some(true) || *scroll == Some(true) || *binary == Some(true) {
+            let message = "cursors here go forward, give text, and end with their transaction";
+            return Err(refused("0A000", message, Some("leave out WITH HOLD, SCROLL and BINARY")));
+        }
+        let text = query.to_string();
+        let plan = self.query(&text).await?;
+        Ok(Declared { name: name.value.clone(), text, plan })
+    }
+
+    /// Plans one statement that reads the study.
+    async fn query(&self, text: &str) -> PgWireResult<LogicalPlan> {
+        let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
         let lower = text.to_ascii_lowercase();
         let asks_catalog = CATALOG_WORDS.iter().any(|word| lower.contains(word));
         if asks_catalog && let Some(plan) = self.plan_rewritten(text).await {
-            return prepared(Act::Query(Box::new(plan)));
+            return Ok(plan);
         }
         if first.is_some_and(|word| word.eq_ignore_ascii_case("COPY")) {
             // Its PostgreSQL forms do not parse here; none of its forms runs.
@@ -102,20 +134,24 @@ impl Planner {
         }
         let failure = match self.service.parse(text) {
             Ok(statement) => match self.service.plan(statement).await {
-                Ok(plan) => return prepared(Act::Query(Box::new(plan))),
+                Ok(plan) => return Ok(plan),
                 Err(error) => of_query(&error, text),
             },
             Err(error) => of_error(&error),
         };
         match self.plan_rewritten(text).await {
-            Some(plan) if !asks_catalog => prepared(Act::Query(Box::new(plan))),
+            Some(plan) if !asks_catalog => Ok(plan),
             _ => Err(failure),
         }
     }
 
     async fn plan_rewritten(&self, text: &str) -> Option<LogicalPlan> {
-        let text = text.replace(PSQL_STORAGE_OPTIONS, "''");
-        let statement = rewritten(&self.rewriter, &text)?;
+        if let Some(nothing) = empty_answer(text) {
+            return self.service.plan(self.service.parse(&nothing).ok()?).await.ok();
+        }
+        let text = self.questions.replaced(text);
+        let mut statement = rewritten(&self.rewriter, &text)?;
+        name_apart(&mut statement);
         self.service.plan(Statement::Statement(Box::new(statement))).await.ok()
     }
 }
@@ -141,6 +177,7 @@ impl QueryParser for Planner {
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
         match &statement.act {
             Act::Query(plan) => Ok(parameters(plan)?.into_iter().map(|(_, wire)| wire).collect()),
+            Act::Declare(declared) => Ok(parameters(&declared.plan)?.into_iter().map(|(_, wire)| wire).collect()),
             Act::Session(_) => Ok(Vec::new()),
         }
     }
@@ -148,7 +185,7 @@ impl QueryParser for Planner {
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         match &statement.act {
             Act::Query(plan) => fields(plan, format.unwrap_or(&Format::UnifiedText), None),
-            Act::Session(_) => Ok(Vec::new()),
+            Act::Declare(_) | Act::Session(_) => Ok(Vec::new()),
         }
     }
 }
@@ -164,14 +201,7 @@ pub(super) fn fields(
     format: &Format,
     options: Option<Arc<FormatOptions>>,
 ) -> PgWireResult<Vec<FieldInfo>> {
-    let schema = plan.schema().as_arrow();
-    if let Format::Individual(formats) = format
-        && formats.len() != schema.fields().len()
-    {
-        let message = format!("expected {} result formats, found {}", schema.fields().len(), formats.len());
-        return Err(refused("08P01", &message, None));
-    }
-    arrow_schema_to_pg_fields(schema, format, options)
+    super::encode::fields(plan.schema().as_arrow(), format, options)
 }
 
 /// The parameters of a plan in their order: the type they have here, where it follows from the

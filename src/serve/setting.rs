@@ -85,7 +85,16 @@ pub(super) fn name_of(words: &[&str]) -> String {
 }
 
 fn is_shown(name: &str) -> bool {
-    matches!(name, "timezone" | "statement_timeout") || DEFAULTS.iter().any(|(known, _)| *known == name)
+    default_of(name).is_some()
+}
+
+/// The value of a setting where nothing was set.
+pub(super) fn default_of(name: &str) -> Option<&'static str> {
+    match name {
+        "timezone" => Some("UTC"),
+        "statement_timeout" => Some("0"),
+        _ => DEFAULTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value),
+    }
 }
 
 /// The value of a setting for a client.
@@ -95,7 +104,7 @@ pub(super) fn shown(name: &str, client: &(impl ClientInfo + ?Sized)) -> String {
         "timezone" => set.unwrap_or_else(|| "UTC".to_owned()),
         "statement_timeout" => timeout(client).map_or("0".to_owned(), |limit| format!("{}ms", limit.as_millis())),
         _ => {
-            let default = DEFAULTS.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+            let default = default_of(name).unwrap_or_default();
             let settable = SHOWN.contains(&name);
             set.filter(|_| settable).unwrap_or_else(|| default.to_owned())
         }

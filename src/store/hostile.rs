@@ -3,8 +3,9 @@
 
 use super::codec;
 use super::column;
+use super::reader::read_column;
 use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
-use super::schema::{Column, ColumnType};
+use super::schema::{Column, ColumnType, SEGMENT_TABLES};
 use crate::base::Digest;
 use crate::error::{Error, Result};
 use crate::record::*;
@@ -79,4 +80,34 @@ pub fn decode_column(column: &StoredColumn) -> Result<arrow::array::ArrayRef> {
         max: None,
     };
     column::decode(&column_of(column.kind), &record, column.rows, &column.stored)
+}
+
+/// The value of the table `segments` for an archive, behind a checksum that fits.
+pub fn framed_segment(archive: &[u8]) -> Vec<u8> {
+    codec::framed::<SegmentRecord>(archive)
+}
+
+/// Reads an archive as the record of a segment and all columns of its table, as they are read from a
+/// study. Columns that are not inline take their stored bytes out of `bodies`, one after another, and
+/// every digest is made to fit.
+pub fn decode_segment(archive: &[u8], bodies: &[u8]) -> Result<Vec<arrow::array::ArrayRef>> {
+    let place = || "an archive".to_owned();
+    let segment = codec::decode::<SegmentRecord>(&framed_segment(archive), &place)?;
+    let mut segment = column::require_bearable(segment)?;
+    let table = SEGMENT_TABLES.iter().find(|table| table.code == segment.table);
+    let table = table.ok_or_else(|| Error::user(format!("there is no table of code {}", segment.table)))?;
+    let mut rest = bodies;
+    let mut stored = Vec::new();
+    for record in &mut segment.columns {
+        let length = if record.inline.is_empty() { (record.stored_bytes as usize).min(rest.len()) } else { 0 };
+        let (body, after) = rest.split_at(length);
+        record.digest = Digest::of(if record.inline.is_empty() { body } else { &record.inline }).prefix16();
+        stored.push(body);
+        rest = after;
+    }
+    let content = |record: &ColumnRecord| {
+        let at = segment.columns.iter().position(|other| std::ptr::eq(other, record));
+        Ok(at.and_then(|at| stored.get(at)).map_or_else(Vec::new, |body| body.to_vec()))
+    };
+    (0..table.columns.len()).map(|index| read_column(table, &segment, index, &content)).collect()
 }

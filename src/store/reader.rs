@@ -7,7 +7,7 @@ use super::engine::{Engine, FileIdentity, file_identity, open_reading, storage_e
 use super::heap;
 use super::pack;
 use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
-use super::schema::{Column, SegmentTable};
+use super::schema::SegmentTable;
 use super::tables;
 use crate::base::{AttackId, CaptureId, ClassId, Digest, JobId, ModelId, SplitId};
 use crate::error::{Error, Result};
@@ -78,6 +78,32 @@ struct Heap {
     chunks: ReadOnlyTable<u64, tables::Bytes>,
     places: ReadOnlyTable<tables::PlaceKey, heap::Place>,
     end: u64,
+}
+
+/// Decodes one column of a segment; `content` gives the stored bytes of one that is not inline.
+pub(super) fn read_column(
+    table: &SegmentTable,
+    segment: &SegmentRecord,
+    index: usize,
+    content: &dyn Fn(&ColumnRecord) -> Result<Vec<u8>>,
+) -> Result<ArrayRef> {
+    let declared = table
+        .columns
+        .get(index)
+        .ok_or_else(|| Error::internal(format!("table `{}` has no column {index}", table.name)))?;
+    let Some(record) = segment.columns.get(index) else {
+        // Written before this column existed: NULL throughout.
+        return Ok(arrow::array::new_null_array(&column::data_type(declared.kind), segment.rows as usize));
+    };
+    let decoded = if record.inline.is_empty() {
+        content(record).and_then(|stored| column::decode(declared, record, segment.rows, &stored))
+    } else {
+        column::decode(declared, record, segment.rows, &record.inline)
+    };
+    decoded.map_err(|error| {
+        error
+            .context(format!("table `{}`, partition {}, segment {}", table.name, segment.partition, segment.segment_id))
+    })
 }
 
 /// One consistent view of a study. Cheap to make; share it in an `Arc`.
@@ -227,7 +253,8 @@ impl Snapshot {
         for row in table.range(range).map_err(|error| storage_error("read", error.into()))? {
             let (key, value) = row.map_err(|error| storage_error("read", error.into()))?;
             let place = || format!("table `segments`, key {:?}", key.value());
-            records.push(codec::decode::<SegmentRecord>(value.value(), &place)?);
+            let record = codec::decode::<SegmentRecord>(value.value(), &place)?;
+            records.push(column::require_bearable(record).map_err(|error| error.context(place()))?);
         }
         Ok(records)
     }
@@ -240,7 +267,17 @@ impl Snapshot {
         segment: &SegmentRecord,
         columns: &[usize],
     ) -> Result<Vec<ArrayRef>> {
-        self.columns_by(table, segment, columns, |record, declared| self.column(record, declared, segment.rows))
+        self.columns_by(segment, columns, |index| match (table.columns.get(index), segment.columns.get(index)) {
+            (Some(declared), Some(record)) => {
+                if let Some(array) = self.columns.get(declared, record, segment.rows) {
+                    return Ok(array);
+                }
+                let array = self.decoded(table, segment, index)?;
+                self.columns.offer(declared, record, segment.rows, &array);
+                Ok(array)
+            }
+            _ => self.decoded(table, segment, index),
+        })
     }
 
     /// As [`Snapshot::read_columns`], each from its stored bytes.
@@ -250,37 +287,22 @@ impl Snapshot {
         segment: &SegmentRecord,
         columns: &[usize],
     ) -> Result<Vec<ArrayRef>> {
-        self.columns_by(table, segment, columns, |record, declared| self.decoded(record, declared, segment.rows))
+        self.columns_by(segment, columns, |index| self.decoded(table, segment, index))
     }
 
     fn columns_by(
         &self,
-        table: &SegmentTable,
         segment: &SegmentRecord,
         columns: &[usize],
-        read: impl Fn(&ColumnRecord, &Column) -> Result<ArrayRef>,
+        read: impl Fn(usize) -> Result<ArrayRef>,
     ) -> Result<Vec<ArrayRef>> {
         let mut arrays = Vec::with_capacity(columns.len());
         for &index in columns {
-            let declared = table
-                .columns
-                .get(index)
-                .ok_or_else(|| Error::internal(format!("table `{}` has no column {index}", table.name)))?;
-            let Some(record) = segment.columns.get(index) else {
-                // Written before this column existed: NULL throughout.
-                arrays.push(arrow::array::new_null_array(&column::data_type(declared.kind), segment.rows as usize));
-                continue;
-            };
-            let array = read(record, declared).map_err(|error| {
-                error.context(format!(
-                    "table `{}`, partition {}, segment {}",
-                    table.name, segment.partition, segment.segment_id
-                ))
-            })?;
+            arrays.push(read(index)?);
+            let Some(record) = segment.columns.get(index) else { continue };
             self.counters.columns_read.fetch_add(1, Ordering::Relaxed);
             self.counters.values_read.fetch_add(u64::from(segment.rows), Ordering::Relaxed);
             self.counters.bytes_read.fetch_add(u64::from(record.stored_bytes), Ordering::Relaxed);
-            arrays.push(array);
         }
         if !columns.is_empty() {
             self.counters.segments_read.fetch_add(1, Ordering::Relaxed);
@@ -288,20 +310,8 @@ impl Snapshot {
         Ok(arrays)
     }
 
-    fn column(&self, record: &ColumnRecord, declared: &Column, rows: u32) -> Result<ArrayRef> {
-        if let Some(array) = self.columns.get(declared, record, rows) {
-            return Ok(array);
-        }
-        let array = self.decoded(record, declared, rows)?;
-        self.columns.offer(declared, record, rows, &array);
-        Ok(array)
-    }
-
-    fn decoded(&self, record: &ColumnRecord, declared: &Column, rows: u32) -> Result<ArrayRef> {
-        match record.inline.is_empty() {
-            true => column::decode(declared, record, rows, &self.content(&record.digest)?),
-            false => column::decode(declared, record, rows, &record.inline),
-        }
+    fn decoded(&self, table: &SegmentTable, segment: &SegmentRecord, index: usize) -> Result<ArrayRef> {
+        read_column(table, segment, index, &|record| self.content(&record.digest))
     }
 
     /// Which jobs this view holds. What is stored is never changed, only added with a job of its own, so two

@@ -7,7 +7,7 @@ use syntrace::query::{Format, Session, write_answer};
 const SQL: &str = "SELECT 1 AS n, 0.12345678 AS x, 'a,\"b' AS t, CAST(NULL AS DOUBLE) AS missing \
                    UNION ALL SELECT 20, 3.0, 'c|d', 1e-7 ORDER BY n";
 
-fn written(format: Format, sql: &str) -> Vec<u8> {
+pub fn written(format: Format, sql: &str) -> Vec<u8> {
     let study = study::small();
     let session = Session::open(Arc::new(study.store().snapshot().unwrap()), OPTIONS).unwrap();
     let answer = session.sql(sql).unwrap();
@@ -72,6 +72,46 @@ fn lists_and_bytes_have_a_text() {
         text(Format::Csv, &sql),
         "vector,data\n\"[1000.0, 1001.0, 1002.0]\",7061636b65742030206f662074726163652031303030\n"
     );
+}
+
+/// One row of everything that formats write in their own way.
+const ODD: &str = "SELECT 'inf'::double AS far, 'nan'::double AS none, arrow_cast('-inf'::double, 'Float32') AS low, \
+                   ['inf'::double, NULL, 0.123456] AS list, [['a,\"b'], []] AS deep, \
+                   named_struct('x', 'nan'::double, 'y', 'z') AS pair, map(['k'], [1.5]) AS named, \
+                   [arrow_cast('az', 'Binary')] AS bytes, CAST(NULL AS BIGINT) AS missing";
+
+#[test]
+fn what_is_not_finite_nested_or_null_has_one_text_in_each_format() {
+    let header = "far,none,low,list,deep,pair,named,bytes,missing\n";
+    let exact = "Infinity,NaN,-Infinity,\"[Infinity, null, 0.123456]\",\"[[\"\"a,\\\"\"b\"\"], []]\",\
+                 \"{\"\"x\"\": NaN, \"\"y\"\": \"\"z\"\"}\",\"{\"\"k\"\": 1.5}\",\"[\"\"617a\"\"]\",\n";
+    assert_eq!(text(Format::Csv, ODD), format!("{header}{exact}"));
+    let tsv = text(Format::Tsv, ODD);
+    assert!(tsv.contains("Infinity\tNaN\t-Infinity\t[Infinity, null, 0.123456]\t"), "{tsv}");
+    let json = "{\"far\":null,\"none\":null,\"low\":null,\"list\":[null,null,0.123456],\"deep\":[[\"a,\\\"b\"],[]],\
+                \"pair\":{\"x\":null,\"y\":\"z\"},\"named\":{\"k\":1.5},\"bytes\":[\"617a\"],\"missing\":null}\n";
+    assert_eq!(text(Format::Jsonl, ODD), json);
+    let parsed: serde_json::Value = serde_json::from_str(&text(Format::Json, ODD)).unwrap();
+    assert_eq!(parsed[0], serde_json::from_str::<serde_json::Value>(json).unwrap());
+    let readable = "| Infinity | NaN | -Infinity | [Infinity, NULL, 0.1235] | [[a,\"b], []] | {x: NaN, y: z} | {k: 1.5} | [617a] | NULL |";
+    assert_eq!(text(Format::Markdown, ODD).lines().nth(2), Some(readable));
+    assert!(text(Format::Table, ODD).contains("[Infinity, NULL, 0.1235]"));
+    assert!(text(Format::Expanded, ODD).contains("list    | [Infinity, NULL, 0.1235]\n"));
+    for format in [Format::Parquet, Format::Arrow] {
+        assert!(!written(format, ODD).is_empty());
+    }
+}
+
+/// A study comes from strangers: its text must not steer the terminal that shows it.
+#[test]
+fn control_characters_reach_programs_and_not_terminals() {
+    let sql = "SELECT concat('a', chr(27), '[2J', chr(13), 'b') AS t";
+    for format in [Format::Table, Format::Expanded, Format::Markdown] {
+        let shown = text(format, sql);
+        assert!(shown.contains("a\\x1b[2J\\rb") && !shown.contains('\u{1b}'), "{shown:?}");
+    }
+    assert_eq!(text(Format::Jsonl, sql), "{\"t\":\"a\\u001b[2J\\rb\"}\n");
+    assert_eq!(text(Format::Csv, sql), "t\n\"a\u{1b}[2J\rb\"\n");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use redb::{ReadableDatabase, ReadableTable, TableHandle};
 use std::sync::Arc;
 use syntrace::base::{Seed, StreamRng};
 use syntrace::query::{Session, SessionOptions};
-use syntrace::store::hostile::{StoredColumn, decode_archive, decode_column, encode_column};
+use syntrace::store::hostile::{
+    StoredColumn, decode_archive, decode_column, decode_segment, encode_column, framed_segment,
+};
 use syntrace::store::schema::{ColumnType, SEGMENT_TABLES};
 
 /// Changes some bytes as damage and malice do: bits, extremes, cuts, repetitions, insertions.
@@ -140,6 +142,155 @@ fn mutated_columns_are_errors_or_arrays() {
         }
     }
     assert!(refused > 2_000, "{refused} of 8000 were refused");
+}
+
+/// Archives of segments of the small study with the stored bytes of their columns.
+fn segments() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let study = study::small();
+    let snapshot = study.store().snapshot().unwrap();
+    let mut archives = archives().into_iter().filter(|(kind, _)| *kind == 9).map(|(_, archive)| archive);
+    let mut tables: Vec<_> = SEGMENT_TABLES.iter().collect();
+    tables.sort_by_key(|table| table.code);
+    let mut found = Vec::new();
+    for table in tables {
+        for segment in snapshot.segments(table).unwrap() {
+            let mut bodies = Vec::new();
+            for (index, column) in table.columns.iter().enumerate() {
+                if segment.columns.get(index).is_some_and(|record| record.inline.is_empty()) {
+                    let array = snapshot.read_columns(table, &segment, &[index]).unwrap().remove(0);
+                    bodies.extend(encode_column(column.kind, &array).unwrap().stored);
+                }
+            }
+            found.push((archives.next().unwrap(), bodies));
+        }
+    }
+    found
+}
+
+#[test]
+fn mutated_segments_are_errors_or_whole_columns() {
+    let segments = segments();
+    let mut rng = rng("segments");
+    let mut refused = 0;
+    for _ in 0..3_000 {
+        let (archive, bodies) = &segments[rng.random_range(0..segments.len())];
+        decode_segment(archive, bodies).unwrap();
+        let (mut archive, mut bodies) = (archive.clone(), bodies.clone());
+        match rng.random_range(0..3) {
+            0 => bodies = mutate(&bodies, &mut rng),
+            _ => archive = mutate(&archive, &mut rng),
+        }
+        match decode_segment(&archive, &bodies) {
+            Ok(arrays) => assert!(arrays.windows(2).all(|pair| pair[0].len() == pair[1].len())),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 1_000, "{refused} of 3000 were refused");
+}
+
+/// What a record claims of its segment (rows, bounds, NULLs) is believed by plans before a column is read.
+#[test]
+fn queries_over_mutated_segments_are_errors_or_answers() {
+    let study = study::small();
+    let segments: Vec<_> = archives().into_iter().filter(|(kind, _)| *kind == 9).collect();
+    let definition: redb::TableDefinition<(u16, i64, i64), &[u8]> = redb::TableDefinition::new("syntrace.segments");
+    let mut rng = rng("queried segments");
+    for round in 0..60 {
+        let path = study.path.with_extension(format!("hostile-{round}"));
+        std::fs::copy(&study.path, &path).unwrap();
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut table = transaction.open_table(definition).unwrap();
+            let keys: Vec<_> = table.iter().unwrap().map(|row| row.unwrap().0.value()).collect();
+            for (key, (_, archive)) in keys.iter().zip(&segments) {
+                if rng.random_range(0..2) == 0 {
+                    table.insert(key, framed_segment(&mutate(archive, &mut rng)).as_slice()).unwrap();
+                }
+            }
+        }
+        transaction.commit().unwrap();
+        drop(database);
+        let snapshot = syntrace::store::Store::open(&path, 1 << 20).unwrap().snapshot().unwrap();
+        let session = Session::open(Arc::new(snapshot), SessionOptions { memory_bytes: 64 << 20, threads: 1 }).unwrap();
+        for table in SEGMENT_TABLES {
+            for sql in ["SELECT count(*) FROM", "SELECT * FROM"] {
+                if let Ok(answer) = session.sql(&format!("{sql} {}", table.name)) {
+                    for batch in answer.take(3) {
+                        let _ = batch;
+                    }
+                }
+            }
+        }
+        for sql in [
+            "SELECT min(trace_id), max(loss), count(loss), bool_or(member) FROM attributes WHERE trace_id > 5",
+            "SELECT class, max(ttl), min(data) FROM packets WHERE ip_length BETWEEN 3 AND 90 GROUP BY class",
+        ] {
+            if let Ok(answer) = session.sql(sql) {
+                answer.for_each(drop);
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+/// Reads mutations of a file; gives how many were refused.
+fn refused<T>(whole: &[u8], rounds: usize, read: impl Fn(&[u8]) -> syntrace::error::Result<T>) -> usize {
+    assert!(read(whole).is_ok());
+    let mut rng = rng("imports");
+    (0..rounds).filter(|_| read(&mutate(whole, &mut rng)).is_err()).count()
+}
+
+#[test]
+fn mutated_attribute_files_are_errors_or_finite_rows() {
+    use syntrace::foreign::{AttributeRow, read_npy, read_npy_column, read_parquet, read_safetensors};
+    let finite = |rows: syntrace::error::Result<Vec<AttributeRow>>| {
+        let rows = rows?;
+        assert!(rows.iter().all(|row| row.values.iter().all(|value| value.is_finite())));
+        Ok(rows)
+    };
+    let npy = fixture("import/target/critic.npy");
+    assert!(refused(&npy, 4_000, |bytes| finite(read_npy(bytes))) > 1_000);
+    assert!(refused(&fixture("import/target/loss.npy"), 2_000, read_npy_column) > 500);
+    let values: Vec<u8> = (0..8).flat_map(|value| (value as f32).to_le_bytes()).collect();
+    let view = |kind, shape: &[usize], data| safetensors::tensor::TensorView::new(kind, shape.to_vec(), data).unwrap();
+    use safetensors::tensor::Dtype;
+    let tensors = [
+        ("values", view(Dtype::F32, &[4, 2], &values)),
+        ("trace_ids", view(Dtype::I64, &[4], &values)),
+        ("member", view(Dtype::BOOL, &[4], &[1, 0, 1, 0])),
+    ];
+    let tensors = safetensors::serialize(tensors, None).unwrap();
+    assert!(refused(&tensors, 4_000, |bytes| finite(read_safetensors(bytes))) > 1_000);
+    let sql = "SELECT trace_id, member, kind, loss, vector FROM attributes ORDER BY trace_id LIMIT 20";
+    let parquet = crate::query::formats::written(syntrace::query::Format::Parquet, sql);
+    let read = |bytes: &[u8]| {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), bytes).unwrap();
+        finite(read_parquet(path.reopen().unwrap()))
+    };
+    let quiet = std::panic::take_hook();
+    // The decoder's own panics are caught and are errors.
+    std::panic::set_hook(Box::new(|_| {}));
+    let found = refused(&parquet, 1_500, read);
+    std::panic::set_hook(quiet);
+    assert!(found > 300, "{found} of 1500 were refused");
+}
+
+#[test]
+fn mutated_lists_logs_and_manifests_are_errors_or_rows() {
+    use syntrace::foreign::{read_log, read_members};
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    refused(&fixture("import/target/members.csv"), 3_000, |bytes| read_members(&text(bytes)));
+    refused(&fixture("import/target/log.csv"), 3_000, |bytes| read_log(&text(bytes)));
+    let manifest = fixture("import/import.toml");
+    let parse = |bytes: &[u8]| syntrace::spec::ImportManifest::parse(&text(bytes), std::path::Path::new("."));
+    assert!(refused(&manifest, 3_000, parse) > 500);
 }
 
 #[test]

@@ -36,3 +36,29 @@ SELECT quote_ident(column_name) AS "column", data_type AS "type" FROM informatio
 SELECT pg_catalog.pg_class.relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace WHERE pg_catalog.pg_class.relname = 'models' AND pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
 -- 30 SQLAlchemy: names of tables
 SELECT pg_catalog.pg_class.relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p']) AND pg_catalog.pg_class.relpersistence != 't' AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
+-- 1 Grafana: version
+SELECT current_setting('server_version_num')::int/100 as version;
+-- 0 Grafana
+SELECT extversion FROM pg_extension WHERE extname = 'timescaledb';
+-- 2 Grafana: schemas
+SELECT schema_name AS "name" FROM information_schema.schemata WHERE schema_name NOT IN ('information_schema', 'pg_catalog', 'pg_toast', '_timescaledb_cache') ORDER BY schema_name;
+-- 30 Grafana: tables
+SELECT CASE WHEN quote_ident(table_schema) IN ( SELECT CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END FROM generate_series( array_lower(string_to_array(current_setting('search_path'),','),1), array_upper(string_to_array(current_setting('search_path'),','),1) ) as i, string_to_array(current_setting('search_path'),',') s ) THEN quote_ident(table_name) ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS "table" FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog') ORDER BY CASE WHEN quote_ident(table_schema) IN ( SELECT CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END FROM generate_series( array_lower(string_to_array(current_setting('search_path'),','),1), array_upper(string_to_array(current_setting('search_path'),','),1) ) as i, string_to_array(current_setting('search_path'),',') s ) THEN 0 ELSE 1 END, 1;
+-- 20 Grafana: columns of a table of the search path
+SELECT quote_ident(column_name) AS "column", data_type AS "type" FROM information_schema.columns WHERE CASE WHEN array_length(parse_ident('models'),1) = 2 THEN quote_ident(table_schema) = (parse_ident('models'))[1] AND quote_ident(table_name) = (parse_ident('models'))[2] ELSE quote_ident(table_name) = 'models' AND quote_ident(table_schema) IN ( SELECT CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END FROM generate_series( array_lower(string_to_array(current_setting('search_path'),','),1), array_upper(string_to_array(current_setting('search_path'),','),1) ) as i, string_to_array(current_setting('search_path'),',') s ) END;
+-- 3 Grafana: columns of a table of a schema
+SELECT quote_ident(column_name) AS "column", data_type AS "type" FROM information_schema.columns WHERE CASE WHEN array_length(parse_ident('queries.study_overview'),1) = 2 THEN quote_ident(table_schema) = (parse_ident('queries.study_overview'))[1] AND quote_ident(table_name) = (parse_ident('queries.study_overview'))[2] ELSE quote_ident(table_name) = 'queries.study_overview' END;
+-- 5 Grafana 12
+SELECT column_name, data_type, udt_name, numeric_precision, numeric_scale FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'attributes' ORDER BY ordinal_position;
+-- 1 Grafana 12: values of a column
+SELECT 'generator' AS col_name, "generator"::text AS val FROM (SELECT DISTINCT "generator" FROM "public"."models" WHERE "generator" IS NOT NULL ORDER BY "generator" LIMIT 100) sub_0 UNION ALL SELECT 'role' AS col_name, "role"::text AS val FROM (SELECT DISTINCT "role" FROM "public"."models" WHERE "role" IS NOT NULL ORDER BY "role" LIMIT 100) sub_1;
+-- 1 Grafana: $__time, $__timeFilter
+SELECT to_timestamp(first_us / 1e6) AS "time", packets FROM captures WHERE to_timestamp(first_us / 1e6) BETWEEN '1970-01-01T00:00:00Z' AND '2100-01-01T00:00:00.123456789Z' ORDER BY 1;
+-- 1 Grafana: $__timeGroupAlias, $__timeFilter
+SELECT floor(extract(epoch from to_timestamp(first_us / 1e6))/300)*300 AS "time", sum(packets) AS packets FROM captures WHERE to_timestamp(first_us / 1e6) BETWEEN '1970-01-01T00:00:00Z' AND '2100-01-01T00:00:00Z' GROUP BY 1 ORDER BY 1;
+-- 1 Grafana: $__timeEpoch
+SELECT extract(epoch from to_timestamp(first_us / 1000000)) as "time" FROM captures;
+-- 1 Grafana: $__unixEpochGroupAlias, $__unixEpochFilter
+SELECT floor((first_us / 1000000)/60)*60 AS "time", count(*) FROM captures WHERE first_us / 1000000 >= 0 AND first_us / 1000000 <= 4102444800 GROUP BY 1 ORDER BY 1;
+-- 1 Grafana: $__timeFrom, date_trunc
+SELECT date_trunc('hour', to_timestamp(first_us / 1e6)) AS "time", count(*) FROM captures WHERE to_timestamp(first_us / 1e6) > '1970-01-01T00:00:00Z' GROUP BY 1;

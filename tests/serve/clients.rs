@@ -69,6 +69,16 @@ fn values_of_every_type_arrive_as_postgresql_writes_them() {
         ("SELECT encode(arrow_cast('a', 'Binary'), 'hex'), arrow_cast('az', 'Binary')", "61|\\x617a"),
         ("SELECT 'it''s', '', NULL::text", "it's||"),
         ("SELECT [1, NULL, 3]", "{1,NULL,3}"),
+        ("SELECT ['inf'::double, NULL, '-inf'::double, 'nan'::double]", "{Infinity,NULL,-Infinity,NaN}"),
+        ("SELECT arrow_cast([1.5, 'inf'::double], 'LargeList(Float32)')", "{1.5,Infinity}"),
+        ("SELECT ['a', NULL, 'b,\"c', '']", "{a,NULL,\"b,\\\"c\",\"\"}"),
+        ("SELECT [[1, 2], [3]], named_struct('a', 'inf'::double, 'b', [1])", "[[1,2],[3]]|{\"a\":null,\"b\":[1]}"),
+        ("SELECT NULL, NULL::interval, NULL, arrow_cast(0.25, 'Float16')", "|||0.25"),
+        ("SELECT arrow_cast('ab', 'FixedSizeBinary(2)'), arrow_cast('x', 'Dictionary(Int8, Utf8)')", "\\x6162|x"),
+        (
+            "SELECT arrow_cast('12345678901234567890123456789012.5', 'Decimal128(38, 1)')",
+            "12345678901234567890123456789012.5",
+        ),
         ("SELECT array_length(vector) > 0 FROM attributes LIMIT 1", "t"),
         ("SELECT DATE '2024-02-29', TIMESTAMP '2024-02-29 12:00:01.5'", "2024-02-29|2024-02-29 12:00:01.500000"),
     ] {
@@ -97,7 +107,8 @@ fn psql_describes_and_lists_tables_and_views() {
         ("\\dv", "model_privacy"),
         ("\\d models", "epsilon_end_to_end"),
         ("\\d models", "double precision"),
-        ("\\d attributes", "vector"),
+        ("\\d attributes", "real[]"),
+        ("\\d attributes", "boolean"),
         ("\\d packets", "bytea"),
         ("\\d+ model_privacy", "guarantee"),
         ("\\dn", "public"),
@@ -110,6 +121,61 @@ fn psql_describes_and_lists_tables_and_views() {
         assert_eq!(code, 0, "{command}: {stderr}");
         assert!(stdout.contains(wanted) || stderr.contains(wanted), "{command}: {wanted} in {stdout}{stderr}");
     }
+}
+
+/// `information_schema.columns` and DESCRIBE, as a client of PostgreSQL expects them; the shell of the tool
+/// says the same.
+#[test]
+fn types_of_columns_are_those_of_postgresql_everywhere() {
+    let test = "types_of_columns_are_those_of_postgresql_everywhere";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let columns = "SELECT column_name, data_type, udt_name, is_nullable FROM information_schema.columns \
+                   WHERE table_schema = 'public' AND table_name = 'attributes' AND column_name IN ('vector', 'loss', 'epsilon', 'trace_id') \
+                   ORDER BY ordinal_position";
+    let wanted =
+        "epsilon|double precision|float8|YES\ntrace_id|bigint|int8|NO\nloss|real|float4|YES\nvector|ARRAY|_float4|NO\n";
+    let Some(found) = ask(&server, columns, test) else { return };
+    assert_eq!(found, wanted);
+    let tool =
+        |sql: &str| run_ok(&["sql", &study.path.to_string_lossy(), "--format", "tsv", "-c", sql]).replace('\t', "|");
+    assert_eq!(tool(columns).split_once('\n').unwrap().1, wanted);
+    let described = tool("DESCRIBE attributes");
+    assert!(described.contains("vector|real[]|NO") && described.contains("loss|real|YES"), "{described}");
+    assert_eq!(described.split_once('\n').unwrap().1, ask(&server, "DESCRIBE attributes", test).unwrap());
+    let shown = tool("\\d attributes");
+    for wanted in ["REAL[] NOT NULL,", "DOUBLE PRECISION,", "TEXT NOT NULL,", "BOOLEAN NOT NULL,"] {
+        assert!(shown.contains(wanted) || shown.contains(&wanted.replace(',', " ")), "{wanted} in {shown}");
+    }
+    let catalog = "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attndims, t.typname FROM pg_catalog.pg_attribute a \
+                   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+                   WHERE c.relname = 'attributes' AND a.attname IN ('vector', 'loss') ORDER BY a.attnum";
+    assert_eq!(ask(&server, catalog, test).unwrap(), "loss|real|0|float4\nvector|real[]|1|_float4\n");
+}
+
+/// The real driver of DBeaver and other Java tools, where java and its jar are (SYNTRACE_JDBC, or the
+/// place where Debian's libpostgresql-jdbc-java puts it).
+#[test]
+fn jdbc_reads_metadata_parameters_cursors_and_every_type() {
+    let test = "jdbc_reads_metadata_parameters_cursors_and_every_type";
+    let jar = std::env::var("SYNTRACE_JDBC").unwrap_or_else(|_| "/usr/share/java/postgresql.jar".to_owned());
+    let java = std::process::Command::new("java").arg("--version").output();
+    if !std::path::Path::new(&jar).exists() || !java.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {test}: no java, or no driver at {jar}");
+        return;
+    }
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let program = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/serve/Jdbc.java");
+    let url = format!("jdbc:postgresql://127.0.0.1:{}/study", server.port);
+    let output =
+        std::process::Command::new("java").args(["-Xshare:auto", "-cp", &jar]).arg(program).arg(url).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if said.contains("no compiler module found") {
+        eprintln!("skipped: {test}: java without its compiler");
+        return;
+    }
+    assert!(output.status.success(), "{said}");
 }
 
 #[test]

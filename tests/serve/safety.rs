@@ -205,3 +205,62 @@ fn queries_of_all_clients_share_one_memory_budget() {
     let (code, stdout, stderr) = psql(&server.url(), &["-At", "-c", "SELECT 1"], test).unwrap();
     assert_eq!((code, stdout.as_str()), (0, "1\n"), "{stderr}");
 }
+
+/// A message of a client: kind, length, body.
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = (body.len() as u32 + 4).to_be_bytes();
+    [&[kind][..], &length, body].concat()
+}
+
+/// Reads messages of the server until the next ReadyForQuery; gives how many there were of each kind.
+fn until_ready(socket: &mut impl std::io::Read) -> std::collections::BTreeMap<u8, u64> {
+    let mut kinds = std::collections::BTreeMap::new();
+    loop {
+        let mut head = [0; 5];
+        socket.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) - 4;
+        let mut body = vec![0; length as usize];
+        socket.read_exact(&mut body).unwrap();
+        assert_ne!(head[0], b'E', "{}", String::from_utf8_lossy(&body));
+        *kinds.entry(head[0]).or_insert(0) += 1;
+        if head[0] == b'Z' {
+            return kinds;
+        }
+    }
+}
+
+/// An answer far beyond the memory budget, through a portal as clients that bind parameters get it: rows
+/// go out as they are made, and no room is made for as many as a client says it wants.
+#[test]
+fn a_long_answer_of_a_portal_is_streamed_and_never_collected() {
+    use std::io::Write;
+    let study = study::small();
+    let server = Server::of(&study.path, &["--memory", "64"]);
+    let socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let mut reader = std::io::BufReader::new(socket.try_clone().unwrap());
+    let mut socket = socket;
+    let startup = b"\0\x03\0\0user\0reader\0database\0study\0\0";
+    socket.write_all(&(startup.len() as u32 + 4).to_be_bytes()).unwrap();
+    socket.write_all(startup).unwrap();
+    until_ready(&mut reader);
+    let sql = "SELECT lpad(CAST(value AS VARCHAR), 100, 'x') AS wide FROM generate_series(1, 3000000)";
+    let parse = message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat());
+    let bind = message(b'B', &[0; 8]);
+    for rows_max in [0u32, i32::MAX as u32, 7] {
+        let execute = message(b'E', &[&b"\0"[..], &rows_max.to_be_bytes()].concat());
+        socket.write_all(&[&parse[..], &bind, &execute, &message(b'S', &[])].concat()).unwrap();
+        let kinds = until_ready(&mut reader);
+        let wanted = if rows_max == 7 { 7 } else { 3_000_000 };
+        assert_eq!(kinds.get(&b'D'), Some(&wanted));
+        let (complete, suspended) = (kinds.contains_key(&b'C'), kinds.contains_key(&b's'));
+        assert_eq!((complete, suspended), (rows_max != 7, rows_max == 7));
+    }
+    // A portion of a cursor is not made room for either.
+    let script = "BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH 1000000000000000 FROM c; COMMIT";
+    socket.write_all(&message(b'Q', &[script.as_bytes(), b"\0"].concat())).unwrap();
+    assert_eq!(until_ready(&mut reader).get(&b'D'), Some(&1));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak_kib: u64 = peak.and_then(|peak| peak.trim().split(' ').next()?.parse().ok()).unwrap_or(0);
+    assert!(peak_kib < 300 * 1024, "{} MiB resident for an answer of 330 MB", peak_kib / 1024);
+}

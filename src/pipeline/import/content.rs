@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Largest file that is read as a whole.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 
+/// Largest membership list or log: a short field is forty times its length in memory.
+const TEXT_BYTES_MAX: u64 = 64 << 20;
+
 /// A file with the digest of its content.
 #[derive(Debug, Clone)]
 pub(super) struct NamedFile {
@@ -103,19 +106,16 @@ fn kind_of(source: &AttributeSource) -> Result<String> {
     Ok(stem)
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>> {
+fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
     let length = std::fs::metadata(path).map_err(|error| io_error("open", path, &error))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(Error::user(format!(
-            "`{}`: expected at most {FILE_BYTES_MAX} bytes, found {length}",
-            path.display()
-        )));
+    if length > most {
+        return Err(Error::user(format!("`{}`: expected at most {most} bytes, found {length}", path.display())));
     }
     std::fs::read(path).map_err(|error| io_error("read", path, &error))
 }
 
 fn text(path: &Path) -> Result<String> {
-    String::from_utf8(bytes(path)?)
+    String::from_utf8(bytes(path, TEXT_BYTES_MAX)?)
         .map_err(|_| Error::user(format!("`{}`: expected text in UTF-8, found other bytes", path.display())))
 }
 
@@ -193,8 +193,8 @@ fn read_attributes(source: &AttributeSource) -> Result<Vec<foreign::AttributeRow
             let open = std::fs::File::open(&source.path);
             foreign::read_parquet(open.map_err(|error| io_error("open", &source.path, &error))?)
         }
-        Some("npy") => foreign::read_npy(&bytes(&source.path)?),
-        Some("safetensors") => foreign::read_safetensors(&bytes(&source.path)?),
+        Some("npy") => foreign::read_npy(&bytes(&source.path, FILE_BYTES_MAX)?),
+        Some("safetensors") => foreign::read_safetensors(&bytes(&source.path, FILE_BYTES_MAX)?),
         Some("pkl" | "pickle" | "pt" | "pth" | "npz") => {
             Err(Error::user("expected .parquet, .npy or .safetensors, found a file that may hold a Python pickle")
                 .hint("a pickle is a program and is never loaded: save the numbers with numpy.save or safetensors"))
@@ -204,7 +204,7 @@ fn read_attributes(source: &AttributeSource) -> Result<Vec<foreign::AttributeRow
 }
 
 fn read_losses(path: &Path, rows: usize) -> Result<Vec<f32>> {
-    let losses = foreign::read_npy_column(&bytes(path)?).context(|| format!("`{}`", path.display()))?;
+    let losses = foreign::read_npy_column(&bytes(path, FILE_BYTES_MAX)?).context(|| format!("`{}`", path.display()))?;
     if losses.len() != rows {
         return Err(Error::user(format!("`{}`: expected {rows} losses, found {}", path.display(), losses.len())));
     }

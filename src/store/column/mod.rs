@@ -27,7 +27,9 @@ mod decode;
 mod encode;
 mod planes;
 
+use super::records::SegmentRecord;
 use super::schema::{ColumnType, SegmentTable};
+use crate::error::{Error, Result};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
@@ -36,6 +38,16 @@ pub(super) use encode::encode;
 
 /// Rows of a segment at most: what a query decodes at once.
 pub(super) const ROWS_MAX: u32 = 1 << 20;
+
+/// Refuses a segment whose record claims more rows than a segment can have: even columns that it lacks,
+/// which are NULL throughout, would be made as long as it claims.
+pub(super) fn require_bearable(segment: SegmentRecord) -> Result<SegmentRecord> {
+    if segment.rows > ROWS_MAX {
+        let claim = format!("a segment claims {} rows, at most {ROWS_MAX} are possible", segment.rows);
+        return Err(Error::internal(claim).hint("`syntrace verify STUDY` lists everything that is damaged"));
+    }
+    Ok(segment)
+}
 
 /// Bit of the encoding that says that the stored bytes are zstd of the raw bytes.
 const ZSTD: u8 = 0x80;
