@@ -39,10 +39,6 @@ pub use plan::Plan;
 pub use reattack::reattack;
 pub use run::{RunObserver, RunOptions, RunReport, run};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
-<<<<<<< HEAD
-pub use train::{cuda_devices, device_flops};
-=======
-pub use train::device_flops;
 #[cfg(feature = "torch")]
 pub use train::{Audited, Experiment};
->>>>>>> audits
+pub use train::{cuda_devices, device_flops};
