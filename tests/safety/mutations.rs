@@ -195,7 +195,7 @@ fn queries_over_mutated_segments_are_errors_or_answers() {
     let segments: Vec<_> = archives().into_iter().filter(|(kind, _)| *kind == 9).collect();
     let definition: redb::TableDefinition<(u16, i64, i64), &[u8]> = redb::TableDefinition::new("syntrace.segments");
     let mut rng = rng("queried segments");
-    for round in 0..60 {
+    for round in 0..24 {
         let path = study.path.with_extension(format!("hostile-{round}"));
         std::fs::copy(&study.path, &path).unwrap();
         let database = redb::Database::open(&path).unwrap();
