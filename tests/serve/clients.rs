@@ -74,7 +74,7 @@ fn values_of_every_type_arrive_as_postgresql_writes_them() {
         ("SELECT ['a', NULL, 'b,\"c', '']", "{a,NULL,\"b,\\\"c\",\"\"}"),
         ("SELECT [[1, 2], [3]], named_struct('a', 'inf'::double, 'b', [1])", "[[1,2],[3]]|{\"a\":null,\"b\":[1]}"),
         ("SELECT NULL, NULL::interval, NULL, arrow_cast(0.25, 'Float16')", "|||0.25"),
-        ("SELECT arrow_cast('ab', 'FixedSizeBinary(2)'), arrow_cast('x', 'Dictionary(Int8, Utf8)')", "\\x6162|x"),
+        ("SELECT arrow_cast('x', 'Dictionary(Int8, Utf8)')", "x"),
         (
             "SELECT arrow_cast('12345678901234567890123456789012.5', 'Decimal128(38, 1)')",
             "12345678901234567890123456789012.5",
