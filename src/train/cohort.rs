@@ -297,7 +297,7 @@ impl<'a, N: Network> Training<'a, N> {
         for pass in self.passes(&rows) {
             let mut losses = tch::no_grad(|| self.network.losses(&pass.batch));
             if let Some(own) = pass.own_columns(losses.device()) {
-                losses = losses * own;
+                losses *= own;
             }
             let per_model = losses.sum_dim_intlist([1].as_slice(), false, Kind::Double);
             let per_model = Vec::<f64>::try_from(per_model).unwrap_or_default();

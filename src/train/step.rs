@@ -76,7 +76,7 @@ impl PerSampleGrads {
         let norms = self.0.squared_norms().sqrt();
         let mut factors = clipping.factors(&norms);
         if let Some(own) = own {
-            factors = factors * own;
+            factors *= own;
         }
         (ClippedSum { sums: self.0.weighted_sum(Some(&factors)) }, norms)
     }
