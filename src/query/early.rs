@@ -127,7 +127,7 @@ fn early(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>
     }
     let sides = Sides::of(join);
     let Some(keys) = Keys::of(aggregate, join, &sides)? else { return Ok(None) };
-    if keys.groups_at_most(join, scan)?.saturating_mul(ROWS_PER_GROUP) > rows(scan) {
+    if keys.groups_at_most(join, scan)?.saturating_mul(ROWS_PER_GROUP) > scan.rows_at_most() {
         return Ok(None);
     }
     let Some((functions, filters)) = functions(aggregate, &sides, &scan.schema())? else { return Ok(None) };
@@ -193,7 +193,8 @@ struct Keys {
 }
 
 impl Keys {
-    /// `None` where a key of the join is no plain column, or one of the output's names both sides.
+    /// `None` where a key of the join is no plain column, or one of the output's names both sides or has another
+    /// value each time it is asked for: it is asked once a group here.
     fn of(aggregate: &AggregateExec, join: &HashJoinExec, sides: &Sides) -> Result<Option<Self>> {
         let mut grouped: Vec<(PhysicalExprRef, String)> = Vec::new();
         let mut place_of = |expression: PhysicalExprRef| {
@@ -217,6 +218,9 @@ impl Keys {
         }
         let mut of_output = Vec::new();
         for (key, _) in aggregate.group_expr().expr() {
+            if key.exists(|part| Ok(part.is_volatile_node()))? {
+                return Ok(None);
+            }
             of_output.push(match sides.side(key) {
                 Some(Side::Build) => Place::Computed(sides.own(key)?),
                 Some(Side::Probe) => Place::Grouped(place_of(sides.own(key)?)),
@@ -287,10 +291,6 @@ fn integer(value: &Option<ScalarValue>) -> Option<i64> {
         ScalarValue::Int64(value) => *value,
         _ => None,
     }
-}
-
-fn rows(scan: &StudyScan) -> usize {
-    scan.lanes().iter().flatten().map(|fragment| fragment.rows).sum()
 }
 
 /// An aggregate's functions and their filters, over the scan.

@@ -194,6 +194,11 @@ impl StudyScan {
         &self.plan
     }
 
+    /// Rows of all fragments: no more can come out.
+    pub fn rows_at_most(&self) -> usize {
+        self.fragments(None).map(|fragment| fragment.rows).sum()
+    }
+
     /// What other operators will know when this runs.
     pub fn narrowing(&self) -> Option<&Narrowing> {
         self.narrowing.as_ref()

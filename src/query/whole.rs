@@ -9,12 +9,12 @@
 //! The rows are held in memory until the last has come, so the rule stays away where they may not fit into
 //! a share of the budget; DataFusion's sort can spill.
 
+use super::provider::StudyScan;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -26,8 +26,7 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExprRef};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
-use datafusion::physical_plan::execution_plan::{EmissionType, ReplaceChildrenOptions};
-use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
 use datafusion::physical_plan::{
@@ -40,8 +39,10 @@ use std::sync::Arc;
 
 /// Share of the memory budget that the rows may take at most, by what is known when the query is planned.
 const SHARE_OF_MEMORY: usize = 4;
-/// Bytes of a value whose length is not known: texts, bytes, lists.
-const VARIABLE_BYTES: usize = 64;
+/// Bytes of a text: names of classes, kinds, regimes.
+const TEXT_BYTES: usize = 64;
+/// Bytes of any other value whose length is not known: packets, vectors.
+const VARIABLE_BYTES: usize = 512;
 
 /// Puts [`WholePartitions`] in the place of a window without order.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ impl WholePartitions {
         let keys = first.partition_by().to_vec();
         let same = |window: &Arc<dyn WindowExpr>| window.partition_by() == keys.as_slice();
         let input = aggregate.input();
-        if !windows.iter().all(same) || bytes_at_most(input)?.saturating_mul(SHARE_OF_MEMORY) > memory_bytes {
+        if !windows.iter().all(same) || bytes_at_most(input).saturating_mul(SHARE_OF_MEMORY) > memory_bytes {
             return Ok(None);
         }
         let scanned = input.schema();
@@ -139,16 +140,27 @@ impl WholePartitions {
     }
 }
 
-/// Most bytes that all rows of a plan take; `usize::MAX` where their number is not known.
-fn bytes_at_most(plan: &Arc<dyn ExecutionPlan>) -> Result<usize> {
-    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new())?;
-    let (Precision::Exact(rows) | Precision::Inexact(rows)) = statistics.num_rows else { return Ok(usize::MAX) };
+/// Bytes of all rows of a plan, by the most rows that there can be.
+fn bytes_at_most(plan: &Arc<dyn ExecutionPlan>) -> usize {
     let bytes = |kind: &DataType| match kind {
         DataType::Boolean => 1,
+        DataType::Utf8 => TEXT_BYTES,
         kind => kind.primitive_width().unwrap_or(VARIABLE_BYTES),
     };
     let row: usize = plan.schema().fields().iter().map(|field| bytes(field.data_type())).sum();
-    Ok(rows.saturating_mul(row))
+    rows_at_most(plan).saturating_mul(row)
+}
+
+/// Most rows of a plan: those of the scan below, where nothing between makes more of them; otherwise
+/// `usize::MAX`. No estimate will do: what does not fit would fail, where a sort spills.
+fn rows_at_most(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    if let Some(scan) = plan.downcast_ref::<StudyScan>() {
+        return scan.rows_at_most();
+    }
+    match (plan.cardinality_effect(), plan.children().as_slice()) {
+        (CardinalityEffect::Equal | CardinalityEffect::LowerEqual, [child]) => rows_at_most(child),
+        _ => usize::MAX,
+    }
 }
 
 /// The partitions that have been seen, and what is known of each.
@@ -272,6 +284,10 @@ impl ExecutionPlan for WholePartitions {
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
         self.input_distribution_requirements().into_per_child()
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
     }
 
     fn apply_expressions(

@@ -173,6 +173,43 @@ fn a_join_reads_only_the_models_that_the_other_side_has() {
     assert!(read < (SEGMENTS * ROWS) as u64 / 2, "{read}");
 }
 
+/// Segments of the same traces under several models, and of others under more: as splits are shared.
+#[test]
+fn traces_that_stand_under_many_models_are_counted_once_and_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shared.redb");
+    let writer = StoreWriter::open_or_create(&path, study::CACHE).unwrap();
+    for model in 0..12i64 {
+        // Two splits that overlap in half of their traces.
+        let first = (model % 2) * ROWS / 2;
+        let item = Arc::new(Field::new("item", DataType::Float32, false));
+        let offsets = OffsetBuffer::from_repeated_length(0, ROWS as usize);
+        let columns: Vec<ArrayRef> = vec![
+            ints((first..first + ROWS).map(|trace| trace * 7919 % 104_729)),
+            flags((0..ROWS).map(|row| row % 3 == 0)),
+            texts((0..ROWS).map(|_| "logits")),
+            floats((0..ROWS).map(|row| row as f64 + model as f64)),
+            Arc::new(ListArray::new(item, offsets, floats(std::iter::empty()), None)),
+        ];
+        let mut result = JobResult::new(job(model, JobKind::Attribute));
+        result.segments.push(segment(&ATTRIBUTES, model, columns));
+        writer.commit(result).unwrap();
+    }
+    drop(writer);
+    let store = Store::open(&path, study::CACHE).unwrap();
+    let sql = "SELECT shadow, count(DISTINCT trace_id) FROM attributes GROUP BY shadow";
+    let (found, read) = values_read(&store, sql);
+    assert_eq!(found, vec![format!("NULL|{}", ROWS + ROWS / 2)]);
+    // Each lane reads each split once.
+    assert_eq!(read, 2 * 2 * ROWS as u64);
+    // Where something is computed of the rows, or some are left out, every row counts.
+    let sql = "SELECT shadow, count(*), count(DISTINCT trace_id) FROM attributes GROUP BY shadow";
+    assert_eq!(values_read(&store, sql).0, vec![format!("NULL|{}|{}", 12 * ROWS, ROWS + ROWS / 2)]);
+    let sql = "SELECT shadow, count(DISTINCT trace_id) FROM attributes WHERE loss >= 5000 GROUP BY shadow";
+    let above = sql.replace("FROM attributes", "FROM (SELECT * FROM attributes LIMIT 1000000)");
+    assert_eq!(values_read(&store, sql).0, values_read(&store, &above).0);
+}
+
 /// A few models with what a question groups by; model 3 has two rows, model 99 none in the study.
 const NAMED: &str = "(VALUES (0, 'a', 1.5), (1, 'a', 2.5), (3, 'b', 1.5), (3, 'c', NULL), (99, 'd', 4.0)) \
                      AS named(id, name, weight)";
@@ -224,6 +261,8 @@ fn rows_whose_groups_would_be_as_many_are_joined_first() {
         format!("SELECT name, sum(a.loss * weight) {join} GROUP BY name"),
         format!("SELECT name || a.kind, count(*) {join} GROUP BY name || a.kind"),
         format!("SELECT name, count(*) {join} AND a.loss > weight GROUP BY name"),
+        // Another value for each row.
+        format!("SELECT random() < 0.5, count(*) {join} GROUP BY random() < 0.5"),
     ] {
         let found = plan(&session, &sql);
         let (_, below) = found.split_once("HashJoinExec").expect(&found);
