@@ -4,9 +4,9 @@
 //! whoever counts those asks for the next one at once. DataFusion gives control back where batches are
 //! read, which is too seldom then: neither Ctrl-C nor a time limit would be heard.
 
+use super::replace::replaced;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -22,14 +22,14 @@ impl PhysicalOptimizerRule for CooperativeJoins {
     }
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _options: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let wrapped = plan.transform_up(|node| match node.name() {
-            "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec" => {
-                let wrapped: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
-                Ok(Transformed::yes(wrapped))
-            }
-            _ => Ok(Transformed::no(node)),
-        })?;
-        Ok(wrapped.data)
+        replaced(plan, |node| {
+            Ok(match node.name() {
+                "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec" => {
+                    Some(Arc::new(CooperativeExec::new(Arc::clone(node))) as Arc<dyn ExecutionPlan>)
+                }
+                _ => None,
+            })
+        })
     }
 
     fn schema_check(&self) -> bool {

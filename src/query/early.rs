@@ -11,6 +11,7 @@
 
 use super::provider::StudyScan;
 use super::relation::{Fact, Fragment};
+use super::replace::replaced;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
@@ -42,13 +43,7 @@ pub(super) struct GroupBeforeJoin;
 
 impl PhysicalOptimizerRule for GroupBeforeJoin {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let rewritten = plan.transform_up(|node| {
-            Ok(match early(&node)? {
-                Some(better) => Transformed::yes(better),
-                None => Transformed::no(node),
-            })
-        });
-        rewritten.data()
+        replaced(plan, early)
     }
 
     fn name(&self) -> &str {

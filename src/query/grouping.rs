@@ -13,13 +13,14 @@ use super::batch::ReadPlan;
 use super::narrow::{Narrowing, Source};
 use super::provider::StudyScan;
 use super::relation::{Content, Fact, Fragment};
+use super::replace::replaced;
 use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -56,13 +57,10 @@ pub(super) struct GroupAtScan;
 
 impl PhysicalOptimizerRule for GroupAtScan {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let rewritten = plan.transform_up(|node| {
-            Ok(match FragmentAggregate::of(&node)? {
-                Some(better) => Transformed::yes(Arc::new(better) as Arc<dyn ExecutionPlan>),
-                None => Transformed::no(node),
-            })
-        });
-        rewritten.data()
+        replaced(plan, |node| {
+            let better = FragmentAggregate::of(node)?;
+            Ok(better.map(|better| Arc::new(better) as Arc<dyn ExecutionPlan>))
+        })
     }
 
     fn name(&self) -> &str {

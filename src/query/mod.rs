@@ -25,6 +25,7 @@ mod pivot;
 mod provider;
 mod prune;
 mod relation;
+mod replace;
 mod service;
 mod session;
 mod statement;

@@ -13,7 +13,7 @@ use super::named::{NamedQuery, bind, named_queries};
 use super::provider::StudyTable;
 use super::session::{CATALOG, Parameters, SessionOptions, new_context, parse};
 use super::statement::require_reading;
-use super::study::{Known, Study};
+use super::study::{Studies, Study};
 use crate::error::{Error, Result};
 use crate::store::Snapshot;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider};
@@ -26,7 +26,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Schema of the named queries as views.
 pub const QUERIES_SCHEMA: &str = "queries";
@@ -34,15 +34,15 @@ pub const QUERIES_SCHEMA: &str = "queries";
 /// SQL over a study for many clients. Read-only.
 pub struct Service {
     context: SessionContext,
-    /// What was read of the study's records, for the next statement.
-    known: Mutex<Option<Arc<Known>>>,
+    /// What is known of the study's records from one statement to the next.
+    studies: Studies,
 }
 
 impl Service {
     /// Makes a context with all tables, views, functions and named queries; reads nothing.
     pub async fn new(options: SessionOptions) -> Result<Self> {
         let context = new_context(options)?;
-        let made = Self { context, known: Mutex::new(None) };
+        let made = Self { context, studies: Studies::default() };
         made.register().await.map_err(|error| explain(&error, ""))?;
         Ok(made)
     }
@@ -97,12 +97,7 @@ impl Service {
         plan: LogicalPlan,
         snapshot: Arc<Snapshot>,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
-        let study = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let study = Study::new(snapshot, known.as_ref()).map_err(external)?;
-            *known = Some(study.known());
-            study
-        };
+        let study = self.studies.study(snapshot).map_err(external)?;
         let plan = over(plan, &Arc::new(study))?;
         self.context.execute_logical_plan(plan).await?.execute_stream().await
     }

@@ -9,7 +9,7 @@ use super::function;
 use super::grouping::GroupAtScan;
 use super::information::{self, described};
 use super::statement::require_reading;
-use super::study::{Known, Study};
+use super::study::{Studies, Study};
 use super::whole::HashWholePartitions;
 use crate::error::{Error, Result};
 use crate::store::Snapshot;
@@ -47,8 +47,8 @@ pub struct Session {
     stop: Arc<Stop>,
     /// Views that have been planned; the others are planned when a query names them.
     views_made: Mutex<Vec<&'static str>>,
-    /// What was read of the study's records, for the next statement.
-    known: Mutex<Option<Arc<Known>>>,
+    /// What is known of the study's records from one statement to the next.
+    studies: Studies,
 }
 
 /// How many users of memory an error names where there is too little.
@@ -142,7 +142,7 @@ impl Session {
             context: new_context(options)?,
             stop: Arc::default(),
             views_made: Mutex::new(Vec::new()),
-            known: Mutex::new(None),
+            studies: Studies::default(),
         };
         session.attach(snapshot)?;
         Ok(session)
@@ -166,13 +166,7 @@ impl Session {
 
     /// Puts all tables over another snapshot: the shell does so before each statement.
     pub fn attach(&self, snapshot: Arc<Snapshot>) -> Result<()> {
-        let study = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let study = Study::new(snapshot, known.as_ref())?;
-            *known = Some(study.known());
-            study
-        };
-        self.register(study)
+        self.register(self.studies.study(snapshot)?)
     }
 
     /// Lets go of the snapshot, so that a writer may reuse its pages; queries fail until the next

@@ -17,7 +17,7 @@ pub(super) struct Study {
 
 /// What has been read of a study's records. It pins no snapshot.
 #[derive(Default)]
-pub(super) struct Known {
+struct Known {
     /// Which jobs the study has; none without a study.
     generation: Option<Generation>,
     index: OnceLock<Index>,
@@ -37,25 +37,28 @@ pub(super) struct Index {
     attacks: HashMap<AttackId, AttackRecord>,
 }
 
-impl Study {
-    /// Wraps a snapshot. What an earlier view of the same jobs has read is not read again.
-    pub fn new(snapshot: Arc<Snapshot>, before: Option<&Arc<Known>>) -> Result<Self> {
-        let generation = Some(snapshot.generation()?);
-        let known = match before {
-            Some(before) if before.generation == generation => Arc::clone(before),
-            _ => Arc::new(Known { generation, ..Known::default() }),
-        };
-        Ok(Self { snapshot: Some(snapshot), known })
-    }
+/// Makes the studies of one session, statement after statement.
+#[derive(Default)]
+pub(super) struct Studies {
+    last: Mutex<Arc<Known>>,
+}
 
+impl Studies {
+    /// Wraps a snapshot. What an earlier view of the same jobs has read is not read again.
+    pub fn study(&self, snapshot: Arc<Snapshot>) -> Result<Study> {
+        let generation = Some(snapshot.generation()?);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.generation != generation {
+            *last = Arc::new(Known { generation, ..Known::default() });
+        }
+        Ok(Study { snapshot: Some(snapshot), known: Arc::clone(&last) })
+    }
+}
+
+impl Study {
     /// A study without content, for names and columns alone.
     pub fn detached() -> Self {
         Self { snapshot: None, known: Arc::default() }
-    }
-
-    /// What has been read so far, for the next view.
-    pub fn known(&self) -> Arc<Known> {
-        Arc::clone(&self.known)
     }
 
     /// The view that all tables read from.

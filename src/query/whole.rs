@@ -10,12 +10,13 @@
 //! a share of the budget; DataFusion's sort can spill.
 
 use super::provider::StudyScan;
+use super::replace::replaced;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -53,13 +54,10 @@ pub(super) struct HashWholePartitions {
 
 impl PhysicalOptimizerRule for HashWholePartitions {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let rewritten = plan.transform_up(|node| {
-            Ok(match WholePartitions::of(&node, self.memory_bytes)? {
-                Some(better) => Transformed::yes(Arc::new(better) as Arc<dyn ExecutionPlan>),
-                None => Transformed::no(node),
-            })
-        });
-        rewritten.data()
+        replaced(plan, |node| {
+            let better = WholePartitions::of(node, self.memory_bytes)?;
+            Ok(better.map(|better| Arc::new(better) as Arc<dyn ExecutionPlan>))
+        })
     }
 
     fn name(&self) -> &str {

@@ -94,7 +94,7 @@ impl ScalarUDFImpl for CurrentSetting {
         let mut values = Vec::with_capacity(names.len());
         for (row, name) in names.iter().enumerate() {
             let value = name.and_then(|name| default_of(&name.to_ascii_lowercase()));
-            let lacks = may_lack.is_some_and(|flags| flags.iter().nth(row).flatten().unwrap_or(false));
+            let lacks = may_lack.is_some_and(|flags| flags.is_valid(row) && flags.value(row));
             match (name, value) {
                 (Some(name), None) if !lacks => return plan_err!("there is no setting `{name}`"),
                 _ => values.push(value),
