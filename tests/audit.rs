@@ -372,6 +372,9 @@ fn a_run_measures_leakage_and_audits_the_mechanism_and_the_page_shows_both() {
     );
     let spec = crate::common::write_spec(folder.path(), &text);
     let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let (_, planned, told) = crate::common::run(&["plan", &study, &spec]);
+    let note = "one-run audits cannot refute epsilon 4: 24 canaries prove at most 1.51; about ";
+    assert!(format!("{planned}{told}").contains(note), "{planned}{told}");
     run_ok(&["run", &study, &spec, "--quiet"]);
     let leaks =
         csv(&study, "SELECT epsilon, count(*), min(n) FROM leaks WHERE measure = 'exact_copies' GROUP BY epsilon");

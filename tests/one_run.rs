@@ -3,7 +3,9 @@
 
 use crate::common::fixture;
 use proptest::prelude::*;
-use syntrace::audit::{Canary, Guesses, coin_flips, one_run_audit, one_run_epsilon, one_run_guesses};
+use syntrace::audit::{
+    Canary, Guesses, coin_flips, one_run_audit, one_run_canaries, one_run_epsilon, one_run_guesses, one_run_provable,
+};
 use syntrace::base::{ClipNorm, Delta, NoiseMultiplier, SamplingRate, Seed, map_ordered};
 use syntrace::privacy::{Ledger, PrivacyEvent, pld_epsilon};
 
@@ -144,6 +146,21 @@ proptest! {
         prop_assert!(bound(canaries, correct, 2.0 * delta) <= found + ONE_RUN_TOLERANCE);
         prop_assert!(bound(2 * canaries, correct, delta) <= found + ONE_RUN_TOLERANCE);
     }
+}
+
+#[test]
+fn the_canaries_that_a_claim_takes_are_about_the_fewest_that_prove_it() {
+    for epsilon in [0.5, 1.0, 4.0] {
+        let enough = one_run_canaries(epsilon, DELTA, 0.95).unwrap();
+        assert!(one_run_provable(enough, DELTA, 0.95) > epsilon, "{enough} for {epsilon}");
+        // rounding of the shares makes the bound jump by a few canaries
+        let fewer = enough * 4 / 5;
+        assert!(one_run_provable(fewer, DELTA, 0.95) <= epsilon, "{fewer} for {epsilon}");
+    }
+    assert!(one_run_canaries(4.0, DELTA, 0.95).is_some_and(|enough| (200..=400).contains(&enough)));
+    // With many canaries delta alone explains guesses that epsilon does not.
+    assert_eq!(one_run_canaries(8.0, DELTA, 0.95), None);
+    assert!(one_run_canaries(8.0, 1e-9, 0.95).is_some());
 }
 
 /// Share of a Gaussian's epsilon that the one-run audit proves with 50,000 canaries: the method compares

@@ -79,3 +79,17 @@ with psycopg.connect(url) as connection:
         except psycopg.errors.ReadOnlySqlTransaction as error:
             assert "only reads" in str(error), error
         connection.rollback()
+
+    # A transaction inside a transaction fails alone: the outer one, and its cursor, go on.
+    with connection.transaction():
+        with connection.cursor(name="outer") as outer:
+            outer.execute("SELECT trace_id FROM traces ORDER BY trace_id")
+            assert outer.fetchone() == (whole[0],)
+            try:
+                with connection.transaction():
+                    connection.execute("SELECT nothing_like_it FROM models")
+                raise AssertionError("an unknown column was accepted")
+            except psycopg.Error as error:
+                assert "nothing_like_it" in str(error), error
+            assert connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+            assert outer.fetchone() == (whole[1],)

@@ -19,5 +19,8 @@ mod verdict;
 pub use closest::{NEAR_SHARE, trace_distance};
 pub use identifier::{Identifier, IdentifierKind, identifiers};
 pub use leak::{LeakRow, leaks};
-pub use one_run::{Canary, Guesses, OneRunAudit, coin_flips, one_run_audit, one_run_epsilon, one_run_guesses};
+pub use one_run::{
+    Canary, Guesses, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit, one_run_canaries, one_run_epsilon,
+    one_run_guesses, one_run_provable,
+};
 pub use verdict::{AttackEvidence, Check, EmpiricalEvidence, Evidence, LeakEvidence, Limits, Verdict, judge};

@@ -75,11 +75,9 @@ pub fn one_run_audit(canaries: &[Canary], delta: f64, confidence: f64) -> Result
     if let Some(index) = canaries.iter().position(|canary| canary.score.is_nan()) {
         return Err(Error::internal(format!("the score of canary `{index}` (from 0) is not a number")));
     }
-    let each = 1.0 - (1.0 - confidence) / GUESSED_SHARES.len() as f64;
-    let count = |share: f64| (share * canaries.len() as f64).ceil() as usize;
     let tried = GUESSED_SHARES.map(|share| {
-        let guesses = one_run_guesses(canaries, count(share));
-        (guesses, one_run_epsilon(guesses, delta, each))
+        let guesses = one_run_guesses(canaries, all_right(share, canaries.len() as u64).guesses as usize);
+        (guesses, one_run_epsilon(guesses, delta, of_each(confidence)))
     });
     let mut best = (one_run_guesses(canaries, 0), 0.0);
     for candidate in tried {
@@ -88,19 +86,48 @@ pub fn one_run_audit(canaries: &[Canary], delta: f64, confidence: f64) -> Result
             best = candidate;
         }
     }
-    let provable = |share: f64| {
-        let guesses = count(share) as u64;
-        one_run_epsilon(Guesses { canaries: canaries.len() as u64, guesses, correct: guesses }, delta, each)
-    };
-    Ok(OneRunAudit {
-        best: best.0,
-        epsilon_lower: best.1,
-        epsilon_provable: GUESSED_SHARES.map(provable).into_iter().fold(0.0, f64::max),
-    })
+    let epsilon_provable = one_run_provable(canaries.len() as u64, delta, confidence);
+    Ok(OneRunAudit { best: best.0, epsilon_lower: best.1, epsilon_provable })
+}
+
+/// The confidence of one of the shares tried, so that all hold jointly.
+fn of_each(confidence: f64) -> f64 {
+    1.0 - (1.0 - confidence) / GUESSED_SHARES.len() as f64
+}
+
+/// The bound that so many canaries give where every guess is right: no larger epsilon can be refuted.
+pub fn one_run_provable(canaries: u64, delta: f64, confidence: f64) -> f64 {
+    let provable = |share: f64| one_run_epsilon(all_right(share, canaries), delta, of_each(confidence));
+    GUESSED_SHARES.map(provable).into_iter().fold(0.0, f64::max)
+}
+
+fn all_right(share: f64, canaries: u64) -> Guesses {
+    let guesses = (share * canaries as f64).ceil() as u64;
+    Guesses { canaries, guesses, correct: guesses }
+}
+
+/// About how many canaries could refute `epsilon`, to a tenth: rounding of the shares makes the bound jump.
+/// `None` where more than 100,000 could not.
+pub fn one_run_canaries(epsilon: f64, delta: f64, confidence: f64) -> Option<u64> {
+    let mut canaries = 10;
+    while canaries <= CANARIES_MAX {
+        let refutes = |share: f64| p_value(all_right(share, canaries), epsilon, delta) < 1.0 - of_each(confidence);
+        if GUESSED_SHARES.into_iter().any(refutes) {
+            return Some(canaries);
+        }
+        canaries += (canaries / 10).max(1);
+    }
+    None
 }
 
 /// Bisection ends when the bracket is this narrow; its lower end is returned.
 const EPSILON_TOLERANCE: f64 = 1e-7;
+
+/// More traces than a network is trained on for the sake of an audit.
+const CANARIES_MAX: u64 = 100_000;
+
+/// Confidence of the bound of a study's one-run audits.
+pub const ONE_RUN_CONFIDENCE: f64 = 0.95;
 
 /// No audit proves more than this many: the search stops there.
 const EPSILON_MAX: f64 = 64.0;

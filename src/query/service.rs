@@ -12,7 +12,7 @@ use super::information::described;
 use super::named::{NamedQuery, bind, named_queries};
 use super::provider::StudyTable;
 use super::session::{CATALOG, Parameters, SessionOptions, new_context, parse};
-use super::statement::require_reading;
+use super::statement::admitted;
 use super::study::{Studies, Study};
 use crate::error::{Error, Result};
 use crate::store::Snapshot;
@@ -81,7 +81,7 @@ impl Service {
 
     /// Plans a statement that only reads; refuses everything else. The plan holds no snapshot.
     pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<LogicalPlan> {
-        require_reading(&statement).map_err(external)?;
+        let statement = admitted(statement).map_err(external)?;
         let plan = described(self.context.state().statement_to_plan(statement).await?)?;
         SQLOptions::new()
             .with_allow_ddl(false)

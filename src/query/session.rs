@@ -8,7 +8,7 @@ use super::early::GroupBeforeJoin;
 use super::function;
 use super::grouping::GroupAtScan;
 use super::information::{self, described};
-use super::statement::require_reading;
+use super::statement::admitted;
 use super::study::{Studies, Study};
 use super::whole::HashWholePartitions;
 use crate::error::{Error, Result};
@@ -198,8 +198,7 @@ impl Session {
 
     /// As [`Session::sql`], with values for `$name` parameters.
     pub fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer> {
-        let statement = parse(text)?;
-        require_reading(&statement)?;
+        let statement = admitted(parse(text)?)?;
         self.stop.asked.store(false, Ordering::SeqCst);
         let started = self.runtime.block_on(self.stop.before(self.start(statement, parameters)))?;
         let stream = started.map_err(|error| explain(&error, text))?;

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Statement as SqlStatement, Value, visit_expressions_mut};
+use std::ops::ControlFlow;
 
 /// Where a character of SQL text is.
 #[derive(Clone, Copy, PartialEq)]
@@ -58,8 +59,53 @@ pub fn is_complete(text: &str) -> bool {
     split_statements(&marked).last().is_none_or(|last| last.trim_matches('\u{0}').trim().is_empty())
 }
 
+/// A statement that may be planned: it only reads, and its `bytea` literals are bytes.
+pub(super) fn admitted(mut statement: Statement) -> Result<Statement> {
+    require_reading(&statement)?;
+    read_bytes(&mut statement)?;
+    Ok(statement)
+}
+
+/// Reads `'\x4500'::bytea` as pairs of hex digits, as PostgreSQL does (its manual, section 8.4.1); DataFusion
+/// takes the characters for the bytes, so that such a value would be equal to nothing. Text without a
+/// backslash is its own bytes in both.
+fn read_bytes(statement: &mut Statement) -> Result<()> {
+    let statement = match statement {
+        Statement::Explain(explain) => return read_bytes(&mut explain.statement),
+        Statement::Statement(statement) => statement.as_mut(),
+        _ => return Ok(()),
+    };
+    let read = |expression: &mut Expr| match bytes_of(expression) {
+        Some(Ok(digits)) => {
+            *expression = Expr::value(Value::HexStringLiteral(digits));
+            ControlFlow::Continue(())
+        }
+        Some(Err(error)) => ControlFlow::Break(error),
+        None => ControlFlow::Continue(()),
+    };
+    match visit_expressions_mut(statement, read) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The hex digits of a text that is cast to `bytea` and has a backslash.
+fn bytes_of(expression: &Expr) -> Option<Result<String>> {
+    let Expr::Cast { expr, data_type: DataType::Bytea, .. } = expression else { return None };
+    let Expr::Value(value) = expr.as_ref() else { return None };
+    let Value::SingleQuotedString(text) = &value.value else { return None };
+    if !text.contains('\\') {
+        return None;
+    }
+    let digits = text
+        .strip_prefix("\\x")
+        .filter(|digits| digits.len() % 2 == 0 && digits.chars().all(|character| character.is_ascii_hexdigit()));
+    let refused = || Error::user(format!("expected bytes as '\\x' and pairs of hex digits, found '{text}'"));
+    Some(digits.map(str::to_owned).ok_or_else(refused))
+}
+
 /// Refuses everything but reading.
-pub(super) fn require_reading(statement: &Statement) -> Result<()> {
+fn require_reading(statement: &Statement) -> Result<()> {
     let what = match statement {
         Statement::Statement(statement) => match statement.as_ref() {
             SqlStatement::Query(query) if query.to_string().contains(" INTO ") => return require_no_into(statement),
@@ -156,6 +202,18 @@ mod tests {
         assert!(!is_complete("SELECT 1"));
         assert!(!is_complete("SELECT ';"));
         assert!(!is_complete("SELECT 1; SELECT 2"));
+    }
+
+    #[test]
+    fn bytea_literals_are_pairs_of_hex_digits() {
+        let admitted = |text: &str| Ok::<_, Error>(admitted(crate::query::session::parse(text)?)?.to_string());
+        let found = admitted(r"SELECT '\x45aF'::bytea, CAST('\x' AS BYTEA), 'ab'::bytea, '\x45'").unwrap();
+        assert_eq!(found, r"SELECT X'45aF', X'', 'ab'::BYTEA, '\x45'");
+        assert_eq!(admitted(r"EXPLAIN SELECT '\x00'::bytea").unwrap(), "EXPLAIN SELECT X'00'");
+        for wrong in [r"'\x4'", r"'\x4g'", r"'\000'", r"'a\x00'"] {
+            let error = admitted(&format!("SELECT 1 WHERE data = {wrong}::bytea")).unwrap_err().to_string();
+            assert!(error.contains("pairs of hex digits"), "{error}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::extendedquery::Execute;
 use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+use datafusion_postgres::pgwire::messages::simplequery::Query;
 use datafusion_postgres::pgwire::types::format::FormatOptions;
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use std::fmt::Debug;
@@ -125,10 +126,12 @@ impl Asker {
             }
             // Nothing is written, so there is nothing to go back to: only the state after an error.
             SqlStatement::Savepoint { .. } => done("SAVEPOINT"),
-            SqlStatement::Rollback { savepoint: Some(_), .. } => match client.transaction_status() {
-                TransactionStatus::Error => Ok(Response::TransactionEnd(Tag::new("ROLLBACK"))),
-                _ => done("ROLLBACK"),
-            },
+            SqlStatement::Rollback { savepoint: Some(_), .. } => {
+                if client.transaction_status() == TransactionStatus::Error {
+                    client.set_transaction_status(TransactionStatus::Transaction);
+                }
+                done("ROLLBACK")
+            }
             SqlStatement::ReleaseSavepoint { .. } => Ok(Response::TransactionStart(Tag::new("RELEASE"))),
             SqlStatement::Commit { .. } | SqlStatement::Rollback { .. } => {
                 // Cursors end with their transaction, and let go of their snapshots.
@@ -284,6 +287,20 @@ impl Rest {
 
 #[async_trait]
 impl SimpleQueryHandler for Asker {
+    /// The library knows one way out of a failed transaction, its end; `ROLLBACK TO` goes on inside it.
+    async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if client.transaction_status() == TransactionStatus::Error && self.planner.goes_back(&query.query) {
+            client.set_transaction_status(TransactionStatus::Transaction);
+        }
+        self._on_query(client, query).await
+    }
+
     async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,

@@ -103,6 +103,12 @@ impl Planner {
         prepared(Act::Query(Box::new(self.query(text).await?)))
     }
 
+    /// Does a client's text begin with `ROLLBACK TO` a savepoint?
+    pub fn goes_back(&self, text: &str) -> bool {
+        let first = split_statements(text).into_iter().next().and_then(|text| rewritten(&self.rewriter, text));
+        matches!(first, Some(SqlStatement::Rollback { savepoint: Some(_), .. }))
+    }
+
     async fn declared(&self, declares: &[Declare]) -> PgWireResult<Declared> {
         let [Declare { names, for_query: Some(query), hold, scroll, binary, .. }] = declares else {
             return Err(refused("42601", "expected DECLARE name CURSOR FOR query", None));

@@ -68,6 +68,7 @@ fn values_of_every_type_arrive_as_postgresql_writes_them() {
         ("SELECT arrow_cast(0.1, 'Float32'), 0.1::double, 1e300", "0.1|0.1|1e300"),
         ("SELECT 'inf'::double, '-inf'::float, 'nan'::double", "Infinity|-Infinity|NaN"),
         ("SELECT encode(arrow_cast('a', 'Binary'), 'hex'), arrow_cast('az', 'Binary')", "61|\\x617a"),
+        (r"SELECT '\x617a'::bytea, '\x617A'::bytea = X'617a', CAST('az' AS bytea)", r"\x617a|t|\x617a"),
         ("SELECT 'it''s', '', NULL::text", "it's||"),
         ("SELECT [1, NULL, 3]", "{1,NULL,3}"),
         ("SELECT ['inf'::double, NULL, '-inf'::double, 'nan'::double]", "{Infinity,NULL,-Infinity,NaN}"),
@@ -208,6 +209,12 @@ fn transactions_cursors_and_settings_of_ordinary_clients_work() {
     assert_eq!(code, 0, "{stderr}");
     let whole = ask(&server, "SELECT trace_id FROM traces ORDER BY trace_id", test).unwrap();
     assert_eq!(stdout, whole, "{stderr}");
+    // After an error psql goes back to a savepoint of its own, and on inside the transaction.
+    let statements = ["BEGIN", "SELECT nme FROM models", "DECLARE c CURSOR FOR SELECT 7", "FETCH ALL FROM c", "COMMIT"];
+    let mut arguments = vec!["-At", "-v", "ON_ERROR_ROLLBACK=on"];
+    arguments.extend(statements.iter().flat_map(|statement| ["-c", statement]));
+    let (_, stdout, stderr) = psql(&server.url(), &arguments, test).unwrap();
+    assert_eq!(stdout, "BEGIN\nDECLARE CURSOR\n7\nCOMMIT\n", "{stderr}");
     for (sql, wanted) in [
         ("BEGIN ISOLATION LEVEL SERIALIZABLE", "READ COMMITTED"),
         ("DECLARE c CURSOR FOR SELECT 1", "begin a transaction first"),

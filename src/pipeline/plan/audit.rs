@@ -1,6 +1,7 @@
 //! The jobs behind an audit of a target model.
 
 use super::{Ancestor, Builder, PlannedClass, PlannedModel, Work, ids};
+use crate::audit::{ONE_RUN_CONFIDENCE, one_run_canaries, one_run_provable};
 use crate::base::JobId;
 use crate::error::Result;
 use crate::pipeline::job::JobHead;
@@ -35,6 +36,7 @@ impl Builder<'_> {
         if !self.plan.spec.audit.one_run || !claims {
             return Ok(());
         }
+        self.note_what_cannot_be_refuted(model.regime);
         let planned = &self.plan.generators[model.generator];
         let spec = serde_json::json!({ "model": model.model_id.0, "canaries": "split", "score": "relative_loss" });
         let label = format!("one-run audit {}", model.label(&planned.name));
@@ -44,5 +46,26 @@ impl Builder<'_> {
         after.extend(planned.base.and_then(|(_, index)| index));
         let head = JobHead::new(JobKind::OneRunAudit, label, &spec, inputs, self.plan.spec.seed);
         self.add(head, Work::OneRunAudit { model: model.clone(), encode }, after).map(|_| ())
+    }
+
+    /// Says once of each claim which one-run audits could not refute it, whatever the models do: such an audit
+    /// trains three models to say nothing.
+    fn note_what_cannot_be_refuted(&mut self, regime: Regime) {
+        let Regime::Dp { epsilon, delta } = regime else { return };
+        let members = self.plan.spec.split.members;
+        let canaries = 2 * u64::from(members);
+        let begin = format!("one-run audits cannot refute epsilon {epsilon}: ");
+        if self.plan.notes.iter().any(|note| note.starts_with(&begin)) {
+            return;
+        }
+        let provable = one_run_provable(canaries, delta, ONE_RUN_CONFIDENCE);
+        if provable > epsilon {
+            return;
+        }
+        let enough = match one_run_canaries(epsilon, delta, ONE_RUN_CONFIDENCE) {
+            Some(enough) => format!("about {enough} could (`split.members` is half of that, here {members})"),
+            None => "no number of them up to 100,000 would do".to_owned(),
+        };
+        self.plan.notes.push(format!("{begin}{canaries} canaries prove at most {provable:.2}; {enough}"));
     }
 }

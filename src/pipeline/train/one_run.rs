@@ -3,7 +3,7 @@
 use super::cohort::dp_plan;
 use super::pool::{Pool, StoreSink, generator, weights_of};
 use super::record::ledger;
-use crate::audit::{Canary, OneRunAudit, coin_flips, one_run_audit};
+use crate::audit::{Canary, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit};
 use crate::base::{Delta, JobId, Progress, Seed};
 use crate::error::{Error, Result};
 use crate::model::{AttributeRow, Generator, Weights};
@@ -18,9 +18,6 @@ use crate::store::{JobResult, NewSegment};
 use crate::train::{CheckpointSink, CohortInput, CohortModel, DpPlan, EncodedTrace, PrivacyEvent, TrainPlan};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use std::sync::Arc;
-
-/// Confidence of a one-run audit's bound.
-const CONFIDENCE: f64 = 0.95;
 
 /// What the guesses go by.
 const SCORE: &str = "relative_loss";
@@ -150,7 +147,7 @@ pub(in crate::pipeline) fn one_run(
     let audited = experiment.run(resume.as_deref(), &mut sink, progress)?;
     progress.finish();
     let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
-    let found = one_run_audit(&audited.canaries, delta.get(), CONFIDENCE)?;
+    let found = one_run_audit(&audited.canaries, delta.get(), ONE_RUN_CONFIDENCE)?;
     let included = audited.canaries.iter().filter(|canary| canary.included).count() as i64;
     let mut result = JobResult::new(head.record_on(start, family.device()));
     // what the audited run's own ledger says
@@ -170,7 +167,7 @@ fn segment(model: i64, found: &OneRunAudit, included: i64, delta: f64, claimed: 
         int(found.best.guesses),
         int(found.best.correct),
         real(delta),
-        real(CONFIDENCE),
+        real(ONE_RUN_CONFIDENCE),
         Arc::new([claimed].into_iter().collect::<Float64Array>()),
         real(found.epsilon_lower),
         real(found.epsilon_provable),
