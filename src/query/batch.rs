@@ -11,7 +11,6 @@ use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What to read of every fragment of a scan.
@@ -146,24 +145,29 @@ impl ReadPlan {
 struct Held<'a> {
     fragment: &'a Fragment,
     constant_rows: usize,
-    columns: HashMap<usize, ArrayRef>,
+    /// By index. A list: it is short, and a study has hundreds of fragments of a few rows.
+    columns: Vec<(usize, ArrayRef)>,
 }
 
 impl<'a> Held<'a> {
     fn new(fragment: &'a Fragment, batch_rows: usize) -> Self {
-        Self { fragment, constant_rows: batch_rows.min(fragment.rows), columns: HashMap::new() }
+        Self { fragment, constant_rows: batch_rows.min(fragment.rows), columns: Vec::new() }
+    }
+
+    fn get(&self, column: usize) -> Option<&ArrayRef> {
+        self.columns.iter().find(|(index, _)| *index == column).map(|(_, array)| array)
     }
 
     /// Makes sure that these columns are here; reads the missing ones at once.
     fn load(&mut self, wanted: &[usize]) -> Result<()> {
         let mut missing = Vec::new();
         for &column in wanted {
-            if self.columns.contains_key(&column) || missing.contains(&column) {
+            if self.get(column).is_some() || missing.contains(&column) {
                 continue;
             }
             match self.fragment.facts.get(column) {
                 Some(Fact::Constant(value)) => {
-                    self.columns.insert(column, value.to_array_of_size(self.constant_rows)?);
+                    self.columns.push((column, value.to_array_of_size(self.constant_rows)?));
                 }
                 _ => missing.push(column),
             }
@@ -180,7 +184,7 @@ impl<'a> Held<'a> {
         let mut arrays = Vec::with_capacity(wanted.len());
         for (&column, field) in wanted.iter().zip(schema.fields()) {
             let is_constant = self.fragment.facts.get(column).and_then(Fact::constant).is_some();
-            let array = match self.columns.get(&column) {
+            let array = match self.get(column) {
                 Some(array) if is_constant => array.slice(0, length),
                 Some(array) if array.len() >= start + length => array.slice(start, length),
                 _ if length == 0 => new_empty_array(field.data_type()),

@@ -11,7 +11,9 @@ use super::records::ColumnRecord;
 use super::schema::{Column, ColumnType};
 use arrow::array::{Array, ArrayRef};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 /// Bytes of arrays that are kept.
 const HELD_BYTES: usize = 32 << 20;
@@ -21,7 +23,7 @@ const ARRAY_BYTES: usize = HELD_BYTES / 16;
 const SEEN: usize = 1 << 16;
 
 /// What a decoded column depends on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Key {
     digest: [u8; 16],
     encoding: u8,
@@ -46,34 +48,61 @@ impl Key {
     }
 }
 
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.digest;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+/// A digest is as good as a hash: small columns are looked up hundreds of times in a query. What is kept has the
+/// digest that it claims, so a stranger cannot choose where it lands.
+#[derive(Default)]
+struct DigestHasher(u64);
+
+impl Hasher for DigestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
+    }
+}
+
+type ByDigest = BuildHasherDefault<DigestHasher>;
+
 /// Decoded columns of one study.
 #[derive(Default)]
 pub(super) struct ColumnCache {
-    inner: Mutex<Inner>,
+    /// Many threads look columns up at once; what is only read is not locked against others.
+    inner: RwLock<Inner>,
+    clock: AtomicU64,
 }
 
 #[derive(Default)]
 struct Inner {
-    held: HashMap<Key, Held>,
+    held: HashMap<Key, Held, ByDigest>,
     bytes: usize,
-    seen: HashSet<Key>,
-    clock: u64,
+    seen: HashSet<Key, ByDigest>,
 }
 
 struct Held {
     array: ArrayRef,
     bytes: usize,
-    used: u64,
+    used: AtomicU64,
 }
 
 impl ColumnCache {
     /// The column, if it is here.
     pub fn get(&self, column: &Column, record: &ColumnRecord, rows: u32) -> Option<ArrayRef> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.clock += 1;
-        let now = inner.clock;
-        let held = inner.held.get_mut(&Key::of(column, record, rows))?;
-        held.used = now;
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let held = inner.held.get(&Key::of(column, record, rows))?;
+        held.used.store(self.clock.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         Some(held.array.clone())
     }
 
@@ -84,7 +113,7 @@ impl ColumnCache {
             return;
         }
         let key = Key::of(column, record, rows);
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         if !inner.seen.contains(&key) {
             if inner.seen.len() >= SEEN {
                 inner.seen.clear();
@@ -95,7 +124,7 @@ impl ColumnCache {
         if inner.bytes + bytes > HELD_BYTES {
             inner.forget();
         }
-        let used = inner.clock;
+        let used = AtomicU64::new(self.clock.load(Ordering::Relaxed));
         if let Some(before) = inner.held.insert(key, Held { array: array.clone(), bytes, used }) {
             inner.bytes -= before.bytes;
         }
@@ -106,11 +135,11 @@ impl ColumnCache {
 impl Inner {
     /// Lets go of the half that was used longest ago.
     fn forget(&mut self) {
-        let mut times: Vec<u64> = self.held.values().map(|held| held.used).collect();
+        let mut times: Vec<u64> = self.held.values().map(|held| held.used.load(Ordering::Relaxed)).collect();
         let middle = times.len() / 2;
         let (_, median, _) = times.select_nth_unstable(middle);
         let median = *median;
-        self.held.retain(|_, held| held.used > median);
+        self.held.retain(|_, held| *held.used.get_mut() > median);
         self.bytes = self.held.values().map(|held| held.bytes).sum();
     }
 }
@@ -166,7 +195,7 @@ mod tests {
             }
             // The first one is used all the time.
             assert!(cache.get(&COLUMN, &record(0), rows as u32).is_some(), "{number}");
-            assert!(cache.inner.lock().unwrap().bytes <= HELD_BYTES);
+            assert!(cache.inner.read().unwrap().bytes <= HELD_BYTES);
         }
         assert!(cache.get(&COLUMN, &record(1), rows as u32).is_none());
         let large = ARRAY_BYTES / 8 + 100;
