@@ -8,28 +8,28 @@
 //! Keys that are constants of a partition are looked up once a segment; every other key is hashed, 10 to
 //! 60 ns a row. Every answer is compared with DuckDB's, and a difference fails the bench.
 //!
-//! Measured in the development profile (`cargo bench --profile dev --bench sql`: what queries spend their time in is
-//! built at level 3 there, this crate at 1), two cores shared with other builds, so single ratios move by a third:
+//! Measured by `cargo bench --bench sql` (release) and, in the last column, with this crate at level 3 in the
+//! development profile an hour before; two cores, a shared machine, so single ratios move by a third:
 //!
 //! ```text
-//! question                       ratio to DuckDB 2.0.1: time   CPU time
-//! scores_by_model_and_epsilon                           0.47       0.29
-//! auc_by_model                                          0.29       0.26
-//! joined_to_models                                      1.21       1.13
-//! most_exposed_traces                                   1.01       0.83
-//! loss_percentiles_by_epoch                             2.01       2.24
-//! median_loss_by_epsilon                                0.68       0.52
-//! length_distance_by_position                           0.37       0.31
-//! length_entropy_by_class                               0.73       0.71
-//! one_trace                                             0.30       0.55
-//! distinct_traces                                       0.48       0.60
-//! likelihood_ratio                                      0.25       0.25
-//! mean_of_vectors                                       0.80       0.71
-//! geometric mean                                        0.59       0.57
+//! question                       ratio to DuckDB 2.0.1: time   CPU time   development
+//! scores_by_model_and_epsilon                           0.27       0.27          0.41
+//! auc_by_model                                          0.30       0.28          0.38
+//! joined_to_models                                      1.90       1.13          1.83
+//! most_exposed_traces                                   0.66       0.65          1.28
+//! loss_percentiles_by_epoch                             1.83       2.51          3.10
+//! median_loss_by_epsilon                                0.60       0.53          0.97
+//! length_distance_by_position                           0.31       0.28          0.51
+//! length_entropy_by_class                               0.49       0.49          0.87
+//! one_trace                                             0.39       0.45          0.44
+//! distinct_traces                                       0.40       0.38          1.09
+//! likelihood_ratio                                      0.28       0.23          0.53
+//! mean_of_vectors                                       0.66       0.70          0.76
+//! geometric mean                                        0.53       0.51          0.82
 //! ```
 //!
-//! Where the rest goes: percentiles by epoch read 900 segments of 20 rows, 13 ms in all, of which planning and the
-//! look-up of each segment are most. A join is asked after its rows were grouped by the join's key; windows over
+//! Where the rest goes: percentiles by epoch read 900 segments of 20 rows, 8 ms in all, of which planning is half
+//! (DataFusion's planner is at level 1 in the development profile) and the look-up of each segment most of the rest. A join is asked after its rows were grouped by the join's key; windows over
 //! whole partitions are hashed; columns that stand under many models are decoded once (`query/early.rs`,
 //! `query/whole.rs`, `store/cache.rs`): before, these questions took 2.3, 5.7 and 2.6 times as long as DuckDB.
 //!
