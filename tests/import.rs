@@ -274,6 +274,14 @@ fn changed_content_under_the_same_name_is_a_conflict_with_advice() {
     assert!(stderr.contains("with other content") && stderr.contains("another name"), "{stderr}");
 }
 
+/// Found by the fuzz target: 1.5 KB of which the decoder made gigabytes.
+#[test]
+fn a_dictionary_that_claims_more_values_than_it_has_bytes_is_refused_before_it_is_decoded() {
+    let file = std::fs::File::open(fixture("dictionary.parquet")).unwrap();
+    let error = syntrace::foreign::read_parquet(file).unwrap_err().to_string();
+    assert!(error.contains("expected a Parquet file") && error.contains("claim"), "{error}");
+}
+
 /// Damaged Parquet: every prefix and many flipped bits give an error or a table, never a panic, and
 /// never an allocation by a claimed size (the test would not end).
 #[test]

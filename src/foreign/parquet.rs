@@ -13,7 +13,10 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use datafusion::parquet::column::page::{Page, PageReader};
 use datafusion::parquet::file::reader::ChunkReader;
+use datafusion::parquet::file::serialized_reader::SerializedPageReader;
+use std::sync::Arc;
 
 /// Bytes that all columns claim to be before compression.
 const RAW_BYTES_MAX: i64 = 8 << 30;
@@ -38,6 +41,9 @@ fn damaged(what: impl std::fmt::Display) -> Error {
 fn read<R: ChunkReader + 'static>(file: R) -> Result<Vec<AttributeRow>> {
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
     check_claims(&metadata)?;
+    let file = Arc::new(file);
+    check_pages(&file, &metadata)?;
+    let file = Arc::into_inner(file).ok_or_else(|| Error::internal("a Parquet file is still being read"))?;
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
         .with_batch_size(BATCH_ROWS)
         .build()
@@ -76,6 +82,33 @@ fn check_claims(metadata: &ArrowReaderMetadata) -> Result<()> {
             "expected at most {ROWS_MAX} rows and {RAW_BYTES_MAX} bytes, found a file that claims {rows} rows and {bytes} bytes"
         ))
         .hint("import a summary (mean logits, log-probabilities a position), or fewer traces"));
+    }
+    Ok(())
+}
+
+/// Refuses pages that claim more values than they hold or than the footer says: the decoder makes room for
+/// what a page claims before it looks at its bytes. Reads each page once more than needed; values are not decoded.
+fn check_pages<R: ChunkReader + 'static>(file: &Arc<R>, metadata: &ArrowReaderMetadata) -> Result<()> {
+    for group in metadata.metadata().row_groups() {
+        let rows = usize::try_from(group.num_rows()).map_err(|_| damaged("its footer claims a negative size"))?;
+        for column in group.columns() {
+            let mut pages = SerializedPageReader::new(Arc::clone(file), column, rows, None).map_err(damaged)?;
+            let mut values = 0u64;
+            while let Some(page) = pages.get_next_page().map_err(damaged)? {
+                match page {
+                    // Not one value of a dictionary takes less than a byte.
+                    Page::DictionaryPage { buf, num_values, .. } if num_values as usize > buf.len() => {
+                        return Err(damaged(format!("a dictionary of {} bytes claims {num_values} values", buf.len())));
+                    }
+                    Page::DictionaryPage { .. } => {}
+                    data => values += u64::from(data.num_values()),
+                }
+            }
+            if i64::try_from(values) != Ok(column.num_values()) || values > VALUES_MAX {
+                let claimed = column.num_values();
+                return Err(damaged(format!("its footer claims {claimed} values of a column, its pages {values}")));
+            }
+        }
     }
     Ok(())
 }
