@@ -229,6 +229,22 @@ fn statements() {
     ] {
         seed("statement", text.as_bytes());
     }
+    // Trees as deep as a text is long: what is walked and dropped on the stack.
+    for joint in ["+", " OR ", " IS NULL=", "::text||", " UNION SELECT ", ",models m", " JOIN models USING(id) JOIN "] {
+        let terms = BYTES_MAX / (joint.len() + 1) - 8;
+        for terms in [terms / 8, terms] {
+            seed("statement", format!("SELECT 1 FROM models WHERE {}", vec!["1"; terms].join(joint)).as_bytes());
+            seed("statement", format!("SELECT {}", vec!["1"; terms].join(joint)).as_bytes());
+        }
+    }
+    let chain = |count: usize| (1..count).map(|at| format!(",c{at} AS (SELECT * FROM c{})", at - 1)).collect::<String>();
+    for count in [30, 250] {
+        seed("statement", format!("WITH c0 AS (SELECT 1){} SELECT * FROM c{}", chain(count), count - 1).as_bytes());
+    }
+    for nested in ["NOT ", "- ", "EXPLAIN ", "(", "ARRAY[", "CASE WHEN ", "(SELECT ", "INTERVAL "] {
+        seed("statement", format!("SELECT {}1", nested.repeat(600)).as_bytes());
+        seed("statement", format!("{} SELECT 1", nested.repeat(600)).as_bytes());
+    }
 }
 
 /// Attribute files as the tool exports them.

@@ -402,3 +402,26 @@ fn the_report_is_one_file_with_the_figure_and_the_guarantees() {
         assert!(opened > 0, "{tag}");
     }
 }
+
+/// Whoever calls has the 2 MB of any thread; trees are read, walked and dropped beyond them.
+#[test]
+fn the_deepest_statements_run_on_any_callers_stack() {
+    let study = study::small();
+    let session = session(&study);
+    let deepest = 1_990;
+    for (text, expected) in [
+        (format!("{}SELECT 1", "EXPLAIN ".repeat(deepest)), "nested EXPLAINs"),
+        (format!("SELECT {}'1'", "INTERVAL ".repeat(deepest)), "interval"),
+        (format!("SELECT {}1", "- ".repeat(deepest)), "recursion limit"),
+        (format!("SELECT {}1", "(".repeat(50_000)), "recursion limit"),
+    ] {
+        let error = session.sql(&text).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(expected), "{}: {error:.200}", text[..20].trim());
+    }
+    let casts = format!("SELECT 1{}", "::bigint".repeat(deepest / 2));
+    assert_eq!(number(&session, &casts), 1.0);
+    assert_eq!(number(&session, &format!("SELECT {}", vec!["1"; 600].join("+"))), 600.0);
+    let chain: Vec<String> = (0..deepest / 2).map(|steps| format!("steps = {steps}")).collect();
+    let all = number(&session, "SELECT count(*) FROM models WHERE steps < 995");
+    assert_eq!(number(&session, &format!("SELECT count(*) FROM models WHERE {}", chain.join(" OR "))), all);
+}

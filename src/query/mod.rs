@@ -43,4 +43,4 @@ pub use named::{NamedQuery, Parameter, bind, named, named_queries};
 pub use pivot::pivot;
 pub use service::{QUERIES_SCHEMA, Service, explained};
 pub use session::{Answer, CATALOG, Parameters, Session, SessionOptions};
-pub use statement::{is_complete, parse_parameter, split_statements};
+pub use statement::{STACK_BYTES, is_complete, parse_parameter, require_shallow, split_statements};

@@ -8,7 +8,7 @@ use super::early::GroupBeforeJoin;
 use super::function;
 use super::grouping::GroupAtScan;
 use super::information::{self, described};
-use super::statement::admitted;
+use super::statement::{STACK_BYTES, admitted, require_shallow};
 use super::study::{Studies, Study};
 use super::whole::HashWholePartitions;
 use crate::error::{Error, Result};
@@ -114,6 +114,7 @@ fn physical_rules(memory_bytes: usize) -> Vec<Arc<dyn PhysicalOptimizerRule + Se
 
 /// Reads exactly one statement.
 pub(super) fn parse(text: &str) -> Result<Statement> {
+    require_shallow(text)?;
     let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
     let parsed =
         DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
@@ -134,6 +135,7 @@ impl Session {
         let threads = options.threads.max(1);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Error::internal(format!("cannot start the query threads: {error}")))?;
@@ -198,10 +200,12 @@ impl Session {
 
     /// As [`Session::sql`], with values for `$name` parameters.
     pub fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer> {
-        let statement = admitted(parse(text)?)?;
-        self.stop.asked.store(false, Ordering::SeqCst);
-        let started = self.runtime.block_on(self.stop.before(self.start(statement, parameters)))?;
-        let stream = started.map_err(|error| explain(&error, text))?;
+        let stream = with_stack(|| {
+            let statement = admitted(parse(text)?)?;
+            self.stop.asked.store(false, Ordering::SeqCst);
+            let started = self.runtime.block_on(self.stop.before(self.start(statement, parameters)))?;
+            started.map_err(|error| explain(&error, text))
+        })?;
         Ok(Answer { runtime: Arc::clone(&self.runtime), stop: Arc::clone(&self.stop), text: text.to_owned(), stream })
     }
 
@@ -248,6 +252,12 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Does what walks trees where the deepest that [`require_shallow`] lets through has room, whatever thread the
+/// caller is on.
+fn with_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::grow(STACK_BYTES, work)
 }
 
 /// Whether the statement under way shall end.
@@ -297,7 +307,8 @@ impl Iterator for Answer {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.runtime.block_on(self.stop.before(self.stream.next())) {
+        let (runtime, stop, stream) = (&self.runtime, &self.stop, &mut self.stream);
+        match with_stack(|| runtime.block_on(stop.before(stream.next()))) {
             Ok(batch) => Some(batch?.map_err(|error| explain(&error, &self.text))),
             Err(stopped) => Some(Err(stopped)),
         }

@@ -22,7 +22,7 @@ mod setting;
 mod tls;
 
 use crate::error::{Error, Result};
-use crate::query::{Service, SessionOptions};
+use crate::query::{STACK_BYTES, Service, SessionOptions};
 use crate::store::Store;
 use datafusion_postgres::pgwire::tokio::process_socket;
 use handler::Handlers;
@@ -65,6 +65,7 @@ pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAd
         .hint("set a password: --password-file FILE, or the variable SYNTRACE_PASSWORD; or listen on 127.0.0.1"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
         .worker_threads(options.session.threads.max(1))
         .enable_all()
         .build()

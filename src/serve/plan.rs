@@ -6,7 +6,7 @@
 
 use super::encode::{of_error, of_query, refused};
 use super::question::{Questions, empty_answer, name_apart};
-use crate::query::{Service, split_statements};
+use crate::query::{Service, require_shallow, split_statements};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -89,6 +89,7 @@ impl Planner {
 
     /// Reads and plans one statement.
     pub async fn prepare(&self, text: &str) -> PgWireResult<Prepared> {
+        require_shallow(text).map_err(|error| of_error(&error))?;
         let prepared = |act| Ok(Prepared { text: text.to_owned(), act });
         let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
         if first.is_some_and(|word| SESSION_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
@@ -105,7 +106,8 @@ impl Planner {
 
     /// Does a client's text begin with `ROLLBACK TO` a savepoint?
     pub fn goes_back(&self, text: &str) -> bool {
-        let first = split_statements(text).into_iter().next().and_then(|text| rewritten(&self.rewriter, text));
+        let first = split_statements(text).into_iter().next().filter(|text| require_shallow(text).is_ok());
+        let first = first.and_then(|text| rewritten(&self.rewriter, text));
         matches!(first, Some(SqlStatement::Rollback { savepoint: Some(_), .. }))
     }
 

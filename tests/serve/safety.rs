@@ -5,6 +5,26 @@ use crate::query::study;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// A tree as deep as the text is long would take the stack, and with it the server and everybody's sessions.
+#[test]
+fn a_chain_that_is_too_long_is_refused_and_the_longest_runs_on_a_workers_stack() {
+    let test = "a_chain_that_is_too_long_is_refused_and_the_longest_runs_on_a_workers_stack";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chain.sql");
+    let ask = |terms: usize, joint: &str| {
+        std::fs::write(&file, format!("SELECT {};", vec!["1"; terms].join(joint))).unwrap();
+        psql(&server.url(), &["-At", "-f", &file.to_string_lossy()], test)
+    };
+    for joint in ["+", " OR 1 = ", " UNION ALL SELECT "] {
+        let Some((_, stdout, stderr)) = ask(50_000, joint) else { return };
+        assert!(stderr.contains("keywords and operators, found"), "{joint}: {stdout}{stderr}");
+    }
+    assert_eq!(ask(1_001, "+").unwrap().1, "1001\n");
+    assert_eq!(ask(200, " UNION SELECT ").unwrap().1, "1\n");
+}
+
 #[test]
 fn statements_that_write_or_read_files_are_refused() {
     let test = "statements_that_write_or_read_files_are_refused";
