@@ -76,7 +76,7 @@ pub fn one_run_audit(canaries: &[Canary], delta: f64, confidence: f64) -> Result
         return Err(Error::internal(format!("the score of canary `{index}` (from 0) is not a number")));
     }
     let tried = GUESSED_SHARES.map(|share| {
-        let guesses = one_run_guesses(canaries, all_right(share, canaries.len() as u64).guesses as usize);
+        let guesses = one_run_guesses(canaries, guessed(share, canaries.len() as u64) as usize);
         (guesses, one_run_epsilon(guesses, delta, of_each(confidence)))
     });
     let mut best = (one_run_guesses(canaries, 0), 0.0);
@@ -101,8 +101,13 @@ pub fn one_run_provable(canaries: u64, delta: f64, confidence: f64) -> f64 {
     GUESSED_SHARES.map(provable).into_iter().fold(0.0, f64::max)
 }
 
+/// How many of some canaries are guessed.
+fn guessed(share: f64, canaries: u64) -> u64 {
+    (share * canaries as f64).ceil() as u64
+}
+
 fn all_right(share: f64, canaries: u64) -> Guesses {
-    let guesses = (share * canaries as f64).ceil() as u64;
+    let guesses = guessed(share, canaries);
     Guesses { canaries, guesses, correct: guesses }
 }
 

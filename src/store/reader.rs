@@ -68,8 +68,9 @@ pub struct ReadCounters {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Generation {
     jobs: u64,
-    /// Ids of the first and the last job: hashes, so another study in the file's place has others.
-    ends: [Option<i64>; 2],
+    /// Digests of the first and the last job's records, wall clocks included: another run of the same spec in the
+    /// file's place has others.
+    ends: [Option<Digest>; 2],
     heap_bytes: u64,
 }
 
@@ -321,13 +322,13 @@ impl Snapshot {
         let Some(jobs) = self.open(tables::JOBS)? else {
             return Ok(Generation { heap_bytes, ..Generation::default() });
         };
-        let key = |row: Option<(redb::AccessGuard<'_, i64>, redb::AccessGuard<'_, &'static [u8]>)>| {
-            row.map(|(key, _)| key.value())
+        let digest = |row: Option<(redb::AccessGuard<'_, i64>, redb::AccessGuard<'_, &'static [u8]>)>| {
+            row.map(|(_, record)| Digest::of(record.value()))
         };
         let failed = |error: redb::StorageError| storage_error("read", error.into());
         Ok(Generation {
             jobs: jobs.len().map_err(failed)?,
-            ends: [key(jobs.first().map_err(failed)?), key(jobs.last().map_err(failed)?)],
+            ends: [digest(jobs.first().map_err(failed)?), digest(jobs.last().map_err(failed)?)],
             heap_bytes,
         })
     }

@@ -45,7 +45,7 @@ pub fn train_cohort<N: Network>(
             let now = sink.seconds();
             training.add_seconds(now - started);
             started = now;
-            training.finish_epoch();
+            training.finish_epoch()?;
         }
         if training.state.step < steps && sink.due(training.state.step) {
             let now = sink.seconds();
@@ -252,12 +252,12 @@ impl<'a, N: Network> Training<'a, N> {
     }
 
     /// Turns the running sums into a row per model, evaluating where the plan says so.
-    fn finish_epoch(&mut self) {
+    fn finish_epoch(&mut self) -> Result<()> {
         let plan = &self.input.plan;
         let epoch = self.epochs_done() as u32;
         let evaluate = (epoch + 1).is_multiple_of(plan.epochs_per_evaluation.max(1)) || self.state.step >= plan.steps;
         let (members, held_out) = if evaluate {
-            (self.mean_losses(|model| &model.members), self.mean_losses(|model| &model.held_out))
+            (self.mean_losses(|model| &model.members)?, self.mean_losses(|model| &model.held_out)?)
         } else {
             (vec![None; self.plans.len()], vec![None; self.plans.len()])
         };
@@ -279,10 +279,11 @@ impl<'a, N: Network> Training<'a, N> {
             };
             model.epochs.push((&row).into());
         }
+        Ok(())
     }
 
     /// Mean loss of some traces of each model, in evaluation mode.
-    fn mean_losses(&self, traces: impl Fn(&super::CohortModel) -> &Vec<usize>) -> Vec<Option<f64>> {
+    fn mean_losses(&self, traces: impl Fn(&super::CohortModel) -> &Vec<usize>) -> Result<Vec<Option<f64>>> {
         let rows: Vec<Vec<usize>> = self
             .input
             .models
@@ -300,12 +301,12 @@ impl<'a, N: Network> Training<'a, N> {
                 losses *= own;
             }
             let per_model = losses.sum_dim_intlist([1].as_slice(), false, Kind::Double);
-            let per_model = Vec::<f64>::try_from(per_model).unwrap_or_default();
+            let per_model = Vec::<f64>::try_from(per_model).map_err(no_numbers)?;
             for (&model, more) in pass.batch.models.iter().zip(per_model) {
                 sums[model] += more;
             }
         }
-        sums.iter().zip(&rows).map(|(sum, row)| (!row.is_empty()).then(|| sum / row.len() as f64)).collect()
+        Ok(sums.iter().zip(&rows).map(|(sum, row)| (!row.is_empty()).then(|| sum / row.len() as f64)).collect())
     }
 
     fn checkpoint(&mut self) -> Result<Vec<u8>> {
@@ -409,8 +410,11 @@ impl Pass {
 
 /// A `[M, B]` tensor as rows of numbers.
 fn table(values: &Tensor) -> Result<Vec<Vec<f64>>> {
-    Vec::<Vec<f64>>::try_from(values.to_kind(Kind::Double).to_device(Device::Cpu))
-        .map_err(|error| Error::internal(format!("tensor to numbers: {error}")))
+    Vec::<Vec<f64>>::try_from(values.to_kind(Kind::Double).to_device(Device::Cpu)).map_err(no_numbers)
+}
+
+fn no_numbers(error: tch::TchError) -> Error {
+    Error::internal(format!("tensor to numbers: {error}"))
 }
 
 /// Several `[M, B]` tensors as rows of numbers, brought from their device together.
@@ -420,8 +424,7 @@ fn tables<'t>(all: impl Iterator<Item = &'t Tensor>) -> Result<Vec<Vec<Vec<f64>>
     if flat.is_empty() {
         return Ok(Vec::new());
     }
-    let numbers = Vec::<f64>::try_from(Tensor::cat(&flat, 0))
-        .map_err(|error| Error::internal(format!("tensor to numbers: {error}")))?;
+    let numbers = Vec::<f64>::try_from(Tensor::cat(&flat, 0)).map_err(no_numbers)?;
     let mut rest = numbers.as_slice();
     let mut rows_of = |shape: &Vec<i64>| {
         let (own, behind) = rest.split_at(shape.iter().product::<i64>() as usize);

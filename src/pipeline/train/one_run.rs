@@ -146,7 +146,9 @@ pub(in crate::pipeline) fn one_run(
     progress.start(&head.label, plan.steps);
     let audited = experiment.run(resume.as_deref(), &mut sink, progress)?;
     progress.finish();
-    let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
+    let delta =
+        model.regime.delta().ok_or_else(|| Error::internal("a one-run audit of a model that claims nothing"))?;
+    let delta = Delta::new(delta)?;
     let found = one_run_audit(&audited.canaries, delta.get(), ONE_RUN_CONFIDENCE)?;
     let included = audited.canaries.iter().filter(|canary| canary.included).count() as i64;
     let mut result = JobResult::new(head.record_on(start, family.device()));
