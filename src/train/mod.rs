@@ -14,6 +14,8 @@
 mod plan;
 
 #[cfg(feature = "torch")]
+mod chacha;
+#[cfg(feature = "torch")]
 mod checkpoint;
 #[cfg(feature = "torch")]
 mod cohort;
