@@ -15,14 +15,14 @@
 //! Measured on one NVIDIA H100 (one run, `small` unless said; the CPU row is one core of its host):
 //!
 //! ```text
-//! step on the CPU   plain    53,771 tokens/s, dp    51,089, ratio 1.05
-//! step              plain 2,527,639 tokens/s, dp 2,128,822, ratio 1.19
-//! step, `paper`     plain    18,127 tokens/s, dp     9,357, ratio 1.94 (the noise of 90 million weights comes from the CPU)
-//! cohort of 4       together 5,010,419 tokens/s, one after another 1,917,578
-//! cohort of 11      together 6,444,300 tokens/s, one after another 1,912,510
-//! cohort of 33      together 7,014,053 tokens/s, one after another 1,902,264
-//! netshare          plain     1,904 traces/s, dp     1,506, ratio 1.26
-//! netdiffusion      plain       445 traces/s, dp       444, ratio 1.00
+//! step on the CPU   plain    53,771 tokens/s, dp    51,089, ratio 1.05 (an earlier run)
+//! step              plain 2,704,439 tokens/s, dp 2,256,184, ratio 1.20
+//! step, `paper`     plain    18,040 tokens/s, dp    17,049, ratio 1.06 (1.94 when the CPU drew the noise of 90 million weights)
+//! cohort of 4       together 4,564,941 tokens/s, one after another 1,791,787
+//! cohort of 11      together 6,482,554 tokens/s, one after another 2,055,251
+//! cohort of 33      together 7,219,289 tokens/s, one after another 1,948,305
+//! netshare          plain     2,039 traces/s, dp     1,844, ratio 1.11
+//! netdiffusion      plain       583 traces/s, dp       570, ratio 1.02
 //! ```
 //!
 //! Rates are per second of this thread's CPU time where the kernel tells it (other load on the machine
