@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Statement as SqlStatement, Value, visit_expressions_mut, visit_relations,
+    DataType, Expr, Statement as SqlStatement, TableFactor, Value, Visit, Visitor, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -69,7 +69,7 @@ pub fn is_complete(text: &str) -> bool {
 /// the 2 MB of a worker.
 const NESTING_MAX: usize = 2_000;
 
-/// Tables that a statement names: a list of them is planned as a chain of joins.
+/// Tables that a statement reads, by name or made on the spot: a list of them is planned as a chain of joins.
 const TABLES_MAX: usize = 200;
 
 /// Stack on which statements are read, planned and run.
@@ -132,15 +132,24 @@ fn require_few_tables(statement: &Statement) -> Result<()> {
         Statement::Statement(statement) => statement.as_ref(),
         _ => return Ok(()),
     };
-    let mut found = 0;
-    let _: ControlFlow<()> = visit_relations(statement, |_| {
-        found += 1;
-        ControlFlow::Continue(())
-    });
-    if found <= TABLES_MAX {
+    let mut found = Tables(0);
+    let _ = statement.visit(&mut found);
+    if found.0 <= TABLES_MAX {
         return Ok(());
     }
-    Err(Error::user(format!("expected at most {TABLES_MAX} names of tables, found {found}")))
+    Err(Error::user(format!("expected at most {TABLES_MAX} tables, found {}", found.0)))
+}
+
+/// Counts tables, whatever they are made of.
+struct Tables(usize);
+
+impl Visitor for Tables {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, _table: &TableFactor) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Continue(())
+    }
 }
 
 /// A statement that may be planned: it only reads, and its `bytea` literals are bytes.
@@ -308,13 +317,15 @@ mod tests {
 
     #[test]
     fn long_lists_of_tables_are_refused() {
-        let admitted = |count: usize| {
-            let text = format!("EXPLAIN SELECT 1 FROM {}", vec!["models"; count].join(", "));
+        let admitted = |table: &str, count: usize| {
+            let text = format!("EXPLAIN SELECT 1 FROM {}", vec![table; count].join(", "));
             admitted(crate::query::session::parse(&text)?).map(|_| ())
         };
-        admitted(TABLES_MAX).unwrap();
-        let error = admitted(TABLES_MAX + 1).unwrap_err().to_string();
-        assert!(error.contains("expected at most 200 names of tables, found 201"), "{error}");
+        for table in ["models", "(VALUES (1))", "unnest([1])", "generate_series(1, 2)"] {
+            admitted(table, TABLES_MAX).unwrap();
+            let error = admitted(table, TABLES_MAX + 1).unwrap_err().to_string();
+            assert!(error.contains("expected at most 200 tables, found 201"), "{error}");
+        }
     }
 
     #[test]
