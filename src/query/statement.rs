@@ -1,14 +1,10 @@
 //! SQL text before it is planned: splitting, what is allowed, parameter values.
 
+use super::shallow::require_few_tables;
 use crate::error::{Error, Result};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Statement as SqlStatement, TableFactor, Value, Visit, Visitor, visit_expressions_mut,
-};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Statement as SqlStatement, Value, visit_expressions_mut};
 use std::ops::ControlFlow;
 
 /// Where a character of SQL text is.
@@ -62,94 +58,6 @@ pub fn split_statements(text: &str) -> Vec<&str> {
 pub fn is_complete(text: &str) -> bool {
     let marked = format!("{text}\u{0}");
     split_statements(&marked).last().is_none_or(|last| last.trim_matches('\u{0}').trim().is_empty())
-}
-
-/// Keywords and operators of a statement. Each may make its tree one deeper, and whoever reads, walks or drops a
-/// tree does so on the stack: 2,000 times `INTERVAL` overflow the 8 MB of a main thread (not 16), 4,000 times `+`
-/// the 2 MB of a worker.
-const NESTING_MAX: usize = 2_000;
-
-/// Tables that a statement reads, by name or made on the spot: a list of them is planned as a chain of joins.
-const TABLES_MAX: usize = 200;
-
-/// Stack on which statements are read, planned and run.
-pub const STACK_BYTES: usize = 32 << 20;
-
-/// Refuses text that would nest too deeply, before it is parsed. Lists of values (`IN`, `VALUES`) nest nothing,
-/// however long they are; brackets are the parser's to refuse.
-pub fn require_shallow(text: &str) -> Result<()> {
-    // What is no SQL is the parser's to refuse too.
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize() else { return Ok(()) };
-    let found = tokens.iter().filter(|token| nests(token)).count();
-    if found <= NESTING_MAX {
-        return Ok(());
-    }
-    Err(Error::user(format!("expected at most {NESTING_MAX} keywords and operators, found {found}"))
-        .hint("write long chains of OR as `x IN (...)`, long chains of UNION as `VALUES (...), (...)`"))
-}
-
-/// May a token make the tree deeper? Whatever is not known to be part of a flat list may.
-fn nests(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => !matches!(
-            word.keyword,
-            Keyword::NoKeyword
-                | Keyword::NULL
-                | Keyword::TRUE
-                | Keyword::FALSE
-                | Keyword::DATE
-                | Keyword::TIMESTAMP
-                | Keyword::AS
-                | Keyword::ASC
-                | Keyword::DESC
-        ),
-        Token::EOF
-        | Token::Whitespace(_)
-        | Token::Number(..)
-        | Token::SingleQuotedString(_)
-        | Token::DoubleQuotedString(_)
-        | Token::EscapedStringLiteral(_)
-        | Token::UnicodeStringLiteral(_)
-        | Token::NationalStringLiteral(_)
-        | Token::HexStringLiteral(_)
-        | Token::DollarQuotedString(_)
-        | Token::Placeholder(_)
-        | Token::Comma
-        | Token::Period
-        | Token::SemiColon
-        | Token::LParen
-        | Token::RParen
-        | Token::RBracket
-        | Token::RBrace => false,
-        _ => true,
-    }
-}
-
-/// Refuses lists of tables that would be planned as a deep tree.
-fn require_few_tables(statement: &Statement) -> Result<()> {
-    let statement = match statement {
-        Statement::Explain(explain) => return require_few_tables(&explain.statement),
-        Statement::Statement(statement) => statement.as_ref(),
-        _ => return Ok(()),
-    };
-    let mut found = Tables(0);
-    let _ = statement.visit(&mut found);
-    if found.0 <= TABLES_MAX {
-        return Ok(());
-    }
-    Err(Error::user(format!("expected at most {TABLES_MAX} tables, found {}", found.0)))
-}
-
-/// Counts tables, whatever they are made of.
-struct Tables(usize);
-
-impl Visitor for Tables {
-    type Break = ();
-
-    fn pre_visit_table_factor(&mut self, _table: &TableFactor) -> ControlFlow<()> {
-        self.0 += 1;
-        ControlFlow::Continue(())
-    }
 }
 
 /// A statement that may be planned: it only reads, and its `bytea` literals are bytes.
@@ -296,36 +204,6 @@ mod tests {
         assert!(!is_complete("SELECT 1"));
         assert!(!is_complete("SELECT ';"));
         assert!(!is_complete("SELECT 1; SELECT 2"));
-    }
-
-    #[test]
-    fn long_chains_are_refused_and_long_lists_are_not() {
-        let chain = |joint: &str, count: usize| format!("SELECT {}", vec!["a"; count].join(joint));
-        let joints =
-            [" OR ", "+", " UNION SELECT ", " JOIN ", "::text::", " = ", " IS NULL AND ", " NOTNULL ", " PIVOT "];
-        for joint in joints {
-            assert!(require_shallow(&chain(joint, 200)).is_ok(), "{joint}");
-            let error = require_shallow(&chain(joint, 20_000)).unwrap_err().to_string();
-            assert!(error.contains("expected at most 2000 keywords and operators"), "{joint}: {error}");
-        }
-        let list = |value: &str| format!("SELECT 1 WHERE a IN ({})", vec![value; 50_000].join(", "));
-        for value in ["'x+1'", "1.5", "NULL", "DATE '2020-01-01'", "b"] {
-            assert!(require_shallow(&list(value)).is_ok(), "{value}");
-        }
-        assert!(require_shallow("SELECT 'no end").is_ok(), "the parser says what is wrong");
-    }
-
-    #[test]
-    fn long_lists_of_tables_are_refused() {
-        let admitted = |table: &str, count: usize| {
-            let text = format!("EXPLAIN SELECT 1 FROM {}", vec![table; count].join(", "));
-            admitted(crate::query::session::parse(&text)?).map(|_| ())
-        };
-        for table in ["models", "(VALUES (1))", "unnest([1])", "generate_series(1, 2)"] {
-            admitted(table, TABLES_MAX).unwrap();
-            let error = admitted(table, TABLES_MAX + 1).unwrap_err().to_string();
-            assert!(error.contains("expected at most 200 tables, found 201"), "{error}");
-        }
     }
 
     #[test]
