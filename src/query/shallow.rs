@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use std::ops::ControlFlow;
 
 /// Keywords and operators of a statement. Each may make its tree one deeper, and whoever reads, walks or drops a
-/// tree does so on the stack: 2,000 times `INTERVAL` overflow the 8 MB of a main thread (not 16), 4,000 times `+`
+/// tree does so on the stack: 2,000 times `EXPLAIN` overflow the 8 MB of a main thread (not 16), 4,000 times `+`
 /// the 2 MB of a worker.
 const NESTING_MAX: usize = 2_000;
 

@@ -21,6 +21,10 @@ fn a_chain_that_is_too_long_is_refused_and_the_longest_runs_on_a_workers_stack()
         let Some((_, stdout, stderr)) = ask(50_000, joint) else { return };
         assert!(stderr.contains("keywords and operators, found"), "{joint}: {stdout}{stderr}");
     }
+    // 24 would keep a thread of the server busy for a minute, 40 for years.
+    let casts = format!("SELECT {}1", "CAST(".repeat(40));
+    let (_, _, stderr) = psql(&server.url(), &["-At", "-c", &casts], test).unwrap();
+    assert!(stderr.contains("at most 16 levels"), "{stderr}");
     assert_eq!(ask(1_001, "+").unwrap().1, "1001\n");
     assert_eq!(ask(200, " UNION SELECT ").unwrap().1, "1\n");
 }
