@@ -56,7 +56,8 @@ use syntrace::base::thread_count;
 use syntrace::query::{Format, Session, SessionOptions, write_answer};
 use syntrace::store::{Store, StoreWriter};
 
-const REPEATS: usize = 3;
+/// Of each question, ours and theirs: single runs of the short ones differ by half.
+const REPEATS: usize = 9;
 /// Jobs that are added to measure what one costs.
 const APPENDS: usize = 21;
 const MEMORY_BYTES: usize = 4 << 30;
