@@ -357,6 +357,14 @@ fn errors_point_at_the_place_and_suggest_the_nearest_name() {
         "no function takes `auc(Utf8, Boolean)`\n  1 | SELECT auc(generator, member) FROM attack_scores\n             ^^^",
         "it takes: auc(Float64, Boolean)",
     );
+    check(
+        "SELECT bad",
+        "there is no column `bad` here\n  1 | SELECT bad\n             ^^^",
+        "name the table that has it: SELECT ... FROM ...",
+    );
+    let error = session.sql("SELECT 1 BETWEEN true AND 2").err().unwrap();
+    assert_eq!(error.to_string(), "failed to coerce types Int64 and Boolean in BETWEEN expression");
+    assert_eq!(error.exit_code(), 2);
     let error = session.sql("SELECT FROM WHERE models").err().unwrap().to_string();
     assert!(error.contains('^') && !error.contains("ParserError"), "{error}");
     let error = session.sql("SELECT * FROM models WHERE model_id = $id").err().unwrap();

@@ -36,13 +36,18 @@ pub(super) fn explain(error: &DataFusionError, text: &str) -> Error {
         None => message,
     };
     let built = match root {
-        DataFusionError::Internal(_) => Error::internal(message),
+        DataFusionError::Internal(what) if !is_of_types(what) => Error::internal(message),
         _ => Error::user(message),
     };
     match hint {
         Some(hint) => built.hint(hint),
         None => built,
     }
+}
+
+/// Is a fault that DataFusion calls its own one of the types of a statement?
+fn is_of_types(what: &str) -> bool {
+    what.starts_with("Failed to coerce types")
 }
 
 /// An error of the study that travelled through DataFusion.
@@ -78,6 +83,7 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
             }
             _ => plan_wording(what),
         },
+        DataFusionError::Internal(what) if is_of_types(what) => (plain(what), None, None),
         other => (plain(&other.strip_backtrace()), None, None),
     }
 }
@@ -105,7 +111,10 @@ fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<Strin
     match schema {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let known: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
-            let fallback = format!("columns here: {}", known.join(", "));
+            let fallback = match known.is_empty() {
+                true => "name the table that has it: SELECT ... FROM ...".to_owned(),
+                false => format!("columns here: {}", known.join(", ")),
+            };
             let hint = near_hint(&field.name, &known, &fallback);
             (format!("there is no column `{}` here", field.name), hint, Some(field.name.clone()))
         }
