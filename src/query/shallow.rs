@@ -15,8 +15,8 @@ use std::ops::ControlFlow;
 /// the 2 MB of a worker.
 const NESTING_MAX: usize = 2_000;
 
-/// Levels of what the parser tries in several ways, or the planner plans several times: 24 unclosed `CAST(` would
-/// take a minute, 48 a thousand years. Other brackets nest as deep as the parser lets them, 50 levels.
+/// Levels of what the parser tries in several ways, or the planner plans several times: 20 unclosed `CAST(` take
+/// two seconds, 48 would take years. Other brackets nest as deep as the parser lets them, 50 levels.
 const LEVELS_MAX: usize = 16;
 
 /// Tables that a statement reads, by name or made on the spot: a list of them is planned as a chain of joins.

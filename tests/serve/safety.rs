@@ -21,7 +21,7 @@ fn a_chain_that_is_too_long_is_refused_and_the_longest_runs_on_a_workers_stack()
         let Some((_, stdout, stderr)) = ask(50_000, joint) else { return };
         assert!(stderr.contains("keywords and operators, found"), "{joint}: {stdout}{stderr}");
     }
-    // 24 would keep a thread of the server busy for a minute, 40 for years.
+    // 20 would keep a thread of the server busy for two seconds, 40 for weeks.
     let casts = format!("SELECT {}1", "CAST(".repeat(40));
     let (_, _, stderr) = psql(&server.url(), &["-At", "-c", &casts], test).unwrap();
     assert!(stderr.contains("at most 16 levels"), "{stderr}");
