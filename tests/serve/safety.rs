@@ -17,7 +17,7 @@ fn a_chain_that_is_too_long_is_refused_and_the_longest_runs_on_a_workers_stack()
         std::fs::write(&file, format!("SELECT {};", vec!["1"; terms].join(joint))).unwrap();
         psql(&server.url(), &["-At", "-f", &file.to_string_lossy()], test)
     };
-    for joint in ["+", " OR 1 = ", " UNION ALL SELECT "] {
+    for joint in ["+", "#", " OR 1 = ", " UNION ALL SELECT "] {
         let Some((_, stdout, stderr)) = ask(50_000, joint) else { return };
         assert!(stderr.contains("keywords and operators, found"), "{joint}: {stdout}{stderr}");
     }
