@@ -265,4 +265,8 @@ fn parquet() {
         write_answer(Format::Parquet, &schema, answer, &mut bytes).expect("a file");
         seed("parquet", &bytes);
     }
+    // Found by the target, refused since.
+    for file in ["dictionary.parquet", "slow.parquet"] {
+        seed("parquet", &std::fs::read(root().join("../tests/fixtures").join(file)).expect("a fixture"));
+    }
 }

@@ -282,6 +282,31 @@ fn a_dictionary_that_claims_more_values_than_it_has_bytes_is_refused_before_it_i
     assert!(error.contains("expected a Parquet file") && error.contains("claim"), "{error}");
 }
 
+/// Found by the fuzz target: a page header of 9 bytes that claims 760 million numbers, through which the decoder
+/// went one by one past the end of the file, for minutes.
+#[test]
+fn a_page_header_that_claims_what_is_not_there_is_refused_before_it_is_decoded() {
+    let file = std::fs::File::open(fixture("slow.parquet")).unwrap();
+    let error = syntrace::foreign::read_parquet(file).unwrap_err().to_string();
+    assert!(error.contains("expected a Parquet file: a header ends too early"), "{error}");
+}
+
+/// 40 bytes for which the decoder asks for 206 GB: the program ends where memory is limited.
+#[test]
+fn a_footer_that_claims_row_groups_that_are_not_there_is_refused_before_it_is_decoded() {
+    let columns = b"\x15\x02\x19\x2c\x48\x01s\x15\x02\0\x15\x08\x25\0\x18\x01x\0\x16\0";
+    let footer = [columns.as_slice(), b"\x19\xfc\xff\xff\xff\xff\x07\0"].concat();
+    let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.parquet");
+    std::fs::write(&file, [b"PAR1", footer.as_slice(), &length, b"PAR1"].concat()).unwrap();
+    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("expected a Parquet file: a header ends too early"), "{error}");
+    std::fs::write(&file, [b"PAR1", footer.as_slice(), b"\xff\xff\xff\xff", b"PAR1"].concat()).unwrap();
+    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("a footer of at most") && error.contains("4294967295"), "{error}");
+}
+
 /// Damaged Parquet: every prefix and many flipped bits give an error or a table, never a panic, and
 /// never an allocation by a claimed size (the test would not end).
 #[test]

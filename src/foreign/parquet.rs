@@ -4,6 +4,8 @@
 //! * `member` (boolean or 0/1), `loss`, `kind` (text): optional;
 //! * `values` (or `vector`): a list of numbers a row; or, instead, one number column a value, in their order.
 
+mod headers;
+
 use super::attributes::{AttributeRow, ROWS_MAX, TraceName, VALUES_MAX, require_finite};
 use super::text::flag;
 use crate::error::{Error, Result};
@@ -13,13 +15,18 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use datafusion::parquet::column::page::{Page, PageReader};
+use datafusion::parquet::basic::Compression;
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaDataReader};
 use datafusion::parquet::file::reader::ChunkReader;
-use datafusion::parquet::file::serialized_reader::SerializedPageReader;
+use std::io::Read;
 use std::sync::Arc;
 
 /// Bytes that all columns claim to be before compression.
 const RAW_BYTES_MAX: i64 = 8 << 30;
+/// Bytes of a footer; of 10,000 columns in 20 row groups it has some 25 MB.
+const FOOTER_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a name or a kind: a dictionary may give the same long text to each of many rows.
+const TEXT_BYTES_MAX: usize = 4096;
 const BATCH_ROWS: usize = 1024;
 const NAMES: [&str; 6] = ["trace", "trace_id", "capture", "first_packet", "member", "kind"];
 
@@ -39,11 +46,9 @@ fn damaged(what: impl std::fmt::Display) -> Error {
 }
 
 fn read<R: ChunkReader + 'static>(file: R) -> Result<Vec<AttributeRow>> {
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
-    check_claims(&metadata)?;
-    let file = Arc::new(file);
+    let metadata = footer(&file)?;
+    check_claims(&metadata, file.len())?;
     check_pages(&file, &metadata)?;
-    let file = Arc::into_inner(file).ok_or_else(|| Error::internal("a Parquet file is still being read"))?;
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
         .with_batch_size(BATCH_ROWS)
         .build()
@@ -65,17 +70,48 @@ fn read<R: ChunkReader + 'static>(file: R) -> Result<Vec<AttributeRow>> {
     Ok(rows)
 }
 
+/// Bytes at the end of a file: the length of its footer, and what it is.
+const TAIL_BYTES: usize = 8;
+
+/// The footer, decoded after it has been found whole.
+fn footer<R: ChunkReader>(file: &R) -> Result<ArrowReaderMetadata> {
+    let end = file.len().checked_sub(TAIL_BYTES as u64).ok_or_else(|| damaged("it is shorter than a footer"))?;
+    let tail: [u8; TAIL_BYTES] = file
+        .get_bytes(end, TAIL_BYTES)
+        .map_err(damaged)?
+        .as_ref()
+        .try_into()
+        .map_err(|_| damaged("it became shorter while it was read"))?;
+    let length = FooterTail::try_new(&tail).map_err(damaged)?.metadata_length();
+    if length > FOOTER_BYTES_MAX || length as u64 > end {
+        return Err(damaged(format!(
+            "expected a footer of at most {} bytes, found one that claims {length}",
+            end.min(FOOTER_BYTES_MAX as u64)
+        )));
+    }
+    let bytes = file.get_bytes(end - length as u64, length).map_err(damaged)?;
+    headers::check_footer(&bytes)?;
+    let metadata = ParquetMetaDataReader::decode_metadata(&bytes).map_err(damaged)?;
+    // What Arrow says of its own types beside the format's is not needed, and one thing less to believe.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(damaged)
+}
+
 /// Refuses by the footer, before a page is read.
-fn check_claims(metadata: &ArrowReaderMetadata) -> Result<()> {
-    let (mut rows, mut bytes) = (0i64, 0i64);
+fn check_claims(metadata: &ArrowReaderMetadata, file_bytes: u64) -> Result<()> {
+    let (mut rows, mut bytes, mut stored) = (0i64, 0i64, 0i64);
     for group in metadata.metadata().row_groups() {
-        let columns = group.columns().iter().map(|column| column.uncompressed_size());
+        let columns = group.columns().iter().flat_map(|column| [column.uncompressed_size(), column.compressed_size()]);
         let claims = columns.chain([group.num_rows(), group.total_byte_size()]);
         if claims.into_iter().any(|claim| claim < 0) {
             return Err(damaged("its footer claims a negative size"));
         }
         rows = rows.saturating_add(group.num_rows());
         bytes = group.columns().iter().fold(bytes, |sum, column| sum.saturating_add(column.uncompressed_size()));
+        stored = group.columns().iter().fold(stored, |sum, column| sum.saturating_add(column.compressed_size()));
+    }
+    if stored.unsigned_abs() > file_bytes {
+        return Err(damaged(format!("its columns claim {stored} of its {file_bytes} bytes")));
     }
     if rows > ROWS_MAX as i64 || bytes > RAW_BYTES_MAX {
         return Err(Error::user(format!(
@@ -86,31 +122,45 @@ fn check_claims(metadata: &ArrowReaderMetadata) -> Result<()> {
     Ok(())
 }
 
-/// Refuses pages that claim more values than they hold or than the footer says: the decoder makes room for
-/// what a page claims before it looks at its bytes. Reads each page once more than needed; values are not decoded.
-fn check_pages<R: ChunkReader + 'static>(file: &Arc<R>, metadata: &ArrowReaderMetadata) -> Result<()> {
-    for group in metadata.metadata().row_groups() {
-        let rows = usize::try_from(group.num_rows()).map_err(|_| damaged("its footer claims a negative size"))?;
-        for column in group.columns() {
-            let mut pages = SerializedPageReader::new(Arc::clone(file), column, rows, None).map_err(damaged)?;
-            let mut values = 0u64;
-            while let Some(page) = pages.get_next_page().map_err(damaged)? {
-                match page {
-                    // Not one value of a dictionary takes less than a byte.
-                    Page::DictionaryPage { buf, num_values, .. } if num_values as usize > buf.len() => {
-                        return Err(damaged(format!("a dictionary of {} bytes claims {num_values} values", buf.len())));
-                    }
-                    Page::DictionaryPage { .. } => {}
-                    data => values += u64::from(data.num_values()),
-                }
+/// Refuses pages that claim more values than they hold or than the footer says, or more bytes than there are:
+/// the decoder makes room for what a page claims before it looks at its bytes. Only headers are read.
+fn check_pages<R: ChunkReader>(file: &R, metadata: &ArrowReaderMetadata) -> Result<()> {
+    let mut raw = 0u64;
+    for column in metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+        let (start, length) = column.byte_range();
+        let end = start.checked_add(length).filter(|end| *end <= file.len());
+        let end = end.ok_or_else(|| damaged("a column ends after the file"))?;
+        let (mut at, mut values) = (start, 0u64);
+        while at < end {
+            let page = headers::page(file.get_read(at).map_err(damaged)?.take(end - at))?;
+            at += page.header + page.stored;
+            if at > end {
+                return Err(damaged(format!("a page of {} bytes ends after its column", page.stored)));
             }
-            if i64::try_from(values) != Ok(column.num_values()) || values > VALUES_MAX {
-                let claimed = column.num_values();
-                return Err(damaged(format!("its footer claims {claimed} values of a column, its pages {values}")));
+            raw = raw.saturating_add(page.raw);
+            if page.kind == headers::DICTIONARY {
+                // Not one value of a dictionary takes less than a byte.
+                let bytes = if is_compressed(column) { page.raw } else { page.stored };
+                if page.values > bytes {
+                    return Err(damaged(format!("a dictionary of {bytes} bytes claims {} values", page.values)));
+                }
+            } else {
+                values = values.saturating_add(page.values);
             }
         }
+        if i64::try_from(values) != Ok(column.num_values()) || values > VALUES_MAX {
+            let claimed = column.num_values();
+            return Err(damaged(format!("its footer claims {claimed} values of a column, its pages {values}")));
+        }
+    }
+    if raw > RAW_BYTES_MAX.unsigned_abs() {
+        return Err(damaged(format!("expected pages of at most {RAW_BYTES_MAX} bytes, found some that claim {raw}")));
     }
     Ok(())
+}
+
+fn is_compressed(column: &ColumnChunkMetaData) -> bool {
+    column.compression() != Compression::UNCOMPRESSED
 }
 
 fn batch_rows(batch: &RecordBatch, out: &mut Vec<AttributeRow>) -> Result<()> {
@@ -252,7 +302,15 @@ fn integers(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<i64>> {
 
 fn texts(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<String>> {
     let array = converted(array, name, first, &DataType::Utf8)?;
-    Ok(array.as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_owned()).collect())
+    let texts = array.as_string::<i32>();
+    if let Some(row) = (0..texts.len()).find(|row| texts.value(*row).len() > TEXT_BYTES_MAX) {
+        let found = texts.value(row).len();
+        return Err(Error::user(format!(
+            "column `{name}`, row {}: expected text of at most {TEXT_BYTES_MAX} bytes, found {found}",
+            first + row
+        )));
+    }
+    Ok(texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
 }
 
 fn flags(array: &ArrayRef, first: usize) -> Result<Vec<bool>> {
