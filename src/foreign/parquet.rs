@@ -11,7 +11,7 @@ use super::text::flag;
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float32Type, Int64Type};
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -237,7 +237,7 @@ fn values(batch: &RecordBatch, first: usize) -> Result<Vec<Vec<f32>>> {
 }
 
 fn lists(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<Vec<f32>>> {
-    let wanted = DataType::new_list(DataType::Float64, true);
+    let wanted = DataType::new_list(DataType::Float32, true);
     let lists = cast(array, &wanted)
         .map_err(|_| Error::user(format!("column `{name}`: expected lists of numbers, found {}", array.data_type())))?;
     let lists = lists.as_list::<i32>();
@@ -261,7 +261,7 @@ fn numbers(array: &ArrayRef, place: &str) -> Result<Vec<f32>> {
     if array.null_count() > 0 {
         return Err(Error::user(format!("{place}: expected numbers, found NULL")));
     }
-    let values: Vec<f32> = array.as_primitive::<Float64Type>().values().iter().map(|value| *value as f32).collect();
+    let values = array.as_primitive::<Float32Type>().values().to_vec();
     require_finite(&values, values.len(), place)?;
     Ok(values)
 }
