@@ -274,12 +274,24 @@ fn changed_content_under_the_same_name_is_a_conflict_with_advice() {
     assert!(stderr.contains("with other content") && stderr.contains("another name"), "{stderr}");
 }
 
-/// Found by the fuzz target: 1.5 KB of which the decoder made gigabytes.
+/// Found by the fuzz target: 1.5 KB of which the decoder made gigabytes; and a whole file with that one claim.
 #[test]
 fn a_dictionary_that_claims_more_values_than_it_has_bytes_is_refused_before_it_is_decoded() {
-    let file = std::fs::File::open(fixture("dictionary.parquet")).unwrap();
-    let error = syntrace::foreign::read_parquet(file).unwrap_err().to_string();
-    assert!(error.contains("expected a Parquet file") && error.contains("claim"), "{error}");
+    let found = std::fs::File::open(fixture("dictionary.parquet")).unwrap();
+    let error = syntrace::foreign::read_parquet(found).unwrap_err().to_string();
+    assert!(error.contains("expected a Parquet file"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let file = folder.path().join("x.parquet");
+    write_parquet(&path, "SELECT 'mac.pcap#4' AS trace, arrow_cast(0.5, 'Float32') AS vector", &file);
+    let mut bytes = std::fs::read(&file).unwrap();
+    assert_eq!(syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap().len(), 1);
+    // Field 7 of a page header, a struct; its field 1, an i32: one value.
+    let header = bytes.windows(3).position(|bytes| bytes == [0x4c, 0x15, 2]).unwrap();
+    bytes[header + 2] = 0x7e;
+    std::fs::write(&file, bytes).unwrap();
+    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("a dictionary of") && error.contains("bytes claims 63 values"), "{error}");
 }
 
 /// Found by the fuzz target: a page header of 9 bytes that claims 760 million numbers, through which the decoder
