@@ -65,12 +65,19 @@ with psycopg.connect(url) as connection:
         assert [row for row, in high.fetchmany(10**12)] == whole[-3::-1]
     connection.commit()
 
-    try:
-        connection.execute("SELECT nothing_like_it FROM models")
-        raise AssertionError("an unknown column was accepted")
-    except psycopg.Error as error:
-        assert "there is no column `nothing_like_it`" in str(error), error
-    connection.rollback()
+    for statement, expected, said in (
+        ("SELECT nothing_like_it FROM models", psycopg.errors.UndefinedColumn, "no column `nothing_like_it`"),
+        ("SELECT 1 FROM nothing_like_it", psycopg.errors.UndefinedTable, "no table or view `nothing_like_it`"),
+        ("SELECT nothing_like_it(1)", psycopg.errors.UndefinedFunction, "no function `nothing_like_it`"),
+        ("SELECT lower(1, 2)", psycopg.errors.UndefinedFunction, "lower"),
+        ("SELECT (1", psycopg.errors.SyntaxError, "expected"),
+    ):
+        try:
+            connection.execute(statement)
+            raise AssertionError(statement + " was accepted")
+        except expected as error:
+            assert said in str(error), error
+        connection.rollback()
 
     for statement in ("DELETE FROM models", "CREATE TABLE x (a int)", "COPY models TO STDOUT", "DROP VIEW model_privacy"):
         try:

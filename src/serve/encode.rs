@@ -26,16 +26,25 @@ pub(super) fn refused(code: &str, message: &str, hint: Option<&str>) -> PgWireEr
     PgWireError::UserError(Box::new(info))
 }
 
-/// One of our errors: `42000` for a statement that cannot be answered, `25006` for one that would
-/// write, `53200` for one that needs more memory than it may use, `XX000` for damage and faults of ours.
+/// What messages of ours begin with, and the code by which clients tell such an error.
+const CODES: [(&str, &str); 6] = [
+    ("SQL here only reads", "25006"),
+    ("there is no column `", "42703"),
+    ("there is no table or view `", "42P01"),
+    ("there is no function `", "42883"),
+    ("no function takes `", "42883"),
+    ("expected: ", "42601"), // the parser's
+];
+
+/// One of our errors: by its message, `42000` for another statement that cannot be answered, `53200` for
+/// one that needs more memory than it may use, `XX000` for damage and faults of ours.
 pub(super) fn of_error(error: &Error) -> PgWireError {
     let text = error.to_string();
     let code = match error.kind() {
         ErrorKind::Internal => "XX000",
         ErrorKind::Interrupted => "57014",
-        ErrorKind::User if text.starts_with("SQL here only reads") => "25006",
         ErrorKind::User if text.contains("more memory than it may use") => "53200",
-        ErrorKind::User => "42000",
+        ErrorKind::User => CODES.iter().find(|(start, _)| text.starts_with(start)).map_or("42000", |(_, code)| code),
     };
     refused(code, &text, error.hint_text())
 }

@@ -133,7 +133,7 @@ public class Jdbc {
                 connection.createStatement().executeQuery("SELECT nme FROM models");
                 throw new AssertionError("an unknown column was accepted");
             } catch (SQLException error) {
-                same("42000", error.getSQLState());
+                same("42703", error.getSQLState());
                 holds(error.getMessage().contains("there is no column `nme`"), error.getMessage());
             }
             try {

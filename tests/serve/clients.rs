@@ -189,6 +189,19 @@ fn an_error_has_its_place_and_its_hint_and_a_session_goes_on() {
     assert!(stderr.contains("there is no column `nme` here"), "{stderr}");
     assert!(stderr.contains("SELECT nme FROM models\n") && stderr.contains('^'), "{stderr}");
     assert!(stderr.contains("HINT:  did you mean `name`?"), "{stderr}");
+    for (statement, state) in [
+        ("SELECT nme FROM models", "42703"),
+        ("SELECT 1 FROM modls", "42P01"),
+        ("SELECT lwer('A')", "42883"),
+        ("SELEC 1", "42601"),
+        ("SELECT (1", "42601"),
+        ("SELECT epsilon FROM models GROUP BY name", "42000"),
+        ("DELETE FROM models", "25006"),
+    ] {
+        let arguments = ["-v", "VERBOSITY=sqlstate", "-c", statement];
+        let (code, _, stderr) = psql(&server.url(), &arguments, test).unwrap();
+        assert_eq!((code, stderr.trim()), (1, format!("ERROR:  {state}").as_str()), "{statement}");
+    }
     let arguments = ["-At", "-c", "SELECT 1; SELECT nme FROM models; SELECT 3"];
     let (code, stdout, stderr) = psql(&server.url(), &arguments, test).unwrap();
     assert_eq!((code, stdout.as_str()), (1, "1\n"), "what follows an error is not run: {stderr}");
