@@ -9,26 +9,27 @@
 //! 60 ns a row. Every answer is compared with DuckDB's, and a difference fails the bench.
 //!
 //! Measured by `cargo bench --bench sql` (release, medians of nine) in two runs, on two cores of a shared machine; in
-//! the last column with this crate at level 3 in the development profile, on another machine, medians of three:
+//! the last column by `cargo bench --profile dev --bench sql` (this crate at level 1, the build of `make demo`) on another
+//! machine, over a study of 5.1 GB:
 //!
 //! ```text
 //! question                       ratio to DuckDB 2.0.1: time         CPU time       development
-//! scores_by_model_and_epsilon                  0.19   0.19     0.17   0.19          0.41
-//! auc_by_model                                 0.20   0.23     0.19   0.22          0.38
-//! joined_to_models                             0.92   0.98     0.93   0.99          1.83
-//! most_exposed_traces                          0.73   0.47     0.56   0.44          1.28
-//! loss_percentiles_by_epoch                    1.42   1.10     1.76   1.75          3.10
-//! median_loss_by_epsilon                       0.38   0.42     0.51   0.37          0.97
-//! length_distance_by_position                  0.34   0.37     0.29   0.30          0.51
-//! length_entropy_by_class                      0.89   0.55     0.68   0.53          0.87
-//! one_trace                                    0.43   0.59     0.54   0.58          0.44
-//! distinct_traces                              0.65   0.38     0.51   0.35          1.09
-//! likelihood_ratio                             0.30   0.27     0.27   0.22          0.53
-//! mean_of_vectors                              0.42   0.44     0.44   0.44          0.76
-//! geometric mean                               0.48   0.44     0.47   0.43          0.82
+//! scores_by_model_and_epsilon                  0.19   0.19     0.17   0.19          0.28
+//! auc_by_model                                 0.20   0.23     0.19   0.22          0.26
+//! joined_to_models                             0.92   0.98     0.93   0.99          1.41
+//! most_exposed_traces                          0.73   0.47     0.56   0.44          0.94
+//! loss_percentiles_by_epoch                    1.42   1.10     1.76   1.75          1.93
+//! median_loss_by_epsilon                       0.38   0.42     0.51   0.37          0.62
+//! length_distance_by_position                  0.34   0.37     0.29   0.30          0.50
+//! length_entropy_by_class                      0.89   0.55     0.68   0.53          0.85
+//! one_trace                                    0.43   0.59     0.54   0.58          0.63
+//! distinct_traces                              0.65   0.38     0.51   0.35          0.92
+//! likelihood_ratio                             0.30   0.27     0.27   0.22          0.31
+//! mean_of_vectors                              0.42   0.44     0.44   0.44          0.56
+//! geometric mean                               0.48   0.44     0.47   0.43          0.64
 //! ```
 //!
-//! That other machine's release build gave 0.53 in the geometric mean, 1.90 for the join and 1.83 for the
+//! An older machine's release build gave 0.53 in the geometric mean, 1.90 for the join and 1.83 for the
 //! percentiles; medians of three, here, 1.55 to 2.15 for the percentiles: they read 900 segments of 20 rows in 3 to
 //! 6 ms, of which planning is half and the look-up of each segment most of the rest. A join is asked after its rows
 //! were grouped by the join's key; windows over whole partitions are hashed; columns that stand under many models
