@@ -2,7 +2,13 @@
 //! in every view; files that are wrong leave nothing behind.
 
 use crate::common::{fixture, run, run_ok, syntrace};
+use arrow::array::{Float32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::Compression;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use syntrace::store::Store;
 
 const CACHE: usize = 1 << 24;
@@ -317,6 +323,72 @@ fn a_footer_that_claims_row_groups_that_are_not_there_is_refused_before_it_is_de
     std::fs::write(&file, [b"PAR1", footer.as_slice(), b"\xff\xff\xff\xff", b"PAR1"].concat()).unwrap();
     let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap_err().to_string();
     assert!(error.contains("a footer of at most") && error.contains("4294967295"), "{error}");
+}
+
+/// A column `v` of 20,000 numbers, one page, as the library writes it.
+fn numbers(codec: Compression, version: WriterVersion) -> Vec<u8> {
+    let field = Field::new("v", DataType::Float32, true);
+    let batch = RecordBatch::try_new(
+        Arc::new(Schema::new(vec![field])),
+        vec![Arc::new(Float32Array::from_iter((0..20_000).map(|row| (row > 0).then_some(0.5)).rev()))],
+    );
+    let properties = WriterProperties::builder().set_compression(codec).set_writer_version(version);
+    let properties = properties.set_dictionary_enabled(false).set_statistics_enabled(EnabledStatistics::None).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.as_ref().unwrap().schema(), Some(properties)).unwrap();
+    writer.write(&batch.unwrap()).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn refusal(bytes: Vec<u8>) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    syntrace::foreign::read_parquet(file.reopen().unwrap()).unwrap_err().to_string()
+}
+
+/// The decoder unfolds a page of these codecs to its end and compares sizes then: a kilobyte can be gigabytes.
+#[test]
+fn a_page_that_unfolds_to_more_than_it_claims_is_refused_before_it_is_decoded() {
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for codec in [Compression::GZIP(Default::default()), Compression::BROTLI(Default::default())] {
+            let mut bytes = numbers(codec, version);
+            // What is whole comes as far as the one NULL.
+            assert!(
+                refusal(bytes.clone()).contains("row 19999: expected a value, found NULL"),
+                "{codec:?} {version:?}"
+            );
+            // `PAR1`; field 1, the kind of page; field 2, its bytes before compression: a number of 3 bytes.
+            assert!(bytes[6] == 0x15 && bytes[7] & bytes[8] & 0x80 != 0 && bytes[9] < 0x80);
+            bytes[7..10].copy_from_slice(&[0xfe, 0xff, 0]); // 8,191 of 80,000
+            let error = refusal(bytes);
+            assert!(
+                error.contains("unfolds to more than the 8191 bytes that it claims"),
+                "{codec:?} {version:?}: {error}"
+            );
+        }
+    }
+    assert!(refusal(numbers(Compression::LZ4, WriterVersion::PARQUET_1_0)).contains("found NULL"));
+}
+
+#[test]
+fn columns_and_pages_are_within_the_file_and_names_are_short() {
+    let whole = numbers(Compression::UNCOMPRESSED, WriterVersion::PARQUET_1_0);
+    let mut page = whole.clone();
+    assert_eq!((page[10], page[9] < 0x80), (0x15, true));
+    page[11..14].copy_from_slice(&[0xfe, 0xff, 0x0f]); // 131,071 of 80,000
+    assert!(refusal(page).contains("a page of 131071 bytes ends after its column"));
+    // Fields 6 and 7 of a column: its bytes before and after compression, the same here.
+    let footer =
+        whole.len() - 8 - u32::from_le_bytes(whole[whole.len() - 8..whole.len() - 4].try_into().unwrap()) as usize;
+    let sizes =
+        (footer..whole.len()).find(|at| whole[*at] == 0x16 && whole[*at..*at + 4] == whole[*at + 4..*at + 8]).unwrap();
+    let mut column = whole.clone();
+    column[sizes + 5..sizes + 8].copy_from_slice(&[0xfe, 0xff, 0x7f]);
+    assert!(refusal(column).contains("its columns claim 1048575 of its"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let file = folder.path().join("x.parquet");
+    write_parquet(&path, "SELECT repeat('a', 301) AS trace, 0.5 AS x", &file);
+    assert!(refusal(std::fs::read(&file).unwrap()).contains("row 0: expected text of at most 300 bytes, found 301"));
 }
 
 /// Damaged Parquet: every prefix and many flipped bits give an error or a table, never a panic, and

@@ -25,8 +25,9 @@ use std::sync::Arc;
 const RAW_BYTES_MAX: i64 = 8 << 30;
 /// Bytes of a footer; of 10,000 columns in 20 row groups it has some 25 MB.
 const FOOTER_BYTES_MAX: usize = 64 << 20;
-/// Bytes of a name or a kind: a dictionary may give the same long text to each of many rows.
-const TEXT_BYTES_MAX: usize = 4096;
+/// Bytes of a name or a kind, since a dictionary may give the same long text to each of many rows. A file's name
+/// has at most 255, a packet after it 21.
+const TEXT_BYTES_MAX: usize = 300;
 const BATCH_ROWS: usize = 1024;
 const NAMES: [&str; 6] = ["trace", "trace_id", "capture", "first_packet", "member", "kind"];
 
@@ -123,44 +124,77 @@ fn check_claims(metadata: &ArrowReaderMetadata, file_bytes: u64) -> Result<()> {
 }
 
 /// Refuses pages that claim more values than they hold or than the footer says, or more bytes than there are:
-/// the decoder makes room for what a page claims before it looks at its bytes. Only headers are read.
+/// the decoder makes room for what a page claims before it looks at its bytes.
 fn check_pages<R: ChunkReader>(file: &R, metadata: &ArrowReaderMetadata) -> Result<()> {
-    let mut raw = 0u64;
+    let mut raw = 0;
     for column in metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {
-        let (start, length) = column.byte_range();
-        let end = start.checked_add(length).filter(|end| *end <= file.len());
-        let end = end.ok_or_else(|| damaged("a column ends after the file"))?;
-        let (mut at, mut values) = (start, 0u64);
-        while at < end {
-            let page = headers::page(file.get_read(at).map_err(damaged)?.take(end - at))?;
-            at += page.header + page.stored;
-            if at > end {
-                return Err(damaged(format!("a page of {} bytes ends after its column", page.stored)));
-            }
-            raw = raw.saturating_add(page.raw);
-            if page.kind == headers::DICTIONARY {
-                // Not one value of a dictionary takes less than a byte.
-                let bytes = if is_compressed(column) { page.raw } else { page.stored };
-                if page.values > bytes {
-                    return Err(damaged(format!("a dictionary of {bytes} bytes claims {} values", page.values)));
-                }
-            } else {
-                values = values.saturating_add(page.values);
-            }
-        }
-        if i64::try_from(values) != Ok(column.num_values()) || values > VALUES_MAX {
-            let claimed = column.num_values();
-            return Err(damaged(format!("its footer claims {claimed} values of a column, its pages {values}")));
-        }
-    }
-    if raw > RAW_BYTES_MAX.unsigned_abs() {
-        return Err(damaged(format!("expected pages of at most {RAW_BYTES_MAX} bytes, found some that claim {raw}")));
+        check_column(file, column, &mut raw)?;
     }
     Ok(())
 }
 
-fn is_compressed(column: &ColumnChunkMetaData) -> bool {
-    column.compression() != Compression::UNCOMPRESSED
+/// Adds to `raw` what the pages of a column claim to be before compression.
+fn check_column<R: ChunkReader>(file: &R, column: &ColumnChunkMetaData, raw: &mut u64) -> Result<()> {
+    let (start, length) = column.byte_range();
+    let end = start.checked_add(length).filter(|end| *end <= file.len());
+    let end = end.ok_or_else(|| damaged("a column ends after the file"))?;
+    let codec = column.compression();
+    let (mut at, mut values) = (start, 0u64);
+    while at < end {
+        let page = headers::page(file.get_read(at).map_err(damaged)?.take(end - at))?;
+        let body = at + page.header;
+        at = body + page.stored;
+        if at > end {
+            return Err(damaged(format!("a page of {} bytes ends after its column", page.stored)));
+        }
+        *raw = raw.saturating_add(page.raw);
+        if *raw > RAW_BYTES_MAX.unsigned_abs() {
+            return Err(damaged(format!("its pages claim more than {RAW_BYTES_MAX} bytes before compression")));
+        }
+        if page.kind == headers::DICTIONARY {
+            // Not one value of a dictionary takes less than a byte.
+            let bytes = if codec == Compression::UNCOMPRESSED { page.stored } else { page.raw };
+            if page.values > bytes {
+                return Err(damaged(format!("a dictionary of {bytes} bytes claims {} values", page.values)));
+            }
+        } else {
+            values = values.saturating_add(page.values);
+        }
+        if matches!(codec, Compression::GZIP(_) | Compression::BROTLI(_) | Compression::LZ4) {
+            let stored = usize::try_from(page.stored).map_err(damaged)?;
+            let stored = file.get_bytes(body, stored).map_err(damaged)?;
+            let packed = usize::try_from(page.levels).ok().and_then(|levels| stored.get(levels..)).unwrap_or_default();
+            if unfolds_beyond(codec, packed, page.raw.saturating_sub(page.levels)) {
+                return Err(damaged(format!("a page unfolds to more than the {} bytes that it claims", page.raw)));
+            }
+        }
+    }
+    if i64::try_from(values) != Ok(column.num_values()) || values > VALUES_MAX {
+        let claimed = column.num_values();
+        return Err(damaged(format!("its footer claims {claimed} values of a column, its pages {values}")));
+    }
+    Ok(())
+}
+
+/// Do `packed` bytes unfold to more than `limit`? For the codecs whose decoder compares sizes only once all
+/// is in memory: a kilobyte of Brotli can be gigabytes. Bytes that do not unfold are left to the decoder to refuse.
+fn unfolds_beyond(codec: Compression, packed: &[u8], limit: u64) -> bool {
+    fn exceeds(mut read: impl Read, limit: u64) -> bool {
+        let (mut buffer, mut bytes) = ([0; 4096], 0u64);
+        while let Ok(count @ 1..) = read.read(&mut buffer) {
+            bytes += count as u64;
+            if bytes > limit {
+                return true;
+            }
+        }
+        false
+    }
+    match codec {
+        Compression::GZIP(_) => exceeds(flate2::read::MultiGzDecoder::new(packed), limit),
+        Compression::BROTLI(_) => exceeds(brotli::Decompressor::new(packed, 4096), limit),
+        Compression::LZ4 => exceeds(lz4_flex::frame::FrameDecoder::new(packed), limit),
+        _ => false,
+    }
 }
 
 fn batch_rows(batch: &RecordBatch, out: &mut Vec<AttributeRow>) -> Result<()> {
@@ -324,4 +358,31 @@ fn flags(array: &ArrayRef, first: usize) -> Result<Vec<bool>> {
         })
     };
     texts(array, "member", first)?.into_iter().enumerate().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn unfolding_is_counted_and_stops_at_the_limit() {
+        let whole = vec![7u8; 100_000];
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&whole).unwrap();
+        let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        lz4.write_all(&whole).unwrap();
+        let mut brotli = Vec::new();
+        brotli::CompressorWriter::new(&mut brotli, 4096, 1, 20).write_all(&whole).unwrap();
+        for (codec, packed) in [
+            (Compression::GZIP(Default::default()), gzip.finish().unwrap()),
+            (Compression::BROTLI(Default::default()), brotli),
+            (Compression::LZ4, lz4.finish().unwrap()),
+        ] {
+            assert!(packed.len() < 2_000);
+            assert!(unfolds_beyond(codec, &packed, 99_999), "{codec:?}");
+            assert!(!unfolds_beyond(codec, &packed, 100_000), "{codec:?}");
+            assert!(!unfolds_beyond(codec, b"nothing of the kind", 0), "{codec:?}");
+        }
+    }
 }

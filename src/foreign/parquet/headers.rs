@@ -34,6 +34,8 @@ pub(super) struct Page {
     pub raw: u64,
     /// Bytes in the file, after the header.
     pub stored: u64,
+    /// Of these, bytes of levels that are not compressed.
+    pub levels: u64,
     /// Values, NULL among them.
     pub values: u64,
 }
@@ -57,6 +59,7 @@ pub(super) fn page(read: impl Read) -> Result<Page> {
             Claim::PageKind => page.kind = value,
             Claim::RawBytes => page.raw = size?,
             Claim::StoredBytes => page.stored = size?,
+            Claim::LevelBytes => page.levels += size?,
             Claim::DataValues => data = Some(size?),
             Claim::DictionaryValues => dictionary = Some(size?),
             Claim::DataV2Values => data_v2 = Some(size?),
@@ -135,6 +138,7 @@ enum Claim {
     PageKind,
     RawBytes,
     StoredBytes,
+    LevelBytes,
     DataValues,
     DictionaryValues,
     DataV2Values,
@@ -252,8 +256,8 @@ const PAGE_HEADER: &[(i16, Shape)] = &[
             (2, I32),
             (3, I32),
             (4, I32),
-            (5, I32),
-            (6, I32),
+            (5, Told(Claim::LevelBytes)),
+            (6, Told(Claim::LevelBytes)),
             (7, Bool),
             (8, STATISTICS),
         ]),
@@ -519,11 +523,14 @@ mod tests {
     #[test]
     fn a_page_header_says_what_follows_it() {
         let data = [0x15, 0, 0x15, 20, 0x15, 16, 0x2c, 0x15, 6, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0, 99];
-        let expected = Page { header: 17, kind: DATA, raw: 10, stored: 8, values: 3 };
+        let expected = Page { header: 17, kind: DATA, raw: 10, stored: 8, levels: 0, values: 3 };
         assert_eq!(page(data.as_slice()).unwrap(), expected);
         let dictionary = [0x15, 4, 0x15, 20, 0x15, 16, 0x4c, 0x15, 2, 0x15, 0, 0x12, 0, 0];
-        let expected = Page { header: 14, kind: DICTIONARY, raw: 10, stored: 8, values: 1 };
+        let expected = Page { header: 14, kind: DICTIONARY, raw: 10, stored: 8, levels: 0, values: 1 };
         assert_eq!(page(dictionary.as_slice()).unwrap(), expected);
+        let data_v2 = [0x15, 6, 0x15, 20, 0x15, 16, 0x5c, 0x15, 6, 0x15, 0, 0x15, 6, 0x15, 0, 0x15, 4, 0x15, 2, 0, 0];
+        let expected = Page { header: 21, kind: DATA_V2, raw: 10, stored: 8, levels: 3, values: 3 };
+        assert_eq!(page(data_v2.as_slice()).unwrap(), expected);
         for (bytes, why) in [
             (&[0x15, 4, 0x15, 20, 0x15, 16, 0x2c, 0x15, 2, 0, 0][..], "kind 2 without"),
             (&[0x15, 8, 0x15, 20, 0x15, 16, 0][..], "kind 4 without"),
