@@ -2,6 +2,12 @@
 #![allow(dead_code)]
 
 use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// Longest time for a process that a test starts: far above what any takes on a busy machine, so one that
+/// hangs is a failed test with a name and not a suite without an end.
+pub const PROCESS_LIMIT: Duration = Duration::from_secs(300);
 
 /// A file of this repository's tests/fixtures.
 pub fn fixture(name: &str) -> PathBuf {
@@ -20,13 +26,39 @@ pub fn shared(name: &str, test: &str) -> Option<PathBuf> {
 }
 
 /// The built tool.
-pub fn syntrace() -> std::process::Command {
-    std::process::Command::new(env!("CARGO_BIN_EXE_syntrace"))
+pub fn syntrace() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_syntrace"))
+}
+
+/// A process with an end: what it said, or a panic after [`PROCESS_LIMIT`].
+pub trait Finish {
+    fn finish(self) -> std::io::Result<Output>;
+}
+
+impl Finish for Child {
+    fn finish(self) -> std::io::Result<Output> {
+        let id = self.id();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(self.wait_with_output()));
+        receiver.recv_timeout(PROCESS_LIMIT).unwrap_or_else(|_| {
+            let command = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            // Not reaped before it ends: the number is still its own.
+            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            panic!("`{}` did not end within {PROCESS_LIMIT:?}", command.trim_end_matches('\0').replace('\0', " "))
+        })
+    }
+}
+
+/// Nothing on standard input, as with `output`.
+impl Finish for &mut Command {
+    fn finish(self) -> std::io::Result<Output> {
+        self.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?.finish()
+    }
 }
 
 /// Runs the tool; gives exit code, stdout and stderr.
 pub fn run(arguments: &[&str]) -> (i32, String, String) {
-    let output = syntrace().args(arguments).output().expect("the tool starts");
+    let output = syntrace().args(arguments).finish().expect("the tool starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
