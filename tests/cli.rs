@@ -1,7 +1,7 @@
 //! Tests of the command line: exit codes, messages, what goes to stdout; a failed command leaves the
 //! study as it was.
 
-use crate::common::{TINY_SPEC, run, run_ok, syntrace, write_spec};
+use crate::common::{Finish, TINY_SPEC, run, run_ok, syntrace, write_spec};
 use std::path::Path;
 
 fn check(arguments: &[&str], code: i32, message: &str, hint: &str) {
@@ -145,7 +145,7 @@ fn a_study_that_may_not_be_written_is_read_all_the_same() {
     let mut command = std::process::Command::new("setpriv");
     command.args(["--inh-caps=-dac_override", "--bounding-set=-dac_override", tool]);
     command.args(["simulate", &study, "--dataset", "os", "--class", "ubuntu", "--flows", "20"]);
-    let Ok(output) = command.output() else {
+    let Ok(output) = command.finish() else {
         eprintln!("skipped: a_study_that_may_not_be_written_is_read_all_the_same: setpriv is not here");
         return;
     };
@@ -169,7 +169,7 @@ fn a_full_disk_is_said_and_the_study_is_unharmed() {
     let mut command = std::process::Command::new("bash");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_syntrace")]);
     command.args(["simulate", &study, "--dataset", "vca", "--flows", "400"]);
-    let output = command.output().unwrap();
+    let output = command.finish().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("every finished job is stored"), "{stderr}");
@@ -203,7 +203,7 @@ fn a_closed_pipe_ends_quietly() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    let output = child.finish().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("panicked"), "{stderr}");
 }

@@ -1,6 +1,6 @@
 //! What a study holds as files of other tools.
 
-use crate::common::{fixture, run, run_ok};
+use crate::common::{Finish, fixture, run, run_ok};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -192,7 +192,7 @@ fn exported_weights_give_the_stored_logits_in_plain_pytorch() {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/load_netssm.py");
     assert!(std::fs::read_to_string(&script).unwrap().lines().count() <= 30, "the example stays short");
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let torch = std::process::Command::new(&python).args(["-c", "import torch, safetensors"]).output();
+    let torch = std::process::Command::new(&python).args(["-c", "import torch, safetensors"]).finish();
     if !torch.is_ok_and(|output| output.status.success()) {
         eprintln!(
             "skipped: exported_weights_give_the_stored_logits_in_plain_pytorch: no python3 with torch and safetensors here"
@@ -207,7 +207,7 @@ fn exported_weights_give_the_stored_logits_in_plain_pytorch() {
     let output = std::process::Command::new(&python)
         .arg(&script)
         .args([at("m.safetensors"), at("rows.jsonl")])
-        .output()
+        .finish()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let errors: Vec<f64> =

@@ -1,7 +1,7 @@
 //! Models made elsewhere: what `import_example.py` wrote comes in, is attacked and measured, and stands
 //! in every view; files that are wrong leave nothing behind.
 
-use crate::common::{fixture, run, run_ok, syntrace};
+use crate::common::{Finish, fixture, run, run_ok, syntrace};
 use arrow::array::{Float32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -127,7 +127,7 @@ fn parquet_safetensors_and_npy_say_the_same() {
 }
 
 fn write_parquet(study: &str, query: &str, file: &Path) {
-    let output = syntrace().args(["sql", study, "--format", "parquet", "-c", query]).output().unwrap();
+    let output = syntrace().args(["sql", study, "--format", "parquet", "-c", query]).finish().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::write(file, output.stdout).unwrap();
 }
@@ -426,7 +426,7 @@ fn the_example_script_writes_the_files_that_are_tested() {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/import_example.py");
     assert!(std::fs::read_to_string(&script).unwrap().lines().count() <= 30, "the example stays short");
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let numpy = std::process::Command::new(&python).args(["-c", "import numpy"]).output();
+    let numpy = std::process::Command::new(&python).args(["-c", "import numpy"]).finish();
     if !numpy.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: the_example_script_writes_the_files_that_are_tested: no python3 with numpy here");
         return;

@@ -1,5 +1,6 @@
 //! Generated nPrint cells to packets: rules one by one, counts, other tools, pictures.
 
+use crate::common::Finish;
 use syntrace::base::Seed;
 use syntrace::capture::{CutOptions, cut, write_frames};
 use syntrace::encoding::nprint::{NPRINT_BITS, NprintRow};
@@ -383,7 +384,7 @@ fn strict_packets_of_noisy_images_open_in_tshark_with_valid_checksums() {
          tcp.option.len.invalid || ip.bogus_header_length || tcp.bogus_header_length || udp.length.bad";
     let enable = ["-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"];
     let arguments = [&["-r", file.to_str().unwrap()][..], &enable].concat();
-    let run = |filter: &[&str]| std::process::Command::new("tshark").args(&arguments).args(filter).output();
+    let run = |filter: &[&str]| std::process::Command::new("tshark").args(&arguments).args(filter).finish();
     let Ok(output) = run(&["-Y", wrong]) else {
         eprintln!("skipped: strict packets in tshark: tshark is not installed");
         return;
@@ -455,7 +456,7 @@ fn png_files_are_read_by_another_decoder() {
          while o<len(b):\n n,k=struct.unpack('>I4s',b[o:o+8]);c=b[o+8:o+8+n]\n \
          assert zlib.crc32(k+c)==struct.unpack('>I',b[o+8+n:o+12+n])[0]\n d+=c if k==b'IDAT' else b'';o+=12+n\n\
          print(len(zlib.decompress(d)))";
-    let Ok(output) = std::process::Command::new("python3").args(["-c", script]).arg(&path).output() else {
+    let Ok(output) = std::process::Command::new("python3").args(["-c", script]).arg(&path).finish() else {
         eprintln!("skipped: png_files_are_read_by_another_decoder: python3 is not installed");
         return;
     };

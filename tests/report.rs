@@ -1,7 +1,7 @@
 //! The page and the figures: every number is that of a query, nothing comes from elsewhere, what is
 //! missing is said in words, and nothing overlaps in a browser.
 
-use crate::common::run_ok;
+use crate::common::{Finish, run_ok};
 use crate::query::study;
 use std::collections::HashMap;
 use std::path::Path;
@@ -382,7 +382,7 @@ document.body.setAttribute('data-bad', bad.join('; ') || 'none');
 #[test]
 fn texts_neither_overlap_nor_leave_their_panels_in_chromium() {
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = names.iter().find(|name| std::process::Command::new(name).arg("--version").output().is_ok());
+    let found = names.iter().find(|name| std::process::Command::new(name).arg("--version").finish().is_ok());
     let Some(browser) = found else {
         eprintln!("skipped: texts_neither_overlap_nor_leave_their_panels_in_chromium: no Chromium here");
         return;
@@ -401,7 +401,7 @@ fn texts_neither_overlap_nor_leave_their_panels_in_chromium() {
             .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
             .arg(format!("--window-size={width},2000"))
             .arg(format!("file://{}", path.display()))
-            .output()
+            .finish()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         let Some(bad) = between(&text, "data-bad=\"", "\"").first().copied() else {

@@ -3,10 +3,12 @@
 mod clients;
 mod safety;
 
+use crate::common::{Finish, PROCESS_LIMIT};
 use crate::query::study;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A running server; ended when dropped.
 pub struct Server {
@@ -52,7 +54,14 @@ impl Server {
 
     /// Waits for its end; gives the exit code.
     pub fn wait(&mut self) -> Option<i32> {
-        self.child.wait().expect("it ran").code()
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it ran") {
+                return status.code();
+            }
+            assert!(started.elapsed() < PROCESS_LIMIT, "the server goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -73,7 +82,7 @@ pub fn command(study: &std::path::Path, more: &[&str]) -> Command {
 pub fn psql(connection: &str, arguments: &[&str], test: &str) -> Option<(i32, String, String)> {
     let mut command = Command::new("psql");
     command.args(["-X", "-d", connection]).args(arguments).env_remove("PGPASSWORD").env("PGCONNECT_TIMEOUT", "10");
-    let output = match command.stdin(Stdio::null()).output() {
+    let output = match command.finish() {
         Ok(output) => output,
         Err(_) => {
             eprintln!("skipped: {test}: no psql here");
@@ -101,7 +110,7 @@ fn a_taken_port_is_an_error_when_asked_for() {
     let study = study::small();
     let taken = std::net::TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let output = command(&study.path, &["--port", &port]).output().unwrap();
+    let output = command(&study.path, &["--port", &port]).finish().unwrap();
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("cannot listen on 127.0.0.1") && message.contains("--port"), "{message}");
@@ -123,7 +132,7 @@ fn what_is_no_postgresql_client_harms_nobody() {
     ] {
         let mut socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
         socket.write_all(bytes).unwrap();
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
         let mut answer = [0; 64];
         let _ = socket.read(&mut answer);
     }

@@ -1,5 +1,6 @@
 //! The simulator: packets that other tools read, addresses and lengths spread as in real captures.
 
+use crate::common::Finish;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::process::Command;
@@ -425,7 +426,7 @@ fn write_capture(path: &Path, frames: &[SimulatedFrame]) {
 /// Lines that tshark prints for a capture, or `None` where it is not installed.
 fn tshark(path: &Path, arguments: &[&str]) -> Option<Vec<String>> {
     let checks = ["-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"];
-    let output = Command::new("tshark").arg("-r").arg(path).args(checks).args(arguments).output().ok()?;
+    let output = Command::new("tshark").arg("-r").arg(path).args(checks).args(arguments).finish().ok()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }

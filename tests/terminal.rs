@@ -1,5 +1,6 @@
 //! The SQL shell in a real terminal: tmux types into it and reads the screen. Skips where there is no tmux.
 
+use crate::common::Finish;
 use crate::query::study;
 use std::path::Path;
 use std::process::Command;
@@ -45,7 +46,7 @@ impl Terminal {
     fn tmux(&self, arguments: &[&str]) -> Option<String> {
         let mut command = Command::new("tmux");
         command.args(["-S", &self.socket]).args(arguments).env_remove("TMUX").env("LC_ALL", "C.UTF-8");
-        let output = command.output().ok()?;
+        let output = command.finish().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -187,7 +188,7 @@ fn commands_show_names_schemas_and_rows_in_every_form() {
 #[test]
 fn tall_answers_go_through_the_pager_and_small_ones_do_not() {
     let test = "tall_answers_go_through_the_pager_and_small_ones_do_not";
-    if Command::new("less").arg("--version").output().is_err() {
+    if Command::new("less").arg("--version").finish().is_err() {
         eprintln!("skipped: {test}: no less here");
         return;
     }

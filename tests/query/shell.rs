@@ -1,7 +1,8 @@
 //! The verbs `sql`, `query` and `report` as a process: output, exit codes, batches from every source.
 
 use super::study;
-use std::io::Write;
+use crate::common::Finish;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 
 fn syntrace(arguments: &[&str]) -> Command {
@@ -12,7 +13,7 @@ fn syntrace(arguments: &[&str]) -> Command {
 
 fn run(verb: &str, study: &study::Study, rest: &[&str]) -> Output {
     let path = study.path.to_str().unwrap();
-    syntrace(&[&[verb, path], rest].concat()).output().unwrap()
+    syntrace(&[&[verb, path], rest].concat()).finish().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -34,7 +35,7 @@ fn statements_come_from_commands_files_and_standard_input() {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(b"SELECT count(*) AS models FROM models;").unwrap();
-    assert_eq!(text(&child.wait_with_output().unwrap().stdout), "models\n4\n");
+    assert_eq!(text(&child.finish().unwrap().stdout), "models\n4\n");
 }
 
 #[test]
@@ -120,14 +121,19 @@ fn info_says_where_the_bytes_are_and_follows_another_process() {
         assert!(text(&found.stdout).contains(wanted), "{wanted} in {}", text(&found.stdout));
     }
     let path = study.path.to_str().unwrap();
-    let follower = syntrace(&["info", path, "--follow", "--for", "4"]).stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
-    let made = syntrace(&["simulate", path, "--dataset", "vca", "--class", "meet", "--flows", "5"]).output().unwrap();
+    let arguments = ["info", path, "--follow", "--for", "60"];
+    let mut follower = syntrace(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(follower.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = vec![said.next().expect("what is there already")];
+    let made = syntrace(&["simulate", path, "--dataset", "vca", "--class", "meet", "--flows", "5"]).finish().unwrap();
     assert!(made.status.success(), "{}", text(&made.stderr));
-    let output = follower.wait_with_output().unwrap();
-    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    while !lines.iter().any(|line| line.contains("simulate vca/meet")) {
+        lines.push(said.next().unwrap_or_else(|| panic!("nothing of another process's job in {lines:?}")));
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
     assert!(lines[0].ends_with("jobs finished"), "{lines:?}");
-    assert!(lines.iter().any(|line| line.contains("simulate vca/meet")), "{lines:?}");
+    assert!(run("info", &study, &["--follow", "--for", "0"]).status.success());
 }
 
 #[test]
@@ -137,7 +143,7 @@ fn a_file_that_is_no_study_is_the_users_mistake() {
     std::fs::write(&path, "not a database, just text").unwrap();
     for verb in ["sql", "query"] {
         let found = syntrace(&[verb, path.to_str().unwrap(), if verb == "sql" { "-c=SELECT 1" } else { "table1" }]);
-        let found = { found }.output().unwrap();
+        let found = { found }.finish().unwrap();
         assert_eq!(found.status.code(), Some(2), "{}", text(&found.stderr));
         assert!(text(&found.stderr).starts_with("error: "));
     }

@@ -1,9 +1,9 @@
 //! What a query may hold: sorts and groups beyond `--memory` spill and are right, or say so.
 
-use crate::common::syntrace;
+use crate::common::{Finish, PROCESS_LIMIT, syntrace};
 use crate::query::study;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Rows of the generated input; with a text of 64 digits each some 600 MB in memory.
 const ROWS: u64 = 6_000_000;
@@ -22,14 +22,15 @@ fn measured(memory_mib: u64, sql: &str) -> (i32, String, String, u64) {
         .unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak_kib = 0;
-    while child.try_wait().unwrap().is_none() {
+    let started = Instant::now();
+    while started.elapsed() < PROCESS_LIMIT && child.try_wait().unwrap().is_none() {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let value = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
         peak_kib = peak_kib.max(value.unwrap_or(0));
         std::thread::sleep(Duration::from_millis(5));
     }
-    let output = child.wait_with_output().unwrap();
+    let output = child.finish().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr), peak_kib / 1024)
 }

@@ -1,7 +1,7 @@
 //! psql and psycopg: the same answers as `syntrace sql`, types, parameters, catalog, several at once.
 
 use super::{Server, psql};
-use crate::common::run_ok;
+use crate::common::{Finish, PROCESS_LIMIT, run_ok};
 use crate::query::study;
 
 /// Rows of `psql -At` for a statement that has to work.
@@ -159,7 +159,7 @@ fn types_of_columns_are_those_of_postgresql_everywhere() {
 fn jdbc_reads_metadata_parameters_cursors_and_every_type() {
     let test = "jdbc_reads_metadata_parameters_cursors_and_every_type";
     let jar = std::env::var("SYNTRACE_JDBC").unwrap_or_else(|_| "/usr/share/java/postgresql.jar".to_owned());
-    let java = std::process::Command::new("java").arg("--version").output();
+    let java = std::process::Command::new("java").arg("--version").finish();
     if !std::path::Path::new(&jar).exists() || !java.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: {test}: no java, or no driver at {jar}");
         return;
@@ -169,7 +169,7 @@ fn jdbc_reads_metadata_parameters_cursors_and_every_type() {
     let program = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/serve/Jdbc.java");
     let url = format!("jdbc:postgresql://127.0.0.1:{}/study", server.port);
     let output =
-        std::process::Command::new("java").args(["-Xshare:auto", "-cp", &jar]).arg(program).arg(url).output().unwrap();
+        std::process::Command::new("java").args(["-Xshare:auto", "-cp", &jar]).arg(program).arg(url).finish().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if said.contains("no compiler module found") {
         eprintln!("skipped: {test}: java without its compiler");
@@ -285,11 +285,15 @@ fn a_long_query_ends_when_its_client_or_its_limit_says_so() {
         .spawn()
         .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1500));
-    let asked = std::process::Command::new("kill").args(["-INT", &psql.id().to_string()]).status().unwrap();
-    assert!(asked.success());
-    let mut said = String::new();
-    std::io::Read::read_to_string(psql.stderr.as_mut().unwrap(), &mut said).unwrap();
-    psql.wait().unwrap();
+    let begun = std::time::Instant::now();
+    // Until psql has its connection, and the server its query, there is nothing that it could cancel: as people
+    // do, it is pressed again.
+    while psql.try_wait().unwrap().is_none() && begun.elapsed() < PROCESS_LIMIT {
+        let asked = std::process::Command::new("kill").args(["-INT", &psql.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    let said = String::from_utf8_lossy(&psql.finish().unwrap().stderr).into_owned();
     assert!(said.contains("cancelled by its client"), "{said}");
     assert!(started.elapsed().as_secs() < 60, "neither end took effect at once");
 }
@@ -314,7 +318,7 @@ fn two_clients_are_answered_side_by_side() {
 #[test]
 fn psycopg_prepares_binds_and_reads_text_and_binary() {
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = std::process::Command::new(&python).args(["-c", "import psycopg"]).output();
+    let has = std::process::Command::new(&python).args(["-c", "import psycopg"]).finish();
     if !has.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: psycopg_prepares_binds_and_reads_text_and_binary: no python3 with psycopg here");
         return;
@@ -322,7 +326,7 @@ fn psycopg_prepares_binds_and_reads_text_and_binary() {
     let study = study::small();
     let server = Server::of(&study.path, &[]);
     let script = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/serve_psycopg.py");
-    let output = std::process::Command::new(&python).arg(script).arg(server.url()).output().unwrap();
+    let output = std::process::Command::new(&python).arg(script).arg(server.url()).finish().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
 }
@@ -350,7 +354,7 @@ fn the_questions_that_tools_ask_first_are_answered() {
 #[test]
 fn pandas_reads_a_table_through_sqlalchemy() {
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = std::process::Command::new(&python).args(["-c", "import psycopg, sqlalchemy, pandas"]).output();
+    let has = std::process::Command::new(&python).args(["-c", "import psycopg, sqlalchemy, pandas"]).finish();
     if !has.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: pandas_reads_a_table_through_sqlalchemy: no python3 with pandas and SQLAlchemy here");
         return;
@@ -364,7 +368,7 @@ fn pandas_reads_a_table_through_sqlalchemy() {
         assert len(pandas.read_sql('SELECT attack, auc FROM attacks', engine)) == 3\n\
         names = sqlalchemy.inspect(engine).get_table_names()\n\
         assert 'models' in names and 'packets' in names, names\n";
-    let output = std::process::Command::new(&python).args(["-c", script, &server.port.to_string()]).output().unwrap();
+    let output = std::process::Command::new(&python).args(["-c", script, &server.port.to_string()]).finish().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
 }

@@ -1,6 +1,7 @@
 //! What a client cannot do: write, read files of the server, raise limits, come in without the password.
 
 use super::{Server, command, psql};
+use crate::common::{Finish, PROCESS_LIMIT};
 use crate::query::study;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -122,7 +123,7 @@ fn no_function_reaches_out_of_the_study() {
 fn other_addresses_need_a_password() {
     let study = study::small();
     for host in ["0.0.0.0", "::"] {
-        let output = command(&study.path, &["--host", host, "--port", "0"]).output().unwrap();
+        let output = command(&study.path, &["--host", host, "--port", "0"]).finish().unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains("is reached by other machines"), "{message}");
@@ -143,12 +144,12 @@ fn a_password_is_asked_for_and_compared() {
     let study = study::small();
     let folder = study.path.parent().unwrap();
     let readable = password_file(folder, "open sesame\n", 0o644);
-    let output = command(&study.path, &["--password-file", &readable.to_string_lossy()]).output().unwrap();
+    let output = command(&study.path, &["--password-file", &readable.to_string_lossy()]).finish().unwrap();
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("has mode 644") && message.contains("chmod 600"), "{message}");
     let empty = password_file(folder, "\n", 0o400);
-    let output = command(&study.path, &["--password-file", &empty.to_string_lossy()]).output().unwrap();
+    let output = command(&study.path, &["--password-file", &empty.to_string_lossy()]).finish().unwrap();
     assert_eq!(output.status.code(), Some(2), "an empty password");
 
     let file = password_file(folder, "open sesame\nsecond line\n", 0o600);
@@ -176,7 +177,7 @@ fn certificate(folder: &Path) -> Option<(String, String)> {
         .arg(&key)
         .arg("-out")
         .arg(&certificate)
-        .output();
+        .finish();
     made.ok().filter(|output| output.status.success())?;
     Some((certificate.to_string_lossy().into_owned(), key.to_string_lossy().into_owned()))
 }
@@ -195,11 +196,11 @@ fn with_a_certificate_only_encrypted_connections_are_taken() {
         (key.as_str(), key.as_str(), "expected a certificate in PEM"),
         ("/nowhere/cert.pem", key.as_str(), "cannot read `/nowhere/cert.pem`"),
     ] {
-        let output = command(&study.path, &["--tls-cert", certificate, "--tls-key", key]).output().unwrap();
+        let output = command(&study.path, &["--tls-cert", certificate, "--tls-key", key]).finish().unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && message.contains(wanted), "{message}");
     }
-    let half = command(&study.path, &["--tls-cert", &certificate]).output().unwrap();
+    let half = command(&study.path, &["--tls-cert", &certificate]).finish().unwrap();
     assert_eq!(half.status.code(), Some(2), "a certificate without its key");
 
     let file = password_file(folder, "open sesame", 0o600).to_string_lossy().into_owned();
@@ -261,6 +262,7 @@ fn a_long_answer_of_a_portal_is_streamed_and_never_collected() {
     let study = study::small();
     let server = Server::of(&study.path, &["--memory", "64"]);
     let socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    socket.set_read_timeout(Some(PROCESS_LIMIT)).unwrap();
     let mut reader = std::io::BufReader::new(socket.try_clone().unwrap());
     let mut socket = socket;
     let startup = b"\0\x03\0\0user\0reader\0database\0study\0\0";
