@@ -401,7 +401,8 @@ FROM objects
 GROUP BY kind;
 
 -- The threshold is the best one on the attack's shadow traces (there chosen by rates with a margin), so it
--- owes nothing to the traces that it is judged on; an attack without such traces keeps its own decisions.
+-- owes nothing to the traces that it is judged on; an attack without such traces keeps its own decisions. Where
+-- their scores are withheld (a redacted copy) there is no bound: tp, fp and epsilon_lower are NULL.
 -- The bounds of all attacks on one model hold together with 95 % confidence.
 -- One row per attack on a target model: what its decisions prove about epsilon, and the most that they could.
 CREATE VIEW empirical_privacy AS
@@ -412,6 +413,7 @@ WITH pairs AS (
         target.n_members, target.n - target.n_members AS n_held_out,
         CAST(round(target.recall * target.n_members) AS BIGINT) AS own_tp,
         CAST(round(target.fpr * (target.n - target.n_members)) AS BIGINT) AS own_fp,
+        coalesce(shadow.n_members > 0 AND shadow.n > shadow.n_members, false) AS has_shadow,
         1.0 - 0.05 / count(*) OVER (PARTITION BY target.model_id) AS confidence
     FROM attacks AS target
     LEFT JOIN attacks AS shadow
@@ -467,7 +469,8 @@ counted AS (
     SELECT
         pairs.attack_id, pairs.model_id, pairs.generator, pairs.dataset, pairs.class, pairs.epsilon, pairs.delta,
         pairs.attack, pairs.attribute, decided.threshold, pairs.confidence, pairs.n_members, pairs.n_held_out,
-        coalesce(decided.tp, pairs.own_tp, 0) AS tp, coalesce(decided.fp, pairs.own_fp, 0) AS fp
+        CASE WHEN decided.attack_id IS NOT NULL THEN decided.tp WHEN NOT pairs.has_shadow THEN coalesce(pairs.own_tp, 0) END AS tp,
+        CASE WHEN decided.attack_id IS NOT NULL THEN decided.fp WHEN NOT pairs.has_shadow THEN coalesce(pairs.own_fp, 0) END AS fp
     FROM pairs
     LEFT JOIN decided ON decided.attack_id = pairs.attack_id
 )
@@ -485,7 +488,7 @@ CREATE VIEW privacy_audit AS
 WITH best AS (
     SELECT
         model_id, attack, attribute, n_members + n_held_out AS n, confidence, epsilon_lower, epsilon_provable,
-        row_number() OVER (PARTITION BY model_id ORDER BY epsilon_lower DESC, attack, attribute) AS place
+        row_number() OVER (PARTITION BY model_id ORDER BY epsilon_lower DESC NULLS FIRST, attack, attribute) AS place
     FROM empirical_privacy
 ),
 one_run AS (
@@ -515,6 +518,7 @@ SELECT
         WHEN refuted THEN 'REFUTED: an empirical bound lies above the claim'
         WHEN regime = 'none' THEN 'nothing is claimed'
         WHEN guarantee <> 'end-to-end' THEN 'nothing is claimed end to end'
+        WHEN epsilon_empirical IS NULL AND one_run_epsilon IS NULL AND attack IS NOT NULL THEN 'its scores are not here'
         WHEN epsilon_empirical IS NULL AND one_run_epsilon IS NULL THEN 'not audited'
         WHEN greatest(coalesce(epsilon_provable, 0.0), coalesce(one_run_provable, 0.0)) <= epsilon_end_to_end
             THEN 'too few traces to refute it'

@@ -192,6 +192,87 @@ fn a_second_process_reads_while_the_first_holds_the_study_for_writing() {
     drop(writer);
 }
 
+/// The same file afterwards, byte for byte: it may be evidence, or be compared with a digest. So also where a page
+/// is damaged; `compact` leaves such a file alone, since its packed copy would pass for a right one.
+#[test]
+fn verify_changes_nothing_and_compact_refuses_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    let whole = std::fs::read(&study).unwrap();
+    run_ok(&["verify", &study]);
+    assert!(std::fs::read(&study).unwrap() == whole, "`verify` wrote to the study");
+    let mut refused = 0;
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 16;
+        std::fs::write(&study, &damaged).unwrap();
+        if run(&["verify", &study]).0 == 0 {
+            continue;
+        }
+        assert!(std::fs::read(&study).unwrap() == damaged, "byte {at}: `verify` wrote to the study");
+        let (code, _, stderr) = run(&["compact", &study]);
+        assert!(code != 0, "byte {at} was packed: {stderr}");
+        assert!(std::fs::read(&study).unwrap() == damaged, "byte {at}: `compact` wrote to the study");
+        refused += 1;
+    }
+    assert!(refused > 5, "only {refused} were damaged");
+    std::fs::write(&study, &whole[..whole.len() / 2]).unwrap();
+    let (code, _, stderr) = run(&["compact", &study]);
+    assert!(code != 0 && !stderr.contains("run the same command again"), "{stderr}");
+}
+
+#[test]
+fn traffic_of_another_origin_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let captures = folder.path().join("captures").to_string_lossy().into_owned();
+    run_ok(&["simulate", "--out", &captures, "--dataset", "vca", "--flows", "5"]);
+    let capture = |class: &str| format!("{captures}/{class}/vca-{class}-0.pcap");
+    run_ok(&["ingest", &study, "--dataset", "vca", "--class", "meet", "--public", &capture("meet")]);
+    let message = "the class vca/meet of this study is public, and this traffic would be";
+    let private = ["ingest", &study, "--dataset", "vca", "--class", "meet", &capture("teams")];
+    check(&private, 2, message, "a class has one origin");
+    check(&["simulate", &study, "--dataset", "vca", "--class", "meet"], 2, message, "a class has one origin");
+    run_ok(&["ingest", &study, "--dataset", "vca", "--class", "meet", "--public", &capture("teams")]);
+    // Nor does a spec make public what came in as private.
+    run_ok(&["ingest", &study, "--dataset", "own", "--class", "a", &capture("webex")]);
+    let public = "[[dataset]]\nname = \"own\"\npublic = true\n[traces]";
+    let spec = write_spec(
+        folder.path(),
+        &TINY_SPEC
+            .replace("[traces]", public)
+            .replace("netssm", "netdiffusion")
+            .replace("width = 16\nlayers = 1\n", ""),
+    );
+    check(&["plan", &study, &spec], 2, "holds its class `a` as captured traffic", "--public");
+}
+
+/// A run goes on when whoever read its progress has left, and what cannot be printed is an error and no panic.
+#[test]
+fn output_that_nobody_reads_ends_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = write_spec(folder.path(), TINY_SPEC);
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let mut child =
+        syntrace().args(["run", &study, &spec, "--quiet"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert!(child.finish().unwrap().status.success());
+    let again = run_ok(&["plan", &study, &spec]);
+    let counts = |kind: &str| -> Vec<u32> {
+        let line = again.lines().find(|line| line.starts_with(kind)).unwrap_or_default();
+        line.split_whitespace().skip(1).filter_map(|count| count.parse().ok()).collect()
+    };
+    assert_eq!(counts("train"), [2, 2, 0], "trained models stay in the counts:\n{again}");
+    assert_eq!(counts("attribute"), [6, 6, 0], "{again}");
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let output = syntrace().args(["info", &study]).stdout(full).stderr(std::process::Stdio::piped()).spawn();
+        let output = output.unwrap().finish().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.starts_with("error: cannot write to standard output"), "{stderr}");
+    }
+}
+
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let folder = tempfile::tempdir().unwrap();

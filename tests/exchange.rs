@@ -171,6 +171,60 @@ fn traces_of_a_class_with_another_origin_are_a_conflict() {
     assert!(report.conflicts.iter().all(|conflict| conflict.place == "classes, key 100"));
 }
 
+/// Of two captures of one class the first brings the class's record: where it conflicts, the second has no
+/// class to belong to and stays behind, in whatever order the jobs come.
+#[test]
+fn a_capture_whose_class_stays_behind_stays_behind_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    run_ok(&["simulate", "--out", &at("caps"), "--dataset", "vca", "--flows", "5"]);
+    let captures: Vec<String> =
+        ["meet/vca-meet-0.pcap", "teams/vca-teams-0.pcap"].iter().map(|name| at(&format!("caps/{name}"))).collect();
+    // The same bytes under another name.
+    std::fs::copy(&captures[0], at("renamed.pcap")).unwrap();
+    for (round, first) in [0, 1].into_iter().enumerate() {
+        let (here, there) = (at(&format!("here{round}")), at(&format!("there{round}")));
+        std::fs::copy(&captures[first], at("renamed.pcap")).unwrap();
+        run_ok(&["ingest", &here, "--dataset", "x", "--class", "other", &at("renamed.pcap")]);
+        for capture in [&captures[first], &captures[1 - first]] {
+            run_ok(&["ingest", &there, "--dataset", "x", "--class", "meet", capture]);
+        }
+        let (code, stdout, stderr) = run(&["merge", &here, &there]);
+        assert_eq!(code, 1, "{stdout}{stderr}");
+        let lines: Vec<&str> = stdout.lines().collect();
+        assert!(lines[0].starts_with("conflict: ") && lines[1].starts_with("left behind: "), "{stdout}");
+        assert_eq!(lines.len(), 2, "{stdout}");
+        assert!(stderr.contains("0 jobs taken over"), "{stderr}");
+        run_ok(&["verify", &here]);
+        // Without the conflict both come, the class with the one that has it.
+        let fresh = at(&format!("fresh{round}"));
+        run_ok(&["merge", &fresh, &there]);
+        assert_eq!(run_ok(&["merge", &fresh, &there]), "");
+        run_ok(&["verify", &fresh]);
+    }
+}
+
+/// A redacted copy stays one: nothing that was not redacted comes into it.
+#[test]
+fn nothing_is_added_to_a_redacted_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    run_ok(&["simulate", &at("s"), "--dataset", "vca", "--class", "meet", "--flows", "5"]);
+    run_ok(&["export", &at("s"), "share", "-o", &at("copy")]);
+    for verb in [
+        vec!["simulate", &at("copy"), "--dataset", "os", "--class", "mac", "--flows", "5"],
+        vec!["ingest", &at("copy"), "--dataset", "os", "--class", "mac", "no.pcap"],
+        vec!["merge", &at("copy"), &at("s")],
+    ] {
+        let (code, stdout, stderr) = run(&verb);
+        assert!(code == 2 && stderr.contains("is a redacted copy"), "{verb:?}: {stdout}{stderr}");
+    }
+    assert_eq!(run_ok(&["sql", &at("copy"), "--format", "csv", "-c", "SELECT count(*) AS n FROM traces"]), "n\n0\n");
+    run_ok(&["verify", &at("copy")]);
+    run_ok(&["compact", &at("copy")]);
+    assert!(run_ok(&["info", &at("copy")]).contains("redacted"));
+}
+
 /// One flipped byte of a blob in the source: an error that names it, and the destination stays whole.
 #[test]
 fn damage_of_the_source_does_not_come_over() {
@@ -357,7 +411,10 @@ fn full_study(folder: &Path) -> String {
     let path = folder.join("s.redb").to_string_lossy().into_owned();
     let spec = write_spec(
         folder,
-        &TINY_SPEC.replace("seed = 5", &format!("seed = {SEED}")).replace("packets = 3", "packets = 10"),
+        &TINY_SPEC
+            .replace("seed = 5", &format!("seed = {SEED}"))
+            .replace("packets = 3", "packets = 10")
+            .replace("\"mac\"", "\"windows\""),
     );
     run_ok(&["run", &path, &spec, "--quiet"]);
     let capture = fixture("import/real/mac.pcap");
@@ -387,6 +444,11 @@ fn a_shared_copy_holds_every_result_and_no_secret() {
     assert_eq!(found, BTreeSet::new());
 
     run_ok(&["verify", &copy]);
+    // Bounds on epsilon come from scores: without them there is none, and not another one.
+    let bounds = "SELECT count(*) AS models, count(epsilon_empirical) AS bounds, count(epsilon_provable) AS provable FROM privacy_audit";
+    let found = |study: &str| run_ok(&["sql", study, "--format", "tsv", "-c", bounds]);
+    assert_eq!(found(&path).lines().nth(1), Some("3\t3\t3"));
+    assert_eq!(found(&copy).lines().nth(1), Some("3\t0\t3"));
     for query in ["mia_by_model_and_epsilon", "fidelity_by_model_and_epsilon", "privacy_ledger", "generalization_gap"] {
         let answer = |study: &str| run_ok(&["query", study, query, "--format", "csv"]);
         assert!(answer(&path).lines().count() > 2, "{query}");

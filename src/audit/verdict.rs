@@ -173,7 +173,7 @@ fn empirical(evidence: &Evidence) -> Vec<Check> {
     let name = "empirical epsilon";
     let claim = evidence.epsilon_end_to_end.filter(|_| evidence.private);
     if evidence.empirical.is_empty() {
-        return vec![Check::skip(name, "no attack was evaluated on this model")];
+        return vec![Check::skip(name, "no attack on this model has its scores here")];
     }
     let line = |found: &EmpiricalEvidence| {
         let EmpiricalEvidence { method, epsilon, provable } = found;

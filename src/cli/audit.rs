@@ -58,19 +58,19 @@ pub(super) fn audit(args: &AuditArgs) -> Result<ExitCode> {
         print_page(&model.name, &checks);
         failed += usize::from(checks.iter().any(|check| check.verdict == Verdict::Fail));
     }
-    eprintln!("{} of {} models pass", models.len() - failed, models.len());
+    note!("{} of {} models pass", models.len() - failed, models.len());
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
 fn print_page(name: &str, checks: &[Check]) {
-    println!("{name}");
+    say!("{name}");
     let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     for check in checks {
-        println!("  {}  {:width$}  {}", check.verdict.name(), check.name, check.reason);
+        say!("  {}  {:width$}  {}", check.verdict.name(), check.name, check.reason);
     }
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail).count();
     let verdict = if failed == 0 { "pass".to_owned() } else { format!("FAIL: {failed} of {} checks", checks.len()) };
-    println!("  {verdict}\n");
+    say!("  {verdict}\n");
 }
 
 /// Target models with what their record says.

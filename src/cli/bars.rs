@@ -18,10 +18,10 @@ fn watch_interrupts() {
             if STOP.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
-            eprintln!("stopping: the running jobs save their state (Ctrl-C again ends at once)");
+            note!("stopping: the running jobs save their state (Ctrl-C again ends at once)");
         });
         if let Err(error) = installed {
-            eprintln!("warning: Ctrl-C will end at once: {error}");
+            note!("warning: Ctrl-C will end at once: {error}");
         }
     });
 }
@@ -68,7 +68,7 @@ impl RunObserver for Bars {
     fn job_finished(&self, label: &str) {
         self.total.inc(1);
         if self.lines {
-            eprintln!("{}/{} {label}", self.total.position(), self.total.length().unwrap_or(0));
+            note!("{}/{} {label}", self.total.position(), self.total.length().unwrap_or(0));
         }
     }
 
@@ -76,7 +76,7 @@ impl RunObserver for Bars {
         self.total.inc(1);
         let text = format!("failed: {label}: {error}");
         if self.lines {
-            eprintln!("{text}");
+            note!("{text}");
         } else {
             let _ = self.all.println(text);
         }

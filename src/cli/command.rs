@@ -136,8 +136,22 @@ fn pieces(text: &str) -> Vec<String> {
     pieces
 }
 
+/// As [`run_text`] for the text of a file; an error says where in it.
+pub(super) fn run_file(asker: &Asker, state: &mut State, path: &Path, text: &str) -> Result<bool> {
+    run_pieces(asker, state, text, &|statement| {
+        // The first of equal statements is the one that failed.
+        let line = text.find(statement).map_or(1, |at| text[..at].matches('\n').count() + 1);
+        format!("`{}`, statement of line {line}", path.display())
+    })
+}
+
 /// Runs a text of statements and commands; false once a command asked to leave.
 pub(super) fn run_text(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
+    run_pieces(asker, state, text, &|_| String::new())
+}
+
+/// Runs text; `place` says of a statement where it is, or nothing.
+fn run_pieces(asker: &Asker, state: &mut State, text: &str, place: &dyn Fn(&str) -> String) -> Result<bool> {
     for piece in pieces(text) {
         if is_command(&piece) {
             if !command(asker, state, piece.trim())? {
@@ -146,7 +160,10 @@ pub(super) fn run_text(asker: &Asker, state: &mut State, text: &str) -> Result<b
             continue;
         }
         for statement in split_statements(&piece) {
-            ask(asker, state, statement)?;
+            ask(asker, state, statement).map_err(|error| match place(statement) {
+                place if place.is_empty() => error,
+                place => error.context(place),
+            })?;
         }
     }
     Ok(true)
@@ -162,7 +179,7 @@ fn ask_with(asker: &Asker, state: &mut State, statement: &str, parameters: &Para
     let rows = show(asker.ask(statement, parameters)?, state)?;
     if state.interactive || state.timer {
         let time = if state.timer { format!(", {:.3} s", started.elapsed().as_secs_f64()) } else { String::new() };
-        eprintln!("{rows} {}{time}", if rows == 1 { "row" } else { "rows" });
+        note!("{rows} {}{time}", if rows == 1 { "row" } else { "rows" });
     }
     Ok(())
 }
@@ -345,7 +362,7 @@ fn read(asker: &Asker, state: &mut State, path: &Path) -> Result<bool> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| io_error("read", path, &error))?;
     state.depth += 1;
-    let done = run_text(asker, state, &text);
+    let done = run_file(asker, state, path, &text);
     state.depth -= 1;
     done
 }

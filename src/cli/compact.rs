@@ -1,7 +1,7 @@
 //! `syntrace compact`
 
 use super::{CACHE_BYTES, print_error};
-use crate::error::{Result, io_error};
+use crate::error::{Error, Result, io_error};
 use crate::store::{Store, StoreWriter};
 use clap::Args;
 use std::path::PathBuf;
@@ -36,14 +36,14 @@ pub(super) fn pack_if_loose(store: &mut StoreWriter, study: &std::path::Path, be
         return Ok(());
     }
     if content > SMALL_BYTES && content.saturating_sub(before) < content / NEW_SHARE {
-        eprintln!("{} is {times:.1} times its content: `syntrace compact` packs it", study.display());
+        note!("{} is {times:.1} times its content: `syntrace compact` packs it", study.display());
         return Ok(());
     }
     match store.compact() {
-        Ok(_) => eprintln!("{}: packed, {file} bytes before, {} after", study.display(), store.sizes()?.0),
+        Ok(_) => note!("{}: packed, {file} bytes before, {} after", study.display(), store.sizes()?.0),
         Err(error) => {
             print_error(&error);
-            eprintln!("{} stays {times:.1} times its content; every finished job is stored", study.display());
+            note!("{} stays {times:.1} times its content; every finished job is stored", study.display());
         }
     }
     Ok(())
@@ -57,7 +57,12 @@ pub(super) fn compact(args: &CompactArgs) -> Result<ExitCode> {
     };
     let before = size()?;
     drop(Store::open(&args.study, CACHE_BYTES)?);
-    StoreWriter::open_or_create(&args.study, CACHE_BYTES)?.compact()?;
-    eprintln!("{before} bytes before, {} after", size()?);
+    // What is damaged stays as it is: packed, its wrong pages would pass for right ones.
+    if !StoreWriter::open_to_verify(&args.study, CACHE_BYTES)?.check_pages()? {
+        return Err(Error::internal(format!("`{}` is damaged: a page has a wrong checksum", args.study.display()))
+            .hint("nothing was changed; restore a copy, or see what is damaged: `syntrace verify STUDY`"));
+    }
+    StoreWriter::open_as_it_is(&args.study, CACHE_BYTES)?.compact()?;
+    note!("{before} bytes before, {} after", size()?);
     Ok(ExitCode::SUCCESS)
 }

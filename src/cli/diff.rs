@@ -35,27 +35,27 @@ pub(super) fn diff(args: &DiffArgs) -> Result<ExitCode> {
 }
 
 fn print(comparison: &Comparison, brief: bool) {
-    println!("{:<12} {:>8} {:>12} {:>12}", "job", "in both", "only first", "only second");
+    say!("{:<12} {:>8} {:>12} {:>12}", "job", "in both", "only first", "only second");
     for (kind, [both, first, second]) in &comparison.jobs {
-        println!("{:<12} {both:>8} {first:>12} {second:>12}", kind.name());
+        say!("{:<12} {both:>8} {first:>12} {second:>12}", kind.name());
     }
     if !brief {
         for label in &comparison.only_first {
-            println!("only in the first: {label}");
+            say!("only in the first: {label}");
         }
         for label in &comparison.only_second {
-            println!("only in the second: {label}");
+            say!("only in the second: {label}");
         }
         let mut job = "";
         for difference in &comparison.differences {
             if difference.job != job {
-                println!("differs: {}", difference.job);
+                say!("differs: {}", difference.job);
                 job = &difference.job;
             }
-            println!("    {}: {} | {}", difference.place, difference.first, difference.second);
+            say!("    {}: {} | {}", difference.place, difference.first, difference.second);
         }
     }
-    eprintln!(
+    note!(
         "{} values differ under one id{}",
         comparison.differences.len(),
         if comparison.same() { "; the studies hold the same" } else { "" }

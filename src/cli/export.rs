@@ -91,8 +91,9 @@ enum What {
     /// A redacted copy of the study: results, hashes and provenance, nothing of any single trace
     ///
     /// Left out: captures, traces, packets, encodings, member lists, attributes, attack scores, synthetic
-    /// traces, weights, seeds, file names and times of captures. Ids are made anew. Results about members
-    /// as a whole stay (attacks, fidelity, losses by epoch): no epsilon covers them.
+    /// traces, weights, seeds, names and times of captures. Ids are made anew (but those of classes, which follow
+    /// from their names). Results about members as a whole stay (attacks, fidelity, losses by epoch): no epsilon
+    /// covers them. So do the names of datasets, classes, generators and imported attributes.
     Share {
         /// Study file to write; must not exist
         #[arg(short, long)]
@@ -161,17 +162,17 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
         What::Pcap { selection, out } => {
             let selection = selection.resolve()?;
             let (traces, packets) = with_sink(out.as_deref(), |sink| export_traces(&snapshot, &selection, sink))?;
-            eprintln!("{traces} traces, {packets} packets");
+            note!("{traces} traces, {packets} packets");
         }
         What::Nprint { selection, out, columns } => {
             let (selection, options) = (selection.resolve()?, columns.options(None, true)?);
             let rows = with_sink(out.as_deref(), |sink| export_nprint(&snapshot, &selection, &options, sink))?;
-            eprintln!("{rows} rows");
+            note!("{rows} rows");
         }
         What::Pcapng { selection, out } => {
             let selection = selection.resolve()?;
             let (traces, packets) = with_sink(out.as_deref(), |sink| export_pcapng(&snapshot, &selection, sink))?;
-            eprintln!("{traces} traces, {packets} packets");
+            note!("{traces} traces, {packets} packets");
         }
         What::Weights { model, out } => {
             if out.extension().is_some_and(|extension| extension == "json") {
@@ -182,23 +183,23 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
             let beside = out.with_extension("json");
             let text = format!("{config:#}\n");
             std::fs::write(&beside, text).map_err(|error| io_error("write", &beside, &error))?;
-            eprintln!("weights in {}, configuration in {}", out.display(), beside.display());
+            note!("weights in {}, configuration in {}", out.display(), beside.display());
         }
         What::Tables { out, format, tables } => {
             // One thread keeps the order of rows.
             let asker = super::sql::Asker::open(&args.study, TABLES_MEMORY_MIB, Some(1))?;
             let format = Format::from_name(format)?;
             let exported = super::export_tables::export_tables(asker.session(), tables, format, out)?;
-            eprintln!("{} files, {} rows", exported.files, exported.rows);
+            note!("{} files, {} rows", exported.files, exported.rows);
         }
         What::Png { selection, png } => {
             let images = export_png(&snapshot, selection.resolve()?, png)?;
-            eprintln!("{images} images");
+            note!("{images} images");
         }
         What::Share { out } => super::share::share(&snapshot, out)?,
         What::Capture { capture, out } => {
             let bytes = with_sink(out.as_deref(), |sink| write_capture(&snapshot, capture, sink))?;
-            eprintln!("{bytes} bytes");
+            note!("{bytes} bytes");
         }
     }
     Ok(ExitCode::SUCCESS)

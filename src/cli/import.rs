@@ -140,7 +140,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<ExitCode> {
     let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
     let imported = pipeline::import_models(&store, &manifest, &Bar::alone())?;
     for model in &imported {
-        eprintln!("{}", line(model));
+        note!("{}", line(model));
     }
     if args.no_evaluate {
         return Ok(ExitCode::SUCCESS);
@@ -234,7 +234,7 @@ fn evaluate(
     let ids: Vec<_> = imported.iter().map(|model| model.model_id).collect();
     let (plan, notes) = pipeline::evaluation(&store.snapshot()?, &ids, attacks)?;
     for note in notes {
-        eprintln!("{note}");
+        note!("{note}");
     }
     let bars = Bars::new(plan.missing() as u64);
     let options = RunOptions { threads: threads.max(1), checkpoint_seconds: f64::INFINITY };
@@ -244,9 +244,9 @@ fn evaluate(
     for (label, error) in &report.failed {
         print_error(&Error::internal(error.clone()).context(format!("failed: {label}")));
     }
-    eprintln!("{} attacks and measurements done, {} were there already", report.finished, report.skipped);
+    note!("{} attacks and measurements done, {} were there already", report.finished, report.skipped);
     if report.finished > 0 {
-        eprintln!("what came of it: `syntrace query STUDY mia_by_model_and_epsilon`, `fidelity_by_model_and_epsilon`");
+        note!("what came of it: `syntrace query STUDY mia_by_model_and_epsilon`, `fidelity_by_model_and_epsilon`");
     }
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }

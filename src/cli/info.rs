@@ -34,33 +34,33 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
     }
     let snapshot = store.snapshot()?;
     let payload = snapshot.payload_bytes()?;
-    println!("study      {}", args.study.display());
-    println!("format     {FORMAT_VERSION}");
-    println!(
+    say!("study      {}", args.study.display());
+    say!("format     {FORMAT_VERSION}");
+    say!(
         "file       {} bytes ({} on disk), {:.2} times its compressed payload of {payload} bytes",
         metadata.len(),
         metadata.blocks() * DISK_BLOCK_BYTES,
         metadata.len() as f64 / payload.max(1) as f64
     );
     if snapshot.is_shared_copy()? {
-        println!("redacted   a copy for others: results, hashes and provenance only; its ids are its own");
+        say!("redacted   a copy for others: results, hashes and provenance only; its ids are its own");
     }
     print_content(&snapshot)?;
     print_tables(&snapshot)?;
     print_objects(&snapshot)?;
     print_generators(&snapshot)?;
-    println!("\n{:<20} {:>9} {:>28} {:>15}", "redb table", "entries", "stored bytes", "unused bytes");
+    say!("\n{:<20} {:>9} {:>28} {:>15}", "redb table", "entries", "stored bytes", "unused bytes");
     for table in snapshot.table_sizes()? {
-        println!("{:<20} {:>9} {:>28} {:>15}", table.name, table.entries, table.stored_bytes, table.fragmented_bytes);
+        say!("{:<20} {:>9} {:>28} {:>15}", table.name, table.entries, table.stored_bytes, table.fragmented_bytes);
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_content(snapshot: &Snapshot) -> Result<()> {
     for class in snapshot.classes()? {
-        println!("class      {}/{} ({:?})", class.dataset, class.class, class.origin);
+        say!("class      {}/{} ({:?})", class.dataset, class.class, class.origin);
     }
-    println!(
+    say!(
         "records    {} captures, {} splits, {} models, {} attacks, {} jobs, {} objects",
         snapshot.captures()?.len(),
         snapshot.splits()?.len(),
@@ -71,20 +71,20 @@ fn print_content(snapshot: &Snapshot) -> Result<()> {
     );
     let open = snapshot.checkpoints()?;
     if !open.is_empty() {
-        println!("under way  {} trainings have a checkpoint: `run` goes on with them", open.len());
+        say!("under way  {} trainings have a checkpoint: `run` goes on with them", open.len());
     }
     Ok(())
 }
 
 fn print_tables(snapshot: &Snapshot) -> Result<()> {
-    println!("\n{:<20} {:>9} {:>12} {:>15} {:>15}", "columns of", "segments", "rows", "stored bytes", "raw bytes");
+    say!("\n{:<20} {:>9} {:>12} {:>15} {:>15}", "columns of", "segments", "rows", "stored bytes", "raw bytes");
     for table in SEGMENT_TABLES {
         let segments = snapshot.segments(table)?;
         let rows: u64 = segments.iter().map(|segment| u64::from(segment.rows)).sum();
         let stored: u64 = segments.iter().map(|segment| segment.stored_bytes()).sum();
         let raw: u64 =
             segments.iter().flat_map(|segment| &segment.columns).map(|column| u64::from(column.raw_bytes)).sum();
-        println!("{:<20} {:>9} {rows:>12} {stored:>15} {raw:>15}", table.name, segments.len());
+        say!("{:<20} {:>9} {rows:>12} {stored:>15} {raw:>15}", table.name, segments.len());
     }
     Ok(())
 }
@@ -95,9 +95,9 @@ fn print_objects(snapshot: &Snapshot) -> Result<()> {
         let kind = kinds.entry(object.kind).or_default();
         *kind = (kind.0 + 1, kind.1 + object.stored_bytes, kind.2 + object.raw_bytes);
     }
-    println!("\n{:<20} {:>9} {:>28} {:>15}", "objects of kind", "objects", "stored bytes", "raw bytes");
+    say!("\n{:<20} {:>9} {:>28} {:>15}", "objects of kind", "objects", "stored bytes", "raw bytes");
     for (kind, (count, stored, raw)) in kinds {
-        println!("{kind:<20} {count:>9} {stored:>28} {raw:>15}");
+        say!("{kind:<20} {count:>9} {stored:>28} {raw:>15}");
     }
     Ok(())
 }
@@ -131,10 +131,10 @@ fn print_generators(snapshot: &Snapshot) -> Result<()> {
     for object in snapshot.objects()? {
         bytes.entry(generator(owners.get(&object.digest).copied())).or_default()[1] += object.stored_bytes;
     }
-    println!("\n{:<20} {:>9} {:>28} {:>15}", "generator", "models", "bytes of columns", "of objects");
+    say!("\n{:<20} {:>9} {:>28} {:>15}", "generator", "models", "bytes of columns", "of objects");
     for (name, [columns, objects]) in bytes {
         let count = models.iter().filter(|model| model.generator == name).count();
-        println!("{name:<20} {count:>9} {columns:>28} {objects:>15}");
+        say!("{name:<20} {count:>9} {columns:>28} {objects:>15}");
     }
     Ok(())
 }
@@ -155,7 +155,7 @@ fn follow(store: &Store, limit: Option<Duration>) -> Result<ExitCode> {
         jobs.retain(|job| known.insert(job.job_id));
         jobs.sort_unstable_by_key(|job| job.finished_us);
         if first {
-            println!("{} jobs finished", jobs.len());
+            say!("{} jobs finished", jobs.len());
         } else {
             jobs.iter().enumerate().for_each(|(number, job)| print_job(known.len() - jobs.len() + number + 1, job));
         }
@@ -169,5 +169,5 @@ fn follow(store: &Store, limit: Option<Duration>) -> Result<ExitCode> {
 
 fn print_job(number: usize, job: &JobRecord) {
     let seconds = (job.finished_us - job.started_us) as f64 / 1e6;
-    println!("{number} {} in {seconds:.1} s", job.label);
+    say!("{number} {} in {seconds:.1} s", job.label);
 }

@@ -51,7 +51,7 @@ pub(super) fn ingest(args: &IngestArgs) -> Result<ExitCode> {
         (Some(folder), _) => {
             let (groups, passed_over) = captures_by_folder(folder)?;
             if passed_over > 0 {
-                eprintln!("passed over {passed_over} files that are in no sub-folder or end as no capture does");
+                note!("passed over {passed_over} files that are in no sub-folder or end as no capture does");
             }
             groups
         }
@@ -95,7 +95,7 @@ impl Totals {
             Ok(report) => {
                 self.added += 1;
                 if let Some(damage) = report.capture.as_ref().and_then(|capture| capture.damage.as_ref()) {
-                    eprintln!("damaged: `{}` at offset {}: {}", report.path.display(), damage.offset, damage.reason);
+                    note!("damaged: `{}` at offset {}: {}", report.path.display(), damage.offset, damage.reason);
                 }
                 if let Some(record) = report.record {
                     self.traces += record.traces;
@@ -107,12 +107,17 @@ impl Totals {
     }
 
     fn print(&self) {
-        eprintln!(
+        note!(
             "added {} captures ({} were there already, {} refused): {} traces, {} packets kept, {} left out",
-            self.added, self.present, self.refused, self.traces, self.packets, self.dropped
+            self.added,
+            self.present,
+            self.refused,
+            self.traces,
+            self.packets,
+            self.dropped
         );
         if self.dropped > 0 {
-            eprintln!("why: `syntrace query STUDY drops_by_reason`");
+            note!("why: `syntrace query STUDY drops_by_reason`");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::CACHE_BYTES;
 use super::bars::Bar;
 use crate::error::{Error, Result, ResultExt};
-use crate::store::{Store, StoreWriter};
+use crate::store::{Snapshot, Store, StoreWriter};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,27 +39,38 @@ pub(super) fn merge(args: &MergeArgs) -> Result<ExitCode> {
         sources.push((path, snapshot));
     }
     let store = StoreWriter::open_or_create(&args.destination, CACHE_BYTES)?;
-    let mut conflicts = 0;
-    for (path, snapshot) in &sources {
-        let report = store.merge(snapshot, &Bar::alone()).context(|| format!("`{}`", path.display()))?;
-        for conflict in &report.conflicts {
-            println!("conflict: {}: {} ({})", path.display(), conflict.place, conflict.job);
-        }
-        for label in &report.blocked {
-            println!("left behind: {}: {label}", path.display());
-        }
-        eprintln!(
-            "{}: {} jobs taken over ({} bytes), {} were there already, {} conflicts, {} left behind",
-            path.display(),
-            report.added,
-            report.bytes,
-            report.present,
-            report.conflicts.len(),
-            report.blocked.len()
-        );
-        conflicts += report.conflicts.len();
+    let mut lines = Vec::new();
+    let merged = sources.iter().try_for_each(|(path, snapshot)| merge_one(&store, path, snapshot, &mut lines));
+    // All at once: a reader who leaves (`| head`) must not end a merge halfway.
+    drop(store);
+    let conflicts = lines.iter().filter(|line| line.starts_with(CONFLICT)).count();
+    for line in lines {
+        say!("{line}");
     }
+    merged?;
     Ok(if conflicts > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+const CONFLICT: &str = "conflict: ";
+
+fn merge_one(store: &StoreWriter, path: &Path, snapshot: &Snapshot, lines: &mut Vec<String>) -> Result<()> {
+    let report = store.merge(snapshot, &Bar::alone()).context(|| format!("`{}`", path.display()))?;
+    for conflict in &report.conflicts {
+        lines.push(format!("{CONFLICT}{}: {} ({})", path.display(), conflict.place, conflict.job));
+    }
+    for label in &report.blocked {
+        lines.push(format!("left behind: {}: {label}", path.display()));
+    }
+    note!(
+        "{}: {} jobs taken over ({} bytes), {} were there already, {} conflicts, {} left behind",
+        path.display(),
+        report.added,
+        report.bytes,
+        report.present,
+        report.conflicts.len(),
+        report.blocked.len()
+    );
+    Ok(())
 }
 
 /// By device and inode: two names of one file are found as well as two links to it.

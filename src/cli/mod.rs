@@ -3,6 +3,9 @@
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
 
+#[macro_use]
+mod say;
+
 mod attack;
 mod audit;
 mod bars;
@@ -114,8 +117,6 @@ pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
 
 /// Parses the process's arguments, runs the verb, prints its error, gives the exit code.
 pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
-    // Written to a pipe that was closed (`| head`): end quietly, as other tools do.
-    reset_broken_pipe();
     let result = match Cli::parse().verb {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
@@ -160,19 +161,8 @@ fn require_other_file(out: &std::path::Path, study: &std::path::Path) -> Result<
 
 /// Prints an error and its hint to stderr.
 fn print_error(error: &Error) {
-    eprintln!("error: {error}");
+    note!("error: {error}");
     if let Some(hint) = error.hint_text() {
-        eprintln!("hint: {hint}");
+        note!("hint: {hint}");
     }
-}
-
-fn reset_broken_pipe() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let text = info.payload().downcast_ref::<String>().map(String::as_str);
-        if text.is_some_and(|text| text.contains("Broken pipe")) {
-            std::process::exit(0);
-        }
-        default(info);
-    }));
 }

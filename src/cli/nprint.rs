@@ -95,9 +95,9 @@ pub(super) fn nprint(args: &NprintArgs) -> Result<ExitCode> {
     let input = BufReader::with_capacity(1 << 20, input);
     let stats = convert(input, sink(args.out.as_deref())?, &options)
         .map_err(|error| error.context(format!("`{}`", args.capture.display())))?;
-    eprintln!("{} packets, {} rows, {} cut by the snapshot length", stats.packets, stats.rows, stats.cut_rows);
+    note!("{} packets, {} rows, {} cut by the snapshot length", stats.packets, stats.rows, stats.cut_rows);
     for drop in &stats.skipped {
-        eprintln!(
+        note!(
             "no row: {} packets, {} (first: packet {}, {})",
             drop.packets,
             drop.reason.name(),
@@ -106,7 +106,7 @@ pub(super) fn nprint(args: &NprintArgs) -> Result<ExitCode> {
         );
     }
     if let Some(damage) = &stats.damage {
-        eprintln!("damaged at offset {}: {}", damage.offset, damage.reason);
+        note!("damaged at offset {}: {}", damage.offset, damage.reason);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -124,17 +124,17 @@ fn epsilon(args: &EpsilonArgs) -> Result<()> {
     let (ledger, delta) = (ledger(args)?, Delta::new(args.delta)?);
     let (rdp, pld) = answers(crate::privacy::epsilon(&ledger, delta), pld_epsilon(&ledger, delta))?;
     if args.json {
-        println!("{}", json!({ "rdp": answer_json(&rdp, rdp_json), "pld": answer_json(&pld, pld_json) }));
+        say!("{}", json!({ "rdp": answer_json(&rdp, rdp_json), "pld": answer_json(&pld, pld_json) }));
         return Ok(());
     }
-    println!("epsilon at delta {}, neighbours: {NEIGHBOURS}", args.delta);
+    say!("epsilon at delta {}, neighbours: {NEIGHBOURS}", args.delta);
     if let Some(spent) = shown(&rdp) {
         let order = spent.order.map(|order| format!(" (order {order})")).unwrap_or_default();
-        println!("rdp  {}{order}", number(spent.epsilon));
+        say!("rdp  {}{order}", number(spent.epsilon));
     }
     if let Some(bounds) = shown(&pld) {
         let [lower, estimate, upper] = [bounds.lower, bounds.estimate, bounds.upper].map(number);
-        println!("pld  {upper} (estimate {estimate}, lower bound {lower})");
+        say!("pld  {upper} (estimate {estimate}, lower bound {lower})");
     }
     Ok(())
 }
@@ -163,13 +163,13 @@ fn noise(args: &NoiseArgs) -> Result<()> {
     let as_json = |noise: &NoiseMultiplier| number_json(noise.get());
     if args.json {
         let both = json!({ "rdp": answer_json(&rdp, as_json), "pld": answer_json(&pld, as_json) });
-        println!("{}", json!({ "noise_multiplier": both }));
+        say!("{}", json!({ "noise_multiplier": both }));
         return Ok(());
     }
-    println!("noise multiplier for epsilon {} at delta {}, neighbours: {NEIGHBOURS}", args.epsilon, args.delta);
+    say!("noise multiplier for epsilon {} at delta {}, neighbours: {NEIGHBOURS}", args.epsilon, args.delta);
     for (name, answer) in [("rdp", &rdp), ("pld", &pld)] {
         if let Some(noise) = shown(answer) {
-            println!("{name}  {}", number(noise.get()));
+            say!("{name}  {}", number(noise.get()));
         }
     }
     Ok(())

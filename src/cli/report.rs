@@ -44,7 +44,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode> {
     };
     super::require_other_file(&output, &args.study)?;
     std::fs::write(&output, content).map_err(|error| io_error("write", &output, &error))?;
-    eprintln!("wrote {}", output.display());
+    note!("wrote {}", output.display());
     Ok(ExitCode::SUCCESS)
 }
 

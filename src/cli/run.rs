@@ -95,7 +95,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let device = match device::resolve(args.device()) {
         // A plan may be made anywhere for a device that is elsewhere.
         Err(error) if args.device.is_none() => {
-            eprintln!("note: {error}: hours are those of the CPU");
+            note!("note: {error}: hours are those of the CPU");
             Device::Cpu
         }
         found => found?,
@@ -106,19 +106,19 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     print_notes(&plan);
     if args.jobs {
         for label in plan.missing_labels() {
-            println!("{label}");
+            say!("{label}");
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn print_plan(plan: &Plan, device: Device) -> Result<()> {
-    println!("{:<12} {:>7} {:>7} {:>7}", "job", "planned", "done", "missing");
+    say!("{:<12} {:>7} {:>7} {:>7}", "job", "planned", "done", "missing");
     for (kind, planned, done) in plan.summary() {
-        println!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
+        say!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
     }
     for line in plan.training_lines(pipeline::device_flops(device))? {
-        println!("{line}");
+        say!("{line}");
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let threads = args.threads.or(spec.threads).unwrap_or_else(thread_count).max(1);
     print_notes(&plan);
     let place = if device == Device::Cpu { String::new() } else { format!(", networks on {device}") };
-    eprintln!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
+    note!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
     let bars = Bars::new(plan.missing() as u64);
     let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
     let result = pipeline::run(&store, &plan, options, &bars);
@@ -162,12 +162,12 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
 
 /// Says on stderr what a run did; gives the exit code.
 pub(super) fn report_run(report: &RunReport) -> ExitCode {
-    eprintln!("{} jobs done, {} were there already", report.finished, report.skipped);
+    note!("{} jobs done, {} were there already", report.finished, report.skipped);
     for (label, error) in &report.failed {
         print_error(&Error::internal(error.clone()).context(format!("failed: {label}")));
     }
     if report.blocked > 0 {
-        eprintln!("{} jobs could not run because of that", report.blocked);
+        note!("{} jobs could not run because of that", report.blocked);
     }
     if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
@@ -175,12 +175,12 @@ pub(super) fn report_run(report: &RunReport) -> ExitCode {
 /// Says on stderr what a plan leaves out, and why.
 pub(super) fn print_notes(plan: &Plan) {
     for note in plan.notes() {
-        eprintln!("note: {note}");
+        note!("note: {note}");
     }
 }
 
 fn print_headline(study: &Path) -> Result<()> {
     print_named(study, HEADLINE)?;
-    eprintln!("{DETAILS}");
+    note!("{DETAILS}");
     Ok(())
 }

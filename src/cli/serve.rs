@@ -56,21 +56,21 @@ pub(super) fn serve(args: &ServeArgs) -> Result<ExitCode> {
     let session = SessionOptions { memory_bytes: args.memory.max(1) << 20, threads };
     let options = ServeOptions { host, port: args.port, password, tls, session };
     serve_study(store, options, |address| announce(&args.study, address, has_password, has_tls))?;
-    eprintln!("stopped");
+    note!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
 fn announce(study: &Path, address: SocketAddr, has_password: bool, has_tls: bool) {
-    eprintln!("serving {} on {address}, read-only; Ctrl-C ends it", study.display());
+    note!("serving {} on {address}, read-only; Ctrl-C ends it", study.display());
     if !has_password {
-        eprintln!("note: there is no password: every user of this machine can read the study");
+        note!("note: there is no password: every user of this machine can read the study");
     } else if !has_tls && !address.ip().is_loopback() {
-        eprintln!("note: there is no TLS: the password is safe, what is read can be overheard");
+        note!("note: there is no TLS: the password is safe, what is read can be overheard");
     }
     // The last line, ready to be pasted.
     let mode = if has_tls { " sslmode=require" } else { "" };
     let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-    eprintln!("psql \"host={host} port={} dbname=study user=reader{mode}\"", address.port());
+    note!("psql \"host={host} port={} dbname=study user=reader{mode}\"", address.port());
 }
 
 fn address(host: &str) -> Result<IpAddr> {

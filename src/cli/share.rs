@@ -19,7 +19,7 @@ pub(super) fn share(snapshot: &Snapshot, out: &Path) -> Result<()> {
         let _ = std::fs::remove_file(out);
     }
     let report = written?;
-    eprintln!(
+    note!(
         "{}: {} jobs, {} models without weights, {} attack results, {} rows of results",
         out.display(),
         report.jobs,

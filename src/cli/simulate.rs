@@ -61,7 +61,7 @@ fn write_files(args: &SimulateArgs, classes: &[String], folder: &std::path::Path
         std::fs::create_dir_all(&folder).map_err(|error| io_error("make the folder", &folder, &error))?;
         let path = folder.join(format!("{}-{class}-{}.pcap", args.dataset, args.seed));
         std::fs::write(&path, bytes).map_err(|error| io_error("write", &path, &error))?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ fn fill_study(args: &SimulateArgs, classes: &[String], study: &std::path::Path) 
             traces: default_cut(),
         };
         let added = simulate_into(&store, &options, args.flows, args.seed)?;
-        eprintln!("{}/{class}: {}", args.dataset, if added { "added" } else { "there already" });
+        note!("{}/{class}: {}", args.dataset, if added { "added" } else { "there already" });
     }
     Ok(())
 }

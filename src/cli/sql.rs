@@ -1,7 +1,7 @@
 //! `syntrace sql` and `syntrace query`: the shell, batches of statements, named queries.
 
 use super::CACHE_BYTES;
-use super::command::{State, run_text, show, statement_count};
+use super::command::{State, run_file, run_text, show, statement_count};
 use super::shell::shell;
 use crate::base::thread_count;
 use crate::error::{Error, Result, io_error};
@@ -127,9 +127,10 @@ impl Asker {
 pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
     let format = args.options.format()?;
     let parameters = args.options.parameters()?;
-    let mut texts = args.command.clone();
+    let mut texts: Vec<(Option<&Path>, String)> = args.command.iter().map(|text| (None, text.clone())).collect();
     for file in &args.file {
-        texts.push(std::fs::read_to_string(file).map_err(|error| io_error("read", file, &error))?);
+        let text = std::fs::read_to_string(file).map_err(|error| io_error("read", file, &error))?;
+        texts.push((Some(file), text));
     }
     let asker = Asker::of(&args.study, &args.options)?;
     if texts.is_empty() {
@@ -140,9 +141,9 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
         std::io::stdin()
             .read_to_string(&mut text)
             .map_err(|error| Error::user(format!("cannot read statements from standard input: {error}")))?;
-        texts.push(text);
+        texts.push((None, text));
     }
-    let statements: usize = texts.iter().map(|text| statement_count(text)).sum();
+    let statements: usize = texts.iter().map(|(_, text)| statement_count(text)).sum();
     if format.is_binary() && statements != 1 {
         return Err(Error::user(format!(
             "{} output holds one answer a file, found {statements} statements",
@@ -151,8 +152,12 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
         .hint("ask for one statement at a time"));
     }
     let mut state = State::new(format, parameters, args.options.pivot.clone(), false);
-    for text in &texts {
-        if !run_text(&asker, &mut state, text)? {
+    for (file, text) in &texts {
+        let goes_on = match file {
+            Some(file) => run_file(&asker, &mut state, file, text)?,
+            None => run_text(&asker, &mut state, text)?,
+        };
+        if !goes_on {
             break;
         }
     }

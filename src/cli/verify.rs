@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// Check everything that a study holds: page checksums, records, digests, references, jobs' outputs
 ///
-/// Exit code 1 if anything is wrong. A file that cannot be opened for writing (read-only, or in use by
+/// Exit code 1 if anything is wrong. The file stays as it is, byte for byte. One that cannot be opened for writing (read-only, or in use by
 /// a run) is checked without redb's page checksums, and that is said.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -18,21 +18,18 @@ pub(super) struct VerifyArgs {
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode> {
-    // Refuses what is no study before a writer would touch it.
-    let reader = Store::open(&args.study, CACHE_BYTES)?;
-    drop(reader.snapshot()?);
-    drop(reader);
-    let report = match StoreWriter::open_or_create(&args.study, CACHE_BYTES) {
+    let report = match StoreWriter::open_to_verify(&args.study, CACHE_BYTES) {
         Ok(mut store) => store.verify()?,
         Err(error) => {
-            eprintln!("page checksums not checked: {error}");
-            Store::open(&args.study, CACHE_BYTES)?.snapshot()?.verify()
+            let snapshot = Store::open(&args.study, CACHE_BYTES)?.snapshot()?;
+            note!("page checksums not checked: {error}");
+            snapshot.verify()
         }
     };
     for finding in &report.findings {
-        println!("{}: {}", finding.place, finding.problem);
+        say!("{}: {}", finding.place, finding.problem);
     }
-    eprintln!(
+    note!(
         "{} records, {} objects, {} columns, {} jobs checked: {}",
         report.records,
         report.objects,

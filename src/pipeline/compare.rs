@@ -161,14 +161,16 @@ impl Pair<'_> {
             return;
         }
         let line = |text: &str| text.trim().trim_end_matches(',').to_owned();
-        let (a, b): (Vec<&str>, Vec<&str>) = (a.lines().collect(), b.lines().collect());
+        let (a, b) = (folded(a), folded(b));
         if a.len() != b.len() {
             return self.note(job, place.to_owned(), format!("{} lines", a.len()), format!("{} lines", b.len()));
         }
         let mut section = String::new();
         for (a, b) in a.iter().zip(&b) {
-            if a.trim_end().ends_with(['{', '(', '[']) {
-                section = a.trim().split(':').next().unwrap_or_default().to_owned();
+            if a.ends_with(['{', '(', '['])
+                && let Some((name, _)) = a.trim().split_once(':')
+            {
+                section = name.to_owned();
             }
             if a != b {
                 self.note(job, format!("{place}, {section}"), line(a), line(b));
@@ -235,6 +237,26 @@ impl Pair<'_> {
     }
 }
 
+/// The lines of a pretty-printed record, with each digest on one line, in hexadecimal.
+fn folded(text: &str) -> Vec<String> {
+    /// Fewer numbers in brackets are a list of their own.
+    const DIGEST_BYTES_MIN: usize = 16;
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut folded, mut rest) = (Vec::new(), lines.as_slice());
+    while let Some((line, after)) = rest.split_first() {
+        let bytes: Vec<u8> = after.iter().map_while(|line| line.trim().trim_end_matches(',').parse().ok()).collect();
+        rest = after;
+        if line.ends_with('[') && bytes.len() >= DIGEST_BYTES_MIN {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            folded.push(format!("{}{hex}", line.trim_end_matches('[')));
+            rest = after.get(bytes.len() + 1..).unwrap_or_default();
+        } else {
+            folded.push((*line).to_owned());
+        }
+    }
+    folded
+}
+
 fn keys(job: &JobRecord, table: &str) -> Vec<i64> {
     job.outputs.iter().filter(|output| output.table == table).filter_map(|output| output.key.parse().ok()).collect()
 }
@@ -251,4 +273,23 @@ fn cell(column: &ArrayRef, row: usize) -> Result<String> {
     } else {
         format!("{cut}... ({})", &crate::base::Digest::of(text.as_bytes()).hex()[..8])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_of_a_record_is_one_line() {
+        #[derive(Debug)]
+        #[expect(dead_code, reason = "only printed")]
+        struct Made {
+            weights: Option<[u8; 16]>,
+            sizes: [u8; 2],
+        }
+        let made = Made { weights: Some([171; 16]), sizes: [1, 2] };
+        let found = folded(&format!("{made:#?}"));
+        assert_eq!(found[1..4], ["    weights: Some(", &format!("        {}", "ab".repeat(16)), "    ),"]);
+        assert_eq!(found[4..7], ["    sizes: [", "        1,", "        2,"]);
+    }
 }

@@ -148,6 +148,19 @@ pub(super) fn ingest_head(options: &IngestOptions, name: &str, digest: &Digest) 
     JobHead::new(JobKind::Ingest, label, &spec, vec![digest.id63()], 0)
 }
 
+/// Refuses traffic for a class of another origin: private traces must not slip under a class that is public, nor
+/// captured ones under a simulated one.
+fn require_origin(store: &StoreWriter, options: &IngestOptions) -> Result<()> {
+    let Some(class) = store.snapshot()?.class(class_id(options))? else { return Ok(()) };
+    if class.origin == options.origin {
+        return Ok(());
+    }
+    let (name, there, here) =
+        (format!("{}/{}", class.dataset, class.class), class.origin.name(), options.origin.name());
+    Err(Error::user(format!("the class {name} of this study is {there}, and this traffic would be {here}"))
+        .hint("a class has one origin: give this traffic another class or dataset, or say of it what the class says (`--public`)"))
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
@@ -155,6 +168,7 @@ fn file_name(path: &Path) -> String {
 /// Ingests one file; does nothing if the same content is already there under the same class and cut.
 pub(super) fn ingest_file(store: &StoreWriter, options: &IngestOptions, path: &Path) -> Result<IngestReport> {
     let start = Start::now();
+    require_origin(store, options)?;
     let head = ingest_head(options, &file_name(path), &file_digest(path)?);
     if store.snapshot()?.job(head.job_id)?.is_some() {
         return Ok(IngestReport { path: path.to_owned(), added: false, record: None, capture: None });
@@ -210,7 +224,7 @@ fn cut_result(
     let capture_id = capture.capture_id;
     let mut result = JobResult::new(head.record(start));
     let snapshot = store.snapshot()?;
-    // A class keeps the origin, and a capture the name, that they first came with.
+    // A class has one origin (`require_origin`); a capture keeps the name that it first came with.
     if snapshot.class(class_id)?.is_none() {
         result.classes.push(ClassRecord {
             class_id,
@@ -261,6 +275,7 @@ pub fn simulated_capture(dataset: &str, class: &str, flows: u32, seed: u64) -> R
 /// Simulates a class straight into the study, by way of a real PCAP capture.
 pub(super) fn simulate_class(store: &StoreWriter, options: &IngestOptions, head: &JobHead, flows: u32) -> Result<()> {
     let start = Start::now();
+    require_origin(store, options)?;
     let bytes = simulated_capture(&options.dataset, &options.class, flows, head.seed)?;
     let cut = cut(bytes.as_slice(), &cut_options(options))?;
     let name = format!("{}-{}-{}.pcap", options.dataset, options.class, head.seed);

@@ -63,7 +63,7 @@ struct Board {
 /// stops the run as soon as the jobs under way are finished; what is committed stays.
 pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn RunObserver) -> Result<RunReport> {
     let states = plan.jobs.iter().map(first_state).collect();
-    let report = RunReport { skipped: plan.jobs.iter().filter(|job| job.done).count(), ..RunReport::default() };
+    let report = RunReport { skipped: plan.done(), ..RunReport::default() };
     let board = Mutex::new(Board { states, report, first_error: None, stopping: false });
     let changed = Condvar::new();
     let context = Context { store, plan, checkpoint_seconds: options.checkpoint_seconds };

@@ -13,6 +13,17 @@ pub enum Origin {
     Public,
 }
 
+impl Origin {
+    /// As the table `classes` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Captured => "captured",
+            Self::Simulated => "simulated",
+            Self::Public => "public",
+        }
+    }
+}
+
 /// One class of one dataset. Key: [`ClassId`], derived from both names.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct ClassRecord {

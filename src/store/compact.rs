@@ -14,7 +14,8 @@ use super::heap::HeapWriter;
 use super::reader::Snapshot;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
-use crate::error::{Result, io_error};
+use crate::base::Digest;
+use crate::error::{Error, Result, io_error};
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::{Path, PathBuf};
 
@@ -109,10 +110,20 @@ fn copy_table<K: redb::Key + 'static>(
     Ok(())
 }
 
+/// A content that has its digest: damage is not packed.
+fn whole_content(snapshot: &Snapshot, digest: &[u8; 16]) -> Result<Vec<u8>> {
+    let bytes = snapshot.content(digest)?;
+    if Digest::of(&bytes).prefix16() == *digest {
+        return Ok(bytes);
+    }
+    Err(Error::internal("the study is damaged: a content differs from its digest")
+        .hint("nothing was changed; restore a copy, or see what is damaged: `syntrace verify STUDY`"))
+}
+
 fn copy_heap(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
     let mut heap = HeapWriter::open(transaction)?;
     for object in snapshot.objects()?.iter().filter(|object| object.parts.is_empty()) {
-        heap.put(&object.stored_digest, &snapshot.content(&object.stored_digest)?)?;
+        heap.put(&object.stored_digest, &whole_content(snapshot, &object.stored_digest)?)?;
     }
     for table in SEGMENT_TABLES {
         let segments = snapshot.segments(table)?;
@@ -120,7 +131,7 @@ fn copy_heap(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> 
         for column in 0..columns {
             for record in segments.iter().filter_map(|segment| segment.columns.get(column)) {
                 if record.inline.is_empty() {
-                    heap.put(&record.digest, &snapshot.content(&record.digest)?)?;
+                    heap.put(&record.digest, &whole_content(snapshot, &record.digest)?)?;
                 }
             }
         }

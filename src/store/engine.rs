@@ -1,5 +1,6 @@
 //! Opening the redb file, and its errors in our words.
 
+use super::overlay::Overlay;
 use super::tables::{FORMAT_VERSION, META};
 use crate::error::{Error, Result, io_error};
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
@@ -178,6 +179,16 @@ fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
     Err(Error::user(format!("`{}` is being replaced by another process", path.display())).hint("try again"))
 }
 
+/// Opens a study as a writer does, and leaves its file as it is (see [`Overlay`]).
+pub(super) fn open_checking(path: &Path, cache_bytes: usize) -> Result<Database> {
+    require_file(path)?;
+    let file = std::fs::File::options().read(true).write(true).open(path);
+    let file = file.map_err(|error| io_error("open the study", path, &error))?;
+    let overlay = Overlay::new(file).map_err(|error| open_error(path, error))?;
+    let opened = guarded(|| builder(cache_bytes).create_with_backend(overlay))?;
+    check_opened(path, opened.map_err(|error| open_error(path, error))?)
+}
+
 /// True for a redb file without any table.
 fn is_blank(database: &Database) -> Result<bool> {
     let transaction = database.begin_read().map_err(|error| storage_error("begin reading", error.into()))?;
@@ -271,9 +282,13 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
                 .hint("wait for it, or stop it; `sql`, `info` and `report` work beside a writer")
         }
         redb::DatabaseError::Storage(redb::StorageError::Io(io)) => match io.kind() {
-            std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
+            std::io::ErrorKind::InvalidData => {
                 Error::user(format!("expected a study file, found `{place}`, which is no redb database ({io})"))
                     .hint("a study is made by `syntrace ingest`, `simulate` or `run`")
+            }
+            std::io::ErrorKind::UnexpectedEof => {
+                Error::user(format!("expected a study file, found `{place}`, which ends before its content does"))
+                    .hint(CUT_SHORT)
             }
             _ => io_error("open the study", path, &io),
         },
@@ -285,12 +300,18 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
     }
 }
 
+const CUT_SHORT: &str = "it was cut short, by a copy that broke off or a full disk: copy it again";
+
 /// A redb failure while reading or writing: a full disk is the user's, damage is ours to report.
 pub(super) fn storage_error(action: &str, error: redb::Error) -> Error {
     match error {
         redb::Error::Io(io) => {
             let built = Error::user(format!("cannot {action} the study: {io}"));
             match io.kind() {
+                std::io::ErrorKind::UnexpectedEof => {
+                    Error::user(format!("cannot {action} the study: its file ends before its content does"))
+                        .hint(CUT_SHORT)
+                }
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     built.hint("free space on that disk and run the same command again; every finished job is stored")
                 }

@@ -57,10 +57,28 @@ impl StoreWriter {
     /// # Errors
     /// `internal` where the source is damaged: what was merged before that place stays, whole jobs only.
     pub fn merge(&self, source: &Snapshot, progress: &dyn Progress) -> Result<MergeReport> {
-        let jobs = in_order(source.jobs()?)?;
-        progress.start("merge", jobs.len() as u64);
-        let mut merge = Merge { source, report: MergeReport::default(), stopped: HashSet::new() };
-        let mut rest = jobs.as_slice();
+        let mut rest = in_order(source.jobs()?)?;
+        progress.start("merge", rest.len() as u64);
+        let mut merge =
+            Merge { source, report: MergeReport::default(), stopped: HashSet::new(), waiting: HashSet::new() };
+        loop {
+            self.merge_jobs(&mut merge, &rest, progress)?;
+            let before = rest.len();
+            rest.retain(|(job, _)| merge.waiting.contains(&job.job_id));
+            // What they wait for did not come: it is of a job that conflicts.
+            if rest.len() == before {
+                merge.report.blocked.extend(rest.into_iter().map(|(job, _)| job.label));
+                break;
+            }
+            merge.waiting.clear();
+        }
+        progress.finish();
+        Ok(merge.report)
+    }
+
+    /// One pass over jobs; those that have to wait for a record of another are in `waiting` then.
+    fn merge_jobs(&self, merge: &mut Merge<'_>, jobs: &[Ordered], progress: &dyn Progress) -> Result<()> {
+        let mut rest = jobs;
         while !rest.is_empty() {
             if progress.stop_requested() {
                 return Err(Error::interrupted("stopped; every job taken over so far is whole")
@@ -68,7 +86,7 @@ impl StoreWriter {
             }
             let transaction = self.begin_write()?;
             let mut heap = HeapWriter::open(&transaction)?;
-            let (bytes, mut done) = (merge.report.bytes, 0);
+            let (bytes, waiting, mut done) = (merge.report.bytes, merge.waiting.len(), 0);
             for (job, producers) in rest.iter().take(BATCH_JOBS) {
                 merge.job(&transaction, &mut heap, job, producers).map_err(|error| error.context(job.label.clone()))?;
                 done += 1;
@@ -78,11 +96,10 @@ impl StoreWriter {
             }
             heap.finish()?;
             transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
-            progress.advance(done as u64, "");
+            progress.advance((done + waiting - merge.waiting.len()) as u64, "");
             rest = rest.get(done..).unwrap_or_default();
         }
-        progress.finish();
-        Ok(merge.report)
+        Ok(())
     }
 }
 
@@ -130,6 +147,8 @@ struct Merge<'a> {
     report: MergeReport,
     /// Jobs that conflict or build on one that does.
     stopped: HashSet<JobId>,
+    /// Jobs of this pass that name a class or a capture which is not here yet, or build on one that does.
+    waiting: HashSet<JobId>,
 }
 
 /// One output of a job and the source's bytes of it.
@@ -165,6 +184,12 @@ impl Merge<'_> {
         if producers.iter().any(|producer| self.stopped.contains(producer)) {
             self.stopped.insert(job.job_id);
             self.report.blocked.push(job.label.clone());
+            return Ok(());
+        }
+        if producers.iter().any(|producer| self.waiting.contains(producer))
+            || !names_what_is_there(transaction, &outputs)?
+        {
+            self.waiting.insert(job.job_id);
             return Ok(());
         }
         for output in outputs.iter().filter(|output| output.missing) {
@@ -264,6 +289,24 @@ fn class_of(place: Place) -> Option<Place> {
     let Place::Segment((code, partition, _)) = place else { return None };
     let table = SEGMENT_TABLES.iter().find(|table| table.code == code)?;
     (table.partition == PartitionKind::Class).then_some(Place::Class(partition))
+}
+
+/// Are the classes and captures there that a job's outputs name? Of several jobs of one class the first alone
+/// writes its record: where that job conflicts, the others have none to belong to.
+fn names_what_is_there(transaction: &WriteTransaction, outputs: &[Output]) -> Result<bool> {
+    let own: HashSet<Place> = outputs.iter().map(|output| output.place).collect();
+    for output in outputs {
+        let named = match output.place {
+            Place::Ingest((class, capture, _)) => [Some(Place::Class(class)), Some(Place::Capture(capture))],
+            place => [class_of(place), None],
+        };
+        for place in named.into_iter().flatten().filter(|place| !own.contains(place)) {
+            if place.read_in(transaction)?.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 fn stored_job(transaction: &WriteTransaction, job_id: JobId) -> Result<Option<JobRecord>> {

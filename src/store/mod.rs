@@ -8,7 +8,8 @@
 //!
 //! The bytes of objects and columns are contents of one [`heap`], keyed by their digests: without gaps,
 //! in chunks that just fit redb's power-of-two page runs (a 64 KiB value costs 128 KiB, one of 64 KiB
-//! less 64 bytes costs 64 KiB), equal ones once. [`compact`] writes a study anew in key order.
+//! less 64 bytes costs 64 KiB), equal ones once. [`compact`] writes a study anew in key order. Checks go through
+//! an [`overlay`], which keeps redb's own writes from the file.
 //!
 //! Invariants: one write transaction per finished job, with its provenance, so a crash leaves whole
 //! jobs or nothing; nothing stored is ever overwritten (same id with other bytes is a conflict);
@@ -23,6 +24,7 @@ mod heap;
 #[doc(hidden)]
 pub mod hostile;
 mod merge;
+mod overlay;
 mod pack;
 mod place;
 mod reader;

@@ -3,7 +3,7 @@
 use super::codec::{self, Record};
 use super::column;
 use super::compact;
-use super::engine::{Engine, guarded, open_backend, open_writing, storage_error};
+use super::engine::{Engine, guarded, open_backend, open_checking, open_writing, storage_error};
 use super::heap::{self, HeapWriter};
 use super::pack::pack;
 use super::reader::Snapshot;
@@ -118,8 +118,27 @@ pub struct StoreWriter {
 
 impl StoreWriter {
     /// Opens a study, or makes an empty one where no file is.
+    ///
+    /// # Errors
+    /// `user` for a redacted copy: what came into it would be in it for everybody.
     pub fn open_or_create(path: &Path, cache_bytes: usize) -> Result<Self> {
+        let writer = Self::open_as_it_is(path, cache_bytes)?;
+        if writer.snapshot()?.is_shared_copy()? {
+            return Err(Error::user(format!("`{}` is a redacted copy made by `export share`", path.display())).hint(
+                "nothing is added to such a copy, it would not be redacted: work on the study that it was made from",
+            ));
+        }
+        Ok(writer)
+    }
+
+    /// As [`StoreWriter::open_or_create`], a redacted copy too: to pack it.
+    pub fn open_as_it_is(path: &Path, cache_bytes: usize) -> Result<Self> {
         Ok(Self { engine: Engine::Writing(open_writing(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
+    }
+
+    /// Opens a study to verify it: the file stays as it is, byte for byte, whatever is written here.
+    pub fn open_to_verify(path: &Path, cache_bytes: usize) -> Result<Self> {
+        Ok(Self { engine: Engine::Writing(open_checking(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
     }
 
     /// As [`StoreWriter::open_or_create`] on another storage than a file; it cannot be compacted. For
@@ -195,7 +214,7 @@ impl StoreWriter {
     }
 
     /// True if every page's checksum is right. Repairs what redb can repair.
-    pub(super) fn check_pages(&mut self) -> Result<bool> {
+    pub fn check_pages(&mut self) -> Result<bool> {
         let Engine::Writing(database) = &mut self.engine else {
             return Err(Error::internal("integrity check on a study opened for reading"));
         };

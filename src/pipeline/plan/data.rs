@@ -25,11 +25,32 @@ pub(super) fn public_dataset() -> DatasetSpec {
 
 impl Builder<'_> {
     pub(super) fn dataset(&mut self, dataset: &DatasetSpec) -> Result<Vec<PlannedClass>> {
-        match &dataset.source {
+        let classes = match &dataset.source {
             SourceSpec::Simulate { flows } => self.simulated(dataset, *flows),
             SourceSpec::Folder(folder) => self.folder(dataset, folder),
             SourceSpec::Study => self.stored(dataset),
+        }?;
+        if dataset.public {
+            self.require_public(&classes)?;
         }
+        Ok(classes)
+    }
+
+    /// What came into the study as private is not made public by a spec.
+    fn require_public(&self, classes: &[PlannedClass]) -> Result<()> {
+        let Some(snapshot) = self.snapshot else { return Ok(()) };
+        for class in classes {
+            let stored = snapshot.class(class.class_id)?.filter(|stored| stored.origin != Origin::Public);
+            if let Some(stored) = stored {
+                let origin = stored.origin.name();
+                return Err(Error::user(format!(
+                    "the spec calls it public, and the study holds its class `{}` as {origin} traffic",
+                    class.class
+                ))
+                .hint("bring public traffic in with `syntrace ingest --public`, under a dataset of its own"));
+            }
+        }
+        Ok(())
     }
 
     fn options(&self, dataset: &DatasetSpec, class: &str, origin: Origin) -> IngestOptions {

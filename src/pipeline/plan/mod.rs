@@ -195,6 +195,8 @@ pub struct Plan {
     pub(super) notes: Vec<String>,
     /// Number of each model's cohort, in the order of the plan.
     pub(super) cohort_of: HashMap<ModelId, u32>,
+    /// Cohorts whose models the study holds already: they need no job.
+    trained: usize,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -211,7 +213,8 @@ struct PlannedClass {
 impl Plan {
     /// A plan without jobs and generators.
     pub(super) fn bare(spec: Spec) -> Self {
-        Self { jobs: Vec::new(), generators: Vec::new(), spec, notes: Vec::new(), cohort_of: HashMap::new() }
+        let (jobs, generators, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0 }
     }
 
     /// Makes the plan of a spec over what a study already holds.
@@ -253,7 +256,20 @@ impl Plan {
             counts[at].1 += 1;
             counts[at].2 += usize::from(job.done);
         }
+        if self.trained > 0 {
+            let at = counts.iter().position(|(kind, _, _)| *kind >= JobKind::Train).unwrap_or(counts.len());
+            if counts.get(at).is_none_or(|(kind, _, _)| *kind != JobKind::Train) {
+                counts.insert(at, (JobKind::Train, 0, 0));
+            }
+            counts[at].1 += self.trained;
+            counts[at].2 += self.trained;
+        }
         counts
+    }
+
+    /// Number of jobs that need not be done again.
+    pub fn done(&self) -> usize {
+        self.jobs.iter().filter(|job| job.done).count() + self.trained
     }
 
     /// What the spec asks for and no job will do, with the reason.

@@ -207,7 +207,12 @@ impl Builder<'_> {
                 }
                 missing.push(model.clone());
             }
-            let index = if missing.is_empty() { None } else { Some(self.train(generator, encode, after, &missing)?) };
+            let index = if missing.is_empty() {
+                self.plan.trained += 1;
+                None
+            } else {
+                Some(self.train(generator, encode, after, &missing)?)
+            };
             for (model, _) in run {
                 trained.push(index.filter(|_| missing.iter().any(|other| other.model_id == model.model_id)));
             }
