@@ -83,6 +83,13 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
             }
             _ => plan_wording(what),
         },
+        DataFusionError::ArrowError(fault, _) if fault.to_string().contains("non UTF-8") => (
+            "these bytes are no text".to_owned(),
+            Some(
+                "for bytes: hexdump(data), encode(data, 'hex'), octet_length(data), data = '\\x4500'::bytea".to_owned(),
+            ),
+            None,
+        ),
         DataFusionError::Internal(what) if is_of_types(what) => (plain(what), None, None),
         other => (plain(&other.strip_backtrace()), None, None),
     }

@@ -9,6 +9,7 @@
 //! `schema/tables.sql` come from it; a view is SQL text in `schema/views.sql`, never Rust; nothing
 //! here writes. The home of DataFusion; `serve` puts a protocol over [`Service`].
 
+mod apart;
 mod batch;
 mod catalog;
 mod cell;
@@ -32,6 +33,7 @@ mod shallow;
 mod statement;
 mod study;
 mod table;
+mod watch;
 mod whole;
 
 pub use arrow::record_batch::RecordBatch;

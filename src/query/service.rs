@@ -5,6 +5,7 @@
 //! pins no snapshot. [`Service::run`] puts the tables of the given snapshot into it, in views and
 //! subqueries too, so every query is consistent and none sees an older study than it asked for.
 
+use super::apart::apart;
 use super::batch::external;
 use super::catalog::{providers, views};
 use super::diagnose::explain;
@@ -14,6 +15,7 @@ use super::provider::StudyTable;
 use super::session::{CATALOG, Parameters, SessionOptions, new_context, parse};
 use super::statement::admitted;
 use super::study::{Studies, Study};
+use super::watch::{Ended, watched};
 use crate::error::{Error, Result};
 use crate::store::Snapshot;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider};
@@ -23,10 +25,12 @@ use datafusion::datasource::{ViewTable, provider_as_source, source_as_provider};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// Schema of the named queries as views.
 pub const QUERIES_SCHEMA: &str = "queries";
@@ -36,13 +40,16 @@ pub struct Service {
     context: SessionContext,
     /// What is known of the study's records from one statement to the next.
     studies: Studies,
+    /// Where queries work.
+    work: Handle,
 }
 
 impl Service {
-    /// Makes a context with all tables, views, functions and named queries; reads nothing.
-    pub async fn new(options: SessionOptions) -> Result<Self> {
+    /// Makes a context with all tables, views, functions and named queries; reads nothing. Queries run on the
+    /// threads of `work`.
+    pub async fn new(options: SessionOptions, work: Handle) -> Result<Self> {
         let context = new_context(options)?;
-        let made = Self { context, studies: Studies::default() };
+        let made = Self { context, studies: Studies::default(), work };
         made.register().await.map_err(|error| explain(&error, ""))?;
         Ok(made)
     }
@@ -91,7 +98,8 @@ impl Service {
         Ok(plan)
     }
 
-    /// Runs a plan over a snapshot, which the stream holds until it is dropped.
+    /// Runs a plan over a snapshot, which the stream holds until it is dropped. Whoever waits for it is never
+    /// kept from hearing of something else.
     pub async fn run(
         &self,
         plan: LogicalPlan,
@@ -99,8 +107,21 @@ impl Service {
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
         let study = self.studies.study(snapshot).map_err(external)?;
         let plan = over(plan, &Arc::new(study))?;
-        self.context.execute_logical_plan(plan).await?.execute_stream().await
+        let (context, ended) = (self.context.clone(), Ended::default());
+        let of_query = Ended::clone(&ended);
+        apart(&self.work, ended, async move { started(&context, plan, &of_query).await }).await
     }
+}
+
+/// Starts a plan whose nested loops end once `ended` is set.
+pub(super) async fn started(
+    context: &SessionContext,
+    plan: LogicalPlan,
+    ended: &Ended,
+) -> datafusion::common::Result<SendableRecordBatchStream> {
+    let frame = context.execute_logical_plan(plan).await?;
+    let task = Arc::new(frame.task_ctx());
+    execute_stream(watched(frame.create_physical_plan().await?, ended)?, task)
 }
 
 /// The same plan with every table of ours read from `study`.

@@ -8,18 +8,21 @@ use super::early::GroupBeforeJoin;
 use super::function;
 use super::grouping::GroupAtScan;
 use super::information::{self, described};
+use super::service::started;
 use super::shallow::{STACK_BYTES, require_shallow};
 use super::statement::admitted;
 use super::study::{Studies, Study};
+use super::watch::Ended;
 use super::whole::HashWholePartitions;
 use crate::error::{Error, Result};
 use crate::store::Snapshot;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -28,7 +31,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use futures::StreamExt;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -154,15 +157,21 @@ impl Session {
     /// From now on Ctrl-C ends the statement under way with an error instead of the process.
     pub fn stop_on_interrupt(&self) -> Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
-        let _inside = self.runtime.enter();
-        let mut interrupts = signal(SignalKind::interrupt())
-            .map_err(|error| Error::internal(format!("cannot wait for Ctrl-C: {error}")))?;
+        let failed = |error: std::io::Error| Error::internal(format!("cannot wait for Ctrl-C: {error}"));
+        // A thread of its own: those of the queries may all be busy.
+        let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let mut interrupts = {
+            let _inside = waiting.enter();
+            signal(SignalKind::interrupt()).map_err(failed)?
+        };
         let stop = Arc::clone(&self.stop);
-        self.runtime.spawn(async move {
-            while interrupts.recv().await.is_some() {
-                stop.asked.store(true, Ordering::SeqCst);
-                stop.told.notify_waiters();
-            }
+        std::thread::spawn(move || {
+            waiting.block_on(async {
+                while interrupts.recv().await.is_some() {
+                    stop.asked.store(true, Ordering::SeqCst);
+                    stop.told.notify_waiters();
+                }
+            });
         });
         Ok(())
     }
@@ -226,8 +235,8 @@ impl Session {
             let given: Vec<&str> = parameters.keys().map(String::as_str).collect();
             return Err(external(unbound(&name, &given)));
         }
-        let plan = plan.with_param_values(parameters.clone())?;
-        self.context.execute_logical_plan(plan).await?.execute_stream().await
+        let plan = plan.clone().with_param_values(of_wanted_types(&plan, parameters)?)?;
+        started(&self.context, plan, &self.stop.asked).await
     }
 
     /// Plans the views that a statement names, those that they name first.
@@ -255,6 +264,20 @@ impl Session {
     }
 }
 
+/// The values, those that stand beside text as text: `-v class=2024` names a class, whatever it looks like.
+fn of_wanted_types(plan: &LogicalPlan, parameters: &Parameters) -> datafusion::common::Result<Parameters> {
+    let wanted = plan.get_parameter_types()?;
+    let is_text = |name: &str| {
+        let kind = wanted.get(&format!("${name}")).cloned().flatten();
+        matches!(kind, Some(DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8))
+    };
+    let typed = parameters.iter().map(|(name, value)| {
+        let value = if is_text(name) && !value.is_null() { value.cast_to(&DataType::Utf8)? } else { value.clone() };
+        Ok((name.clone(), value))
+    });
+    typed.collect()
+}
+
 /// Does what walks trees where the deepest that [`require_shallow`] lets through has room, whatever thread the
 /// caller is on.
 fn with_stack<T>(work: impl FnOnce() -> T) -> T {
@@ -264,7 +287,7 @@ fn with_stack<T>(work: impl FnOnce() -> T) -> T {
 /// Whether the statement under way shall end.
 #[derive(Default)]
 struct Stop {
-    asked: AtomicBool,
+    asked: Ended,
     told: Notify,
 }
 

@@ -37,6 +37,11 @@ pub fn split_statements(text: &str) -> Vec<&str> {
             (Place::Code, '-') if next == Some('-') => Place::LineComment,
             (Place::Code, '/') if next == Some('*') => Place::BlockComment,
             (Place::Code, quote @ ('\'' | '"')) => Place::Quoted(quote),
+            (Place::Code, '$') => {
+                let end = dollar_quoted(&text[offset..]).map_or(0, |length| offset + length);
+                while characters.next_if(|(offset, _)| *offset < end).is_some() {}
+                Place::Code
+            }
             (Place::Quoted(quote), found) if found == quote => Place::Code,
             (Place::LineComment, '\n') => Place::Code,
             (Place::BlockComment, '*') if next == Some('/') => {
@@ -52,6 +57,17 @@ pub fn split_statements(text: &str) -> Vec<&str> {
         statements.push(text[start..].trim());
     }
     statements
+}
+
+/// Bytes of a dollar-quoted string (`$$a;b$$`, `$tag$...$tag$`) at the start of a text, to its end where it is not
+/// closed; `None` for a parameter (`$name`).
+fn dollar_quoted(text: &str) -> Option<usize> {
+    let (tag, _) = text.strip_prefix('$')?.split_once('$')?;
+    let is_tag = tag.chars().all(|character| character.is_alphanumeric() || character == '_')
+        && !tag.starts_with(|first: char| first.is_ascii_digit());
+    let mark = text.get(..tag.len() + 2).filter(|_| is_tag)?;
+    let body = &text[mark.len()..];
+    Some(body.find(mark).map_or(text.len(), |end| end + 2 * mark.len()))
 }
 
 /// True if text ends inside a statement (no closing semicolon): the shell then reads another line.
@@ -195,6 +211,14 @@ mod tests {
         let text = "-- a; b\nSELECT ';' AS x; /* ; */ SELECT \"a;b\" -- end;\n;\n-- only a comment;\n";
         let found = split_statements(text);
         assert_eq!(found, vec!["-- a; b\nSELECT ';' AS x", "/* ; */ SELECT \"a;b\" -- end;"]);
+    }
+
+    #[test]
+    fn semicolons_in_dollar_quoted_strings_do_not_split() {
+        let found = split_statements("SELECT $$a;b$$ AS x; SELECT $t$;$$;$t$; SELECT $a + $b; SELECT $a");
+        assert_eq!(found, vec!["SELECT $$a;b$$ AS x", "SELECT $t$;$$;$t$", "SELECT $a + $b", "SELECT $a"]);
+        assert!(!is_complete("SELECT $$a;"));
+        assert!(is_complete("SELECT $$a;$$;"));
     }
 
     #[test]

@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
 /// PostgreSQL's own port, taken where it is free and no port is asked for.
@@ -64,22 +65,36 @@ pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAd
         ))
         .hint("set a password: --password-file FILE, or the variable SYNTRACE_PASSWORD; or listen on 127.0.0.1"));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(STACK_BYTES)
-        .worker_threads(options.session.threads.max(1))
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal(format!("cannot start the server's threads: {error}")))?;
-    let served = runtime.block_on(listen(Arc::new(store), options, announce));
+    // Queries work apart from what speaks with clients, which is so never kept from hearing them and the clock.
+    let (clients, queries) = (runtime(CLIENT_THREADS)?, runtime(options.session.threads)?);
+    let served = clients.block_on(listen(Arc::new(store), options, queries.handle().clone(), announce));
     // Queries under way are dropped, not awaited.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    clients.shutdown_timeout(Duration::from_secs(1));
+    queries.shutdown_timeout(Duration::from_secs(1));
     served
 }
 
-async fn listen(store: Arc<Store>, options: ServeOptions, announce: impl FnOnce(SocketAddr)) -> Result<()> {
+/// Threads that speak with clients, and plan what they ask.
+const CLIENT_THREADS: usize = 2;
+
+fn runtime(threads: usize) -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
+        .worker_threads(threads.max(1))
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal(format!("cannot start the server's threads: {error}")))
+}
+
+async fn listen(
+    store: Arc<Store>,
+    options: ServeOptions,
+    queries: Handle,
+    announce: impl FnOnce(SocketAddr),
+) -> Result<()> {
     let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let door = door::Door::new(options.password.as_deref(), options.tls.as_ref().map(|(certificate, _)| certificate))?;
-    let service = Service::new(options.session).await?;
+    let service = Service::new(options.session, queries).await?;
     let handlers = Arc::new(Handlers::new(store, service, door)?);
     let listener = bind(options.host, options.port).await?;
     let address =

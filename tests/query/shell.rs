@@ -39,6 +39,42 @@ fn statements_come_from_commands_files_and_standard_input() {
 }
 
 #[test]
+fn an_error_in_a_file_says_where_in_it() {
+    let study = study::small();
+    let file = study.path.with_extension("sql");
+    std::fs::write(&file, "SELECT 1 AS n;\n\nSELECT $$a;b$$ AS t;\nSELECT\n  nme\nFROM models;\n").unwrap();
+    let found = run("sql", &study, &["--format", "csv", "-f", file.to_str().unwrap()]);
+    assert_eq!((found.status.code(), text(&found.stdout)), (Some(2), "n\n1\nt\na;b\n"));
+    let place = format!("error: `{}`, statement of line 4: there is no column `nme`", file.display());
+    assert!(text(&found.stderr).starts_with(&place), "{}", text(&found.stderr));
+}
+
+/// A class may be called 2024: a value that stands beside text is text.
+#[test]
+fn parameters_beside_text_are_text() {
+    let study = study::small();
+    for value in ["5", "2.5", "true"] {
+        let given = format!("dataset={value}");
+        let found = run("query", &study, &["headline", "--format", "csv", "-v", &given]);
+        assert_eq!(text(&found.stdout).lines().count(), 1, "{}", text(&found.stderr));
+    }
+    let sql = "SELECT count(*) AS n FROM models WHERE model_id > $least AND concat('20', '24') = $class";
+    let found = run("sql", &study, &["--format", "csv", "-v", "least=0", "-v", "class=2024", "-c", sql]);
+    assert_eq!(text(&found.stdout), "n\n4\n", "{}", text(&found.stderr));
+}
+
+#[test]
+fn bytes_have_a_length_and_are_no_text() {
+    let study = study::small();
+    let sql = "SELECT length(X'00ff80') AS a, octet_length(X'00ff80') AS b, length('\u{e4}') AS c, octet_length('\u{e4}') AS d, \
+               length(CAST(NULL AS BYTEA)) AS e, sum(CASE WHEN length(src_ip) = 4 THEN 0 ELSE 1 END) AS f FROM packets";
+    let found = run("sql", &study, &["--format", "csv", "-c", sql]);
+    assert_eq!(text(&found.stdout), "a,b,c,d,e,f\n3,3,1,2,,0\n", "{}", text(&found.stderr));
+    let found = run("sql", &study, &["-c", "SELECT X'ff' || 'x' AS t"]);
+    assert!(text(&found.stderr).contains("octet_length(data)"), "{}", text(&found.stderr));
+}
+
+#[test]
 fn the_first_error_ends_a_batch_with_a_caret_on_stderr() {
     let found =
         run("sql", &study::small(), &["--format", "csv", "-c", "SELECT 1 AS n; SELECT nme FROM models; SELECT 3"]);

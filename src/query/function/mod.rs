@@ -1,9 +1,11 @@
 //! SQL functions, so that a new attack or fidelity measure is a query.
 //!
 //! Aggregates: `auc`, `tpr_at_fpr`, `jsd`, `js_divergence`, `wasserstein`, `entropy_bits`.
-//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`, `empirical_epsilon`.
+//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`, `empirical_epsilon`; `length` and
+//! `octet_length` of bytes too.
 
 mod aggregate;
+mod bytes;
 mod divergence;
 mod histogram;
 mod leakage;
@@ -20,6 +22,9 @@ pub(super) fn register(context: &SessionContext) {
     }
     for kind in scalar::Kind::ALL {
         context.register_udf(ScalarUDF::from(scalar::StudyScalar::new(kind)));
+    }
+    for kind in bytes::ByteLength::ALL {
+        context.register_udf(ScalarUDF::from(bytes::ByteLength::new(kind)));
     }
     context.register_udf(ScalarUDF::from(privacy::EmpiricalEpsilon::new()));
 }

@@ -4,7 +4,7 @@ use super::record::{Fields, record_table};
 use crate::error::Result;
 use crate::query::relation::Relation;
 use crate::query::study::Study;
-use crate::record::{CaptureRecord, ClassRecord, DropCount, IngestRecord, Origin};
+use crate::record::{CaptureRecord, ClassRecord, DropCount, IngestRecord};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -82,14 +82,7 @@ pub(super) fn classes(study: &Arc<Study>) -> Arc<dyn Relation> {
         .big("class_id", "id of the class", |class| class.class_id.0)
         .text("dataset", "dataset", |class| class.dataset.clone())
         .text("class", "class within the dataset", |class| class.class.clone())
-        .text("origin", "`captured`, `simulated` or `public`", |class| {
-            match class.origin {
-                Origin::Captured => "captured",
-                Origin::Simulated => "simulated",
-                Origin::Public => "public",
-            }
-            .to_owned()
-        });
+        .text("origin", "`captured`, `simulated` or `public`", |class| class.origin.name().to_owned());
     record_table(study, fields, |study| study.snapshot()?.classes())
 }
 
