@@ -36,12 +36,11 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
     let payload = snapshot.payload_bytes()?;
     say!("study      {}", args.study.display());
     say!("format     {FORMAT_VERSION}");
-    say!(
-        "file       {} bytes ({} on disk), {:.2} times its compressed payload of {payload} bytes",
-        metadata.len(),
-        metadata.blocks() * DISK_BLOCK_BYTES,
-        metadata.len() as f64 / payload.max(1) as f64
-    );
+    let times = match payload {
+        0 => "nothing in it yet".to_owned(),
+        _ => format!("{:.2} times its compressed payload of {payload} bytes", metadata.len() as f64 / payload as f64),
+    };
+    say!("file       {} bytes ({} on disk), {times}", metadata.len(), metadata.blocks() * DISK_BLOCK_BYTES);
     if snapshot.is_shared_copy()? {
         say!("redacted   a copy for others: results, hashes and provenance only; its ids are its own");
     }

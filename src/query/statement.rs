@@ -4,7 +4,10 @@ use super::shallow::require_few_tables;
 use crate::error::{Error, Result};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Statement as SqlStatement, Value, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Ident, SelectItem, SetExpr, Statement as SqlStatement, Value, visit_expressions_mut,
+};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// Where a character of SQL text is.
@@ -76,11 +79,36 @@ pub fn is_complete(text: &str) -> bool {
     split_statements(&marked).last().is_none_or(|last| last.trim_matches('\u{0}').trim().is_empty())
 }
 
-/// A statement that may be planned: it only reads, and its `bytea` literals are bytes.
+/// PostgreSQL lets columns of an answer share a name (`SELECT NULL, NULL`); here each has its own.
+fn name_apart(statement: &mut Statement) {
+    let Statement::Statement(statement) = statement else { return };
+    let SqlStatement::Query(query) = statement.as_mut() else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut seen = HashSet::new();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expression) = item else { continue };
+        // A cast has the name of what it casts.
+        let mut named = &*expression;
+        while let Expr::Cast { expr, .. } | Expr::Nested(expr) = named {
+            named = expr;
+        }
+        let name = named.to_string();
+        if seen.insert(name.clone()) {
+            continue;
+        }
+        let number = (2..).find(|number| seen.insert(format!("{name}_{number}"))).unwrap_or(2);
+        let alias = Ident::with_quote('"', format!("{name}_{number}"));
+        *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+    }
+}
+
+/// A statement that may be planned: it only reads, its `bytea` literals are bytes and its columns have names of
+/// their own.
 pub(super) fn admitted(mut statement: Statement) -> Result<Statement> {
     require_few_tables(&statement)?;
     require_reading(&statement)?;
     read_bytes(&mut statement)?;
+    name_apart(&mut statement);
     Ok(statement)
 }
 
@@ -147,7 +175,6 @@ fn require_reading(statement: &Statement) -> Result<()> {
 }
 
 fn require_no_into(statement: &SqlStatement) -> Result<()> {
-    use datafusion::sql::sqlparser::ast::SetExpr;
     match statement {
         SqlStatement::Query(query) => match query.body.as_ref() {
             SetExpr::Select(select) if select.into.is_some() => Err(refusal("SELECT INTO")),
@@ -228,6 +255,13 @@ mod tests {
         assert!(!is_complete("SELECT 1"));
         assert!(!is_complete("SELECT ';"));
         assert!(!is_complete("SELECT 1; SELECT 2"));
+    }
+
+    #[test]
+    fn columns_of_one_name_are_named_apart() {
+        let statement =
+            admitted(crate::query::session::parse("SELECT NULL, NULL::int, 1 AS a, NULL").unwrap()).unwrap();
+        assert_eq!(statement.to_string(), "SELECT NULL, NULL::INT AS \"NULL_2\", 1 AS a, NULL AS \"NULL_3\"");
     }
 
     #[test]

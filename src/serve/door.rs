@@ -20,6 +20,8 @@ use futures::Sink;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// Version of PostgreSQL whose catalog clients are told to expect.
 pub(super) const SERVER_VERSION: &str = "16.6";
@@ -151,4 +153,37 @@ impl StartupHandler for Handshake {
             (Ok(None), _) => Err(refused("08P01", "expected the startup message of a client", None)),
         }
     }
+}
+
+/// Codes in the place of a protocol version: a client asks for encryption first.
+const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
+
+/// Bytes of a first message; PostgreSQL's own limit.
+const STARTUP_BYTES_MAX: u32 = 10_000;
+
+/// Tells a client that there is no place for it.
+pub(super) async fn turn_away(mut socket: TcpStream, clients_max: usize) -> std::io::Result<()> {
+    loop {
+        let (length, code) = (socket.read_u32().await?, socket.read_u32().await?);
+        if ENCRYPTION_REQUESTS.contains(&code) {
+            socket.write_all(b"N").await?;
+            continue;
+        }
+        // What is not read would make the system drop what we say.
+        let rest = length.min(STARTUP_BYTES_MAX).saturating_sub(8);
+        tokio::io::copy(&mut (&mut socket).take(rest.into()), &mut tokio::io::sink()).await?;
+        break;
+    }
+    let mut body = Vec::new();
+    let message = format!("{clients_max} clients are connected already, and no more may be");
+    for (field, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', "53300"), (b'M', message.as_str())] {
+        body.push(field);
+        body.extend(text.as_bytes());
+        body.push(0);
+    }
+    body.push(0);
+    socket.write_u8(b'E').await?;
+    socket.write_u32(body.len() as u32 + 4).await?;
+    socket.write_all(&body).await?;
+    socket.shutdown().await
 }

@@ -27,13 +27,15 @@ pub(super) fn refused(code: &str, message: &str, hint: Option<&str>) -> PgWireEr
 }
 
 /// What messages of ours begin with, and the code by which clients tell such an error.
-const CODES: [(&str, &str); 6] = [
+const CODES: [(&str, &str); 8] = [
     ("SQL here only reads", "25006"),
     ("there is no column `", "42703"),
     ("there is no table or view `", "42P01"),
     ("there is no function `", "42883"),
     ("no function takes `", "42883"),
     ("expected: ", "42601"), // the parser's
+    ("arrow error: Divide by zero", "22012"),
+    ("arrow error: Cast error", "22P02"),
 ];
 
 /// One of our errors: by its message, `42000` for another statement that cannot be answered, `53200` for

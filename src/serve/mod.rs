@@ -40,6 +40,9 @@ pub const DEFAULT_PORT: u16 = 5432;
 /// Clients at once; a further one is turned away.
 const CLIENTS_MAX: usize = 64;
 
+/// Time in which such a client is told why.
+const TURN_AWAY_TIME: Duration = Duration::from_secs(2);
+
 /// How to listen, and to whom.
 pub struct ServeOptions {
     /// Address to listen on.
@@ -101,7 +104,7 @@ async fn listen(
         listener.local_addr().map_err(|error| Error::internal(format!("no address to listen on: {error}")))?;
     let mut stop = std::pin::pin!(stop_asked()?);
     announce(address);
-    let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let (places, turned_away) = (Arc::new(Semaphore::new(CLIENTS_MAX)), Arc::new(Semaphore::new(CLIENTS_MAX)));
     loop {
         let socket = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -114,7 +117,15 @@ async fn listen(
             },
             () = &mut stop => return Ok(()),
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(TURN_AWAY_TIME, door::turn_away(socket, CLIENTS_MAX)).await;
+                    drop(place);
+                });
+            }
+            continue;
+        };
         let (handlers, tls) = (Arc::clone(&handlers), tls.clone());
         tokio::spawn(async move {
             // A client that breaks off harms nobody else.

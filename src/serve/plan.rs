@@ -5,7 +5,7 @@
 //! so that no question about the study changes its meaning on the way.
 
 use super::encode::{of_error, of_query, refused};
-use super::question::{Questions, empty_answer, name_apart};
+use super::question::{Questions, empty_answer};
 use crate::query::{Service, require_shallow, split_statements};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
@@ -158,8 +158,7 @@ impl Planner {
             return self.service.plan(self.service.parse(&nothing).ok()?).await.ok();
         }
         let text = self.questions.replaced(text);
-        let mut statement = rewritten(&self.rewriter, &text)?;
-        name_apart(&mut statement);
+        let statement = rewritten(&self.rewriter, &text)?;
         self.service.plan(Statement::Statement(Box::new(statement))).await.ok()
     }
 }

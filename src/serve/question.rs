@@ -1,12 +1,11 @@
 //! Questions that clients put to PostgreSQL's catalog in words that cannot be planned here, and what they
 //! come to: each is there because a client of that name asks it.
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use regex::{NoExpand, Regex};
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// What is asked, and what stands for it. `...` leaves room for anything.
 const REPLACED: &[(&str, &str)] = &[
@@ -87,28 +86,6 @@ pub(super) fn empty_answer(text: &str) -> Option<String> {
     Some(format!("SELECT {} WHERE false", columns.join(", ")))
 }
 
-/// PostgreSQL lets columns of an answer share a name (`SELECT NULL, NULL`); here each has its own.
-pub(super) fn name_apart(statement: &mut Statement) {
-    let Statement::Query(query) = statement else { return };
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
-    let mut seen = HashSet::new();
-    for item in &mut select.projection {
-        let SelectItem::UnnamedExpr(expression) = item else { continue };
-        // A cast has the name of what it casts.
-        let mut named = &*expression;
-        while let Expr::Cast { expr, .. } | Expr::Nested(expr) = named {
-            named = expr;
-        }
-        let name = named.to_string();
-        if seen.insert(name.clone()) {
-            continue;
-        }
-        let number = (2..).find(|number| seen.insert(format!("{name}_{number}"))).unwrap_or(2);
-        let alias = Ident::with_quote('"', format!("{name}_{number}"));
-        *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,13 +110,5 @@ mod tests {
         let answer = "SELECT CAST(NULL AS TEXT) AS \"a\", CAST(NULL AS TEXT) AS \"c\" WHERE false";
         assert_eq!(empty_answer(asked).as_deref(), Some(answer));
         assert_eq!(empty_answer("SELECT 1"), None);
-    }
-
-    #[test]
-    fn columns_of_one_name_are_named_apart() {
-        let mut statement =
-            Parser::parse_sql(&PostgreSqlDialect {}, "SELECT NULL, NULL::int, 1 AS a, NULL").unwrap().remove(0);
-        name_apart(&mut statement);
-        assert_eq!(statement.to_string(), "SELECT NULL, NULL::INT AS \"NULL_2\", 1 AS a, NULL AS \"NULL_3\"");
     }
 }

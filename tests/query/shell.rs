@@ -49,6 +49,13 @@ fn an_error_in_a_file_says_where_in_it() {
     assert!(text(&found.stderr).starts_with(&place), "{}", text(&found.stderr));
 }
 
+#[test]
+fn columns_of_one_name_get_names_of_their_own() {
+    let study = study::small();
+    let found = run("sql", &study, &["--format", "csv", "-c", "SELECT count(*), count(*), 1, 1 FROM models"]);
+    assert_eq!(text(&found.stdout).lines().nth(1), Some("4,4,1,1"), "{}", text(&found.stderr));
+}
+
 /// A class may be called 2024: a value that stands beside text is text.
 #[test]
 fn parameters_beside_text_are_text() {

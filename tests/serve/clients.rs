@@ -197,6 +197,8 @@ fn an_error_has_its_place_and_its_hint_and_a_session_goes_on() {
         ("SELECT (1", "42601"),
         ("SELECT epsilon FROM models GROUP BY name", "42000"),
         ("DELETE FROM models", "25006"),
+        ("SELECT count(*) / (count(*) - count(*)) FROM models", "22012"),
+        ("SELECT CAST(name AS INT) FROM models", "22P02"),
     ] {
         let arguments = ["-v", "VERBOSITY=sqlstate", "-c", statement];
         let (code, _, stderr) = psql(&server.url(), &arguments, test).unwrap();

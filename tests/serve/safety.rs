@@ -231,6 +231,20 @@ fn queries_of_all_clients_share_one_memory_budget() {
     assert_eq!((code, stdout.as_str()), (0, "1\n"), "{stderr}");
 }
 
+#[test]
+fn a_client_too_many_is_told_so() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let connect = || std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let others: Vec<_> = (0..64).map(|_| connect()).collect();
+    let test = "a_client_too_many_is_told_so";
+    let Some((code, _, stderr)) = psql(&server.url(), &["-c", "SELECT 1"], test) else { return };
+    assert!(code != 0 && stderr.contains("64 clients are connected already"), "{stderr}");
+    drop(others);
+    let answered = || psql(&server.url(), &["-At", "-c", "SELECT 1"], test).unwrap().1 == "1\n";
+    assert!((0..50).any(|_| answered()), "places are free again");
+}
+
 /// A message of a client: kind, length, body.
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u32 + 4).to_be_bytes();
