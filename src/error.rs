@@ -105,6 +105,17 @@ impl<T> ResultExt<T> for Result<T> {
     }
 }
 
+/// Refuses what has no end or waits for another process (devices, pipes): a content is read twice, to know it and
+/// to take it.
+pub fn require_file(path: &std::path::Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| io_error("open", path, &error))?;
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let found = if metadata.is_dir() { "a folder" } else { "a device or a pipe" };
+    Err(Error::user(format!("expected a file, found `{}`, which is {found}", path.display())))
+}
+
 /// Turns an I/O error into ours: a full disk, a missing or forbidden file are the user's to mend.
 pub fn io_error(action: &str, path: &std::path::Path, error: &std::io::Error) -> Error {
     use std::io::ErrorKind as Io;

@@ -221,6 +221,60 @@ fn verify_changes_nothing_and_compact_refuses_damage() {
     assert!(code != 0 && !stderr.contains("run the same command again"), "{stderr}");
 }
 
+/// Whatever pages say of each other: damage and no panic, and `verify` says so too.
+#[test]
+fn pages_in_each_others_places_are_damage_and_no_panic() {
+    const PAGE: usize = 4096;
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    let whole = std::fs::read(&study).unwrap();
+    let pages = whole.len() / PAGE;
+    let mut found = 0;
+    for step in [1, 7, 23, 41] {
+        for page in (0..pages).step_by(pages / 20 + 1) {
+            let mut damaged = whole.clone();
+            let other = (page + step) % pages;
+            damaged.copy_within(other * PAGE..(other + 1) * PAGE, page * PAGE);
+            std::fs::write(&study, &damaged).unwrap();
+            for verb in
+                [["verify", &study].as_slice(), &["info", &study], &["sql", &study, "-c", "SELECT * FROM traces"]]
+            {
+                let (code, _, stderr) = run(verb);
+                assert!(
+                    (0..=3).contains(&code) && !stderr.contains("panicked"),
+                    "{page} from {other}: {verb:?} {code} {stderr}"
+                );
+                found += u32::from(code != 0);
+            }
+        }
+    }
+    assert!(found > 20, "only {found} were damage");
+    // A byte more is damage to whoever writes, so it is damage to `verify`.
+    std::fs::write(&study, [whole.as_slice(), &[0]].concat()).unwrap();
+    let (code, stdout, stderr) = run(&["verify", &study]);
+    assert_eq!(code, 1, "{stdout}{stderr}");
+}
+
+#[test]
+fn sizes_beyond_any_machine_are_refused_before_anything_is_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("s.redb").to_string_lossy().into_owned();
+    let budgets =
+        format!("epsilon = [{}]", (1..100).map(|budget| format!("{budget}.0")).collect::<Vec<_>>().join(", "));
+    for (from, to, wanted) in [
+        ("shadows = 2", "shadows = 1000000000", "`split.shadows` must be at most 4096"),
+        ("flows = 60", "flows = 4294967295", "`dataset.simulate.flows` must be at most 10000000"),
+        ("packets = 3", "packets = 4294967295", "`traces.packets` must be at most 1000000"),
+        ("traces = 4", "traces = 4294967295", "`synthesis.traces` must be at most 10000000"),
+        ("epsilon = [4.0]", budgets.as_str(), "must have at most 64 budgets"),
+        ("layers = 1", "layers = 9223372036854775807", "`layers` must be at most 4096"),
+        ("[generator.netssm]", "[generator.\"../../x\"]\nfamily = \"netssm\"", "expected 1 to 64 letters"),
+    ] {
+        let spec = write_spec(folder.path(), &TINY_SPEC.replace(from, to));
+        check(&["plan", &study, &spec], 2, wanted, "");
+    }
+}
+
 #[test]
 fn traffic_of_another_origin_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -419,6 +419,65 @@ fn damaged_parquet_gives_errors_and_no_panic() {
     std::panic::set_hook(quiet);
 }
 
+/// A manifest of a stranger must not bring other files of this machine into the study, nor wait for ever.
+#[test]
+fn a_manifest_reads_files_of_its_own_folder_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let study = at("s.redb").to_string_lossy().into_owned();
+    run_ok(&[
+        "ingest",
+        &study,
+        "--dataset",
+        "os",
+        "--class",
+        "mac",
+        &fixture("import/real/mac.pcap").to_string_lossy(),
+    ]);
+    let inside = at("inside");
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::write(at("secret"), "xyzzy").unwrap();
+    std::fs::copy(fixture("import/target/synthetic.pcap"), inside.join("synthetic.pcap")).unwrap();
+    std::os::unix::fs::symlink(at("secret"), inside.join("link")).unwrap();
+    // A folder that leads back to itself, twice.
+    std::fs::create_dir(inside.join("folder")).unwrap();
+    std::fs::copy(inside.join("synthetic.pcap"), inside.join("folder/synthetic.pcap")).unwrap();
+    for link in ["a", "b"] {
+        std::os::unix::fs::symlink(".", inside.join("folder").join(link)).unwrap();
+    }
+    assert!(std::process::Command::new("mkfifo").arg(inside.join("pipe")).status().unwrap().success());
+    let secret = at("secret").display().to_string();
+    let import = |line: &str| {
+        let manifest = format!(
+            "generator = \"g\"\ndataset = \"os\"\nclass = \"mac\"\n[[model]]\nmembers = \"all\"\nsynthetic = [\"synthetic.pcap\"]\n{line}"
+        );
+        std::fs::write(inside.join("import.toml"), manifest).unwrap();
+        run(&["import", &study, &inside.to_string_lossy(), "--no-evaluate"])
+    };
+    for path in ["../secret", &secret, "link", "/dev/zero"] {
+        let (code, stdout, stderr) = import(&format!("weights = \"{path}\""));
+        assert!(code == 2 && stderr.contains("lies outside the manifest's folder"), "{path}: {stdout}{stderr}");
+    }
+    for line in ["weights = \"pipe\"", "log = \"pipe\"", "attributes = [\"pipe\"]"] {
+        let (code, stdout, stderr) = import(line);
+        assert!(
+            code == 2 && stderr.contains("a device or a pipe") || stderr.contains("a file that ends in"),
+            "{stdout}{stderr}"
+        );
+    }
+    let looped = import("").2;
+    let once = import("synthetic_again = 1").2;
+    assert!(looped.contains("synthetic traces") && once.contains("unknown field"), "{looped}{once}");
+    let manifest = std::fs::read_to_string(inside.join("import.toml")).unwrap();
+    let manifest =
+        manifest.replace("synthetic_again = 1", "").replace("synthetic.pcap", "folder").replace("\"g\"", "\"h\"");
+    std::fs::write(inside.join("import.toml"), manifest).unwrap();
+    let (_, _, again) = run(&["import", &study, &inside.to_string_lossy(), "--no-evaluate"]);
+    let count =
+        |said: &str| said.split(" synthetic traces").next().and_then(|said| said.rsplit(' ').next()).map(str::to_owned);
+    assert_eq!(count(&again), count(&looped), "a file counts once\n{again}{looped}");
+}
+
 /// Runs where python3 has numpy; elsewhere the committed files stand for it.
 #[test]
 fn the_example_script_writes_the_files_that_are_tested() {

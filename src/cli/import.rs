@@ -95,7 +95,7 @@ pub(super) struct ImportArgs {
 
 const CONTRACT: &str = r#"The contract
 
-A manifest holds defaults at the top and one [[model]] a model; paths are relative to it:
+A manifest holds defaults at the top and one [[model]] a model; paths are relative to it, and lie in its folder:
 
   generator = "mygan"
   dataset = "os"

@@ -35,6 +35,7 @@ use crate::base::{Device, DeviceChoice};
 use crate::error::{Error, Result};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How private, and how good, is synthetic network traffic? One study, one file, answers in SQL.
 #[derive(Debug, Parser)]
@@ -117,7 +118,44 @@ pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
 
 /// Parses the process's arguments, runs the verb, prints its error, gives the exit code.
 pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
-    let result = match Cli::parse().verb {
+    hide_panics_of_pages();
+    let verb = Cli::parse().verb;
+    let run = || run_verb(verb, training);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        match panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()) {
+            Some(text) if OVER_PAGES.swap(false, Ordering::SeqCst) => {
+                Err(Error::internal(format!("the study is damaged: a page contradicts itself ({text})"))
+                    .hint("restore a copy; `syntrace verify STUDY` says how much is left"))
+            }
+            _ => std::panic::resume_unwind(panic),
+        }
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            print_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Did the last panic come from redb, which meets damaged pages with panics in places?
+static OVER_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// A damaged study is damage and no fault of the program: its panics are not shown as one.
+fn hide_panics_of_pages() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let over_pages = info.location().is_some_and(|place| place.file().contains("/redb-"));
+        OVER_PAGES.store(over_pages, Ordering::SeqCst);
+        if !over_pages {
+            default(info);
+        }
+    }));
+}
+
+fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Result<ExitCode> {
+    match verb {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
         Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
         Verb::Attack(args) => training(TrainingVerb(Trains::Attack(args))),
@@ -137,13 +175,6 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
         Verb::Compact(args) => compact::compact(&args),
         Verb::Merge(args) => merge::merge(&args),
         Verb::Diff(args) => diff::diff(&args),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            print_error(&error);
-            ExitCode::from(error.exit_code())
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use super::command::{COMMANDS, State, is_command, run_text};
 use super::print_error;
 use super::sql::Asker;
 use crate::error::{Error, Result};
-use crate::query::{FUNCTIONS, is_complete, named_queries, tables, views};
-use rustyline::completion::{Completer, Pair};
+use crate::query::{FUNCTIONS, Format, is_complete, named_queries, tables, views};
+use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
@@ -100,41 +100,78 @@ fn history_file() -> Option<PathBuf> {
     Some(folder.join("sql_history"))
 }
 
-/// Completes names of tables, columns, functions, queries and commands.
+/// Completes names of tables, columns, functions, queries and commands, each where it may stand, and files.
 struct Names {
-    names: Vec<String>,
+    relations: Vec<&'static str>,
+    columns: Vec<&'static str>,
+    queries: Vec<&'static str>,
+    /// What may stand anywhere else in a statement.
+    words: Vec<&'static str>,
+    files: FilenameCompleter,
 }
 
 impl Names {
     fn new() -> Self {
-        let mut names: Vec<String> = tables()
-            .iter()
-            .flat_map(|table| std::iter::once(table.name).chain(table.columns.iter().map(|column| column.name)))
-            .chain(views().iter().map(|view| view.name))
-            .chain(named_queries().iter().map(|query| query.name))
-            .chain(KEYWORDS.iter().chain(FUNCTIONS).chain(COMMON_FUNCTIONS).chain(COMMANDS).copied())
-            .map(str::to_owned)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        Self { names }
+        let sorted = |names: &mut Vec<&'static str>| {
+            names.sort_unstable();
+            names.dedup();
+        };
+        // Tables before views: they are what is meant more often.
+        let relations = tables().iter().map(|table| table.name).chain(views().iter().map(|view| view.name)).collect();
+        let mut columns: Vec<&str> =
+            tables().iter().flat_map(|table| table.columns.iter().map(|column| column.name)).collect();
+        sorted(&mut columns);
+        let queries = named_queries().iter().map(|query| query.name).collect();
+        let mut words: Vec<&str> = KEYWORDS.iter().chain(FUNCTIONS).chain(COMMON_FUNCTIONS).copied().collect();
+        words.extend(columns.iter().chain(&relations).chain(&queries));
+        sorted(&mut words);
+        Self { relations, columns, queries, words, files: FilenameCompleter::new() }
+    }
+
+    /// What may stand where `before` ends, and whether all of it is offered before the first letter.
+    fn candidates(&self, before: &str) -> (Vec<&'static str>, bool) {
+        let words: Vec<&str> = before.split_whitespace().collect();
+        let last = words.last().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
+        match words.as_slice() {
+            [] if before.ends_with(['.', '\\']) => (Vec::new(), false),
+            [".query"] => (self.queries.clone(), true),
+            [".schema" | "\\d"] => (self.relations.iter().chain(&self.queries).copied().collect(), true),
+            [".mode"] => (Format::ALL.iter().map(|(name, _)| *name).collect(), true),
+            [".pivot"] => (self.columns.clone(), false),
+            [".timer" | ".pager"] => (vec!["on", "off"], true),
+            _ if before.ends_with('.') => (self.columns.clone(), false),
+            _ if matches!(last.as_str(), "from" | "join") => (self.relations.clone(), false),
+            _ => (self.words.clone(), false),
+        }
     }
 }
+
+/// Commands whose argument is a file.
+const OF_FILES: &[&str] = &[".read", ".output", ".once"];
 
 impl Completer for Names {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, position: usize, _context: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let before = line.get(..position).unwrap_or(line);
-        let is_part = |character: char| character.is_alphanumeric() || character == '_';
-        let mut start = before.trim_end_matches(is_part).len();
-        if before[..start].ends_with('.') && before[..start].trim() == "." {
-            start -= 1;
+        let pair = |name: &&str| Pair { display: (*name).to_owned(), replacement: (*name).to_owned() };
+        if before.trim_start().starts_with('.')
+            && !before.trim().contains(char::is_whitespace)
+            && before.trim() == before
+        {
+            let names = COMMANDS.iter().filter(|name| name.starts_with(before));
+            return Ok((0, names.map(pair).collect()));
         }
+        if OF_FILES.iter().any(|command| before.trim_start().starts_with(&format!("{command} "))) {
+            return self.files.complete_path(before, position);
+        }
+        let is_part = |character: char| character.is_alphanumeric() || character == '_';
+        let start = before.trim_end_matches(is_part).len();
         let prefix = before[start..].to_lowercase();
-        let pairs = self.names.iter().filter(|name| !prefix.is_empty() && name.to_lowercase().starts_with(&prefix));
-        let pair = |name: &String| Pair { display: name.clone(), replacement: name.clone() };
-        Ok((start, pairs.map(pair).collect()))
+        let (names, at_once) = self.candidates(&before[..start]);
+        let fitting =
+            names.iter().filter(|name| (at_once || !prefix.is_empty()) && name.to_lowercase().starts_with(&prefix));
+        Ok((start, fitting.map(pair).collect()))
     }
 }
 
@@ -147,3 +184,31 @@ impl Highlighter for Names {}
 impl Validator for Names {}
 
 impl Helper for Names {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_completed_where_they_may_stand() {
+        let names = Names::new();
+        let history = FileHistory::new();
+        let found = |line: &str| -> Vec<String> {
+            let (start, pairs) = names.complete(line, line.len(), &Context::new(&history)).unwrap();
+            pairs.iter().map(|pair| format!("{}{}", &line[..start], pair.replacement)).collect()
+        };
+        assert_eq!(found("SELECT * FROM mo")[0], "SELECT * FROM models");
+        assert_eq!(found("\\d mod")[0], "\\d models");
+        assert_eq!(found(".query head"), [".query headline"]);
+        assert!(found(".query ").len() > 20);
+        assert_eq!(found(".mode c"), [".mode csv"]);
+        assert_eq!(found(".qu"), [".queries", ".query", ".quit"]);
+        assert_eq!(found("SELECT m.model_i"), ["SELECT m.model_id"]);
+        assert!(found("SELECT count(dist").contains(&"SELECT count(DISTINCT".to_owned()));
+        assert_eq!(found("SELECT "), Vec::<String>::new());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("question.sql"), "SELECT 1").unwrap();
+        let file = folder.path().join("question.sql").display().to_string();
+        assert_eq!(found(&format!(".read {}", file.trim_end_matches("stion.sql"))), [format!(".read {file}")]);
+    }
+}

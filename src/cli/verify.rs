@@ -1,8 +1,8 @@
 //! `syntrace verify`
 
 use super::CACHE_BYTES;
-use crate::error::Result;
-use crate::store::{Store, StoreWriter};
+use crate::error::{ErrorKind, Result};
+use crate::store::{Finding, Store, StoreWriter};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,8 +22,13 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         Ok(mut store) => store.verify()?,
         Err(error) => {
             let snapshot = Store::open(&args.study, CACHE_BYTES)?.snapshot()?;
-            note!("page checksums not checked: {error}");
-            snapshot.verify()
+            let mut report = snapshot.verify();
+            if error.kind() == ErrorKind::Internal {
+                report.findings.insert(0, Finding { place: "pages".to_owned(), problem: error.to_string() });
+            } else {
+                note!("page checksums not checked: {error}");
+            }
+            report
         }
     };
     for finding in &report.findings {

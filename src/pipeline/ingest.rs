@@ -4,11 +4,12 @@ use super::job::{JobHead, Start};
 use super::rows;
 use crate::base::{CaptureId, ClassId, Digest, Progress, Seed, try_map_ordered};
 use crate::capture::{Cut, CutOptions, cut, write_frames};
-use crate::error::{Error, Result, ResultExt, io_error};
+use crate::error::{Error, Result, ResultExt, io_error, require_file};
 use crate::record::{CaptureRecord, ClassRecord, IngestRecord, JobKind, Origin, TraceUnit};
 use crate::simulate::{SimulateOptions, simulate};
 use crate::spec::TraceSpec;
 use crate::store::{JobResult, NewFile, NewObject, StoreWriter};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -106,9 +107,23 @@ fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 pub(super) fn collect_captures(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut u64) -> Result<()> {
+    collect_anew(folder, files, passed_over, &mut HashSet::new())
+}
+
+/// A link may lead back to a folder around it: each folder is looked through once.
+fn collect_anew(
+    folder: &Path,
+    files: &mut Vec<PathBuf>,
+    passed_over: &mut u64,
+    seen: &mut HashSet<PathBuf>,
+) -> Result<()> {
+    let itself = std::fs::canonicalize(folder).map_err(|error| io_error("read the folder", folder, &error))?;
+    if !seen.insert(itself) {
+        return Ok(());
+    }
     for path in sorted_entries(folder)? {
         if path.is_dir() {
-            collect_captures(&path, files, passed_over)?;
+            collect_anew(&path, files, passed_over, seen)?;
             continue;
         }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
@@ -130,6 +145,7 @@ pub(super) fn file_digest(path: &Path) -> Result<Digest> {
 }
 
 fn open(path: &Path) -> Result<BufReader<File>> {
+    require_file(path)?;
     let file = File::open(path).map_err(|error| io_error("open the capture", path, &error))?;
     Ok(BufReader::with_capacity(READ_BUFFER_BYTES, file))
 }

@@ -205,6 +205,10 @@ fn plain(message: &str) -> String {
     let text = text.trim_end_matches('.');
     let mut characters = text.chars();
     match characters.next() {
+        // A word of capitals stays one.
+        Some(first) if characters.clone().next().is_some_and(char::is_uppercase) => {
+            std::iter::once(first).chain(characters).collect()
+        }
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => String::new(),
     }

@@ -19,6 +19,7 @@ mod early;
 mod format;
 mod function;
 mod grouping;
+mod growth;
 mod information;
 mod named;
 mod narrow;

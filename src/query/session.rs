@@ -210,7 +210,7 @@ impl Session {
 
     /// As [`Session::sql`], with values for `$name` parameters.
     pub fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer> {
-        let stream = with_stack(|| {
+        let stream = caught(|| {
             let statement = admitted(parse(text)?)?;
             self.stop.asked.store(false, Ordering::SeqCst);
             let started = self.runtime.block_on(self.stop.before(self.start(statement, parameters)))?;
@@ -284,6 +284,15 @@ fn with_stack<T>(work: impl FnOnce() -> T) -> T {
     stacker::grow(STACK_BYTES, work)
 }
 
+/// As [`with_stack`]; what panics over a statement is an error of that statement.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    with_stack(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("a panic without a message");
+        Err(Error::internal(format!("this statement met a fault of the query engine: {text}")))
+    })
+}
+
 /// Whether the statement under way shall end.
 #[derive(Default)]
 struct Stop {
@@ -332,7 +341,7 @@ impl Iterator for Answer {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (runtime, stop, stream) = (&self.runtime, &self.stop, &mut self.stream);
-        match with_stack(|| runtime.block_on(stop.before(stream.next()))) {
+        match caught(|| runtime.block_on(stop.before(stream.next()))) {
             Ok(batch) => Some(batch?.map_err(|error| explain(&error, &self.text))),
             Err(stopped) => Some(Err(stopped)),
         }

@@ -2,6 +2,7 @@
 //! reading or planning takes twice as long with each level. Text from strangers must end neither the program nor
 //! the server.
 
+use super::growth::require_bounded;
 use crate::error::{Error, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{TableFactor, Visit, Visitor};
@@ -247,6 +248,7 @@ pub(super) fn require_few_tables(statement: &Statement) -> Result<()> {
         Statement::Statement(statement) => statement.as_ref(),
         _ => return Ok(()),
     };
+    require_bounded(statement)?;
     let mut found = Tables(0);
     let _ = statement.visit(&mut found);
     if found.0 <= TABLES_MAX {

@@ -219,12 +219,17 @@ struct RawManifest {
 }
 
 impl ImportManifest {
-    /// Reads a manifest; paths in it are relative to its folder.
+    /// Reads a manifest; paths in it are relative to its folder, and lie in it: a manifest may come from a stranger,
+    /// and what it names goes into the study.
     pub fn read(path: &Path) -> Result<Self> {
         let text =
             std::fs::read_to_string(path).map_err(|error| crate::error::io_error("read the manifest", path, &error))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, base).context(|| format!("`{}`", path.display()))
+        let read = Self::parse(&text, base).and_then(|manifest| {
+            manifest.models.iter().try_for_each(|model| model.require_inside(base))?;
+            Ok(manifest)
+        });
+        read.context(|| format!("`{}`", path.display()))
     }
 
     /// Resolves a manifest's text; paths in it are relative to `base`.
@@ -312,10 +317,31 @@ impl ImportModel {
         }
         Ok(model)
     }
+
+    /// Refuses files outside a folder, by whatever way the path leads there. What does not exist is left to who
+    /// opens it.
+    fn require_inside(&self, base: &Path) -> Result<()> {
+        let members = match &self.members {
+            Some(MemberSource::File(path)) => Some(path),
+            _ => None,
+        };
+        let files = self.synthetic.iter().chain(members).chain(&self.weights).chain(&self.log);
+        let files =
+            files.chain(self.attributes.iter().flat_map(|entry| std::iter::once(&entry.path).chain(&entry.loss)));
+        let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+        let folder = std::fs::canonicalize(base).map_err(|error| crate::error::io_error("open", base, &error))?;
+        for path in files {
+            if std::fs::canonicalize(path).is_ok_and(|found| !found.starts_with(&folder)) {
+                return Err(Error::user(format!("`{}` lies outside the manifest's folder", path.display()))
+                    .hint("copy it there, or name it on the command line (`syntrace import --help`)"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Names stand in SQL, in labels and as folders of exports.
-fn name(value: &str, key: &str) -> Result<String> {
+pub(super) fn name(value: &str, key: &str) -> Result<String> {
     let fits = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '+');
     if value.is_empty()
         || value.len() > 64

@@ -199,8 +199,8 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         datasets,
         traces: resolve_traces(&raw.traces)?,
         split: SplitSpec {
-            members: at_least(u64::from(raw.split.members), 2, "split.members")? as u32,
-            shadows: at_least(u64::from(raw.split.shadows), 1, "split.shadows")? as u32,
+            members: between(u64::from(raw.split.members), 2, ITEMS_MAX, "split.members")? as u32,
+            shadows: between(u64::from(raw.split.shadows), 1, SHADOWS_MAX, "split.shadows")? as u32,
             overlap: raw.split.overlap,
         },
         regimes: resolve_regimes(&raw.regimes)?,
@@ -213,7 +213,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         },
         generators: raw.generator.into_iter().map(stage).collect::<Result<_>>()?,
         attacks: raw.attack.into_iter().map(stage).collect::<Result<_>>()?,
-        synthetic_traces: raw.synthesis.traces,
+        synthetic_traces: between(u64::from(raw.synthesis.traces), 0, ITEMS_MAX, "synthesis.traces")? as u32,
         forecaster: match raw.utility.forecaster.as_str() {
             "none" => Forecaster::None,
             "small" => Forecaster::Small,
@@ -228,11 +228,28 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
 }
 
 fn stage((name, options): (String, toml::Table)) -> Result<StageSpec> {
+    let name = import::name(&name, "generator").context(|| "the name of a [generator] or [attack]")?;
     let value = serde_json::to_value(&options).map_err(|error| Error::user(format!("table `{name}`: {error}")))?;
     let serde_json::Value::Object(options) = value else {
         return Err(Error::user(format!("table `{name}`: expected keys and values")));
     };
     Ok(StageSpec { name, options })
+}
+
+/// Flows, members, synthetic traces: far above any study, and plans and buffers of it still fit a machine.
+const ITEMS_MAX: u64 = 10_000_000;
+/// Packets of a trace.
+const PACKETS_MAX: u64 = 1_000_000;
+/// Shadows of a target; studies of the likelihood ratio take 256.
+const SHADOWS_MAX: u64 = 4_096;
+/// Privacy budgets of a study.
+const BUDGETS_MAX: usize = 64;
+
+fn between(value: u64, least: u64, most: u64, key: &str) -> Result<u64> {
+    if value > most {
+        return Err(Error::user(format!("`{key}` must be at most {most}, found `{value}`")));
+    }
+    at_least(value, least, key)
 }
 
 fn at_least(value: u64, least: u64, key: &str) -> Result<u64> {
@@ -253,9 +270,9 @@ fn resolve_dataset(raw: raw::RawDataset, base: &Path) -> Result<DatasetSpec> {
                 Error::user(format!("dataset `{}` has both `simulate` and `folder`", raw.name)).hint("keep one")
             );
         }
-        (Some(simulate), None) => {
-            SourceSpec::Simulate { flows: at_least(u64::from(simulate.flows), 1, "dataset.simulate.flows")? as u32 }
-        }
+        (Some(simulate), None) => SourceSpec::Simulate {
+            flows: between(u64::from(simulate.flows), 1, ITEMS_MAX, "dataset.simulate.flows")? as u32,
+        },
         (None, Some(folder)) => SourceSpec::Folder(base.join(folder)),
         (None, None) => SourceSpec::Study,
     };
@@ -272,7 +289,7 @@ fn resolve_traces(raw: &raw::RawTraces) -> Result<TraceSpec> {
         "capture" => TraceUnit::Capture,
         other => return Err(Error::user(format!("traces.unit must be `flow` or `capture`, found `{other}`"))),
     };
-    let packets = at_least(u64::from(raw.packets), 1, "traces.packets")? as u32;
+    let packets = between(u64::from(raw.packets), 1, PACKETS_MAX, "traces.packets")? as u32;
     let min_packets = at_least(u64::from(raw.min_packets), 1, "traces.min_packets")? as u32;
     Ok(TraceSpec { packets, min_packets, unit, keep_captures: raw.keep_captures })
 }
@@ -310,6 +327,10 @@ fn resolve_regimes(raw: &raw::RawRegimes) -> Result<Vec<Regime>> {
     }
     budgets.sort_by(|a, b| b.total_cmp(a));
     budgets.dedup();
+    if budgets.len() > BUDGETS_MAX {
+        let found = budgets.len();
+        return Err(Error::user(format!("`regimes.epsilon` must have at most {BUDGETS_MAX} budgets, found {found}")));
+    }
     regimes.extend(budgets.into_iter().map(|epsilon| Regime::Dp { epsilon, delta }));
     if regimes.is_empty() {
         return Err(Error::user("expected `regimes.none = true` or a list `regimes.epsilon`, found neither"));

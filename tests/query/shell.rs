@@ -70,6 +70,40 @@ fn parameters_beside_text_are_text() {
     assert_eq!(text(&found.stdout), "n\n4\n", "{}", text(&found.stderr));
 }
 
+/// A few characters of SQL must not take any memory, nor end the program.
+#[test]
+fn statements_that_ask_for_any_memory_are_errors() {
+    let study = study::small();
+    for sql in [
+        "SELECT repeat('x', 1000000000)",
+        "SELECT length(lpad('x', 2147483647, 'ab'))",
+        "SELECT rpad(name, 2147483647) FROM models",
+        "SELECT array_length(array_repeat(1, 1000000000))",
+        "SELECT array_length(list_resize(make_array(1), 1000000000))",
+        "SELECT length(replace(repeat('a', 100000), 'a', repeat('b', 100000)))",
+        "SELECT length(regexp_replace(repeat('a', 100000), 'a', repeat('b', 100000), 'g'))",
+        "SELECT length(array_join(range(0, 1000000), repeat('b', 10000)))",
+        "SELECT length(hexdump(CAST(repeat('a', 100000000) AS BYTEA)))",
+        "SELECT array_repeat(array_repeat(array_repeat(array_repeat(array_repeat(array_repeat(1, 99), 99), 99), 99), 99), 99)",
+        "SELECT array_position(make_array(1, 2, 3), 2, CAST('-9223372036854775808' AS BIGINT))",
+        "SELECT arrow_cast(9223372036854775807, 'Date64') - arrow_cast(-9223372036854775808, 'Date64')",
+    ] {
+        let found = run("sql", &study, &["--format", "csv", "--memory", "64", "-c", sql]);
+        let code = found.status.code();
+        assert!(
+            matches!(code, Some(2 | 3)) && text(&found.stderr).contains("error: "),
+            "{sql}: {code:?} {}",
+            text(&found.stderr)
+        );
+    }
+    let sql = "SELECT repeat('ab', 3) AS a, lpad('x', 3, 'y') AS b, list_repeat(1, 2) AS c, replace('aba', 'a', 'cc') AS d, \
+               regexp_replace('aba', 'a', 'c', 'g') AS e, array_join(make_array(1, 2), '-') AS f, encode('a', 'hex') AS g";
+    let found = run("sql", &study, &["--format", "tsv", "-c", sql]);
+    let wanted = Some("ababab\tyyx\t[1,1]\tccbcc\tcbc\t1-2\t61");
+    let line = text(&found.stdout).lines().nth(1).map(|line| line.replace(", ", ","));
+    assert_eq!(line.as_deref(), wanted, "{}", text(&found.stderr));
+}
+
 #[test]
 fn bytes_have_a_length_and_are_no_text() {
     let study = study::small();

@@ -26,6 +26,26 @@ fn a_chain_that_is_too_long_is_refused_and_the_longest_runs_on_a_workers_stack()
     let casts = format!("SELECT {}1", "CAST(".repeat(40));
     let (_, _, stderr) = psql(&server.url(), &["-At", "-c", &casts], test).unwrap();
     assert!(stderr.contains("at most 16 levels"), "{stderr}");
+    // Small to read, without end to plan; and what would end the process.
+    let chain = |link: &str| {
+        let links: Vec<String> =
+            (1..=29).map(|at| format!(", t{at} AS ({})", link.replace('?', &format!("t{}", at - 1)))).collect();
+        format!("WITH t0 AS (SELECT struct(1) AS a){} SELECT a FROM t29", links.concat())
+    };
+    let types = format!("SELECT arrow_cast(1, '{}Int32{}')", "List(".repeat(30_000), ")".repeat(30_000));
+    for sql in [
+        chain("SELECT struct(a, a) AS a FROM ?"),
+        chain("SELECT * FROM ? UNION ALL SELECT * FROM ?"),
+        types,
+        "SELECT approx_percentile_cont(position, 0.5, 1000000000) FROM packets".to_owned(),
+        "SELECT length(lpad('x', 2147483647, 'ab'))".to_owned(),
+        "SELECT array_length(array_repeat(1, 1000000000))".to_owned(),
+        "SELECT array_position(make_array(1, 2, 3), 2, CAST('-9223372036854775808' AS BIGINT))".to_owned(),
+    ] {
+        std::fs::write(&file, format!("{sql};")).unwrap();
+        let (_, stdout, stderr) = psql(&server.url(), &["-At", "-f", &file.to_string_lossy()], test).unwrap();
+        assert!(stderr.contains("ERROR:"), "{:.80}: {stdout}{stderr}", sql);
+    }
     assert_eq!(ask(1_001, "+").unwrap().1, "1001\n");
     assert_eq!(ask(200, " UNION SELECT ").unwrap().1, "1\n");
 }

@@ -215,6 +215,21 @@ impl NetSsmConfig {
         if let Some((key, value)) = positive.into_iter().find(|(_, value)| *value < 1) {
             return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
         }
+        // Far above any network that fits a machine, and the number of parameters still fits a number.
+        let bounded = [
+            ("width", self.width, 1 << 16),
+            ("layers", self.layers, 1 << 12),
+            ("state", self.state, 1 << 12),
+            ("head", self.head, 1 << 16),
+            ("expand", self.expand, 1 << 6),
+            ("groups", self.groups, 1 << 12),
+            ("taps", self.taps, 1 << 12),
+            ("chunk", self.chunk, 1 << 20),
+            ("vocabulary", self.vocabulary, 1 << 20),
+        ];
+        if let Some((key, value, most)) = bounded.into_iter().find(|(_, value, most)| value > most) {
+            return Err(Error::user(format!("`{key}` must be at most {most}, found `{value}`")));
+        }
         if self.inner() % self.head != 0 || self.heads() % self.groups != 0 {
             return Err(Error::user(format!(
                 "`expand` x `width` must be a multiple of `head` x `groups`, found {} and {} x {}",

@@ -2,7 +2,7 @@
 
 use super::names::TraceIndex;
 use crate::base::{Digest, TraceId};
-use crate::error::{Error, Result, ResultExt, io_error};
+use crate::error::{Error, Result, ResultExt, io_error, require_file};
 use crate::foreign::{self, LoggedEpoch};
 use crate::pipeline::ingest::{collect_captures, file_digest};
 use crate::pipeline::rows::AttributeRow;
@@ -107,6 +107,7 @@ fn kind_of(source: &AttributeSource) -> Result<String> {
 }
 
 fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
+    require_file(path)?;
     let length = std::fs::metadata(path).map_err(|error| io_error("open", path, &error))?.len();
     if length > most {
         return Err(Error::user(format!("`{}`: expected at most {most} bytes, found {length}", path.display())));
@@ -190,6 +191,7 @@ fn read_attributes(source: &AttributeSource) -> Result<Vec<foreign::AttributeRow
     let ending = source.path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     match ending.as_deref() {
         Some("parquet" | "pq") => {
+            require_file(&source.path)?;
             let open = std::fs::File::open(&source.path);
             foreign::read_parquet(open.map_err(|error| io_error("open", &source.path, &error))?)
         }

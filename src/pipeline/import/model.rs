@@ -4,7 +4,7 @@ use super::content::{self, Content, NamedFile};
 use super::names::{self, TraceIndex};
 use crate::base::{Digest, Identity, ModelId, Progress, SplitId};
 use crate::capture::{self, CutOptions};
-use crate::error::{Error, Result, ResultExt, io_error};
+use crate::error::{Error, Result, ResultExt, io_error, require_file};
 use crate::pipeline::job::{JobHead, Start};
 use crate::pipeline::rows::{self, AttributeRow, SyntheticRow};
 use crate::privacy;
@@ -195,6 +195,7 @@ fn synthetic(model_id: ModelId, files: &[NamedFile], cut: &CutOptions) -> Result
     let mut out = Synthetic::default();
     for file in files {
         let place = || format!("`{}`", file.path.display());
+        require_file(&file.path)?;
         let open = std::fs::File::open(&file.path).map_err(|error| io_error("open", &file.path, &error))?;
         let cut = capture::cut(BufReader::new(open), cut).context(place)?;
         if let Some(damage) = &cut.summary.damage {

@@ -9,6 +9,7 @@ mod bytes;
 mod divergence;
 mod histogram;
 mod leakage;
+mod modest;
 mod privacy;
 mod scalar;
 
@@ -27,6 +28,7 @@ pub(super) fn register(context: &SessionContext) {
         context.register_udf(ScalarUDF::from(bytes::ByteLength::new(kind)));
     }
     context.register_udf(ScalarUDF::from(privacy::EmpiricalEpsilon::new()));
+    modest::register(context);
 }
 
 /// Names of all functions of this module.
