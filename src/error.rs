@@ -105,6 +105,12 @@ impl<T> ResultExt<T> for Result<T> {
     }
 }
 
+/// What a panic said, as `catch_unwind` gives it.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a message")
+}
+
 /// Refuses what has no end or waits for another process (devices, pipes): a content is read twice, to know it and
 /// to take it.
 pub fn require_file(path: &std::path::Path) -> Result<()> {

@@ -461,7 +461,7 @@ fn a_manifest_reads_files_of_its_own_folder_only() {
     for line in ["weights = \"pipe\"", "log = \"pipe\"", "attributes = [\"pipe\"]"] {
         let (code, stdout, stderr) = import(line);
         assert!(
-            code == 2 && stderr.contains("a device or a pipe") || stderr.contains("a file that ends in"),
+            code == 2 && (stderr.contains("a device or a pipe") || stderr.contains("a file that ends in")),
             "{stdout}{stderr}"
         );
     }

@@ -32,7 +32,7 @@ mod sql;
 mod verify;
 
 use crate::base::{Device, DeviceChoice};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_text};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,13 +122,12 @@ pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     let verb = Cli::parse().verb;
     let run = || run_verb(verb, training);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        match panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()) {
-            Some(text) if OVER_PAGES.swap(false, Ordering::SeqCst) => {
-                Err(Error::internal(format!("the study is damaged: a page contradicts itself ({text})"))
-                    .hint("restore a copy; `syntrace verify STUDY` says how much is left"))
-            }
-            _ => std::panic::resume_unwind(panic),
+        if !OVER_PAGES.swap(false, Ordering::SeqCst) {
+            std::panic::resume_unwind(panic);
         }
+        let text = panic_text(panic.as_ref());
+        Err(Error::internal(format!("the study is damaged: a page contradicts itself ({text})"))
+            .hint("restore a copy; `syntrace verify STUDY` says how much is left"))
     });
     match result {
         Ok(code) => code,

@@ -4,7 +4,7 @@
 use super::plan::{Plan, PlannedJob};
 use super::stage::{Context, run_job};
 use crate::base::Progress;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt, panic_text};
 use crate::store::StoreWriter;
 use std::sync::{Condvar, Mutex};
 
@@ -96,7 +96,9 @@ fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer
         let progress = observer.job_started(&job.head.label);
         let result =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_job(context, job, progress.as_ref())))
-                .unwrap_or_else(|panic| Err(Error::internal(panic_text(panic.as_ref()))))
+                .unwrap_or_else(|panic| {
+                    Err(Error::internal(format!("a fault of this program: {}", panic_text(panic.as_ref()))))
+                })
                 .context(|| job.head.label.clone());
         progress.finish();
         let Ok(mut board) = board.lock() else { return };
@@ -125,11 +127,6 @@ fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer
         changed.notify_all();
     }
     changed.notify_all();
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("a fault of this program: {}", text.unwrap_or("panic without a message"))
 }
 
 /// Takes the next job whose inputs are ready; waits while others are running; `None` when there is

@@ -46,6 +46,9 @@ pub(super) fn require_bounded(statement: &Statement) -> Result<()> {
     }
 }
 
+/// Columns of a relation, counted once for each table that gives them.
+const COLUMNS_MAX: usize = 100_000;
+
 /// How much a relation is once all names are replaced.
 #[derive(Clone, Default)]
 struct Size {
@@ -98,7 +101,21 @@ fn of_set(set: &SetExpr, names: &Names) -> Result<Size> {
         ))
         .hint("what stands behind a name is read for each place where it stands: use names more seldom"));
     }
+    if size.columns.len() > COLUMNS_MAX {
+        let found = size.columns.len();
+        return Err(Error::user(format!("expected at most {COLUMNS_MAX} columns of a query, found {found}")));
+    }
     Ok(size)
+}
+
+/// The size of each name; of columns that share one, the largest.
+fn by_name(columns: &[(String, f64)]) -> HashMap<&str, f64> {
+    let mut sizes = HashMap::new();
+    for (name, size) in columns {
+        let largest = sizes.entry(name.as_str()).or_insert(*size);
+        *largest = size.max(*largest);
+    }
+    sizes
 }
 
 fn of_select(select: &Select, names: &Names) -> Result<Size> {
@@ -107,6 +124,7 @@ fn of_select(select: &Select, names: &Names) -> Result<Size> {
         add(&mut source, of_tables(tables, names)?);
     }
     let mut size = Size { tables: source.tables.max(1.0), columns: Vec::new() };
+    let sizes = by_name(&source.columns);
     // What is grouped is computed once, and its columns are columns from then on.
     let grouped =
         select.distinct.is_some() || !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
@@ -119,11 +137,11 @@ fn of_select(select: &Select, names: &Names) -> Result<Size> {
                 continue;
             }
         };
-        let own = of_expression(expression, &source, names, &mut size.tables)?;
+        let own = of_expression(expression, &sizes, names, &mut size.tables)?;
         size.columns.push((name, if grouped { 1.0 } else { own }));
     }
     for condition in select.selection.iter().chain(&select.having).chain(&select.qualify) {
-        of_expression(condition, &source, names, &mut size.tables)?;
+        of_expression(condition, &sizes, names, &mut size.tables)?;
     }
     Ok(size)
 }
@@ -167,8 +185,8 @@ fn last_name(expression: &Expr) -> String {
     }
 }
 
-fn of_expression(expression: &Expr, source: &Size, names: &Names, tables: &mut f64) -> Result<f64> {
-    let mut visit = Expression { source, names, place: 1.0, size: 0.0, tables: 0.0, inside: 0, refused: None };
+fn of_expression(expression: &Expr, sizes: &HashMap<&str, f64>, names: &Names, tables: &mut f64) -> Result<f64> {
+    let mut visit = Expression { sizes, names, place: 1.0, size: 0.0, tables: 0.0, inside: 0, refused: None };
     let _ = expression.visit(&mut visit);
     if let Some(refused) = visit.refused {
         return Err(refused);
@@ -198,7 +216,7 @@ fn stands_twice(expression: &Expr) -> bool {
 
 /// Adds up an expression and the queries in it.
 struct Expression<'a> {
-    source: &'a Size,
+    sizes: &'a HashMap<&'a str, f64>,
     names: &'a Names,
     /// How often what is visited stands in the plan.
     place: f64,
@@ -243,9 +261,7 @@ impl Visitor for Expression<'_> {
         }
         let own = match expression {
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
-                let name = last_name(expression);
-                let same = self.source.columns.iter().filter(|(column, _)| *column == name);
-                same.map(|(_, size)| *size).fold(1.0, f64::max)
+                self.sizes.get(last_name(expression).as_str()).copied().unwrap_or(1.0).max(1.0)
             }
             _ => 0.0,
         };
@@ -383,6 +399,15 @@ mod tests {
         }
         let scalar = chain("SELECT a AS x FROM models", "SELECT (SELECT max(x) FROM ?) AS x FROM ?", 30);
         assert!(refusal(&scalar).contains("at most 1000 tables"));
+    }
+
+    #[test]
+    fn wide_queries_are_counted_and_take_no_longer_than_their_text() {
+        let names: Vec<String> = (0..20_000).map(|number| format!("c{number}")).collect();
+        let list = names.join(", ");
+        assert_eq!(refusal(&chain(&format!("SELECT {list} FROM models"), &format!("SELECT {list} FROM ?"), 3)), "");
+        let error = refusal(&chain(&format!("SELECT {list} FROM models"), "SELECT * FROM ? a, ? b", 9));
+        assert!(error.contains("at most 100000 columns"), "{error}");
     }
 
     #[test]

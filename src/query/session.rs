@@ -14,7 +14,7 @@ use super::statement::admitted;
 use super::study::{Studies, Study};
 use super::watch::Ended;
 use super::whole::HashWholePartitions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_text};
 use crate::store::Snapshot;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -287,8 +287,7 @@ fn with_stack<T>(work: impl FnOnce() -> T) -> T {
 /// As [`with_stack`]; what panics over a statement is an error of that statement.
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     with_stack(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        let text = text.unwrap_or("a panic without a message");
+        let text = panic_text(panic.as_ref());
         Err(Error::internal(format!("this statement met a fault of the query engine: {text}")))
     })
 }

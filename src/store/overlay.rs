@@ -69,11 +69,16 @@ impl StorageBackend for Overlay {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), IoError> {
-        let state = self.state();
-        if offset.checked_add(out.len() as u64).is_none_or(|end| end > state.length) {
+        let (length, of_file) = {
+            let state = self.state();
+            (state.length, state.of_file)
+        };
+        if offset.checked_add(out.len() as u64).is_none_or(|end| end > length) {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        self.read_file(state.of_file, offset, out)?;
+        // Without the lock: several threads read at once. What is written meanwhile is on top in any case.
+        self.read_file(of_file, offset, out)?;
+        let state = self.state();
         for (block, at, inside, count) in parts(offset, out.len()) {
             let written = state.blocks.get(&block).and_then(|bytes| bytes.get(inside..inside + count));
             if let (Some(written), Some(out)) = (written, out.get_mut(at..at + count)) {
