@@ -46,8 +46,8 @@ pub(super) fn require_bounded(statement: &Statement) -> Result<()> {
     }
 }
 
-/// Columns of a relation, counted once for each table that gives them.
-const COLUMNS_MAX: usize = 100_000;
+/// Columns of a query; planning compares each with each (50,000 take minutes). PostgreSQL has 1,664.
+const COLUMNS_MAX: usize = 2_000;
 
 /// How much a relation is once all names are replaced.
 #[derive(Clone, Default)]
@@ -402,12 +402,12 @@ mod tests {
     }
 
     #[test]
-    fn wide_queries_are_counted_and_take_no_longer_than_their_text() {
-        let names: Vec<String> = (0..20_000).map(|number| format!("c{number}")).collect();
+    fn wide_queries_are_refused() {
+        let names: Vec<String> = (0..2_000).map(|number| format!("c{number}")).collect();
         let list = names.join(", ");
         assert_eq!(refusal(&chain(&format!("SELECT {list} FROM models"), &format!("SELECT {list} FROM ?"), 3)), "");
         let error = refusal(&chain(&format!("SELECT {list} FROM models"), "SELECT * FROM ? a, ? b", 9));
-        assert!(error.contains("at most 100000 columns"), "{error}");
+        assert!(error.contains("at most 2000 columns of a query"), "{error}");
     }
 
     #[test]
