@@ -1,4 +1,5 @@
-//! Bakes the folder of libtorch into the binary (rpath), so that nothing has to be set to run it.
+//! Bakes the folder of libtorch into the binary (rpath), so that nothing has to be set to run it. The build script of
+//! every member of the workspace whose programs or tests need libtorch.
 use std::path::{Path, PathBuf};
 
 /// What `syntrace` shows to the libraries that it loads.
@@ -20,6 +21,9 @@ fn main() {
     println!("cargo:rustc-link-arg=-L{}", lib.display());
     // Where CUDA may be loaded from, see src/cli/device.rs.
     println!("cargo:rustc-env=SYNTRACE_LIBTORCH_LIB={}", lib.display());
+    if std::env::var("CARGO_PKG_NAME").as_deref() != Ok("syntrace") {
+        return;
+    }
     // libtorch.so is a linker script that names libtorch_cpu: keep it although no symbol of ours
     // is looked up there by name.
     println!("cargo:rustc-link-arg-bin=syntrace-torch=-Wl,--no-as-needed");

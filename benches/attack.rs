@@ -9,6 +9,10 @@
 //! Peers: `sklearn.svm.OneClassSVM().fit` (one thread: it has no more), `RandomForestClassifier(n_jobs=2).fit`;
 //! without Python with scikit-learn their column is left out, and the bench says so.
 
+/// As in the program: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use rand::Rng;
 use std::path::Path;
 use std::process::Command;

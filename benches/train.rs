@@ -29,6 +29,10 @@
 //! does not matter), else of wall time, on a CUDA device of wall time until it has finished; the best of
 //! several repeats.
 
+/// As in the program: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::time::Instant;
 use syntrace::base::{Device, DeviceChoice, NoProgress, Seed, TraceId};
 use syntrace::capture::{CutOptions, cut, write_frames};

@@ -11,52 +11,35 @@
 //! utility, audit) are pure: records in, records out; they never see the store and never call the stage
 //! before them. `pipeline` alone connects them; `query`, `serve` and `report` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
-//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, datafusion-postgres in `serve`, askama, svg
+//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, pgwire in `serve`, askama, svg
 //! and resvg in `report` (which also reads header bits through `capture` and `encoding` for its images),
 //! clap in `cli`.
-//! `tests/architecture.rs` holds the table of who may import whom.
+//!
+//! The modules live in the members of the workspace, `crates/`, so that a change in one is built without the others;
+//! this crate gives all of them under one name and holds the command line. `tests/architecture.rs` holds the table of
+//! who may import whom.
 
-/// The whole process allocates through mimalloc: see its line in Cargo.toml.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+pub use syntrace_base::{base, error, record};
 
-pub mod base;
-pub mod error;
-pub mod record;
+pub use syntrace_traffic::{capture, encoding, simulate, synth};
 
-pub mod capture;
-pub mod simulate;
-
-pub mod encoding;
-
-pub mod privacy;
+pub use syntrace_measure::{audit, eval, forest, privacy};
 
 #[cfg(feature = "torch")]
-pub mod nn;
+pub use syntrace_model::nn;
+pub use syntrace_model::{model, train};
 
-pub mod train;
+pub use syntrace_attack::{attack, utility};
 
-pub mod model;
+pub use syntrace_foreign as foreign;
+pub use syntrace_spec as spec;
+pub use syntrace_store as store;
 
-pub mod forest;
+pub use syntrace_pipeline as pipeline;
 
-pub mod attack;
-pub mod synth;
-
-pub mod eval;
-pub mod utility;
-
-pub mod audit;
-
-pub mod foreign;
-
-pub mod spec;
-pub mod store;
-
-pub mod pipeline;
-
-pub mod query;
-pub mod report;
-pub mod serve;
+pub use syntrace_query as query;
+pub use syntrace_report as report;
+#[cfg(feature = "serve")]
+pub use syntrace_serve as serve;
 
 pub mod cli;

@@ -3,6 +3,10 @@
 //! This binary is not linked to libtorch, whose loading would cost every query half a second: `run` and
 //! `plan` go on in `syntrace-torch` beside it (see `torch.rs`).
 
+/// The whole process allocates through mimalloc: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     #[cfg(feature = "torch")]
     let training = syntrace::cli::delegated_training;

@@ -1,5 +1,9 @@
 //! Entry point with libtorch: what `syntrace` hands `run` and `plan` to. Knows every verb all the same.
 
+/// The whole process allocates through mimalloc: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     syntrace::cli::main(syntrace::cli::training)
 }

@@ -339,7 +339,7 @@ mod network {
         use datafusion::arrow::array::AsArray;
         let path = common::shared("conformance/mlp_attack.parquet", "attack accuracy against the reference bands")?;
         let file = std::fs::File::open(path).unwrap();
-        let reader = datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let mut table = AttributeTable::default();
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for batch in reader.build().unwrap() {

@@ -1,7 +1,7 @@
 //! What a study holds as files of other tools.
 
 use crate::common::{Finish, fixture, run, run_ok};
-use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

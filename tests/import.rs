@@ -4,9 +4,9 @@
 use crate::common::{Finish, fixture, run, run_ok, syntrace};
 use arrow::array::{Float32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::basic::Compression;
-use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use syntrace::store::Store;

@@ -1,6 +1,10 @@
 //! The only integration-test binary. Each module tests one boundary; `architecture` fails when a file
 //! in this folder is forgotten here.
 
+/// As in the program: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod architecture;
 mod attack;
 mod audit;
@@ -31,6 +35,7 @@ mod query;
 mod repair;
 mod report;
 mod safety;
+#[cfg(feature = "serve")]
 mod serve;
 mod simulate;
 mod spec;

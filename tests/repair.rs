@@ -431,7 +431,7 @@ pub fn read_png(file: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
 fn png_pixels_have_the_published_colors_of_their_cells() {
     let image = noise_images(1).remove(0);
     for height in [ROWS, IMAGE_ROWS] {
-        let (width, found, pixels) = read_png(&image.to_png(height));
+        let (width, found, pixels) = read_png(&image.to_png(height, &COLORS));
         assert_eq!((width, found), (NPRINT_BITS, height));
         for (index, pixel) in pixels.iter().enumerate() {
             let cell = image.rows.get(index / width).map_or(-1, |row| row.cell(index % width));
@@ -451,7 +451,7 @@ fn png_pixels_have_the_published_colors_of_their_cells() {
 fn png_files_are_read_by_another_decoder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.png");
-    std::fs::write(&path, noise_images(1).remove(0).to_png(IMAGE_ROWS)).unwrap();
+    std::fs::write(&path, noise_images(1).remove(0).to_png(IMAGE_ROWS, &COLORS)).unwrap();
     let script = "import sys,zlib,struct\nb=open(sys.argv[1],'rb').read();o=8;d=b''\n\
          while o<len(b):\n n,k=struct.unpack('>I4s',b[o:o+8]);c=b[o+8:o+8+n]\n \
          assert zlib.crc32(k+c)==struct.unpack('>I',b[o+8+n:o+12+n])[0]\n d+=c if k==b'IDAT' else b'';o+=12+n\n\

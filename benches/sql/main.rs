@@ -46,6 +46,10 @@
 //! study of 5 GB). `SYNTRACE_BENCH_FOLDER=PATH` keeps the study and its Parquet files there. `SYNTRACE_BENCH_PYTHON`
 //! names a Python with DuckDB (`pip install duckdb`); without one the peer is left out, and said so.
 
+/// As in the program: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod content;
 mod queries;
 

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(
     init: {
         std::panic::set_hook(Box::new(|panic| {
-            if panic.location().is_none_or(|place| place.file().contains("src/foreign/")) {
+            if panic.location().is_none_or(|place| place.file().contains("crates/foreign/")) {
                 eprintln!("{panic}");
                 std::process::abort();
             }

@@ -1,18 +1,9 @@
 //! `syntrace serve`
 
-use super::CACHE_BYTES;
-use crate::base::thread_count;
-use crate::error::{Error, Result, io_error};
-use crate::query::SessionOptions;
-use crate::serve::{ServeOptions, serve as serve_study};
-use crate::store::Store;
+use crate::error::Result;
 use clap::Args;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Where the password may be, besides a file.
-const PASSWORD_VARIABLE: &str = "SYNTRACE_PASSWORD";
 
 /// Let psql, pandas, Grafana and DBeaver ask the study, over PostgreSQL's protocol
 ///
@@ -45,73 +36,99 @@ pub(super) struct ServeArgs {
     threads: Option<usize>,
 }
 
-pub(super) fn serve(args: &ServeArgs) -> Result<ExitCode> {
-    let host = address(&args.host)?;
-    let password = password(args.password_file.as_deref())?;
-    let has_password = password.is_some();
-    let tls = args.tls_cert.clone().zip(args.tls_key.clone());
-    let has_tls = tls.is_some();
-    let store = Store::open(&args.study, CACHE_BYTES)?;
-    let threads = args.threads.unwrap_or_else(thread_count).max(1);
-    let session = SessionOptions { memory_bytes: args.memory.max(1) << 20, threads };
-    let options = ServeOptions { host, port: args.port, password, tls, session };
-    serve_study(store, options, |address| announce(&args.study, address, has_password, has_tls))?;
-    note!("stopped");
-    Ok(ExitCode::SUCCESS)
+/// Without the feature `serve`: says so.
+#[cfg(not(feature = "serve"))]
+pub(super) fn serve(_args: &ServeArgs) -> Result<ExitCode> {
+    Err(crate::error::Error::left_out("server", "serve"))
 }
 
-fn announce(study: &Path, address: SocketAddr, has_password: bool, has_tls: bool) {
-    note!("serving {} on {address}, read-only; Ctrl-C ends it", study.display());
-    if !has_password {
-        note!("note: there is no password: every user of this machine can read the study");
-    } else if !has_tls && !address.ip().is_loopback() {
-        note!("note: there is no TLS: the password is safe, what is read can be overheard");
+#[cfg(feature = "serve")]
+pub(super) use listen::serve;
+
+#[cfg(feature = "serve")]
+mod listen {
+    use super::ServeArgs;
+    use crate::base::thread_count;
+    use crate::cli::CACHE_BYTES;
+    use crate::error::{Error, Result, io_error};
+    use crate::query::SessionOptions;
+    use crate::serve::{ServeOptions, serve as serve_study};
+    use crate::store::Store;
+    use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+    use std::path::Path;
+    use std::process::ExitCode;
+
+    /// Where the password may be, besides a file.
+    const PASSWORD_VARIABLE: &str = "SYNTRACE_PASSWORD";
+
+    pub(in crate::cli) fn serve(args: &ServeArgs) -> Result<ExitCode> {
+        let host = address(&args.host)?;
+        let password = password(args.password_file.as_deref())?;
+        let has_password = password.is_some();
+        let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+        let has_tls = tls.is_some();
+        let store = Store::open(&args.study, CACHE_BYTES)?;
+        let threads = args.threads.unwrap_or_else(thread_count).max(1);
+        let session = SessionOptions { memory_bytes: args.memory.max(1) << 20, threads };
+        let options = ServeOptions { host, port: args.port, password, tls, session };
+        serve_study(store, options, |address| announce(&args.study, address, has_password, has_tls))?;
+        note!("stopped");
+        Ok(ExitCode::SUCCESS)
     }
-    // The last line, ready to be pasted.
-    let mode = if has_tls { " sslmode=require" } else { "" };
-    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
-    note!("psql \"host={host} port={} dbname=study user=reader{mode}\"", address.port());
-}
 
-fn address(host: &str) -> Result<IpAddr> {
-    if let Ok(address) = host.parse() {
-        return Ok(address);
+    fn announce(study: &Path, address: SocketAddr, has_password: bool, has_tls: bool) {
+        note!("serving {} on {address}, read-only; Ctrl-C ends it", study.display());
+        if !has_password {
+            note!("note: there is no password: every user of this machine can read the study");
+        } else if !has_tls && !address.ip().is_loopback() {
+            note!("note: there is no TLS: the password is safe, what is read can be overheard");
+        }
+        // The last line, ready to be pasted.
+        let mode = if has_tls { " sslmode=require" } else { "" };
+        let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+        note!("psql \"host={host} port={} dbname=study user=reader{mode}\"", address.port());
     }
-    let found = (host, 0).to_socket_addrs().ok().and_then(|mut found| found.next());
-    found.map(|found| found.ip()).ok_or_else(|| {
-        Error::user(format!("expected an address of this machine after --host, found `{host}`"))
-            .hint("127.0.0.1 for this machine alone, 0.0.0.0 for every network it is in")
-    })
-}
 
-/// The password from a file that nobody else can read, or from the environment; never from arguments,
-/// which every user of the machine can list.
-fn password(file: Option<&Path>) -> Result<Option<String>> {
-    use std::os::unix::fs::PermissionsExt;
-    let given = match file {
-        Some(path) => {
-            let metadata = std::fs::metadata(path).map_err(|error| io_error("read", path, &error))?;
-            let mode = metadata.permissions().mode() & 0o777;
-            if metadata.is_file() && mode & 0o077 != 0 {
-                let place = path.display();
-                return Err(Error::user(format!(
-                    "expected a password file for you alone, `{place}` has mode {mode:o}"
-                ))
-                .hint(format!("chmod 600 {place}")));
+    fn address(host: &str) -> Result<IpAddr> {
+        if let Ok(address) = host.parse() {
+            return Ok(address);
+        }
+        let found = (host, 0).to_socket_addrs().ok().and_then(|mut found| found.next());
+        found.map(|found| found.ip()).ok_or_else(|| {
+            Error::user(format!("expected an address of this machine after --host, found `{host}`"))
+                .hint("127.0.0.1 for this machine alone, 0.0.0.0 for every network it is in")
+        })
+    }
+
+    /// The password from a file that nobody else can read, or from the environment; never from arguments,
+    /// which every user of the machine can list.
+    fn password(file: Option<&Path>) -> Result<Option<String>> {
+        use std::os::unix::fs::PermissionsExt;
+        let given = match file {
+            Some(path) => {
+                let metadata = std::fs::metadata(path).map_err(|error| io_error("read", path, &error))?;
+                let mode = metadata.permissions().mode() & 0o777;
+                if metadata.is_file() && mode & 0o077 != 0 {
+                    let place = path.display();
+                    return Err(Error::user(format!(
+                        "expected a password file for you alone, `{place}` has mode {mode:o}"
+                    ))
+                    .hint(format!("chmod 600 {place}")));
+                }
+                let text = std::fs::read_to_string(path).map_err(|error| io_error("read", path, &error))?;
+                Some((text.lines().next().unwrap_or_default().to_owned(), format!("`{}`", path.display())))
             }
-            let text = std::fs::read_to_string(path).map_err(|error| io_error("read", path, &error))?;
-            Some((text.lines().next().unwrap_or_default().to_owned(), format!("`{}`", path.display())))
+            None => match std::env::var(PASSWORD_VARIABLE) {
+                Ok(text) => Some((text, PASSWORD_VARIABLE.to_owned())),
+                Err(std::env::VarError::NotPresent) => None,
+                Err(error) => return Err(Error::user(format!("{PASSWORD_VARIABLE}: {error}"))),
+            },
+        };
+        match given {
+            Some((text, place)) if text.is_empty() => {
+                Err(Error::user(format!("expected a password in {place}, found none")))
+            }
+            given => Ok(given.map(|(text, _)| text)),
         }
-        None => match std::env::var(PASSWORD_VARIABLE) {
-            Ok(text) => Some((text, PASSWORD_VARIABLE.to_owned())),
-            Err(std::env::VarError::NotPresent) => None,
-            Err(error) => return Err(Error::user(format!("{PASSWORD_VARIABLE}: {error}"))),
-        },
-    };
-    match given {
-        Some((text, place)) if text.is_empty() => {
-            Err(Error::user(format!("expected a password in {place}, found none")))
-        }
-        given => Ok(given.map(|(text, _)| text)),
     }
 }

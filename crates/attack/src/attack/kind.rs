@@ -1,0 +1,208 @@
+//! The attacks that there are, and what an attack is.
+
+use super::lira::{Lira, LiraOptions};
+use super::mlp::{Mlp, MlpOptions};
+use super::ocsvm::{Ocsvm, OcsvmOptions};
+use super::random_forest::RandomForest;
+use super::rmia::{Rmia, RmiaOptions};
+use super::statistic::Statistic;
+use super::table::AttributeTable;
+use super::threshold::Threshold;
+use serde_json::{Map, Value};
+use syntrace_base::base::Seed;
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::NamedScalar;
+
+/// What an attack learns from.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson<'a> {
+    /// Attributes of shadows on their own members and held-out traces, checked.
+    pub table: &'a AttributeTable,
+    /// The rows that it may learn from: members and held-out traces among them.
+    pub rows: &'a [usize],
+    /// What any model (the target too) says about traces outside its own split, all of them not members
+    /// of it; empty where none was recorded.
+    pub references: &'a AttributeTable,
+    /// Where its draws come from.
+    pub seed: Seed,
+}
+
+/// Something that learns membership from labelled attributes. A trait and not one function with many
+/// options, because attacks share nothing but this shape: some train a network, some pick a number, some
+/// compare what all models say about one trace.
+pub trait Attack: Send + Sync + std::fmt::Debug {
+    /// Its kind, with its preset.
+    fn kind(&self) -> &'static str;
+
+    /// Resolved options as canonical JSON (keys sorted): part of the identity of the result.
+    fn options(&self) -> String;
+
+    /// Does it compare what several models say about one trace, so that it needs the references?
+    fn needs_references(&self) -> bool {
+        false
+    }
+
+    /// Does it read losses?
+    fn reads_loss(&self) -> bool {
+        false
+    }
+
+    /// Does it need models that were trained on the traces it attacks?
+    fn needs_overlap(&self) -> bool {
+        false
+    }
+
+    /// Learns. Same rows in the same order, same seed: same result.
+    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>>;
+}
+
+/// An attack that has learnt.
+pub trait FittedAttack {
+    /// Scores of the given rows, in their order; higher = more likely a member.
+    fn score(&self, table: &AttributeTable, rows: &[usize]) -> Result<Vec<f32>>;
+
+    /// Guess member where the score is at least this.
+    fn threshold(&self) -> f32;
+
+    /// Did its solver reach its tolerance before its cap of iterations? `None` where it has neither.
+    fn converged(&self) -> Option<bool> {
+        None
+    }
+}
+
+/// Every attack, with its presets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AttackKind {
+    /// The paper's two-layer network with its published settings.
+    Mlp,
+    /// The same network with standardised inputs, a higher rate and early stopping.
+    MlpTuned,
+    /// The paper's one-class SVM, stopped after 1,000 iterations.
+    Ocsvm,
+    /// The same, run until it converges.
+    OcsvmConverged,
+    /// A random forest.
+    RandomForest,
+    /// One threshold on the loss or another scalar.
+    Threshold,
+    /// Likelihood ratio against models that were not trained on the trace.
+    Lira,
+    /// Likelihood ratio against models that were and models that were not.
+    LiraOnline,
+    /// Robust membership inference by comparison with other traces.
+    Rmia,
+}
+
+impl AttackKind {
+    /// Every attack, in the order of the documentation.
+    pub const ALL: [Self; 9] = [
+        Self::Mlp,
+        Self::MlpTuned,
+        Self::Ocsvm,
+        Self::OcsvmConverged,
+        Self::RandomForest,
+        Self::Threshold,
+        Self::Lira,
+        Self::LiraOnline,
+        Self::Rmia,
+    ];
+
+    /// Name in specs and SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mlp => "mlp",
+            Self::MlpTuned => "mlp-tuned",
+            Self::Ocsvm => "ocsvm",
+            Self::OcsvmConverged => "ocsvm-converged",
+            Self::RandomForest => "random_forest",
+            Self::Threshold => "threshold",
+            Self::Lira => "lira",
+            Self::LiraOnline => "lira-online",
+            Self::Rmia => "rmia",
+        }
+    }
+
+    /// The attack of a name; the error lists the known ones.
+    pub fn from_name(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let known: Vec<String> = Self::ALL.iter().map(|kind| format!("`{}`", kind.name())).collect();
+            Error::user(format!("expected an attack, found `{name}`"))
+                .hint(format!("known attacks: {}", known.join(", ")))
+        })
+    }
+
+    /// Does it train a network (and so need the cargo feature `torch`)?
+    pub fn needs_torch(self) -> bool {
+        matches!(self, Self::Mlp | Self::MlpTuned)
+    }
+
+    /// Does it compare what several models say about one trace?
+    pub fn needs_references(self) -> bool {
+        matches!(self, Self::Lira | Self::LiraOnline | Self::Rmia)
+    }
+
+    /// The attack with the options of its preset, on the loss where it reads a scalar.
+    pub fn attack(self) -> Box<dyn Attack> {
+        match self {
+            Self::Threshold => Box::new(Threshold { statistic: Statistic::loss() }),
+            Self::Lira => Box::new(Lira::preset(self.name(), LiraOptions::offline())),
+            Self::LiraOnline => Box::new(Lira::preset(self.name(), LiraOptions::online())),
+            Self::Rmia => Box::new(Rmia::preset(RmiaOptions::standard())),
+            _ => match self.with(&Map::new(), &[]) {
+                Ok(Some(attack)) => attack,
+                // A preset overlaid by nothing is itself.
+                Ok(None) | Err(_) => Box::new(Threshold { statistic: Statistic::loss() }),
+            },
+        }
+    }
+
+    /// The attack with the options of a spec over its preset. `scalars` are what the attribute that it
+    /// will read offers by name; `None` where the spec names one that is not among them.
+    ///
+    /// # Errors
+    /// Where a key is unknown, or a value has the wrong type or lies outside its range.
+    pub fn with(self, written: &Map<String, Value>, scalars: &[NamedScalar]) -> Result<Option<Box<dyn Attack>>> {
+        Ok(Some(match self {
+            Self::Mlp => Box::new(Mlp::new(self.name(), &MlpOptions::paper(), written)?),
+            Self::MlpTuned => Box::new(Mlp::new(self.name(), &MlpOptions::tuned(), written)?),
+            Self::Ocsvm => Box::new(Ocsvm::new(self.name(), &OcsvmOptions::paper(), written)?),
+            Self::OcsvmConverged => Box::new(Ocsvm::new(self.name(), &OcsvmOptions::converged(), written)?),
+            Self::RandomForest => Box::new(RandomForest::new(written)?),
+            Self::Threshold => {
+                let (statistic, rest) = statistic(written, scalars)?;
+                super::options::overlay(&Map::new(), &rest)?;
+                let Some(statistic) = statistic else { return Ok(None) };
+                Box::new(Threshold { statistic })
+            }
+            Self::Lira | Self::LiraOnline => {
+                let (statistic, rest) = statistic(written, scalars)?;
+                let preset = if self == Self::Lira { LiraOptions::offline() } else { LiraOptions::online() };
+                let Some(statistic) = statistic else { return Ok(None) };
+                Box::new(Lira::new(self.name(), &preset, &rest, statistic)?)
+            }
+            Self::Rmia => {
+                let (statistic, rest) = statistic(written, scalars)?;
+                let Some(statistic) = statistic else { return Ok(None) };
+                Box::new(Rmia::new(&RmiaOptions::standard(), &rest, statistic)?)
+            }
+        }))
+    }
+}
+
+/// Takes `statistic` and `column` out of written options.
+fn statistic(written: &Map<String, Value>, scalars: &[NamedScalar]) -> Result<(Option<Statistic>, Map<String, Value>)> {
+    let mut rest = written.clone();
+    let name = match rest.remove("statistic") {
+        None => None,
+        Some(Value::String(name)) => Some(name),
+        Some(other) => return Err(Error::user(format!("`statistic` must be a text, found {other}"))),
+    };
+    let column = match rest.remove("column") {
+        None => None,
+        Some(value) => {
+            let column = value.as_u64().and_then(|column| u32::try_from(column).ok());
+            Some(column.ok_or_else(|| Error::user(format!("`column` must be a whole number from 0, found {value}")))?)
+        }
+    };
+    Ok((Statistic::resolve(name.as_deref(), column, scalars)?, rest))
+}

@@ -1,0 +1,155 @@
+//! The paper's evaluation of an attack: learn on a share of the shadows' attributes, evaluate on the
+//! rest and on the target.
+
+use super::kind::{Attack, AttackKind, FittedAttack, Lesson};
+use super::shuffle::shuffle;
+use super::table::AttributeTable;
+use syntrace_base::base::{ModelId, Seed, TraceId};
+use syntrace_base::error::{Error, Result};
+
+/// Share of the shadows' attributes that an attack learns from, in tenths (paper, section 3.3.3: 70:30).
+/// The rows are shuffled as a whole: the paper names a ratio and no strata.
+pub const SHADOW_TRAIN_SHARE: usize = 7;
+
+/// Scores of one evaluated side, sorted by (model, trace).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SideScores {
+    /// Trace of each score.
+    pub trace: Vec<TraceId>,
+    /// Model whose attribute was attacked.
+    pub model: Vec<ModelId>,
+    /// Was the trace in that model's training set?
+    pub member: Vec<bool>,
+    /// Higher = more likely a member.
+    pub score: Vec<f32>,
+}
+
+/// What an attack achieved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttackOutcome {
+    /// The shadow rows that the attack did not learn from.
+    pub shadow_test: SideScores,
+    /// The target's own members and held-out traces.
+    pub target: SideScores,
+    /// Guess member where the score is at least this.
+    pub threshold: f32,
+    /// Shadow rows that the attack learnt from.
+    pub trained_on: usize,
+    /// Did the attack's solver converge? See [`FittedAttack::converged`].
+    pub converged: Option<bool>,
+}
+
+/// What is known when a model is attacked.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// Attributes of the shadows on their own members and held-out traces.
+    pub shadows: &'a AttributeTable,
+    /// Attributes of the target on its own members and held-out traces.
+    pub target: &'a AttributeTable,
+    /// What models say about traces outside their own splits; may be empty.
+    pub references: &'a AttributeTable,
+}
+
+/// Runs an attack that needs no references with the options of its preset; see [`run_attack`].
+pub fn run(kind: AttackKind, shadows: &AttributeTable, target: &AttributeTable, seed: Seed) -> Result<AttackOutcome> {
+    let references = &AttributeTable::default();
+    run_attack(kind.attack().as_ref(), &Evidence { shadows, target, references }, seed)
+}
+
+/// Splits the shadows' rows 70:30 by `seed`, learns on the 70 and scores the 30 and the target.
+///
+/// Errors (the user's): empty tables, numbers that are not finite, another attribute width on the
+/// target, a model on both sides, a training share without members or held-out traces, missing
+/// references.
+pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<AttackOutcome> {
+    let Evidence { shadows, target, references } = *evidence;
+    shadows.check("shadow")?;
+    target.check("target")?;
+    check_match(shadows, target)?;
+    if references.rows() > 0 {
+        references.check("reference")?;
+    }
+    let mut rows = shadows.ordered_rows();
+    shuffle(&mut rows, &mut seed.named("attack-split").rng());
+    let cut = rows.len() * SHADOW_TRAIN_SHARE / 10;
+    let (train, test) = rows.split_at_checked(cut).unwrap_or((&rows, &[]));
+    let what = format!("the share of the shadows that attack `{}` learns from", attack.kind());
+    shadows.check_both_sides(train, &what)?;
+    let fitted = attack.fit(&Lesson { table: shadows, rows: train, references, seed: seed.named("attack-fit") })?;
+    let mut test = test.to_vec();
+    test.sort_unstable_by_key(|&row| (shadows.models.get(row), shadows.traces.get(row)));
+    Ok(AttackOutcome {
+        shadow_test: side(fitted.as_ref(), shadows, &test)?,
+        target: side(fitted.as_ref(), target, &target.ordered_rows())?,
+        threshold: fitted.threshold(),
+        trained_on: cut,
+        converged: fitted.converged(),
+    })
+}
+
+/// Each model in turn as target: the target with all shadows as teachers, each shadow with the other
+/// shadows. Scores are less the threshold of their own attack, so that 0 is the threshold of all, and
+/// sorted by (model, trace). Traces that several shadows share are scored once for each, so the rows are
+/// not all independent. Also: did the solvers of all of them converge?
+pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<(SideScores, Option<bool>)> {
+    let mut shadows = evidence.shadows.models.clone();
+    shadows.sort_unstable();
+    shadows.dedup();
+    if shadows.len() < 2 {
+        return Err(Error::user(format!("`targets = \"each\"` needs at least two shadows, found `{}`", shadows.len()))
+            .hint("raise `split.shadows`"));
+    }
+    let first = run_attack(attack, evidence, seed)?;
+    let mut converged = first.converged;
+    let mut sides = vec![shifted(first.target, first.threshold)];
+    for shadow in shadows {
+        let others = evidence.shadows.of_models(|model| model != shadow);
+        let own = evidence.shadows.of_models(|model| model == shadow);
+        let turned = Evidence { shadows: &others, target: &own, references: evidence.references };
+        let outcome = run_attack(attack, &turned, seed.named("target").numbered(shadow.0 as u64))?;
+        converged = converged.zip(outcome.converged).map(|(all, this)| all && this);
+        sides.push(shifted(outcome.target, outcome.threshold));
+    }
+    sides.sort_by_key(|side| side.model.first().copied());
+    let mut all = SideScores::default();
+    for side in sides {
+        all.trace.extend(side.trace);
+        all.model.extend(side.model);
+        all.member.extend(side.member);
+        all.score.extend(side.score);
+    }
+    Ok((all, converged))
+}
+
+fn side(fitted: &dyn FittedAttack, table: &AttributeTable, rows: &[usize]) -> Result<SideScores> {
+    Ok(SideScores {
+        trace: rows.iter().filter_map(|&row| table.traces.get(row).copied()).collect(),
+        model: rows.iter().filter_map(|&row| table.models.get(row).copied()).collect(),
+        member: table.labels(rows),
+        score: fitted.score(table, rows)?,
+    })
+}
+
+fn shifted(mut side: SideScores, threshold: f32) -> SideScores {
+    side.score.iter_mut().for_each(|score| *score -= threshold);
+    side
+}
+
+fn check_match(shadows: &AttributeTable, target: &AttributeTable) -> Result<()> {
+    if shadows.width != target.width {
+        return Err(Error::user(format!(
+            "expected attributes of one width, found `{}` values for the shadows and `{}` for the target",
+            shadows.width, target.width
+        ))
+        .hint("record both with the same generator preset and attribute kind"));
+    }
+    let mut models = shadows.models.clone();
+    models.sort_unstable();
+    match target.models.iter().find(|model| models.binary_search(model).is_ok()) {
+        None => Ok(()),
+        Some(model) => Err(Error::user(format!(
+            "expected the target's model apart from the shadows, found model `{model}` on both sides"
+        ))
+        .hint("an attack must not learn from the model that it is evaluated on")),
+    }
+}

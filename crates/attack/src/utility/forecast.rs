@@ -1,0 +1,194 @@
+//! Training forecasters of the next packet length: N-BEATS with Darts' settings, one model per class in
+//! lockstep.
+//!
+//! Raw bytes without scaling, mean squared error, Adam at 1e-3, shuffled batches of 32, the short last
+//! batch kept: what Darts does by default. Each model has its own weights, order and number of steps; a
+//! model that is through waits. Its result does not depend on its company beyond rounding.
+
+use super::classify::ClassTraces;
+use super::measure::{TrainedOn, UtilityRow};
+use super::nbeats::{Adam, Nbeats, NbeatsShape, torch};
+use super::next_length::{WINDOW, Windows, error_rows, mean_absolute_errors, test_windows};
+use rand::seq::SliceRandom;
+use syntrace_base::base::Seed;
+use syntrace_base::error::Result;
+use tch::{Kind, Tensor};
+
+/// How a forecaster is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastOptions {
+    /// Name in the `learner` column: `nbeats small` or `nbeats paper`.
+    pub name: &'static str,
+    /// Network.
+    pub shape: NbeatsShape,
+    /// Passes over the windows.
+    pub epochs: usize,
+    /// Windows of a batch.
+    pub batch: usize,
+    /// Most steps of a model: training ends with them, also inside an epoch.
+    pub steps_max: usize,
+    /// Learning rate.
+    pub rate: f64,
+}
+
+impl ForecastOptions {
+    /// Darts' defaults: 100 epochs of batches of 32.
+    pub fn paper() -> Self {
+        Self {
+            name: "nbeats paper",
+            shape: NbeatsShape::standard(),
+            epochs: 100,
+            batch: 32,
+            steps_max: usize::MAX,
+            rate: 1e-3,
+        }
+    }
+
+    /// A network of 15,000 parameters for seconds on one core. What it loses: see `tests/utility.rs`.
+    pub fn small() -> Self {
+        Self { name: "nbeats small", shape: NbeatsShape::small(), epochs: 30, steps_max: 1_200, ..Self::paper() }
+    }
+}
+
+/// What one model learns from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Windows with the value that follows.
+    pub windows: Vec<([f32; WINDOW], f32)>,
+    /// Seed of its weights and order.
+    pub seed: Seed,
+}
+
+/// Trains one model per series; gives the networks and each model's mean squared error over its last
+/// epoch, `None` for a series without windows (its model keeps its first weights).
+///
+/// # Errors
+/// Where libtorch fails.
+pub fn train_forecasters(options: &ForecastOptions, series: &[Series]) -> Result<(Nbeats, Vec<Option<f64>>)> {
+    let seeds: Vec<Seed> = series.iter().map(|series| series.seed.named("weights")).collect();
+    let mut network = Nbeats::new(options.shape, &seeds, Kind::Float)?;
+    let mut feeds: Vec<Feed<'_>> = series.iter().map(|series| Feed::new(options, series)).collect();
+    let mut optimiser = Adam::new(options.rate);
+    let mut sums: Vec<(f64, usize)> = vec![(0.0, 0); series.len()];
+    loop {
+        let batches: Vec<Batch> = feeds.iter_mut().map(|feed| feed.next(options.batch)).collect();
+        if batches.iter().all(|batch| batch.rows.is_empty()) {
+            break;
+        }
+        let losses = step(&mut network, &mut optimiser, &batches, options.batch)?;
+        for ((batch, loss), sum) in batches.iter().zip(losses).zip(&mut sums) {
+            if batch.first_of_epoch {
+                *sum = (0.0, 0);
+            }
+            sum.0 += loss * batch.rows.len() as f64;
+            sum.1 += batch.rows.len();
+        }
+    }
+    Ok((network, sums.into_iter().map(|(sum, rows)| (rows > 0).then(|| sum / rows as f64)).collect()))
+}
+
+/// A model's windows as they come, epoch by epoch.
+struct Feed<'a> {
+    series: &'a Series,
+    order: Vec<usize>,
+    at: usize,
+    epoch: usize,
+    steps: usize,
+    epochs: usize,
+    steps_max: usize,
+}
+
+/// The next windows of one model; none once it is through.
+struct Batch {
+    rows: Vec<([f32; WINDOW], f32)>,
+    first_of_epoch: bool,
+}
+
+impl<'a> Feed<'a> {
+    fn new(options: &ForecastOptions, series: &'a Series) -> Self {
+        let (epochs, steps_max) = (options.epochs, options.steps_max);
+        Self { series, order: Vec::new(), at: 0, epoch: 0, steps: 0, epochs, steps_max }
+    }
+
+    fn next(&mut self, size: usize) -> Batch {
+        let nothing = Batch { rows: Vec::new(), first_of_epoch: false };
+        if self.at >= self.order.len() {
+            if self.epoch >= self.epochs || self.series.windows.is_empty() {
+                return nothing;
+            }
+            self.order = (0..self.series.windows.len()).collect();
+            self.order.shuffle(&mut self.series.seed.named("order").numbered(self.epoch as u64).rng());
+            (self.at, self.epoch) = (0, self.epoch + 1);
+        }
+        if self.steps >= self.steps_max {
+            return nothing;
+        }
+        let first_of_epoch = self.at == 0;
+        let picked = self.order.iter().skip(self.at).take(size);
+        let rows: Vec<_> = picked.filter_map(|&index| self.series.windows.get(index).copied()).collect();
+        self.at += size;
+        self.steps += 1;
+        Batch { rows, first_of_epoch }
+    }
+}
+
+/// One step of every model that has a batch; the mean squared errors before it.
+fn step(network: &mut Nbeats, optimiser: &mut Adam, batches: &[Batch], size: usize) -> Result<Vec<f64>> {
+    let models = batches.len() as i64;
+    let rows = batches.iter().map(|batch| batch.rows.len()).max().unwrap_or(0).min(size);
+    let (mut inputs, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for batch in batches {
+        for row in 0..rows {
+            // rows beyond a short batch have weight 0
+            let (window, target) = batch.rows.get(row).copied().unwrap_or(([0.0; WINDOW], 0.0));
+            inputs.extend(window);
+            targets.push(target);
+            weights.push(if row < batch.rows.len() { 1.0 / batch.rows.len() as f32 } else { 0.0 });
+        }
+    }
+    let active: Vec<f32> = batches.iter().map(|batch| f32::from(u8::from(!batch.rows.is_empty()))).collect();
+    let tensor = |values: &[f32], shape: &[i64]| Tensor::f_from_slice(values).and_then(|flat| flat.f_view(shape));
+    let rows = rows as i64;
+    let inputs = tensor(&inputs, &[models, rows, WINDOW as i64]).map_err(torch)?;
+    let targets = tensor(&targets, &[models, rows, 1]).map_err(torch)?;
+    let weights = tensor(&weights, &[models, rows, 1]).map_err(torch)?;
+    let active = tensor(&active, &[models, 1]).map_err(torch)?;
+    let losses = network.losses(&inputs, &targets, &weights)?;
+    let gradient = network.gradient(&losses)?;
+    optimiser.step(&mut network.flat, &gradient, &active)?;
+    let losses = losses.f_detach().and_then(|losses| losses.f_to_kind(Kind::Double)).map_err(torch)?;
+    Vec::<f64>::try_from(&losses).map_err(torch)
+}
+
+/// Rows of the forecasters of some classes, one for each.
+///
+/// # Errors
+/// Where libtorch fails.
+pub fn forecast_rows(
+    options: &ForecastOptions,
+    kind: Windows,
+    trained_on: TrainedOn,
+    classes: &[ClassTraces<'_>],
+    seed: Seed,
+) -> Result<Vec<UtilityRow>> {
+    let series: Vec<Series> = classes
+        .iter()
+        .map(|class| Series {
+            windows: class.train.iter().flat_map(|trace| kind.of(trace)).collect(),
+            seed: seed.named(&class.class),
+        })
+        .collect();
+    let (network, losses) = train_forecasters(options, &series)?;
+    let learner = format!("{}, {}", options.name, kind.name());
+    let mut rows = Vec::new();
+    for (index, (class, loss)) in classes.iter().zip(losses).enumerate() {
+        let test = test_windows(kind, &class.test);
+        let windows: Vec<[f32; WINDOW]> = test.iter().flatten().map(|(window, _)| *window).collect();
+        let errors = match loss {
+            Some(_) => mean_absolute_errors(&test, &network.predict(index as i64, &windows)?),
+            None => Vec::new(),
+        };
+        rows.extend(error_rows((trained_on, &learner, &class.class), errors, loss, class.train.len() as u64));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,143 @@
+//! One error type for the whole crate: what was expected, what was found, where, and what to do.
+//!
+//! Messages are lower case, put values in backticks and end without a full stop. Context is added at
+//! module borders with [`ResultExt::context`]; the hint stands on its own line.
+
+use std::fmt;
+
+/// Result of everything that can fail in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Who has to act on an error; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The input, the arguments or the environment (a full disk, a read-only file): exit code 2.
+    User,
+    /// A fault of this program or damage inside a study file: exit code 3.
+    Internal,
+    /// The user asked to stop (Ctrl-C); what was finished is stored: exit code 130.
+    Interrupted,
+}
+
+/// An error with its context chain (outermost last) and an optional hint.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    context: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// Builds an error that the user can mend.
+    pub fn user(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::User, message)
+    }
+
+    /// Builds an error that the user cannot mend: a fault of ours, or damaged content.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// Builds the error that ends a run which was asked to stop.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Interrupted, message)
+    }
+
+    /// Builds the error for something that this build of the program was made without.
+    pub fn left_out(what: &str, feature: &str) -> Self {
+        Self::user(format!("this build has no {what}"))
+            .hint(format!("`make build` builds everything (or: cargo build --features {feature})"))
+    }
+
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), context: Vec::new(), hint: None }
+    }
+
+    /// Adds where it happened; printed before the message, outermost first.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> Self {
+        self.context.push(context.into());
+        self
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Who has to act.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The hint, if there is one.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Exit code of a process that ends with this error.
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            ErrorKind::User => 2,
+            ErrorKind::Internal => 3,
+            ErrorKind::Interrupted => 130,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for context in self.context.iter().rev() {
+            write!(formatter, "{context}: ")?;
+        }
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Adds context to the error of a result.
+pub trait ResultExt<T> {
+    /// Adds where it happened; the closure runs only on failure.
+    fn context<S: Into<String>>(self, context: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T> ResultExt<T> for Result<T> {
+    fn context<S: Into<String>>(self, context: impl FnOnce() -> S) -> Result<T> {
+        self.map_err(|error| error.context(context()))
+    }
+}
+
+/// What a panic said, as `catch_unwind` gives it.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a message")
+}
+
+/// Refuses what has no end or waits for another process (devices, pipes): a content is read twice, to know it and
+/// to take it.
+pub fn require_file(path: &std::path::Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| io_error("open", path, &error))?;
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let found = if metadata.is_dir() { "a folder" } else { "a device or a pipe" };
+    Err(Error::user(format!("expected a file, found `{}`, which is {found}", path.display())))
+}
+
+/// Turns an I/O error into ours: a full disk, a missing or forbidden file are the user's to mend.
+pub fn io_error(action: &str, path: &std::path::Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind as Io;
+    let built = Error::user(format!("cannot {action} `{}`: {error}", path.display()));
+    match error.kind() {
+        Io::StorageFull | Io::QuotaExceeded => {
+            built.hint("free space on that disk and run the same command again; finished jobs are stored")
+        }
+        Io::NotFound => built.hint("check the path"),
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => built.hint("check the permissions of the file and its folder"),
+        _ => built,
+    }
+}

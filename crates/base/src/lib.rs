@@ -1,0 +1,6 @@
+//! What everything else is built upon: the nouns of a study as plain data, errors, and small tools (identities, seeds,
+//! units, parallel maps in a fixed order, progress).
+
+pub mod base;
+pub mod error;
+pub mod record;

@@ -1,0 +1,36 @@
+//! Files of other tools about models made elsewhere: attributes, membership lists, training logs.
+//!
+//! ```text
+//! Parquet | NPY | safetensors -> AttributeRow      CSV -> MemberRow      CSV | JSON lines -> EpochRow
+//! ```
+//!
+//! Invariants:
+//! - Nothing here opens a file: bytes or an open reader come in, typed rows go out.
+//! - Files come from strangers: every claimed length is checked against what is there before anything is
+//!   allocated by it, nothing is ever executed (a pickled NPY is refused, not loaded), no byte can cause a
+//!   panic.
+//! - Numbers are finite or the file is refused, with the row and column; nothing is filled in.
+//! - Errors name the row from 0 as the file's own tools count it, and say which names were expected.
+
+mod attributes;
+mod log;
+mod members;
+mod npy;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod tensors;
+mod text;
+
+pub use attributes::{AttributeRow, TraceName, VALUES_MAX};
+pub use log::{LoggedEpoch, read_log};
+pub use members::{MemberRow, read_members};
+pub use npy::{read_npy, read_npy_column};
+#[cfg(feature = "parquet")]
+pub use parquet::read_parquet;
+pub use tensors::read_safetensors;
+
+/// Without the feature `parquet`: says so.
+#[cfg(not(feature = "parquet"))]
+pub fn read_parquet(_file: std::fs::File) -> syntrace_base::error::Result<Vec<AttributeRow>> {
+    Err(syntrace_base::error::Error::left_out("Parquet files", "parquet"))
+}

@@ -1,0 +1,64 @@
+//! Membership lists: which traces a model was trained on and which were held out.
+
+use super::attributes::TraceName;
+use super::text::{Csv, flag};
+use syntrace_base::error::{Error, Result};
+
+/// One line of a membership list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRow {
+    /// The trace.
+    pub trace: TraceName,
+    /// Trained on, or held out?
+    pub member: bool,
+}
+
+/// Reads a CSV with a column `trace` (or `trace_id`, `capture`), optionally `first_packet`, and a column
+/// `member` (or `part`): `1`, `true`, `member` against `0`, `false`, `held_out`.
+///
+/// # Errors
+/// `user` where a column is missing or a value is neither.
+pub fn read_members(text: &str) -> Result<Vec<MemberRow>> {
+    let csv = Csv::parse(text)?;
+    let missing = |what: &str| {
+        Error::user(format!("expected a column {what}, found `{}`", csv.header.join("`, `")))
+            .hint("a membership list is a CSV with the columns trace,member")
+    };
+    let trace = csv.column(&["trace", "trace_id", "capture"]).ok_or_else(|| missing("`trace`"))?;
+    let member = csv.column(&["member", "part"]).ok_or_else(|| missing("`member`"))?;
+    let first_packet = csv.column(&["first_packet"]);
+    let mut out = Vec::with_capacity(csv.rows.len());
+    for (at, row) in csv.rows.iter().enumerate() {
+        let field = |column: usize| row.get(column).map_or("", String::as_str);
+        let text = match first_packet.map(field).map(str::trim).filter(|packet| !packet.is_empty()) {
+            Some(packet) => format!("{}#{packet}", field(trace).trim()),
+            None => field(trace).to_owned(),
+        };
+        let trace = TraceName::parse(&text).map_err(|error| error.context(format!("row {at}")))?;
+        let member = flag(field(member)).ok_or_else(|| {
+            Error::user(format!("row {at}: expected `1` (member) or `0` (held out), found `{}`", field(member)))
+        })?;
+        out.push(MemberRow { trace, member });
+    }
+    if out.is_empty() {
+        return Err(Error::user("the membership list is empty"));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_export_of_a_split_and_plain_flags_are_read() {
+        let rows = read_members("trace_id,part\n12,member\n13,held_out\n").unwrap();
+        assert_eq!(rows.iter().map(|row| row.member).collect::<Vec<_>>(), [true, false]);
+        let rows = read_members("capture,first_packet,member\na.pcap,5,1\nb.pcap,,0\n").unwrap();
+        assert_eq!(rows[0].trace.to_string(), "a.pcap#5");
+        assert_eq!(rows[1].trace.to_string(), "b.pcap");
+        for wrong in ["trace\n1\n", "trace,member\n1,maybe\n", "trace,member\n", "member,x\n1,2\n"] {
+            assert!(read_members(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Fidelity of one population of traces to another, in all aspects of traffic.
+//!
+//! A [`Side`] prepares everything about one population once; [`fidelity`] then compares two sides. A
+//! study compares synthetic and held-out traces with the members (the paper's figures; the held-out
+//! value is what a perfect generator gets), and synthetic, member and held-out traces with fresh real
+//! ones: copying the training traces looks good in the first and no better than members in the second.
+
+use super::distribution::Comparison;
+use super::diversity::Diversity;
+use super::dynamics::Dynamics;
+use super::header::Header;
+use super::joint::Joint;
+use super::measure::{Aspect, FidelityRow, Metric, SideName};
+use super::validity::Validity;
+use super::variance::Variance;
+use std::borrow::Cow;
+use syntrace_base::record::Trace;
+
+/// One population of traces, prepared for comparisons.
+pub struct Side {
+    name: SideName,
+    header: Header,
+    dynamics: Dynamics,
+    validity: Validity,
+    joint: Joint,
+    diversity: Diversity,
+    variance: Variance,
+}
+
+impl Side {
+    /// Prepares the traces of one side.
+    pub fn new(name: SideName, traces: &[&Trace]) -> Self {
+        Self {
+            name,
+            header: Header::of(traces),
+            dynamics: Dynamics::of(traces),
+            validity: Validity::of(traces),
+            joint: Joint::of(traces),
+            diversity: Diversity::of(traces),
+            variance: Variance::of(traces),
+        }
+    }
+
+    /// What its traces are.
+    pub fn name(&self) -> SideName {
+        self.name
+    }
+}
+
+/// All measures of `compared` against `reference`, aspect by aspect in the order of [`Aspect`], but for
+/// [`Aspect::Detection`] (see [`super::detection`]).
+pub fn fidelity(reference: &Side, compared: &Side) -> Vec<FidelityRow> {
+    let mut rows = Rows::new(reference.name, compared.name);
+    reference.header.rows(&compared.header, &mut rows);
+    reference.dynamics.rows(&compared.dynamics, &mut rows);
+    reference.validity.rows(&compared.validity, &mut rows);
+    reference.joint.rows(&compared.joint, &mut rows);
+    reference.diversity.rows(&compared.diversity, &mut rows);
+    reference.variance.rows(&compared.variance, &mut rows);
+    rows.rows
+}
+
+/// The header fields of one population alone, prepared for comparisons: the paper's measures.
+pub struct HeaderSide {
+    name: SideName,
+    header: Header,
+}
+
+impl HeaderSide {
+    /// Prepares the traces of one side.
+    pub fn new(name: SideName, traces: &[&Trace]) -> Self {
+        Self { name, header: Header::of(traces) }
+    }
+}
+
+/// Only the paper's measures: header fields by position, in the order of [`super::FIELDS`].
+pub fn header_fidelity(reference: &HeaderSide, compared: &HeaderSide) -> Vec<FidelityRow> {
+    let mut rows = Rows::new(reference.name, compared.name);
+    reference.header.rows(&compared.header, &mut rows);
+    rows.rows
+}
+
+/// Rows of one pair of sides, as they come.
+pub(super) struct Rows {
+    reference: SideName,
+    compared: SideName,
+    pub rows: Vec<FidelityRow>,
+}
+
+impl Rows {
+    pub fn new(reference: SideName, compared: SideName) -> Self {
+        Self { reference, compared, rows: Vec::new() }
+    }
+
+    /// One measure with the numbers of values on both sides: (reference, compared).
+    pub fn push(
+        &mut self,
+        (aspect, field, position): (Aspect, impl Into<Cow<'static, str>>, Option<u32>),
+        metric: Metric,
+        value: Option<f64>,
+        (n_real, n_compared): (u64, u64),
+    ) {
+        self.rows.push(FidelityRow {
+            compared: self.compared,
+            reference: self.reference,
+            aspect,
+            field: field.into(),
+            position,
+            metric,
+            value,
+            n_real,
+            n_compared,
+        });
+    }
+
+    /// Those measures of a comparison that are in `stored`.
+    pub fn comparison(
+        &mut self,
+        aspect: Aspect,
+        field: impl Into<Cow<'static, str>>,
+        position: Option<u32>,
+        found: &Comparison,
+        stored: &[Metric],
+    ) {
+        let field = field.into();
+        for (metric, value) in found.measures.iter().filter(|(metric, _)| stored.contains(metric)) {
+            self.push((aspect, field.clone(), position), *metric, *value, (found.n_real, found.n_compared));
+        }
+    }
+}

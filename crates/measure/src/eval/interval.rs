@@ -1,0 +1,69 @@
+//! Confidence intervals.
+
+use statrs::function::beta::checked_beta_reg;
+use syntrace_base::record::Interval;
+
+/// Exact two-sided interval of a proportion (Clopper and Pearson 1934). Without trials the value is not
+/// a number and the interval is all of 0 to 1.
+pub fn clopper_pearson(successes: u64, trials: u64, confidence: f64) -> Interval {
+    if trials == 0 {
+        return Interval { value: f64::NAN, low: 0.0, high: 1.0 };
+    }
+    let tail = (1.0 - confidence) / 2.0;
+    Interval {
+        value: successes as f64 / trials as f64,
+        low: 1.0 - clopper_pearson_upper(trials - successes.min(trials), trials, tail),
+        high: clopper_pearson_upper(successes, trials, tail),
+    }
+}
+
+/// One-sided upper bound of a proportion that is too small with probability at most `tail`; 1 without
+/// trials.
+pub fn clopper_pearson_upper(successes: u64, trials: u64, tail: f64) -> f64 {
+    if successes >= trials {
+        return 1.0;
+    }
+    // the largest p at which P(X <= successes) = 1 - I_p(successes + 1, trials - successes) >= tail
+    let (a, b) = (successes as f64 + 1.0, (trials - successes) as f64);
+    let (mut low, mut high) = (0.0f64, 1.0f64);
+    // 60 halvings: below 1e-18 absolute
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        match checked_beta_reg(a, b, middle) {
+            Ok(below) if below < 1.0 - tail => low = middle,
+            _ => high = middle,
+        }
+    }
+    high
+}
+
+/// How many deviations either side of the mean hold this share of a normal distribution.
+pub(super) fn normal_quantile(confidence: f64) -> f64 {
+    std::f64::consts::SQRT_2 * statrs::function::erf::erfc_inv(1.0 - confidence)
+}
+
+/// Interval of the mean of two independent proportions by "square and add" (Newcombe 1998; MOVER, Zou
+/// and Donner 2008): each proportion brings its own limits.
+pub(super) fn mean_of_proportions(a: Interval, b: Interval) -> Interval {
+    let value = (a.value + b.value) / 2.0;
+    if value.is_nan() {
+        return Interval { value, low: 0.0, high: 1.0 };
+    }
+    let low = (a.value - a.low).hypot(b.value - b.low) / 2.0;
+    let high = (a.high - a.value).hypot(b.high - b.value) / 2.0;
+    Interval { value, low: (value - low).max(0.0), high: (value + high).min(1.0) }
+}
+
+/// Percentile interval of resampled values around a point estimate; values that are not numbers (a
+/// resample in which the measure is not defined) are left out. Sorts `resampled`.
+pub(super) fn percentile_interval(value: f64, resampled: &mut Vec<f64>, confidence: f64) -> Interval {
+    resampled.retain(|resample| !resample.is_nan());
+    resampled.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| {
+        let last = resampled.len().saturating_sub(1);
+        let index = (share * last as f64).round() as usize;
+        resampled.get(index.min(last)).copied().unwrap_or(f64::NAN)
+    };
+    let tail = (1.0 - confidence) / 2.0;
+    Interval { value, low: at(tail).min(value), high: at(1.0 - tail).max(value) }
+}

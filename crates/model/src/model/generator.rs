@@ -1,0 +1,202 @@
+//! The trait every generator implements, and the one place that knows them all by name.
+
+use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
+use syntrace_base::base::{Device, Progress, Seed};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{ModelStatus, NamedScalar, Regime};
+use syntrace_traffic::encoding::{EncodingKind, Generated};
+
+/// What a model says about one trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributeRow {
+    /// Which attribute.
+    pub kind: &'static str,
+    /// Loss of the trace in evaluation mode.
+    pub loss: f32,
+    /// Its values; the same number for every trace of a kind.
+    pub values: Vec<f32>,
+}
+
+/// One generated trace before it is decoded to packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawTrace {
+    /// What the model wrote.
+    pub content: Generated,
+    /// Did it end by itself (end token or full number of packets) rather than by length?
+    pub complete: bool,
+}
+
+/// What a model's training starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Random weights.
+    Fresh,
+    /// The weights of the generator's public base.
+    Base,
+    /// The weights of the model of the same split that was trained without DP: what the published
+    /// fine-tuning does, and why its epsilon is only conditional.
+    NonPrivate,
+}
+
+/// A base that is trained on public traffic and shared by all models of a generator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseSpec {
+    /// Everything that it depends on besides data and seed, as canonical JSON.
+    pub config_json: String,
+}
+
+/// A trained base.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaseOutcome {
+    /// Its weights, any self-describing format; the last good ones where it diverged.
+    pub weights: Vec<u8>,
+    /// Trained, or diverged at a step.
+    pub status: ModelStatus,
+    /// Parameters.
+    pub parameters: u64,
+    /// Its training, one row an epoch.
+    pub epochs: Vec<EpochRow>,
+    /// What else was measured.
+    pub monitors: Vec<MonitorRow>,
+}
+
+/// What a trained model consists of.
+#[derive(Debug, Clone, Copy)]
+pub struct Weights<'a> {
+    /// Its own weights.
+    pub own: &'a [u8],
+    /// Those of the base that it shares, where the generator has one.
+    pub base: Option<&'a [u8]>,
+}
+
+/// A family of generative models. The rejected alternative is an enum with a match in every stage:
+/// four families differ in all of these answers, and an imported one gives only some.
+pub trait Generator: Send + Sync {
+    /// Family (`netssm`).
+    fn name(&self) -> &'static str;
+
+    /// Preset (`small`, `paper`).
+    fn preset(&self) -> &str;
+
+    /// Everything its results depend on besides data, seeds and plan, as canonical JSON.
+    fn config_json(&self) -> String;
+
+    /// The encoding that it reads.
+    fn encoding(&self) -> EncodingKind;
+
+    /// Where its networks run; the CPU for those that have none.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+
+    /// Moves its networks to a device. Like the number of threads no part of what a job is: a generator
+    /// without a network stays where it is.
+    fn set_device(&mut self, _device: Device) {}
+
+    /// Refuses what it cannot train with this many members.
+    fn check(&self, members: u32) -> Result<()>;
+
+    /// Can it be trained in this regime at all?
+    fn supports(&self, _regime: Regime) -> bool {
+        true
+    }
+
+    /// What training in a regime starts from.
+    fn start(&self, _regime: Regime) -> Start {
+        Start::Fresh
+    }
+
+    /// The public base that it needs; `None` = none.
+    fn base(&self) -> Option<BaseSpec> {
+        None
+    }
+
+    /// Trains the base on public traces, without DP.
+    fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
+        Err(Error::internal(format!("generator `{}` has no base", self.name())))
+    }
+
+    /// How generated nPrint cells become packets: the repair profile (`strict`, `reference`) and the most
+    /// packets of a trace; `None` where it writes no cells.
+    fn repair(&self) -> Option<(&str, u32)> {
+        None
+    }
+
+    /// Models trained in lockstep on one CPU thread, by measurement (see `benches/train.rs`).
+    fn cohort_size(&self) -> usize {
+        3
+    }
+
+    /// Attribute kinds in the order of [`Generator::attributes`], the attack's default first; empty where
+    /// a model says nothing about single traces, so that no attack is possible.
+    fn attribute_kinds(&self) -> &'static [&'static str];
+
+    /// Steps and batches for a public number of members: no private number enters.
+    fn plan(&self, members: u32, regime: Regime) -> TrainPlan;
+
+    /// Parameters of one model that are stored with it (those of a shared base are not).
+    fn parameters(&self) -> u64;
+
+    /// Floating-point operations of one model's training, forward and backward, to plan with.
+    fn training_flops(&self, members: u32, regime: Regime) -> f64;
+
+    /// Numbers that [`Generator::attributes`] gives a trace, over all kinds.
+    fn attribute_values(&self) -> u64;
+
+    /// Trains a cohort; see [`crate::train::train_cohort`].
+    fn train_cohort(
+        &self,
+        input: &CohortInput<'_>,
+        resume: Option<&[u8]>,
+        sink: &mut dyn CheckpointSink,
+        progress: &dyn Progress,
+    ) -> Result<CohortOutcome>;
+
+    /// For each trace, one row per attribute kind, in evaluation mode.
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>>;
+
+    /// Draws `count` traces; trace number i depends on the weights, the seed and i alone.
+    fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>>;
+}
+
+/// Names of all generators.
+pub fn generator_names() -> &'static [&'static str] {
+    &["markov", "netdiffusion", "netdpsyn", "netshare", "netssm"]
+}
+
+/// Builds a generator from its name and the options of its table in a spec (`preset` and any key of its
+/// configuration), for traces of at most `packets` packets.
+pub fn generator(
+    name: &str,
+    options: &serde_json::Map<String, serde_json::Value>,
+    packets: u32,
+) -> Result<Box<dyn Generator>> {
+    match name {
+        "markov" => Ok(Box::new(super::markov::Markov::from_options(options, packets)?)),
+        "netdiffusion" => Ok(Box::new(super::netdiffusion::NetDiffusion::from_options(options, packets)?)),
+        "netdpsyn" => Ok(Box::new(super::netdpsyn::NetDpSyn::from_options(options, packets)?)),
+        "netshare" => Ok(Box::new(super::netshare::NetShare::from_options(options, packets)?)),
+        "netssm" => Ok(Box::new(super::netssm::NetSsm::from_options(options, packets)?)),
+        _ => Err(Error::user(format!("generator must be one of `{}`, found `{name}`", generator_names().join("`, `")))),
+    }
+}
+
+/// Scalars inside an attribute of a kind of a family, for attacks that read one number. The summary of
+/// `netssm` has per packet: mean and least log-probability, entropy, margin, share ranked first; then 8
+/// values of the whole trace. A critic's score comes first in its attribute.
+pub fn scalars(family: &str, kind: &str) -> Vec<NamedScalar> {
+    let of_packets = |name, start, member_high| NamedScalar { name, start, step: 5, tail: 8, member_high };
+    match (family, kind) {
+        ("netssm", "summary") => {
+            vec![of_packets("confidence", 0, true), of_packets("entropy", 2, false), of_packets("margin", 3, true)]
+        }
+        ("netshare", "critic_score" | "critic_scores") => {
+            vec![NamedScalar { name: "critic", start: 0, step: 0, tail: 0, member_high: true }]
+        }
+        // Of the first fixed step, mean over the trace.
+        ("netdiffusion", "noise_error") => {
+            vec![NamedScalar { name: "noise", start: 0, step: 0, tail: 0, member_high: false }]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,53 @@
+//! What a model says about a trace: the noise that it predicts at fixed steps, and how wrong that is.
+
+use super::network::NetDiffusionNetwork;
+use crate::model::AttributeRow;
+use crate::train::Network;
+use syntrace_base::error::{Error, Result};
+use tch::{Kind, Tensor};
+
+/// Traces in one pass.
+const WIDTH: usize = 16;
+/// Latent columns that a pooled map averages over.
+const POOLED_COLUMNS: i64 = 8;
+
+/// Rows of all kinds for each pooled trace, by the one model of the network.
+pub(super) fn attributes(network: &NetDiffusionNetwork, count: usize) -> Result<Vec<Vec<AttributeRow>>> {
+    let all: Vec<usize> = (0..count).collect();
+    let mut rows = Vec::with_capacity(count);
+    for traces in all.chunks(WIDTH) {
+        let (mut maps, mut errors, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+        for step in &network.config.fixed_steps {
+            let (error, predicted) = network.at_fixed_step(network.params(), traces, *step);
+            let of_trace = error.mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float).unsqueeze(1);
+            let of_row = error.mean_dim([1i64, 3].as_slice(), false, Kind::Float);
+            maps.push(if network.config.full_maps { predicted.flatten(1, -1) } else { pooled(&predicted) });
+            errors.push(Tensor::cat(&[&of_trace, &of_row], 1));
+            losses.push(of_trace);
+        }
+        let loss = Tensor::cat(&losses, 1).mean_dim([1i64].as_slice(), false, Kind::Float);
+        let (maps, errors, losses) =
+            (table(&Tensor::cat(&maps, 1))?, table(&Tensor::cat(&errors, 1))?, numbers(&loss)?);
+        for ((map, error), loss) in maps.into_iter().zip(errors).zip(losses) {
+            let values = [map, error];
+            let kinds = super::facade::ATTRIBUTE_KINDS.iter().zip(values);
+            rows.push(kinds.map(|(kind, values)| AttributeRow { kind, loss, values }).collect());
+        }
+    }
+    Ok(rows)
+}
+
+/// Mean over channels and over eight columns each, `[n, rows x 17]`.
+fn pooled(predicted: &Tensor) -> Tensor {
+    let size = predicted.size();
+    let grouped = predicted.reshape([size[0], size[1], size[2], size[3] / POOLED_COLUMNS, POOLED_COLUMNS]);
+    grouped.mean_dim([1i64, 4].as_slice(), false, Kind::Float).flatten(1, -1)
+}
+
+fn table(values: &Tensor) -> Result<Vec<Vec<f32>>> {
+    Vec::<Vec<f32>>::try_from(values).map_err(|error| Error::internal(format!("attribute values: {error}")))
+}
+
+fn numbers(values: &Tensor) -> Result<Vec<f32>> {
+    Vec::<f32>::try_from(values).map_err(|error| Error::internal(format!("attribute values: {error}")))
+}

@@ -1,0 +1,256 @@
+//! Sizes, presets and training plan.
+
+use super::tokens::VOCABULARY;
+use crate::train::{OptimiserPlan, TrainPlan};
+use serde::{Deserialize, Serialize};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::Regime;
+use syntrace_traffic::encoding::TokenLayout;
+
+/// How traces are drawn (facts section 7): top-k first, then temperature, then top-p inside the top-k.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Divides logits; 0 takes the largest.
+    pub temperature: f64,
+    /// Most candidates; 0 = all.
+    pub top_k: u32,
+    /// Smallest set of candidates with at least this probability; 1 = all.
+    pub top_p: f64,
+}
+
+/// All that a NetSSM model depends on besides data and seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetSsmConfig {
+    /// Rows of the embedding.
+    pub vocabulary: i64,
+    /// Width of the residual stream d.
+    pub width: i64,
+    /// Number of blocks.
+    pub layers: i64,
+    /// State size N.
+    pub state: i64,
+    /// Head size P.
+    pub head: i64,
+    /// Inner width over width.
+    pub expand: i64,
+    /// Groups G that share B and C.
+    pub groups: i64,
+    /// Taps K of the causal convolution.
+    pub taps: i64,
+    /// Added to the mean square in norms.
+    pub eps: f64,
+    /// Positions Q of a chunk.
+    pub chunk: i64,
+    /// Most packets of a trace.
+    pub packets: u32,
+    /// Packets to tokens.
+    pub layout: TokenLayout,
+    /// Drawing of traces.
+    pub sampling: Sampling,
+    /// Expected batch size, traces (at most the number of members).
+    pub batch: u32,
+    /// Epochs.
+    pub epochs: u32,
+    /// Learning rate of AdamW.
+    pub rate: f64,
+    /// Clip norm under DP.
+    pub clip_norm: f64,
+    /// Traces of all models together in one forward pass.
+    pub microbatch: u32,
+}
+
+/// Most evaluations of member and held-out loss in one training: each costs a forward pass over both.
+const EVALUATIONS_MAX: u32 = 10;
+
+impl NetSsmConfig {
+    /// A preset: `small` trains in seconds on two cores, `paper` has the published sizes.
+    pub fn preset(name: &str) -> Result<Self> {
+        match name {
+            "small" => Ok(Self::small()),
+            "paper" => Ok(Self::paper()),
+            _ => Err(Error::user(format!("preset of `netssm` must be `small` or `paper`, found `{name}`"))),
+        }
+    }
+
+    fn small() -> Self {
+        Self {
+            vocabulary: i64::from(VOCABULARY),
+            width: 32,
+            layers: 2,
+            state: 16,
+            head: 16,
+            expand: 2,
+            groups: 1,
+            taps: 4,
+            eps: 1e-5,
+            chunk: 32,
+            packets: 10,
+            layout: TokenLayout::small(),
+            sampling: Sampling { temperature: 0.5, top_k: 25, top_p: 0.9 },
+            batch: 4,
+            epochs: 30,
+            rate: 5e-3,
+            clip_norm: 1.0,
+            microbatch: 8,
+        }
+    }
+
+    /// Published sizes (facts sections 5 to 7); batch 1, 10 epochs, AdamW at 5e-4.
+    fn paper() -> Self {
+        Self {
+            width: 768,
+            layers: 24,
+            state: 128,
+            head: 64,
+            chunk: 64,
+            layout: TokenLayout { published: true, ..TokenLayout::paper() },
+            sampling: Sampling { temperature: 0.5, top_k: 25, top_p: 0.9 },
+            batch: 1,
+            epochs: 10,
+            rate: 5e-4,
+            microbatch: 1,
+            ..Self::small()
+        }
+    }
+
+    /// Inner width `expand * width`.
+    pub fn inner(&self) -> i64 {
+        self.expand * self.width
+    }
+
+    /// Number of heads H.
+    pub fn heads(&self) -> i64 {
+        self.inner() / self.head
+    }
+
+    /// Channels of the convolution: inner width and B and C of all groups.
+    pub fn channels(&self) -> i64 {
+        self.inner() + 2 * self.groups * self.state
+    }
+
+    /// Columns of the input projection.
+    pub fn projected(&self) -> i64 {
+        self.inner() + self.channels() + self.heads()
+    }
+
+    /// Most tokens of a trace: from the layout, never from data.
+    pub fn length_max(&self) -> usize {
+        self.layout.tokens_max(self.packets as usize)
+    }
+
+    /// Parameters of one model.
+    pub fn parameters(&self) -> u64 {
+        let (inner, channels, heads) = (self.inner(), self.channels(), self.heads());
+        let block = self.width * self.projected()
+            + channels * (self.taps + 1)
+            + 3 * heads
+            + inner
+            + inner * self.width
+            + self.width;
+        (self.vocabulary * self.width + self.layers * block + self.width) as u64
+    }
+
+    /// Steps and batches for a public number of members; the same with and without DP, so that one
+    /// cohort can hold all regimes.
+    pub fn plan(&self, members: u32, _regime: Regime) -> TrainPlan {
+        let members = members.max(1);
+        let batch = self.batch.min(members);
+        TrainPlan {
+            sampling_rate: f64::from(batch) / f64::from(members),
+            expected_batch: f64::from(batch),
+            steps: u64::from(self.epochs) * u64::from(members.div_ceil(batch)),
+            epochs: self.epochs,
+            clip_norm: self.clip_norm,
+            microbatch: self.microbatch,
+            epochs_per_evaluation: self.epochs.div_ceil(EVALUATIONS_MAX).max(1),
+            optimiser: OptimiserPlan::Adam { rate: self.rate, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 },
+            linear_decay: true,
+        }
+    }
+
+    /// Canonical JSON, keys sorted.
+    pub fn json(&self) -> String {
+        // A struct of plain numbers and names always serialises.
+        serde_json::to_value(self).unwrap_or_default().to_string()
+    }
+
+    /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
+    /// and values of a wrong type are refused.
+    pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
+        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
+        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
+        map.insert("packets".to_owned(), packets.into());
+        for (key, option) in options {
+            match (map.get_mut(key), option) {
+                (Some(serde_json::Value::Object(inner)), serde_json::Value::Object(changed)) => {
+                    inner.extend(changed.clone());
+                }
+                _ => {
+                    map.insert(key.clone(), option.clone());
+                }
+            }
+        }
+        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = [
+            ("width", self.width),
+            ("layers", self.layers),
+            ("state", self.state),
+            ("head", self.head),
+            ("expand", self.expand),
+            ("groups", self.groups),
+            ("taps", self.taps),
+            ("chunk", self.chunk),
+            ("batch", i64::from(self.batch)),
+            ("epochs", i64::from(self.epochs)),
+            ("microbatch", i64::from(self.microbatch)),
+            ("layout.packet_bytes", i64::from(self.layout.packet_bytes)),
+        ];
+        if let Some((key, value)) = positive.into_iter().find(|(_, value)| *value < 1) {
+            return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
+        }
+        // Far above any network that fits a machine, and the number of parameters still fits a number.
+        let bounded = [
+            ("width", self.width, 1 << 16),
+            ("layers", self.layers, 1 << 12),
+            ("state", self.state, 1 << 12),
+            ("head", self.head, 1 << 16),
+            ("expand", self.expand, 1 << 6),
+            ("groups", self.groups, 1 << 12),
+            ("taps", self.taps, 1 << 12),
+            ("chunk", self.chunk, 1 << 20),
+            ("vocabulary", self.vocabulary, 1 << 20),
+        ];
+        if let Some((key, value, most)) = bounded.into_iter().find(|(_, value, most)| value > most) {
+            return Err(Error::user(format!("`{key}` must be at most {most}, found `{value}`")));
+        }
+        if self.inner() % self.head != 0 || self.heads() % self.groups != 0 {
+            return Err(Error::user(format!(
+                "`expand` x `width` must be a multiple of `head` x `groups`, found {} and {} x {}",
+                self.inner(),
+                self.head,
+                self.groups
+            )));
+        }
+        if self.vocabulary < i64::from(VOCABULARY) {
+            return Err(Error::user(format!(
+                "`vocabulary` must be at least {VOCABULARY}, found `{}`",
+                self.vocabulary
+            )));
+        }
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        if !positive(self.rate) || !positive(self.clip_norm) {
+            return Err(Error::user(format!(
+                "`rate` and `clip_norm` must be above 0 and finite, found `{}` and `{}`",
+                self.rate, self.clip_norm
+            )));
+        }
+        Ok(())
+    }
+}

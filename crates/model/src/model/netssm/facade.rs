@@ -1,0 +1,181 @@
+//! NetSSM as a [`Generator`].
+
+use super::config::NetSsmConfig;
+use crate::model::{AttributeRow, Generator, RawTrace, Weights};
+use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
+use syntrace_base::base::{Device, Progress, Seed};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::Regime;
+use syntrace_traffic::encoding::EncodingKind;
+
+/// The generator `netssm` in one configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetSsm {
+    preset: String,
+    config: NetSsmConfig,
+    device: Device,
+}
+
+impl NetSsm {
+    /// A preset by name.
+    pub fn preset(name: &str) -> Result<Self> {
+        Ok(Self::new(name, NetSsmConfig::preset(name)?))
+    }
+
+    /// A preset with the options of a spec, for traces of at most `packets` packets.
+    pub fn from_options(options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
+        let mut options = options.clone();
+        let preset = match options.remove("preset") {
+            None => "small".to_owned(),
+            Some(serde_json::Value::String(preset)) => preset,
+            Some(other) => return Err(Error::user(format!("`preset` must be a text, found {other}"))),
+        };
+        let config = NetSsmConfig::preset(&preset)?.with(&options, packets)?;
+        Ok(Self::new(preset, config))
+    }
+
+    /// A configuration of one's own, under a preset's name.
+    pub fn new(preset: impl Into<String>, config: NetSsmConfig) -> Self {
+        Self { preset: preset.into(), config, device: Device::Cpu }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &NetSsmConfig {
+        &self.config
+    }
+}
+
+impl Generator for NetSsm {
+    fn name(&self) -> &'static str {
+        "netssm"
+    }
+
+    fn preset(&self) -> &str {
+        &self.preset
+    }
+
+    fn config_json(&self) -> String {
+        self.config.json()
+    }
+
+    fn encoding(&self) -> EncodingKind {
+        EncodingKind::Tokens(self.config.layout)
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn set_device(&mut self, device: Device) {
+        self.device = device;
+    }
+
+    fn check(&self, members: u32) -> Result<()> {
+        if self.config.batch > members {
+            return Err(Error::user(format!(
+                "`batch` must be at most the number of members, {members}, found `{}`",
+                self.config.batch
+            ))
+            .hint("lower `batch`, or raise `split.members`"));
+        }
+        Ok(())
+    }
+
+    fn attribute_kinds(&self) -> &'static [&'static str] {
+        super::tokens::ATTRIBUTE_KINDS
+    }
+
+    fn plan(&self, members: u32, regime: Regime) -> TrainPlan {
+        self.config.plan(members, regime)
+    }
+
+    fn parameters(&self) -> u64 {
+        self.config.parameters()
+    }
+
+    fn training_flops(&self, members: u32, regime: Regime) -> f64 {
+        let plan = self.config.plan(members, regime);
+        // Two operations a weight and token forward, four backward.
+        let tokens = plan.steps as f64 * plan.expected_batch * self.config.length_max() as f64;
+        6.0 * self.config.parameters() as f64 * tokens
+    }
+
+    fn attribute_values(&self) -> u64 {
+        super::tokens::attribute_values(&self.config)
+    }
+
+    #[cfg(feature = "torch")]
+    fn train_cohort(
+        &self,
+        input: &CohortInput<'_>,
+        resume: Option<&[u8]>,
+        sink: &mut dyn CheckpointSink,
+        progress: &dyn Progress,
+    ) -> Result<CohortOutcome> {
+        crate::nn::use_threads(1);
+        let seeds: Vec<Seed> = input.models.iter().map(|model| model.seed).collect();
+        let mut network = super::NetSsmNetwork::initialised(&self.config, &seeds);
+        network.move_to(self.device);
+        network.set_pool(input.traces)?;
+        crate::train::train_cohort(&mut network, input, resume, sink, progress)
+    }
+
+    #[cfg(feature = "torch")]
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+        let mut network = self.load(weights.own)?;
+        network.set_pool(traces)?;
+        super::attribute::attributes(&network, traces.len())
+    }
+
+    #[cfg(feature = "torch")]
+    fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
+        super::sample::sample(&self.load(weights.own)?, count, seed, progress)
+    }
+
+    #[cfg(not(feature = "torch"))]
+    fn train_cohort(
+        &self,
+        _input: &CohortInput<'_>,
+        _resume: Option<&[u8]>,
+        _sink: &mut dyn CheckpointSink,
+        _progress: &dyn Progress,
+    ) -> Result<CohortOutcome> {
+        Err(without_torch("train"))
+    }
+
+    #[cfg(not(feature = "torch"))]
+    fn attributes(&self, _weights: Weights<'_>, _traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+        Err(without_torch("read attributes of"))
+    }
+
+    #[cfg(not(feature = "torch"))]
+    fn sample(
+        &self,
+        _weights: Weights<'_>,
+        _count: u32,
+        _seed: Seed,
+        _progress: &dyn Progress,
+    ) -> Result<Vec<RawTrace>> {
+        Err(without_torch("sample from"))
+    }
+}
+
+#[cfg(feature = "torch")]
+impl NetSsm {
+    /// One model with stored weights, on its device and one thread.
+    fn load(&self, weights: &[u8]) -> Result<super::NetSsmNetwork> {
+        crate::nn::use_threads(1);
+        let mut network = super::NetSsmNetwork::zeros(&self.config, 1);
+        network.weights_mut().load_safetensors(0, weights)?;
+        network.move_to(self.device);
+        Ok(network)
+    }
+}
+
+#[cfg(not(feature = "torch"))]
+fn without_torch(action: &str) -> syntrace_base::error::Error {
+    syntrace_base::error::Error::user(format!(
+        "this build cannot {action} `netssm` models: it was built without libtorch"
+    ))
+    .hint("build with the default feature `torch`: `make setup && cargo build --release`")
+}

@@ -1,0 +1,46 @@
+//! Token ids and layouts (facts: noise-lab/netssm tokenizers/create_tokenizer.py).
+
+use super::config::NetSsmConfig;
+use crate::train::EncodedTrace;
+use syntrace_base::error::{Error, Result};
+
+/// End of a trace.
+pub const END: u16 = 257;
+/// Fills batches; never a target.
+pub const PADDING: u16 = 258;
+/// Between packets.
+pub const DELIMITER: u16 = 259;
+/// First label id.
+pub const LABEL: u16 = 260;
+/// Rows of the embedding: 260 + labels, rounded up to a multiple of 16; fixed for up to 12 labels.
+pub const VOCABULARY: u16 = 272;
+
+/// Reads the tokens of an encoded trace.
+///
+/// # Errors
+/// A token outside the vocabulary, an odd number of bytes, or fewer than two tokens.
+pub fn trace_tokens(trace: &EncodedTrace) -> Result<Vec<u16>> {
+    let (pairs, rest) = trace.data.as_chunks::<2>();
+    let tokens: Vec<u16> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+    let found = |what: String| Error::internal(format!("tokens of trace `{}`: {what}", trace.trace_id));
+    if !rest.is_empty() {
+        return Err(found(format!("whole tokens of 2 bytes expected, found `{}` bytes", trace.data.len())));
+    }
+    if tokens.len() < 2 {
+        return Err(found(format!("2 or more expected, found `{}`", tokens.len())));
+    }
+    match tokens.iter().find(|&&token| token >= VOCABULARY) {
+        Some(token) => Err(found(format!("ids below `{VOCABULARY}` expected, found `{token}`"))),
+        None => Ok(tokens),
+    }
+}
+
+/// Values of all attribute kinds of a trace: see `attribute`.
+pub(super) fn attribute_values(config: &NetSsmConfig) -> u64 {
+    let (packets, packet_bytes) = (u64::from(config.packets), u64::from(config.layout.packet_bytes));
+    let (summary, by_place) = (5 * packets + 8, packets * (packet_bytes + 1) + 1);
+    summary + by_place + u64::from(VOCABULARY)
+}
+
+/// Attribute kinds in the order of a trace's rows; the first is the attack's default.
+pub(super) const ATTRIBUTE_KINDS: &[&str] = &["summary", "token_logprob", "mean_logits"];

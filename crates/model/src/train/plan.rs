@@ -1,0 +1,224 @@
+//! What goes into a cohort's training and what comes out, as plain data.
+
+use syntrace_base::base::{Seed, TraceId};
+use syntrace_base::error::Result;
+use syntrace_base::record::ModelStatus;
+
+/// One trace in one encoding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncodedTrace {
+    /// Which trace.
+    pub trace_id: TraceId,
+    /// Rows: packets, or tokens.
+    pub rows: u32,
+    /// Cells a row: 1,088 bits, 15 fields, or 1 token.
+    pub width: u32,
+    /// The cells; tokens are unsigned 16-bit integers, little endian.
+    pub data: Vec<u8>,
+}
+
+/// Optimiser and its settings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum OptimiserPlan {
+    /// `w -= rate * g`, with momentum (0 = none).
+    Sgd {
+        /// Learning rate.
+        rate: f64,
+        /// Momentum.
+        momentum: f64,
+    },
+    /// Adam (Kingma and Ba 2015, algorithm 1), with decoupled weight decay (0 = none).
+    Adam {
+        /// Learning rate.
+        rate: f64,
+        /// Decay rates of the two moments.
+        betas: (f64, f64),
+        /// Added to the root of the second moment.
+        eps: f64,
+        /// Decoupled weight decay (AdamW).
+        weight_decay: f64,
+    },
+}
+
+/// How long and with which batches a generator trains: a function of public numbers only.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainPlan {
+    /// Probability with which each trace enters each step's batch.
+    pub sampling_rate: f64,
+    /// `sampling_rate` times the public number of members, traces; the divisor of every sum.
+    pub expected_batch: f64,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Epochs; one is `steps / epochs` steps.
+    pub epochs: u32,
+    /// L2 bound of one trace's gradient, for models with DP.
+    pub clip_norm: f64,
+    /// Traces of all models together in one forward pass (at least one a model).
+    pub microbatch: u32,
+    /// Epochs between evaluations of member and held-out loss; the last epoch is always evaluated.
+    pub epochs_per_evaluation: u32,
+    /// Optimiser.
+    pub optimiser: OptimiserPlan,
+    /// Does the learning rate fall linearly to 0 over the steps?
+    pub linear_decay: bool,
+}
+
+impl TrainPlan {
+    /// Steps of one epoch, at least 1.
+    pub fn steps_per_epoch(&self) -> u64 {
+        (self.steps / u64::from(self.epochs.max(1))).max(1)
+    }
+
+    /// Factor of the learning rate at a step, from 0.
+    pub fn rate_factor(&self, step: u64) -> f64 {
+        if self.linear_decay { 1.0 - step as f64 / self.steps.max(1) as f64 } else { 1.0 }
+    }
+}
+
+/// Differential privacy of one model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DpPlan {
+    /// Noise standard deviation in units of the clip norm.
+    pub noise_multiplier: f64,
+    /// L2 bound of one trace's gradient.
+    pub clip_norm: f64,
+}
+
+/// One model of a cohort.
+#[derive(Debug, Clone)]
+pub struct CohortModel {
+    /// For progress and errors (`windows eps4 target`).
+    pub label: String,
+    /// Initial weights and Poisson draws.
+    pub seed: Seed,
+    /// Privacy noise (and, where `None`, the Poisson draws too); `None` takes a fresh seed from the operating system, which is never returned.
+    pub noise_seed: Option<Seed>,
+    /// Positions of its members in the pool.
+    pub members: Vec<usize>,
+    /// Positions of its held-out traces in the pool.
+    pub held_out: Vec<usize>,
+    /// `None` trains without DP.
+    pub dp: Option<DpPlan>,
+    /// Weights to start from, those of an earlier model; `None` = the generator's own start.
+    pub initial: Option<Vec<u8>>,
+}
+
+/// A cohort and the traces it shares.
+#[derive(Debug, Clone)]
+pub struct CohortInput<'a> {
+    /// All traces that any model uses.
+    pub traces: &'a [EncodedTrace],
+    /// The models.
+    pub models: Vec<CohortModel>,
+    /// Weights of the public base that the models share.
+    pub base: Option<&'a [u8]>,
+    /// Steps and batches, the same for all.
+    pub plan: TrainPlan,
+}
+
+/// One finished epoch of one model (SQL table `epochs`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct EpochRow {
+    /// From 0.
+    pub epoch: u32,
+    /// Steps taken at its end.
+    pub step: u64,
+    /// Mean loss of the traces in the epoch's batches; `None` where no batch had one.
+    pub train_loss: Option<f64>,
+    /// Mean loss of all members at its end; `None` where this epoch was not evaluated.
+    pub member_loss: Option<f64>,
+    /// Mean loss of all held-out traces at its end.
+    pub held_out_loss: Option<f64>,
+    /// Mean per-trace gradient norm before clipping; `None` in a cohort that forms no norms.
+    pub gradient_norm: Option<f64>,
+    /// Share of gradients that were clipped; `None` without DP.
+    pub clipped_fraction: Option<f64>,
+    /// Traces drawn in the epoch.
+    pub traces: u64,
+    /// Time of the cohort's epoch by the sink's clock.
+    pub seconds: f64,
+}
+
+/// Something measured about a training besides its losses (SQL table `monitors`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct MonitorRow {
+    /// Epoch after which it was measured, from 0; `None` = of the whole model.
+    pub epoch: Option<u32>,
+    /// What (`feature_variance_generated`, `image_entropy_bits`, ...).
+    pub monitor: String,
+    /// Of which field or layer; empty where it is of none.
+    pub field: String,
+    /// Value.
+    pub value: f64,
+}
+
+/// What an accountant needs to know of a model's training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrivacyEvent {
+    /// What was trained.
+    pub phase: String,
+    /// Probability of a trace to be in a step's batch.
+    pub sampling_rate: f64,
+    /// Noise standard deviation in units of the clip norm.
+    pub noise_multiplier: f64,
+    /// L2 bound of one trace's contribution.
+    pub clip_norm: f64,
+    /// Noisy sums released.
+    pub steps: u64,
+}
+
+/// What became of one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelOutcome {
+    /// Safetensors, f32; where the model diverged, those before the step that led to it.
+    pub weights: Vec<u8>,
+    /// One row per epoch.
+    pub epochs: Vec<EpochRow>,
+    /// What else was measured; evaluation only, like the held-out loss: nothing of it is released.
+    pub monitors: Vec<MonitorRow>,
+    /// Privacy events; empty without DP.
+    pub events: Vec<PrivacyEvent>,
+    /// Steps taken.
+    pub steps: u64,
+    /// Trained, or diverged at a step.
+    pub status: ModelStatus,
+    /// All parameters.
+    pub parameters: u64,
+    /// Parameters trained on private traces.
+    pub parameters_private: u64,
+}
+
+/// One outcome per model, in the order of the input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CohortOutcome {
+    /// Outcomes.
+    pub models: Vec<ModelOutcome>,
+}
+
+/// Where a training's checkpoints go, and its only clock.
+pub trait CheckpointSink {
+    /// Should a checkpoint be saved after this many steps?
+    fn due(&mut self, steps: u64) -> bool;
+    /// Replaces the cohort's checkpoint. It holds noise seeds: delete it once the job has finished.
+    fn save(&mut self, bytes: &[u8]) -> Result<()>;
+    /// Seconds on any monotonic clock.
+    fn seconds(&mut self) -> f64;
+}
+
+/// Keeps nothing; its clock stands still.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCheckpoint;
+
+impl CheckpointSink for NoCheckpoint {
+    fn due(&mut self, _steps: u64) -> bool {
+        false
+    }
+
+    fn save(&mut self, _bytes: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn seconds(&mut self) -> f64 {
+        0.0
+    }
+}

@@ -1,0 +1,212 @@
+//! Attack jobs: what one is, its identity, and running it over stored attributes.
+
+use super::job::{JobHead, Start};
+use super::plan::PlannedModel;
+use super::{load, rows};
+use std::sync::Arc;
+use syntrace_attack::attack::{self, Attack, AttackKind, AttributeTable, Evidence, SideScores};
+use syntrace_base::base::{AttackId, Identity, JobId, ModelId, TraceId};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind};
+use syntrace_measure::eval;
+use syntrace_store::{JobResult, Snapshot, StoreWriter};
+
+/// Added to the method of the intervals where traces count several times.
+const SHARED_TRACES: &str =
+    "; traces that several targets share count once for each, so intervals are on the narrow side";
+
+/// An attack with all its choices made.
+#[derive(Debug, Clone)]
+pub(super) struct PlannedAttack {
+    /// Name in the spec and in SQL.
+    pub name: String,
+    pub attack: Arc<dyn Attack>,
+    /// Attribute kind that it reads.
+    pub attribute: String,
+    /// Is each model of the group a target in turn, besides the paper's protocol?
+    pub each: bool,
+}
+
+impl PlannedAttack {
+    /// A preset by its own name.
+    pub fn preset(kind: AttackKind, attribute: &str) -> Self {
+        let (name, attack) = (kind.name().to_owned(), Arc::from(kind.attack()));
+        Self { name, attack, attribute: attribute.to_owned(), each: false }
+    }
+}
+
+/// The models that an attack reads, each with the job that recorded its attributes.
+#[derive(Debug, Clone)]
+pub(super) struct AttackGroup {
+    pub target: (PlannedModel, JobId),
+    pub shadows: Vec<(PlannedModel, JobId)>,
+    /// Jobs that recorded attributes on traces outside a model's split, where the attack reads them.
+    pub references: Vec<(ModelId, JobId)>,
+}
+
+/// Identity of an attack on a group: the same however it was planned.
+pub(super) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: String, seed: u64) -> JobHead {
+    let (target, target_job) = &group.target;
+    let mut spec = serde_json::json!({
+        "attack": planned.name,
+        "options": planned.attack.options(),
+        "attribute": planned.attribute,
+        "target": target.model_id.0,
+        "shadows": group.shadows.iter().map(|(model, _)| model.model_id.0).collect::<Vec<_>>(),
+    });
+    if planned.each
+        && let Some(spec) = spec.as_object_mut()
+    {
+        spec.insert("targets".to_owned(), "each".into());
+    }
+    let mut inputs = vec![target.model_id.0, target_job.0];
+    inputs.extend(group.shadows.iter().flat_map(|(model, job)| [model.model_id.0, job.0]));
+    inputs.extend(group.references.iter().map(|(_, job)| job.0));
+    JobHead::new(JobKind::Attack, label, &spec, inputs, seed)
+}
+
+/// Name of an attack on a group, for people.
+pub(super) fn attack_label(planned: &PlannedAttack, generator: &str, target: &PlannedModel) -> String {
+    let PlannedModel { dataset, class, regime, .. } = target;
+    format!("attack {} {generator} {dataset}/{class} {} by {}", planned.name, regime.label(), planned.attribute)
+}
+
+/// Runs an attack and commits its results.
+pub(super) fn run_attack(
+    store: &StoreWriter,
+    head: &JobHead,
+    planned: &PlannedAttack,
+    group: &AttackGroup,
+) -> Result<()> {
+    let start = Start::now();
+    let snapshot = store.snapshot()?;
+    let shadows = attribute_table(&snapshot, &group.shadows, planned)?;
+    let target = attribute_table(&snapshot, std::slice::from_ref(&group.target), planned)?;
+    let references = reference_table(&snapshot, &group.references, planned)?;
+    let evidence = Evidence { shadows: &shadows, target: &target, references: &references };
+    let attack = planned.attack.as_ref();
+    let outcome = attack::run_attack(attack, &evidence, head.derived_seed())?;
+    let mut result = JobResult::new(head.record(start));
+    let of = |evaluated_on, scores, converged| Side { evaluated_on, scores, converged };
+    let threshold = f64::from(outcome.threshold);
+    let test = of(EvaluatedOn::ShadowTest, &outcome.shadow_test, outcome.converged);
+    add_side(&mut result, head, planned, group, test, threshold)?;
+    let own = of(EvaluatedOn::Target, &outcome.target, outcome.converged);
+    add_side(&mut result, head, planned, group, own, threshold)?;
+    if planned.each {
+        let (each, converged) = attack::each_target(attack, &evidence, head.derived_seed())?;
+        add_side(&mut result, head, planned, group, of(EvaluatedOn::EachTarget, &each, converged), 0.0)?;
+    }
+    result.job = head.record(start);
+    store.commit(result)?;
+    Ok(())
+}
+
+fn attribute_table(
+    snapshot: &Snapshot,
+    models: &[(PlannedModel, JobId)],
+    planned: &PlannedAttack,
+) -> Result<AttributeTable> {
+    let mut table = AttributeTable::default();
+    for (model, job) in models {
+        let rows = load::attributes(snapshot, model.model_id, *job, &planned.attribute)?;
+        add_rows(&mut table, model.model_id, rows, planned)?;
+    }
+    Ok(table)
+}
+
+fn reference_table(
+    snapshot: &Snapshot,
+    models: &[(ModelId, JobId)],
+    planned: &PlannedAttack,
+) -> Result<AttributeTable> {
+    let mut table = AttributeTable::default();
+    for (model, job) in models {
+        add_rows(&mut table, *model, load::references(snapshot, *model, *job, &planned.attribute)?, planned)?;
+    }
+    Ok(table)
+}
+
+fn add_rows(
+    table: &mut AttributeTable,
+    model: ModelId,
+    rows: Vec<rows::AttributeRow>,
+    planned: &PlannedAttack,
+) -> Result<()> {
+    for row in rows {
+        table.width = row.values.len();
+        table.traces.push(row.trace_id);
+        table.models.push(model);
+        table.member.push(row.member);
+        // Of imported attributes the loss may be unknown: only an attack that reads it needs it.
+        table.loss.push(match row.loss {
+            None if planned.attack.reads_loss() => return Err(without_loss(model, &planned.attribute)),
+            loss => loss.unwrap_or(0.0),
+        });
+        table.values.extend_from_slice(&row.values);
+    }
+    Ok(())
+}
+
+fn without_loss(model: ModelId, attribute: &str) -> Error {
+    Error::user(format!("model {model} has no losses beside its attribute `{attribute}`"))
+        .hint("import losses with the attributes, or choose an attack that reads the attribute")
+}
+
+/// Scores of one evaluated side.
+struct Side<'a> {
+    evaluated_on: EvaluatedOn,
+    scores: &'a SideScores,
+    converged: Option<bool>,
+}
+
+fn add_side(
+    result: &mut JobResult,
+    head: &JobHead,
+    planned: &PlannedAttack,
+    group: &AttackGroup,
+    side: Side<'_>,
+    threshold: f64,
+) -> Result<()> {
+    let Side { evaluated_on, scores: side, converged } = side;
+    let attack_id = AttackId::from(Identity::new("attack").int(head.job_id.0).text(evaluated_on.name()).finish());
+    let scored = side.score.iter().zip(&side.member);
+    let scored: Vec<eval::Scored> =
+        scored.map(|(score, member)| eval::Scored { score: f64::from(*score), member: *member }).collect();
+    let seed = head.derived_seed().named("intervals").named(evaluated_on.name());
+    let leakage = eval::leakage(&scored, threshold, seed)?;
+    let keys = side.trace.iter().zip(&side.model).zip(side.member.iter().zip(&side.score));
+    let scores: Vec<(TraceId, i64, bool, f32)> =
+        keys.map(|((trace, model), (member, score))| (*trace, model.0, *member, *score)).collect();
+    let corners: Vec<(f64, f64, f64)> =
+        leakage.roc.corners().iter().map(|corner| (corner.threshold, corner.fpr, corner.tpr)).collect();
+    result.segments.push(rows::scores_segment(attack_id, &scores)?);
+    result.segments.push(rows::roc_segment(attack_id, &corners)?);
+    let shared = if evaluated_on == EvaluatedOn::EachTarget { SHARED_TRACES } else { "" };
+    let target = &group.target.0;
+    result.attacks.push(AttackRecord {
+        attack_id,
+        attack: planned.name.clone(),
+        options: planned.attack.options(),
+        attribute: planned.attribute.clone(),
+        evaluated_on,
+        target_model: target.model_id,
+        shadow_models: group.shadows.iter().map(|(model, _)| model.model_id).collect(),
+        class_id: target.class_id,
+        regime: target.regime,
+        job_id: head.job_id,
+        n: leakage.n,
+        n_members: leakage.n_members,
+        precision: leakage.precision,
+        recall: leakage.recall,
+        fpr: leakage.fpr,
+        auc: leakage.auc,
+        balanced_accuracy: leakage.balanced_accuracy,
+        tpr_at_1pct_fpr: leakage.tpr_at_1pct_fpr,
+        tpr_at_0_1pct_fpr: leakage.tpr_at_0_1pct_fpr,
+        confidence: eval::CONFIDENCE,
+        interval_method: format!("{}{shared}", eval::INTERVAL_METHOD),
+        converged,
+    });
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! What the study holds, back as files of other tools.
+
+use super::load;
+use std::io::Write;
+use syntrace_base::base::{Digest, ModelId, TraceId};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{ClassRecord, LineageKind, Packet, Trace};
+use syntrace_spec::closest;
+use syntrace_store::Snapshot;
+use syntrace_traffic::capture::{write_pcap, write_pcapng};
+use syntrace_traffic::encoding::nprint_csv::{self, NprintOptions};
+use syntrace_traffic::encoding::{COLORS, EncodingKind, NprintImage, NprintLayout};
+use syntrace_traffic::synth::mend;
+
+const ETHERNET: u32 = 1;
+
+/// Which traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TraceSelection {
+    /// Real traces of a class.
+    Class {
+        /// Dataset.
+        dataset: String,
+        /// Class.
+        class: String,
+    },
+    /// Synthetic traces of a model.
+    Model {
+        /// The model.
+        model_id: ModelId,
+        /// As generated; otherwise lengths and checksums that contradict the packet are set.
+        raw: bool,
+    },
+}
+
+fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace>> {
+    let jobs: Vec<_> = snapshot.jobs()?.into_iter().map(|job| job.job_id).collect();
+    match selection {
+        TraceSelection::Class { dataset, class } => {
+            let classes = snapshot.classes()?;
+            let known: Vec<String> = classes.iter().map(|known| format!("{}/{}", known.dataset, known.class)).collect();
+            let wanted = format!("{dataset}/{class}");
+            if !known.contains(&wanted) {
+                let error = Error::user(format!("the study has no class `{wanted}`"));
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                return Err(match closest(&wanted, &known) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error.hint(format!("it has: {}", known.join(", "))),
+                });
+            }
+            load::traces(snapshot, ClassRecord::id_of(dataset, class), &jobs)
+        }
+        TraceSelection::Model { model_id, raw } => {
+            if snapshot.model(*model_id)?.is_none() {
+                return Err(no_model(*model_id));
+            }
+            let mut traces = load::synthetic_traces(snapshot, *model_id, &jobs)?;
+            if !raw {
+                for packet in traces.iter_mut().flat_map(|trace| &mut trace.packets) {
+                    mend(packet);
+                }
+            }
+            Ok(traces)
+        }
+    }
+}
+
+/// Writes traces as one PCAP in order of time; gives traces and packets written.
+pub fn export_traces(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
+    let traces = selected(snapshot, selection)?;
+    let mut packets: Vec<&Packet> = traces.iter().flat_map(|trace| &trace.packets).collect();
+    packets.sort_by_key(|packet| packet.time_us);
+    let written = write_pcap(out, ETHERNET, packets)?;
+    Ok((traces.len() as u64, written))
+}
+
+/// Writes traces as one PCAPNG in order of time, each packet with a comment: class or model, and trace.
+/// Gives traces and packets written.
+pub fn export_pcapng(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
+    let traces = selected(snapshot, selection)?;
+    let origin = match selection {
+        TraceSelection::Class { dataset, class } => format!("{dataset}/{class}"),
+        TraceSelection::Model { model_id, .. } => model_words(snapshot, *model_id)?,
+    };
+    let comments: Vec<String> = traces.iter().map(|trace| format!("{origin} trace_id={}", trace.trace_id)).collect();
+    let of_trace = |(trace, comment)| std::iter::repeat(comment).zip(packets_of(trace));
+    let mut packets: Vec<(&str, &Packet)> =
+        traces.iter().zip(comments.iter().map(String::as_str)).flat_map(of_trace).collect();
+    packets.sort_by_key(|(_, packet)| packet.time_us);
+    let written = write_pcapng(out, packets.into_iter().map(|(comment, packet)| (packet, comment)))?;
+    Ok((traces.len() as u64, written))
+}
+
+fn packets_of(trace: &Trace) -> &[Packet] {
+    &trace.packets
+}
+
+/// `netssm os/mac none target model_id=7`.
+fn model_words(snapshot: &Snapshot, model_id: ModelId) -> Result<String> {
+    let Some(model) = snapshot.model(model_id)? else { return Err(no_model(model_id)) };
+    let class = snapshot.class(model.class_id)?;
+    let class = class.map_or("?".to_owned(), |class| format!("{}/{}", class.dataset, class.class));
+    let (generator, regime, role) = (&model.generator, model.regime.label(), model.role.name());
+    Ok(format!("{generator} {class} {regime} {role} model_id={model_id}"))
+}
+
+fn no_model(model_id: ModelId) -> Error {
+    Error::user(format!("the study has no model `{model_id}`"))
+        .hint("`syntrace sql STUDY -c 'SELECT model_id, name FROM models'` lists them")
+}
+
+/// Writes the weights of a model as they are stored (safetensors for ours, any format for imported ones)
+/// and gives what is needed to build the network: generator, preset, configuration, and the digest of the
+/// public base that adapters belong to.
+pub fn export_weights(snapshot: &Snapshot, model_id: ModelId, out: &mut dyn Write) -> Result<serde_json::Value> {
+    let Some(model) = snapshot.model(model_id)? else { return Err(no_model(model_id)) };
+    let digest = model.weights.ok_or_else(|| {
+        Error::user(format!("model `{model_id}` has no weights in the study"))
+            .hint("imported models have them only where they were given, redacted copies never")
+    })?;
+    snapshot.object_to(&Digest(digest), out)?;
+    let config: serde_json::Value = serde_json::from_str(&model.config)
+        .map_err(|error| Error::internal(format!("the configuration of model {model_id}: {error}")))?;
+    let ancestors = model.lineage.iter().filter(|edge| edge.kind == LineageKind::Weights).map(|edge| edge.source_id);
+    Ok(serde_json::json!({
+        "model_id": model_id.0,
+        "name": model_words(snapshot, model_id)?,
+        "generator": model.generator,
+        "preset": model.preset,
+        "config": config,
+        "epsilon": model.regime.epsilon(),
+        "delta": model.regime.delta(),
+        "guarantee": model.guarantee.name(),
+        "digest": Digest(digest).hex(),
+        "ancestors": ancestors.collect::<Vec<_>>(),
+    }))
+}
+
+/// Writes traces as nPrint's CSV; gives the rows written.
+pub fn export_nprint(
+    snapshot: &Snapshot,
+    selection: &TraceSelection,
+    options: &NprintOptions,
+    out: &mut dyn Write,
+) -> Result<u64> {
+    nprint_csv::write_traces(&selected(snapshot, selection)?, out, options)
+}
+
+/// Which images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSelection {
+    /// Of which class or model.
+    pub traces: TraceSelection,
+    /// Only these; all where empty.
+    pub only: Vec<TraceId>,
+    /// At most so many, in order of trace id.
+    pub limit: usize,
+    /// What the 1,088 columns are.
+    pub layout: NprintLayout,
+    /// Rows: one a packet, the rest blank.
+    pub height: usize,
+}
+
+/// PNG files of nPrint images, with the trace of each.
+///
+/// # Errors
+/// A trace that is not there; none at all.
+pub fn export_images(snapshot: &Snapshot, selection: &ImageSelection) -> Result<Vec<(TraceId, Vec<u8>)>> {
+    let mut traces = selected(snapshot, &selection.traces)?;
+    let missing = |id: &&TraceId| !traces.iter().any(|trace| trace.trace_id == **id);
+    if let Some(id) = selection.only.iter().find(missing) {
+        return Err(Error::user(format!("trace `{id}` is not in the class or model")).hint(
+            "`syntrace sql STUDY -c 'SELECT trace_id FROM traces'` lists real ones, `synthetic_traces` the others",
+        ));
+    }
+    if !selection.only.is_empty() {
+        traces.retain(|trace| selection.only.contains(&trace.trace_id));
+    }
+    if traces.is_empty() {
+        return Err(Error::user(
+            "expected one or more traces, found none: the model has generated nothing that parses",
+        ));
+    }
+    traces.sort_unstable_by_key(|trace| trace.trace_id);
+    let image = |trace: &Trace| {
+        let image = NprintImage::from_encoded(&EncodingKind::Nprint.encode(trace))?.with_layout(selection.layout);
+        Ok((trace.trace_id, image.to_png(selection.height, &COLORS)))
+    };
+    traces.iter().take(selection.limit).map(image).collect()
+}
+
+/// Writes the verbatim bytes of a capture, named by id, digest or file name.
+pub fn export_capture(snapshot: &Snapshot, name: &str, out: &mut dyn Write) -> Result<u64> {
+    let captures = snapshot.captures()?;
+    let matching: Vec<_> = captures
+        .iter()
+        .filter(|capture| {
+            capture.name == name || capture.capture_id.to_string() == name || Digest(capture.digest).hex() == name
+        })
+        .collect();
+    match matching.as_slice() {
+        [] => Err(Error::user(format!("the study has no capture `{name}`"))
+            .hint("`syntrace sql STUDY -c 'SELECT capture_id, name FROM captures'` lists them")),
+        [capture] if !capture.kept => {
+            Err(Error::user(format!("the bytes of capture `{name}` were not kept (`--no-keep-captures`)")))
+        }
+        [capture] => {
+            snapshot.object_to(&Digest(capture.digest), out)?;
+            Ok(capture.bytes)
+        }
+        more => {
+            Err(Error::user(format!("{} captures are named `{name}`", more.len())).hint("name it by its capture_id"))
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Everything that the files of one model say, checked against the study.
+
+use super::names::TraceIndex;
+use crate::ingest::{collect_captures, file_digest};
+use crate::rows::AttributeRow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use syntrace_base::base::{Digest, TraceId};
+use syntrace_base::error::{Error, Result, ResultExt, io_error, require_file};
+use syntrace_foreign::{self as foreign, LoggedEpoch};
+use syntrace_spec::{AttributeSource, ImportModel, MemberSource};
+
+/// Largest file that is read as a whole.
+const FILE_BYTES_MAX: u64 = 4 << 30;
+
+/// Largest membership list or log: a short field is forty times its length in memory.
+const TEXT_BYTES_MAX: u64 = 64 << 20;
+
+/// A file with the digest of its content.
+#[derive(Debug, Clone)]
+pub(super) struct NamedFile {
+    pub path: PathBuf,
+    pub digest: Digest,
+}
+
+impl NamedFile {
+    pub fn new(path: &Path) -> Result<Self> {
+        Ok(Self { path: path.to_owned(), digest: file_digest(path)? })
+    }
+}
+
+/// What the files of one model say.
+pub(super) struct Content {
+    /// Sorted by trace.
+    pub members: Vec<(TraceId, bool)>,
+    /// Sorted by kind and trace.
+    pub attributes: Vec<AttributeRow>,
+    pub epochs: Vec<LoggedEpoch>,
+    pub synthetic: Vec<NamedFile>,
+    pub weights: Option<NamedFile>,
+    /// Digests of all files by what they are: part of the job's identity.
+    pub identity: serde_json::Value,
+}
+
+/// Reads the files of a model, all but its synthetic captures.
+pub(super) fn read(model: &ImportModel, index: &TraceIndex) -> Result<Content> {
+    let listed = listed_members(model, index)?;
+    let attributes = attribute_rows(model, index, listed.as_deref())?;
+    let members = match listed {
+        Some(listed) => listed,
+        None => members_of_rows(&attributes)?,
+    };
+    let attributes = joined(attributes, &members)?;
+    let synthetic = synthetic_files(model)?;
+    let weights = model.weights.as_deref().map(NamedFile::new).transpose()?;
+    let epochs = match &model.log {
+        Some(path) => foreign::read_log(&text(path)?).context(|| format!("`{}`", path.display()))?,
+        None => Vec::new(),
+    };
+    let identity = identity(model, &members, &synthetic, weights.as_ref())?;
+    let mut members = members;
+    members.sort_unstable();
+    Ok(Content { members, attributes, epochs, synthetic, weights, identity })
+}
+
+fn identity(
+    model: &ImportModel,
+    members: &[(TraceId, bool)],
+    synthetic: &[NamedFile],
+    weights: Option<&NamedFile>,
+) -> Result<serde_json::Value> {
+    let digest = |path: &Option<PathBuf>| -> Result<Option<String>> {
+        path.as_deref().map(|path| file_digest(path).map(|digest| digest.hex())).transpose()
+    };
+    let mut attributes = Vec::new();
+    for source in &model.attributes {
+        attributes.push(serde_json::json!({
+            "file": file_digest(&source.path)?.hex(),
+            "kind": kind_of(source)?,
+            "loss": digest(&source.loss)?,
+        }));
+    }
+    let mut listed = members.to_vec();
+    listed.sort_unstable();
+    let members = listed.iter().fold(syntrace_base::base::Identity::new("members"), |identity, (trace, member)| {
+        identity.int(trace.0).int(i64::from(*member))
+    });
+    Ok(serde_json::json!({
+        "members": members.finish().hex(),
+        "attributes": attributes,
+        "synthetic": synthetic.iter().map(|file| file.digest.hex()).collect::<Vec<_>>(),
+        "weights": weights.map(|file| file.digest.hex()),
+        "log": digest(&model.log)?,
+    }))
+}
+
+/// The attribute kind of a file's rows that name none.
+fn kind_of(source: &AttributeSource) -> Result<String> {
+    if let Some(kind) = &source.kind {
+        return Ok(kind.clone());
+    }
+    let stem = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    if stem.is_empty() {
+        return Err(Error::user(format!("`{}`: expected a file with a name", source.path.display())));
+    }
+    Ok(stem)
+}
+
+fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
+    require_file(path)?;
+    let length = std::fs::metadata(path).map_err(|error| io_error("open", path, &error))?.len();
+    if length > most {
+        return Err(Error::user(format!("`{}`: expected at most {most} bytes, found {length}", path.display())));
+    }
+    std::fs::read(path).map_err(|error| io_error("read", path, &error))
+}
+
+fn text(path: &Path) -> Result<String> {
+    String::from_utf8(bytes(path, TEXT_BYTES_MAX)?)
+        .map_err(|_| Error::user(format!("`{}`: expected text in UTF-8, found other bytes", path.display())))
+}
+
+/// The membership list in its own order: rows without names follow it.
+fn listed_members(model: &ImportModel, index: &TraceIndex) -> Result<Option<Vec<(TraceId, bool)>>> {
+    let path = match &model.members {
+        None => return Ok(None),
+        Some(MemberSource::All) => return Ok(Some(index.all()?.into_iter().map(|trace| (trace, true)).collect())),
+        Some(MemberSource::File(path)) => path,
+    };
+    let place = || format!("`{}`", path.display());
+    let rows = foreign::read_members(&text(path)?).context(place)?;
+    let mut listed = Vec::with_capacity(rows.len());
+    let mut seen = HashMap::new();
+    for (at, row) in rows.into_iter().enumerate() {
+        let trace = index.resolve(&row.trace).context(|| format!("row {at}")).context(place)?;
+        if let Some(earlier) = seen.insert(trace, at) {
+            return Err(Error::user(format!("trace `{}` is in row {earlier} and in row {at}", row.trace))
+                .context(place())
+                .hint("a trace is a member or held out, and is listed once"));
+        }
+        listed.push((trace, row.member));
+    }
+    Ok(Some(listed))
+}
+
+/// An attribute row with its trace found and its membership as far as its file says.
+struct Found {
+    row: AttributeRow,
+    member: Option<bool>,
+    place: String,
+}
+
+fn attribute_rows(model: &ImportModel, index: &TraceIndex, listed: Option<&[(TraceId, bool)]>) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for source in &model.attributes {
+        let place = source.path.display().to_string();
+        let rows = read_attributes(source).context(|| format!("`{place}`"))?;
+        if rows.iter().any(|row| row.trace.is_none()) && listed.map(<[_]>::len) != Some(rows.len()) {
+            return Err(Error::user(match listed {
+                Some(listed) => {
+                    format!(
+                        "`{place}`: expected one row for each of the {} listed traces, found {} rows",
+                        listed.len(),
+                        rows.len()
+                    )
+                }
+                None => format!("`{place}`: its rows name no traces, and there is no membership list"),
+            })
+            .hint("rows without names follow the order of the CSV given as `members`"));
+        }
+        let default = kind_of(source)?;
+        let losses = source.loss.as_deref().map(|path| read_losses(path, rows.len())).transpose()?;
+        for (at, row) in rows.into_iter().enumerate() {
+            let in_row = || format!("`{place}`, row {at}");
+            let trace_id = match (&row.trace, listed.and_then(|listed| listed.get(at))) {
+                (Some(name), _) => index.resolve(name).context(in_row)?,
+                (None, Some((trace, _))) => *trace,
+                (None, None) => return Err(Error::internal("a row without a name outran the membership list")),
+            };
+            let loss = row.loss.or_else(|| losses.as_ref().and_then(|losses| losses.get(at).copied()));
+            let kind = row.kind.unwrap_or_else(|| default.clone());
+            // Whether it is a member is settled when all files have been read.
+            let stored = AttributeRow { trace_id, member: false, kind, loss, values: row.values };
+            found.push(Found { row: stored, member: row.member, place: in_row() });
+        }
+    }
+    Ok(found)
+}
+
+fn read_attributes(source: &AttributeSource) -> Result<Vec<foreign::AttributeRow>> {
+    let ending = source.path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    match ending.as_deref() {
+        Some("parquet" | "pq") => {
+            require_file(&source.path)?;
+            let open = std::fs::File::open(&source.path);
+            foreign::read_parquet(open.map_err(|error| io_error("open", &source.path, &error))?)
+        }
+        Some("npy") => foreign::read_npy(&bytes(&source.path, FILE_BYTES_MAX)?),
+        Some("safetensors") => foreign::read_safetensors(&bytes(&source.path, FILE_BYTES_MAX)?),
+        Some("pkl" | "pickle" | "pt" | "pth" | "npz") => {
+            Err(Error::user("expected .parquet, .npy or .safetensors, found a file that may hold a Python pickle")
+                .hint("a pickle is a program and is never loaded: save the numbers with numpy.save or safetensors"))
+        }
+        _ => Err(Error::user("expected a file that ends in .parquet, .npy or .safetensors")),
+    }
+}
+
+fn read_losses(path: &Path, rows: usize) -> Result<Vec<f32>> {
+    let losses = foreign::read_npy_column(&bytes(path, FILE_BYTES_MAX)?).context(|| format!("`{}`", path.display()))?;
+    if losses.len() != rows {
+        return Err(Error::user(format!("`{}`: expected {rows} losses, found {}", path.display(), losses.len())));
+    }
+    Ok(losses)
+}
+
+/// The membership list of a model without one, from the flags in its attribute files.
+fn members_of_rows(rows: &[Found]) -> Result<Vec<(TraceId, bool)>> {
+    let mut members: HashMap<TraceId, bool> = HashMap::new();
+    for found in rows {
+        let member = found.member.ok_or_else(|| {
+            Error::user(format!("{}: nothing says whether the trace was trained on", found.place))
+                .hint("add a column `member` to the file, or give a CSV with trace,member as `members`")
+        })?;
+        if members.insert(found.row.trace_id, member).is_some_and(|earlier| earlier != member) {
+            return Err(Error::user(format!("{}: the trace is a member here and held out elsewhere", found.place)));
+        }
+    }
+    if members.is_empty() {
+        return Err(Error::user("nothing says which traces the model was trained on").hint(
+            "give a CSV with trace,member as `members`, or `members = \"all\"` where it was trained on the whole class",
+        ));
+    }
+    Ok(members.into_iter().collect())
+}
+
+/// Sets every row's membership and checks what holds across files: flags agree with the list, each trace
+/// is there once a kind, all attributes of a kind have one length.
+fn joined(rows: Vec<Found>, members: &[(TraceId, bool)]) -> Result<Vec<AttributeRow>> {
+    let members: HashMap<TraceId, bool> = members.iter().copied().collect();
+    let mut widths: HashMap<String, usize> = HashMap::new();
+    let mut seen = std::collections::HashSet::new();
+    let mut out = Vec::with_capacity(rows.len());
+    for Found { mut row, member, place } in rows {
+        let listed = members
+            .get(&row.trace_id)
+            .copied()
+            .ok_or_else(|| Error::user(format!("{place}: trace `{}` is not in the membership list", row.trace_id)))?;
+        if member.is_some_and(|member| member != listed) {
+            let (here, there) = if listed { ("held out", "a member") } else { ("a member", "held out") };
+            return Err(Error::user(format!("{place}: the trace is {here}, and {there} in the membership list")));
+        }
+        if !seen.insert((row.kind.clone(), row.trace_id)) {
+            return Err(Error::user(format!(
+                "{place}: trace `{}` has an attribute of kind `{}` already",
+                row.trace_id, row.kind
+            )));
+        }
+        let width = *widths.entry(row.kind.clone()).or_insert(row.values.len());
+        if width != row.values.len() {
+            return Err(Error::user(format!(
+                "{place}: expected {width} values as in the rows before of kind `{}`, found {}",
+                row.kind,
+                row.values.len()
+            )));
+        }
+        row.member = listed;
+        out.push(row);
+    }
+    // Stored by trace, so that the order of the rows does not give membership away.
+    out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
+    Ok(out)
+}
+
+/// Files of synthetic captures, folders opened, in the order of their names within each entry.
+fn synthetic_files(model: &ImportModel) -> Result<Vec<NamedFile>> {
+    let mut paths = Vec::new();
+    for entry in &model.synthetic {
+        let metadata = std::fs::metadata(entry).map_err(|error| io_error("open", entry, &error))?;
+        if metadata.is_dir() {
+            let before = paths.len();
+            collect_captures(entry, &mut paths, &mut 0)?;
+            if paths.len() == before {
+                return Err(Error::user(format!("expected captures in the folder `{}`, found none", entry.display())));
+            }
+        } else {
+            paths.push(entry.clone());
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    if let Some(path) = paths.iter().find(|path| !seen.insert(path.as_path())) {
+        return Err(Error::user(format!("synthetic capture `{}` is named twice", path.display())));
+    }
+    paths.iter().map(|path| NamedFile::new(path)).collect()
+}

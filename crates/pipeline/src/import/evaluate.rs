@@ -1,0 +1,328 @@
+//! What can be computed of imported models: attacks where a target and shadows have one attribute kind
+//! in common, fidelity and utility where a target has synthetic traces.
+
+use super::names;
+use crate::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
+use crate::ingest::default_cut;
+use crate::job::JobHead;
+use crate::plan::{Ancestor, Plan, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work};
+use crate::{load, rows};
+use std::collections::{BTreeMap, HashSet};
+use syntrace_attack::attack::AttackKind;
+use syntrace_base::base::{JobId, ModelId};
+use syntrace_base::error::Result;
+use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role};
+use syntrace_measure::audit::Limits;
+use syntrace_spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
+use syntrace_store::Snapshot;
+use syntrace_store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
+
+/// What was left out, and why, in words.
+pub type EvaluationNotes = Vec<String>;
+
+/// The attacks and measurements of the groups (generator, class, regime) that some imported models belong
+/// to, as a plan to be [run](crate::run); what the study holds already is marked as done.
+pub fn evaluation(
+    snapshot: &Snapshot,
+    imported: &[ModelId],
+    attacks: &[AttackKind],
+) -> Result<(Plan, EvaluationNotes)> {
+    let all: Vec<ModelRecord> = snapshot.models()?.into_iter().filter(|model| model.preset == IMPORTED).collect();
+    let mut plan = Plan::bare(empty_spec());
+    plan.spec.traces.packets = trace_packets(snapshot, &all)?;
+    let mut notes = Vec::new();
+    let mut seen: Vec<ModelId> = Vec::new();
+    for model in all.iter().filter(|model| imported.contains(&model.model_id)) {
+        if seen.contains(&model.model_id) {
+            continue;
+        }
+        let group = all.iter().filter(|other| {
+            other.generator == model.generator && other.class_id == model.class_id && other.regime == model.regime
+        });
+        let group: Vec<Member> = group.map(|model| Member::load(snapshot, model)).collect::<Result<_>>()?;
+        seen.extend(group.iter().map(|member| member.planned.model_id));
+        attack_jobs(snapshot, &group, attacks, &mut plan, &mut notes)?;
+        for target in group.iter().filter(|member| member.planned.role == Role::Target) {
+            fidelity_job(snapshot, target, &mut plan, &mut notes)?;
+        }
+    }
+    utility_jobs(snapshot, &all, imported, &mut plan)?;
+    Ok((plan, notes))
+}
+
+/// Packets that the real traces of the models' classes have at most.
+fn trace_packets(snapshot: &Snapshot, models: &[ModelRecord]) -> Result<u32> {
+    let ingests = snapshot.ingests()?;
+    let of_models = ingests.iter().filter(|ingest| models.iter().any(|model| model.class_id == ingest.class_id));
+    Ok(of_models.map(|ingest| ingest.trace_packets).max().unwrap_or(default_cut().packets))
+}
+
+/// Downstream models, for each dataset, generator and regime over all classes of which there is a target
+/// with synthetic traces, and the baselines on their real traces.
+fn utility_jobs(snapshot: &Snapshot, all: &[ModelRecord], imported: &[ModelId], plan: &mut Plan) -> Result<()> {
+    let mut groups: Vec<PlannedUtility> = Vec::new();
+    let targets = all.iter().filter(|model| model.role == Role::Target);
+    for model in targets {
+        if snapshot.segments_of(&SYNTHETIC_PACKETS, model.model_id.0)?.is_empty() {
+            continue;
+        }
+        let member = Member::load(snapshot, model)?;
+        let alike = |other: &&ModelRecord| {
+            other.generator == model.generator && other.regime == model.regime && imported.contains(&other.model_id)
+        };
+        let new = all.iter().filter(alike).map(|other| names::class_name(snapshot, other.class_id));
+        let datasets: Vec<String> = new.map(|name| name.map(|name| name.0)).collect::<Result<_>>()?;
+        if !datasets.contains(&member.planned.dataset) {
+            continue;
+        }
+        for generator in [None, Some((model.generator.clone(), model.regime))] {
+            let class = UtilityClass {
+                class: member.planned.class.clone(),
+                class_id: model.class_id,
+                sources: split_sources(snapshot, &member.planned)?,
+                split_id: model.split_id,
+                synthetic: generator.is_some().then_some((model.model_id, model.train_job)),
+            };
+            let dataset = member.planned.dataset.clone();
+            let known = |group: &&mut PlannedUtility| group.dataset == dataset && group.generator == generator;
+            match groups.iter_mut().find(known) {
+                Some(group) if group.classes.iter().any(|one| one.class_id == class.class_id) => {}
+                Some(group) => group.classes.push(class),
+                None => groups.push(PlannedUtility { dataset, generator, classes: vec![class] }),
+            }
+        }
+    }
+    // Baselines tell of a dataset, not of a generator: one set of them is enough.
+    let measured: Vec<String> = snapshot.jobs()?.into_iter().filter(is_baseline).map(|job| job.label).collect();
+    groups.retain(|group| group.generator.is_some() || !measured.contains(&baseline_label(&group.dataset)));
+    for utility in groups {
+        utility_job(snapshot, utility, plan)?;
+    }
+    Ok(())
+}
+
+fn is_baseline(job: &JobRecord) -> bool {
+    job.kind == JobKind::Utility && job.spec.contains("\"generator\":null")
+}
+
+fn baseline_label(dataset: &str) -> String {
+    format!("utility real traces {dataset}")
+}
+
+fn utility_job(snapshot: &Snapshot, utility: PlannedUtility, plan: &mut Plan) -> Result<()> {
+    let name = utility.generator.as_ref().map(|(name, _)| name.as_str());
+    let regime = utility.generator.as_ref().map_or(Regime::None, |(_, regime)| *regime).label();
+    let spec = serde_json::json!({
+        "dataset": utility.dataset,
+        "generator": name,
+        "regime": regime,
+        "classes": utility.classes.iter().map(|class| class.class.as_str()).collect::<Vec<_>>(),
+        "packets": plan.spec.traces.packets,
+        "forecaster": plan.spec.forecaster.name(),
+    });
+    let label = match name {
+        Some(name) => format!("utility {name} {} {regime}", utility.dataset),
+        None => baseline_label(&utility.dataset),
+    };
+    let mut inputs = Vec::new();
+    for class in &utility.classes {
+        inputs.extend(class.sources.iter().map(|job| job.0));
+        inputs.push(class.split_id.0);
+        inputs.extend(class.synthetic.iter().flat_map(|(model, job)| [model.0, job.0]));
+    }
+    add(snapshot, plan, JobHead::new(JobKind::Utility, label, &spec, inputs, 0), Work::Utility { utility })
+}
+
+/// A spec that asks for nothing, for plans that are made of what a study holds.
+pub(crate) fn empty_spec() -> Spec {
+    Spec {
+        name: "import".to_owned(),
+        seed: 0,
+        threads: None,
+        device: None,
+        datasets: Vec::new(),
+        traces: default_cut(),
+        split: SplitSpec { members: 0, shadows: 0, overlap: false },
+        regimes: Vec::new(),
+        noise: NoiseSource::System,
+        generators: Vec::new(),
+        attacks: Vec::new(),
+        synthetic_traces: 0,
+        // As in a spec that says nothing: what stands beside ours is measured as ours.
+        forecaster: Forecaster::Small,
+        audit: AuditSpec { one_run: false, limits: Limits::default() },
+    }
+}
+
+/// A stored model as attacks and measurements see it: nothing here trains or samples.
+pub(crate) fn planned_model(snapshot: &Snapshot, model: &ModelRecord, seed: u64) -> Result<PlannedModel> {
+    let (dataset, class) = names::class_name(snapshot, model.class_id)?;
+    Ok(PlannedModel {
+        model_id: model.model_id,
+        // No generator of a plan.
+        generator: usize::MAX,
+        dataset,
+        class,
+        class_id: model.class_id,
+        role: model.role,
+        regime: model.regime,
+        split_id: model.split_id,
+        seed,
+        base: None,
+        ancestor: Ancestor::None,
+    })
+}
+
+/// One model of a group with what it can be attacked by.
+struct Member {
+    planned: PlannedModel,
+    generator: String,
+    job: JobId,
+    kinds: BTreeMap<String, KindFacts>,
+}
+
+/// What is known of one attribute kind of one model.
+#[derive(Debug, Clone, Copy)]
+struct KindFacts {
+    width: usize,
+    all_losses: bool,
+    both_sides: bool,
+}
+
+impl Member {
+    fn load(snapshot: &Snapshot, model: &ModelRecord) -> Result<Self> {
+        let planned = planned_model(snapshot, model, 0)?;
+        let mut kinds = BTreeMap::new();
+        for segment in snapshot.segments_of(&ATTRIBUTES, model.model_id.0)? {
+            if segment.job_id == model.train_job {
+                let columns = snapshot.read_columns(&ATTRIBUTES, &segment, &[0, 1, 2, 3, 4])?;
+                for fact in rows::attribute_facts(&columns)? {
+                    let (width, loss, member) = (fact.width, fact.has_loss, fact.member);
+                    let entry = kinds.entry(fact.kind).or_insert((width, true, false, false));
+                    *entry = (width, entry.1 && loss, entry.2 || member, entry.3 || !member);
+                }
+            }
+        }
+        let facts =
+            |(width, all_losses, members, held_out)| KindFacts { width, all_losses, both_sides: members && held_out };
+        let kinds = kinds.into_iter().map(|(kind, entry)| (kind, facts(entry))).collect();
+        Ok(Self { planned, generator: model.generator.clone(), job: model.train_job, kinds })
+    }
+
+    fn label(&self) -> String {
+        self.planned.label(&self.generator)
+    }
+}
+
+fn add(snapshot: &Snapshot, plan: &mut Plan, head: JobHead, work: Work) -> Result<()> {
+    let done = snapshot.job(head.job_id)?.is_some();
+    plan.jobs.push(PlannedJob { head, work, after: Vec::new(), done, elsewhere: false });
+    Ok(())
+}
+
+fn attack_jobs(
+    snapshot: &Snapshot,
+    group: &[Member],
+    attacks: &[AttackKind],
+    plan: &mut Plan,
+    notes: &mut EvaluationNotes,
+) -> Result<()> {
+    for target in group.iter().filter(|member| member.planned.role == Role::Target) {
+        if target.kinds.is_empty() {
+            notes.push(format!("no attack on {}: it has no attributes", target.label()));
+        }
+        // An attack on the losses alone is the same whichever attribute they stand beside.
+        let mut by_loss = HashSet::new();
+        for (kind, facts) in &target.kinds {
+            let mut shadows: Vec<&Member> = group
+                .iter()
+                .filter(|member| member.planned.role != Role::Target && member.kinds.contains_key(kind))
+                .collect();
+            shadows.sort_by_key(|member| member.planned.role);
+            if let Some(note) = cannot_attack(target, kind, *facts, &shadows) {
+                notes.push(note);
+                continue;
+            }
+            let losses = facts.all_losses && shadows.iter().all(|shadow| shadow.kinds[kind].all_losses);
+            for attack in attacks.iter().filter(|attack| !attack.needs_references()) {
+                if attack.attack().reads_loss() && (!losses || !by_loss.insert(*attack)) {
+                    if !losses {
+                        notes.push(format!(
+                            "no attack `{}` on {}: `{kind}` has no losses",
+                            attack.name(),
+                            target.label()
+                        ));
+                    }
+                    continue;
+                }
+                attack_job(snapshot, target, &shadows, kind, *attack, plan)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cannot_attack(target: &Member, kind: &str, facts: KindFacts, shadows: &[&Member]) -> Option<String> {
+    let label = target.label();
+    if shadows.is_empty() {
+        return Some(format!("no attack on {label} by `{kind}`: no shadow of it has this attribute kind"));
+    }
+    if !facts.both_sides {
+        return Some(format!("no attack on {label} by `{kind}`: it is known of members or of held-out traces only"));
+    }
+    let other = shadows.iter().find(|shadow| shadow.kinds[kind].width != facts.width)?;
+    let width = other.kinds[kind].width;
+    Some(format!("no attack on {label} by `{kind}`: it has {} values, that of {} {width}", facts.width, other.label()))
+}
+
+fn attack_job(
+    snapshot: &Snapshot,
+    target: &Member,
+    shadows: &[&Member],
+    attribute: &str,
+    attack: AttackKind,
+    plan: &mut Plan,
+) -> Result<()> {
+    let planned = PlannedAttack::preset(attack, attribute);
+    let group = AttackGroup {
+        target: (target.planned.clone(), target.job),
+        shadows: shadows.iter().map(|shadow| (shadow.planned.clone(), shadow.job)).collect(),
+        references: Vec::new(),
+    };
+    let label = attack_label(&planned, &target.generator, &target.planned);
+    let head = attack_head(&planned, &group, label, 0);
+    add(snapshot, plan, head, Work::Attack { attack: planned, group })
+}
+
+fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &mut EvaluationNotes) -> Result<()> {
+    let model = &target.planned;
+    if snapshot.segments_of(&SYNTHETIC_PACKETS, model.model_id.0)?.is_empty() {
+        notes.push(format!("no fidelity of {}: it has no synthetic traces", target.label()));
+        return Ok(());
+    }
+    let sources = split_sources(snapshot, model)?;
+    let spec = serde_json::json!({ "model": model.model_id.0 });
+    let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
+    inputs.extend([target.job.0, model.split_id.0]);
+    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs.clone(), 0);
+    let work = Work::Fidelity { model: model.clone(), sources: sources.clone(), synthesize: target.job };
+    add(snapshot, plan, head, work)?;
+    let head = JobHead::new(JobKind::Leakage, format!("leakage {}", target.label()), &spec, inputs, 0);
+    add(snapshot, plan, head, Work::Leakage { model: model.clone(), sources, synthesize: target.job })
+}
+
+/// The jobs that cut the traces of a split.
+fn split_sources(snapshot: &Snapshot, model: &PlannedModel) -> Result<Vec<JobId>> {
+    let (members, held_out) = load::split(snapshot, model.split_id)?;
+    let wanted: HashSet<_> = members.into_iter().chain(held_out).collect();
+    let mut sources = Vec::new();
+    for segment in snapshot.segments_of(&TRACES, model.class_id.0)? {
+        let ids = rows::trace_ids(&snapshot.read_columns(&TRACES, &segment, &[0])?)?;
+        if ids.iter().any(|id| wanted.contains(id)) {
+            sources.push(segment.job_id);
+        }
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    Ok(sources)
+}

@@ -1,0 +1,143 @@
+//! Records of the study as inputs of stages.
+
+use super::rows::{self, AttributeRow, EncodingRow, TraceFacts};
+use std::collections::HashMap;
+use syntrace_base::base::{ClassId, JobId, ModelId, SplitId, TraceId};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::Trace;
+use syntrace_store::schema::{self, SegmentTable};
+use syntrace_store::{SegmentRecord, Snapshot};
+
+/// Segments of a partition that one of `jobs` wrote, in the order of their ids.
+fn segments(snapshot: &Snapshot, table: &SegmentTable, partition: i64, jobs: &[JobId]) -> Result<Vec<SegmentRecord>> {
+    let mut segments = snapshot.segments_of(table, partition)?;
+    segments.retain(|segment| jobs.contains(&segment.job_id));
+    Ok(segments)
+}
+
+pub(super) fn all_columns(table: &SegmentTable) -> Vec<usize> {
+    (0..table.columns.len()).collect()
+}
+
+/// Ids of all traces of a class that the given jobs cut, sorted: the pool that splits draw from.
+pub(super) fn trace_ids(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<TraceId>> {
+    let mut ids = Vec::new();
+    for segment in segments(snapshot, &schema::TRACES, class.0, jobs)? {
+        let columns = snapshot.read_columns(&schema::TRACES, &segment, &[0])?;
+        ids.extend(rows::trace_ids(&columns)?);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// All traces of a class that the given jobs cut, with their packets, sorted by id.
+pub(super) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<Trace>> {
+    let mut facts = TraceFacts::new();
+    for segment in segments(snapshot, &schema::TRACES, class.0, jobs)? {
+        let columns = snapshot.read_columns(&schema::TRACES, &segment, &all_columns(&schema::TRACES))?;
+        rows::trace_facts(&columns, &mut facts)?;
+    }
+    let mut traces = Vec::new();
+    for segment in segments(snapshot, &schema::PACKETS, class.0, jobs)? {
+        let columns = snapshot.read_columns(&schema::PACKETS, &segment, &all_columns(&schema::PACKETS))?;
+        for (trace_id, packets) in rows::packets_by_trace(&columns)? {
+            let (first_packet, link_type, flow_packets, flow_bytes) = facts
+                .get(&trace_id)
+                .copied()
+                .ok_or_else(|| Error::internal(format!("packets of trace {trace_id}, which is not in `traces`")))?;
+            traces.push(Trace { trace_id, first_packet, link_type, flow_packets, flow_bytes, packets });
+        }
+    }
+    traces.sort_unstable_by_key(|trace: &Trace| trace.trace_id);
+    Ok(traces)
+}
+
+/// Synthetic traces of a model, in stored order.
+pub(super) fn synthetic_traces(snapshot: &Snapshot, model: ModelId, jobs: &[JobId]) -> Result<Vec<Trace>> {
+    let mut traces = Vec::new();
+    for segment in segments(snapshot, &schema::SYNTHETIC_PACKETS, model.0, jobs)? {
+        let columns =
+            snapshot.read_columns(&schema::SYNTHETIC_PACKETS, &segment, &all_columns(&schema::SYNTHETIC_PACKETS))?;
+        for (number, (trace_id, packets)) in rows::packets_by_trace(&columns)?.into_iter().enumerate() {
+            let flow_bytes = packets.iter().map(|packet| u64::from(packet.ip_length)).sum();
+            traces.push(Trace {
+                trace_id,
+                first_packet: number as u64,
+                link_type: 1,
+                flow_packets: packets.len() as u64,
+                flow_bytes,
+                packets,
+            });
+        }
+    }
+    Ok(traces)
+}
+
+/// Rows of one encode job, sorted by trace id.
+pub(super) fn encodings(snapshot: &Snapshot, class: ClassId, job: JobId) -> Result<Vec<EncodingRow>> {
+    let mut out = Vec::new();
+    for segment in segments(snapshot, &schema::ENCODINGS, class.0, &[job])? {
+        let columns = snapshot.read_columns(&schema::ENCODINGS, &segment, &all_columns(&schema::ENCODINGS))?;
+        rows::encoding_rows(&columns, &mut out)?;
+    }
+    out.sort_unstable_by_key(|row| row.trace_id);
+    Ok(out)
+}
+
+/// Members and held-out traces of a split.
+pub(super) fn split(snapshot: &Snapshot, split: SplitId) -> Result<(Vec<TraceId>, Vec<TraceId>)> {
+    let segments = snapshot.segments_of(&schema::SPLIT_TRACES, split.0)?;
+    let [segment] = segments.as_slice() else {
+        return Err(Error::internal(format!("split {split}: expected one segment, found {}", segments.len())));
+    };
+    rows::split_rows(&snapshot.read_columns(&schema::SPLIT_TRACES, segment, &[0, 1])?)
+}
+
+/// Positions of traces in rows sorted by id.
+pub(super) fn positions(ids: &[TraceId], pool: &HashMap<TraceId, usize>) -> Result<Vec<usize>> {
+    ids.iter()
+        .map(|id| {
+            pool.get(id).copied().ok_or_else(|| Error::internal(format!("trace {id} of a split has no encoding")))
+        })
+        .collect()
+}
+
+/// Attributes of one kind that one job recorded for a model on its own split.
+pub(super) fn attributes(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+    attribute_rows(snapshot, &schema::ATTRIBUTES, model, job, kind)
+}
+
+/// Attributes of one kind that one job recorded for a model on traces outside its split.
+pub(super) fn references(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+    attribute_rows(snapshot, &schema::REFERENCE_ATTRIBUTES, model, job, kind)
+}
+
+fn attribute_rows(
+    snapshot: &Snapshot,
+    table: &SegmentTable,
+    model: ModelId,
+    job: JobId,
+    kind: &str,
+) -> Result<Vec<AttributeRow>> {
+    let mut out = Vec::new();
+    for segment in segments(snapshot, table, model.0, &[job])? {
+        let columns = snapshot.read_columns(table, &segment, &all_columns(table))?;
+        rows::attribute_rows(&columns, kind, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// Kinds of attributes that a model has in a table, each with the job that recorded it, by job id.
+pub(super) fn attribute_kinds(
+    snapshot: &Snapshot,
+    table: &SegmentTable,
+    model: ModelId,
+) -> Result<Vec<(String, JobId)>> {
+    let mut found = std::collections::BTreeSet::new();
+    for segment in snapshot.segments_of(table, model.0)? {
+        let columns = snapshot.read_columns(table, &segment, &[2])?;
+        found.extend(rows::texts(&columns, 0)?.into_iter().map(|kind| (segment.job_id, kind)));
+    }
+    Ok(found.into_iter().map(|(job, kind)| (kind, job)).collect())
+}

@@ -1,0 +1,125 @@
+//! Attack jobs of a generator's models, and the reference attributes that joint attacks read.
+
+use super::choice::{AttackChoice, Attacked};
+use super::{Builder, PlannedModel, Work};
+use crate::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
+use crate::job::JobHead;
+use syntrace_base::base::{JobId, ModelId, SplitId};
+use syntrace_base::error::Result;
+use syntrace_base::record::{JobKind, Role};
+
+/// A model with its attributes.
+#[derive(Debug, Clone)]
+pub(super) struct Attributed {
+    pub model: PlannedModel,
+    /// Index of the job that draws its split.
+    pub split_index: usize,
+    /// Index of the job that trains it, where that is missing.
+    pub train_index: Option<usize>,
+    /// The job that records its attributes, and its index.
+    pub attribute: (JobId, usize),
+}
+
+impl Builder<'_> {
+    /// Reads the attacks of the spec.
+    pub(super) fn choices(&self) -> Result<Vec<AttackChoice>> {
+        let choices = self.plan.spec.attacks.iter().map(AttackChoice::parse).collect::<Result<Vec<_>>>()?;
+        let generators: Vec<Attacked<'_>> = (0..self.plan.generators.len()).map(|at| self.attacked(at)).collect();
+        choices.iter().try_for_each(|choice| choice.check(&generators))?;
+        Ok(choices)
+    }
+
+    fn attacked(&self, generator: usize) -> Attacked<'_> {
+        let planned = &self.plan.generators[generator];
+        Attacked {
+            name: &planned.name,
+            family: planned.family.name(),
+            kinds: planned.family.attribute_kinds(),
+            overlap: self.plan.spec.split.overlap,
+        }
+    }
+
+    /// The attacks of the spec on a generator; what is left out is noted once with its reason.
+    fn on_generator(&mut self, generator: usize) -> Result<Vec<PlannedAttack>> {
+        let (mut attacks, mut notes) = (Vec::new(), Vec::new());
+        for choice in self.choices()?.iter().filter(|choice| choice.concerns(&self.plan.generators[generator].name)) {
+            match choice.on(self.attacked(generator))? {
+                Ok(attack) => attacks.push(attack),
+                Err(note) => notes.push(note),
+            }
+        }
+        for note in notes {
+            if !self.plan.notes.contains(&note) {
+                self.plan.notes.push(note);
+            }
+        }
+        Ok(attacks)
+    }
+
+    pub(super) fn attacks(&mut self, generator: usize, encode: (JobId, usize), models: &[Attributed]) -> Result<()> {
+        let attacks = self.on_generator(generator)?;
+        let mut joint: Vec<String> = attacks
+            .iter()
+            .filter(|attack| attack.attack.needs_references())
+            .map(|attack| attack.attribute.clone())
+            .collect();
+        joint.sort();
+        joint.dedup();
+        for group in models.chunk_by(|a, b| a.model.regime == b.model.regime) {
+            let Some(target) = group.iter().find(|member| member.model.role == Role::Target) else { continue };
+            let references = self.references(generator, encode, group, &joint)?;
+            for attack in &attacks {
+                let joins = attack.attack.needs_references();
+                let shadows = group.iter().filter(|member| member.model.role != Role::Target);
+                let read = AttackGroup {
+                    target: (target.model.clone(), target.attribute.0),
+                    shadows: shadows.map(|shadow| (shadow.model.clone(), shadow.attribute.0)).collect(),
+                    references: references.iter().filter(|_| joins).map(|(model, job, _)| (*model, *job)).collect(),
+                };
+                let mut after: Vec<usize> = group.iter().map(|member| member.attribute.1).collect();
+                after.extend(references.iter().filter(|_| joins).map(|(_, _, index)| *index));
+                let label = attack_label(attack, &self.plan.generators[generator].name, &target.model);
+                let head = attack_head(attack, &read, label, self.plan.spec.seed);
+                self.add(head, Work::Attack { attack: attack.clone(), group: read }, after)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Jobs that record what each model of a group says about the traces of the other models' splits,
+    /// where an attack compares models: (model, job, index).
+    fn references(
+        &mut self,
+        generator: usize,
+        (encode, encode_index): (JobId, usize),
+        group: &[Attributed],
+        kinds: &[String],
+    ) -> Result<Vec<(ModelId, JobId, usize)>> {
+        let mut jobs = Vec::new();
+        if kinds.is_empty() {
+            return Ok(jobs);
+        }
+        let splits: Vec<SplitId> = group.iter().map(|member| member.model.split_id).collect();
+        for member in group {
+            let model = &member.model;
+            let spec = serde_json::json!({
+                "model": model.model_id.0,
+                "kinds": kinds,
+                "outside": model.split_id.0,
+                "splits": splits.iter().map(|split| split.0).collect::<Vec<_>>(),
+            });
+            let mut inputs: Vec<i64> = splits.iter().map(|split| split.0).collect();
+            inputs.extend([model.model_id.0, encode.0]);
+            let label = format!("reference attributes {}", model.label(&self.plan.generators[generator].name));
+            let head = JobHead::new(JobKind::Attribute, label, &spec, inputs, 0);
+            let job = head.job_id;
+            let mut after: Vec<usize> = group.iter().map(|other| other.split_index).collect();
+            after.push(encode_index);
+            after.extend(member.train_index);
+            let (splits, kinds) = (splits.clone(), kinds.to_vec());
+            let work = Work::Reference { model: model.clone(), encode, splits, kinds };
+            jobs.push((model.model_id, job, self.add(head, work, after)?));
+        }
+        Ok(jobs)
+    }
+}

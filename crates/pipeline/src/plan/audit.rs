@@ -1,0 +1,71 @@
+//! The jobs behind an audit of a target model.
+
+use super::{Ancestor, Builder, PlannedClass, PlannedModel, Work, ids};
+use crate::job::JobHead;
+use syntrace_base::base::JobId;
+use syntrace_base::error::Result;
+use syntrace_base::record::{JobKind, Regime};
+use syntrace_measure::audit::{ONE_RUN_CONFIDENCE, one_run_canaries, one_run_provable};
+
+impl Builder<'_> {
+    /// Leakage into the synthetic traces that a job (its id and index) makes.
+    pub(super) fn leakage(
+        &mut self,
+        class: &PlannedClass,
+        model: &PlannedModel,
+        (synthesize, index): (JobId, usize),
+    ) -> Result<()> {
+        let spec = serde_json::json!({ "model": model.model_id.0 });
+        let label = format!("leakage {}", model.label(&self.plan.generators[model.generator].name));
+        let mut inputs = ids(&class.sources);
+        inputs.extend([synthesize.0, model.split_id.0]);
+        let head = JobHead::new(JobKind::Leakage, label, &spec, inputs, 0);
+        let work = Work::Leakage { model: model.clone(), sources: class.sources.clone(), synthesize };
+        self.add(head, work, vec![index]).map(|_| ())
+    }
+
+    /// A one-run audit of the mechanism that trains a private target, where the spec asks for it. A model
+    /// that starts from weights that saw the same traces claims nothing that it could refute.
+    pub(super) fn one_run(
+        &mut self,
+        model: &PlannedModel,
+        split_index: usize,
+        (encode, encode_index): (JobId, usize),
+    ) -> Result<()> {
+        let claims = model.regime != Regime::None && !matches!(model.ancestor, Ancestor::NonPrivate(_));
+        if !self.plan.spec.audit.one_run || !claims {
+            return Ok(());
+        }
+        self.note_what_cannot_be_refuted(model.regime);
+        let planned = &self.plan.generators[model.generator];
+        let spec = serde_json::json!({ "model": model.model_id.0, "canaries": "split", "score": "relative_loss" });
+        let label = format!("one-run audit {}", model.label(&planned.name));
+        let mut inputs = vec![model.model_id.0, model.split_id.0, encode.0];
+        inputs.extend(planned.base.map(|(base, _)| base.0));
+        let mut after = vec![split_index, encode_index];
+        after.extend(planned.base.and_then(|(_, index)| index));
+        let head = JobHead::new(JobKind::OneRunAudit, label, &spec, inputs, self.plan.spec.seed);
+        self.add(head, Work::OneRunAudit { model: model.clone(), encode }, after).map(|_| ())
+    }
+
+    /// Says once of each claim which one-run audits could not refute it, whatever the models do: such an audit
+    /// trains three models to say nothing.
+    fn note_what_cannot_be_refuted(&mut self, regime: Regime) {
+        let Regime::Dp { epsilon, delta } = regime else { return };
+        let members = self.plan.spec.split.members;
+        let canaries = 2 * u64::from(members);
+        let begin = format!("one-run audits cannot refute epsilon {epsilon}: ");
+        if self.plan.notes.iter().any(|note| note.starts_with(&begin)) {
+            return;
+        }
+        let provable = one_run_provable(canaries, delta, ONE_RUN_CONFIDENCE);
+        if provable > epsilon {
+            return;
+        }
+        let enough = match one_run_canaries(epsilon, delta, ONE_RUN_CONFIDENCE) {
+            Some(enough) => format!("about {enough} could (`split.members` is half of that, here {members})"),
+            None => "no number of them up to 100,000 would do".to_owned(),
+        };
+        self.plan.notes.push(format!("{begin}{canaries} canaries prove at most {provable:.2}; {enough}"));
+    }
+}

@@ -1,0 +1,172 @@
+//! An attack's table in a spec, and what it comes to on one generator.
+
+use crate::attack::PlannedAttack;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use syntrace_attack::attack::AttackKind;
+use syntrace_base::error::{Error, Result, ResultExt};
+use syntrace_spec::{StageSpec, closest};
+
+/// The attribute kind of a published attack on a family, where it is not the family's first (paper,
+/// sections 3.4.1 to 3.4.3: critic scores, predicted noise, logits).
+const PUBLISHED_ATTRIBUTES: &[(&str, AttackKind, &str)] = &[("netssm", AttackKind::Mlp, "mean_logits")];
+
+/// Name of the attack that is on each generator what the paper ran.
+const PUBLISHED: &str = "published";
+
+/// Families whose published attack is not the network.
+const PUBLISHED_ATTACKS: &[(&str, AttackKind)] = &[("netshare", AttackKind::Ocsvm)];
+
+/// What an attack's table says.
+#[derive(Debug, Clone)]
+pub(crate) struct AttackChoice {
+    name: String,
+    /// `None`: what the paper ran.
+    kind: Option<AttackKind>,
+    attribute: AttributeChoice,
+    each: bool,
+    generators: Option<Vec<String>>,
+    options: Map<String, Value>,
+}
+
+#[derive(Debug, Clone)]
+enum AttributeChoice {
+    Default,
+    One(String),
+    PerGenerator(Map<String, Value>),
+}
+
+/// A generator as an attack sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attacked<'a> {
+    /// Its name in the study.
+    pub name: &'a str,
+    pub family: &'a str,
+    /// Its attribute kinds, the default first.
+    pub kinds: &'a [&'a str],
+    /// Were shadows trained on the target's traces?
+    pub overlap: bool,
+}
+
+impl AttackChoice {
+    /// Reads a table: `kind`, `attribute`, `targets`, `generators`; everything else are the attack's own
+    /// options, which are checked here.
+    pub fn parse(stage: &StageSpec) -> Result<Self> {
+        Self::parse_table(stage).context(|| format!("[attack.{}]", stage.name))
+    }
+
+    fn parse_table(stage: &StageSpec) -> Result<Self> {
+        let mut options = stage.options.clone();
+        let kind = match options.remove("kind") {
+            None => stage.name.clone(),
+            Some(value) => text("kind", &value)?,
+        };
+        let kind = if kind == PUBLISHED { None } else { Some(AttackKind::from_name(&kind)?) };
+        let attribute = match options.remove("attribute") {
+            None => AttributeChoice::Default,
+            Some(Value::Object(table)) => AttributeChoice::PerGenerator(table),
+            Some(value) => AttributeChoice::One(text("attribute", &value)?),
+        };
+        let each = match options.remove("targets").map(|value| text("targets", &value)).transpose()?.as_deref() {
+            None | Some("target") => false,
+            Some("each") => true,
+            Some(other) => {
+                return Err(Error::user(format!("`targets` must be `target` or `each`, found `{other}`")));
+            }
+        };
+        let generators = match options.remove("generators") {
+            None => None,
+            Some(Value::Array(names)) => {
+                Some(names.iter().map(|name| text("generators", name)).collect::<Result<Vec<_>>>()?)
+            }
+            Some(other) => return Err(Error::user(format!("`generators` must be a list of names, found {other}"))),
+        };
+        let choice = Self { name: stage.name.clone(), kind, attribute, each, generators, options };
+        match kind {
+            Some(kind) => drop(kind.with(&choice.options, &[])?),
+            None if choice.options.is_empty() => {}
+            None => {
+                return Err(Error::user("attack `published` has no options of its own")
+                    .hint("name the kind of attack (`kind = \"mlp\"`) to change its options"));
+            }
+        }
+        Ok(choice)
+    }
+
+    /// Fails where the table names a generator that is not there, or an attribute kind that none has.
+    pub fn check(&self, all: &[Attacked<'_>]) -> Result<()> {
+        let names: Vec<&str> = all.iter().map(|generator| generator.name).collect();
+        let kinds: Vec<&str> = all.iter().flat_map(|generator| generator.kinds).copied().collect();
+        let mut checked: Vec<(&str, &str, &[&str])> = Vec::new();
+        for name in self.generators.iter().flatten() {
+            checked.push(("generator", name, &names));
+        }
+        match &self.attribute {
+            AttributeChoice::Default => {}
+            AttributeChoice::One(kind) => checked.push(("attribute kind", kind, &kinds)),
+            AttributeChoice::PerGenerator(table) => {
+                for (name, kind) in table {
+                    checked.push(("generator", name, &names));
+                    checked.push(("attribute kind", kind.as_str().unwrap_or_default(), &kinds));
+                }
+            }
+        }
+        let missing = checked.into_iter().find(|(_, found, known)| !known.contains(found));
+        if let Some((what, found, known)) = missing {
+            let error = Error::user(format!("expected a {what} of {}, found `{found}`", known.join(", ")))
+                .context(format!("[attack.{}]", self.name));
+            return Err(match closest(found, known) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+        Ok(())
+    }
+
+    /// Is the generator one of those that the table asks for?
+    pub fn concerns(&self, generator: &str) -> bool {
+        self.generators.as_ref().is_none_or(|names| names.iter().any(|name| name == generator))
+    }
+
+    /// The attack on a generator, or why there is none.
+    pub fn on(&self, generator: Attacked<'_>) -> Result<std::result::Result<PlannedAttack, String>> {
+        let skipped = |reason: String| Ok(Err(format!("no attack `{}` on {}: {reason}", self.name, generator.name)));
+        let Some(first) = generator.kinds.first() else {
+            return skipped("it has no attributes".to_owned());
+        };
+        let published = PUBLISHED_ATTACKS.iter().find(|(family, _)| *family == generator.family);
+        let kind = self.kind.unwrap_or(published.map_or(AttackKind::Mlp, |(_, kind)| *kind));
+        let wanted = match &self.attribute {
+            AttributeChoice::One(wanted) => Some(wanted.as_str()),
+            AttributeChoice::PerGenerator(table) => table.get(generator.name).and_then(Value::as_str),
+            AttributeChoice::Default => None,
+        };
+        let attribute = match wanted {
+            Some(wanted) => wanted,
+            None => PUBLISHED_ATTRIBUTES
+                .iter()
+                .find(|(family, of, kind_name)| {
+                    *family == generator.family && *of == kind && generator.kinds.contains(kind_name)
+                })
+                .map_or(*first, |(_, _, kind_name)| *kind_name),
+        };
+        if !generator.kinds.contains(&attribute) {
+            return skipped(format!("it has no attribute kind `{attribute}` (it has {})", generator.kinds.join(", ")));
+        }
+        let scalars = syntrace_model::model::scalars(generator.family, attribute);
+        let attack = kind.with(&self.options, &scalars).context(|| format!("[attack.{}]", self.name))?;
+        let Some(attack) = attack else {
+            let known: Vec<&str> = scalars.iter().map(|scalar| scalar.name).chain(["loss"]).collect();
+            return skipped(format!("its `{attribute}` has no such statistic (it has {})", known.join(", ")));
+        };
+        if attack.needs_overlap() && !generator.overlap {
+            return skipped("it needs shadows trained on the target's traces (`split.overlap = true`)".to_owned());
+        }
+        let (name, attribute) = (self.name.clone(), attribute.to_owned());
+        Ok(Ok(PlannedAttack { name, attack: Arc::from(attack), attribute, each: self.each }))
+    }
+}
+
+fn text(key: &str, value: &Value) -> Result<String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| Error::user(format!("`{key}` must be a text, found {value}")))
+}

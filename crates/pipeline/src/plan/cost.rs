@@ -1,0 +1,86 @@
+//! What a plan costs, in words.
+
+use super::Plan;
+use syntrace_base::error::Result;
+use syntrace_base::record::JobKind;
+
+/// Bytes of a stored number: weights and attributes are f32.
+const NUMBER_BYTES: f64 = 4.0;
+
+impl Plan {
+    /// A block of lines per generator: the regimes that it is trained in, then what all its models take.
+    /// `flops_per_second` is what this device can do at most; hours are therefore a lower bound.
+    pub fn training_lines(&self, flops_per_second: Option<f64>) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        let members = self.spec.split.members;
+        for generator in &self.generators {
+            let family = &generator.family;
+            let attackable = !family.attribute_kinds().is_empty();
+            let roles = if attackable { self.spec.split.shadows + 1 } else { 1 };
+            let models = f64::from(roles) * self.private_classes() as f64;
+            let (mut flops, mut trained) = (0.0, 0.0);
+            for &regime in self.spec.regimes.iter().filter(|regime| family.supports(**regime)) {
+                let plan = family.plan(members, regime);
+                let noise = match super::super::train::noise_multiplier(&plan, regime)? {
+                    Some(noise) => format!(", noise multiplier {noise:.4}"),
+                    None => String::new(),
+                };
+                lines.push(format!(
+                    "{} {} ({} parameters): {roles} models a class, {} steps, sampling rate {:.4}{noise}",
+                    generator.name,
+                    regime.label(),
+                    family.parameters(),
+                    plan.steps,
+                    plan.sampling_rate,
+                ));
+                flops += models * family.training_flops(members, regime);
+                trained += models;
+            }
+            let attributes = trained * 2.0 * f64::from(members) * family.attribute_values() as f64 * NUMBER_BYTES;
+            let weights = trained * family.parameters() as f64 * NUMBER_BYTES;
+            let hours = match flops_per_second {
+                Some(speed) if speed > 0.0 => format!(", at least {} here", duration(flops / speed)),
+                _ => String::new(),
+            };
+            lines.push(format!(
+                "{} in all: {trained} models ({} shadows), {} of weights and {} of attributes before compression, \
+                 {:.2e} operations{hours}",
+                generator.name,
+                trained - trained / f64::from(roles),
+                bytes(weights),
+                bytes(attributes),
+                flops,
+            ));
+        }
+        Ok(lines)
+    }
+
+    /// Classes that models are trained on.
+    fn private_classes(&self) -> usize {
+        let mut classes: Vec<i64> = Vec::new();
+        for job in self.jobs.iter().filter(|job| job.head.kind == JobKind::Split) {
+            if let super::Work::Split { class_id, .. } = &job.work
+                && !classes.contains(&class_id.0)
+            {
+                classes.push(class_id.0);
+            }
+        }
+        classes.len()
+    }
+}
+
+fn bytes(count: f64) -> String {
+    match count {
+        count if count >= 1e9 => format!("{:.1} GB", count / 1e9),
+        count if count >= 1e6 => format!("{:.1} MB", count / 1e6),
+        count => format!("{:.1} kB", count / 1e3),
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds >= 7200.0 => format!("{:.1} h", seconds / 3600.0),
+        seconds if seconds >= 120.0 => format!("{:.1} min", seconds / 60.0),
+        seconds => format!("{seconds:.1} s"),
+    }
+}

@@ -1,0 +1,166 @@
+//! Datasets of a spec to ingest jobs.
+
+use super::{Builder, PlannedClass, Work};
+use crate::ingest::{self, IngestOptions};
+use syntrace_base::base::JobId;
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{ClassRecord, Origin};
+use syntrace_spec::{DatasetSpec, SourceSpec, closest};
+use syntrace_traffic::simulate::CLASSES;
+
+/// The simulated dataset that serves where a generator needs public traffic and the spec names none.
+const PUBLIC: &str = "public";
+/// Its flows a class.
+const PUBLIC_FLOWS: u32 = 200;
+
+/// The public dataset of specs that name none.
+pub(super) fn public_dataset() -> DatasetSpec {
+    DatasetSpec {
+        name: PUBLIC.to_owned(),
+        classes: None,
+        source: SourceSpec::Simulate { flows: PUBLIC_FLOWS },
+        public: true,
+    }
+}
+
+impl Builder<'_> {
+    pub(super) fn dataset(&mut self, dataset: &DatasetSpec) -> Result<Vec<PlannedClass>> {
+        let classes = match &dataset.source {
+            SourceSpec::Simulate { flows } => self.simulated(dataset, *flows),
+            SourceSpec::Folder(folder) => self.folder(dataset, folder),
+            SourceSpec::Study => self.stored(dataset),
+        }?;
+        if dataset.public {
+            self.require_public(&classes)?;
+        }
+        Ok(classes)
+    }
+
+    /// What came into the study as private is not made public by a spec.
+    fn require_public(&self, classes: &[PlannedClass]) -> Result<()> {
+        let Some(snapshot) = self.snapshot else { return Ok(()) };
+        for class in classes {
+            let stored = snapshot.class(class.class_id)?.filter(|stored| stored.origin != Origin::Public);
+            if let Some(stored) = stored {
+                let origin = stored.origin.name();
+                return Err(Error::user(format!(
+                    "the spec calls it public, and the study holds its class `{}` as {origin} traffic",
+                    class.class
+                ))
+                .hint("bring public traffic in with `syntrace ingest --public`, under a dataset of its own"));
+            }
+        }
+        Ok(())
+    }
+
+    fn options(&self, dataset: &DatasetSpec, class: &str, origin: Origin) -> IngestOptions {
+        let origin = if dataset.public { Origin::Public } else { origin };
+        IngestOptions { dataset: dataset.name.clone(), class: class.to_owned(), origin, traces: self.plan.spec.traces }
+    }
+
+    fn simulated(&mut self, dataset: &DatasetSpec, flows: u32) -> Result<Vec<PlannedClass>> {
+        let known = CLASSES.iter().find(|(name, _)| *name == dataset.name).ok_or_else(|| {
+            let names: Vec<&str> = CLASSES.iter().map(|(name, _)| *name).collect();
+            Error::user(format!("expected a simulated dataset, found `{}`", dataset.name))
+                .hint(format!("the simulator knows {}", names.join(", ")))
+        })?;
+        let all: Vec<String> = known.1.iter().map(|class| (*class).to_owned()).collect();
+        let mut classes = Vec::new();
+        for class in chosen(dataset, &all)? {
+            let options = self.options(dataset, &class, Origin::Simulated);
+            let head = ingest::simulate_head(&options, flows, self.plan.spec.seed);
+            let class_id = ingest::class_id(&options);
+            let sources = vec![head.job_id];
+            let captures = vec![head.job_id.0];
+            let index = self.add(head, Work::Simulate { options, flows }, vec![])?;
+            classes.push(PlannedClass {
+                dataset: dataset.name.clone(),
+                class,
+                class_id,
+                sources,
+                captures,
+                source_indices: vec![index],
+            });
+        }
+        Ok(classes)
+    }
+
+    fn folder(&mut self, dataset: &DatasetSpec, folder: &std::path::Path) -> Result<Vec<PlannedClass>> {
+        let (by_class, _) = ingest::captures_by_folder(folder)?;
+        let all: Vec<String> = by_class.iter().map(|(class, _)| class.clone()).collect();
+        let mut classes = Vec::new();
+        for class in chosen(dataset, &all)? {
+            let options = self.options(dataset, &class, Origin::Captured);
+            let class_id = ingest::class_id(&options);
+            let (mut sources, mut captures, mut source_indices) = (Vec::new(), Vec::new(), Vec::new());
+            let files = by_class.iter().filter(|(name, _)| *name == class).flat_map(|(_, files)| files);
+            for path in files {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let head = ingest::ingest_head(&options, &name, &ingest::file_digest(path)?);
+                if sources.contains(&head.job_id) {
+                    continue;
+                }
+                sources.push(head.job_id);
+                captures.extend(&head.inputs);
+                let work = Work::IngestFile { options: options.clone(), path: path.clone() };
+                source_indices.push(self.add(head, work, vec![])?);
+            }
+            classes.push(PlannedClass {
+                dataset: dataset.name.clone(),
+                class,
+                class_id,
+                sources,
+                captures,
+                source_indices,
+            });
+        }
+        Ok(classes)
+    }
+
+    fn stored(&mut self, dataset: &DatasetSpec) -> Result<Vec<PlannedClass>> {
+        let nothing = || {
+            Error::user("it has neither `simulate` nor `folder`, and the study holds no traces of it")
+                .hint("ingest captures first (`syntrace ingest STUDY --dataset NAME --class NAME FILES...`)")
+        };
+        let snapshot = self.snapshot.ok_or_else(nothing)?;
+        let stored: Vec<ClassRecord> =
+            snapshot.classes()?.into_iter().filter(|class| class.dataset == dataset.name).collect();
+        if stored.is_empty() {
+            return Err(nothing());
+        }
+        let mut all: Vec<String> = stored.iter().map(|class| class.class.clone()).collect();
+        all.sort();
+        let ingests = snapshot.ingests()?;
+        let mut classes = Vec::new();
+        for class in chosen(dataset, &all)? {
+            let class_id = ClassRecord::id_of(&dataset.name, &class);
+            let of_class: Vec<_> = ingests.iter().filter(|ingest| ingest.class_id == class_id).collect();
+            let sources: Vec<JobId> = of_class.iter().map(|ingest| ingest.job_id).collect();
+            let captures = of_class.iter().map(|ingest| ingest.capture_id.0).collect();
+            classes.push(PlannedClass {
+                dataset: dataset.name.clone(),
+                class,
+                class_id,
+                sources,
+                captures,
+                source_indices: vec![],
+            });
+        }
+        Ok(classes)
+    }
+}
+
+fn chosen(dataset: &DatasetSpec, all: &[String]) -> Result<Vec<String>> {
+    let Some(wanted) = &dataset.classes else { return Ok(all.to_vec()) };
+    for class in wanted {
+        if !all.contains(class) {
+            let error = Error::user(format!("expected one of the classes {}, found `{class}`", all.join(", ")));
+            let known: Vec<&str> = all.iter().map(String::as_str).collect();
+            return Err(match closest(class, &known) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+    }
+    Ok(wanted.clone())
+}

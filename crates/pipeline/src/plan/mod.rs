@@ -1,0 +1,372 @@
+//! Spec and study to the list of jobs: deterministic, complete before anything runs.
+//!
+//! Every id is known beforehand, because ids are hashes of what a thing depends on and never of what
+//! it turns out to be: a split names the ingest jobs whose traces it draws from, a model its split, an
+//! attack its models. So a plan says exactly what a run would do, a grown spec adds only what is new,
+//! and shards agree without talking.
+
+mod attacks;
+mod audit;
+pub(super) mod choice;
+mod cost;
+mod data;
+mod models;
+mod shard;
+mod utility;
+
+use super::attack::{AttackGroup, PlannedAttack};
+use super::ingest::IngestOptions;
+use super::job::JobHead;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
+use syntrace_base::error::{Error, Result, ResultExt};
+use syntrace_base::record::{JobKind, Regime, Role};
+use syntrace_model::model::Generator;
+use syntrace_spec::{Spec, StageSpec};
+use syntrace_store::Snapshot;
+use syntrace_traffic::encoding::EncodingKind;
+
+/// One model to be trained.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PlannedModel {
+    pub model_id: ModelId,
+    /// Index into the plan's generators.
+    pub generator: usize,
+    pub dataset: String,
+    pub class: String,
+    pub class_id: ClassId,
+    pub role: Role,
+    pub regime: Regime,
+    pub split_id: SplitId,
+    /// Study seed, from which its initial weights and batches come.
+    pub seed: u64,
+    /// The public base that it shares.
+    pub base: Option<ModelId>,
+    /// What its training starts from.
+    pub ancestor: Ancestor,
+}
+
+/// Whose weights a training starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ancestor {
+    /// Nobody's.
+    None,
+    /// Those of the public base.
+    Base,
+    /// Those of the model of the same split without DP.
+    NonPrivate(ModelId),
+}
+
+/// A public base to be trained.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PlannedBase {
+    pub model_id: ModelId,
+    /// Index into the plan's generators.
+    pub generator: usize,
+    /// Public classes and the jobs that encoded them.
+    pub encodes: Vec<(ClassId, JobId)>,
+}
+
+/// Downstream models on the classes of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PlannedUtility {
+    pub dataset: String,
+    /// Whose synthetic traces are learnt from, and how its models were trained; `None` for the baselines
+    /// on real traces.
+    pub generator: Option<(String, Regime)>,
+    pub classes: Vec<UtilityClass>,
+}
+
+/// One class of a downstream task.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UtilityClass {
+    pub class: String,
+    pub class_id: ClassId,
+    pub sources: Vec<JobId>,
+    /// Split of the target models: its held-out traces are tested on.
+    pub split_id: SplitId,
+    /// Target model and the job that sampled it; `None` for the baselines.
+    pub synthetic: Option<(ModelId, JobId)>,
+}
+
+/// A generator of the spec.
+pub(super) struct PlannedGenerator {
+    /// Its name in the study: that of its table.
+    pub name: String,
+    pub family: Box<dyn Generator>,
+    /// Its base and, where that is missing, the index of the job that trains it.
+    pub base: Option<(ModelId, Option<usize>)>,
+}
+
+impl PlannedModel {
+    pub fn label(&self, generator: &str) -> String {
+        let role = self.role.label();
+        format!("{generator} {}/{} {} {role}", self.dataset, self.class, self.regime.label())
+    }
+}
+
+/// What a job does.
+#[derive(Debug, Clone)]
+pub(super) enum Work {
+    IngestFile {
+        options: IngestOptions,
+        path: PathBuf,
+    },
+    Simulate {
+        options: IngestOptions,
+        flows: u32,
+    },
+    Encode {
+        class_id: ClassId,
+        sources: Vec<JobId>,
+        encoding: EncodingKind,
+    },
+    Split {
+        class_id: ClassId,
+        sources: Vec<JobId>,
+        split_id: SplitId,
+        role: Role,
+    },
+    Base {
+        base: PlannedBase,
+    },
+    Train {
+        models: Vec<PlannedModel>,
+        encode: JobId,
+    },
+    Attribute {
+        model: PlannedModel,
+        encode: JobId,
+    },
+    /// Attributes of a model on the traces of some splits that are outside its own.
+    Reference {
+        model: PlannedModel,
+        encode: JobId,
+        splits: Vec<SplitId>,
+        kinds: Vec<String>,
+    },
+    Attack {
+        attack: PlannedAttack,
+        group: AttackGroup,
+    },
+    Synthesize {
+        model: PlannedModel,
+        count: u32,
+    },
+    Fidelity {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+    },
+    Utility {
+        utility: PlannedUtility,
+    },
+    Leakage {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+    },
+    OneRunAudit {
+        model: PlannedModel,
+        encode: JobId,
+    },
+}
+
+/// One job of a plan.
+#[derive(Debug, Clone)]
+pub(super) struct PlannedJob {
+    pub head: JobHead,
+    pub work: Work,
+    /// Indices of the jobs that must be finished before.
+    pub after: Vec<usize>,
+    /// Already in the study.
+    pub done: bool,
+    /// Left to another machine.
+    pub elsewhere: bool,
+}
+
+/// All jobs of a spec, in an order in which they may run.
+pub struct Plan {
+    pub(super) jobs: Vec<PlannedJob>,
+    pub(super) generators: Vec<PlannedGenerator>,
+    pub(super) spec: Spec,
+    /// What was left out, and why.
+    pub(super) notes: Vec<String>,
+    /// Number of each model's cohort, in the order of the plan.
+    pub(super) cohort_of: HashMap<ModelId, u32>,
+    /// Cohorts whose models the study holds already: they need no job.
+    trained: usize,
+}
+
+/// A class of the spec with the jobs that make its traces.
+struct PlannedClass {
+    dataset: String,
+    class: String,
+    class_id: ClassId,
+    sources: Vec<JobId>,
+    /// Ids of the captures behind it.
+    captures: Vec<i64>,
+    source_indices: Vec<usize>,
+}
+
+impl Plan {
+    /// A plan without jobs and generators.
+    pub(super) fn bare(spec: Spec) -> Self {
+        let (jobs, generators, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0 }
+    }
+
+    /// Makes the plan of a spec over what a study already holds.
+    pub fn new(spec: &Spec, snapshot: Option<&Snapshot>) -> Result<Self> {
+        let generators = spec
+            .generators
+            .iter()
+            .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
+            .collect::<Result<Vec<_>>>()?;
+        let plan = Self { generators, ..Self::bare(spec.clone()) };
+        let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0 };
+        builder.choices()?;
+        let (public, private) = builder.datasets()?;
+        for generator in 0..builder.plan.generators.len() {
+            builder.base(generator, &public)?;
+        }
+        for class in &private {
+            builder.class(class)?;
+        }
+        builder.utility()?;
+        Ok(builder.plan)
+    }
+
+    /// Puts the networks of all generators onto a device; the jobs stay the same.
+    pub fn set_device(&mut self, device: Device) {
+        for generator in &mut self.generators {
+            generator.family.set_device(device);
+        }
+    }
+
+    /// Jobs by kind: (kind, jobs, those already done), in the order of the flow.
+    pub fn summary(&self) -> Vec<(JobKind, usize, usize)> {
+        let mut counts: Vec<(JobKind, usize, usize)> = Vec::new();
+        for job in &self.jobs {
+            let at = counts.iter().position(|(kind, _, _)| *kind == job.head.kind).unwrap_or_else(|| {
+                counts.push((job.head.kind, 0, 0));
+                counts.len() - 1
+            });
+            counts[at].1 += 1;
+            counts[at].2 += usize::from(job.done);
+        }
+        if self.trained > 0 {
+            let at = counts.iter().position(|(kind, _, _)| *kind >= JobKind::Train).unwrap_or(counts.len());
+            if counts.get(at).is_none_or(|(kind, _, _)| *kind != JobKind::Train) {
+                counts.insert(at, (JobKind::Train, 0, 0));
+            }
+            counts[at].1 += self.trained;
+            counts[at].2 += self.trained;
+        }
+        counts
+    }
+
+    /// Number of jobs that need not be done again.
+    pub fn done(&self) -> usize {
+        self.jobs.iter().filter(|job| job.done).count() + self.trained
+    }
+
+    /// What the spec asks for and no job will do, with the reason.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Number of jobs that a run would do.
+    pub fn missing(&self) -> usize {
+        self.jobs.iter().filter(|job| !job.done && !job.elsewhere).count()
+    }
+
+    /// Labels of the jobs that a run would do, in order.
+    pub fn missing_labels(&self) -> Vec<String> {
+        self.jobs.iter().filter(|job| !job.done && !job.elsewhere).map(|job| job.head.label.clone()).collect()
+    }
+}
+
+/// A generator by its table: `family` names it where the table has a name of its own.
+fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator> {
+    let mut options = stage.options.clone();
+    let family = match options.remove("family") {
+        None => stage.name.clone(),
+        Some(serde_json::Value::String(family)) => family,
+        Some(other) => return Err(Error::user(format!("`family` must be a text, found {other}"))),
+    };
+    let family = syntrace_model::model::generator(&family, &options, spec.traces.packets)?;
+    family.check(spec.split.members)?;
+    Ok(PlannedGenerator { name: stage.name.clone(), family, base: None })
+}
+
+struct Builder<'a> {
+    plan: Plan,
+    snapshot: Option<&'a Snapshot>,
+    /// Target models with synthetic traces, in the order of classes, generators and regimes.
+    targets: Vec<utility::Target>,
+    /// Cohorts so far, those that are done included.
+    cohorts_planned: u32,
+}
+
+impl Builder<'_> {
+    /// Public and private classes. Where a generator needs a public base and the spec names no public
+    /// dataset, a simulated one is added.
+    fn datasets(&mut self) -> Result<(Vec<PlannedClass>, Vec<PlannedClass>)> {
+        let mut datasets = self.plan.spec.datasets.clone();
+        let needed = self.plan.generators.iter().any(|generator| generator.family.base().is_some());
+        if needed && !datasets.iter().any(|dataset| dataset.public) {
+            datasets.push(data::public_dataset());
+        }
+        let (mut public, mut private) = (Vec::new(), Vec::new());
+        for dataset in datasets.iter().filter(|dataset| needed || !dataset.public) {
+            let classes = self.dataset(dataset).context(|| format!("dataset `{}`", dataset.name))?;
+            if dataset.public { public.extend(classes) } else { private.extend(classes) }
+        }
+        // Whoever trains a base on private captures has no public base.
+        for class in &public {
+            if let Some(other) =
+                private.iter().find(|other| other.captures.iter().any(|id| class.captures.contains(id)))
+            {
+                return Err(Error::user(format!(
+                    "`{}/{}` is declared public and holds a capture that is in the private `{}/{}` as well",
+                    class.dataset, class.class, other.dataset, other.class
+                ))
+                .hint("take the capture out of one of them"));
+            }
+        }
+        Ok((public, private))
+    }
+
+    fn add(&mut self, head: JobHead, work: Work, after: Vec<usize>) -> Result<usize> {
+        if let Some(index) = self.plan.jobs.iter().position(|job| job.head.job_id == head.job_id) {
+            return Ok(index);
+        }
+        let done = match self.snapshot {
+            Some(snapshot) => snapshot.job(head.job_id)?.is_some(),
+            None => false,
+        };
+        self.plan.jobs.push(PlannedJob { head, work, after, done, elsewhere: false });
+        Ok(self.plan.jobs.len() - 1)
+    }
+}
+
+fn role_text(role: Role) -> String {
+    match role {
+        Role::Target => "target".to_owned(),
+        Role::Shadow(index) => format!("shadow {index}"),
+        Role::Base => "base".to_owned(),
+    }
+}
+
+pub(super) fn noise_name(noise: syntrace_spec::NoiseSource) -> &'static str {
+    match noise {
+        syntrace_spec::NoiseSource::System => "system",
+        syntrace_spec::NoiseSource::Reproducible => "reproducible",
+    }
+}
+
+fn ids(jobs: &[JobId]) -> Vec<i64> {
+    jobs.iter().map(|job| job.0).collect()
+}

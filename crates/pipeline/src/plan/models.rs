@@ -1,0 +1,309 @@
+//! Splits, bases, cohorts, attributes and synthesis of a class.
+
+use super::attacks::Attributed;
+use super::utility::Target;
+use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Work, ids, noise_name, role_text};
+use crate::job::{JobHead, code_version};
+use syntrace_base::base::{Identity, JobId, ModelId, SplitId};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{JobKind, Regime, Role};
+use syntrace_model::model::Start;
+
+impl Builder<'_> {
+    pub(super) fn class(&mut self, class: &PlannedClass) -> Result<()> {
+        let splits = self.splits(class)?;
+        for generator in 0..self.plan.generators.len() {
+            self.generator(class, generator, &splits)?;
+        }
+        Ok(())
+    }
+
+    /// Splits of a class: the target's, then each shadow's, as (role, split id, job index).
+    fn splits(&mut self, class: &PlannedClass) -> Result<Vec<(Role, SplitId, usize)>> {
+        let sizes = self.plan.spec.split;
+        let roles = std::iter::once(Role::Target).chain((0..sizes.shadows).map(Role::Shadow));
+        let mut splits = Vec::new();
+        for role in roles {
+            let mut spec = serde_json::json!({
+                "class": class.class_id.0,
+                "role": role.name(),
+                "shadow": role.shadow(),
+                "members": sizes.members,
+            });
+            // The target's split is the same either way.
+            if sizes.overlap
+                && role != Role::Target
+                && let Some(spec) = spec.as_object_mut()
+            {
+                spec.insert("overlap".to_owned(), true.into());
+            }
+            let label = format!("split {}/{} {}", class.dataset, class.class, role_text(role));
+            let head = JobHead::new(JobKind::Split, label, &spec, ids(&class.sources), self.plan.spec.seed);
+            let split_id = SplitId::from(Identity::new("split").int(head.job_id.0).finish());
+            let work = Work::Split { class_id: class.class_id, sources: class.sources.clone(), split_id, role };
+            let index = self.add(head, work, class.source_indices.clone())?;
+            splits.push((role, split_id, index));
+        }
+        Ok(splits)
+    }
+
+    /// The encode job of a class in a generator's encoding: (job, its index).
+    fn encode(&mut self, class: &PlannedClass, generator: usize) -> Result<(JobId, usize)> {
+        let encoding = self.plan.generators[generator].family.encoding();
+        let spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.options_json() });
+        let label = format!("encode {}/{} {}", class.dataset, class.class, encoding.name());
+        let head = JobHead::new(JobKind::Encode, label, &spec, ids(&class.sources), 0);
+        let job = head.job_id;
+        let work = Work::Encode { class_id: class.class_id, sources: class.sources.clone(), encoding };
+        Ok((job, self.add(head, work, class.source_indices.clone())?))
+    }
+
+    /// The base of a generator on all public classes, where it needs one.
+    pub(super) fn base(&mut self, generator: usize, public: &[PlannedClass]) -> Result<()> {
+        let Some(base) = self.plan.generators[generator].family.base() else { return Ok(()) };
+        let name = self.plan.generators[generator].family.name();
+        let (mut encodes, mut after) = (Vec::new(), Vec::new());
+        for class in public {
+            let (job, index) = self.encode(class, generator)?;
+            encodes.push((class.class_id, job));
+            after.push(index);
+        }
+        let inputs: Vec<i64> = encodes.iter().map(|(_, job)| job.0).collect();
+        let spec = serde_json::json!({ "generator": name, "config": base.config_json });
+        let head = JobHead::new(JobKind::Base, format!("base of {name}"), &spec, inputs, self.plan.spec.seed);
+        let model_id = ModelId::from(Identity::new("base-model").int(head.job_id.0).finish());
+        let planned = PlannedBase { model_id, generator, encodes };
+        let done = match self.snapshot {
+            Some(snapshot) => snapshot.model(model_id)?.is_some(),
+            None => false,
+        };
+        let index = self.add(head, Work::Base { base: planned }, after)?;
+        self.plan.generators[generator].base = Some((model_id, (!done).then_some(index)));
+        Ok(())
+    }
+
+    fn generator(&mut self, class: &PlannedClass, generator: usize, splits: &[(Role, SplitId, usize)]) -> Result<()> {
+        let (encode, encode_index) = self.encode(class, generator)?;
+        let regimes = self.regimes(generator);
+        // Shadows serve attacks, and there is none on a generator without attributes.
+        let attackable = !self.plan.generators[generator].family.attribute_kinds().is_empty();
+        let mut models = Vec::new();
+        for regime in regimes {
+            for &(role, split_id, split_index) in splits.iter().filter(|(role, ..)| attackable || *role == Role::Target)
+            {
+                models.push((self.model(class, generator, regime, role, split_id)?, split_index));
+            }
+        }
+        let trained = self.cohorts(generator, encode, encode_index, &models)?;
+        let mut attributed = Vec::new();
+        for ((model, split_index), train_index) in models.iter().zip(&trained) {
+            if attackable && model.role == Role::Target {
+                self.one_run(model, *split_index, (encode, encode_index))?;
+            }
+            if attackable {
+                let attribute = self.attribute(generator, model, encode, *train_index)?;
+                let (model, split_index, train_index) = (model.clone(), *split_index, *train_index);
+                attributed.push(Attributed { model, split_index, train_index, attribute });
+            }
+            if model.role == Role::Target {
+                self.synthesis(class, generator, model, *train_index)?;
+            }
+        }
+        self.attacks(generator, (encode, encode_index), &attributed)
+    }
+
+    /// The regimes of the spec in which a generator can be trained.
+    fn regimes(&self, generator: usize) -> Vec<Regime> {
+        let family = &self.plan.generators[generator].family;
+        self.plan.spec.regimes.iter().copied().filter(|regime| family.supports(*regime)).collect()
+    }
+
+    fn model(
+        &self,
+        class: &PlannedClass,
+        generator: usize,
+        regime: Regime,
+        role: Role,
+        split_id: SplitId,
+    ) -> Result<PlannedModel> {
+        let planned = &self.plan.generators[generator];
+        let ancestor = match planned.family.start(regime) {
+            Start::Fresh => Ancestor::None,
+            Start::Base => Ancestor::Base,
+            Start::NonPrivate if self.plan.spec.regimes.contains(&Regime::None) && regime != Regime::None => {
+                let without = self.model(class, generator, Regime::None, role, split_id)?;
+                Ancestor::NonPrivate(without.model_id)
+            }
+            Start::NonPrivate => {
+                return Err(Error::user(format!(
+                    "[generator.{}] fine-tunes the models of regime `none`, and the spec trains none",
+                    planned.name
+                ))
+                .hint("set `regimes.none = true`, or another `start`"));
+            }
+        };
+        let base = planned.base.map(|(model_id, _)| model_id);
+        let mut identity = Identity::new("model")
+            .text(&planned.name)
+            .text(planned.family.name())
+            .text(&planned.family.config_json())
+            .text(&format!("{:?}", planned.family.plan(self.plan.spec.split.members, regime)))
+            .int(split_id.0)
+            .text(&format!("{regime:?}"))
+            .text(if regime == Regime::None { "none" } else { noise_name(self.plan.spec.noise) })
+            .int(i64::from(code_version(JobKind::Train)))
+            .bytes(&self.plan.spec.seed.to_le_bytes());
+        if let Some(base) = base {
+            identity = identity.text("base").int(base.0);
+        }
+        if let Ancestor::NonPrivate(ancestor) = ancestor {
+            identity = identity.text("from").int(ancestor.0);
+        }
+        Ok(PlannedModel {
+            model_id: ModelId::from(identity.finish()),
+            generator,
+            dataset: class.dataset.clone(),
+            class: class.class.clone(),
+            class_id: class.class_id,
+            role,
+            regime,
+            split_id,
+            seed: self.plan.spec.seed,
+            base,
+            ancestor,
+        })
+    }
+
+    /// Train jobs: models of the same plan and start in fixed runs of the generator's cohort size, less
+    /// those that are done. Gives the index of each model's job; `None` where the model is already in
+    /// the study.
+    fn cohorts(
+        &mut self,
+        generator: usize,
+        encode: JobId,
+        encode_index: usize,
+        models: &[(PlannedModel, usize)],
+    ) -> Result<Vec<Option<usize>>> {
+        let mut trained: Vec<Option<usize>> = Vec::with_capacity(models.len());
+        for run in self.runs(generator, models) {
+            let number = self.cohorts_planned;
+            self.cohorts_planned += 1;
+            self.plan.cohort_of.extend(run.iter().map(|(model, _)| (model.model_id, number)));
+            let mut missing = Vec::new();
+            let mut after = vec![encode_index];
+            after.extend(self.plan.generators[generator].base.and_then(|(_, index)| index));
+            for (model, split_index) in run {
+                let stored = match self.snapshot {
+                    Some(snapshot) => snapshot.model(model.model_id)?.is_some(),
+                    None => false,
+                };
+                if stored {
+                    continue;
+                }
+                after.push(*split_index);
+                if let Ancestor::NonPrivate(ancestor) = model.ancestor {
+                    let earlier = models.iter().position(|(other, _)| other.model_id == ancestor);
+                    after.extend(earlier.and_then(|at| trained.get(at).copied().flatten()));
+                }
+                missing.push(model.clone());
+            }
+            let index = if missing.is_empty() {
+                self.plan.trained += 1;
+                None
+            } else {
+                Some(self.train(generator, encode, after, &missing)?)
+            };
+            for (model, _) in run {
+                trained.push(index.filter(|_| missing.iter().any(|other| other.model_id == model.model_id)));
+            }
+        }
+        Ok(trained)
+    }
+
+    /// Cuts models into cohorts: fixed whatever is already there, so that no result depends on it.
+    fn runs<'m>(&self, generator: usize, models: &'m [(PlannedModel, usize)]) -> Vec<&'m [(PlannedModel, usize)]> {
+        let family = &self.plan.generators[generator].family;
+        let members = self.plan.spec.split.members;
+        let shape =
+            |model: &PlannedModel| (family.plan(members, model.regime), std::mem::discriminant(&model.ancestor));
+        let alike = models.chunk_by(|(a, _), (b, _)| shape(a) == shape(b));
+        alike.flat_map(|run| run.chunks(family.cohort_size().max(1))).collect()
+    }
+
+    fn train(&mut self, generator: usize, encode: JobId, after: Vec<usize>, models: &[PlannedModel]) -> Result<usize> {
+        let planned = &self.plan.generators[generator];
+        let spec = serde_json::json!({
+            "generator": planned.name,
+            "family": planned.family.name(),
+            "preset": planned.family.preset(),
+            "models": models.iter().map(|model| model.model_id.0).collect::<Vec<_>>(),
+        });
+        let mut inputs: Vec<i64> = models.iter().map(|model| model.split_id.0).collect();
+        inputs.push(encode.0);
+        inputs.extend(models.iter().filter_map(|model| model.base).map(|base| base.0));
+        for model in models {
+            if let Ancestor::NonPrivate(ancestor) = model.ancestor {
+                inputs.push(ancestor.0);
+            }
+        }
+        let label = match models {
+            [model] => format!("train {}", model.label(&planned.name)),
+            [first, ..] => {
+                format!("train {} {}/{} cohort of {}", planned.name, first.dataset, first.class, models.len())
+            }
+            [] => return Err(Error::internal("a cohort without models")),
+        };
+        let head = JobHead::new(JobKind::Train, label, &spec, inputs, self.plan.spec.seed);
+        self.add(head, Work::Train { models: models.to_vec(), encode }, after)
+    }
+
+    fn attribute(
+        &mut self,
+        generator: usize,
+        model: &PlannedModel,
+        encode: JobId,
+        train: Option<usize>,
+    ) -> Result<(JobId, usize)> {
+        let planned = &self.plan.generators[generator];
+        let spec = serde_json::json!({ "model": model.model_id.0, "kinds": planned.family.attribute_kinds() });
+        let label = format!("attributes {}", model.label(&planned.name));
+        let head =
+            JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
+        let job = head.job_id;
+        let index = self.add(head, Work::Attribute { model: model.clone(), encode }, train.into_iter().collect())?;
+        Ok((job, index))
+    }
+
+    fn synthesis(
+        &mut self,
+        class: &PlannedClass,
+        generator: usize,
+        model: &PlannedModel,
+        train: Option<usize>,
+    ) -> Result<()> {
+        let count = self.plan.spec.synthetic_traces;
+        if count == 0 {
+            return Ok(());
+        }
+        let name = self.plan.generators[generator].name.clone();
+        let spec = serde_json::json!({ "model": model.model_id.0, "traces": count });
+        let label = format!("synthesize {}", model.label(&name));
+        let head = JobHead::new(JobKind::Synthesize, label, &spec, vec![model.model_id.0], self.plan.spec.seed);
+        let synthesize = head.job_id;
+        let index = self.add(head, Work::Synthesize { model: model.clone(), count }, train.into_iter().collect())?;
+        self.targets.push(Target {
+            model: model.clone(),
+            sources: class.sources.clone(),
+            synthesize: (synthesize, index),
+        });
+
+        let spec = serde_json::json!({ "model": model.model_id.0, "packets": self.plan.spec.traces.packets });
+        let label = format!("fidelity {}", model.label(&name));
+        let mut inputs = ids(&class.sources);
+        inputs.extend([synthesize.0, model.split_id.0]);
+        let head = JobHead::new(JobKind::Fidelity, label, &spec, inputs, 0);
+        let work = Work::Fidelity { model: model.clone(), sources: class.sources.clone(), synthesize };
+        self.add(head, work, vec![index])?;
+        self.leakage(class, model, (synthesize, index))
+    }
+}

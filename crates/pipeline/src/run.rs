@@ -1,0 +1,160 @@
+//! Runs what a plan says is missing: several jobs side by side, each committed when it is finished, so
+//! that a run can be stopped or killed at any point and goes on where it was.
+
+use super::plan::{Plan, PlannedJob};
+use super::stage::{Context, run_job};
+use std::sync::{Condvar, Mutex};
+use syntrace_base::base::Progress;
+use syntrace_base::error::{Error, ErrorKind, Result, ResultExt, panic_text};
+use syntrace_store::StoreWriter;
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions {
+    /// Jobs side by side; each training runs on one thread of its own.
+    pub threads: usize,
+    /// Seconds between checkpoints of a training.
+    pub checkpoint_seconds: f64,
+}
+
+/// What a run reports to.
+pub trait RunObserver: Sync {
+    /// A job starts; what it returns hears of the job's progress.
+    fn job_started(&self, label: &str) -> Box<dyn Progress>;
+    /// A job was committed.
+    fn job_finished(&self, label: &str);
+    /// A job failed; the others that do not need it go on.
+    fn job_failed(&self, label: &str, error: &Error);
+    /// True once the user asked to stop.
+    fn stop_requested(&self) -> bool;
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunReport {
+    /// Jobs committed.
+    pub finished: usize,
+    /// Jobs that were already there.
+    pub skipped: usize,
+    /// Jobs that failed, with their errors.
+    pub failed: Vec<(String, String)>,
+    /// Jobs that could not run because of those.
+    pub blocked: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    /// Left to another machine.
+    Elsewhere,
+}
+
+struct Board {
+    states: Vec<State>,
+    report: RunReport,
+    first_error: Option<Error>,
+    stopping: bool,
+}
+
+/// Runs the missing jobs of a plan. The first error of the user's kind (a full disk, too few traces)
+/// stops the run as soon as the jobs under way are finished; what is committed stays.
+pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn RunObserver) -> Result<RunReport> {
+    let states = plan.jobs.iter().map(first_state).collect();
+    let report = RunReport { skipped: plan.done(), ..RunReport::default() };
+    let board = Mutex::new(Board { states, report, first_error: None, stopping: false });
+    let changed = Condvar::new();
+    let context = Context { store, plan, checkpoint_seconds: options.checkpoint_seconds };
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            scope.spawn(|| work(&context, &board, &changed, observer));
+        }
+    });
+    let board = board.into_inner().map_err(|_| Error::internal("a worker thread panicked"))?;
+    if let Some(error) = board.first_error {
+        return Err(error);
+    }
+    let mut report = board.report;
+    report.blocked = board.states.iter().filter(|state| **state == State::Waiting).count();
+    Ok(report)
+}
+
+fn first_state(job: &PlannedJob) -> State {
+    match (job.done, job.elsewhere) {
+        (true, _) => State::Done,
+        (false, true) => State::Elsewhere,
+        (false, false) => State::Waiting,
+    }
+}
+
+fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) {
+    super::train::use_one_thread();
+    while let Some(index) = next_job(context.plan, board, changed, observer) {
+        let job = &context.plan.jobs[index];
+        let progress = observer.job_started(&job.head.label);
+        let result =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_job(context, job, progress.as_ref())))
+                .unwrap_or_else(|panic| {
+                    Err(Error::internal(format!("a fault of this program: {}", panic_text(panic.as_ref()))))
+                })
+                .context(|| job.head.label.clone());
+        progress.finish();
+        let Ok(mut board) = board.lock() else { return };
+        match result {
+            Ok(()) => {
+                board.states[index] = State::Done;
+                board.report.finished += 1;
+                observer.job_finished(&job.head.label);
+            }
+            Err(error) => {
+                board.states[index] = State::Failed;
+                if error.kind() == ErrorKind::Internal {
+                    observer.job_failed(&job.head.label, &error);
+                    board.report.failed.push((job.head.label.clone(), error.to_string()));
+                } else {
+                    // An interruption that follows from an error must not hide it.
+                    let replaces =
+                        board.first_error.as_ref().is_none_or(|first| first.kind() == ErrorKind::Interrupted);
+                    if replaces {
+                        board.first_error = Some(error);
+                    }
+                    board.stopping = true;
+                }
+            }
+        }
+        changed.notify_all();
+    }
+    changed.notify_all();
+}
+
+/// Takes the next job whose inputs are ready; waits while others are running; `None` when there is
+/// nothing left to do.
+fn next_job(plan: &Plan, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) -> Option<usize> {
+    let mut guard = board.lock().ok()?;
+    loop {
+        if observer.stop_requested() && !guard.stopping {
+            guard.stopping = true;
+            guard.first_error.get_or_insert_with(|| {
+                Error::interrupted("stopped; every finished job is stored").hint("run the same command again to go on")
+            });
+        }
+        if guard.stopping {
+            return None;
+        }
+        let ready = (0..plan.jobs.len()).find(|index| {
+            guard.states[*index] == State::Waiting
+                && plan.jobs[*index].after.iter().all(|before| guard.states[*before] == State::Done)
+        });
+        if let Some(index) = ready {
+            guard.states[index] = State::Running;
+            return Some(index);
+        }
+        if !guard.states.contains(&State::Running) {
+            return None;
+        }
+        let wait = changed.wait_timeout(guard, std::time::Duration::from_millis(200));
+        guard = wait.ok()?.0;
+    }
+}

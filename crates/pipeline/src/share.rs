@@ -1,0 +1,325 @@
+//! The redacted copy of a study: results, hashes and provenance, so that others can run the views again;
+//! no captures, traces, packets, encodings, member lists, attributes, scores, weights or seeds.
+//!
+//! Everything is left out unless it is named here. Ids are made anew under a secret of this one copy that
+//! is forgotten with it: an id of ours is a hash over the study's seed (a short one could be guessed and
+//! checked against it), splits and reproducible noise are drawn from ids, and trace ids follow from a
+//! capture's digest, so the old ids would give members and noise to whoever holds a capture. Equal ids
+//! stay equal within the copy. Class ids are functions of public names and stay.
+//!
+//! Losses by epoch (`epochs`) and measurements of a training (`monitors`) are shared: they are means over
+//! a model's whole member set, like AUC or fidelity, and views cannot be run again without them
+//! (`generalization`, `mode_collapse`, `image_entropy`, `noise_error`, `why_dp_helped`, and figures 7 and 10). As all results here
+//! they were measured on private traces outside of any mechanism: no epsilon covers a shared copy, which
+//! is why it is made by hand and says what it holds.
+
+use super::load;
+use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use std::collections::HashSet;
+use std::sync::Arc;
+use syntrace_base::base::{AttackId, CaptureId, ClassId, Identity, JobId, ModelId, Progress, Seed, SplitId};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::*;
+use syntrace_store::schema::{self, SegmentTable};
+use syntrace_store::{JobResult, NewSegment, Snapshot, StoreWriter, arrow_schema};
+
+/// Columnar tables whose rows are results about models and attacks as a whole, never about one trace.
+pub const SHARED_TABLES: &[&SegmentTable] = &[
+    &schema::EPOCHS,
+    &schema::PRIVACY_LEDGER,
+    &schema::ROC,
+    &schema::FIDELITY,
+    &schema::MONITORS,
+    &schema::UTILITY,
+    &schema::IMPORTANCES,
+    &schema::LEAKS,
+    &schema::ONE_RUN_AUDITS,
+];
+
+/// Columnar tables with rows about single traces: never shared.
+pub const WITHHELD_TABLES: &[&SegmentTable] = &[
+    &schema::TRACES,
+    &schema::PACKETS,
+    &schema::SYNTHETIC_PACKETS,
+    &schema::ENCODINGS,
+    &schema::SPLIT_TRACES,
+    &schema::ATTRIBUTES,
+    &schema::REFERENCE_ATTRIBUTES,
+    &schema::ATTACK_SCORES,
+    &schema::SYNTHETIC_TRACES,
+    &schema::REPAIRS,
+];
+
+/// Numbers with this many digits or more in texts are ids.
+const ID_DIGITS: usize = 12;
+
+/// What a shared copy holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShareReport {
+    /// Jobs, as provenance.
+    pub jobs: u64,
+    /// Models without weights.
+    pub models: u64,
+    /// Attack results.
+    pub attacks: u64,
+    /// Rows of [`SHARED_TABLES`].
+    pub rows: u64,
+}
+
+/// Writes the redacted copy of a study into an empty one.
+pub fn share(source: &Snapshot, copy: &StoreWriter, progress: &dyn Progress) -> Result<ShareReport> {
+    copy.mark_shared_copy()?;
+    let jobs = source.jobs()?;
+    let redaction = Redaction::new(source, Seed::from_system()?)?;
+    let mut report = ShareReport::default();
+    progress.start("share", jobs.len() as u64);
+    for job in &jobs {
+        if progress.stop_requested() {
+            return Err(Error::interrupted("stopped: the copy is not complete").hint("remove it and start again"));
+        }
+        let result = redaction.job(source, job)?;
+        report.jobs += 1;
+        report.models += result.models.len() as u64;
+        report.attacks += result.attacks.len() as u64;
+        report.rows += result.segments.iter().map(|segment| segment.rows.num_rows() as u64).sum::<u64>();
+        copy.commit(result)?;
+        progress.advance(1, "");
+    }
+    progress.finish();
+    Ok(report)
+}
+
+struct Redaction {
+    secret: [u8; 32],
+    classes: HashSet<i64>,
+}
+
+impl Redaction {
+    fn new(source: &Snapshot, secret: Seed) -> Result<Self> {
+        let classes = source.classes()?.into_iter().map(|class| class.class_id.0).collect();
+        Ok(Self { secret: secret.to_bytes(), classes })
+    }
+
+    /// The new id for an old one; 0 means none and stays.
+    fn id(&self, old: i64) -> i64 {
+        if old == 0 || self.classes.contains(&old) {
+            return old;
+        }
+        Identity::new("shared-id").bytes(&self.secret).int(old).finish().id63()
+    }
+
+    /// A text with new ids.
+    fn text(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(|character: char| character.is_ascii_digit()) {
+            let (before, digits_on) = rest.split_at(start);
+            let end = digits_on.find(|character: char| !character.is_ascii_digit()).unwrap_or(digits_on.len());
+            let (digits, after) = digits_on.split_at(end);
+            // Digests in hexadecimal and fractions of numbers hold long runs of digits too.
+            let inside = |neighbour: Option<char>| {
+                neighbour.is_some_and(|character| character.is_ascii_alphabetic() || character == '.')
+            };
+            let part = inside(before.chars().next_back()) || inside(after.chars().next());
+            out.push_str(before);
+            match digits.parse::<i64>() {
+                Ok(id) if digits.len() >= ID_DIGITS && !part => out.push_str(&self.id(id).to_string()),
+                _ => out.push_str(digits),
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// A JSON text without seeds and with new ids.
+    fn json(&self, text: &str) -> String {
+        match serde_json::from_str::<serde_json::Value>(text) {
+            Ok(mut value) => {
+                remove_seeds(&mut value);
+                self.text(&value.to_string())
+            }
+            Err(_) => String::new(),
+        }
+    }
+
+    fn job(&self, source: &Snapshot, job: &JobRecord) -> Result<JobResult> {
+        let mut result = JobResult::new(self.job_record(job));
+        for output in &job.outputs {
+            let Ok(key) = output.key.parse::<i64>() else { continue };
+            match output.table.as_str() {
+                "classes" => result.classes.extend(source.class(ClassId(key))?),
+                "captures" => {
+                    result.captures.extend(source.capture(CaptureId(key))?.map(|capture| self.capture(capture)));
+                }
+                "splits" => result.splits.extend(source.split(SplitId(key))?.map(|split| self.split(split))),
+                "models" => result.models.extend(source.model(ModelId(key))?.map(|model| self.model(model))),
+                "attacks" => result.attacks.extend(source.attack(AttackId(key))?.map(|attack| self.attack(attack))),
+                _ => {}
+            }
+        }
+        let ingests = source.ingests()?.into_iter().filter(|ingest| ingest.job_id == job.job_id);
+        result.ingests.extend(ingests.map(|ingest| self.ingest(ingest)));
+        for table in SHARED_TABLES {
+            self.segments(source, job, table, &mut result)?;
+        }
+        Ok(result)
+    }
+
+    fn job_record(&self, job: &JobRecord) -> JobRecord {
+        let label = match job.kind {
+            // It ends in the capture's file name.
+            JobKind::Ingest => job.label.rsplit_once(' ').map_or("ingest", |(before, _)| before).to_owned(),
+            _ => self.text(&job.label),
+        };
+        let mut inputs: Vec<i64> = job.inputs.iter().map(|input| self.id(*input)).collect();
+        inputs.sort_unstable();
+        JobRecord {
+            job_id: JobId(self.id(job.job_id.0)),
+            label,
+            spec: self.json(&job.spec),
+            inputs,
+            seed: 0,
+            outputs: Vec::new(),
+            ..job.clone()
+        }
+    }
+
+    fn capture(&self, capture: CaptureRecord) -> CaptureRecord {
+        let capture_id = CaptureId(self.id(capture.capture_id.0));
+        CaptureRecord {
+            capture_id,
+            name: "withheld".to_owned(),
+            first_us: 0,
+            last_us: 0,
+            kept: false,
+            damage: None,
+            ..capture
+        }
+    }
+
+    fn ingest(&self, ingest: IngestRecord) -> IngestRecord {
+        let mut drops = ingest.drops.clone();
+        for drop in &mut drops {
+            drop.example = "withheld".to_owned();
+            drop.first_packet = 0;
+        }
+        IngestRecord {
+            capture_id: CaptureId(self.id(ingest.capture_id.0)),
+            job_id: JobId(self.id(ingest.job_id.0)),
+            drops,
+            ..ingest
+        }
+    }
+
+    fn split(&self, split: SplitRecord) -> SplitRecord {
+        SplitRecord { split_id: SplitId(self.id(split.split_id.0)), ..split }
+    }
+
+    fn model(&self, model: ModelRecord) -> ModelRecord {
+        let lineage = model.lineage.iter().map(|edge| LineageEdge {
+            source_id: self.id(edge.source_id),
+            description: self.text(&edge.description),
+            ..edge.clone()
+        });
+        ModelRecord {
+            model_id: ModelId(self.id(model.model_id.0)),
+            split_id: SplitId(self.id(model.split_id.0)),
+            train_job: JobId(self.id(model.train_job.0)),
+            config: self.json(&model.config),
+            lineage: lineage.collect(),
+            ..model
+        }
+    }
+
+    fn attack(&self, attack: AttackRecord) -> AttackRecord {
+        AttackRecord {
+            attack_id: AttackId(self.id(attack.attack_id.0)),
+            target_model: ModelId(self.id(attack.target_model.0)),
+            shadow_models: attack.shadow_models.iter().map(|model| ModelId(self.id(model.0))).collect(),
+            job_id: JobId(self.id(attack.job_id.0)),
+            ..attack
+        }
+    }
+
+    fn segments(
+        &self,
+        source: &Snapshot,
+        job: &JobRecord,
+        table: &'static SegmentTable,
+        result: &mut JobResult,
+    ) -> Result<()> {
+        let prefix = format!("({}, ", table.code);
+        for output in job.outputs.iter().filter(|output| output.table == "segments") {
+            let Some(partition) = output.key.strip_prefix(&prefix).and_then(|rest| rest.split(',').next()) else {
+                continue;
+            };
+            let partition: i64 = partition
+                .trim()
+                .parse()
+                .map_err(|_| Error::internal(format!("output `{}` has no partition", output.key)))?;
+            let segments = source.segments_of(table, partition)?;
+            for segment in segments.iter().filter(|segment| {
+                segment.job_id == job.job_id && output.key.ends_with(&format!(" {})", segment.segment_id))
+            }) {
+                let mut columns = source.read_columns(table, segment, &load::all_columns(table))?;
+                if table.name == schema::ROC.name {
+                    hide_thresholds(&mut columns);
+                }
+                let rows = RecordBatch::try_new(arrow_schema(table), columns)
+                    .map_err(|error| Error::internal(format!("rows of table `{}`: {error}", table.name)))?;
+                result.segments.push(NewSegment { table, partition: self.id(partition), rows });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A threshold of an attack's ROC curve is the score of one trace, for some attacks its very loss: the
+/// curve keeps its corners and their order, numbered down to 0.
+fn hide_thresholds(columns: &mut [ArrayRef]) {
+    if let Some(threshold) = columns.first_mut() {
+        let corners = threshold.len();
+        *threshold = Arc::new(Float64Array::from_iter_values((0..corners).rev().map(|corner| corner as f64)));
+    }
+}
+
+fn remove_seeds(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(entries) => {
+            entries.retain(|key, _| !key.to_ascii_lowercase().contains("seed"));
+            entries.values_mut().for_each(remove_seeds);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(remove_seeds),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_in_texts_are_made_anew_and_nothing_else_is() {
+        let redaction = Redaction { secret: [7; 32], classes: HashSet::from([4_611_686_018_427_387_904]) };
+        let new = redaction.id(123_456_789_012_345);
+        assert_ne!(new, 123_456_789_012_345);
+        let text = "{\"model\":123456789012345,\"class\":4611686018427387904,\"rate\":0.123456789012345,\"n\":512,\"digest\":\"ab123456789012345c\"}";
+        let expected = text.replace(":123456789012345,", &format!(":{new},"));
+        assert_eq!(redaction.text(text), expected);
+        assert_eq!(redaction.json("{\"a\":{\"noise_seed\":5,\"b\":1},\"seed\":9}"), "{\"a\":{\"b\":1}}");
+        assert_eq!(redaction.id(0), 0);
+    }
+
+    #[test]
+    fn every_table_is_either_shared_or_withheld() {
+        for table in schema::SEGMENT_TABLES {
+            let named = |list: &[&SegmentTable]| list.iter().any(|one| one.code == table.code);
+            assert!(named(SHARED_TABLES) != named(WITHHELD_TABLES), "decide on table `{}`", table.name);
+        }
+        // Rows of a shared table name nobody.
+        for column in SHARED_TABLES.iter().flat_map(|table| table.columns) {
+            assert!(!column.name.ends_with("_id") && column.name != "member", "{}", column.name);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The jobs that need libtorch: training, attributes, synthesis. Without the cargo feature `torch`
+//! each of them says so.
+
+#[cfg(feature = "torch")]
+mod base;
+#[cfg(feature = "torch")]
+mod cohort;
+#[cfg(feature = "torch")]
+mod one_run;
+#[cfg(feature = "torch")]
+mod pool;
+#[cfg(feature = "torch")]
+mod record;
+#[cfg(feature = "torch")]
+mod traces;
+
+use syntrace_base::base::{Delta, Epsilon, SamplingRate};
+use syntrace_base::error::Result;
+use syntrace_base::record::Regime;
+use syntrace_measure::privacy::{self, Budget};
+use syntrace_model::train::TrainPlan;
+
+/// One thread for the tensors of this worker: jobs run side by side instead, and sums do not depend on
+/// the number of cores.
+pub(super) fn use_one_thread() {
+    #[cfg(feature = "torch")]
+    syntrace_model::nn::use_threads(1);
+}
+
+/// The noise multiplier of a regime under a plan, so that the accountant's upper bound meets the
+/// target; `None` without DP.
+pub(super) fn noise_multiplier(plan: &TrainPlan, regime: Regime) -> Result<Option<f64>> {
+    let Regime::Dp { epsilon, delta } = regime else { return Ok(None) };
+    let budget = Budget {
+        epsilon: Epsilon::new(epsilon)?,
+        delta: Delta::new(delta)?,
+        sampling_rate: SamplingRate::new(plan.sampling_rate)?,
+        steps: plan.steps,
+    };
+    Ok(Some(privacy::noise_multiplier(&budget, privacy::Accountant::Rdp)?.get()))
+}
+
+#[cfg(feature = "torch")]
+pub(super) use base::base;
+#[cfg(feature = "torch")]
+pub use base::{cuda_devices, device_flops};
+#[cfg(feature = "torch")]
+pub(super) use cohort::train;
+#[cfg(feature = "torch")]
+pub(super) use one_run::one_run;
+#[cfg(feature = "torch")]
+pub use one_run::{Audited, Experiment};
+#[cfg(feature = "torch")]
+pub(super) use traces::{attributes, references, synthesize};
+
+#[cfg(not(feature = "torch"))]
+pub(super) use without_torch::{attributes, base, one_run, references, synthesize, train};
+#[cfg(not(feature = "torch"))]
+pub use without_torch::{cuda_devices, device_flops};
+
+#[cfg(not(feature = "torch"))]
+mod without_torch {
+    use crate::job::JobHead;
+    use crate::plan::{PlannedBase, PlannedModel};
+    use crate::stage::Context;
+    use syntrace_base::base::{Device, JobId, Progress, SplitId};
+    use syntrace_base::error::{Error, Result};
+
+    fn missing() -> Error {
+        Error::user("training, attributes and synthesis need libtorch, and this syntrace was built without it")
+            .hint("build with the feature `torch` (the default; `make build` fetches libtorch)")
+    }
+
+    pub fn train(_: &Context<'_>, _: &JobHead, _: &[PlannedModel], _: JobId, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn attributes(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn references(
+        _: &Context<'_>,
+        _: &JobHead,
+        _: &PlannedModel,
+        _: JobId,
+        _: &[SplitId],
+        _: &[String],
+    ) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn synthesize(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: u32, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn one_run(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn base(_: &Context<'_>, _: &JobHead, _: &PlannedBase, _: &dyn Progress) -> Result<()> {
+        Err(missing())
+    }
+
+    /// Without libtorch no device can be used.
+    pub fn cuda_devices() -> u32 {
+        0
+    }
+
+    /// Without libtorch nothing trains here.
+    pub fn device_flops(_: Device) -> Option<f64> {
+        None
+    }
+}

@@ -1,0 +1,132 @@
+//! Trained models as records: lineage, ledger, guarantee.
+
+use super::pool::generator;
+use crate::plan::{Ancestor, PlannedModel, noise_name};
+use crate::rows;
+use crate::stage::Context;
+use syntrace_base::base::{ClipNorm, Delta, Digest, NoiseMultiplier, SamplingRate};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord};
+use syntrace_measure::privacy::{self, Ledger, PrivacyEvent};
+use syntrace_model::train::{DpPlan, ModelOutcome, TrainPlan};
+use syntrace_store::{JobResult, NewObject, Snapshot};
+
+/// An ancestor that never saw private traces.
+pub(super) fn edge(kind: LineageKind, source_id: i64, description: &str) -> LineageEdge {
+    LineageEdge { kind, source_id, description: description.to_owned(), through_mechanism: false, saw_private: false }
+}
+
+/// What a model's weights descend from; whether an ancestor saw private traces is read off its own
+/// lineage.
+pub(super) fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Result<Vec<LineageEdge>> {
+    let mut edges = vec![LineageEdge {
+        through_mechanism: dp,
+        saw_private: true,
+        ..edge(LineageKind::TrainingTraces, model.split_id.0, "member traces of the split")
+    }];
+    if model.ancestor == Ancestor::None {
+        edges.push(edge(LineageKind::RandomInitialisation, 0, "initial weights drawn from the model's seed"));
+    }
+    let shared = model.base.map(|base| (base, "the public base that all models of the generator share"));
+    let own = match model.ancestor {
+        Ancestor::NonPrivate(ancestor) => Some((ancestor, "the model of the same split trained without DP")),
+        Ancestor::None | Ancestor::Base => None,
+    };
+    for (ancestor, description) in shared.into_iter().chain(own) {
+        let record = snapshot
+            .model(ancestor)?
+            .ok_or_else(|| Error::internal(format!("model {ancestor}, an ancestor, is not in the study")))?;
+        let saw_private = record.lineage.iter().any(|edge| edge.saw_private);
+        edges.push(LineageEdge { saw_private, ..edge(LineageKind::Weights, ancestor.0, description) });
+    }
+    let constants = "vocabulary, lengths and layout from protocol constants; sizes from the spec";
+    edges.push(edge(LineageKind::PublicConstants, 0, constants));
+    Ok(edges)
+}
+
+/// The events of a training, each with epsilon after it and its delta.
+pub(super) fn ledger(
+    model: &PlannedModel,
+    name: &str,
+    events: &[syntrace_model::train::PrivacyEvent],
+    dp: bool,
+) -> Result<Vec<(PrivacyEvent, f64, f64)>> {
+    let mut ledger = Ledger::default();
+    let mut ledger_rows = Vec::new();
+    for event in events {
+        let event = PrivacyEvent {
+            phase: event.phase.clone(),
+            sampling_rate: SamplingRate::new(event.sampling_rate)?,
+            noise_multiplier: NoiseMultiplier::new(event.noise_multiplier)?,
+            clip_norm: ClipNorm::new(event.clip_norm)?,
+            steps: event.steps,
+        };
+        ledger.record(event.clone());
+        let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
+        let spent = privacy::epsilon(&ledger, delta)?;
+        ledger_rows.push((event, spent.epsilon, delta.get()));
+    }
+    if dp && ledger_rows.is_empty() {
+        return Err(Error::internal(format!("`{}` was trained with DP and has no privacy event", model.label(name))));
+    }
+    Ok(ledger_rows)
+}
+
+pub(super) fn add_model(
+    context: &Context<'_>,
+    result: &mut JobResult,
+    plan: &TrainPlan,
+    model: &PlannedModel,
+    trained: ModelOutcome,
+    (dp, lineage): (Option<DpPlan>, Vec<LineageEdge>),
+    seconds: f64,
+) -> Result<()> {
+    let (name, family) = generator(context, model.generator)?;
+    let ledger_rows = ledger(model, name, &trained.events, dp.is_some())?;
+    let epsilon_spent = ledger_rows.last().map(|(_, epsilon, _)| *epsilon);
+    if let (Some(spent), Some(target)) = (epsilon_spent, model.regime.epsilon())
+        && spent > target
+    {
+        return Err(Error::internal(format!(
+            "`{}` may spend epsilon `{target}` and has spent `{spent}`",
+            model.label(name)
+        )));
+    }
+    let (guarantee, epsilon_end_to_end) = privacy::guarantee(epsilon_spent, &lineage);
+    result.models.push(ModelRecord {
+        model_id: model.model_id,
+        generator: name.to_owned(),
+        preset: family.preset().to_owned(),
+        config: family.config_json(),
+        class_id: model.class_id,
+        split_id: model.split_id,
+        role: model.role,
+        regime: model.regime,
+        train_job: result.job.job_id,
+        noise_multiplier: dp.map(|dp| dp.noise_multiplier),
+        sampling_rate: plan.sampling_rate,
+        steps: trained.steps,
+        expected_batch: plan.expected_batch,
+        clip_norm: dp.map(|dp| dp.clip_norm),
+        epsilon_spent,
+        accountant: dp.map(|_| privacy::Accountant::Rdp.name().to_owned()),
+        guarantee,
+        epsilon_end_to_end,
+        noise: dp.map(|_| noise_name(context.plan.spec.noise).to_owned()),
+        parameters: trained.parameters,
+        parameters_private: trained.parameters_private,
+        seconds,
+        status: trained.status,
+        weights: Some(Digest::of(&trained.weights).0),
+        lineage,
+    });
+    result.objects.push(NewObject { kind: "weights", bytes: trained.weights });
+    result.segments.push(rows::epochs_segment(model.model_id.0, &trained.epochs)?);
+    if !trained.monitors.is_empty() {
+        result.segments.push(rows::monitors_segment(model.model_id.0, &trained.monitors)?);
+    }
+    if !ledger_rows.is_empty() {
+        result.segments.push(rows::ledger_segment(model.model_id.0, &ledger_rows)?);
+    }
+    Ok(())
+}

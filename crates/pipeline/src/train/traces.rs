@@ -1,0 +1,183 @@
+//! What trained models say about traces, and the traces they draw.
+
+use super::pool::{Pool, generator, weights};
+use crate::job::{JobHead, Start};
+use crate::plan::PlannedModel;
+use crate::stage::Context;
+use crate::{load, rows};
+use std::collections::BTreeSet;
+use syntrace_base::base::{JobId, Progress, Seed, SplitId, TraceId};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::Trace;
+use syntrace_model::model::{Generator, Weights};
+use syntrace_model::train::EncodedTrace;
+use syntrace_store::JobResult;
+use syntrace_store::schema::SYNTHETIC_PACKETS;
+use syntrace_traffic::encoding::{EncodingKind, Generated, tokens_to_packets};
+use syntrace_traffic::synth::{
+    DecodeMode, DecodeOptions, DecodedTrace, RepairProfile, decode_fields, decode_trace, mend, repair, trace_id,
+};
+
+/// Records what a model says about its members and its held-out traces, in evaluation mode.
+pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedModel, encode: JobId) -> Result<()> {
+    let start = Start::now();
+    let snapshot = context.store.snapshot()?;
+    let (_, family) = generator(context, model.generator)?;
+    let pool = Pool::load(&snapshot, model.class_id, encode)?;
+    let (members, held_out) = load::split(&snapshot, model.split_id)?;
+    let (own, base) = weights(&snapshot, model)?;
+    let weights = Weights { own: &own, base: base.as_deref() };
+    let mut out = Vec::new();
+    for (ids, member) in [(members, true), (held_out, false)] {
+        let positions = load::positions(&ids, &pool.positions)?;
+        let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
+        let per_trace = family.attributes(weights, &traces)?;
+        for (trace_id, kinds) in ids.into_iter().zip(per_trace) {
+            out.extend(kinds.into_iter().map(|row| rows::AttributeRow {
+                trace_id,
+                member,
+                kind: row.kind.to_owned(),
+                loss: Some(row.loss),
+                values: row.values,
+            }));
+        }
+    }
+    // Stored by trace, so that the order of the rows does not give membership away.
+    out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
+    result.segments.push(rows::attributes_segment(model.model_id.0, &out)?);
+    context.store.commit(result)?;
+    Ok(())
+}
+
+/// Records what a model says about the traces of some splits that are outside its own, in evaluation
+/// mode: none of them is a member of it.
+pub(crate) fn references(
+    context: &Context<'_>,
+    head: &JobHead,
+    model: &PlannedModel,
+    encode: JobId,
+    splits: &[SplitId],
+    kinds: &[String],
+) -> Result<()> {
+    let start = Start::now();
+    let snapshot = context.store.snapshot()?;
+    let (_, family) = generator(context, model.generator)?;
+    let pool = Pool::load(&snapshot, model.class_id, encode)?;
+    let mut outside = BTreeSet::new();
+    for split in splits {
+        let (members, held_out) = load::split(&snapshot, *split)?;
+        outside.extend(members.into_iter().chain(held_out));
+    }
+    let (members, held_out) = load::split(&snapshot, model.split_id)?;
+    for trace in members.iter().chain(&held_out) {
+        outside.remove(trace);
+    }
+    let ids: Vec<TraceId> = outside.into_iter().collect();
+    let positions = load::positions(&ids, &pool.positions)?;
+    let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
+    let (own, base) = weights(&snapshot, model)?;
+    let per_trace = family.attributes(Weights { own: &own, base: base.as_deref() }, &traces)?;
+    let mut out = Vec::new();
+    for (trace_id, rows) in ids.into_iter().zip(per_trace) {
+        let wanted = rows.into_iter().filter(|row| kinds.iter().any(|kind| kind == row.kind));
+        out.extend(wanted.map(|row| rows::AttributeRow {
+            trace_id,
+            member: false,
+            kind: row.kind.to_owned(),
+            loss: Some(row.loss),
+            values: row.values,
+        }));
+    }
+    out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
+    let mut result = JobResult::new(head.record_on(start, family.device()));
+    result.segments.push(rows::references_segment(model.model_id.0, &out)?);
+    context.store.commit(result)?;
+    Ok(())
+}
+
+/// Profile, rule and changed cells of one repair of a trace.
+type Repair = (String, &'static str, u32);
+
+/// Packets of what a model wrote. Stored as generated, so that fidelity measures the generator and
+/// not the mending; exports mend. Cells alone have to be repaired before they are packets at all: by
+/// which profile, and how many cells each rule changed, comes with them.
+fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Vec<Repair>)> {
+    match (content, family.encoding()) {
+        (Generated::Fields(rows), _) => Ok((decode_fields(rows), Vec::new())),
+        (Generated::Tokens(tokens), EncodingKind::Tokens(layout)) => {
+            let options = DecodeOptions { mode: DecodeMode::Raw, ..DecodeOptions::default() };
+            Ok((decode_trace(&tokens_to_packets(tokens, &layout), &options), Vec::new()))
+        }
+        (Generated::Nprint(image), _) => {
+            let (profile, packets) = family.repair().ok_or_else(|| {
+                Error::internal(format!("generator `{}` writes cells without a repair", family.name()))
+            })?;
+            let repaired = repair(image, RepairProfile::from_name(profile)?, packets as usize, seed);
+            let repairs = repaired.repairs.iter().map(|(rule, cells)| (profile.to_owned(), *rule, *cells)).collect();
+            let trace =
+                DecodedTrace { packets: repaired.packets, rejections: repaired.rejections, ..DecodedTrace::default() };
+            Ok((trace, repairs))
+        }
+        _ => Err(Error::internal(format!("generator `{}` writes tokens without a layout", family.name()))),
+    }
+}
+
+/// Draws synthetic traces and decodes them to packets.
+pub(crate) fn synthesize(
+    context: &Context<'_>,
+    head: &JobHead,
+    model: &PlannedModel,
+    count: u32,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let start = Start::now();
+    let snapshot = context.store.snapshot()?;
+    let (_, family) = generator(context, model.generator)?;
+    progress.start(&head.label, u64::from(count));
+    let (own, base) = weights(&snapshot, model)?;
+    let weights = Weights { own: &own, base: base.as_deref() };
+    let raw = family.sample(weights, count, head.derived_seed(), progress)?;
+    progress.finish();
+    let (mut traces, mut facts, mut repairs) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, raw) in raw.into_iter().enumerate() {
+        let seed = head.derived_seed().named("repair").numbered(number as u64);
+        let (decoded, repaired) = decode(family, &raw.content, seed)?;
+        let mended = decoded.packets.iter().cloned().map(|mut packet| mend(&mut packet).total()).sum();
+        let id = trace_id(model.model_id, number as u64);
+        repairs.extend(repaired.into_iter().map(|(profile, rule, cells)| rows::RepairRow {
+            trace_id: id,
+            profile,
+            rule,
+            cells,
+        }));
+        facts.push(rows::SyntheticRow {
+            trace_id: id,
+            number: number as u64,
+            packets: decoded.packets.len() as u32,
+            rejected: decoded.rejected(),
+            complete: raw.complete,
+            mended,
+            raw: raw.content.to_bytes(),
+        });
+        let flow_bytes = decoded.packets.iter().map(|packet| u64::from(packet.ip_length)).sum();
+        traces.push(Trace {
+            trace_id: id,
+            first_packet: number as u64,
+            link_type: 1,
+            flow_packets: decoded.packets.len() as u64,
+            flow_bytes,
+            packets: decoded.packets,
+        });
+    }
+    let mut result = JobResult::new(head.record_on(start, family.device()));
+    result.segments.push(rows::synthetic_segment(model.model_id.0, &facts)?);
+    if !repairs.is_empty() {
+        result.segments.push(rows::repairs_segment(model.model_id.0, &repairs)?);
+    }
+    for run in rows::runs(&traces) {
+        result.segments.push(rows::packet_segment(&SYNTHETIC_PACKETS, model.model_id.0, run)?);
+    }
+    context.store.commit(result)?;
+    Ok(())
+}

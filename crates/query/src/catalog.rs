@@ -1,0 +1,86 @@
+//! All tables and views by name, and the text of `schema/tables.sql`.
+
+use super::provider::StudyTable;
+use super::relation::sql_type;
+use super::statement::split_statements;
+use super::study::Study;
+use super::table::TABLES;
+use datafusion::catalog::TableProvider;
+use std::fmt::Write;
+use std::sync::Arc;
+use syntrace_store::schema::Column;
+
+/// The text of all views; executed from here, there is no second definition.
+const VIEWS_SQL: &str = include_str!("../../../schema/views.sql");
+
+/// A table as `.tables` and `.schema` show it.
+#[derive(Debug, Clone)]
+pub struct TableInfo {
+    /// Name.
+    pub name: &'static str,
+    /// What one row is.
+    pub doc: &'static str,
+    /// Columns in SQL order.
+    pub columns: Vec<Column>,
+}
+
+/// A view as `.views` and `.schema` show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewInfo {
+    /// Name.
+    pub name: &'static str,
+    /// What one row is: the comment above its definition.
+    pub doc: &'static str,
+    /// Its `CREATE VIEW` statement.
+    pub sql: &'static str,
+}
+
+/// All tables of a study, in the order of the data flow.
+pub fn tables() -> Vec<TableInfo> {
+    let study = Arc::new(Study::detached());
+    TABLES
+        .iter()
+        .map(|table| TableInfo { name: table.name, doc: table.doc, columns: (table.make)(&study).columns().to_vec() })
+        .collect()
+}
+
+/// All tables as DataFusion sees them; nothing is read.
+pub(super) fn providers(study: &Arc<Study>) -> Vec<(&'static str, Arc<dyn TableProvider>)> {
+    TABLES
+        .iter()
+        .map(|table| (table.name, Arc::new(StudyTable::new(table.name, (table.make)(study))) as Arc<dyn TableProvider>))
+        .collect()
+}
+
+/// All views, in the order of their file.
+pub fn views() -> Vec<ViewInfo> {
+    split_statements(VIEWS_SQL).into_iter().filter_map(view).collect()
+}
+
+fn view(statement: &'static str) -> Option<ViewInfo> {
+    let start = statement.find("CREATE VIEW ")?;
+    let (comment, sql) = statement.split_at(start);
+    let name = sql.strip_prefix("CREATE VIEW ")?.split_whitespace().next()?;
+    let doc = comment.lines().rfind(|line| line.starts_with("-- "))?.trim_start_matches("-- ");
+    Some(ViewInfo { name, doc, sql })
+}
+
+/// The commented CREATE TABLE text of a table, as in `schema/tables.sql`.
+pub fn create_table_text(table: &TableInfo) -> String {
+    let mut text = format!("-- {}\nCREATE TABLE {} (\n", table.doc, table.name);
+    let types: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("{}{}", sql_type(column.kind), if column.nullable { "" } else { " NOT NULL" }))
+        .collect();
+    let names_width = table.columns.iter().map(|column| column.name.len()).max().unwrap_or(0);
+    let types_width = types.iter().map(String::len).max().unwrap_or(0) + 1;
+    for (index, (column, kind)) in table.columns.iter().zip(&types).enumerate() {
+        let comma = if index + 1 < table.columns.len() { "," } else { "" };
+        let kind = format!("{kind}{comma}");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "    {:names_width$} {kind:types_width$} -- {}", column.name, column.doc);
+    }
+    text.push_str(");\n");
+    text
+}

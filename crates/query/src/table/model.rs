@@ -1,0 +1,175 @@
+//! `models` and `lineage`.
+
+use super::capture::hex;
+use super::record::{Fields, record_table};
+use crate::relation::Relation;
+use crate::study::{Index, Study};
+use std::sync::Arc;
+use syntrace_base::error::Result;
+use syntrace_base::record::{Guarantee, IMPORTED, LineageEdge, ModelRecord, ModelStatus, Regime, Role};
+
+/// A model with the names of its class.
+struct ModelRow {
+    model: ModelRecord,
+    dataset: String,
+    class: String,
+}
+
+impl ModelRow {
+    fn new(model: ModelRecord, index: &Index) -> Self {
+        let (dataset, class) = index.class(model.class_id).unwrap_or_default();
+        let (dataset, class) = (dataset.to_owned(), class.to_owned());
+        Self { model, dataset, class }
+    }
+
+    /// `netssm os/windows eps4 shadow0`.
+    fn name(&self) -> String {
+        let role = match self.model.role {
+            Role::Target => "target".to_owned(),
+            Role::Shadow(index) => format!("shadow{index}"),
+            Role::Base => "base".to_owned(),
+        };
+        format!("{} {}/{} {} {role}", self.model.generator, self.dataset, self.class, self.model.regime.label())
+    }
+
+    /// A number of the training; NULL where the makers of an imported model do not say.
+    fn told<T: Default + PartialEq>(&self, value: T) -> Option<T> {
+        (self.model.preset != IMPORTED || value != T::default()).then_some(value)
+    }
+
+    /// NULL without DP and where the epsilon is only claimed; infinite where something upstream saw the
+    /// private traces outside the mechanism.
+    fn epsilon_end_to_end(&self) -> Option<f64> {
+        match self.model.regime {
+            Regime::None => None,
+            Regime::Dp { .. } if self.model.epsilon_spent.is_none() => None,
+            Regime::Dp { .. } => Some(self.model.epsilon_end_to_end.unwrap_or(f64::INFINITY)),
+        }
+    }
+}
+
+pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
+    record_table(study, provenance(privacy(identity())), |study| {
+        let index = study.index()?;
+        Ok(study.snapshot()?.models()?.into_iter().map(|model| ModelRow::new(model, index)).collect())
+    })
+}
+
+fn identity() -> Fields<ModelRow> {
+    Fields::new()
+        .big("model_id", "id of the model", |row: &ModelRow| row.model.model_id.0)
+        .text("name", "generator, class, regime and role in words", ModelRow::name)
+        .text("generator", "generator family", |row| row.model.generator.clone())
+        .text("preset", "preset of the generator; `imported` for a model made elsewhere", |row| {
+            row.model.preset.clone()
+        })
+        .text("dataset", "dataset", |row| row.dataset.clone())
+        .text("class", "class it was trained on", |row| row.class.clone())
+        .text("role", "`target` or `shadow`", |row| row.model.role.name().to_owned())
+        .int_or_null("shadow", "index of a shadow; NULL for a target", |row| {
+            row.model.role.shadow().map(|index| index as i32)
+        })
+        .text("regime", "`none` or `dp`", |row| {
+            if row.model.regime.epsilon().is_some() { "dp".to_owned() } else { "none".to_owned() }
+        })
+}
+
+fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
+    fields
+        .real_or_null("epsilon", "target epsilon; NULL = no DP", |row| row.model.regime.epsilon())
+        .real_or_null("delta", "delta of every epsilon here; NULL = no DP", |row| row.model.regime.delta())
+        .real_or_null("noise_multiplier", "noise on the sum, in units of the clip norm; NULL = no DP", |row| {
+            row.model.noise_multiplier
+        })
+        .real_or_null("sampling_rate", "probability of a trace to be in a step's batch; NULL = not told", |row| {
+            row.told(row.model.sampling_rate)
+        })
+        .big_or_null("steps", "optimiser steps taken; NULL = not told", |row| row.told(row.model.steps as i64))
+        .real_or_null("expected_batch", "expected traces in a batch; NULL = not told", |row| {
+            row.told(row.model.expected_batch)
+        })
+        .real_or_null("clip_norm", "L2 bound of one trace's gradient; NULL = no DP", |row| row.model.clip_norm)
+        .real_or_null("epsilon_spent", "upper bound of the mechanism's epsilon at delta; NULL = no DP, or only claimed", |row| {
+            row.model.epsilon_spent
+        })
+        .text_or_null("accountant", "what computed epsilon_spent", |row| row.model.accountant.clone())
+        .text("guarantee", "`end-to-end`, `conditional` or `none`", |row| row.model.guarantee.name().to_owned())
+        .real_or_null(
+            "epsilon_end_to_end",
+            "epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP, or only claimed",
+            ModelRow::epsilon_end_to_end,
+        )
+        .text_or_null("noise", "`system` (seed not stored) or `reproducible`; NULL = no DP", |row| {
+            row.model.noise.clone()
+        })
+}
+
+fn provenance(fields: Fields<ModelRow>) -> Fields<ModelRow> {
+    fields
+        .big_or_null("parameters", "all parameters; NULL = not told", |row| row.told(row.model.parameters as i64))
+        .big_or_null("parameters_private", "parameters trained on private traces; NULL = not told", |row| {
+            row.told(row.model.parameters_private as i64)
+        })
+        .real_or_null("seconds", "wall time of training, divided evenly over its cohort; NULL = not told", |row| {
+            row.told(row.model.seconds)
+        })
+        .text("status", "`trained`, or `diverged at step N`", |row| match row.model.status {
+            ModelStatus::Trained => "trained".to_owned(),
+            ModelStatus::Diverged { step } => format!("diverged at step {step}"),
+        })
+        .text_or_null("weights", "digest of the weights object, hexadecimal; NULL where they are not kept", |row| {
+            row.model.weights.as_ref().map(hex)
+        })
+        .big("class_id", "class", |row| row.model.class_id.0)
+        .big("split_id", "split it was trained on", |row| row.model.split_id.0)
+        .big("job_id", "cohort job that trained it", |row| row.model.train_job.0)
+        .text("config", "resolved configuration, JSON", |row| row.model.config.clone())
+}
+
+/// One ancestor of one model.
+struct LineageRow {
+    row: Arc<ModelRow>,
+    number: usize,
+    edge: LineageEdge,
+}
+
+pub(super) fn lineage(study: &Arc<Study>) -> Arc<dyn Relation> {
+    let fields = Fields::<LineageRow>::new()
+        .big("model_id", "model", |row| row.row.model.model_id.0)
+        .text("name", "the model in words", |row| row.row.name())
+        .text("generator", "generator family", |row| row.row.model.generator.clone())
+        .text("dataset", "dataset", |row| row.row.dataset.clone())
+        .text("class", "class", |row| row.row.class.clone())
+        .text("role", "`target` or `shadow`", |row| row.row.model.role.name().to_owned())
+        .int_or_null("shadow", "index of a shadow; NULL for a target", |row| {
+            row.row.model.role.shadow().map(|index| index as i32)
+        })
+        .real_or_null("epsilon", "target epsilon; NULL = no DP", |row| row.row.model.regime.epsilon())
+        .int("number", "number of the ancestor, from 0", |row| row.number as i32)
+        .text("kind", "what the weights descend from", |row| row.edge.kind.name().to_owned())
+        .big_or_null("source_id", "id of the split or model; NULL where there is none", |row| {
+            (row.edge.source_id != 0).then_some(row.edge.source_id)
+        })
+        .text("description", "in words", |row| row.edge.description.clone())
+        .flag("through_mechanism", "only through a DP mechanism?", |row| row.edge.through_mechanism)
+        .flag("saw_private", "did it see private traces?", |row| row.edge.saw_private)
+        .text("guarantee", "guarantee of the model", |row| guarantee(row.row.model.guarantee));
+    record_table(study, fields, load_lineage)
+}
+
+fn guarantee(guarantee: Guarantee) -> String {
+    guarantee.name().to_owned()
+}
+
+fn load_lineage(study: &Study) -> Result<Vec<LineageRow>> {
+    let index = study.index()?;
+    let mut rows = Vec::new();
+    for model in study.snapshot()?.models()? {
+        let edges = model.lineage.clone();
+        let row = Arc::new(ModelRow::new(model, index));
+        for (number, edge) in edges.into_iter().enumerate() {
+            rows.push(LineageRow { row: Arc::clone(&row), number, edge });
+        }
+    }
+    Ok(rows)
+}

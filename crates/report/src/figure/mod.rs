@@ -1,0 +1,268 @@
+//! The figures: each draws the answer of one named query, or says in words what the study lacks.
+
+mod budget;
+mod image;
+mod plane;
+mod training;
+
+use super::answer::Answer;
+use super::scale::number;
+use super::sheet::Sheet;
+use syntrace_base::error::Result;
+
+/// A figure and the query behind it.
+pub(super) struct Figure {
+    /// Its name: that of its query.
+    pub name: &'static str,
+    /// Values that differ from the query's defaults.
+    pub given: &'static [&'static str],
+    /// Heading.
+    pub title: &'static str,
+    /// What is drawn and how to read it.
+    pub caption: &'static str,
+    /// What a study needs to have it.
+    pub needs: &'static str,
+    /// Draws an answer with rows; `None` where no row has a number to draw.
+    pub draw: fn(&Answer, &Look) -> Result<Option<Sheet>>,
+}
+
+/// How generators look in all figures of a study.
+pub(super) struct Look {
+    /// Generators by name; their place is their style.
+    pub generators: Vec<String>,
+}
+
+impl Look {
+    /// The style of a generator.
+    pub fn style(&self, generator: &str) -> usize {
+        self.generators.iter().position(|known| known == generator).unwrap_or(self.generators.len())
+    }
+}
+
+const NEEDS_ATTACKS: &str = "No attack was run on a target model. A spec with an attack (`[attack.mlp-tuned]`) and \
+    shadow models runs one; so does `syntrace import` with attributes.";
+const NEEDS_FIDELITY: &str = "No synthetic traffic was compared with real traffic. A spec with `[synthesis]` samples its \
+    target models; `syntrace import` takes PCAPs made elsewhere.";
+const NEEDS_CLASSIFIERS: &str = "No classifier was trained on synthetic traffic. It takes sampled targets (`[synthesis]` in \
+    the spec, or imported PCAPs) of at least two classes of a dataset.";
+const NEEDS_LOSSES: &str = "No shadow model has losses of members and of held-out traces by epoch. Training stores them; \
+    `syntrace import` reads them from a log.";
+
+/// All figures, in the order of the page.
+pub(super) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "privacy_vs_utility",
+        given: &[],
+        title: "Privacy against utility",
+        caption: "Each mark is a generator at one budget: how well its strongest attack tells members from held-out \
+            traces (left is more private), and how accurate a classifier is that learnt from its traffic alone \
+            (up is more useful). Filled: no DP; the emptier, the smaller epsilon. Whiskers: 95 % intervals of the mean \
+            over classes. Lane at the left: generators that no attack reads.",
+        needs: "Neither attacks nor downstream classifiers are in the study, so there is nothing to weigh.",
+        draw: plane::privacy_vs_utility,
+    },
+    Figure {
+        name: "strongest_attacks",
+        given: &[],
+        title: "The strongest attack by budget",
+        caption: "AUC of the attack that works best on the targets of a generator at each budget, mean over classes with \
+            its 95 % interval. 0.5 is chance, 1 recognises every training trace. The best of several attacks is above \
+            chance by selection alone: small excesses mean little.",
+        needs: NEEDS_ATTACKS,
+        draw: budget::strongest_attacks,
+    },
+    Figure {
+        name: "figure2",
+        given: &[],
+        title: "Figure 2: attack performance by budget",
+        caption: "Precision, recall and false positive rate at the attack's own threshold, mean over all targets; bands: \
+            one standard deviation. Of several attacks the one with the largest mean AUC without DP is drawn; all are in \
+            the data. Dotted with hollow marks: as printed in the paper.",
+        needs: NEEDS_ATTACKS,
+        draw: budget::figure2,
+    },
+    Figure {
+        name: "roc_curves",
+        given: &[],
+        title: "ROC curves of the strongest attacks, on log axes",
+        caption: "How many members an attack finds while it accuses few held-out traces: the left end is what matters for \
+            privacy (Carlini et al. 2022). Mean over targets. Below one accused trace in all held-out ones (the curve's \
+            flat left end) the rate is that without any false positive.",
+        needs: NEEDS_ATTACKS,
+        draw: plane::roc_curves,
+    },
+    Figure {
+        name: "figure3",
+        given: &[],
+        title: "Figure 3: Jensen-Shannon distance of header fields by budget",
+        caption: "Mean over classes and packet positions of the distance (base 2) between synthetic and member traces: 0 is \
+            the same distribution, 1 has no value in common. Dashed: held-out real traces, the value of a perfect \
+            generator.",
+        needs: NEEDS_FIDELITY,
+        draw: budget::figure3,
+    },
+    Figure {
+        name: "figure5",
+        given: &[],
+        title: "Figure 5: Wasserstein distance of numeric fields by budget",
+        caption: "How far values must move on average to turn the synthetic distribution into that of the member traces, in \
+            the field's own unit, mean over classes and packet positions; where values lie far apart the axis is \
+            logarithmic. Dashed: held-out real traces, the value of a \
+            perfect generator.",
+        needs: NEEDS_FIDELITY,
+        draw: budget::figure5,
+    },
+    Figure {
+        name: "figure4",
+        given: &[],
+        title: "Figure 4: accuracy of classifiers trained on synthetic traffic",
+        caption: "A random forest learns the class from synthetic traces and is tested on held-out real ones. Dashed: the \
+            same forest trained on real traces. Dotted: guessing the most frequent class.",
+        needs: NEEDS_CLASSIFIERS,
+        draw: budget::figure4,
+    },
+    Figure {
+        name: "figure9",
+        given: &[],
+        title: "Figure 9: F1 of classifiers trained on synthetic traffic",
+        caption: "As Figure 4, but the mean over classes of their F1 scores. Dotted with hollow marks: as printed in the \
+            paper (mean over its classes).",
+        needs: NEEDS_CLASSIFIERS,
+        draw: budget::figure9,
+    },
+    Figure {
+        name: "figure6",
+        given: &["dataset=null"],
+        title: "Figure 6: error of regressors trained on synthetic traffic",
+        caption: "N-BEATS learns the next packet length from the ten before it and is tested on held-out real traces: median \
+            over traces of the mean absolute error, mean over classes. Dashed: trained on real traces. Dotted: the last \
+            length again. Hollow: as printed in the paper. Lower is better.",
+        needs: "No regressor of packet lengths was trained on synthetic traffic. It takes sampled targets and \
+            `[utility] forecaster = \"small\"` or `\"paper\"`, in a program with libtorch.",
+        draw: budget::figure6,
+    },
+    Figure {
+        name: "fidelity_vs_utility",
+        given: &[],
+        title: "Fidelity against utility",
+        caption: "Does closer traffic train better classifiers? Each mark is a generator at one budget: mean Jensen-Shannon \
+            distance over classes, fields and positions (left is closer), and accuracy (up is better). Filled: no DP; the \
+            emptier, the smaller epsilon.",
+        needs: "The study lacks fidelity or downstream classifiers: both need sampled targets (`[synthesis]`), and \
+            classifiers at least two classes of a dataset.",
+        draw: plane::fidelity_vs_utility,
+    },
+    Figure {
+        name: "figure7",
+        given: &["dataset=null"],
+        title: "Figures 7 and 10: relative generalization gap by epoch",
+        caption: "How much larger the loss of held-out traces is than that of members, 100 (test - train) / train, mean over \
+            classes of the mean over shadow models. Zero: both are known equally well. The paper prints the formula with \
+            its 100 under the fraction line; that number is in the data as relative_gap_printed.",
+        needs: NEEDS_LOSSES,
+        draw: training::gaps,
+    },
+    Figure {
+        name: "figure10",
+        given: &[],
+        title: "Figure 10: relative generalization gap of the dataset os by epoch",
+        caption: "As Figure 7, for the one dataset.",
+        needs: NEEDS_LOSSES,
+        draw: training::gaps,
+    },
+    Figure {
+        name: "figure8",
+        given: &[],
+        title: "Figures 1 and 8: training images of an image generator",
+        caption: "The longest real trace of each class as an nPrint image: a row is a packet, a column one of 1,088 header bits. \
+            The published pictures are red (1), green (0) and blue (absent); these colours differ in lightness too.",
+        needs: "No trace is stored as an nPrint image: only image generators (netdiffusion) train on them, and redacted \
+            copies have none.",
+        draw: image::training,
+    },
+    Figure {
+        name: "nprint_images",
+        given: &[],
+        title: "Real and generated traces as nPrint images",
+        caption: "For each class the longest real trace and the longest generated ones, without DP and at the smallest \
+            epsilon. A few packets show structure, not quality: the distances above measure that.",
+        needs: "The study holds no packets with readable headers (it is empty or a redacted copy).",
+        draw: image::generated,
+    },
+];
+
+/// Figures that repeat a part of another one and stand outside the page.
+pub(super) const NOT_ON_PAGE: &[&str] = &["figure10"];
+
+/// The privacy budgets of an answer: no DP first, then from the largest epsilon to the smallest.
+pub(super) struct Budgets(Vec<Option<f64>>);
+
+impl Budgets {
+    /// The budgets that occur.
+    pub fn of(epsilons: &[Option<f64>]) -> Self {
+        let mut found: Vec<Option<f64>> = epsilons.to_vec();
+        let rank = |epsilon: &Option<f64>| epsilon.map_or(f64::INFINITY, |epsilon| epsilon);
+        found.sort_by(|left, right| rank(right).total_cmp(&rank(left)));
+        found.dedup();
+        Self(found)
+    }
+
+    /// Place of a budget, from 0.
+    pub fn place(&self, epsilon: Option<f64>) -> usize {
+        self.0.iter().position(|known| *known == epsilon).unwrap_or(0)
+    }
+
+    /// Names of the places.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|epsilon| epsilon.map_or("no DP".to_owned(), number)).collect()
+    }
+
+    /// How full the marker of a budget is: from 1 (no DP) to 0 (the smallest epsilon).
+    pub fn fill(&self, epsilon: Option<f64>) -> f64 {
+        match (epsilon, self.0.len()) {
+            (None, _) => 1.0,
+            (_, 0..2) => 0.0,
+            (Some(_), budgets) => 1.0 - self.place(epsilon) as f64 / (budgets - 1) as f64,
+        }
+    }
+
+    /// A budget in words.
+    pub fn words(epsilon: Option<f64>) -> String {
+        epsilon.map_or("no DP".to_owned(), |epsilon| format!("epsilon {}", number(epsilon)))
+    }
+
+    /// The budgets with their words, in order.
+    pub fn list(&self) -> impl Iterator<Item = (Option<f64>, String)> + '_ {
+        self.0.iter().map(|epsilon| (*epsilon, Self::words(*epsilon)))
+    }
+}
+
+/// Panels of one kind: four narrow ones a line where there are many, else three; gives columns and size.
+pub(super) fn small_panels(panels: usize, height: f64) -> (usize, (f64, f64)) {
+    if panels > 3 { (4, (250.0, height)) } else { (3, (330.0, height)) }
+}
+
+/// The values of a column that occur, in the order of their first row.
+pub(super) fn distinct(values: &[String]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for value in values {
+        if !found.contains(value) {
+            found.push(value.clone());
+        }
+    }
+    found
+}
+
+/// Says of rows without a number which they are, grouped by what they belong to.
+pub(super) fn missing_note(what: &str, rows: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (group, member) in rows {
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, members)) if members.contains(&member) => {}
+            Some((_, members)) => members.push(member),
+            None => groups.push((group, vec![member])),
+        }
+    }
+    let text: Vec<String> = groups.iter().map(|(group, members)| format!("{group} ({})", members.join(", "))).collect();
+    if text.is_empty() { Vec::new() } else { vec![format!("{what}: {}.", text.join("; "))] }
+}

@@ -1,0 +1,263 @@
+//! The study in a few sentences. Each number is a cell of a named query and says which; nothing is
+//! concluded but what an interval or a guarantee says.
+
+use super::answer::Answer;
+use super::figure::{Budgets, distinct};
+use super::scale::grouped;
+use syntrace_base::error::Result;
+
+/// A number with its origin.
+pub(super) struct Cell {
+    /// As stored, every digit.
+    pub value: String,
+    /// As shown.
+    pub shown: String,
+    /// `query:row:column`, rows from 0.
+    pub cell: String,
+}
+
+/// A part of a sentence.
+pub(super) enum Part {
+    /// Words.
+    Text(String),
+    /// Words that matter.
+    Strong(String),
+    /// A number.
+    Number(Cell),
+}
+
+/// A sentence of the headline.
+pub(super) struct Sentence {
+    /// Its parts in order.
+    pub parts: Vec<Part>,
+}
+
+/// The answers that the headline is made of.
+pub(super) struct Sources<'a> {
+    /// `study_totals`.
+    pub totals: &'a Answer,
+    /// `strongest_attacks`.
+    pub attacks: &'a Answer,
+    /// `privacy_vs_utility`.
+    pub utility: &'a Answer,
+}
+
+/// Puts a sentence together.
+struct Draft(Vec<Part>);
+
+impl Draft {
+    fn text(mut self, text: impl Into<String>) -> Self {
+        self.0.push(Part::Text(text.into()));
+        self
+    }
+
+    fn strong(mut self, text: impl Into<String>) -> Self {
+        self.0.push(Part::Strong(text.into()));
+        self
+    }
+
+    /// A whole number and its noun, in the plural where it is not one.
+    fn count(mut self, answer: &Answer, column: &str, noun: &str) -> Result<Self> {
+        let value = answer.numbers(column)?.first().copied().flatten().unwrap_or(0.0);
+        self.0.push(cell(answer, 0, column, value, grouped(&format!("{value:.0}"))));
+        let plural = if value == 1.0 {
+            ""
+        } else if noun.ends_with('s') {
+            "es"
+        } else {
+            "s"
+        };
+        Ok(self.text(if noun.is_empty() { String::new() } else { format!(" {noun}{plural}") }))
+    }
+
+    /// A number with two or three decimals.
+    fn real(mut self, answer: &Answer, row: usize, column: &str) -> Result<Self> {
+        let Some(value) = answer.numbers(column)?.get(row).copied().flatten() else {
+            return Ok(self.text("unknown"));
+        };
+        self.0.push(cell(answer, row, column, value, format!("{value:.2}")));
+        Ok(self)
+    }
+
+    fn done(self) -> Sentence {
+        Sentence { parts: self.0 }
+    }
+}
+
+fn draft() -> Draft {
+    Draft(Vec::new())
+}
+
+fn cell(answer: &Answer, row: usize, column: &str, value: f64, shown: String) -> Part {
+    Part::Number(Cell { value: value.to_string(), shown, cell: format!("{}:{row}:{column}", answer.query.name) })
+}
+
+fn total(answer: &Answer, column: &str) -> Result<f64> {
+    Ok(answer.numbers(column)?.first().copied().flatten().unwrap_or(0.0))
+}
+
+/// All sentences.
+pub(super) fn sentences(sources: &Sources<'_>) -> Result<Vec<Sentence>> {
+    let totals = sources.totals;
+    let mut found = Vec::new();
+    if total(totals, "traces")? == 0.0 && total(totals, "models")? == 0.0 {
+        found.push(
+            draft()
+                .text("The study holds neither traffic nor models yet: `syntrace run` or `syntrace ingest` fills it.")
+                .done(),
+        );
+        return Ok(found);
+    }
+    if total(totals, "models")? == 0.0 {
+        let size = draft().text("Real traffic alone: ").count(totals, "traces", "trace")?.text(" of ");
+        found.push(size.count(totals, "classes", "class")?.text(". No model was trained or imported yet.").done());
+        return Ok(found);
+    }
+    let size = draft().count(totals, "models", "model")?.text(" of ").count(totals, "generators", "generator")?;
+    let size = size.text(": ").count(totals, "targets", "target")?.text(" and ");
+    let size = size.count(totals, "shadows", "shadow model")?.text(", from ").count(totals, "traces", "real trace")?;
+    let size = size.text(" of ").count(totals, "classes", "class")?.text(" in ");
+    found.push(size.count(totals, "datasets", "dataset")?.text(".").done());
+    found.extend(attacks(sources.attacks)?);
+    found.extend(guarantees(totals, sources.attacks)?);
+    found.extend(audits(totals)?);
+    found.extend(utility(sources.utility)?);
+    Ok(found)
+}
+
+/// Which generators leak, without and with DP.
+fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
+    let epsilons = answer.numbers("epsilon")?;
+    let (auc, low) = (answer.numbers("auc")?, answer.numbers("auc_low")?);
+    let attacked: Vec<usize> = (0..answer.rows()).filter(|row| auc[*row].is_some()).collect();
+    if attacked.is_empty() {
+        return Ok(vec![draft().text("No attack was run: nothing is known of what these models leak.").done()]);
+    }
+    let mut found = Vec::new();
+    for (private, start) in [(false, "Without DP"), (true, "With DP")] {
+        let here = |row: &&usize| epsilons[**row].is_some() == private;
+        let rows: Vec<usize> = attacked.iter().filter(here).copied().collect();
+        let (mut leaking, quiet): (Vec<usize>, Vec<usize>) =
+            rows.iter().copied().partition(|row| low[*row].is_some_and(|low| low > 0.5));
+        leaking.sort_by(|left, right| auc[*right].unwrap_or(0.0).total_cmp(&auc[*left].unwrap_or(0.0)));
+        if rows.is_empty() {
+            continue;
+        }
+        let mut sentence = draft().strong(start).text(", ");
+        if leaking.is_empty() {
+            sentence =
+                sentence.text("no strongest attack is told from chance: every interval of its mean AUC reaches 0.5.");
+            found.push(sentence.done());
+            continue;
+        }
+        sentence = sentence.text("members are recognised above chance in ");
+        for (place, &row) in leaking.iter().enumerate() {
+            sentence = named(sentence.text(if place == 0 { "" } else { "; " }), answer, row, private)?;
+        }
+        if !quiet.is_empty() {
+            sentence = sentence.text(format!(". Not told from chance: {}", listed(answer, &quiet, private)?));
+        }
+        found.push(sentence.text(".").done());
+    }
+    found.push(
+        draft()
+            .text(
+                "Each is the mean AUC on the targets of the attack that works best there, with its 95 % interval; \
+        the best of several attacks lies above 0.5 by selection alone.",
+            )
+            .done(),
+    );
+    Ok(found)
+}
+
+/// `netssm at epsilon 4: mlp 0.51 (0.47 to 0.55)`.
+fn named(sentence: Draft, answer: &Answer, row: usize, private: bool) -> Result<Draft> {
+    let generator = answer.names("generator")?[row].clone();
+    let attack = answer.names("attack")?[row].clone();
+    let epsilon = answer.numbers("epsilon")?[row];
+    let budget = if private { format!(" at {}", Budgets::words(epsilon)) } else { String::new() };
+    let sentence = sentence.strong(generator).text(format!("{budget}: {attack} ")).real(answer, row, "auc")?;
+    let sentence = sentence.text(" (").real(answer, row, "auc_low")?.text(" to ").real(answer, row, "auc_high")?;
+    Ok(sentence.text(")"))
+}
+
+/// Generators of some rows, with their budgets where there are several.
+fn listed(answer: &Answer, rows: &[usize], private: bool) -> Result<String> {
+    let (generators, epsilons) = (answer.names("generator")?, answer.numbers("epsilon")?);
+    let own: Vec<String> = rows.iter().map(|row| generators[*row].clone()).collect();
+    let words = distinct(&own).into_iter().map(|generator| {
+        let budgets: Vec<String> = rows
+            .iter()
+            .filter(|row| generators[**row] == generator)
+            .map(|row| Budgets::words(epsilons[*row]))
+            .collect();
+        if private { format!("{generator} ({})", budgets.join(", ")) } else { generator }
+    });
+    Ok(words.collect::<Vec<_>>().join(", "))
+}
+
+/// What is promised.
+fn guarantees(totals: &Answer, attacks: &Answer) -> Result<Vec<Sentence>> {
+    let mut sentence = draft();
+    if total(totals, "targets_end_to_end")? > 0.0 {
+        sentence = sentence
+            .count(totals, "targets_end_to_end", "target")?
+            .text(" with an ")
+            .strong("end-to-end")
+            .text(" guarantee (nothing upstream of the weights saw the private traces outside the mechanism). ");
+    }
+    if total(totals, "targets_conditional")? > 0.0 {
+        let (names, kinds) = (attacks.names("generator")?, attacks.names("guarantee")?);
+        let rows = (0..attacks.rows()).filter(|row| kinds[*row] == "conditional");
+        let own: Vec<String> = rows.map(|row| names[row].clone()).collect();
+        sentence = sentence.count(totals, "targets_conditional", "target")?.text(" with a ").strong("conditional").text(format!(
+            " one ({}): their upstream weights or choices saw the same traces, so their end-to-end epsilon is infinite. ",
+            distinct(&own).join(", ")
+        ));
+    }
+    if total(totals, "targets_claimed")? > 0.0 {
+        sentence = sentence
+            .count(totals, "targets_claimed", "target")?
+            .text(" with an epsilon that their makers claim, unchecked. ");
+    }
+    if total(totals, "targets_without_dp")? > 0.0 {
+        sentence = sentence.count(totals, "targets_without_dp", "target")?.text(" without DP promise nothing.");
+    }
+    Ok(if sentence.0.is_empty() { Vec::new() } else { vec![sentence.done()] })
+}
+
+/// Do attacks prove more than was promised?
+fn audits(totals: &Answer) -> Result<Vec<Sentence>> {
+    if total(totals, "refuted")? > 0.0 {
+        let sentence = draft().strong("Refuted: ").count(totals, "refuted", "target")?;
+        return Ok(vec![sentence.text(" leak more than their epsilon allows; see the audit below.").done()]);
+    }
+    if total(totals, "audited")? > 0.0 {
+        let sentence = draft().text("Attacks refute none of the end-to-end guarantees of the ");
+        let sentence = sentence.count(totals, "audited", "audited target")?;
+        return Ok(vec![sentence.text(", as far as their traces can prove anything.").done()]);
+    }
+    Ok(Vec::new())
+}
+
+/// The most useful traffic of each dataset.
+fn utility(answer: &Answer) -> Result<Vec<Sentence>> {
+    let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);
+    let (epsilons, accuracy) = (answer.numbers("epsilon")?, answer.numbers("accuracy")?);
+    let mut sentence = draft();
+    for dataset in distinct(&datasets) {
+        let best = (0..answer.rows())
+            .filter(|row| datasets[*row] == dataset && accuracy[*row].is_some())
+            .max_by(|left, right| accuracy[*left].unwrap_or(0.0).total_cmp(&accuracy[*right].unwrap_or(0.0)));
+        let Some(row) = best else { continue };
+        let start =
+            if sentence.0.is_empty() { "Classifiers trained on synthetic traffic alone do best with " } else { "; " };
+        sentence = sentence.text(start).strong(generators[row].clone());
+        sentence = sentence.text(format!(", {}, on {dataset}: accuracy ", Budgets::words(epsilons[row])));
+        sentence = sentence.real(answer, row, "accuracy")?;
+        if answer.numbers("members_accuracy")?[row].is_some() {
+            sentence = sentence.text(" (trained on real traces ").real(answer, row, "members_accuracy")?.text(")");
+        }
+    }
+    Ok(if sentence.0.is_empty() { Vec::new() } else { vec![sentence.text(".").done()] })
+}

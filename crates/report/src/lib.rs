@@ -1,0 +1,217 @@
+//! One self-contained HTML page about a study, and its figures one by one as SVG, PNG or CSV.
+//!
+//! ```text
+//! named query -> Answer -> figure (panels, legend) -> page, SVG, PNG
+//!                       -> table, CSV
+//! ```
+//!
+//! Invariants: every number is the answer of a named query, whose SQL and CSV stand beside it; a study
+//! that lacks something is told so in words, never by an empty frame; nothing is written and no time is
+//! read; all text of the study is escaped; no scripts, no outside resources.
+
+mod answer;
+mod chart;
+mod data_uri;
+mod figure;
+#[cfg(feature = "png")]
+mod font;
+mod headline;
+mod page;
+mod palette;
+#[cfg(feature = "png")]
+mod png;
+mod scale;
+mod sheet;
+mod table;
+
+use answer::Answer;
+use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct};
+use headline::{Sources, sentences};
+use page::{Page, Section, figure_block, table_block};
+use sheet::Sheet;
+use std::collections::HashMap;
+use syntrace_base::error::{Error, Result};
+use syntrace_query::Session;
+use table::Table;
+
+/// How a figure is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FigureFormat {
+    /// One SVG file with its own colours.
+    Svg,
+    /// The same, rendered.
+    Png,
+    /// The data behind it.
+    Csv,
+}
+
+impl FigureFormat {
+    /// The format that a file's extension names.
+    ///
+    /// # Errors
+    /// `user` for any other extension.
+    pub fn from_extension(extension: &str) -> Result<Self> {
+        match extension.to_ascii_lowercase().as_str() {
+            "svg" => Ok(Self::Svg),
+            "png" => Ok(Self::Png),
+            "csv" => Ok(Self::Csv),
+            other => Err(Error::user(format!("a figure is written as .svg, .png or .csv, not as `.{other}`"))),
+        }
+    }
+}
+
+/// Names of all figures.
+pub fn figure_names() -> Vec<&'static str> {
+    FIGURES.iter().map(|figure| figure.name).collect()
+}
+
+/// One figure as the bytes of a file.
+///
+/// # Errors
+/// `user` if there is no such figure, if the study lacks what it draws, or if a PNG finds no font.
+pub fn figure(session: &Session, name: &str, format: FigureFormat) -> Result<Vec<u8>> {
+    let Some(figure) = FIGURES.iter().find(|figure| figure.name == name) else {
+        return Err(
+            Error::user(format!("there is no figure `{name}`")).hint(format!("one of: {}", figure_names().join(", ")))
+        );
+    };
+    let answer = Answer::ask(session, figure.name, figure.given)?;
+    if format == FigureFormat::Csv {
+        return Ok(answer.csv()?.into_bytes());
+    }
+    let look = look(&Answer::ask(session, "strongest_attacks", &[])?)?;
+    let Some(sheet) = draw(figure, &answer, &look)? else {
+        return Err(Error::user(format!("the study has nothing to draw for `{name}`")).hint(figure.needs));
+    };
+    let svg = sheet.standalone(figure.title, figure.caption);
+    match format {
+        #[cfg(feature = "png")]
+        FigureFormat::Png => png::render(&svg),
+        #[cfg(not(feature = "png"))]
+        FigureFormat::Png => Err(Error::left_out("PNG figures", "png")),
+        _ => Ok(svg.into_bytes()),
+    }
+}
+
+fn look(models: &Answer) -> Result<Look> {
+    Ok(Look { generators: distinct(&models.names("generator")?) })
+}
+
+fn draw(figure: &Figure, answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
+    if answer.is_empty() { Ok(None) } else { (figure.draw)(answer, look) }
+}
+
+/// What the page is made of: each query is asked once.
+struct Book<'a> {
+    session: &'a Session,
+    look: Look,
+    known: HashMap<(&'static str, &'static [&'static str]), Answer>,
+}
+
+impl Book<'_> {
+    fn answer(&mut self, name: &'static str, given: &'static [&'static str]) -> Result<&Answer> {
+        match self.known.entry((name, given)) {
+            std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                Ok(place.insert(Answer::ask(self.session, name, given)?))
+            }
+        }
+    }
+
+    fn figure(&mut self, name: &str) -> Result<String> {
+        let Some(figure) = FIGURES.iter().find(|figure| figure.name == name && !NOT_ON_PAGE.contains(&name)) else {
+            return Err(Error::internal(format!("the page names a figure `{name}` that is not there")));
+        };
+        let look = Look { generators: self.look.generators.clone() };
+        let answer = self.answer(figure.name, figure.given)?;
+        let sheet = draw(figure, answer, &look)?;
+        figure_block(answer, figure.title, figure.caption, figure.needs, sheet.as_ref())
+    }
+
+    fn table(&mut self, table: &Table) -> Result<String> {
+        let answer = self.answer(table.name, table.given)?;
+        table_block(answer, table.title, table.caption, table.needs, table.rows_max)
+    }
+
+    fn section(
+        &mut self,
+        (id, title, text): (&'static str, &'static str, &'static str),
+        figures: &[&str],
+        tables: &[Table],
+    ) -> Result<Section> {
+        let mut blocks = figures.iter().map(|name| self.figure(name)).collect::<Result<Vec<_>>>()?;
+        for table in tables {
+            blocks.push(self.table(table)?);
+        }
+        Ok(Section { id, title, text, blocks })
+    }
+}
+
+/// The report of a study as HTML text.
+///
+/// # Errors
+/// As the queries'; `internal` for damaged content.
+pub fn html(session: &Session, study: &str) -> Result<String> {
+    let totals = Answer::ask(session, "study_totals", &[])?;
+    let attacks = Answer::ask(session, "strongest_attacks", &[])?;
+    let utility = Answer::ask(session, "privacy_vs_utility", &[])?;
+    let headline = sentences(&Sources { totals: &totals, attacks: &attacks, utility: &utility })?;
+    let mut book = Book { session, look: look(&attacks)?, known: HashMap::new() };
+    for answer in [totals, attacks, utility] {
+        book.known.insert((answer.query.name, answer.given), answer);
+    }
+    let sections = sections(&mut book)?;
+    let style = format!("{}{}", palette::page_style(), include_str!("../templates/report/style.css"));
+    Page { study: study.to_owned(), version: env!("CARGO_PKG_VERSION"), style, headline, sections }.html()
+}
+
+fn sections(book: &mut Book<'_>) -> Result<Vec<Section>> {
+    Ok(vec![
+        book.section(
+            ("overview", "Privacy and quality together", ""),
+            &["privacy_vs_utility", "strongest_attacks"],
+            &[table::STRONGEST],
+        )?,
+        book.section(
+            (
+                "membership",
+                "Privacy: membership inference",
+                "An attack is given a model and a trace and guesses whether the model was trained on it.",
+            ),
+            &["figure2", "roc_curves"],
+            table::MEMBERSHIP,
+        )?,
+        book.section(
+            (
+                "promises",
+                "Privacy: what is promised and what is proven",
+                "An epsilon is an upper bound that holds against every attack; attacks prove lower bounds.",
+            ),
+            &[],
+            table::PROMISES,
+        )?,
+        book.section(
+            ("fidelity", "Fidelity: distance from real traffic", ""),
+            &["figure3", "figure5"],
+            table::FIDELITY,
+        )?,
+        book.section(
+            ("utility", "Utility: models trained on synthetic traffic", ""),
+            &["figure4", "figure9", "figure6", "fidelity_vs_utility"],
+            table::UTILITY,
+        )?,
+        book.section(("overfitting", "Overfitting: members against held-out traces", ""), &["figure7"], &[])?,
+        book.section(("images", "Traces as images", ""), &["figure8", "nprint_images"], &[])?,
+        book.section(
+            (
+                "paper",
+                "The paper beside this study",
+                "\"Understanding Privacy and Quality Tradeoffs in Synthetic Network Data\" draws conclusions that this study \
+                 can check on its own numbers.",
+            ),
+            &[],
+            table::PAPER,
+        )?,
+        book.section(("provenance", "Provenance", ""), &[], table::PROVENANCE)?,
+    ])
+}

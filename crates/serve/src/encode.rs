@@ -1,0 +1,211 @@
+//! Rows and errors as the protocol wants them.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Schema};
+use arrow::error::ArrowError;
+use arrow::json::writer::{EncoderOptions, make_encoder};
+use datafusion::common::DataFusionError;
+use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
+use datafusion_postgres::arrow_pg::encoder::encode_value;
+use datafusion_postgres::pgwire::api::Type;
+use datafusion_postgres::pgwire::api::portal::Format;
+use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
+use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::data::DataRow;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
+use datafusion_postgres::pgwire::types::format::float_digits::ExtraFloatDigits;
+use std::sync::Arc;
+use syntrace_base::error::{Error, ErrorKind};
+use syntrace_query::{explained, not_finite};
+
+/// An error with a SQLSTATE code of PostgreSQL.
+pub(super) fn refused(code: &str, message: &str, hint: Option<&str>) -> PgWireError {
+    let mut info = ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.to_owned());
+    info.hint = hint.map(str::to_owned);
+    PgWireError::UserError(Box::new(info))
+}
+
+/// What messages of ours begin with, and the code by which clients tell such an error.
+const CODES: [(&str, &str); 8] = [
+    ("SQL here only reads", "25006"),
+    ("there is no column `", "42703"),
+    ("there is no table or view `", "42P01"),
+    ("there is no function `", "42883"),
+    ("no function takes `", "42883"),
+    ("expected: ", "42601"), // the parser's
+    ("arrow error: Divide by zero", "22012"),
+    ("arrow error: Cast error", "22P02"),
+];
+
+/// One of our errors: by its message, `42000` for another statement that cannot be answered, `53200` for
+/// one that needs more memory than it may use, `XX000` for damage and faults of ours.
+pub(super) fn of_error(error: &Error) -> PgWireError {
+    let text = error.to_string();
+    let code = match error.kind() {
+        ErrorKind::Internal => "XX000",
+        ErrorKind::Interrupted => "57014",
+        ErrorKind::User if text.contains("more memory than it may use") => "53200",
+        ErrorKind::User => CODES.iter().find(|(start, _)| text.starts_with(start)).map_or("42000", |(_, code)| code),
+    };
+    refused(code, &text, error.hint_text())
+}
+
+/// An error of planning or running `text`.
+pub(super) fn of_query(error: &DataFusionError, text: &str) -> PgWireError {
+    of_error(&explained(error, text))
+}
+
+/// The type as which an Arrow type is sent, and PostgreSQL's for it. `None`: PostgreSQL has none for it
+/// (lists of lists, structs, maps), so it is sent as JSON.
+pub(super) fn wire_type(field: &Field) -> Option<(DataType, Type)> {
+    let sent = sendable(field.data_type())?;
+    let kind = field_into_pg_type(&Arc::new(field.clone().with_data_type(sent.clone()))).ok()?;
+    Some((sent, kind))
+}
+
+/// What the encoder can send without loss for a type.
+fn sendable(kind: &DataType) -> Option<DataType> {
+    let list = |item: &FieldRef| {
+        let sent = sendable(item.data_type()).filter(|_| !item.data_type().is_nested())?;
+        Some(DataType::List(Arc::new(item.as_ref().clone().with_data_type(sent))))
+    };
+    match kind {
+        // PostgreSQL's NULL without a type is text.
+        DataType::Null => Some(DataType::Utf8),
+        DataType::Float16 => Some(DataType::Float32),
+        DataType::FixedSizeBinary(_) => Some(DataType::Binary),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            Some(DataType::Decimal128(*precision, *scale))
+        }
+        DataType::Decimal256(..) => Some(DataType::Utf8),
+        DataType::Dictionary(_, value) => sendable(value),
+        DataType::RunEndEncoded(_, values) => sendable(values.data_type()),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => list(item),
+        DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => None,
+        other => Some(other.clone()),
+    }
+}
+
+/// The columns of an answer. A client that gives formats gives one for each column.
+pub(super) fn fields(
+    schema: &Schema,
+    format: &Format,
+    options: Option<Arc<FormatOptions>>,
+) -> PgWireResult<Vec<FieldInfo>> {
+    if let Format::Individual(formats) = format
+        && formats.len() != schema.fields().len()
+    {
+        let message = format!("expected {} result formats, found {}", schema.fields().len(), formats.len());
+        return Err(refused("08P01", &message, None));
+    }
+    let field = |(at, field): (usize, &FieldRef)| {
+        let kind = wire_type(field).map_or(Type::JSON, |(_, kind)| kind);
+        let made = FieldInfo::new(field.name().clone(), None, None, kind, format.format_for(at));
+        match &options {
+            Some(options) => made.with_format_options(Arc::clone(options)),
+            None => made,
+        }
+    };
+    Ok(schema.fields().iter().enumerate().map(field).collect())
+}
+
+/// The rows of a batch.
+pub(super) fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireResult<Vec<PgWireResult<DataRow>>> {
+    let failed = |error: ArrowError| refused("XX000", &format!("cannot send the answer: {error}"), None);
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        columns.push(match wire_type(field) {
+            None => (Field::new(field.name(), DataType::Utf8, true), json(field, array).map_err(failed)?),
+            Some((kind, _)) if kind == *field.data_type() => (field.as_ref().clone(), Arc::clone(array)),
+            Some((kind, _)) => {
+                let sent = cast(array, &kind).map_err(failed)?;
+                (field.as_ref().clone().with_data_type(kind), sent)
+            }
+        });
+    }
+    let mut encoder = DataRowEncoder::new(Arc::clone(fields));
+    let mut row = |row: usize| {
+        for ((arrow, column), field) in columns.iter().zip(fields.iter()) {
+            value(&mut encoder, column, row, arrow, field)?;
+        }
+        Ok(encoder.take_row())
+    };
+    Ok((0..batch.num_rows()).map(&mut row).collect())
+}
+
+/// Sends one value. The library's encoder does all but what it would write wrongly: NULL of an interval,
+/// decimals of more than 28 digits, numbers that are not finite (its own word is `inf`, which JDBC
+/// refuses), alone and in lists.
+fn value(
+    encoder: &mut DataRowEncoder,
+    column: &ArrayRef,
+    row: usize,
+    arrow: &Field,
+    field: &FieldInfo,
+) -> PgWireResult<()> {
+    if column.is_null(row) {
+        return encoder.encode_field(&None::<&str>);
+    }
+    if field.format() == FieldFormat::Text
+        && let Some(text) = own_text(column, row, field)
+    {
+        // As text: what is sent as an array's would be quoted.
+        let options = field.format_options();
+        return encoder.encode_field_with_type_and_format(&text.as_str(), &Type::TEXT, FieldFormat::Text, options);
+    }
+    encode_value(encoder, column, row, arrow, field)
+}
+
+/// The text of a value that the encoder would not write as PostgreSQL does.
+fn own_text(column: &ArrayRef, row: usize, field: &FieldInfo) -> Option<String> {
+    let digits = ExtraFloatDigits(field.format_options().extra_float_digits);
+    let long = |value: f64| {
+        if value.is_finite() { digits.format_f64(value).to_string() } else { not_finite(value).to_owned() }
+    };
+    let short = |value: f32| {
+        let wide = f64::from(value);
+        if wide.is_finite() { digits.format_f32(value).to_string() } else { not_finite(wide).to_owned() }
+    };
+    match column.data_type() {
+        DataType::Float64 => Some(long(column.as_primitive::<Float64Type>().value(row))),
+        DataType::Float32 => Some(short(column.as_primitive::<Float32Type>().value(row))),
+        DataType::Decimal128(..) => Some(column.as_primitive::<Decimal128Type>().value_as_string(row)),
+        DataType::List(item) => {
+            let items = column.as_list::<i32>().value(row);
+            match item.data_type() {
+                DataType::Float64 => Some(array_text(items.as_primitive::<Float64Type>().iter(), long)),
+                DataType::Float32 => Some(array_text(items.as_primitive::<Float32Type>().iter(), short)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// An array as PostgreSQL writes it: `{1,NULL,Infinity}`.
+fn array_text<T>(items: impl Iterator<Item = Option<T>>, text: impl Fn(T) -> String) -> String {
+    let items: Vec<String> = items.map(|item| item.map_or_else(|| "NULL".to_owned(), &text)).collect();
+    format!("{{{}}}", items.join(","))
+}
+
+/// A column as JSON texts, as `syntrace sql --format json` writes its values.
+fn json(field: &FieldRef, array: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let mut encoder = make_encoder(field, array.as_ref(), &options)?;
+    let mut texts = StringBuilder::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        let mut bytes = Vec::new();
+        encoder.encode(row, &mut bytes);
+        texts.append_value(String::from_utf8_lossy(&bytes));
+    }
+    Ok(Arc::new(texts.finish()))
+}

@@ -1,0 +1,534 @@
+//! What is done with a client's messages.
+
+use super::cursor::{cursor, fetch, portals};
+use super::door::{Door, Handshake};
+use super::encode::{of_error, of_query, refused, rows};
+use super::limit::{Limits, Running};
+use super::plan::{Act, Declared, Planner, Prepared, fields, parameters};
+use super::setting::{Wish, mode, name_of, shown, wish};
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{CloseCursor, Statement as SqlStatement};
+use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
+use datafusion_postgres::hooks::set_show::SetShowHook;
+use datafusion_postgres::hooks::transactions::TransactionStatementHook;
+use datafusion_postgres::hooks::{HookClient, QueryHook};
+use datafusion_postgres::pgwire::api::auth::StartupHandler;
+use datafusion_postgres::pgwire::api::cancel::CancelHandler;
+use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use datafusion_postgres::pgwire::api::query::{
+    ExtendedQueryHandler, SimpleQueryHandler, send_execution_response, send_partial_query_response,
+};
+use datafusion_postgres::pgwire::api::results::{
+    DataRowEncoder, DescribePortalResponse, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response,
+    Tag,
+};
+use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
+use datafusion_postgres::pgwire::api::store::PortalStore;
+use datafusion_postgres::pgwire::api::{
+    ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type,
+};
+use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
+use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::extendedquery::Execute;
+use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+use datafusion_postgres::pgwire::messages::simplequery::Query;
+use datafusion_postgres::pgwire::types::format::FormatOptions;
+use futures::{Sink, SinkExt, Stream, StreamExt};
+use std::fmt::Debug;
+use std::sync::Arc;
+use syntrace_base::error::{Error, Result};
+use syntrace_query::{CATALOG, Service, split_statements};
+use syntrace_store::Store;
+
+/// What every connection gets its handlers from.
+pub(super) struct Handlers {
+    asker: Arc<Asker>,
+    door: Door,
+}
+
+impl Handlers {
+    /// Adds PostgreSQL's catalog to the service's context.
+    pub fn new(store: Arc<Store>, service: Service, door: Door) -> Result<Self> {
+        let failed = |error: String| Error::internal(format!("cannot make the PostgreSQL catalog: {error}"));
+        setup_pg_catalog(service.context(), CATALOG, EmptyContextProvider)
+            .map_err(|error| failed(error.to_string()))?;
+        super::catalog::register(service.context()).map_err(|error| failed(error.to_string()))?;
+        super::function::register(service.context());
+        let planner = Arc::new(Planner::new(service));
+        let asker = Arc::new(Asker { store, planner, running: Arc::default() });
+        Ok(Self { asker, door })
+    }
+}
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        Arc::clone(&self.asker)
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        Arc::clone(&self.asker)
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        let handshake: Arc<Handshake> = Arc::new(self.door.handshake());
+        handshake
+    }
+
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        Arc::clone(&self.asker.running)
+    }
+}
+
+/// Answers all clients.
+pub(super) struct Asker {
+    store: Arc<Store>,
+    planner: Arc<Planner>,
+    running: Arc<Running>,
+}
+
+impl Asker {
+    /// Runs a plan over the newest snapshot. Gives the answer once its first rows are there, so that
+    /// what fails at once fails before anything is sent.
+    async fn answer(
+        &self,
+        client: &(impl ClientInfo + ?Sized),
+        plan: LogicalPlan,
+        text: &str,
+        format: &Format,
+    ) -> PgWireResult<QueryResponse> {
+        let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
+        let fields = Arc::new(fields(&plan, format, Some(options))?);
+        let mut limits = Limits::new(&self.running, client);
+        let snapshot = self.store.snapshot().map_err(|error| of_error(&error))?;
+        let started = limits.within(self.planner.service.run(plan, Arc::new(snapshot))).await?;
+        let stream = started.map_err(|error| of_query(&error, text))?;
+        let mut rest = Rest { stream, limits, text: text.to_owned(), fields: Arc::clone(&fields) };
+        let first = rest.next().await?;
+        Ok(QueryResponse::new(fields, rest.all(first)))
+    }
+
+    async fn session<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
+    where
+        C: HookClient + ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        let done = |tag: &str| Ok(Response::Execution(Tag::new(tag)));
+        let context = self.planner.service.context();
+        match statement {
+            SqlStatement::StartTransaction { modes, .. } => {
+                modes.iter().try_for_each(mode)?;
+                hooked(TransactionStatementHook.handle_simple_query(statement, context, client).await)
+            }
+            // Nothing is written, so there is nothing to go back to: only the state after an error.
+            SqlStatement::Savepoint { .. } => done("SAVEPOINT"),
+            SqlStatement::Rollback { savepoint: Some(_), .. } => {
+                if client.transaction_status() == TransactionStatus::Error {
+                    client.set_transaction_status(TransactionStatus::Transaction);
+                }
+                done("ROLLBACK")
+            }
+            SqlStatement::ReleaseSavepoint { .. } => Ok(Response::TransactionStart(Tag::new("RELEASE"))),
+            SqlStatement::Commit { .. } | SqlStatement::Rollback { .. } => {
+                // Cursors end with their transaction, and let go of their snapshots.
+                portals(client)?.clear_portals();
+                hooked(TransactionStatementHook.handle_simple_query(statement, context, client).await)
+            }
+            SqlStatement::Set(set) => match wish(set)? {
+                Wish::Kept => hooked(SetShowHook.handle_simple_query(statement, context, client).await),
+                Wish::Nothing => done("SET"),
+            },
+            SqlStatement::Reset(_) => {
+                client.metadata_mut().retain(|name, _| !super::setting::is_kept(name));
+                done("RESET")
+            }
+            SqlStatement::ShowVariable { variable } => {
+                let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
+                let name = name_of(&words);
+                one_text(&name, &shown(&name, &*client)).map(Response::Query)
+            }
+            SqlStatement::Fetch { name, direction, .. } => {
+                fetch(portals(client)?, &name.value, direction).await.map(Response::Query)
+            }
+            SqlStatement::Close { cursor } => {
+                match cursor {
+                    CloseCursor::All => portals(client)?.clear_portals(),
+                    CloseCursor::Specific { name } => portals(client)?.rm_portal(&name.value),
+                }
+                done("CLOSE CURSOR")
+            }
+            SqlStatement::Discard { .. } => {
+                portals(client)?.clear_portals();
+                done("DISCARD")
+            }
+            SqlStatement::Deallocate { name, .. } => {
+                portals(client)?.rm_statement(&name.value);
+                done("DEALLOCATE")
+            }
+            _ => done("UNLISTEN"),
+        }
+    }
+
+    /// Opens a cursor over a plan without parameters.
+    async fn declare<C>(
+        &self,
+        client: &C,
+        declared: &Declared,
+        plan: LogicalPlan,
+        status: TransactionStatus,
+    ) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        let name = &declared.name;
+        if status == TransactionStatus::Idle {
+            let message = format!("cursor `{name}` would end with its statement: begin a transaction first");
+            return Err(refused("25P01", &message, Some("BEGIN; DECLARE ...; FETCH ...; COMMIT")));
+        }
+        let store = portals(client)?;
+        if store.get_portal(name).is_some() {
+            return Err(refused("42P03", &format!("cursor `{name}` exists already"), Some("CLOSE it first")));
+        }
+        let answer = self.answer(client, plan.clone(), &declared.text, &Format::UnifiedText).await?;
+        // Clients have a cursor described as a query is.
+        let query = Prepared { text: declared.text.clone(), act: Act::Query(Box::new(plan)) };
+        let statement = Arc::new(StoredStatement::new(name.clone(), query, Vec::new()));
+        let portal = Portal::new_cursor(name.clone(), statement);
+        portal.start(answer).await;
+        store.put_portal(Arc::new(portal));
+        self.running.rest(client);
+        Ok(Response::Execution(Tag::new("DECLARE CURSOR")))
+    }
+}
+
+/// The columns that a statement will give to a client.
+fn described<C>(client: &C, prepared: &Prepared, format: &Format) -> PgWireResult<Vec<FieldInfo>>
+where
+    C: ClientPortalStore,
+    C::PortalStore: PortalStore,
+{
+    match &prepared.act {
+        Act::Query(plan) => fields(plan, format, None),
+        Act::Session(statement) => match statement.as_ref() {
+            SqlStatement::ShowVariable { variable } => {
+                let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
+                Ok(vec![text_field(&name_of(&words))])
+            }
+            SqlStatement::Fetch { name, .. } => {
+                let portal = cursor(portals(client)?, &name.value)?;
+                match &portal.statement.statement.act {
+                    Act::Query(plan) => fields(plan, &Format::UnifiedText, None),
+                    Act::Declare(_) | Act::Session(_) => Ok(Vec::new()),
+                }
+            }
+            _ => Ok(Vec::new()),
+        },
+        Act::Declare(_) => Ok(Vec::new()),
+    }
+}
+
+fn hooked(response: Option<PgWireResult<Response>>) -> PgWireResult<Response> {
+    response.unwrap_or_else(|| Err(refused("XX000", "this statement has no handler", None)))
+}
+
+fn text_field(name: &str) -> FieldInfo {
+    FieldInfo::new(name.to_owned(), None, None, Type::TEXT, FieldFormat::Text)
+}
+
+fn one_text(name: &str, value: &str) -> PgWireResult<QueryResponse> {
+    let fields = Arc::new(vec![text_field(name)]);
+    let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
+    encoder.encode_field(&Some(value))?;
+    let row = encoder.take_row();
+    Ok(QueryResponse::new(fields, futures::stream::once(async move { Ok(row) })))
+}
+
+/// The rows of an answer that are still to come; dropping it ends the query.
+struct Rest {
+    stream: SendableRecordBatchStream,
+    limits: Limits,
+    text: String,
+    fields: Arc<Vec<FieldInfo>>,
+}
+
+type Row = datafusion_postgres::pgwire::messages::data::DataRow;
+
+impl Rest {
+    async fn next(&mut self) -> PgWireResult<Option<Vec<PgWireResult<Row>>>> {
+        loop {
+            let next = self.limits.within(self.stream.next()).await?;
+            match next.transpose().map_err(|error| of_query(&error, &self.text))? {
+                Some(batch) if batch.num_rows() == 0 => {}
+                Some(batch) => return rows(&batch, &self.fields).map(Some),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn all(self, first: Option<Vec<PgWireResult<Row>>>) -> impl Stream<Item = PgWireResult<Row>> + Send {
+        let rest = first.map(|rows| (rows, self));
+        let batches = futures::stream::unfold(rest, |state: Option<(Vec<PgWireResult<Row>>, Self)>| async move {
+            let (rows, mut rest) = state?;
+            let next = match rest.next().await {
+                Ok(Some(next)) => Some((next, rest)),
+                Ok(None) => None,
+                Err(error) => return Some((rows.into_iter().chain([Err(error)]).collect(), None)),
+            };
+            Some((rows, next))
+        });
+        batches.flat_map(|rows: Vec<PgWireResult<Row>>| futures::stream::iter(rows))
+    }
+}
+
+#[async_trait]
+impl SimpleQueryHandler for Asker {
+    /// The library knows one way out of a failed transaction, its end; `ROLLBACK TO` goes on inside it.
+    async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if client.transaction_status() == TransactionStatus::Error && self.planner.goes_back(&query.query) {
+            client.set_transaction_status(TransactionStatus::Transaction);
+        }
+        self._on_query(client, query).await
+    }
+
+    async fn do_query<C>(&self, client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let mut responses = Vec::new();
+        let mut status = client.transaction_status();
+        for text in split_statements(query) {
+            match self.one(client, text, status).await {
+                Ok(response) => {
+                    status = match response {
+                        Response::TransactionStart(_) => TransactionStatus::Transaction,
+                        Response::TransactionEnd(_) => TransactionStatus::Idle,
+                        _ => status,
+                    };
+                    responses.push(response);
+                }
+                // What came before is sent; what comes after is not run.
+                Err(PgWireError::UserError(info)) if !responses.is_empty() => {
+                    responses.push(Response::Error(info));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if responses.is_empty() {
+            responses.push(Response::EmptyQuery);
+        }
+        Ok(responses)
+    }
+}
+
+impl Asker {
+    async fn one<C>(&self, client: &mut C, text: &str, status: TransactionStatus) -> PgWireResult<Response>
+    where
+        C: HookClient + ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        let prepared = self.planner.prepare(text).await?;
+        require_sound(&prepared, status)?;
+        match &prepared.act {
+            Act::Session(statement) => self.session(client, statement).await,
+            Act::Query(plan) => {
+                require_values(plan)?;
+                let answer = self.answer(client, (**plan).clone(), text, &Format::UnifiedText).await?;
+                Ok(Response::Query(answer))
+            }
+            Act::Declare(declared) => {
+                require_values(&declared.plan)?;
+                self.declare(client, declared, declared.plan.clone(), status).await
+            }
+        }
+    }
+}
+
+/// Refuses a plan that waits for values where none can come.
+fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
+    if parameters(plan)?.is_empty() {
+        return Ok(());
+    }
+    let hint = "prepare it, or write the values into the statement";
+    Err(refused("42P02", "the statement has parameters and no values for them", Some(hint)))
+}
+
+/// A plan with the values that a client bound.
+fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalPlan> {
+    let parameters = parameters(plan)?;
+    if parameters.len() != portal.parameter_len() {
+        let message = format!("expected {} values for parameters, found {}", parameters.len(), portal.parameter_len());
+        return Err(refused("08P01", &message, None));
+    }
+    let types: Vec<Option<&DataType>> = parameters.iter().map(|(kind, _)| kind.as_ref()).collect();
+    let wire: Vec<Option<&Type>> = parameters.iter().map(|(_, wire)| Some(wire)).collect();
+    let values = deserialize_parameters_with_server_types(portal, &types, &wire)?;
+    let text = &portal.statement.statement.text;
+    plan.clone().with_param_values(values).map_err(|error| of_query(&error, text))
+}
+
+/// After an error only the end of a transaction is accepted in it.
+fn require_sound(prepared: &Prepared, status: TransactionStatus) -> PgWireResult<()> {
+    let ends = matches!(&prepared.act, Act::Session(statement)
+        if matches!(statement.as_ref(), SqlStatement::Commit { .. } | SqlStatement::Rollback { .. }));
+    if status == TransactionStatus::Error && !ends {
+        let message = "current transaction is aborted, commands ignored until end of transaction block";
+        return Err(refused("25P02", message, Some("ROLLBACK")));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl ExtendedQueryHandler for Asker {
+    type Statement = Prepared;
+    type QueryParser = Planner;
+
+    fn query_parser(&self) -> Arc<Self::QueryParser> {
+        Arc::clone(&self.planner)
+    }
+
+    async fn do_describe_statement<C>(
+        &self,
+        client: &mut C,
+        target: &StoredStatement<Self::Statement>,
+    ) -> PgWireResult<DescribeStatementResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let ours = self.planner.get_parameter_types(&target.statement)?;
+        let count = ours.len().max(target.parameter_types.len());
+        // What the client says it will send, else what the statement needs.
+        let kind = |at: usize| target.parameter_types.get(at).cloned().flatten().or_else(|| ours.get(at).cloned());
+        let kinds = (0..count).map(|at| kind(at).unwrap_or(Type::UNKNOWN)).collect();
+        let columns = described(client, &target.statement, &Format::UnifiedText)?;
+        Ok(DescribeStatementResponse::new(kinds, columns))
+    }
+
+    async fn do_describe_portal<C>(
+        &self,
+        client: &mut C,
+        target: &Portal<Self::Statement>,
+    ) -> PgWireResult<DescribePortalResponse>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let columns = described(client, &target.statement.statement, &target.result_column_format)?;
+        Ok(DescribePortalResponse::new(columns))
+    }
+
+    async fn do_query<C>(
+        &self,
+        client: &mut C,
+        portal: &Portal<Self::Statement>,
+        _max_rows: usize,
+    ) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let prepared = &portal.statement.statement;
+        let status = client.transaction_status();
+        require_sound(prepared, status)?;
+        match &prepared.act {
+            Act::Session(statement) => self.session(client, statement).await,
+            Act::Query(plan) => {
+                let plan = bound(plan, portal)?;
+                let answer = self.answer(client, plan, &prepared.text, &portal.result_column_format).await?;
+                Ok(Response::Query(answer))
+            }
+            Act::Declare(declared) => {
+                let plan = bound(&declared.plan, portal)?;
+                self.declare(client, declared, plan, status).await
+            }
+        }
+    }
+
+    /// As the library's own, but for rows: that would collect all of them, outside of the memory budget,
+    /// before it sends the first.
+    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            return Err(PgWireError::NotReadyForQuery);
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        let portal = client.portal_store().get_portal(name);
+        let portal = portal.ok_or_else(|| PgWireError::PortalNotFound(name.to_owned()))?;
+        match portal.value() {
+            Some(portal) => self.execute(client, portal, usize::try_from(message.max_rows).unwrap_or(0)).await?,
+            None => client.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())).await?,
+        }
+        client.set_state(PgWireConnectionState::ReadyForQuery);
+        Ok(())
+    }
+}
+
+impl Asker {
+    /// Runs a portal, or goes on with it, and sends at most `max_rows` rows; 0 means all.
+    async fn execute<C>(&self, client: &mut C, portal: &Arc<Portal<Prepared>>, max_rows: usize) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Prepared>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let status = client.transaction_status();
+        let is_new = matches!(&*portal.state().lock().await, PortalExecutionState::Initial);
+        if is_new {
+            match ExtendedQueryHandler::do_query(self, client, portal, max_rows).await? {
+                Response::Query(answer) => portal.start(answer).await,
+                Response::TransactionStart(tag) => {
+                    send_execution_response(client, tag).await?;
+                    client.set_transaction_status(status.to_in_transaction_state());
+                    return Ok(());
+                }
+                Response::TransactionEnd(tag) => {
+                    send_execution_response(client, tag).await?;
+                    client.set_transaction_status(status.to_idle_state());
+                    client.portal_store().rm_portal(DEFAULT_NAME);
+                    return Ok(());
+                }
+                Response::Execution(tag) => return send_execution_response(client, tag).await,
+                _ => return Err(refused("XX000", "an answer of this kind cannot be sent", None)),
+            }
+        }
+        let state = portal.state();
+        let mut state = state.lock().await;
+        let PortalExecutionState::Suspended(answer) = &mut *state else {
+            return send_execution_response(client, Tag::new("SELECT").with_rows(0)).await;
+        };
+        if send_partial_query_response(client, answer, max_rows).await? {
+            self.running.rest(&*client);
+        } else {
+            *state = PortalExecutionState::Finished;
+        }
+        Ok(())
+    }
+}

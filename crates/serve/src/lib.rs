@@ -1,0 +1,169 @@
+//! A study over the PostgreSQL wire protocol, read-only, for psql, pandas, Grafana, DBeaver.
+//!
+//! ```text
+//! socket -> door (TLS, password) -> statement -> plan without content -> newest snapshot -> rows
+//! ```
+//!
+//! Each statement is one redb read transaction of its own: it sees the newest finished job and nothing
+//! that is finished after its start, also inside BEGIN ... COMMIT (READ COMMITTED). Idle clients,
+//! prepared statements and open transactions hold no snapshot; an open cursor does. The only home of
+//! datafusion-postgres and pgwire.
+
+mod catalog;
+mod cursor;
+mod door;
+mod encode;
+mod function;
+mod handler;
+mod limit;
+mod plan;
+mod question;
+mod setting;
+mod tls;
+
+use datafusion_postgres::pgwire::tokio::process_socket;
+use handler::Handlers;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use syntrace_base::error::{Error, Result};
+use syntrace_query::{STACK_BYTES, Service, SessionOptions};
+use syntrace_store::Store;
+use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::Semaphore;
+
+/// PostgreSQL's own port, taken where it is free and no port is asked for.
+pub const DEFAULT_PORT: u16 = 5432;
+
+/// Clients at once; a further one is turned away.
+const CLIENTS_MAX: usize = 64;
+
+/// Time in which such a client is told why.
+const TURN_AWAY_TIME: Duration = Duration::from_secs(2);
+
+/// How to listen, and to whom.
+pub struct ServeOptions {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port; `None` takes [`DEFAULT_PORT`], or any free one where that is taken.
+    pub port: Option<u16>,
+    /// What clients must know. Required for hosts that other machines reach.
+    pub password: Option<String>,
+    /// Certificate chain and private key, PEM files. With them, clients without TLS are refused.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Limits that all clients share.
+    pub session: SessionOptions,
+}
+
+/// Answers clients until the process is asked to stop (Ctrl-C, SIGTERM). Calls `announce` with the bound
+/// address once clients can connect. Fails before listening where other machines could read the study
+/// without a password, or where the certificate or key is unusable.
+pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAddr)) -> Result<()> {
+    if !options.host.is_loopback() && options.password.is_none() {
+        return Err(Error::user(format!(
+            "`{}` is reached by other machines, and whoever connects could read the whole study",
+            options.host
+        ))
+        .hint("set a password: --password-file FILE, or the variable SYNTRACE_PASSWORD; or listen on 127.0.0.1"));
+    }
+    // Queries work apart from what speaks with clients, which is so never kept from hearing them and the clock.
+    let (clients, queries) = (runtime(CLIENT_THREADS)?, runtime(options.session.threads)?);
+    let served = clients.block_on(listen(Arc::new(store), options, queries.handle().clone(), announce));
+    // Queries under way are dropped, not awaited.
+    clients.shutdown_timeout(Duration::from_secs(1));
+    queries.shutdown_timeout(Duration::from_secs(1));
+    served
+}
+
+/// Threads that speak with clients, and plan what they ask.
+const CLIENT_THREADS: usize = 2;
+
+fn runtime(threads: usize) -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
+        .worker_threads(threads.max(1))
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal(format!("cannot start the server's threads: {error}")))
+}
+
+async fn listen(
+    store: Arc<Store>,
+    options: ServeOptions,
+    queries: Handle,
+    announce: impl FnOnce(SocketAddr),
+) -> Result<()> {
+    let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
+    let door = door::Door::new(options.password.as_deref(), options.tls.as_ref().map(|(certificate, _)| certificate))?;
+    let service = Service::new(options.session, queries).await?;
+    let handlers = Arc::new(Handlers::new(store, service, door)?);
+    let listener = bind(options.host, options.port).await?;
+    let address =
+        listener.local_addr().map_err(|error| Error::internal(format!("no address to listen on: {error}")))?;
+    let mut stop = std::pin::pin!(stop_asked()?);
+    announce(address);
+    let (places, turned_away) = (Arc::new(Semaphore::new(CLIENTS_MAX)), Arc::new(Semaphore::new(CLIENTS_MAX)));
+    loop {
+        let socket = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => socket,
+                // Out of file handles, or a client that was gone at once: others may still come.
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = &mut stop => return Ok(()),
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(TURN_AWAY_TIME, door::turn_away(socket, CLIENTS_MAX)).await;
+                    drop(place);
+                });
+            }
+            continue;
+        };
+        let (handlers, tls) = (Arc::clone(&handlers), tls.clone());
+        tokio::spawn(async move {
+            // A client that breaks off harms nobody else.
+            let _ = process_socket(socket, tls, handlers).await;
+            drop(place);
+        });
+    }
+}
+
+async fn bind(host: IpAddr, port: Option<u16>) -> Result<TcpListener> {
+    let wanted = SocketAddr::new(host, port.unwrap_or(DEFAULT_PORT));
+    let bound = match (TcpListener::bind(wanted).await, port) {
+        (Err(error), None) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            TcpListener::bind(SocketAddr::new(host, 0)).await
+        }
+        (bound, _) => bound,
+    };
+    bound.map_err(|error| {
+        let failed = Error::user(format!("cannot listen on {wanted}: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => failed.hint("another program has this port: choose another with --port"),
+            std::io::ErrorKind::PermissionDenied => failed.hint("ports below 1024 are for the system: choose another"),
+            std::io::ErrorKind::AddrNotAvailable => failed.hint("this machine does not have that address"),
+            _ => failed,
+        }
+    })
+}
+
+/// Ends when the process is asked to stop.
+fn stop_asked() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Error::internal(format!("cannot wait for signals: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,2 @@
+//! Only there for the build dependency of Cargo.toml.
+fn main() {}

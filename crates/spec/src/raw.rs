@@ -1,0 +1,209 @@
+//! A spec as written: TOML with unknown keys refused.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use syntrace_base::error::{Error, Result};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSpec {
+    pub name: String,
+    #[serde(default)]
+    pub seed: u64,
+    pub threads: Option<usize>,
+    pub device: Option<String>,
+    pub dataset: Vec<RawDataset>,
+    #[serde(default)]
+    pub traces: RawTraces,
+    pub split: RawSplit,
+    #[serde(default)]
+    pub regimes: RawRegimes,
+    #[serde(default)]
+    pub generator: BTreeMap<String, toml::Table>,
+    #[serde(default)]
+    pub attack: BTreeMap<String, toml::Table>,
+    #[serde(default)]
+    pub synthesis: RawSynthesis,
+    #[serde(default)]
+    pub utility: RawUtility,
+    #[serde(default)]
+    pub audit: RawAudit,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDataset {
+    pub name: String,
+    pub classes: Option<Vec<String>>,
+    pub simulate: Option<RawSimulate>,
+    pub folder: Option<String>,
+    #[serde(default)]
+    pub public: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSimulate {
+    pub flows: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTraces {
+    #[serde(default = "ten")]
+    pub packets: u32,
+    #[serde(default = "one")]
+    pub min_packets: u32,
+    #[serde(default = "flow")]
+    pub unit: String,
+    #[serde(default = "yes")]
+    pub keep_captures: bool,
+}
+
+impl Default for RawTraces {
+    fn default() -> Self {
+        Self { packets: ten(), min_packets: one(), unit: flow(), keep_captures: true }
+    }
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn flow() -> String {
+    "flow".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSplit {
+    pub members: u32,
+    pub shadows: u32,
+    #[serde(default)]
+    pub overlap: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRegimes {
+    #[serde(default = "yes")]
+    pub none: bool,
+    #[serde(default)]
+    pub epsilon: Vec<f64>,
+    #[serde(default = "delta")]
+    pub delta: f64,
+    #[serde(default = "system")]
+    pub noise: String,
+}
+
+impl Default for RawRegimes {
+    fn default() -> Self {
+        Self { none: true, epsilon: Vec::new(), delta: delta(), noise: system() }
+    }
+}
+
+fn delta() -> f64 {
+    1e-5
+}
+
+fn system() -> String {
+    "system".to_owned()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSynthesis {
+    #[serde(default)]
+    pub traces: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUtility {
+    #[serde(default = "small")]
+    pub forecaster: String,
+}
+
+impl Default for RawUtility {
+    fn default() -> Self {
+        Self { forecaster: small() }
+    }
+}
+
+fn small() -> String {
+    "small".to_owned()
+}
+
+/// Limits that are left out have their defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    #[serde(default)]
+    pub one_run: bool,
+    pub epsilon_max: Option<f64>,
+    pub auc_max: Option<f64>,
+    pub tpr_at_1pct_fpr_max: Option<f64>,
+    pub exact_copies_max: Option<f64>,
+    pub near_copies_max: Option<f64>,
+    pub memorised_max: Option<f64>,
+    pub identifiers_max: Option<f64>,
+    pub p_value_max: Option<f64>,
+}
+
+/// Parses TOML; an unknown key is refused with the nearest known one.
+pub(super) fn parse(text: &str) -> Result<RawSpec> {
+    parse_toml(text)
+}
+
+/// Parses any TOML of ours, with line and nearest key in its errors.
+pub(super) fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        let message = error.message();
+        let built = Error::user(format!("{place}{message}"));
+        match nearest_key(message) {
+            Some(hint) => built.hint(hint),
+            None => built,
+        }
+    })
+}
+
+#[derive(Deserialize)]
+struct RawAttacks {
+    #[serde(default)]
+    attack: BTreeMap<String, toml::Table>,
+}
+
+/// Parses the attacks of a spec, or of a file that has nothing else.
+pub(super) fn parse_attacks(text: &str) -> Result<BTreeMap<String, toml::Table>> {
+    let parsed: std::result::Result<RawAttacks, toml::de::Error> = toml::from_str(text);
+    parsed.map(|raw| raw.attack).map_err(|error| Error::user(error.message().to_owned()))
+}
+
+/// "did you mean" out of serde's ``unknown field `a`, expected one of `b`, `c` ``.
+fn nearest_key(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let mut quoted = rest.split('`');
+    let found = quoted.next()?;
+    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    closest(found, &known).map(|key| format!("did you mean `{key}`?"))
+}
+
+/// The known word nearest to a misspelt one, if any is near.
+pub fn closest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|word| (strsim::damerau_levenshtein(found, word), *word))
+        .filter(|(distance, word)| *distance <= word.len().max(found.len()) / 2)
+        .min()
+        .map(|(_, word)| word)
+}

@@ -1,0 +1,89 @@
+//! Records about the bulk content: what a segment or an object is and where its bytes are.
+
+use syntrace_base::base::JobId;
+
+/// A minimum or maximum.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub enum Scalar {
+    /// Of an integer column.
+    Int(i64),
+    /// Of a floating-point column without NaN.
+    Float(f64),
+    /// Of a text column whose values are short.
+    Text(String),
+}
+
+/// One column of a segment.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct ColumnRecord {
+    /// Layout of the bytes (see `column`).
+    pub encoding: u8,
+    /// Its length as stored.
+    pub stored_bytes: u32,
+    /// Its length before compression.
+    pub raw_bytes: u32,
+    /// First 16 bytes of BLAKE3 of the stored bytes: their key in the heap.
+    pub digest: [u8; 16],
+    /// The stored bytes themselves where they are few; then the heap does not have them.
+    pub inline: Vec<u8>,
+    /// How many values are NULL.
+    pub null_count: u32,
+    /// Smallest value, where known.
+    pub min: Option<Scalar>,
+    /// Largest value, where known.
+    pub max: Option<Scalar>,
+}
+
+/// One run of rows of a columnar table in one partition.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct SegmentRecord {
+    /// Code of the table.
+    pub table: u16,
+    /// Class, split, model or attack id.
+    pub partition: i64,
+    /// From the job and its number within the job.
+    pub segment_id: i64,
+    /// Job that wrote it.
+    pub job_id: JobId,
+    /// Rows.
+    pub rows: u32,
+    /// Its columns, in the table's order; fewer than the table has now if it is older.
+    pub columns: Vec<ColumnRecord>,
+}
+
+impl SegmentRecord {
+    /// Bytes of all columns as stored; columns that are equal to others' are counted all the same.
+    pub fn stored_bytes(&self) -> u64 {
+        self.columns.iter().map(|column| u64::from(column.stored_bytes)).sum()
+    }
+}
+
+/// One content-addressed blob.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct ObjectRecord {
+    /// BLAKE3 of the raw bytes.
+    pub digest: [u8; 32],
+    /// `capture`, `weights`, ...
+    pub kind: String,
+    /// Length before compression.
+    pub raw_bytes: u64,
+    /// Length as stored.
+    pub stored_bytes: u64,
+    /// First 16 bytes of BLAKE3 of the bytes as stored: their key in the heap.
+    pub stored_digest: [u8; 16],
+    /// Compressed with zstd?
+    pub zstd: bool,
+    /// Digests of the objects that it is the concatenation of; empty for one with bytes of its own.
+    pub parts: Vec<[u8; 32]>,
+}
+
+/// State of a job under way.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct CheckpointRecord {
+    /// The job.
+    pub job_id: JobId,
+    /// BLAKE3 of the state.
+    pub digest: [u8; 32],
+    /// Length of the state.
+    pub bytes: u64,
+}

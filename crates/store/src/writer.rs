@@ -1,0 +1,470 @@
+//! Writing a study: one transaction per finished job, with its provenance.
+
+use super::codec::{self, Record};
+use super::column;
+use super::compact;
+use super::engine::{Engine, guarded, open_backend, open_checking, open_writing, storage_error};
+use super::heap::{self, HeapWriter};
+use super::pack::pack;
+use super::reader::Snapshot;
+use super::records::{CheckpointRecord, ObjectRecord, SegmentRecord};
+use super::schema::SegmentTable;
+use super::tables::{self, Bytes};
+use arrow::array::RecordBatch;
+use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
+use rkyv::api::high::HighSerializer;
+use rkyv::rancor;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::util::AlignedVec;
+use std::path::{Path, PathBuf};
+use syntrace_base::base::{Digest, Identity, JobId};
+use syntrace_base::error::{Error, Result, io_error};
+use syntrace_base::record::*;
+
+/// Files are stored in parts of this many bytes, so that memory stays bounded.
+const FILE_PART_BYTES: u64 = 32 << 20;
+
+/// A blob to keep.
+pub struct NewObject {
+    /// `capture`, `weights`, ...
+    pub kind: &'static str,
+    /// Raw bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A file to keep verbatim.
+pub struct NewFile {
+    /// `capture`.
+    pub kind: &'static str,
+    /// Where it is.
+    pub path: std::path::PathBuf,
+    /// What its bytes must hash to.
+    pub digest: Digest,
+}
+
+/// Rows to keep.
+pub struct NewSegment {
+    /// The table.
+    pub table: &'static SegmentTable,
+    /// Class, split, model or attack id.
+    pub partition: i64,
+    /// The rows; columns as declared by the table.
+    pub rows: RecordBatch,
+}
+
+/// Everything that one finished job leaves behind.
+pub struct JobResult {
+    /// Its provenance; `outputs` is filled in by the writer.
+    pub job: JobRecord,
+    /// Records.
+    pub classes: Vec<ClassRecord>,
+    /// Records.
+    pub captures: Vec<CaptureRecord>,
+    /// Records.
+    pub ingests: Vec<IngestRecord>,
+    /// Records.
+    pub splits: Vec<SplitRecord>,
+    /// Records.
+    pub models: Vec<ModelRecord>,
+    /// Records.
+    pub attacks: Vec<AttackRecord>,
+    /// Blobs.
+    pub objects: Vec<NewObject>,
+    /// Files.
+    pub files: Vec<NewFile>,
+    /// Rows.
+    pub segments: Vec<NewSegment>,
+}
+
+impl JobResult {
+    /// A result with nothing in it but the job.
+    pub fn new(job: JobRecord) -> Self {
+        Self {
+            job,
+            classes: Vec::new(),
+            captures: Vec::new(),
+            ingests: Vec::new(),
+            splits: Vec::new(),
+            models: Vec::new(),
+            attacks: Vec::new(),
+            objects: Vec::new(),
+            files: Vec::new(),
+            segments: Vec::new(),
+        }
+    }
+}
+
+/// Size of one redb table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSize {
+    /// Name.
+    pub name: String,
+    /// Values.
+    pub entries: u64,
+    /// Bytes of keys and values.
+    pub stored_bytes: u64,
+    /// Bytes of redb's own structure.
+    pub metadata_bytes: u64,
+    /// Bytes of unused space inside pages.
+    pub fragmented_bytes: u64,
+}
+
+/// A study opened for writing: one process at a time, readers beside it.
+pub struct StoreWriter {
+    engine: Engine,
+    path: PathBuf,
+    cache_bytes: usize,
+}
+
+impl StoreWriter {
+    /// Opens a study, or makes an empty one where no file is.
+    ///
+    /// # Errors
+    /// `user` for a redacted copy: what came into it would be in it for everybody.
+    pub fn open_or_create(path: &Path, cache_bytes: usize) -> Result<Self> {
+        let writer = Self::open_as_it_is(path, cache_bytes)?;
+        if writer.snapshot()?.is_shared_copy()? {
+            return Err(Error::user(format!("`{}` is a redacted copy made by `export share`", path.display())).hint(
+                "nothing is added to such a copy, it would not be redacted: work on the study that it was made from",
+            ));
+        }
+        Ok(writer)
+    }
+
+    /// As [`StoreWriter::open_or_create`], a redacted copy too: to pack it.
+    pub fn open_as_it_is(path: &Path, cache_bytes: usize) -> Result<Self> {
+        Ok(Self { engine: Engine::Writing(open_writing(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
+    }
+
+    /// Opens a study to verify it: the file stays as it is, byte for byte, whatever is written here.
+    pub fn open_to_verify(path: &Path, cache_bytes: usize) -> Result<Self> {
+        Ok(Self { engine: Engine::Writing(open_checking(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
+    }
+
+    /// As [`StoreWriter::open_or_create`] on another storage than a file; it cannot be compacted. For
+    /// tests of failing disks.
+    pub fn on_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Self> {
+        Ok(Self { engine: Engine::Writing(open_backend(backend, cache_bytes)?), path: PathBuf::new(), cache_bytes })
+    }
+
+    /// A consistent view of what is committed.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::new(self.engine.begin_read()?, std::sync::Arc::default())
+    }
+
+    /// Marks an empty study as a redacted copy, whose ids are its own.
+    pub fn mark_shared_copy(&self) -> Result<()> {
+        if !self.snapshot()?.jobs()?.is_empty() {
+            return Err(Error::internal("a study with jobs of its own cannot become a redacted copy"));
+        }
+        let transaction = self.begin_write()?;
+        let marked = open(&transaction, tables::META)?.insert(tables::SHARED_COPY, [1].as_slice()).map(drop);
+        marked.map_err(|error| storage_error("write", error.into()))?;
+        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+    }
+
+    /// Commits a finished job in one transaction and removes its checkpoint. A job that is already
+    /// there is left alone. The same id with other content is a conflict and nothing is written.
+    pub fn commit(&self, result: JobResult) -> Result<JobRecord> {
+        let segments =
+            result.segments.iter().enumerate().map(|(number, segment)| encode_segment(&result.job, number, segment));
+        let segments = segments.collect::<Result<Vec<_>>>()?;
+        let transaction = self.begin_write()?;
+        let job = write_result(&transaction, result, segments)?;
+        transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
+        Ok(job)
+    }
+
+    /// Replaces the checkpoint of a job under way.
+    pub fn save_checkpoint(&self, job_id: JobId, state: &[u8]) -> Result<()> {
+        let transaction = self.begin_write()?;
+        {
+            let mut checkpoints = open(&transaction, tables::CHECKPOINTS)?;
+            let mut parts = open(&transaction, tables::CHECKPOINT_PARTS)?;
+            remove_parts(&mut parts, job_id)?;
+            for (number, part) in state.chunks(heap::CHUNK_BYTES).enumerate() {
+                parts.insert((job_id.0, number as u32), part).map_err(|error| storage_error("write", error.into()))?;
+            }
+            let record = CheckpointRecord { job_id, digest: Digest::of(state).0, bytes: state.len() as u64 };
+            let bytes = codec::encode(&record)?;
+            checkpoints.insert(job_id.0, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
+        }
+        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+    }
+
+    /// The checkpoint of a job, if it has one.
+    pub fn checkpoint(&self, job_id: JobId) -> Result<Option<Vec<u8>>> {
+        self.snapshot()?.checkpoint(job_id)
+    }
+
+    /// Bytes of the file and of the compressed content in it.
+    pub fn sizes(&self) -> Result<(u64, u64)> {
+        let metadata = std::fs::metadata(&self.path).map_err(|error| io_error("open the study", &self.path, &error))?;
+        Ok((metadata.len(), self.snapshot()?.payload_bytes()?))
+    }
+
+    /// Packs the file (see `compact`); needs free space of its size. True if it became smaller.
+    pub fn compact(&mut self) -> Result<bool> {
+        let size = || std::fs::metadata(&self.path).map_err(|error| io_error("open the study", &self.path, &error));
+        let before = size()?.len();
+        let fresh = compact::replace(&self.snapshot()?, &self.path, self.cache_bytes)?;
+        let smaller = size()?.len() < before;
+        self.engine = Engine::Writing(fresh);
+        Ok(smaller)
+    }
+
+    /// True if every page's checksum is right. Repairs what redb can repair.
+    pub fn check_pages(&mut self) -> Result<bool> {
+        let Engine::Writing(database) = &mut self.engine else {
+            return Err(Error::internal("integrity check on a study opened for reading"));
+        };
+        guarded(|| database.check_integrity())?.map_err(|error| storage_error("check", error.into()))
+    }
+
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction> {
+        let Engine::Writing(database) = &self.engine else {
+            return Err(Error::internal("write to a study opened for reading"));
+        };
+        let mut transaction = begin(database)?;
+        // After a kill the next opening must not walk a file of gigabytes.
+        transaction.set_quick_repair(true);
+        Ok(transaction)
+    }
+}
+
+impl Drop for StoreWriter {
+    fn drop(&mut self) {
+        self.engine.close();
+    }
+}
+
+fn begin(database: &Database) -> Result<WriteTransaction> {
+    database.begin_write().map_err(|error| storage_error("begin writing to", error.into()))
+}
+
+fn open<'t, K: redb::Key + 'static, V: redb::Value + 'static>(
+    transaction: &'t WriteTransaction,
+    definition: TableDefinition<'_, K, V>,
+) -> Result<Table<'t, K, V>> {
+    transaction.open_table(definition).map_err(|error| storage_error("open a table of", error.into()))
+}
+
+fn remove_parts(parts: &mut Table<'_, (i64, u32), Bytes>, job_id: JobId) -> Result<()> {
+    parts
+        .retain_in((job_id.0, 0)..=(job_id.0, u32::MAX), |_, _| false)
+        .map_err(|error| storage_error("remove a checkpoint of", error.into()))
+}
+
+/// A segment's record and the bytes of its columns that go into the heap.
+struct EncodedSegment {
+    record: SegmentRecord,
+    contents: Vec<([u8; 16], Vec<u8>)>,
+}
+
+fn encode_segment(job: &JobRecord, number: usize, segment: &NewSegment) -> Result<EncodedSegment> {
+    let table = segment.table;
+    if segment.rows.num_columns() != table.columns.len() {
+        return Err(Error::internal(format!(
+            "table `{}` has {} columns, found {}",
+            table.name,
+            table.columns.len(),
+            segment.rows.num_columns()
+        )));
+    }
+    let identity = Identity::new("segment").int(job.job_id.0).int(i64::from(table.code)).int(number as i64).finish();
+    let mut contents = Vec::new();
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for (declared, array) in table.columns.iter().zip(segment.rows.columns()) {
+        let (record, stored) =
+            column::encode(declared, array).map_err(|error| error.context(format!("table `{}`", table.name)))?;
+        if record.inline.is_empty() {
+            contents.push((record.digest, stored));
+        }
+        columns.push(record);
+    }
+    let rows =
+        u32::try_from(segment.rows.num_rows()).ok().filter(|rows| *rows <= column::ROWS_MAX).ok_or_else(|| {
+            let found = segment.rows.num_rows();
+            Error::internal(format!(
+                "a segment of `{}` has {found} rows, at most {} may be",
+                table.name,
+                column::ROWS_MAX
+            ))
+        })?;
+    let segment_id = identity.id63();
+    let record = SegmentRecord {
+        table: table.code,
+        partition: segment.partition,
+        segment_id,
+        job_id: job.job_id,
+        rows,
+        columns,
+    };
+    Ok(EncodedSegment { record, contents })
+}
+
+/// Notes every output and refuses conflicts.
+struct Sink<'t> {
+    transaction: &'t WriteTransaction,
+    outputs: Vec<JobOutput>,
+    heap: HeapWriter<'t>,
+}
+
+impl Sink<'_> {
+    fn put<K, T>(
+        &mut self,
+        definition: TableDefinition<'_, K, Bytes>,
+        key: K::SelfType<'_>,
+        text: String,
+        record: &T,
+    ) -> Result<bool>
+    where
+        K: redb::Key + 'static,
+        T: Record + for<'a> rkyv::Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
+    {
+        let bytes = codec::encode(record)?;
+        let name = redb::TableHandle::name(&definition).trim_start_matches("syntrace.").to_owned();
+        let mut table = open(self.transaction, definition)?;
+        let existing = {
+            let found = table.get(&key).map_err(|error| storage_error("read", error.into()))?;
+            found.map(|guard| guard.value() == bytes.as_slice())
+        };
+        match existing {
+            Some(false) => {
+                return Err(Error::internal(format!("conflict: table `{name}` holds another record under key {text}"))
+                    .hint("nothing was written; the same identity must not have two contents"));
+            }
+            Some(true) => {}
+            None => {
+                table.insert(&key, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
+            }
+        }
+        self.outputs.push(JobOutput { table: name, key: text, digest: Digest::of(&bytes).0 });
+        Ok(existing.is_none())
+    }
+
+    fn finish(self) -> Result<Vec<JobOutput>> {
+        self.heap.finish()?;
+        Ok(self.outputs)
+    }
+}
+
+fn write_result(transaction: &WriteTransaction, result: JobResult, segments: Vec<EncodedSegment>) -> Result<JobRecord> {
+    let mut sink = Sink { transaction, outputs: Vec::new(), heap: HeapWriter::open(transaction)? };
+    for record in &result.classes {
+        sink.put(tables::CLASSES, record.class_id.0, record.class_id.to_string(), record)?;
+    }
+    for record in &result.captures {
+        sink.put(tables::CAPTURES, record.capture_id.0, record.capture_id.to_string(), record)?;
+    }
+    for record in &result.ingests {
+        let key = (record.class_id.0, record.capture_id.0, record.job_id.0);
+        sink.put(tables::INGESTS, key, format!("{key:?}"), record)?;
+    }
+    for record in &result.splits {
+        sink.put(tables::SPLITS, record.split_id.0, record.split_id.to_string(), record)?;
+    }
+    for record in &result.models {
+        sink.put(tables::MODELS, record.model_id.0, record.model_id.to_string(), record)?;
+    }
+    for record in &result.attacks {
+        sink.put(tables::ATTACKS, record.attack_id.0, record.attack_id.to_string(), record)?;
+    }
+    for object in &result.objects {
+        write_object(&mut sink, object.kind, &object.bytes)?;
+    }
+    for file in &result.files {
+        write_file(&mut sink, file)?;
+    }
+    for EncodedSegment { record, contents } in &segments {
+        let key = (record.table, record.partition, record.segment_id);
+        if sink.put(tables::SEGMENTS, key, format!("{key:?}"), record)? {
+            for (digest, stored) in contents {
+                sink.heap.put(digest, stored)?;
+            }
+        }
+    }
+    let mut job = result.job;
+    job.outputs = sink.finish()?;
+    let bytes = codec::encode(&job)?;
+    open(transaction, tables::JOBS)?
+        .insert(job.job_id.0, bytes.as_slice())
+        .map_err(|error| storage_error("write", error.into()))?;
+    drop_checkpoint(transaction, job.job_id)?;
+    Ok(job)
+}
+
+fn write_object(sink: &mut Sink<'_>, kind: &str, bytes: &[u8]) -> Result<Digest> {
+    let digest = Digest::of(bytes);
+    let packed = pack(bytes)?;
+    let stored = packed.as_deref().unwrap_or(bytes);
+    let record = ObjectRecord {
+        digest: digest.0,
+        kind: kind.to_owned(),
+        raw_bytes: bytes.len() as u64,
+        stored_bytes: stored.len() as u64,
+        stored_digest: Digest::of(stored).prefix16(),
+        zstd: packed.is_some(),
+        parts: Vec::new(),
+    };
+    if sink.put(tables::OBJECTS, &digest.0, digest.hex(), &record)? {
+        sink.heap.put(&record.stored_digest, stored)?;
+    }
+    Ok(digest)
+}
+
+fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
+    use std::io::Read;
+    let read_error = |error: std::io::Error| io_error("read", &file.path, &error);
+    let changed = || {
+        Error::user(format!("`{}` changed while it was read", file.path.display())).hint("run the same command again")
+    };
+    let mut input = std::fs::File::open(&file.path).map_err(read_error)?;
+    let mut hasher = blake3::Hasher::new();
+    let (mut parts, mut raw_bytes) = (Vec::new(), 0u64);
+    loop {
+        let mut piece = Vec::new();
+        Read::by_ref(&mut input).take(FILE_PART_BYTES).read_to_end(&mut piece).map_err(read_error)?;
+        if piece.is_empty() && raw_bytes > 0 {
+            break;
+        }
+        hasher.update(&piece);
+        raw_bytes += piece.len() as u64;
+        let last = (piece.len() as u64) < FILE_PART_BYTES;
+        if last && parts.is_empty() {
+            return if Digest::of(&piece) == file.digest {
+                write_object(sink, file.kind, &piece).map(|_| ())
+            } else {
+                Err(changed())
+            };
+        }
+        parts.push(write_object(sink, "part", &piece)?.0);
+    }
+    if *hasher.finalize().as_bytes() != file.digest.0 {
+        return Err(changed());
+    }
+    // One part that is the whole file is that file's object already.
+    if parts == [file.digest.0] {
+        return Ok(());
+    }
+    let record = ObjectRecord {
+        digest: file.digest.0,
+        kind: file.kind.to_owned(),
+        raw_bytes,
+        stored_bytes: 0,
+        stored_digest: [0; 16],
+        zstd: false,
+        parts,
+    };
+    sink.put(tables::OBJECTS, &file.digest.0, file.digest.hex(), &record)?;
+    Ok(())
+}
+
+pub(super) fn drop_checkpoint(transaction: &WriteTransaction, job_id: JobId) -> Result<()> {
+    let mut checkpoints = open(transaction, tables::CHECKPOINTS)?;
+    let had = checkpoints.remove(job_id.0).map_err(|error| storage_error("write", error.into()))?.is_some();
+    if had {
+        remove_parts(&mut open(transaction, tables::CHECKPOINT_PARTS)?, job_id)?;
+    }
+    Ok(())
+}

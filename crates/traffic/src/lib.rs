@@ -1,0 +1,6 @@
+//! Traffic in and out: captures to traces, simulated traffic, encodings of traces, and packets from what generators write.
+
+pub mod capture;
+pub mod encoding;
+pub mod simulate;
+pub mod synth;
