@@ -146,12 +146,15 @@ fn a_study_that_may_not_be_written_is_read_all_the_same() {
     command.args(["--inh-caps=-dac_override", "--bounding-set=-dac_override", tool]);
     command.args(["simulate", &study, "--dataset", "os", "--class", "ubuntu", "--flows", "20"]);
     let Ok(output) = command.finish() else {
-        eprintln!("skipped: a_study_that_may_not_be_written_is_read_all_the_same: setpriv is not here");
+        crate::common::skip(
+            "setpriv",
+            format_args!("a_study_that_may_not_be_written_is_read_all_the_same: setpriv is not here"),
+        );
         return;
     };
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     if stderr.starts_with("setpriv") {
-        eprintln!("skipped: a_study_that_may_not_be_written_is_read_all_the_same: {stderr}");
+        crate::common::skip("setpriv", format_args!("a_study_that_may_not_be_written_is_read_all_the_same: {stderr}"));
         return;
     }
     assert_eq!(output.status.code(), Some(2), "{stderr}");

@@ -48,7 +48,7 @@ fn device(test: &str) -> Option<Device> {
     match DeviceChoice::Only(Device::Cuda(0)).among(here) {
         Ok(device) => Some(device),
         Err(error) => {
-            eprintln!("skipped: {test}: {error}");
+            crate::common::skip("cuda", format_args!("{test}: {error}"));
             None
         }
     }

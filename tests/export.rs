@@ -194,8 +194,11 @@ fn exported_weights_give_the_stored_logits_in_plain_pytorch() {
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let torch = std::process::Command::new(&python).args(["-c", "import torch, safetensors"]).finish();
     if !torch.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: exported_weights_give_the_stored_logits_in_plain_pytorch: no python3 with torch and safetensors here"
+        crate::common::skip(
+            "torch",
+            format_args!(
+                "exported_weights_give_the_stored_logits_in_plain_pytorch: no python3 with torch and safetensors here"
+            ),
         );
         return;
     }

@@ -74,7 +74,7 @@ fn exported_packets_of_every_generator_open_in_tshark_without_complaint() {
         let file = folder.path().join(format!("{generator}-{model}.pcap"));
         run_ok(&["export", &path, "pcap", "--model", model, "-o", &file.to_string_lossy()]);
         let Some(found) = complaints(&file) else {
-            eprintln!("skipped: exported packets of every generator: tshark is not here");
+            crate::common::skip("tshark", format_args!("exported packets of every generator: tshark is not here"));
             return;
         };
         assert_eq!(found, 0, "{generator}, model {model}");

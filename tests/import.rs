@@ -487,7 +487,10 @@ fn the_example_script_writes_the_files_that_are_tested() {
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let numpy = std::process::Command::new(&python).args(["-c", "import numpy"]).finish();
     if !numpy.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: the_example_script_writes_the_files_that_are_tested: no python3 with numpy here");
+        crate::common::skip(
+            "numpy",
+            format_args!("the_example_script_writes_the_files_that_are_tested: no python3 with numpy here"),
+        );
         return;
     }
     let status = std::process::Command::new(&python).arg(&script).arg(folder.path()).status().unwrap();

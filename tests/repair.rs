@@ -386,7 +386,7 @@ fn strict_packets_of_noisy_images_open_in_tshark_with_valid_checksums() {
     let arguments = [&["-r", file.to_str().unwrap()][..], &enable].concat();
     let run = |filter: &[&str]| std::process::Command::new("tshark").args(&arguments).args(filter).finish();
     let Ok(output) = run(&["-Y", wrong]) else {
-        eprintln!("skipped: strict packets in tshark: tshark is not installed");
+        crate::common::skip("tshark", format_args!("strict packets in tshark: tshark is not installed"));
         return;
     };
     let text = String::from_utf8_lossy(&output.stdout);
@@ -457,7 +457,7 @@ fn png_files_are_read_by_another_decoder() {
          assert zlib.crc32(k+c)==struct.unpack('>I',b[o+8+n:o+12+n])[0]\n d+=c if k==b'IDAT' else b'';o+=12+n\n\
          print(len(zlib.decompress(d)))";
     let Ok(output) = std::process::Command::new("python3").args(["-c", script]).arg(&path).finish() else {
-        eprintln!("skipped: png_files_are_read_by_another_decoder: python3 is not installed");
+        crate::common::skip("python3", format_args!("png_files_are_read_by_another_decoder: python3 is not installed"));
         return;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

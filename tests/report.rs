@@ -351,7 +351,7 @@ fn figures_are_written_alone_as_svg_png_and_csv() {
         }
         (code, _, error) => {
             assert!(code == 2 && error.contains("no font was found") && error.contains("install"), "{error}");
-            eprintln!("skipped: PNG: no font here");
+            crate::common::skip("font", format_args!("PNG: no font here"));
         }
     }
     let (code, _, error) = crate::common::run(&["report", &file, "--figure", "figure12"]);
@@ -384,7 +384,10 @@ fn texts_neither_overlap_nor_leave_their_panels_in_chromium() {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = names.iter().find(|name| std::process::Command::new(name).arg("--version").finish().is_ok());
     let Some(browser) = found else {
-        eprintln!("skipped: texts_neither_overlap_nor_leave_their_panels_in_chromium: no Chromium here");
+        crate::common::skip(
+            "chromium",
+            format_args!("texts_neither_overlap_nor_leave_their_panels_in_chromium: no Chromium here"),
+        );
         return;
     };
     let study = study::small();
@@ -406,7 +409,10 @@ fn texts_neither_overlap_nor_leave_their_panels_in_chromium() {
         let text = String::from_utf8_lossy(&output.stdout);
         let Some(bad) = between(&text, "data-bad=\"", "\"").first().copied() else {
             // a browser that does not start (no memory, no sandbox) says nothing about the page
-            eprintln!("skipped: the browser gave no page: {}", String::from_utf8_lossy(&output.stderr));
+            crate::common::skip(
+                "chromium",
+                format_args!("the browser gave no page: {}", String::from_utf8_lossy(&output.stderr)),
+            );
             return;
         };
         assert_eq!(bad, "none", "at a width of {width}");

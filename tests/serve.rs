@@ -85,7 +85,7 @@ pub fn psql(connection: &str, arguments: &[&str], test: &str) -> Option<(i32, St
     let output = match command.finish() {
         Ok(output) => output,
         Err(_) => {
-            eprintln!("skipped: {test}: no psql here");
+            crate::common::skip("psql", format_args!("{test}: no psql here"));
             return None;
         }
     };

@@ -444,7 +444,10 @@ fn tshark_finds_no_malformed_packet_and_no_hole_in_a_connection() {
         let wrong = "_ws.malformed || _ws.expert.severity == error || ip.checksum.status == 0 || \
              tcp.checksum.status == 0 || udp.checksum.status == 0";
         let Some(lines) = tshark(&path, &["-Y", wrong]) else {
-            eprintln!("skipped: tshark_finds_no_malformed_packet_and_no_hole_in_a_connection: tshark is not installed");
+            crate::common::skip(
+                "tshark",
+                format_args!("tshark_finds_no_malformed_packet_and_no_hole_in_a_connection: tshark is not installed"),
+            );
             return;
         };
         assert!(

@@ -38,7 +38,7 @@ impl Terminal {
             &line,
         ]);
         if started.is_none() {
-            eprintln!("skipped: {test}: no tmux here");
+            crate::common::skip("tmux", format_args!("{test}: no tmux here"));
         }
         started.map(|_| terminal)
     }
@@ -189,7 +189,7 @@ fn commands_show_names_schemas_and_rows_in_every_form() {
 fn tall_answers_go_through_the_pager_and_small_ones_do_not() {
     let test = "tall_answers_go_through_the_pager_and_small_ones_do_not";
     if Command::new("less").arg("--version").finish().is_err() {
-        eprintln!("skipped: {test}: no less here");
+        crate::common::skip("less", format_args!("{test}: no less here"));
         return;
     }
     let study = study::small();

@@ -14,6 +14,21 @@ pub fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
+/// Says that a test, or a part of it, is left out for want of a tool. Where the variable SYNTRACE_REQUIRE names the tool
+/// (`tshark,psql`, or `all`) that is a failure; where SYNTRACE_SKIPS names a file, the line is added to it, so that
+/// `make test` can count and print what libtest keeps to itself.
+pub fn skip(tool: &str, what: std::fmt::Arguments) {
+    let required = std::env::var("SYNTRACE_REQUIRE").unwrap_or_default();
+    let is_required = required.split(',').any(|name| name.trim() == tool || name.trim() == "all");
+    assert!(!is_required, "SYNTRACE_REQUIRE={required}, but {what}");
+    eprintln!("skipped: {what}");
+    let Some(list) = std::env::var_os("SYNTRACE_SKIPS") else { return };
+    let line = format!("{tool}: {what}\n");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(list);
+    file.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()))
+        .expect("SYNTRACE_SKIPS can be written");
+}
+
 /// A path under `../shared` (real captures, large conformance files), or `None` with a line that says
 /// which test is skipped.
 pub fn shared(name: &str, test: &str) -> Option<PathBuf> {
@@ -21,7 +36,7 @@ pub fn shared(name: &str, test: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: {test}: ../shared/{name} is not here");
+    skip("shared", format_args!("{test}: ../shared/{name} is not here"));
     None
 }
 

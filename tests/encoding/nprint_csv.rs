@@ -217,7 +217,10 @@ fn stored_traces_give_the_rows_of_their_capture() {
 fn public_captures_have_the_digests_of_nprint() {
     let folder = fixture("public");
     if !folder.exists() {
-        eprintln!("skipped: public_captures_have_the_digests_of_nprint: {} is not here", folder.display());
+        crate::common::skip(
+            "public-captures",
+            format_args!("public_captures_have_the_digests_of_nprint: {} is not here", folder.display()),
+        );
         return;
     }
     let table = std::fs::read_to_string(fixture("nprint-conformance.tsv")).unwrap();

@@ -161,7 +161,7 @@ fn jdbc_reads_metadata_parameters_cursors_and_every_type() {
     let jar = std::env::var("SYNTRACE_JDBC").unwrap_or_else(|_| "/usr/share/java/postgresql.jar".to_owned());
     let java = std::process::Command::new("java").arg("--version").finish();
     if !std::path::Path::new(&jar).exists() || !java.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {test}: no java, or no driver at {jar}");
+        crate::common::skip("jdbc", format_args!("{test}: no java, or no driver at {jar}"));
         return;
     }
     let study = study::small();
@@ -172,7 +172,7 @@ fn jdbc_reads_metadata_parameters_cursors_and_every_type() {
         std::process::Command::new("java").args(["-Xshare:auto", "-cp", &jar]).arg(program).arg(url).finish().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if said.contains("no compiler module found") {
-        eprintln!("skipped: {test}: java without its compiler");
+        crate::common::skip("jdbc", format_args!("{test}: java without its compiler"));
         return;
     }
     assert!(output.status.success(), "{said}");
@@ -343,7 +343,10 @@ fn psycopg_prepares_binds_and_reads_text_and_binary() {
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has = std::process::Command::new(&python).args(["-c", "import psycopg"]).finish();
     if !has.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: psycopg_prepares_binds_and_reads_text_and_binary: no python3 with psycopg here");
+        crate::common::skip(
+            "psycopg",
+            format_args!("psycopg_prepares_binds_and_reads_text_and_binary: no python3 with psycopg here"),
+        );
         return;
     }
     let study = study::small();
@@ -379,7 +382,10 @@ fn pandas_reads_a_table_through_sqlalchemy() {
     let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has = std::process::Command::new(&python).args(["-c", "import psycopg, sqlalchemy, pandas"]).finish();
     if !has.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: pandas_reads_a_table_through_sqlalchemy: no python3 with pandas and SQLAlchemy here");
+        crate::common::skip(
+            "pandas",
+            format_args!("pandas_reads_a_table_through_sqlalchemy: no python3 with pandas and SQLAlchemy here"),
+        );
         return;
     }
     let study = study::small();

@@ -208,7 +208,7 @@ fn with_a_certificate_only_encrypted_connections_are_taken() {
     let study = study::small();
     let folder = study.path.parent().unwrap();
     let Some((certificate, key)) = certificate(folder) else {
-        eprintln!("skipped: {test}: no openssl here");
+        crate::common::skip("openssl", format_args!("{test}: no openssl here"));
         return;
     };
     for (certificate, key, wanted) in [

@@ -31,6 +31,6 @@ pub use tensors::read_safetensors;
 
 /// Without the feature `parquet`: says so.
 #[cfg(not(feature = "parquet"))]
-pub fn read_parquet(_file: std::fs::File) -> syntrace_base::error::Result<Vec<AttributeRow>> {
+pub fn read_parquet<R>(_file: R) -> syntrace_base::error::Result<Vec<AttributeRow>> {
     Err(syntrace_base::error::Error::left_out("Parquet files", "parquet"))
 }

@@ -1,0 +1,40 @@
+//! What is built for whom: the demo needs no crate of the server, of PNG figures or of Parquet files, and all builds share
+//! their dependencies, so that going from one to another compiles none of them again.
+
+use crate::common::Finish;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// Crates with their features, as a build with these arguments has them.
+fn crates(arguments: &[&str]) -> BTreeSet<String> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.args(["tree", "--offline", "--locked", "--prefix", "none", "-f", "{p} {f}"]).args(arguments);
+    let output = command.finish().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8_lossy(&output.stdout).replace(" (*)", "").replace(" (proc-macro)", "");
+    lines.lines().filter(|line| !line.starts_with("syntrace")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_build_shares_its_dependencies_with_the_full_one() {
+    let full = crates(&["--workspace", "--features", "full", "-e", "normal,build,dev"]);
+    for arguments in [&["--no-default-features"][..], &[], &["--features", "full"]] {
+        let lean = crates(&[&["-e", "normal,build"], arguments].concat());
+        let alone: Vec<&String> = lean.difference(&full).collect();
+        assert!(
+            alone.is_empty(),
+            "{arguments:?}: {alone:#?}\nadd the missing features to crates/shared-features/Cargo.toml"
+        );
+    }
+}
+
+#[test]
+fn the_demo_builds_no_crate_that_it_does_not_need() {
+    let lean = crates(&["-e", "normal,build"]);
+    for name in ["datafusion-postgres", "pgwire", "rustls", "resvg", "usvg", "fontdb", "parquet", "brotli"] {
+        let found: Vec<&String> = lean.iter().filter(|line| line.split(' ').next() == Some(name)).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+    assert!(lean.len() > 100, "{lean:?}");
+}
