@@ -1,10 +1,8 @@
 //! Composition of lattice losses by Fourier transform in a window that holds all but a known tail.
 
 use super::step::LatticeLoss;
-use rustfft::FftPlanner;
-use rustfft::num_complex::Complex;
-use rustfft::num_traits::pow;
 use syntrace_base::error::{Error, Result};
+use syntrace_fft::{Complex, Transform, pow};
 
 /// Lattice losses with how often each is taken.
 pub(super) type Steps<'a> = [(&'a LatticeLoss, u64)];
@@ -42,7 +40,7 @@ pub(super) fn compose(steps: &Steps, window: (i64, i64), outside: f64) -> Result
         return Err(Error::internal(format!("a composed privacy loss needs `{points}` lattice points")));
     }
     let wrap = |index: i64| index.rem_euclid(size as i64) as usize;
-    let transform = FftPlanner::new().plan_fft_forward(size);
+    let transform = Transform::forward(size);
     let mut product = vec![Complex::new(1.0, 0.0); size];
     for (loss, count) in steps {
         let mut spectrum = vec![Complex::new(0.0, 0.0); size];
