@@ -20,9 +20,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("eval", &["base", "error", "record", "forest"]),
     ("utility", &["base", "error", "record", "eval", "forest"]),
     ("audit", &["base", "error", "record", "capture"]),
+    ("kernel", &[]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),
-    ("model", &["base", "error", "record", "encoding", "privacy", "nn", "train"]),
+    ("model", &["base", "error", "record", "encoding", "privacy", "kernel", "nn", "train"]),
     ("attack", &["base", "error", "record", "eval", "forest"]),
     ("synth", &["base", "error", "record", "capture", "encoding"]),
     ("spec", &["base", "error", "record", "privacy", "encoding", "model", "attack", "audit"]),
@@ -84,8 +85,8 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] = &[
-    "capture", "simulate", "encoding", "privacy", "nn", "model", "train", "attack", "synth", "eval", "foreign",
-    "forest", "utility", "audit",
+    "capture", "simulate", "encoding", "privacy", "kernel", "nn", "model", "train", "attack", "synth", "eval",
+    "foreign", "forest", "utility", "audit",
 ];
 
 /// What a stage may not do, and what it does instead.

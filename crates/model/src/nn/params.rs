@@ -78,6 +78,16 @@ impl Params {
         Self { models: models.len() as i64, entries: entries.collect() }
     }
 
+    /// The weights as they are now: copies of what training changes; what it leaves alone is shared.
+    pub fn snapshot(&self) -> Self {
+        let entries = self.entries.iter().map(|entry| Entry {
+            name: entry.name.clone(),
+            value: if entry.purpose == Purpose::Frozen { entry.value.shallow_clone() } else { entry.value.copy() },
+            purpose: entry.purpose,
+        });
+        Self { models: self.models, entries: entries.collect() }
+    }
+
     /// Number of models M.
     pub fn models(&self) -> i64 {
         self.models

@@ -158,6 +158,10 @@ impl Weight {
         let formed = match self.formed.take() {
             Some(formed) => formed,
             None => {
+                if let [Part::Direct(gradient)] = self.parts.as_slice() {
+                    // Nobody writes into what was formed.
+                    return self.formed.insert(gradient.reshape([models, traces, elements]));
+                }
                 let mut sum: Option<Tensor> = None;
                 for part in &self.parts {
                     let formed = part.form(models, traces).view([models, traces, elements]);

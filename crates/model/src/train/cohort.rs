@@ -206,8 +206,7 @@ impl<'a, N: Network> Training<'a, N> {
         }
         let factor = self.input.plan.rate_factor(step);
         let rates: Vec<f64> = active.iter().map(|&active| if active { factor } else { 0.0 }).collect();
-        let all: Vec<usize> = (0..active.len()).collect();
-        self.previous = Some(self.network.params().select(&all));
+        self.previous = Some(self.network.params().snapshot());
         self.optimiser.step(self.network.params_mut(), gradient, &Tensor::from_slice(&rates));
         for model in exploded(self.network.params())? {
             active[model] = false;

@@ -105,11 +105,17 @@ impl Network for NetSsmNetwork {
     }
 
     fn gradients(&self, batch: &Microbatch, _clipping: bool) -> MicroGradients {
+        if self.is_plain() {
+            return self.plain_gradients(batch);
+        }
         let TokenBatch { tokens, targets, weights } = self.token_batch(batch);
         self.part(batch).as_ref().unwrap_or(self).token_gradients(&tokens, &targets, &weights)
     }
 
     fn losses(&self, batch: &Microbatch) -> Tensor {
+        if self.is_plain() {
+            return self.plain_losses(batch);
+        }
         let TokenBatch { tokens, targets, weights } = self.token_batch(batch);
         let part = self.part(batch);
         let network = part.as_ref().unwrap_or(self);

@@ -129,7 +129,7 @@ impl Generator for NetSsm {
 
     #[cfg(feature = "torch")]
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
-        super::sample::sample(&self.load(weights.own)?, count, seed, progress)
+        self.load(weights.own)?.sample(count, seed, progress)
     }
 
     #[cfg(not(feature = "torch"))]

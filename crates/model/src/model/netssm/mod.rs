@@ -22,6 +22,8 @@ mod fused;
 #[cfg(feature = "torch")]
 mod network;
 #[cfg(feature = "torch")]
+mod plain;
+#[cfg(feature = "torch")]
 mod sample;
 #[cfg(feature = "torch")]
 mod ssd;

@@ -32,6 +32,8 @@ pub struct NetSsmNetwork {
     pub(super) blocks: Vec<BlockParams>,
     pub(super) final_norm: Param,
     pool: Vec<Vec<i64>>,
+    /// Never by the plain loops.
+    pub(super) by_tensors: bool,
 }
 
 /// Tokens, targets and weights of one microbatch.
@@ -76,7 +78,7 @@ impl NetSsmNetwork {
             })
             .collect();
         let final_norm = add("backbone.norm_f.weight".to_owned(), &[config.width]);
-        Self { config: config.clone(), params, embedding, blocks, final_norm, pool: Vec::new() }
+        Self { config: config.clone(), params, embedding, blocks, final_norm, pool: Vec::new(), by_tensors: false }
     }
 
     /// Fresh models, one per seed, each from its own seed alone (facts section 5).

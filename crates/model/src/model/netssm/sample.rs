@@ -3,11 +3,12 @@
 use super::config::{NetSsmConfig, Sampling};
 use super::network::NetSsmNetwork;
 use super::stepper::Stepper;
-use super::tokens::{DELIMITER, END, LABEL};
+use super::tokens::{DELIMITER, END, LABEL, VOCABULARY};
 use crate::model::RawTrace;
 use rand::RngExt;
 use syntrace_base::base::{Progress, Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
+use syntrace_kernel::{Drawing, LANES, Limits, Recurrence};
 use syntrace_traffic::encoding::Generated;
 use tch::{Kind, Tensor};
 
@@ -16,39 +17,104 @@ use tch::{Kind, Tensor};
 const GROUP: u32 = 64;
 
 /// A trace while it is drawn.
+#[derive(Debug, Default)]
 struct Draft {
     tokens: Vec<u16>,
     complete: bool,
 }
 
-/// Draws `count` traces from model 0 of a network; trace i from `seed.numbered(i)`.
-pub(super) fn sample(
-    network: &NetSsmNetwork,
-    count: u32,
-    seed: Seed,
-    progress: &dyn Progress,
-) -> Result<Vec<RawTrace>> {
-    let mut traces = Vec::with_capacity(count as usize);
-    progress.start("sampling", u64::from(count));
+impl NetSsmNetwork {
+    /// Draws `count` traces from model 0; trace i from `seed.numbered(i)`.
+    ///
+    /// # Errors
+    /// Interrupted when `progress` asks to stop.
+    pub fn sample(&self, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
+        progress.start("sampling", u64::from(count));
+        let drafts = if self.is_plain() {
+            sample_plain(self, count, seed, progress)?
+        } else {
+            sample_tensors(self, count, seed, progress)?
+        };
+        progress.finish();
+        let whole = |draft: Draft| RawTrace { content: Generated::Tokens(draft.tokens), complete: draft.complete };
+        Ok(drafts.into_iter().map(whole).collect())
+    }
+}
+
+fn stopped(drawn: u32, count: u32) -> Error {
+    Error::interrupted(format!("sampling stopped after `{drawn}` of `{count}` traces"))
+}
+
+/// The random numbers of a trace, one a token.
+fn stream(seed: &Seed, trace: u32) -> StreamRng {
+    seed.named("sample").numbered(u64::from(trace)).rng()
+}
+
+/// A lane of the plain recurrence at work on a trace.
+struct Lane {
+    trace: u32,
+    rng: StreamRng,
+    draft: Draft,
+}
+
+/// By the plain recurrence: a lane whose trace is whole takes the next one, and no lane sees another.
+fn sample_plain(network: &NetSsmNetwork, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<Draft>> {
+    let config = &network.config;
+    let weights = network.plain_weights::<f32>(0);
+    let mut recurrence = Recurrence::new(&weights);
+    let Sampling { temperature, top_k, top_p } = config.sampling;
+    let allowed = (0..VOCABULARY).filter(|&id| is_allowed(id, config)).collect();
+    let mut drawing = Drawing::new(Limits { temperature, top_k: top_k as usize, top_p }, allowed);
+    let mut drafts: Vec<Option<Draft>> = (0..count).map(|_| None).collect();
+    let mut waiting = 0..count;
+    let mut next = || waiting.next().map(|trace| Lane { trace, rng: stream(&seed, trace), draft: Draft::default() });
+    let mut lanes: [Option<Lane>; LANES] = std::array::from_fn(|_| next());
+    let mut tokens = [LABEL; LANES];
+    let mut drawn = 0;
+    while lanes.iter().any(Option::is_some) {
+        if progress.stop_requested() {
+            return Err(stopped(drawn, count));
+        }
+        recurrence.step(&tokens);
+        for (index, slot) in lanes.iter_mut().enumerate() {
+            let Some(lane) = slot else { continue };
+            let id = drawing.draw(recurrence.logits(), index, lane.rng.random::<f64>());
+            let id = id.ok_or_else(|| Error::internal("no token may be drawn"))?;
+            advance(&mut lane.draft, id, config);
+            tokens[index] = id;
+            // The label is given, all others are drawn.
+            if !lane.draft.complete && lane.draft.tokens.len() + 1 < config.length_max() {
+                continue;
+            }
+            drafts[lane.trace as usize] = Some(std::mem::take(&mut lane.draft));
+            *slot = next();
+            recurrence.reset(index);
+            tokens[index] = LABEL;
+            drawn += 1;
+            progress.advance(1, "");
+        }
+    }
+    Ok(drafts.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// By tensors, in groups: on a device, and for networks too large for the plain loops.
+fn sample_tensors(network: &NetSsmNetwork, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<Draft>> {
+    let mut drafts = Vec::with_capacity(count as usize);
     for first in (0..count).step_by(GROUP as usize) {
         if progress.stop_requested() {
-            return Err(Error::interrupted(format!("sampling stopped after `{first}` of `{count}` traces")));
+            return Err(stopped(first, count));
         }
         let wanted = GROUP.min(count - first);
-        let group = sample_group(network, first, seed)?;
-        let whole = |draft: Draft| RawTrace { content: Generated::Tokens(draft.tokens), complete: draft.complete };
-        traces.extend(group.into_iter().take(wanted as usize).map(whole));
+        drafts.extend(sample_group(network, first, seed)?.into_iter().take(wanted as usize));
         progress.advance(u64::from(wanted), "");
     }
-    progress.finish();
-    Ok(traces)
+    Ok(drafts)
 }
 
 fn sample_group(network: &NetSsmNetwork, first: u32, seed: Seed) -> Result<Vec<Draft>> {
     let config = &network.config;
-    let mut rngs: Vec<StreamRng> =
-        (0..GROUP).map(|index| seed.named("sample").numbered(u64::from(first + index)).rng()).collect();
-    let mut open: Vec<Draft> = (0..GROUP).map(|_| Draft { tokens: Vec::new(), complete: false }).collect();
+    let mut rngs: Vec<StreamRng> = (0..GROUP).map(|index| stream(&seed, first + index)).collect();
+    let mut open: Vec<Draft> = (0..GROUP).map(|_| Draft::default()).collect();
     let mut stepper = Stepper::new(network, 0, i64::from(GROUP));
     let device = network.weights().device();
     let forbidden = forbidden_ids(config).to_device(device);
@@ -87,10 +153,14 @@ fn advance(trace: &mut Draft, id: u16, config: &NetSsmConfig) {
     }
 }
 
-/// Boolean `[V]`: ids that are neither a byte nor a delimiter (nor, unless published, the end).
+/// May an id be drawn? It is a byte, a delimiter or, unless published, the end.
+fn is_allowed(id: u16, config: &NetSsmConfig) -> bool {
+    id < 256 || id == DELIMITER || (id == END && !config.layout.published)
+}
+
+/// Boolean `[V]`: ids that may not be drawn.
 fn forbidden_ids(config: &NetSsmConfig) -> Tensor {
-    let allowed =
-        |id: i64| id < 256 || id == i64::from(DELIMITER) || (id == i64::from(END) && !config.layout.published);
+    let allowed = |id: i64| u16::try_from(id).is_ok_and(|id| is_allowed(id, config));
     let flags: Vec<bool> = (0..config.vocabulary).map(|id| !allowed(id)).collect();
     Tensor::from_slice(&flags)
 }
@@ -128,6 +198,68 @@ fn draw(logits: &Tensor, uniform: &[f64], sampling: Sampling) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use syntrace_base::base::NoProgress;
+
+    /// Fresh weights with an embedding large enough for logits of several units.
+    fn network(config: &NetSsmConfig) -> NetSsmNetwork {
+        let mut network = NetSsmNetwork::initialised(config, &[Seed::root(5)]);
+        let embedding = network.embedding;
+        let _ = network.weights_mut().get_mut(embedding).g_mul_scalar_(20.0);
+        network
+    }
+
+    fn two_groups() -> NetSsmConfig {
+        NetSsmConfig { groups: 2, taps: 3, layers: 3, ..NetSsmConfig::preset("small").unwrap() }
+    }
+
+    /// The recurrence token by token against the chunked form over the whole trace, both in f32.
+    #[test]
+    fn logits_of_the_plain_recurrence_agree_with_the_chunked_network() {
+        // Rounding of some hundred steps in two orders, logits up to 15.
+        const TOLERANCE: f64 = 2e-4;
+        const LENGTH: usize = 150;
+        for config in [NetSsmConfig::preset("small").unwrap(), two_groups()] {
+            let network = network(&config);
+            let weights = network.plain_weights::<f32>(0);
+            let id = |lane: usize, position: usize| ((lane * 37 + position * position * 11) % 260) as u16;
+            let tokens: Vec<i64> =
+                (0..LANES).flat_map(|lane| (0..LENGTH).map(move |at| i64::from(id(lane, at)))).collect();
+            let tokens = Tensor::from_slice(&tokens).view([1, LANES as i64, LENGTH as i64]);
+            let (expected, _) = network.logits(&tokens);
+            let mut recurrence = Recurrence::new(&weights);
+            // A trace before it leaves nothing in a lane.
+            recurrence.step(&[7; LANES]);
+            (0..LANES).for_each(|lane| recurrence.reset(lane));
+            for position in 0..LENGTH {
+                recurrence.step(&std::array::from_fn(|lane| id(lane, position)));
+                let found = Tensor::from_slice(recurrence.logits().as_flattened()).view([-1, LANES as i64]);
+                let expected = expected.get(0).select(1, position as i64).transpose(0, 1);
+                let difference = (found - expected).abs().max().double_value(&[]);
+                assert!(difference < TOLERANCE, "difference {difference:e} at {position}");
+            }
+        }
+    }
+
+    /// Same numbers, same draws: a token differs only where a uniform number falls into the rounding between two
+    /// candidates, some 1e-6 of them, and with it the rest of its trace.
+    #[test]
+    fn plain_loops_draw_the_traces_that_tensors_draw() {
+        const COUNT: u32 = 40;
+        const SAME: usize = 36;
+        for config in [NetSsmConfig::preset("small").unwrap(), two_groups()] {
+            let config = NetSsmConfig { packets: 1, ..config };
+            let draw = |by_tensors: bool| {
+                let mut network = network(&config);
+                if by_tensors {
+                    network.work_by_tensors();
+                }
+                network.sample(COUNT, Seed::root(4), &NoProgress).unwrap()
+            };
+            let (plain, tensors) = (draw(false), draw(true));
+            let same = plain.iter().zip(&tensors).filter(|(plain, tensors)| plain == tensors).count();
+            assert!(same >= SAME, "{same} of {COUNT} traces");
+        }
+    }
 
     /// Two of four ids have probability; frequencies against the probabilities.
     #[test]

@@ -1,0 +1,27 @@
+//! Inner loops over numbers, apart from their callers so that they are built at optimisation level 3 in every profile
+//! (Cargo.toml, `profile.dev.package`): only there the compiler turns them into vector instructions.
+//!
+//! Invariants: plain slices, no tensors; no product is contracted with a sum and no sum is reordered, so results are the
+//! same on every processor; no global state, no randomness.
+
+#![allow(clippy::needless_range_loop, reason = "loops over an index of several rows are what becomes vectors")]
+
+#[macro_use]
+mod wide;
+
+mod backward;
+mod draw;
+mod elementary;
+mod forward;
+mod matrix;
+mod real;
+mod recurrence;
+mod scan;
+mod trace;
+mod weights;
+
+pub use draw::{Drawing, Limits};
+pub use real::Real;
+pub use recurrence::{LANES, Recurrence};
+pub use trace::Trainer;
+pub use weights::{BlockWeights, MambaShape, MambaWeights};
