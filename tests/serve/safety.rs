@@ -5,6 +5,7 @@ use crate::common::{Finish, PROCESS_LIMIT};
 use crate::query::study;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// A tree as deep as the text is long would take the stack, and with it the server and everybody's sessions.
 #[test]
@@ -255,14 +256,42 @@ fn queries_of_all_clients_share_one_memory_budget() {
 fn a_client_too_many_is_told_so() {
     let study = study::small();
     let server = Server::of(&study.path, &[]);
-    let connect = || std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-    let others: Vec<_> = (0..64).map(|_| connect()).collect();
+    let others: Vec<_> = (0..64).map(|_| connected(&server)).collect();
     let test = "a_client_too_many_is_told_so";
     let Some((code, _, stderr)) = psql(&server.url(), &["-c", "SELECT 1"], test) else { return };
     assert!(code != 0 && stderr.contains("64 clients are connected already"), "{stderr}");
     drop(others);
     let answered = || psql(&server.url(), &["-At", "-c", "SELECT 1"], test).unwrap().1 == "1\n";
     assert!((0..50).any(|_| answered()), "places are free again");
+}
+
+/// Who connects and says nothing takes no place from those who authenticate, and is cut off after a while.
+#[test]
+fn silent_connections_lock_nobody_out_and_end() {
+    use std::io::Read;
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let connect = || std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let started = Instant::now();
+    let mut others: Vec<_> = (0..64).map(|_| connect()).collect();
+    drop(connected(&server));
+    let mut silent = others.pop().unwrap();
+    silent.set_read_timeout(Some(PROCESS_LIMIT)).unwrap();
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "the server closes the connection");
+    let waited = started.elapsed().as_secs();
+    assert!((5..55).contains(&waited), "after {waited} s");
+}
+
+/// A client that has authenticated, without a password.
+fn connected(server: &Server) -> std::net::TcpStream {
+    use std::io::Write;
+    let mut socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    socket.set_read_timeout(Some(PROCESS_LIMIT)).unwrap();
+    let startup = b"\0\x03\0\0user\0reader\0database\0study\0\0";
+    socket.write_all(&(startup.len() as u32 + 4).to_be_bytes()).unwrap();
+    socket.write_all(startup).unwrap();
+    until_ready(&mut socket);
+    socket
 }
 
 /// A message of a client: kind, length, body.
@@ -295,14 +324,8 @@ fn a_long_answer_of_a_portal_is_streamed_and_never_collected() {
     use std::io::Write;
     let study = study::small();
     let server = Server::of(&study.path, &["--memory", "64"]);
-    let socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-    socket.set_read_timeout(Some(PROCESS_LIMIT)).unwrap();
+    let mut socket = connected(&server);
     let mut reader = std::io::BufReader::new(socket.try_clone().unwrap());
-    let mut socket = socket;
-    let startup = b"\0\x03\0\0user\0reader\0database\0study\0\0";
-    socket.write_all(&(startup.len() as u32 + 4).to_be_bytes()).unwrap();
-    socket.write_all(startup).unwrap();
-    until_ready(&mut reader);
     let sql = "SELECT lpad(CAST(value AS VARCHAR), 100, 'x') AS wide FROM generate_series(1, 3000000)";
     let parse = message(b'P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat());
     let bind = message(b'B', &[0; 8]);

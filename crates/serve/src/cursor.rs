@@ -2,14 +2,14 @@
 //! limit. Rows go out as they are made; no portion is ever collected, whatever size a client asks for.
 
 use super::encode::refused;
-use super::plan::{Act, Prepared, fields};
+use super::statement::{Act, Prepared, fields};
 use datafusion::sql::sqlparser::ast::{FetchDirection, Value};
-use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
-use datafusion_postgres::pgwire::api::results::QueryResponse;
-use datafusion_postgres::pgwire::api::store::{MemPortalStore, PortalStore};
-use datafusion_postgres::pgwire::api::{ClientPortalStore, DEFAULT_NAME};
-use datafusion_postgres::pgwire::error::PgWireResult;
 use futures::StreamExt;
+use pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use pgwire::api::results::QueryResponse;
+use pgwire::api::store::{MemPortalStore, PortalStore};
+use pgwire::api::{ClientPortalStore, DEFAULT_NAME};
+use pgwire::error::PgWireResult;
 use std::sync::Arc;
 
 /// The statements and portals of a client.

@@ -1,20 +1,22 @@
 //! Rows and errors as the protocol wants them.
 
+use crate::catalog::types::marked;
+use crate::rewrite::shown_name;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow_pg::datatypes::field_into_pg_type;
+use arrow_pg::encoder::encode_value;
 use datafusion::common::DataFusionError;
-use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
-use datafusion_postgres::arrow_pg::encoder::encode_value;
-use datafusion_postgres::pgwire::api::Type;
-use datafusion_postgres::pgwire::api::portal::Format;
-use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
-use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
-use datafusion_postgres::pgwire::messages::data::DataRow;
-use datafusion_postgres::pgwire::types::format::FormatOptions;
-use datafusion_postgres::pgwire::types::format::float_digits::ExtraFloatDigits;
+use pgwire::api::Type;
+use pgwire::api::portal::Format;
+use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
+use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::messages::data::DataRow;
+use pgwire::types::format::FormatOptions;
+use pgwire::types::format::float_digits::ExtraFloatDigits;
 use std::sync::Arc;
 use syntrace_base::error::{Error, ErrorKind};
 use syntrace_query::{explained, not_finite};
@@ -105,7 +107,7 @@ pub(super) fn fields(
     }
     let field = |(at, field): (usize, &FieldRef)| {
         let kind = wire_type(field).map_or(Type::JSON, |(_, kind)| kind);
-        let made = FieldInfo::new(field.name().clone(), None, None, kind, format.format_for(at));
+        let made = FieldInfo::new(shown_name(field.name()).to_owned(), None, None, kind, format.format_for(at));
         match &options {
             Some(options) => made.with_format_options(Arc::clone(options)),
             None => made,
@@ -118,13 +120,15 @@ pub(super) fn fields(
 pub(super) fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireResult<Vec<PgWireResult<DataRow>>> {
     let failed = |error: ArrowError| refused("XX000", &format!("cannot send the answer: {error}"), None);
     let mut columns = Vec::with_capacity(batch.num_columns());
-    for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+    for ((field, array), info) in batch.schema_ref().fields().iter().zip(batch.columns()).zip(fields.iter()) {
         columns.push(match wire_type(field) {
             None => (Field::new(field.name(), DataType::Utf8, true), json(field, array).map_err(failed)?),
-            Some((kind, _)) if kind == *field.data_type() => (field.as_ref().clone(), Arc::clone(array)),
             Some((kind, _)) => {
-                let sent = cast(array, &kind).map_err(failed)?;
-                (field.as_ref().clone().with_data_type(kind), sent)
+                // The plan knows better than its answer which numbers are those of objects.
+                let plain = Field::new(field.name(), kind.clone(), true);
+                let sent =
+                    if kind == *field.data_type() { Arc::clone(array) } else { cast(array, &kind).map_err(failed)? };
+                (marked(plain, info.datatype()), sent)
             }
         });
     }

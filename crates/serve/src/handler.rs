@@ -1,97 +1,103 @@
 //! What is done with a client's messages.
 
+use super::authentication::{Admission, Authentication, Handshake};
+use super::cancellation::{Limits, Running};
+use super::catalog::Catalog;
 use super::cursor::{cursor, fetch, portals};
-use super::door::{Door, Handshake};
 use super::encode::{of_error, of_query, refused, rows};
-use super::limit::{Limits, Running};
-use super::plan::{Act, Declared, Planner, Prepared, fields, parameters};
-use super::setting::{Wish, mode, name_of, shown, wish};
+use super::parameter::values;
+use super::rewrite::Rewriter;
+use super::setting::{Settings, change, mode, name_of, shown};
+use super::statement::{Act, Declared, Planner, Prepared, fields, parameters};
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ParamValues;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{CloseCursor, Statement as SqlStatement};
-use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
-use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
-use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
-use datafusion_postgres::hooks::set_show::SetShowHook;
-use datafusion_postgres::hooks::transactions::TransactionStatementHook;
-use datafusion_postgres::hooks::{HookClient, QueryHook};
-use datafusion_postgres::pgwire::api::auth::StartupHandler;
-use datafusion_postgres::pgwire::api::cancel::CancelHandler;
-use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
-use datafusion_postgres::pgwire::api::query::{
+use futures::{Sink, SinkExt, Stream, StreamExt};
+use pgwire::api::auth::StartupHandler;
+use pgwire::api::cancel::CancelHandler;
+use pgwire::api::portal::{Format, Portal, PortalExecutionState};
+use pgwire::api::query::{
     ExtendedQueryHandler, SimpleQueryHandler, send_execution_response, send_partial_query_response,
 };
-use datafusion_postgres::pgwire::api::results::{
+use pgwire::api::results::{
     DataRowEncoder, DescribePortalResponse, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response,
     Tag,
 };
-use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
-use datafusion_postgres::pgwire::api::store::PortalStore;
-use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type,
-};
-use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
-use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
-use datafusion_postgres::pgwire::messages::extendedquery::Execute;
-use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
-use datafusion_postgres::pgwire::messages::simplequery::Query;
-use datafusion_postgres::pgwire::types::format::FormatOptions;
-use futures::{Sink, SinkExt, Stream, StreamExt};
+use pgwire::api::stmt::{QueryParser, StoredStatement};
+use pgwire::api::store::PortalStore;
+use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type};
+use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::extendedquery::Execute;
+use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+use pgwire::messages::simplequery::Query;
+use pgwire::types::format::FormatOptions;
 use std::fmt::Debug;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
-use syntrace_query::{CATALOG, Service, split_statements};
+use syntrace_query::{Service, split_statements};
 use syntrace_store::Store;
 
-/// What every connection gets its handlers from.
+/// What all connections share.
 pub(super) struct Handlers {
-    asker: Arc<Asker>,
-    door: Door,
+    questions: Arc<Questions>,
+    authentication: Authentication,
 }
 
 impl Handlers {
     /// Adds PostgreSQL's catalog to the service's context.
-    pub fn new(store: Arc<Store>, service: Service, door: Door) -> Result<Self> {
-        let failed = |error: String| Error::internal(format!("cannot make the PostgreSQL catalog: {error}"));
-        setup_pg_catalog(service.context(), CATALOG, EmptyContextProvider)
-            .map_err(|error| failed(error.to_string()))?;
-        super::catalog::register(service.context()).map_err(|error| failed(error.to_string()))?;
-        super::function::register(service.context());
-        let planner = Arc::new(Planner::new(service));
-        let asker = Arc::new(Asker { store, planner, running: Arc::default() });
-        Ok(Self { asker, door })
+    pub async fn new(store: Arc<Store>, service: Service, authentication: Authentication) -> Result<Self> {
+        let catalog = Catalog::register(service.context())
+            .await
+            .map_err(|error| Error::internal(format!("cannot make the PostgreSQL catalog: {error}")))?;
+        super::function::register(service.context(), &catalog.objects);
+        let planner = Arc::new(Planner::new(service, Rewriter::new(catalog)));
+        let questions = Arc::new(Questions { store, planner, running: Arc::default() });
+        Ok(Self { questions, authentication })
     }
 }
 
-impl PgWireServerHandlers for Handlers {
+/// The handlers of one connection.
+pub(super) struct Connection {
+    handlers: Arc<Handlers>,
+    admission: Arc<Admission>,
+}
+
+impl Connection {
+    pub fn new(handlers: Arc<Handlers>, admission: Arc<Admission>) -> Self {
+        Self { handlers, admission }
+    }
+}
+
+impl PgWireServerHandlers for Connection {
     fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
-        Arc::clone(&self.asker)
+        Arc::clone(&self.handlers.questions)
     }
 
     fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
-        Arc::clone(&self.asker)
+        Arc::clone(&self.handlers.questions)
     }
 
     fn startup_handler(&self) -> Arc<impl StartupHandler> {
-        let handshake: Arc<Handshake> = Arc::new(self.door.handshake());
+        let handshake: Arc<Handshake> = Arc::new(self.handlers.authentication.handshake(Arc::clone(&self.admission)));
         handshake
     }
 
     fn cancel_handler(&self) -> Arc<impl CancelHandler> {
-        Arc::clone(&self.asker.running)
+        Arc::clone(&self.handlers.questions.running)
     }
 }
 
 /// Answers all clients.
-pub(super) struct Asker {
+pub(super) struct Questions {
     store: Arc<Store>,
     planner: Arc<Planner>,
     running: Arc<Running>,
 }
 
-impl Asker {
+impl Questions {
     /// Runs a plan over the newest snapshot. Gives the answer once its first rows are there, so that
     /// what fails at once fails before anything is sent.
     async fn answer(
@@ -114,15 +120,18 @@ impl Asker {
 
     async fn session<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
     where
-        C: HookClient + ClientPortalStore,
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let done = |tag: &str| Ok(Response::Execution(Tag::new(tag)));
-        let context = self.planner.service.context();
         match statement {
             SqlStatement::StartTransaction { modes, .. } => {
                 modes.iter().try_for_each(mode)?;
-                hooked(TransactionStatementHook.handle_simple_query(statement, context, client).await)
+                match client.transaction_status() {
+                    TransactionStatus::Idle => Ok(Response::TransactionStart(Tag::new("BEGIN"))),
+                    _ => done("BEGIN"),
+                }
             }
             // Nothing is written, so there is nothing to go back to: only the state after an error.
             SqlStatement::Savepoint { .. } => done("SAVEPOINT"),
@@ -136,12 +145,16 @@ impl Asker {
             SqlStatement::Commit { .. } | SqlStatement::Rollback { .. } => {
                 // Cursors end with their transaction, and let go of their snapshots.
                 portals(client)?.clear_portals();
-                hooked(TransactionStatementHook.handle_simple_query(statement, context, client).await)
+                let is_sound = client.transaction_status() != TransactionStatus::Error;
+                let commits = matches!(statement, SqlStatement::Commit { .. }) && is_sound;
+                Ok(Response::TransactionEnd(Tag::new(if commits { "COMMIT" } else { "ROLLBACK" })))
             }
-            SqlStatement::Set(set) => match wish(set)? {
-                Wish::Kept => hooked(SetShowHook.handle_simple_query(statement, context, client).await),
-                Wish::Nothing => done("SET"),
-            },
+            SqlStatement::Set(set) => {
+                if let Some(status) = change(set)?.apply(client) {
+                    client.feed(PgWireBackendMessage::ParameterStatus(status)).await?;
+                }
+                done("SET")
+            }
             SqlStatement::Reset(_) => {
                 client.metadata_mut().retain(|name, _| !super::setting::is_kept(name));
                 done("RESET")
@@ -196,7 +209,8 @@ impl Asker {
         }
         let answer = self.answer(client, plan.clone(), &declared.text, &Format::UnifiedText).await?;
         // Clients have a cursor described as a query is.
-        let query = Prepared { text: declared.text.clone(), act: Act::Query(Box::new(plan)) };
+        let act = Act::Query(Box::new(plan));
+        let query = Prepared { text: declared.text.clone(), act, changes: Vec::new(), parameters: 0 };
         let statement = Arc::new(StoredStatement::new(name.clone(), query, Vec::new()));
         let portal = Portal::new_cursor(name.clone(), statement);
         portal.start(answer).await;
@@ -232,10 +246,6 @@ where
     }
 }
 
-fn hooked(response: Option<PgWireResult<Response>>) -> PgWireResult<Response> {
-    response.unwrap_or_else(|| Err(refused("XX000", "this statement has no handler", None)))
-}
-
 fn text_field(name: &str) -> FieldInfo {
     FieldInfo::new(name.to_owned(), None, None, Type::TEXT, FieldFormat::Text)
 }
@@ -256,7 +266,7 @@ struct Rest {
     fields: Arc<Vec<FieldInfo>>,
 }
 
-type Row = datafusion_postgres::pgwire::messages::data::DataRow;
+type Row = pgwire::messages::data::DataRow;
 
 impl Rest {
     async fn next(&mut self) -> PgWireResult<Option<Vec<PgWireResult<Row>>>> {
@@ -286,7 +296,7 @@ impl Rest {
 }
 
 #[async_trait]
-impl SimpleQueryHandler for Asker {
+impl SimpleQueryHandler for Questions {
     /// The library knows one way out of a failed transaction, its end; `ROLLBACK TO` goes on inside it.
     async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
     where
@@ -295,7 +305,7 @@ impl SimpleQueryHandler for Asker {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        if client.transaction_status() == TransactionStatus::Error && self.planner.goes_back(&query.query) {
+        if client.transaction_status() == TransactionStatus::Error && Planner::goes_back(&query.query) {
             client.set_transaction_status(TransactionStatus::Transaction);
         }
         self._on_query(client, query).await
@@ -335,18 +345,20 @@ impl SimpleQueryHandler for Asker {
     }
 }
 
-impl Asker {
+impl Questions {
     async fn one<C>(&self, client: &mut C, text: &str, status: TransactionStatus) -> PgWireResult<Response>
     where
-        C: HookClient + ClientPortalStore,
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let prepared = self.planner.prepare(text).await?;
+        let prepared = self.planner.prepare(text, &Settings::of(client)).await?;
         require_sound(&prepared, status)?;
         match &prepared.act {
             Act::Session(statement) => self.session(client, statement).await,
             Act::Query(plan) => {
                 require_values(plan)?;
+                keep(client, &prepared);
                 let answer = self.answer(client, (**plan).clone(), text, &Format::UnifiedText).await?;
                 Ok(Response::Query(answer))
             }
@@ -358,9 +370,14 @@ impl Asker {
     }
 }
 
+/// Keeps what a statement sets with `set_config`.
+fn keep(client: &mut (impl ClientInfo + ?Sized), prepared: &Prepared) {
+    client.metadata_mut().extend(prepared.changes.iter().cloned());
+}
+
 /// Refuses a plan that waits for values where none can come.
 fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
-    if parameters(plan)?.is_empty() {
+    if parameters(plan, 0)?.is_empty() {
         return Ok(());
     }
     let hint = "prepare it, or write the values into the statement";
@@ -369,16 +386,14 @@ fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
 
 /// A plan with the values that a client bound.
 fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalPlan> {
-    let parameters = parameters(plan)?;
+    let parameters = parameters(plan, portal.statement.statement.parameters)?;
     if parameters.len() != portal.parameter_len() {
         let message = format!("expected {} values for parameters, found {}", parameters.len(), portal.parameter_len());
         return Err(refused("08P01", &message, None));
     }
-    let types: Vec<Option<&DataType>> = parameters.iter().map(|(kind, _)| kind.as_ref()).collect();
-    let wire: Vec<Option<&Type>> = parameters.iter().map(|(_, wire)| Some(wire)).collect();
-    let values = deserialize_parameters_with_server_types(portal, &types, &wire)?;
+    let values = values(portal, &parameters)?;
     let text = &portal.statement.statement.text;
-    plan.clone().with_param_values(values).map_err(|error| of_query(&error, text))
+    plan.clone().with_param_values(ParamValues::from(values)).map_err(|error| of_query(&error, text))
 }
 
 /// After an error only the end of a transaction is accepted in it.
@@ -393,7 +408,7 @@ fn require_sound(prepared: &Prepared, status: TransactionStatus) -> PgWireResult
 }
 
 #[async_trait]
-impl ExtendedQueryHandler for Asker {
+impl ExtendedQueryHandler for Questions {
     type Statement = Prepared;
     type QueryParser = Planner;
 
@@ -455,6 +470,7 @@ impl ExtendedQueryHandler for Asker {
             Act::Session(statement) => self.session(client, statement).await,
             Act::Query(plan) => {
                 let plan = bound(plan, portal)?;
+                keep(client, prepared);
                 let answer = self.answer(client, plan, &prepared.text, &portal.result_column_format).await?;
                 Ok(Response::Query(answer))
             }
@@ -490,7 +506,7 @@ impl ExtendedQueryHandler for Asker {
     }
 }
 
-impl Asker {
+impl Questions {
     /// Runs a portal, or goes on with it, and sends at most `max_rows` rows; 0 means all.
     async fn execute<C>(&self, client: &mut C, portal: &Arc<Portal<Prepared>>, max_rows: usize) -> PgWireResult<()>
     where

@@ -1,28 +1,30 @@
 //! A study over the PostgreSQL wire protocol, read-only, for psql, pandas, Grafana, DBeaver.
 //!
 //! ```text
-//! socket -> door (TLS, password) -> statement -> plan without content -> newest snapshot -> rows
+//! socket -> authentication (TLS, password) -> statement -> plan without content -> newest snapshot -> rows
 //! ```
 //!
 //! Each statement is one redb read transaction of its own: it sees the newest finished job and nothing
 //! that is finished after its start, also inside BEGIN ... COMMIT (READ COMMITTED). Idle clients,
 //! prepared statements and open transactions hold no snapshot; an open cursor does. The only home of
-//! datafusion-postgres and pgwire.
+//! pgwire.
 
+mod authentication;
+mod cancellation;
 mod catalog;
 mod cursor;
-mod door;
 mod encode;
 mod function;
 mod handler;
-mod limit;
-mod plan;
-mod question;
+mod parameter;
+mod rewrite;
 mod setting;
+mod statement;
 mod tls;
 
-use datafusion_postgres::pgwire::tokio::process_socket;
-use handler::Handlers;
+use authentication::{Admission, Authentication};
+use handler::{Connection, Handlers};
+use pgwire::tokio::{TlsAcceptor, process_socket};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,18 +32,18 @@ use std::time::Duration;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::{STACK_BYTES, Service, SessionOptions};
 use syntrace_store::Store;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// PostgreSQL's own port, taken where it is free and no port is asked for.
 pub const DEFAULT_PORT: u16 = 5432;
 
-/// Clients at once; a further one is turned away.
-const CLIENTS_MAX: usize = 64;
+/// Connections that have not authenticated yet; further ones are closed.
+const HANDSHAKES_MAX: usize = 256;
 
-/// Time in which such a client is told why.
-const TURN_AWAY_TIME: Duration = Duration::from_secs(2);
+/// Time in which a client has to authenticate.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// How to listen, and to whom.
 pub struct ServeOptions {
@@ -96,15 +98,16 @@ async fn listen(
     announce: impl FnOnce(SocketAddr),
 ) -> Result<()> {
     let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
-    let door = door::Door::new(options.password.as_deref(), options.tls.as_ref().map(|(certificate, _)| certificate))?;
+    let certificate = options.tls.as_ref().map(|(certificate, _)| certificate);
+    let authentication = Authentication::new(options.password.as_deref(), certificate)?;
     let service = Service::new(options.session, queries).await?;
-    let handlers = Arc::new(Handlers::new(store, service, door)?);
+    let handlers = Arc::new(Handlers::new(store, service, authentication).await?);
     let listener = bind(options.host, options.port).await?;
     let address =
         listener.local_addr().map_err(|error| Error::internal(format!("no address to listen on: {error}")))?;
     let mut stop = std::pin::pin!(stop_asked()?);
     announce(address);
-    let (places, turned_away) = (Arc::new(Semaphore::new(CLIENTS_MAX)), Arc::new(Semaphore::new(CLIENTS_MAX)));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let socket = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -117,22 +120,32 @@ async fn listen(
             },
             () = &mut stop => return Ok(()),
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
-                tokio::spawn(async move {
-                    let _ = tokio::time::timeout(TURN_AWAY_TIME, door::turn_away(socket, CLIENTS_MAX)).await;
-                    drop(place);
-                });
-            }
-            continue;
-        };
-        let (handlers, tls) = (Arc::clone(&handlers), tls.clone());
-        tokio::spawn(async move {
-            // A client that breaks off harms nobody else.
-            let _ = process_socket(socket, tls, handlers).await;
-            drop(place);
-        });
+        let Ok(handshake) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
+        tokio::spawn(serve_client(socket, tls.clone(), Arc::clone(&handlers), handshake));
     }
+}
+
+/// Serves one client to its end, or closes its connection where it does not authenticate in time.
+async fn serve_client(
+    socket: TcpStream,
+    tls: Option<TlsAcceptor>,
+    handlers: Arc<Handlers>,
+    handshake: OwnedSemaphorePermit,
+) {
+    let admission = Arc::new(Admission::default());
+    let connection = Arc::new(Connection::new(handlers, Arc::clone(&admission)));
+    // A client that breaks off harms nobody else.
+    let mut served = std::pin::pin!(process_socket(socket, tls, connection));
+    tokio::select! {
+        _ = &mut served => return,
+        admitted = tokio::time::timeout(HANDSHAKE_TIME, admission.admitted()) => {
+            if admitted.is_err() {
+                return;
+            }
+        }
+    }
+    drop(handshake);
+    let _ = served.await;
 }
 
 async fn bind(host: IpAddr, port: Option<u16>) -> Result<TcpListener> {

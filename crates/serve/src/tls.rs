@@ -1,7 +1,7 @@
 //! The certificate and key of a server.
 
-use datafusion_postgres::pgwire::tokio::TlsAcceptor;
-use datafusion_postgres::pgwire::tokio::tokio_rustls::rustls;
+use pgwire::tokio::TlsAcceptor;
+use pgwire::tokio::tokio_rustls::rustls;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;

@@ -1,37 +1,76 @@
-//! Who may come in: nobody without TLS where there is a certificate, nobody without the password where
+//! Authentication: nobody without TLS where there is a certificate, nobody without the password where
 //! there is one (SCRAM-SHA-256, bound to the TLS channel where there is one).
 
-use super::encode::refused;
 use async_trait::async_trait;
-use datafusion_postgres::pgwire::api::auth::sasl::SASLAuthStartupHandler;
-use datafusion_postgres::pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth, gen_salted_password};
-use datafusion_postgres::pgwire::api::auth::{
+use futures::Sink;
+use pgwire::api::auth::sasl::SASLAuthStartupHandler;
+use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth, gen_salted_password};
+use pgwire::api::auth::{
     AuthSource, DefaultServerParameterProvider, LoginInfo, Password, StartupHandler, finish_authentication,
     protocol_negotiation, save_startup_parameters_to_metadata,
 };
-use datafusion_postgres::pgwire::api::{
-    ClientInfo, ConnectionManager, PidSecretKeyGenerator, RandomPidSecretKeyGenerator,
+use pgwire::api::{
+    ClientInfo, ConnectionManager, PgWireConnectionState, PidSecretKeyGenerator, RandomPidSecretKeyGenerator,
 };
-use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
-use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use futures::Sink;
+use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result, io_error};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Version of PostgreSQL whose catalog clients are told to expect.
 pub(super) const SERVER_VERSION: &str = "16.6";
 
+/// Clients at once; a further one is told so. One counts once it has authenticated.
+pub(super) const CLIENTS_MAX: usize = 64;
+
+/// How long a client with a wrong password waits for its answer: guessing takes time.
+const WRONG_PASSWORD_TIME: Duration = Duration::from_secs(1);
+
+/// A client's place among [`CLIENTS_MAX`], from its authentication to its end.
+#[derive(Default)]
+pub(super) struct Admission {
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+    admitted: Notify,
+}
+
+impl Admission {
+    /// Ends once the client has authenticated.
+    pub async fn admitted(&self) {
+        self.admitted.notified().await;
+    }
+
+    fn admit(&self, places: &Arc<Semaphore>) -> PgWireResult<()> {
+        let place = Arc::clone(places).try_acquire_owned().map_err(|_| no_place())?;
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        self.admitted.notify_one();
+        Ok(())
+    }
+}
+
+fn no_place() -> PgWireError {
+    fatal("53300", &format!("{CLIENTS_MAX} clients are connected already, and no more may be"), None)
+}
+
+/// An error that ends the connection.
+fn fatal(code: &str, message: &str, hint: Option<&str>) -> PgWireError {
+    let mut info = ErrorInfo::new("FATAL".to_owned(), code.to_owned(), message.to_owned());
+    info.hint = hint.map(str::to_owned);
+    PgWireError::UserError(Box::new(info))
+}
+
 /// What every client has to pass.
-pub(super) struct Door {
+pub(super) struct Authentication {
     secret: Option<Arc<Secret>>,
     /// PEM of the certificate, for channel binding.
     certificate: Option<Vec<u8>>,
-    pub connections: Arc<ConnectionManager>,
+    connections: Arc<ConnectionManager>,
+    places: Arc<Semaphore>,
     keys: Arc<RandomPidSecretKeyGenerator>,
 }
 
@@ -54,7 +93,7 @@ impl AuthSource for Secret {
     }
 }
 
-impl Door {
+impl Authentication {
     /// Hashes the password under a fresh salt; reads the certificate.
     pub fn new(password: Option<&str>, certificate: Option<&PathBuf>) -> Result<Self> {
         let secret = match password {
@@ -68,19 +107,20 @@ impl Door {
             None => None,
         };
         let read = |path: &PathBuf| std::fs::read(path).map_err(|error| io_error("read", path, &error));
-        let door = Self {
+        let made = Self {
             secret,
             certificate: certificate.map(read).transpose()?,
             connections: Arc::new(ConnectionManager::new()),
+            places: Arc::new(Semaphore::new(CLIENTS_MAX)),
             keys: Arc::new(RandomPidSecretKeyGenerator::default()),
         };
         // Says at the start what every client would be told.
-        door.scram().map_err(|error| {
+        made.scram().map_err(|error| {
             let place = certificate.map_or(Path::new(""), PathBuf::as_path).display().to_string();
             Error::user(format!("the certificate `{place}` cannot be bound to passwords: {error}"))
                 .hint("use one that is signed with RSA or ECDSA and SHA-2")
         })?;
-        Ok(door)
+        Ok(made)
     }
 
     fn scram(&self) -> PgWireResult<Option<SASLAuthStartupHandler<DefaultServerParameterProvider>>> {
@@ -100,8 +140,10 @@ impl Door {
     }
 
     /// The handshake of one client.
-    pub fn handshake(&self) -> Handshake {
+    pub fn handshake(&self, admission: Arc<Admission>) -> Handshake {
         Handshake {
+            admission,
+            places: Arc::clone(&self.places),
             scram: self.scram(),
             needs_tls: self.certificate.is_some(),
             connections: Arc::clone(&self.connections),
@@ -120,6 +162,8 @@ fn server_parameters() -> DefaultServerParameterProvider {
 
 /// The state of one client before it may ask.
 pub(super) struct Handshake {
+    admission: Arc<Admission>,
+    places: Arc<Semaphore>,
     scram: PgWireResult<Option<SASLAuthStartupHandler<DefaultServerParameterProvider>>>,
     needs_tls: bool,
     connections: Arc<ConnectionManager>,
@@ -135,11 +179,23 @@ impl StartupHandler for Handshake {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         if self.needs_tls && !client.is_secure() {
-            return Err(refused("28000", "this server takes connections with TLS only", Some("use sslmode=require")));
+            return Err(fatal("28000", "this server takes connections with TLS only", Some("use sslmode=require")));
+        }
+        if self.places.available_permits() == 0 {
+            return Err(no_place());
         }
         match (&self.scram, message) {
-            (Err(error), _) => Err(refused("28000", &error.to_string(), None)),
-            (Ok(Some(scram)), message) => scram.on_startup(client, message).await,
+            (Err(error), _) => Err(fatal("28000", &error.to_string(), None)),
+            (Ok(Some(scram)), message) => {
+                if let Err(error) = scram.on_startup(client, message).await {
+                    tokio::time::sleep(WRONG_PASSWORD_TIME).await;
+                    return Err(error);
+                }
+                match client.state() {
+                    PgWireConnectionState::ReadyForQuery => self.admission.admit(&self.places),
+                    _ => Ok(()),
+                }
+            }
             (Ok(None), PgWireFrontendMessage::Startup(startup)) => {
                 protocol_negotiation(client, &startup).await?;
                 save_startup_parameters_to_metadata(client, &startup);
@@ -148,42 +204,10 @@ impl StartupHandler for Handshake {
                 client.set_pid_and_secret_key(process, secret);
                 client.session_extensions().insert(handle);
                 client.session_extensions().insert(guard);
+                self.admission.admit(&self.places)?;
                 finish_authentication(client, &server_parameters()).await
             }
-            (Ok(None), _) => Err(refused("08P01", "expected the startup message of a client", None)),
+            (Ok(None), _) => Err(fatal("08P01", "expected the startup message of a client", None)),
         }
     }
-}
-
-/// Codes in the place of a protocol version: a client asks for encryption first.
-const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
-
-/// Bytes of a first message; PostgreSQL's own limit.
-const STARTUP_BYTES_MAX: u32 = 10_000;
-
-/// Tells a client that there is no place for it.
-pub(super) async fn turn_away(mut socket: TcpStream, clients_max: usize) -> std::io::Result<()> {
-    loop {
-        let (length, code) = (socket.read_u32().await?, socket.read_u32().await?);
-        if ENCRYPTION_REQUESTS.contains(&code) {
-            socket.write_all(b"N").await?;
-            continue;
-        }
-        // What is not read would make the system drop what we say.
-        let rest = length.min(STARTUP_BYTES_MAX).saturating_sub(8);
-        tokio::io::copy(&mut (&mut socket).take(rest.into()), &mut tokio::io::sink()).await?;
-        break;
-    }
-    let mut body = Vec::new();
-    let message = format!("{clients_max} clients are connected already, and no more may be");
-    for (field, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', "53300"), (b'M', message.as_str())] {
-        body.push(field);
-        body.extend(text.as_bytes());
-        body.push(0);
-    }
-    body.push(0);
-    socket.write_u8(b'E').await?;
-    socket.write_u32(body.len() as u32 + 4).await?;
-    socket.write_all(&body).await?;
-    socket.shutdown().await
 }

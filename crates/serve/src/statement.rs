@@ -5,21 +5,21 @@
 //! so that no question about the study changes its meaning on the way.
 
 use super::encode::{of_error, of_query, refused};
-use super::question::{Questions, empty_answer};
+use super::rewrite::{Rewriter, Rewritten};
+use super::setting::Settings;
+use arrow_pg::datatypes::{PG_OID_ALIAS_KEY, into_pg_type};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Declare, Statement as SqlStatement};
-use datafusion_postgres::arrow_pg::datatypes::{PG_OID_ALIAS_KEY, into_pg_type, pg_type_for_alias_kind};
-use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
-use datafusion_postgres::pgwire::api::portal::Format;
-use datafusion_postgres::pgwire::api::results::FieldInfo;
-use datafusion_postgres::pgwire::api::stmt::QueryParser;
-use datafusion_postgres::pgwire::api::{ClientInfo, Type};
-use datafusion_postgres::pgwire::error::PgWireResult;
-use datafusion_postgres::pgwire::types::format::FormatOptions;
+use pgwire::api::portal::Format;
+use pgwire::api::results::FieldInfo;
+use pgwire::api::stmt::QueryParser;
+use pgwire::api::{ClientInfo, Type};
+use pgwire::error::PgWireResult;
+use pgwire::types::format::FormatOptions;
 use std::collections::HashMap;
 use std::sync::Arc;
 use syntrace_query::{Service, require_shallow, split_statements};
@@ -29,6 +29,10 @@ use syntrace_query::{Service, require_shallow, split_statements};
 pub(super) struct Prepared {
     pub text: String,
     pub act: Act,
+    /// Settings that the statement changes for its client, with `set_config`.
+    pub changes: Vec<(String, String)>,
+    /// Parameters of the text, whether or not the plan still has them.
+    pub parameters: usize,
 }
 
 /// What a statement does.
@@ -78,40 +82,42 @@ const CATALOG_WORDS: &[&str] = &["pg_", "information_schema", "::reg", "current_
 /// Plans statements, without content.
 pub(super) struct Planner {
     pub service: Service,
-    rewriter: PostgresCompatibilityParser,
-    questions: Questions,
+    rewriter: Rewriter,
 }
 
 impl Planner {
-    pub fn new(service: Service) -> Self {
-        Self { service, rewriter: PostgresCompatibilityParser::new(), questions: Questions::new() }
+    pub fn new(service: Service, rewriter: Rewriter) -> Self {
+        Self { service, rewriter }
     }
 
     /// Reads and plans one statement.
-    pub async fn prepare(&self, text: &str) -> PgWireResult<Prepared> {
+    pub async fn prepare(&self, text: &str, settings: &Settings) -> PgWireResult<Prepared> {
         require_shallow(text).map_err(|error| of_error(&error))?;
-        let prepared = |act| Ok(Prepared { text: text.to_owned(), act });
+        let prepared = |act, changes, parameters| Ok(Prepared { text: text.to_owned(), act, changes, parameters });
         let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
         if first.is_some_and(|word| SESSION_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
-            && let Some(statement) = rewritten(&self.rewriter, text)
+            && let Some(statement) = session_statement(text)
             && super::setting::is_session(&statement)
         {
             return match &statement {
-                SqlStatement::Declare { stmts } => prepared(Act::Declare(Box::new(self.declared(stmts).await?))),
-                _ => prepared(Act::Session(Box::new(statement))),
+                SqlStatement::Declare { stmts } => {
+                    prepared(Act::Declare(Box::new(self.declared(stmts, settings).await?)), Vec::new(), 0)
+                }
+                _ => prepared(Act::Session(Box::new(statement)), Vec::new(), 0),
             };
         }
-        prepared(Act::Query(Box::new(self.query(text).await?)))
+        let Planned { plan, changes, parameters } = self.query(text, settings).await?;
+        prepared(Act::Query(Box::new(plan)), changes, parameters)
     }
 
     /// Does a client's text begin with `ROLLBACK TO` a savepoint?
-    pub fn goes_back(&self, text: &str) -> bool {
+    pub fn goes_back(text: &str) -> bool {
         let first = split_statements(text).into_iter().next().filter(|text| require_shallow(text).is_ok());
-        let first = first.and_then(|text| rewritten(&self.rewriter, text));
+        let first = first.and_then(session_statement);
         matches!(first, Some(SqlStatement::Rollback { savepoint: Some(_), .. }))
     }
 
-    async fn declared(&self, declares: &[Declare]) -> PgWireResult<Declared> {
+    async fn declared(&self, declares: &[Declare], settings: &Settings) -> PgWireResult<Declared> {
         let [Declare { names, for_query: Some(query), hold, scroll, binary, .. }] = declares else {
             return Err(refused("42601", "expected DECLARE name CURSOR FOR query", None));
         };
@@ -123,18 +129,21 @@ impl Planner {
             return Err(refused("0A000", message, Some("leave out WITH HOLD, SCROLL and BINARY")));
         }
         let text = query.to_string();
-        let plan = self.query(&text).await?;
+        let Planned { plan, .. } = self.query(&text, settings).await?;
         Ok(Declared { name: name.value.clone(), text, plan })
     }
 
     /// Plans one statement that reads the study.
-    async fn query(&self, text: &str) -> PgWireResult<LogicalPlan> {
+    async fn query(&self, text: &str, settings: &Settings) -> PgWireResult<Planned> {
         let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
         let lower = text.to_ascii_lowercase();
         let asks_catalog = CATALOG_WORDS.iter().any(|word| lower.contains(word));
-        if asks_catalog && let Some(plan) = self.plan_rewritten(text).await {
-            return Ok(plan);
-        }
+        let rewritten = if asks_catalog { self.plan_rewritten(text, settings).await } else { None };
+        let rewriting_failed = match rewritten {
+            Some(Ok(planned)) => return Ok(planned),
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
         if first.is_some_and(|word| word.eq_ignore_ascii_case("COPY")) {
             // Its PostgreSQL forms do not parse here; none of its forms runs.
             let hint = "for a file: psql --csv -c 'SELECT ...', or syntrace export STUDY tables";
@@ -142,24 +151,42 @@ impl Planner {
         }
         let failure = match self.service.parse(text) {
             Ok(statement) => match self.service.plan(statement).await {
-                Ok(plan) => return Ok(plan),
+                Ok(plan) => return Ok(Planned { plan, changes: Vec::new(), parameters: 0 }),
                 Err(error) => of_query(&error, text),
             },
             Err(error) => of_error(&error),
         };
-        match self.plan_rewritten(text).await {
-            Some(plan) if !asks_catalog => Ok(plan),
+        if asks_catalog {
+            // The rewritten statement is what the client means.
+            return Err(rewriting_failed.unwrap_or(failure));
+        }
+        match self.plan_rewritten(text, settings).await {
+            Some(Ok(planned)) => Ok(planned),
             _ => Err(failure),
         }
     }
 
-    async fn plan_rewritten(&self, text: &str) -> Option<LogicalPlan> {
-        if let Some(nothing) = empty_answer(text) {
-            return self.service.plan(self.service.parse(&nothing).ok()?).await.ok();
-        }
-        let text = self.questions.replaced(text);
-        let statement = rewritten(&self.rewriter, &text)?;
-        self.service.plan(Statement::Statement(Box::new(statement))).await.ok()
+    /// Plans the statement as the catalog's clients mean it; `None` where it cannot be read.
+    async fn plan_rewritten(&self, text: &str, settings: &Settings) -> Option<PgWireResult<Planned>> {
+        let Rewritten { statement, changes, parameters } = self.rewriter.rewritten(text, settings)?;
+        let plan = self.service.plan(Statement::Statement(Box::new(statement))).await;
+        Some(plan.map(|plan| Planned { plan, changes, parameters }).map_err(|error| of_query(&error, text)))
+    }
+}
+
+/// A plan, the settings that it changes, and how many parameters its text had.
+struct Planned {
+    plan: LogicalPlan,
+    changes: Vec<(String, String)>,
+    parameters: usize,
+}
+
+/// A statement about the session. `ABORT` is PostgreSQL's other word for `ROLLBACK`.
+fn session_statement(text: &str) -> Option<SqlStatement> {
+    let word = text.trim_start();
+    match word.get(..5).filter(|word| word.eq_ignore_ascii_case("abort")) {
+        Some(_) => super::rewrite::parse(&format!("ROLLBACK{}", &word[5..])),
+        None => super::rewrite::parse(text),
     }
 }
 
@@ -167,13 +194,13 @@ impl Planner {
 impl QueryParser for Planner {
     type Statement = Prepared;
 
-    async fn parse_sql<C>(&self, _client: &C, sql: &str, _types: &[Option<Type>]) -> PgWireResult<Option<Prepared>>
+    async fn parse_sql<C>(&self, client: &C, sql: &str, _types: &[Option<Type>]) -> PgWireResult<Option<Prepared>>
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
         match split_statements(sql).as_slice() {
             [] => Ok(None),
-            [one] => self.prepare(one).await.map(Some),
+            [one] => self.prepare(one, &Settings::of(client)).await.map(Some),
             more => {
                 let message = format!("expected one statement to prepare, found {}", more.len());
                 Err(refused("42601", &message, None))
@@ -183,8 +210,8 @@ impl QueryParser for Planner {
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
         match &statement.act {
-            Act::Query(plan) => Ok(parameters(plan)?.into_iter().map(|(_, wire)| wire).collect()),
-            Act::Declare(declared) => Ok(parameters(&declared.plan)?.into_iter().map(|(_, wire)| wire).collect()),
+            Act::Query(plan) => Ok(parameters(plan, statement.parameters)?.into_iter().map(|(_, wire)| wire).collect()),
+            Act::Declare(declared) => Ok(parameters(&declared.plan, 0)?.into_iter().map(|(_, wire)| wire).collect()),
             Act::Session(_) => Ok(Vec::new()),
         }
     }
@@ -197,11 +224,6 @@ impl QueryParser for Planner {
     }
 }
 
-fn rewritten(rewriter: &PostgresCompatibilityParser, text: &str) -> Option<SqlStatement> {
-    let mut statements = rewriter.parse(text).ok()?;
-    if statements.len() == 1 { statements.pop() } else { None }
-}
-
 /// The columns of a plan's answer. A client that gives formats gives one for each column.
 pub(super) fn fields(
     plan: &LogicalPlan,
@@ -212,8 +234,8 @@ pub(super) fn fields(
 }
 
 /// The parameters of a plan in their order: the type they have here, where it follows from the
-/// statement, and the type that clients are asked to send.
-pub(super) fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<(Option<DataType>, Type)>> {
+/// statement, and the type that clients are asked to send. At least so many; one that the plan does not have is of any type.
+pub(super) fn parameters(plan: &LogicalPlan, least: usize) -> PgWireResult<Vec<(Option<DataType>, Type)>> {
     let failed = |error| of_query(&error, "");
     let mut types = plan.get_parameter_types().map_err(failed)?;
     let mut catalog: HashMap<String, Type> = HashMap::new();
@@ -227,9 +249,9 @@ pub(super) fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<(Option<DataTyp
         if known.is_none() {
             *known = cast;
         }
-        let kind = placeholder.field.as_ref().and_then(|field| field.metadata().get(PG_OID_ALIAS_KEY));
-        if let Some(kind) = kind.and_then(|kind| pg_type_for_alias_kind(kind)) {
-            catalog.insert(placeholder.id.clone(), kind);
+        let field = placeholder.field.as_ref();
+        if field.is_some_and(|field| field.metadata().contains_key(PG_OID_ALIAS_KEY)) {
+            catalog.insert(placeholder.id.clone(), Type::OID);
         }
     };
     let walked = plan.apply_with_subqueries(|node| {
@@ -242,9 +264,10 @@ pub(super) fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<(Option<DataTyp
         Ok(TreeNodeRecursion::Continue)
     });
     walked.map_err(failed)?;
-    let mut ordered = Vec::new();
+    let mut ordered: Vec<(Option<DataType>, Type)> = vec![(None, Type::UNKNOWN); least];
     for (id, kind) in types {
-        let Ok(number) = id.trim_start_matches('$').parse::<u32>() else {
+        let number = id.trim_start_matches('$').parse::<u16>().ok().map(usize::from).filter(|number| *number > 0);
+        let Some(number) = number else {
             return Err(refused("42P02", &format!("expected parameters $1, $2, ..., found `{id}`"), None));
         };
         let wire = match (catalog.remove(&id), &kind) {
@@ -252,8 +275,10 @@ pub(super) fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<(Option<DataTyp
             (None, Some(kind)) => into_pg_type(kind)?,
             (None, None) => Type::UNKNOWN,
         };
-        ordered.push((number, (kind, wire)));
+        if ordered.len() < number {
+            ordered.resize(number, (None, Type::UNKNOWN));
+        }
+        ordered[number - 1] = (kind, wire);
     }
-    ordered.sort_by_key(|(number, _)| *number);
-    Ok(ordered.into_iter().map(|(_, parameter)| parameter).collect())
+    Ok(ordered)
 }

@@ -3,11 +3,11 @@
 use super::encode::refused;
 use super::setting::timeout;
 use async_trait::async_trait;
-use datafusion_postgres::pgwire::api::ClientInfo;
-use datafusion_postgres::pgwire::api::cancel::CancelHandler;
-use datafusion_postgres::pgwire::error::PgWireResult;
-use datafusion_postgres::pgwire::messages::cancel::CancelRequest;
-use datafusion_postgres::pgwire::messages::startup::SecretKey;
+use pgwire::api::ClientInfo;
+use pgwire::api::cancel::CancelHandler;
+use pgwire::error::PgWireResult;
+use pgwire::messages::cancel::CancelRequest;
+use pgwire::messages::startup::SecretKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

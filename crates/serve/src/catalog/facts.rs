@@ -1,0 +1,129 @@
+//! The lists over which the catalog's queries run: the tables of the schema `syntrace`.
+
+use super::objects::{Column, Objects, Relation, SPACES, space_number};
+use super::types::{item_of, shown};
+use crate::setting;
+use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
+use datafusion::common::Result;
+use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, RESERVED_FOR_COLUMN_ALIAS};
+use std::sync::Arc;
+
+/// Names and rows of all lists.
+pub(super) fn lists(objects: &Objects) -> Result<Vec<(&'static str, RecordBatch)>> {
+    Ok(vec![
+        ("schemas", schemas()?),
+        ("relations", relations(objects)?),
+        ("columns", columns(objects)?),
+        ("functions", functions(objects)?),
+        ("settings", settings()?),
+        ("keywords", keywords()?),
+    ])
+}
+
+fn texts<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<StringArray>())
+}
+
+fn numbers(values: impl IntoIterator<Item = i32>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<Int32Array>())
+}
+
+fn flags(values: impl IntoIterator<Item = bool>) -> ArrayRef {
+    Arc::new(values.into_iter().map(Some).collect::<BooleanArray>())
+}
+
+fn schemas() -> Result<RecordBatch> {
+    Ok(RecordBatch::try_from_iter([
+        ("oid", numbers(SPACES.iter().map(|space| space.number))),
+        ("name", texts(SPACES.iter().map(|space| Some(space.name)))),
+        ("comment", texts(SPACES.iter().map(|space| space.comment))),
+    ])?)
+}
+
+/// As in `pg_class.relkind`.
+fn kind(relation: &Relation) -> &'static str {
+    if relation.is_view { "v" } else { "r" }
+}
+
+fn relations(objects: &Objects) -> Result<RecordBatch> {
+    let all = || objects.relations.iter();
+    Ok(RecordBatch::try_from_iter([
+        ("oid", numbers(all().map(|one| one.number))),
+        ("schema", texts(all().map(|one| Some(one.space)))),
+        ("schema_oid", numbers(all().map(|one| space_number(one.space)))),
+        ("name", texts(all().map(|one| Some(one.name.as_str())))),
+        ("kind", texts(all().map(|one| Some(kind(one))))),
+        ("columns", numbers(all().map(|one| one.columns.len() as i32))),
+        ("comment", texts(all().map(|one| one.comment.as_deref()))),
+        ("definition", texts(all().map(|one| one.definition.as_deref()))),
+    ])?)
+}
+
+fn columns(objects: &Objects) -> Result<RecordBatch> {
+    let all: Vec<(&Relation, i32, &Column)> = objects
+        .relations
+        .iter()
+        .flat_map(|relation| relation.columns.iter().zip(1..).map(move |(column, number)| (relation, number, column)))
+        .collect();
+    let all = || all.iter();
+    let items: Vec<_> = all().map(|(_, _, column)| item_of(&column.kind)).collect();
+    let long: Vec<String> = all()
+        .zip(&items)
+        .map(|((_, _, column), item)| if item.is_some() { "ARRAY".to_owned() } else { shown(&column.kind) })
+        .collect();
+    let item_long: Vec<Option<String>> = items.iter().map(|item| item.as_ref().map(shown)).collect();
+    Ok(RecordBatch::try_from_iter([
+        ("relation", numbers(all().map(|(relation, ..)| relation.number))),
+        ("schema", texts(all().map(|(relation, ..)| Some(relation.space)))),
+        ("relation_name", texts(all().map(|(relation, ..)| Some(relation.name.as_str())))),
+        ("kind", texts(all().map(|(relation, ..)| Some(kind(relation))))),
+        ("number", numbers(all().map(|(_, number, _)| *number))),
+        ("name", texts(all().map(|(.., column)| Some(column.name.as_str())))),
+        ("type", numbers(all().map(|(.., column)| column.kind.oid() as i32))),
+        ("type_name", texts(all().map(|(.., column)| Some(column.kind.name())))),
+        ("data_type", texts(long.iter().map(|name| Some(name.as_str())))),
+        ("dimensions", numbers(items.iter().map(|item| i32::from(item.is_some())))),
+        ("element_name", texts(items.iter().map(|item| item.as_ref().map(|item| item.name())))),
+        ("element_data_type", texts(item_long.iter().map(Option::as_deref))),
+        ("nullable", flags(all().map(|(.., column)| column.nullable))),
+        ("comment", texts(all().map(|(.., column)| column.comment.as_deref()))),
+    ])?)
+}
+
+fn functions(objects: &Objects) -> Result<RecordBatch> {
+    let all = || objects.functions.iter();
+    Ok(RecordBatch::try_from_iter([
+        ("oid", numbers(all().map(|one| one.number))),
+        ("schema", texts(all().map(|one| Some(one.space)))),
+        ("schema_oid", numbers(all().map(|one| space_number(one.space)))),
+        ("name", texts(all().map(|one| Some(one.name.as_str())))),
+        ("kind", texts(all().map(|one| Some(one.kind)))),
+        ("arguments", numbers(all().map(|one| one.parameters.len() as i32))),
+        ("defaults", numbers(all().map(|one| one.defaults as i32))),
+        ("returns_set", flags(all().map(|one| one.gives_rows))),
+        // `record` for rows; the types that others give depend on what they are given.
+        ("result_type", numbers(all().map(|one| if one.gives_rows { 2249 } else { 2276 }))),
+        ("comment", texts(all().map(|one| one.comment.as_deref()))),
+    ])?)
+}
+
+fn settings() -> Result<RecordBatch> {
+    let all: Vec<(&str, &str)> = setting::all().collect();
+    Ok(RecordBatch::try_from_iter([
+        ("name", texts(all.iter().map(|(name, _)| Some(*name)))),
+        ("value", texts(all.iter().map(|(_, value)| Some(*value)))),
+        ("settable", flags(all.iter().map(|(name, _)| setting::is_settable(name)))),
+    ])?)
+}
+
+fn keywords() -> Result<RecordBatch> {
+    let words: Vec<String> = ALL_KEYWORDS.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let reserved: Vec<bool> = ALL_KEYWORDS_INDEX.iter().map(|word| RESERVED_FOR_COLUMN_ALIAS.contains(word)).collect();
+    let code = |reserved: &bool| Some(if *reserved { "R" } else { "U" });
+    let meaning = |reserved: &bool| Some(if *reserved { "reserved" } else { "unreserved" });
+    Ok(RecordBatch::try_from_iter([
+        ("word", texts(words.iter().map(|word| Some(word.as_str())))),
+        ("code", texts(reserved.iter().map(code))),
+        ("meaning", texts(reserved.iter().map(meaning))),
+    ])?)
+}
