@@ -8,9 +8,11 @@ STUDY := demo.redb
 SPEC := studies/demo.toml
 PAGE := demo.html
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+PREFIX ?= /usr/local
+PROFILE ?= dev
 CACHE := $(or $(SYNTRACE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/syntrace)
 
-.PHONY: help check-tools setup program build test demo study bench clean
+.PHONY: help check-tools setup program build test demo study bench install uninstall clean
 .NOTPARALLEL:
 
 help:
@@ -19,6 +21,7 @@ help:
 	@echo "make build   the whole tool, with server, PNG and Parquet: $(TARGET)/debug/syntrace"
 	@echo "make study   the whole matrix of generators, budgets and attacks: study.redb, study.html"
 	@echo "make bench   the benchmarks"
+	@echo "make install the whole tool for all users of this machine, with man pages and completions: PREFIX=$(PREFIX)"
 	@echo "make setup   libtorch alone (about 550 MB, once, outside the checkout)"
 	@echo "make clean   removes what was built and the studies of demo and study; the fetched libtorch stays"
 
@@ -75,6 +78,19 @@ study: program
 
 bench: setup
 	$(CARGO) bench --features full
+
+# For all users of the machine: programs, man pages, completions, and libtorch (where LIBTORCH is yours, it stays where it
+# is). Whoever may not write to PREFIX builds first and then runs `sudo $(BUILT)/syntrace install $(PREFIX)`.
+BUILT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+INTO := $(PREFIX) $(if $(DESTDIR),--destdir $(DESTDIR))
+
+install: setup
+	$(CARGO) build --features full --profile $(PROFILE)
+	@own=; if [ -n "$$LIBTORCH" ] && [ "$$(readlink -f "$$LIBTORCH")" != "$$(readlink -f .libtorch)" ]; then own=--keep-libtorch; fi; \
+	$(BUILT)/syntrace install $(INTO) $$own
+
+uninstall:
+	$(DESTDIR)$(PREFIX)/bin/syntrace uninstall $(INTO)
 
 clean:
 	$(CARGO) clean

@@ -17,6 +17,10 @@ fn main() {
     let lib = PathBuf::from(folder).join("lib");
     let lib = std::fs::canonicalize(&lib).unwrap_or(lib);
     println!("cargo:rerun-if-changed={}", lib.display());
+    if std::env::var("CARGO_PKG_NAME").as_deref() == Ok("syntrace") {
+        // First of all beside the program, where `make install` puts it: see src/cli/install.rs.
+        println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../lib/syntrace");
+    }
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     println!("cargo:rustc-link-arg=-L{}", lib.display());
     // Where CUDA may be loaded from, see src/cli/device.rs.

@@ -44,7 +44,7 @@ use syntrace::encoding::Generated;
 use syntrace::model::netdiffusion::{Base, NetDiffusion};
 use syntrace::model::netshare::NetShare;
 use syntrace::model::netssm::{DELIMITER, END, LABEL, NetSsm, NetSsmConfig, NetSsmNetwork};
-use syntrace::model::{Generator, RawTrace, Weights};
+use syntrace::model::{Family, Generator, RawTrace, Weights};
 use syntrace::record::{ModelStatus, Regime, TraceUnit};
 use syntrace::simulate::{SimulateOptions, simulate};
 use syntrace::train::{CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan, train_cohort};

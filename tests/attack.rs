@@ -268,7 +268,7 @@ fn names_and_options_of_attacks_are_canonical() {
 mod network {
     use crate::common;
     use safetensors::SafeTensors;
-    use syntrace::attack::{Adam, Attack, AttackKind, AttributeTable, Lesson, MlpNetwork};
+    use syntrace::attack::{Adam, AttackKind, AttributeTable, Lesson, MlpNetwork};
     use syntrace::base::{ModelId, Seed, TraceId};
     use tch::{Kind, Tensor};
 
@@ -384,9 +384,10 @@ mod network {
         let bands: serde_json::Value =
             serde_json::from_slice(&std::fs::read(common::fixture("conformance/mlp.json")).unwrap()).unwrap();
         let band = &bands["bands"][0]["accuracy_band_one_seed"];
-        let attack: Box<dyn Attack> = AttackKind::Mlp.attack();
+        let attack = AttackKind::Mlp.attack();
         let references = &AttributeTable::default();
-        let fitted = attack.fit(&Lesson { table: &table, rows: &train, references, seed: Seed::root(1) }).unwrap();
+        let fitted =
+            attack.attack().fit(&Lesson { table: &table, rows: &train, references, seed: Seed::root(1) }).unwrap();
         let scores = fitted.score(&table, &test).unwrap();
         let right =
             test.iter().zip(&scores).filter(|(row, score)| table.member[**row] == (**score >= fitted.threshold()));

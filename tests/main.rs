@@ -21,6 +21,7 @@ mod fidelity;
 mod forest;
 mod generators;
 mod import;
+mod install;
 mod intervals;
 mod markov;
 mod netdiffusion;

@@ -7,7 +7,7 @@ use syntrace::base::{NoProgress, Seed, TraceId};
 use syntrace::encoding::tokens::{TOKEN_DELIMITER, TOKEN_END, TOKEN_LABEL};
 use syntrace::encoding::{EncodingKind, Generated, tokens_to_packets};
 use syntrace::model::markov::{Markov, Transition};
-use syntrace::model::{Generator, Weights, generator};
+use syntrace::model::{Family, Generator, Weights, generator};
 use syntrace::record::Regime;
 use syntrace::train::{CohortInput, CohortModel, DpPlan, EncodedTrace, ModelOutcome, NoCheckpoint};
 

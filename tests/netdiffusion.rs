@@ -10,7 +10,7 @@ use syntrace::error::Result;
 use syntrace::model::netdiffusion::{
     Base, NetDiffusion, NetDiffusionConfig, NetDiffusionNetwork, Schedule, UnetConfig, classes, images,
 };
-use syntrace::model::{BaseOutcome, Generator, Start, Weights, generator};
+use syntrace::model::{BaseOutcome, Family, Generator, Start, Weights, generator};
 use syntrace::record::{ModelStatus, Regime, TraceUnit};
 use syntrace::simulate::{SimulateOptions, simulate};
 use syntrace::synth::{RepairProfile, repair};

@@ -4,8 +4,8 @@
 use crate::common::simulated_traces;
 use crate::nn::{Conformance, assert_close};
 use syntrace::base::{NoProgress, Seed};
-use syntrace::model::Generator;
 use syntrace::model::netssm::{NetSsm, NetSsmConfig, NetSsmNetwork, Stepper};
+use syntrace::model::{Family, Generator};
 use syntrace::record::{ModelStatus, Regime};
 use syntrace::train::{Clipping, CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan};
 use tch::{Device, Kind, Tensor};

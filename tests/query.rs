@@ -1,6 +1,7 @@
 //! Tests of the query layer: what SQL answers about a study made by hand, what it reads for it, what it
 //! refuses, and that the texts in schema/ and queries/ agree with the code.
 
+mod commands;
 pub mod formats;
 mod grouping;
 mod pruning;

@@ -7,7 +7,7 @@ use syntrace::encoding::Generated;
 use syntrace::encoding::TokenLayout;
 use syntrace::error::{ErrorKind, Result};
 use syntrace::model::netssm::{NetSsm, NetSsmConfig};
-use syntrace::model::{Generator, RawTrace, Weights};
+use syntrace::model::{Family, Generator, RawTrace, Weights};
 use syntrace::nn::{Param, Params, Tape};
 use syntrace::record::{ModelStatus, Regime};
 use syntrace::train::{

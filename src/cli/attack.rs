@@ -43,7 +43,7 @@ pub(super) fn attack(args: &AttackArgs) -> Result<ExitCode> {
     print_notes(&plan);
     let threads = args.threads.unwrap_or_else(thread_count).max(1);
     note!("{} attacks to do, {threads} side by side", plan.missing());
-    let bars = Bars::new(plan.missing() as u64);
+    let bars = Bars::new(plan.estimate(&store.snapshot()?, threads)?);
     let options = RunOptions { threads, checkpoint_seconds: 0.0 };
     let result = pipeline::run(&store, &plan, options, &bars);
     bars.clear();

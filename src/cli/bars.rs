@@ -2,11 +2,14 @@
 
 use crate::base::Progress;
 use crate::error::Error;
-use crate::pipeline::RunObserver;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::pipeline::{Estimate, RunObserver};
+use crate::query::visible;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::io::IsTerminal;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static HANDLER: OnceLock<()> = OnceLock::new();
@@ -26,29 +29,87 @@ fn watch_interrupts() {
     });
 }
 
+/// Between two estimates of the time left: one of a plan of thousands of jobs takes a millisecond.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The time left of a run, as its bars know it.
+struct Left {
+    estimate: Estimate,
+    since: Instant,
+    /// When it was last asked for, and the answer.
+    last: Option<(Instant, f64)>,
+}
+
+impl Left {
+    fn now(&self) -> f64 {
+        self.since.elapsed().as_secs_f64()
+    }
+
+    fn seconds(&mut self) -> f64 {
+        if let Some((at, seconds)) = self.last
+            && at.elapsed() < PAUSE
+        {
+            return seconds;
+        }
+        let seconds = self.estimate.left(self.now());
+        self.last = Some((Instant::now(), seconds));
+        seconds
+    }
+}
+
+/// A time for people: two digits of it are true at most.
+pub(super) fn duration(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 90.0 => format!("{seconds:.0} s"),
+        seconds if seconds < 90.0 * 60.0 => format!("{:.0} min", seconds / 60.0),
+        seconds if seconds < 48.0 * 3600.0 => format!("{:.1} h", seconds / 3600.0),
+        seconds => format!("{:.1} days", seconds / 86400.0),
+    }
+}
+
 /// Bars of a run: one for all jobs, one for each job under way. Without a terminal, a line a job.
 pub(super) struct Bars {
     all: MultiProgress,
     total: ProgressBar,
     lines: bool,
+    left: Arc<Mutex<Left>>,
 }
 
 impl Bars {
-    /// Bars for `jobs` jobs.
-    pub fn new(jobs: u64) -> Self {
+    /// Bars for the jobs of a plan.
+    pub fn new(estimate: Estimate) -> Self {
         watch_interrupts();
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let all = MultiProgress::with_draw_target(target);
-        let total = all.add(ProgressBar::new(jobs));
-        total.set_style(style("{bar:30} {pos}/{len} jobs, {elapsed} elapsed, about {eta} left"));
-        Self { all, total, lines: !terminal }
+        let total = all.add(ProgressBar::new(estimate.missing() as u64));
+        let left = Arc::new(Mutex::new(Left { estimate, since: Instant::now(), last: None }));
+        let asked = Arc::clone(&left);
+        let left_text = move |_: &ProgressState, out: &mut dyn Write| {
+            if let Ok(mut left) = asked.lock() {
+                let _ = write!(out, "{}", duration(left.seconds()));
+            }
+        };
+        total.set_style(
+            style("{bar:30} {pos}/{len} jobs, {elapsed} elapsed, about {left} left").with_key("left", left_text),
+        );
+        if terminal {
+            total.enable_steady_tick(PAUSE);
+        }
+        Self { all, total, lines: !terminal, left }
     }
 
     /// Removes the bars.
     pub fn clear(&self) {
         self.total.finish_and_clear();
         let _ = self.all.clear();
+    }
+
+    fn tell(&self, what: impl FnOnce(&mut Estimate, f64)) {
+        if let Ok(mut left) = self.left.lock() {
+            let now = left.now();
+            what(&mut left.estimate, now);
+        }
     }
 }
 
@@ -57,28 +118,31 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl RunObserver for Bars {
-    fn job_started(&self, label: &str) -> Box<dyn Progress> {
+    fn job_started(&self, job: usize, label: &str) -> Box<dyn Progress> {
+        self.tell(|estimate, now| estimate.started(job, now));
         let bar = self.all.insert_before(&self.total, ProgressBar::new_spinner());
         bar.set_style(style("  {spinner} {prefix} {msg}"));
-        bar.set_prefix(label.to_owned());
-        bar.enable_steady_tick(std::time::Duration::from_millis(200));
-        Box::new(Bar { bar })
+        bar.set_prefix(visible(label.to_owned()));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Box::new(Bar { bar, of_run: Some((job, Arc::clone(&self.left))), moved: AtomicBool::new(false) })
     }
 
-    fn job_finished(&self, label: &str) {
+    fn job_finished(&self, job: usize, label: &str) {
+        self.tell(|estimate, now| estimate.finished(job, now));
         self.total.inc(1);
         if self.lines {
             note!("{}/{} {label}", self.total.position(), self.total.length().unwrap_or(0));
         }
     }
 
-    fn job_failed(&self, label: &str, error: &Error) {
+    fn job_failed(&self, job: usize, label: &str, error: &Error) {
+        self.tell(|estimate, _| estimate.failed(job));
         self.total.inc(1);
         let text = format!("failed: {label}: {error}");
         if self.lines {
             note!("{text}");
         } else {
-            let _ = self.all.println(text);
+            let _ = self.all.println(visible(text));
         }
     }
 
@@ -90,6 +154,10 @@ impl RunObserver for Bars {
 /// One bar, for one job or one verb.
 pub(super) struct Bar {
     bar: ProgressBar,
+    /// Place of the job in a run, and the run's time left.
+    of_run: Option<(usize, Arc<Mutex<Left>>)>,
+    /// Was anything done since the start?
+    moved: AtomicBool,
 }
 
 impl Bar {
@@ -100,23 +168,47 @@ impl Bar {
         if !std::io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        Self { bar }
+        Self { bar, of_run: None, moved: AtomicBool::new(false) }
+    }
+
+    fn start_as(&self, label: &str, total: u64, template: &str) {
+        self.bar.set_prefix(visible(label.to_owned()));
+        if total > 0 {
+            self.moved.store(false, Ordering::SeqCst);
+            self.bar.set_position(0);
+            self.bar.set_length(total);
+            self.bar.set_style(style(template));
+            self.bar.reset_eta();
+        }
     }
 }
 
 impl Progress for Bar {
     fn start(&self, label: &str, total: u64) {
-        self.bar.set_prefix(label.to_owned());
-        if total > 0 {
-            self.bar.set_length(total);
-            self.bar.set_style(style("  {spinner} {prefix} {bar:20} {pos}/{len}, about {eta} left {msg}"));
-        }
+        self.start_as(label, total, "  {spinner} {prefix} {bar:20} {pos}/{len}, about {eta} left {msg}");
+    }
+
+    fn start_bytes(&self, label: &str, total: u64) {
+        let template =
+            "  {spinner} {prefix} {bar:20} {bytes} of {total_bytes}, {bytes_per_sec}, about {eta} left {msg}";
+        self.start_as(label, total, template);
     }
 
     fn advance(&self, units: u64, note: &str) {
         self.bar.inc(units);
+        // What a checkpoint held comes first and all at once: it is no pace.
+        if !self.moved.swap(true, Ordering::SeqCst) {
+            self.bar.reset_eta();
+        }
         if !note.is_empty() {
-            self.bar.set_message(note.to_owned());
+            self.bar.set_message(visible(note.to_owned()));
+        }
+        if let Some((job, left)) = &self.of_run
+            && let Some(length) = self.bar.length().filter(|length| *length > 0)
+            && let Ok(mut left) = left.lock()
+        {
+            let now = left.now();
+            left.estimate.reached(*job, self.bar.position() as f64 / length as f64, now);
         }
     }
 
@@ -126,5 +218,16 @@ impl Progress for Bar {
 
     fn stop_requested(&self) -> bool {
         STOP.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_left_has_the_unit_that_people_think_in() {
+        let texts = [7.0, 80.0, 600.0, 9000.0, 400_000.0].map(duration);
+        assert_eq!(texts, ["7 s", "80 s", "10 min", "2.5 h", "4.6 days"]);
     }
 }

@@ -1,11 +1,14 @@
 //! What a line of `syntrace sql` does, in the shell as in -c, -f and a pipe: statements, and commands
 //! that begin with a dot or a backslash.
 
+use super::beside::{Beside, Existing};
+use super::pager::paged;
+use super::pieces::{Piece, pieces};
 use super::sql::{Asker, print_text};
 use crate::error::{Error, Result, io_error};
 use crate::query::{
-    Answer, Format, Parameters, bind, create_table_text, is_complete, named, named_queries, parse_parameter, pivot,
-    split_statements, tables, views, write_answer,
+    Answer, Format, Look, Parameters, bind, create_table_text, named, named_queries, parse_parameter, pivot,
+    split_statements, tables, views, write_answer_as,
 };
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -22,15 +25,23 @@ Statements end with `;` and may span lines. Lines that begin with a dot or a bac
 .examples          a few statements to begin with
 .mode FORMAT       table, csv, tsv, json, jsonl, markdown or expanded (\\x: expanded on and off)
 .pivot COLUMN|off  turn a column into columns; the last other column gives the values
-.output [FILE]     write answers to a file; without one, to the terminal again
+.output [FILE]     write answers to a file; without one, to the terminal again (\\o)
 .once FILE         write the next answer to a file
-.read FILE         run the statements and commands of a file
+.read FILE         run the statements and commands of a file (\\i)
 .explain SQL       how a statement would be run
 .set NAME=VALUE    value of the parameter $NAME
-.timer on|off      print the time of each statement
+.nullvalue [TEXT]  what stands for NULL
+.maxrows N         rows of an answer that the terminal is shown; 0 for all
+.width [N]         widest cell of a table; 0 for no limit
+.timer [on|off]    print the time of each statement (\\timing)
 .pager on|off      show tall answers in $PAGER
+.shell COMMAND     run a command of the system (\\!)
 .help              this text
-.quit              leave (\\q, Ctrl-D)
+.quit              leave (\\q, exit, quit, Ctrl-D)
+\\g [FILE]          end or repeat a statement, with its answer to a file
+\\e [FILE]          edit the last statement, or a file, in $EDITOR and run it
+\\copy SOURCE TO FILE [FORMAT]
+                   a table or (SELECT ...) to a file, as its name ends: .csv, .parquet, ...
 ";
 
 const EXAMPLES: &str = "\
@@ -61,19 +72,44 @@ pub(super) const COMMANDS: &[&str] = &[
     ".read",
     ".explain",
     ".set",
+    ".nullvalue",
+    ".maxrows",
+    ".width",
     ".timer",
     ".pager",
+    ".shell",
     ".help",
     ".quit",
 ];
 
+/// The least that `.width` cuts to: a letter and the dots that say that something is cut.
+const WIDTH_MIN: usize = 4;
+
 /// How deep files may read files.
 const READ_DEPTH_MAX: usize = 8;
 
-/// Where an answer goes.
-enum Target {
-    Stdout,
-    File(PathBuf),
+/// A file that answers go to.
+pub(super) enum Output {
+    /// Written as answers come.
+    Open(BufWriter<File>),
+    /// At its place once all answers are in it.
+    Whole(Beside),
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Open(file) => file.write(bytes),
+            Self::Whole(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Open(file) => file.flush(),
+            Self::Whole(file) => file.flush(),
+        }
+    }
 }
 
 /// What the user can change along the way.
@@ -87,8 +123,13 @@ pub(super) struct State {
     pager: bool,
     /// In the shell, rows are counted and errors do not end it.
     interactive: bool,
-    output: Option<BufWriter<File>>,
+    output: Option<Output>,
     once: Option<PathBuf>,
+    /// Rows of an answer that the terminal is shown; `None` = all.
+    rows_max: Option<u64>,
+    look: Look,
+    /// The statement that was run last.
+    last: Option<String>,
     depth: usize,
 }
 
@@ -104,36 +145,26 @@ impl State {
             interactive,
             output: None,
             once: None,
+            rows_max: None,
+            look: Look::default(),
+            last: None,
             depth: 0,
         }
     }
-}
 
-/// True for a line that is a command rather than a part of a statement.
-pub(super) fn is_command(line: &str) -> bool {
-    line.trim_start().starts_with(['.', '\\'])
-}
+    /// Sends all answers to a file, which is at its place after [`State::finish`].
+    pub fn write_to(&mut self, path: &Path) -> Result<()> {
+        self.output = Some(Output::Whole(Beside::create(path, Existing::Replace)?));
+        Ok(())
+    }
 
-/// Number of statements of a text, commands left out.
-pub(super) fn statement_count(text: &str) -> usize {
-    pieces(text).iter().filter(|piece| !is_command(piece)).flat_map(|piece| split_statements(piece)).count()
-}
-
-/// Cuts a text into commands (a line each, where no statement is under way) and runs of statements.
-fn pieces(text: &str) -> Vec<String> {
-    let (mut pieces, mut pending) = (Vec::new(), String::new());
-    for line in text.lines() {
-        if is_command(line) && is_complete(&pending) {
-            pieces.push(std::mem::take(&mut pending));
-            pieces.push(line.trim().to_owned());
-        } else {
-            pending.push_str(line);
-            pending.push('\n');
+    /// Ends the file of [`State::write_to`].
+    pub fn finish(self) -> Result<()> {
+        match self.output {
+            Some(Output::Whole(file)) => file.finish(),
+            _ => Ok(()),
         }
     }
-    pieces.push(pending);
-    pieces.retain(|piece| !piece.trim().is_empty());
-    pieces
 }
 
 /// As [`run_text`] for the text of a file; an error says where in it.
@@ -153,13 +184,17 @@ pub(super) fn run_text(asker: &Asker, state: &mut State, text: &str) -> Result<b
 /// Runs text; `place` says of a statement where it is, or nothing.
 fn run_pieces(asker: &Asker, state: &mut State, text: &str, place: &dyn Fn(&str) -> String) -> Result<bool> {
     for piece in pieces(text) {
-        if is_command(&piece) {
-            if !command(asker, state, piece.trim())? {
-                return Ok(false);
+        let statements = match piece {
+            Piece::Command(line) => {
+                if !command(asker, state, &line)? {
+                    return Ok(false);
+                }
+                continue;
             }
-            continue;
-        }
-        for statement in split_statements(&piece) {
+            Piece::Statements(statements) => statements,
+        };
+        for statement in split_statements(&statements) {
+            state.last = Some(statement.to_owned());
             ask(asker, state, statement).map_err(|error| match place(statement) {
                 place if place.is_empty() => error,
                 place => error.context(place),
@@ -202,86 +237,61 @@ fn write(
     batches: impl Iterator<Item = Result<arrow::record_batch::RecordBatch>>,
     state: &mut State,
 ) -> Result<u64> {
-    let target = state.once.take().map_or(Target::Stdout, Target::File);
-    match (target, &mut state.output) {
-        (Target::File(path), _) => {
-            let mut file = create(&path)?;
-            let rows = write_answer(state.format, schema, batches, &mut file)?;
-            file.flush().map_err(|error| io_error("write", &path, &error))?;
-            Ok(rows)
-        }
-        (Target::Stdout, Some(file)) => {
-            let rows = write_answer(state.format, schema, batches, file)?;
-            file.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
-            Ok(rows)
-        }
-        (Target::Stdout, None) if state.pager => paged(state.format, schema, batches),
-        (Target::Stdout, None) => super::sql::to_stdout(|out| write_answer(state.format, schema, batches, out)),
+    let (format, look) = (state.format, state.look.clone());
+    if let Some(path) = state.once.take() {
+        let mut file = Beside::create(&path, Existing::Replace)?;
+        let rows = write_answer_as(&look, format, schema, batches, &mut file)?;
+        file.finish()?;
+        return Ok(rows);
     }
-}
-
-fn create(path: &Path) -> Result<BufWriter<File>> {
-    File::create(path).map(BufWriter::new).map_err(|error| io_error("write", path, &error))
-}
-
-/// Shows an answer in the pager, `less` by default, which ends by itself where all fits on a screen.
-fn paged(
-    format: Format,
-    schema: &arrow::datatypes::SchemaRef,
-    mut batches: impl Iterator<Item = Result<arrow::record_batch::RecordBatch>>,
-) -> Result<u64> {
-    // What fails or is stopped before its first rows opens no pager.
-    let first = batches.next().transpose()?;
-    let batches = first.map(Ok).into_iter().chain(batches);
-    let pager = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
-    let pager = pager.unwrap_or_else(|| "less -FRSX".to_owned());
-    let child = std::process::Command::new("sh").args(["-c", &pager]).stdin(std::process::Stdio::piped()).spawn();
-    let Ok(mut child) = child else {
-        return super::sql::to_stdout(|out| write_answer(format, schema, batches, out));
+    if let Some(file) = &mut state.output {
+        let rows = write_answer_as(&look, format, schema, batches, file)?;
+        file.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
+        return Ok(rows);
+    }
+    let mut first = FirstRows { batches, left: state.rows_max.unwrap_or(u64::MAX), cut: false };
+    let rows = if state.pager {
+        paged(&look, format, schema, &mut first)?
+    } else {
+        super::sql::to_stdout(|out| write_answer_as(&look, format, schema, &mut first, out))?
     };
-    let mut left_early = false;
-    let mut written = Ok(0);
-    if let Some(stdin) = child.stdin.take() {
-        let mut out = Leavable { out: BufWriter::new(stdin), left: false };
-        written = write_answer(format, schema, batches, &mut out).and_then(|rows| {
-            out.flush().map_err(|error| Error::user(format!("cannot write to the pager: {error}")))?;
-            Ok(rows)
-        });
-        left_early = out.left;
-    }
-    // The pager has the terminal until it ends, also where the answer broke off.
-    let status = child.wait();
-    // Whoever leaves the pager has seen enough.
-    let rows = if left_early { written.unwrap_or(0) } else { written? };
-    if !left_early && status.is_ok_and(|status| status.code() == Some(127)) {
-        return Err(Error::user(format!("cannot start the pager `{pager}`")).hint("set PAGER, or `.pager off`"));
+    if first.cut {
+        note!("only the first {rows} rows; `.maxrows 0` shows all");
     }
     Ok(rows)
 }
 
-/// A writer that notes when its reader left.
-struct Leavable<W> {
-    out: W,
-    left: bool,
+/// The first rows of an answer.
+struct FirstRows<I> {
+    batches: I,
+    left: u64,
+    /// Were there more?
+    cut: bool,
 }
 
-impl<W: Write> Leavable<W> {
-    fn noted<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
-        self.left |= result.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-        result
+impl<I: Iterator<Item = Result<arrow::record_batch::RecordBatch>>> Iterator for FirstRows<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        while !self.cut {
+            let batch = match self.batches.next()? {
+                Ok(batch) if batch.num_rows() > 0 => batch,
+                other => return Some(other),
+            };
+            let rows = batch.num_rows() as u64;
+            self.cut = rows > self.left;
+            let kept = rows.min(self.left);
+            self.left -= kept;
+            if kept > 0 {
+                return Some(Ok(batch.slice(0, kept as usize)));
+            }
+        }
+        None
     }
 }
 
-impl<W: Write> Write for Leavable<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let result = self.out.write(bytes);
-        self.noted(result)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        let result = self.out.flush();
-        self.noted(result)
-    }
+fn create(path: &Path) -> Result<Output> {
+    File::create(path).map(|file| Output::Open(BufWriter::new(file))).map_err(|error| io_error("write", path, &error))
 }
 
 /// Runs a command; false ends the shell or the batch.
@@ -309,7 +319,18 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
         (".schema", []) => print_text(&tables().iter().map(create_table_text).collect::<Vec<_>>().join("\n"))?,
         (".schema" | "\\d", [name]) => print_text(&schema_of(name)?)?,
         (".explain", [_, ..]) => ask(asker, state, &format!("EXPLAIN {argument}"))?,
-        (".read", [path]) => return read(asker, state, Path::new(path)),
+        (".read" | "\\i", [path]) => return read(asker, state, Path::new(path)),
+        ("\\g", file) if file.len() < 2 => {
+            let Some(last) = state.last.clone() else { return Err(Error::user("there is no statement to run again")) };
+            state.once = file.first().map(PathBuf::from);
+            ask(asker, state, &last)?;
+        }
+        ("\\e", file) if file.len() < 2 => {
+            let text = edited(state, file.first().map(Path::new))?;
+            return run_text(asker, state, &text);
+        }
+        ("\\copy", [_, ..]) => copy(asker, state, argument)?,
+        (".shell" | ".system" | "\\!", [_, ..]) => shell_out(argument)?,
         _ => setting(asker, state, verb, &words, text)?,
     }
     Ok(true)
@@ -334,8 +355,8 @@ fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &
         }
         (".pivot", ["off"]) => state.pivot = None,
         (".pivot", [column]) => state.pivot = Some((*column).to_owned()),
-        (".output", []) => state.output = None,
-        (".output", [path]) => {
+        (".output" | "\\o", []) => state.output = None,
+        (".output" | "\\o", [path]) => {
             super::require_other_file(Path::new(path), asker.study())?;
             state.output = Some(create(Path::new(path))?);
         }
@@ -347,8 +368,17 @@ fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &
             let (name, value) = parse_parameter(assignment)?;
             state.parameters.insert(name, value);
         }
-        (".timer", ["on"]) => state.timer = true,
-        (".timer", ["off"]) => state.timer = false,
+        (".timer" | "\\timing", []) => state.timer = !state.timer,
+        (".timer" | "\\timing", ["on"]) => state.timer = true,
+        (".timer" | "\\timing", ["off"]) => state.timer = false,
+        (".nullvalue", []) => state.look.null = None,
+        (".nullvalue", [text]) => state.look.null = Some(unquoted(text)),
+        (".maxrows", [number]) => state.rows_max = Some(count(verb, number)?).filter(|rows| *rows > 0),
+        (".width", []) => state.look.width = Look::default().width,
+        (".width", [number]) => {
+            let width = count(verb, number)?;
+            state.look.width = if width == 0 { usize::MAX } else { (width as usize).max(WIDTH_MIN) };
+        }
         (".pager", ["on"]) => state.pager = true,
         (".pager", ["off"]) => state.pager = false,
         _ => return Err(Error::user(format!("no such command: `{text}`")).hint("`.help` lists all commands")),
@@ -364,6 +394,83 @@ fn read(asker: &Asker, state: &mut State, path: &Path) -> Result<bool> {
     state.depth += 1;
     let done = run_file(asker, state, path, &text);
     state.depth -= 1;
+    done
+}
+
+fn count(verb: &str, text: &str) -> Result<u64> {
+    text.parse().map_err(|_| Error::user(format!("`{verb}` expects a whole number, 0 for no limit; found `{text}`")))
+}
+
+/// Text without the quotes around it.
+fn unquoted(text: &str) -> String {
+    let inside = |quote: char| text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
+    inside('\'').or_else(|| inside('"')).unwrap_or(text).to_owned()
+}
+
+/// Lets the user edit the last statement, or a file; gives the text.
+fn edited(state: &State, file: Option<&Path>) -> Result<String> {
+    if !state.interactive {
+        return Err(Error::user("`\\e` needs a terminal").hint("it edits a statement in $EDITOR, in the shell"));
+    }
+    let own = std::env::temp_dir().join(format!("syntrace-{}.sql", std::process::id()));
+    let path = file.unwrap_or(&own);
+    if file.is_none() {
+        let text = state.last.clone().unwrap_or_default() + ";\n";
+        std::fs::write(path, text).map_err(|error| io_error("write", path, &error))?;
+    }
+    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok());
+    let editor = editor.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
+    let status = std::process::Command::new("sh").args(["-c", &format!("{editor} \"$0\"")]).arg(path).status();
+    let text = std::fs::read_to_string(path).map_err(|error| io_error("read", path, &error));
+    if file.is_none() {
+        let _ = std::fs::remove_file(path);
+    }
+    match status {
+        Ok(status) if status.success() => text,
+        Ok(status) => Err(Error::user(format!("`{editor}` ended with {status}: nothing is run"))),
+        Err(error) => Err(Error::user(format!("cannot start `{editor}`: {error}")).hint("set EDITOR")),
+    }
+}
+
+/// Runs a command of the system's shell on this terminal.
+fn shell_out(command: &str) -> Result<()> {
+    let status = std::process::Command::new("sh").args(["-c", command]).status();
+    let status = status.map_err(|error| Error::user(format!("cannot start `sh`: {error}")))?;
+    if status.success() { Ok(()) } else { Err(Error::user(format!("`{command}` ended with {status}"))) }
+}
+
+/// `\copy TABLE TO FILE` and `\copy (SELECT ...) TO FILE`, with a format behind it or as the file's name ends.
+fn copy(asker: &Asker, state: &mut State, argument: &str) -> Result<()> {
+    let usage = || {
+        Error::user(format!("cannot read `\\copy {argument}`"))
+            .hint("`\\copy (SELECT ...) TO 'answer.csv'`; a study is read only, so there is no FROM")
+    };
+    let lower = argument.to_ascii_lowercase();
+    let at = lower.rfind(" to ").ok_or_else(usage)?;
+    let (source, rest) = (argument[..at].trim(), argument[at + 4..].trim());
+    let (file, options) = match rest.strip_prefix('\'') {
+        Some(quoted) => quoted.split_once('\'').ok_or_else(usage)?,
+        None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+    };
+    let statement = match source.strip_prefix('(').and_then(|inside| inside.strip_suffix(')')) {
+        Some(query) => query.to_owned(),
+        None => format!("SELECT * FROM {source}"),
+    };
+    let is_part = |character: char| character.is_ascii_alphanumeric();
+    let named = options
+        .split(|character| !is_part(character))
+        .find_map(|word| Format::from_name(&word.to_ascii_lowercase()).ok());
+    let path = PathBuf::from(file);
+    let of_name = path.extension().and_then(|ending| ending.to_str()).and_then(|ending| match ending {
+        "md" => Some(Format::Markdown),
+        other => Format::from_name(other).ok(),
+    });
+    super::require_other_file(&path, asker.study())?;
+    let before = std::mem::replace(&mut state.format, named.or(of_name).unwrap_or(Format::Csv));
+    let pivot = state.pivot.take();
+    state.once = Some(path);
+    let done = ask(asker, state, &statement);
+    (state.format, state.pivot, state.once) = (before, pivot, None);
     done
 }
 

@@ -1,6 +1,7 @@
 //! `syntrace diff`
 
 use super::CACHE_BYTES;
+use super::info::line;
 use crate::error::Result;
 use crate::pipeline::{Comparison, compare};
 use crate::store::Store;
@@ -41,18 +42,20 @@ fn print(comparison: &Comparison, brief: bool) {
     }
     if !brief {
         for label in &comparison.only_first {
-            say!("only in the first: {label}");
+            say!("only in the first: {}", line(label));
         }
         for label in &comparison.only_second {
-            say!("only in the second: {label}");
+            say!("only in the second: {}", line(label));
         }
         let mut job = "";
         for difference in &comparison.differences {
             if difference.job != job {
-                say!("differs: {}", difference.job);
+                say!("differs: {}", line(&difference.job));
                 job = &difference.job;
             }
-            say!("    {}: {} | {}", difference.place, difference.first, difference.second);
+            let [place, first, second] =
+                [&difference.place, &difference.first, &difference.second].map(|text| line(text));
+            say!("    {place}: {first} | {second}");
         }
     }
     note!(

@@ -1,10 +1,11 @@
 //! `syntrace export`
 
 use super::CACHE_BYTES;
+use super::beside::{Beside, Existing, Sink};
 use super::export_png::{PngArgs, export_png};
-use super::nprint::{NprintColumns, sink};
+use super::nprint::NprintColumns;
 use crate::base::ModelId;
-use crate::error::{Error, Result, io_error};
+use crate::error::{Error, Result};
 use crate::pipeline::{TraceSelection, export_capture, export_nprint, export_pcapng, export_traces, export_weights};
 use crate::query::Format;
 use crate::store::{Snapshot, Store};
@@ -21,6 +22,9 @@ const TABLES_MEMORY_MIB: usize = 1024;
 pub(super) struct ExportArgs {
     /// The study file
     study: PathBuf,
+    /// Replace files that exist
+    #[arg(long, global = true)]
+    force: bool,
     #[command(subcommand)]
     what: What,
 }
@@ -158,20 +162,24 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
     if let Some(out) = args.what.out() {
         super::require_other_file(out, &args.study)?;
     }
+    let existing = Existing::forced(args.force);
     match &args.what {
         What::Pcap { selection, out } => {
             let selection = selection.resolve()?;
-            let (traces, packets) = with_sink(out.as_deref(), |sink| export_traces(&snapshot, &selection, sink))?;
+            let (traces, packets) =
+                with_sink(out.as_deref(), existing, |sink| export_traces(&snapshot, &selection, sink))?;
             note!("{traces} traces, {packets} packets");
         }
         What::Nprint { selection, out, columns } => {
             let (selection, options) = (selection.resolve()?, columns.options(None, true)?);
-            let rows = with_sink(out.as_deref(), |sink| export_nprint(&snapshot, &selection, &options, sink))?;
+            let rows =
+                with_sink(out.as_deref(), existing, |sink| export_nprint(&snapshot, &selection, &options, sink))?;
             note!("{rows} rows");
         }
         What::Pcapng { selection, out } => {
             let selection = selection.resolve()?;
-            let (traces, packets) = with_sink(out.as_deref(), |sink| export_pcapng(&snapshot, &selection, sink))?;
+            let (traces, packets) =
+                with_sink(out.as_deref(), existing, |sink| export_pcapng(&snapshot, &selection, sink))?;
             note!("{traces} traces, {packets} packets");
         }
         What::Weights { model, out } => {
@@ -179,10 +187,13 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
                 return Err(Error::user(format!("`{}` is where the configuration goes", out.display()))
                     .hint("name the weights x.safetensors"));
             }
-            let config = with_sink(Some(out), |sink| export_weights(&snapshot, ModelId(*model), sink))?;
             let beside = out.with_extension("json");
+            if existing == Existing::Keep && beside.exists() {
+                return Err(Error::user(format!("`{}` exists", beside.display())).hint("--force replaces it"));
+            }
+            let config = with_sink(Some(out), existing, |sink| export_weights(&snapshot, ModelId(*model), sink))?;
             let text = format!("{config:#}\n");
-            std::fs::write(&beside, text).map_err(|error| io_error("write", &beside, &error))?;
+            Beside::write_whole(&beside, existing, text.as_bytes())?;
             note!("weights in {}, configuration in {}", out.display(), beside.display());
         }
         What::Tables { out, format, tables } => {
@@ -193,12 +204,12 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
             note!("{} files, {} rows", exported.files, exported.rows);
         }
         What::Png { selection, png } => {
-            let images = export_png(&snapshot, selection.resolve()?, png)?;
+            let images = export_png(&snapshot, selection.resolve()?, png, existing)?;
             note!("{images} images");
         }
         What::Share { out } => super::share::share(&snapshot, out)?,
         What::Capture { capture, out } => {
-            let bytes = with_sink(out.as_deref(), |sink| write_capture(&snapshot, capture, sink))?;
+            let bytes = with_sink(out.as_deref(), existing, |sink| write_capture(&snapshot, capture, sink))?;
             note!("{bytes} bytes");
         }
     }
@@ -209,15 +220,10 @@ fn write_capture(snapshot: &Snapshot, name: &str, sink: &mut dyn Write) -> Resul
     export_capture(snapshot, name, sink)
 }
 
-/// Runs `write` on a file or stdout and flushes; a failed export leaves no half-written file.
-fn with_sink<T>(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
-    let mut out = sink(path)?;
-    let written = write(out.as_mut()).and_then(|value| {
-        let place = path.unwrap_or(Path::new("stdout"));
-        out.flush().map_err(|error| io_error("write", place, &error)).map(|()| value)
-    });
-    if let (Err(_), Some(path)) = (&written, path) {
-        let _ = std::fs::remove_file(path);
-    }
-    written
+/// Runs `write` on a file or stdout and ends it; a failed export leaves what was there as it was.
+fn with_sink<T>(path: Option<&Path>, existing: Existing, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
+    let mut sink = Sink::open(path, existing)?;
+    let written = write(&mut sink)?;
+    sink.finish()?;
+    Ok(written)
 }

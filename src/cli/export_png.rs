@@ -1,13 +1,14 @@
 //! `syntrace export STUDY png`: nPrint images of traces, as NetDiffusion is trained on and as it draws them
 //! (paper, figures 1 and 8).
 
+use super::beside::{Beside, Existing};
 use crate::base::TraceId;
 use crate::encoding::{IMAGE_ROWS, NprintLayout};
-use crate::error::{Error, Result, io_error};
+use crate::error::{Error, Result};
 use crate::pipeline::{ImageSelection, TraceSelection, export_images};
 use crate::store::Snapshot;
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Highest image: beyond it a PNG of 1,088 columns grows past 16 MiB.
 const HEIGHT_MAX: u64 = 65_536;
@@ -33,7 +34,12 @@ pub(super) struct PngArgs {
 }
 
 /// Writes the images; gives how many.
-pub(super) fn export_png(snapshot: &Snapshot, traces: TraceSelection, args: &PngArgs) -> Result<usize> {
+pub(super) fn export_png(
+    snapshot: &Snapshot,
+    traces: TraceSelection,
+    args: &PngArgs,
+    existing: Existing,
+) -> Result<usize> {
     let selection = ImageSelection {
         traces,
         only: args.traces.iter().copied().map(TraceId).collect(),
@@ -48,20 +54,16 @@ pub(super) fn export_png(snapshot: &Snapshot, traces: TraceSelection, args: &Png
     let images = export_images(snapshot, &selection)?;
     if !is_file {
         for (trace_id, png) in &images {
-            write(&args.out.join(format!("trace_{trace_id}.png")), png)?;
+            Beside::write_whole(&args.out.join(format!("trace_{trace_id}.png")), existing, png)?;
         }
         return Ok(images.len());
     }
     match images.as_slice() {
-        [(_, png)] => write(&args.out, png)?,
+        [(_, png)] => Beside::write_whole(&args.out, existing, png)?,
         more => {
             return Err(Error::user(format!("expected one trace for `{}`, found {}", args.out.display(), more.len()))
                 .hint("name one by `--trace ID`, take the first by `--limit 1`, or give a folder to `-o`"));
         }
     }
     Ok(1)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).map_err(|error| io_error("write", path, &error))
 }

@@ -5,7 +5,7 @@ use super::{CACHE_BYTES, print_error};
 use crate::attack::AttackKind;
 use crate::base::thread_count;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, ImportedModel, RunOptions};
+use crate::pipeline::{self, ImportedModel, Plan, RunObserver, RunOptions, RunReport};
 use crate::spec::{
     Claim, ImportManifest, ImportModel, RawAttributeTable, RawAttributes, RawImportCut, RawImportModel, Told,
 };
@@ -91,6 +91,20 @@ pub(super) struct ImportArgs {
     /// Attacks side by side; all cores by default
     #[arg(long)]
     threads: Option<usize>,
+    /// The models are in the study: only evaluate them
+    #[arg(long, hide = true)]
+    evaluate_only: bool,
+}
+
+impl ImportArgs {
+    pub(super) fn evaluate_only(&self) -> bool {
+        self.evaluate_only
+    }
+
+    /// The same once the models are stored.
+    pub(super) fn stored(self) -> Self {
+        Self { evaluate_only: true, ..self }
+    }
 }
 
 const CONTRACT: &str = r#"The contract
@@ -132,20 +146,62 @@ Membership stands in `members` or in the files; where it stands in both, they mu
 
 A file that is refused leaves nothing behind. Importing twice adds nothing."#;
 
-pub(super) fn import(args: &ImportArgs) -> Result<ExitCode> {
+/// What [`import`] leaves to do.
+pub(super) enum Rest {
+    Nothing(ExitCode),
+    /// The models are stored; evaluating them trains networks.
+    Networks,
+}
+
+/// Stores models, and evaluates them where that trains no network: whoever names this function is not linked to
+/// libtorch.
+pub(super) fn import(args: &ImportArgs) -> Result<Rest> {
+    let Some(prepared) = prepare(args)? else { return Ok(Rest::Nothing(ExitCode::SUCCESS)) };
+    if prepared.plan.needs_networks() {
+        return Ok(Rest::Networks);
+    }
+    evaluate(&prepared, pipeline::run_without_networks).map(Rest::Nothing)
+}
+
+/// Evaluates the models that [`import`] stored.
+pub(super) fn import_with_networks(args: &ImportArgs) -> Result<ExitCode> {
+    match prepare(args)? {
+        Some(prepared) => evaluate(&prepared, pipeline::run),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A study with imported models, and what evaluating them takes.
+struct Prepared {
+    store: StoreWriter,
+    plan: Plan,
+    threads: usize,
+}
+
+/// Stores the models and plans their evaluation, where one is asked for.
+fn prepare(args: &ImportArgs) -> Result<Option<Prepared>> {
     let manifest = manifest(args)?;
     let attacks = attacks(&args.attack)?;
     // Refuses what is no study before a writer would make one.
     drop(Store::open(&args.study, CACHE_BYTES)?.snapshot()?);
     let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
     let imported = pipeline::import_models(&store, &manifest, &Bar::alone())?;
-    for model in &imported {
+    for model in imported.iter().filter(|_| !args.evaluate_only) {
         note!("{}", line(model));
     }
     if args.no_evaluate {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(None);
     }
-    evaluate(&store, &imported, &attacks, args.threads.unwrap_or_else(thread_count))
+    let ids: Vec<_> = imported.iter().map(|model| model.model_id).collect();
+    let (plan, notes) = pipeline::evaluation(&store.snapshot()?, &ids, &attacks)?;
+    // Said by the program that evaluates.
+    if args.evaluate_only || !plan.needs_networks() {
+        for note in notes {
+            note!("{note}");
+        }
+    }
+    let threads = args.threads.unwrap_or_else(thread_count).max(1);
+    Ok(Some(Prepared { store, plan, threads }))
 }
 
 fn manifest(args: &ImportArgs) -> Result<ImportManifest> {
@@ -225,20 +281,14 @@ fn line(model: &ImportedModel) -> String {
     )
 }
 
-fn evaluate(
-    store: &StoreWriter,
-    imported: &[ImportedModel],
-    attacks: &[AttackKind],
-    threads: usize,
-) -> Result<ExitCode> {
-    let ids: Vec<_> = imported.iter().map(|model| model.model_id).collect();
-    let (plan, notes) = pipeline::evaluation(&store.snapshot()?, &ids, attacks)?;
-    for note in notes {
-        note!("{note}");
-    }
-    let bars = Bars::new(plan.missing() as u64);
-    let options = RunOptions { threads: threads.max(1), checkpoint_seconds: f64::INFINITY };
-    let result = pipeline::run(store, &plan, options, &bars);
+/// Runs the jobs of a plan.
+type Run = fn(&StoreWriter, &Plan, RunOptions, &dyn RunObserver) -> Result<RunReport>;
+
+fn evaluate(prepared: &Prepared, run: Run) -> Result<ExitCode> {
+    let Prepared { store, plan, threads } = prepared;
+    let bars = Bars::new(plan.estimate(&store.snapshot()?, *threads)?);
+    let options = RunOptions { threads: *threads, checkpoint_seconds: f64::INFINITY };
+    let result = run(store, plan, options, &bars);
     bars.clear();
     let report = result?;
     for (label, error) in &report.failed {

@@ -55,9 +55,14 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A name that stays on its line.
+pub(super) fn line(name: &str) -> String {
+    name.replace('\n', "\\n")
+}
+
 fn print_content(snapshot: &Snapshot) -> Result<()> {
     for class in snapshot.classes()? {
-        say!("class      {}/{} ({:?})", class.dataset, class.class, class.origin);
+        say!("class      {}/{} ({:?})", line(&class.dataset), line(&class.class), class.origin);
     }
     say!(
         "records    {} captures, {} splits, {} models, {} attacks, {} jobs, {} objects",
@@ -133,7 +138,7 @@ fn print_generators(snapshot: &Snapshot) -> Result<()> {
     say!("\n{:<20} {:>9} {:>28} {:>15}", "generator", "models", "bytes of columns", "of objects");
     for (name, [columns, objects]) in bytes {
         let count = models.iter().filter(|model| model.generator == name).count();
-        say!("{name:<20} {count:>9} {columns:>28} {objects:>15}");
+        say!("{:<20} {count:>9} {columns:>28} {objects:>15}", line(name));
     }
     Ok(())
 }
@@ -168,5 +173,5 @@ fn follow(store: &Store, limit: Option<Duration>) -> Result<ExitCode> {
 
 fn print_job(number: usize, job: &JobRecord) {
     let seconds = (job.finished_us - job.started_us) as f64 / 1e6;
-    say!("{number} {} in {seconds:.1} s", job.label);
+    say!("{number} {} in {seconds:.1} s", line(&job.label));
 }

@@ -9,6 +9,7 @@ mod say;
 mod attack;
 mod audit;
 mod bars;
+mod beside;
 mod command;
 mod compact;
 mod device;
@@ -19,8 +20,12 @@ mod export_tables;
 mod import;
 mod info;
 mod ingest;
+#[cfg(feature = "install")]
+mod install;
 mod merge;
 mod nprint;
+mod pager;
+mod pieces;
 mod privacy;
 mod report;
 mod run;
@@ -39,7 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How private, and how good, is synthetic network traffic? One study, one file, answers in SQL.
 #[derive(Debug, Parser)]
-#[command(name = "syntrace", bin_name = "syntrace", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "syntrace", bin_name = "syntrace", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -67,6 +72,15 @@ enum Verb {
     Compact(compact::CompactArgs),
     Merge(merge::MergeArgs),
     Diff(diff::DiffArgs),
+    #[cfg(feature = "install")]
+    #[command(hide = true)]
+    Complete(install::CompleteArgs),
+    #[cfg(feature = "install")]
+    #[command(hide = true)]
+    Install(install::InstallArgs),
+    #[cfg(feature = "install")]
+    #[command(hide = true)]
+    Uninstall(install::UninstallArgs),
 }
 
 /// Page cache of the study file, bytes.
@@ -92,6 +106,14 @@ impl TrainingVerb {
             Trains::Attack(_) | Trains::Import(_) => DeviceChoice::Only(Device::Cpu),
         }
     }
+
+    /// What `syntrace-torch` is told besides the arguments of this process.
+    fn told(&self) -> &'static [&'static str] {
+        // The models are stored by then.
+        let import = matches!(&self.0, Trains::Import(args) if args.evaluate_only());
+        let said = std::env::args_os().any(|argument| argument == "--evaluate-only");
+        if import && !said { &["--evaluate-only"] } else { &[] }
+    }
 }
 
 /// Runs a verb that needs the generators in this process. Whatever names this function is linked to
@@ -100,9 +122,9 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
     device::restart_for(verb.device())?;
     match verb.0 {
         Trains::Run(args) => run::run(&args),
-        Trains::Plan(args) => run::plan(&args),
+        Trains::Plan(args) => run::plan_on_device(&args),
         Trains::Attack(args) => attack::attack(&args),
-        Trains::Import(args) => import::import(&args),
+        Trains::Import(args) => import::import_with_networks(&args),
     }
 }
 
@@ -111,7 +133,7 @@ pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
     let here =
         std::env::current_exe().map_err(|error| Error::internal(format!("cannot find this program: {error}")))?;
     let sibling = here.with_file_name("syntrace-torch");
-    let error = device::go_on_in(&sibling, verb.device());
+    let error = device::go_on_in(&sibling, verb.told(), verb.device());
     Err(Error::user(format!("cannot start `{}`: {error}", sibling.display()))
         .hint("`syntrace` and `syntrace-torch` belong into one folder; `make build` makes both"))
 }
@@ -156,9 +178,14 @@ fn hide_panics_of_pages() {
 fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Result<ExitCode> {
     match verb {
         Verb::Run(args) => training(TrainingVerb(Trains::Run(args))),
-        Verb::Plan(args) => training(TrainingVerb(Trains::Plan(args))),
+        Verb::Plan(args) if args.device().may_be_cuda() => training(TrainingVerb(Trains::Plan(args))),
+        Verb::Plan(args) => run::plan(&args),
         Verb::Attack(args) => training(TrainingVerb(Trains::Attack(args))),
-        Verb::Import(args) => training(TrainingVerb(Trains::Import(args))),
+        Verb::Import(args) if args.evaluate_only() => training(TrainingVerb(Trains::Import(args))),
+        Verb::Import(args) => match import::import(&args)? {
+            import::Rest::Nothing(code) => Ok(code),
+            import::Rest::Networks => training(TrainingVerb(Trains::Import(args.stored()))),
+        },
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Serve(args) => serve::serve(&args),
@@ -174,6 +201,12 @@ fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Resul
         Verb::Compact(args) => compact::compact(&args),
         Verb::Merge(args) => merge::merge(&args),
         Verb::Diff(args) => diff::diff(&args),
+        #[cfg(feature = "install")]
+        Verb::Complete(args) => install::complete(&args),
+        #[cfg(feature = "install")]
+        Verb::Install(args) => install::install(&args),
+        #[cfg(feature = "install")]
+        Verb::Uninstall(args) => install::uninstall(&args),
     }
 }
 

@@ -1,10 +1,11 @@
 //! `syntrace nprint`
 
+use super::beside::{Existing, Sink};
 use crate::encoding::nprint_csv::{IndexColumn, NprintOptions, convert};
 use crate::error::{Result, io_error};
 use clap::Args;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -93,8 +94,10 @@ pub(super) fn nprint(args: &NprintArgs) -> Result<ExitCode> {
     let options = args.columns.options(args.count, args.vlan)?;
     let input = File::open(&args.capture).map_err(|error| io_error("open the capture", &args.capture, &error))?;
     let input = BufReader::with_capacity(1 << 20, input);
-    let stats = convert(input, sink(args.out.as_deref())?, &options)
-        .map_err(|error| error.context(format!("`{}`", args.capture.display())))?;
+    let mut sink = Sink::open(args.out.as_deref(), Existing::Replace)?;
+    let stats =
+        convert(input, &mut sink, &options).map_err(|error| error.context(format!("`{}`", args.capture.display())))?;
+    sink.finish()?;
     note!("{} packets, {} rows, {} cut by the snapshot length", stats.packets, stats.rows, stats.cut_rows);
     for drop in &stats.skipped {
         note!(
@@ -109,15 +112,4 @@ pub(super) fn nprint(args: &NprintArgs) -> Result<ExitCode> {
         note!("damaged at offset {}: {}", damage.offset, damage.reason);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A file, or stdout.
-pub(super) fn sink(path: Option<&std::path::Path>) -> Result<Box<dyn Write>> {
-    Ok(match path {
-        Some(path) => {
-            let file = File::create(path).map_err(|error| io_error("write", path, &error))?;
-            Box::new(BufWriter::with_capacity(1 << 20, file))
-        }
-        None => Box::new(BufWriter::new(std::io::stdout())),
-    })
 }

@@ -1,9 +1,11 @@
 //! `syntrace report`
 
+use super::beside::{Existing, Sink};
 use super::sql::Asker;
 use crate::error::{Error, Result, io_error};
 use crate::report::{FigureFormat, figure, html};
 use clap::Args;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 pub(super) struct ReportArgs {
     /// The study file
     study: PathBuf,
-    /// Where to write it; report.html by default, NAME.svg for a figure
+    /// Where to write it; report.html by default, NAME.svg for a figure, `-` for standard output
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// Write this figure alone: figure2, privacy_vs_utility, ... (an unknown name lists all)
@@ -43,8 +45,12 @@ pub(super) fn report(args: &ReportArgs) -> Result<ExitCode> {
         }
     };
     super::require_other_file(&output, &args.study)?;
-    std::fs::write(&output, content).map_err(|error| io_error("write", &output, &error))?;
-    note!("wrote {}", output.display());
+    let mut sink = Sink::open(Some(&output), Existing::Replace)?;
+    sink.write_all(&content).map_err(|error| io_error("write", &output, &error))?;
+    sink.finish()?;
+    if output != Path::new("-") {
+        note!("wrote {}", output.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -90,8 +90,13 @@ pub(super) fn read_spec(spec: &str) -> Result<Spec> {
     if spec == "demo" { Spec::parse(DEMO, Path::new(".")) } else { Spec::read(Path::new(spec)) }
 }
 
+/// A plan for this machine's CPU: names nothing of libtorch.
 pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
-    let spec = read_spec(&args.spec)?;
+    print_plan(args, device::cpu_flops())
+}
+
+/// A plan for a device that may be a CUDA device, whose speed is measured.
+pub(super) fn plan_on_device(args: &PlanArgs) -> Result<ExitCode> {
     let device = match device::resolve(args.device()) {
         // A plan may be made anywhere for a device that is elsewhere.
         Err(error) if args.device.is_none() => {
@@ -100,9 +105,15 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
         }
         found => found?,
     };
+    print_plan(args, if device == Device::Cpu { device::cpu_flops() } else { pipeline::device_flops(device) })
+}
+
+/// Prints the plan; `flops` are the operations that the device does a second at most.
+fn print_plan(args: &PlanArgs, flops: Option<f64>) -> Result<ExitCode> {
+    let spec = read_spec(&args.spec)?;
     let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
     let plan = Plan::new(&spec, snapshot.as_ref())?;
-    print_plan(&plan, device)?;
+    print_table(&plan, flops)?;
     print_notes(&plan);
     if args.jobs {
         for label in plan.missing_labels() {
@@ -112,12 +123,12 @@ pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_plan(plan: &Plan, device: Device) -> Result<()> {
+fn print_table(plan: &Plan, flops: Option<f64>) -> Result<()> {
     say!("{:<12} {:>7} {:>7} {:>7}", "job", "planned", "done", "missing");
     for (kind, planned, done) in plan.summary() {
         say!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
     }
-    for line in plan.training_lines(pipeline::device_flops(device))? {
+    for line in plan.training_lines(flops)? {
         say!("{line}");
     }
     Ok(())
@@ -144,7 +155,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     print_notes(&plan);
     let place = if device == Device::Cpu { String::new() } else { format!(", networks on {device}") };
     note!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
-    let bars = Bars::new(plan.missing() as u64);
+    let bars = Bars::new(plan.estimate(&store.snapshot()?, threads)?);
     let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
     let result = pipeline::run(&store, &plan, options, &bars);
     bars.clear();

@@ -1,5 +1,7 @@
-//! Lines on stdout and stderr that never panic: `say!` and `note!`.
+//! Lines on stdout and stderr that never panic: `say!` and `note!`. Names in them come from studies, captures and
+//! models of other people: what would steer a terminal is shown and not done.
 
+use crate::query::visible;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 
@@ -14,8 +16,13 @@ macro_rules! note {
     ($($text:tt)*) => { $crate::cli::say::err(format_args!($($text)*)) };
 }
 
+/// Tabs stay: the caret under a fault counts on them.
+fn shown(text: &str) -> String {
+    text.split('\t').map(|part| visible(part.to_owned())).collect::<Vec<_>>().join("\t")
+}
+
 pub(super) fn out(text: Arguments<'_>) {
-    match writeln!(std::io::stdout(), "{text}") {
+    match writeln!(std::io::stdout(), "{}", shown(&text.to_string())) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {
@@ -26,5 +33,5 @@ pub(super) fn out(text: Arguments<'_>) {
 }
 
 pub(super) fn err(text: Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", shown(&text.to_string()));
 }

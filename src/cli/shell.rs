@@ -1,10 +1,11 @@
 //! The SQL shell: line editing, completion, history outside the working folder.
 
-use super::command::{COMMANDS, State, is_command, run_text};
+use super::command::{COMMANDS, State, run_text};
+use super::pieces::is_ready;
 use super::print_error;
 use super::sql::Asker;
 use crate::error::{Error, Result};
-use crate::query::{FUNCTIONS, Format, is_complete, named_queries, tables, views};
+use crate::query::{FUNCTIONS, Format, named_queries, tables, views};
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -64,10 +65,10 @@ pub(super) fn shell(asker: &Asker, mut state: State) -> Result<ExitCode> {
                 pending.clear();
                 continue;
             }
-            Err(ReadlineError::Eof) => return Ok(ExitCode::SUCCESS),
+            Err(ReadlineError::Eof) => break,
             Err(error) => return Err(failed(error)),
         }
-        if !is_command(&pending) && !is_complete(&pending) {
+        if !is_ready(&pending) {
             pending.push('\n');
             continue;
         }
@@ -82,11 +83,13 @@ pub(super) fn shell(asker: &Asker, mut state: State) -> Result<ExitCode> {
         }
         match run_text(asker, &mut state, &text) {
             Ok(true) => {}
-            Ok(false) => return Ok(ExitCode::SUCCESS),
+            Ok(false) => break,
             Err(error) => print_error(&error),
         }
         asker.rest()?;
     }
+    state.finish()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `$XDG_STATE_HOME/syntrace/sql_history`, by default under `~/.local/state`; `None` without a home.

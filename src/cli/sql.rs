@@ -1,7 +1,8 @@
 //! `syntrace sql` and `syntrace query`: the shell, batches of statements, named queries.
 
 use super::CACHE_BYTES;
-use super::command::{State, run_file, run_text, show, statement_count};
+use super::command::{State, run_file, run_text, show};
+use super::pieces::statement_count;
 use super::shell::shell;
 use crate::base::thread_count;
 use crate::error::{Error, Result, io_error};
@@ -56,6 +57,9 @@ pub(super) struct QueryOptions {
     /// Value of a parameter `$name`; `null`, numbers, true and false are what they look like
     #[arg(short, long = "value", value_name = "NAME=VALUE")]
     value: Vec<String>,
+    /// Write the answer to a file, `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Turn this column of the answer into columns; the last other column gives the values
     #[arg(long, value_name = "COLUMN")]
     pivot: Option<String>,
@@ -70,11 +74,26 @@ pub(super) struct QueryOptions {
 impl QueryOptions {
     fn format(&self) -> Result<Format> {
         let format = Format::from_name(&self.format)?;
-        if format.is_binary() && std::io::stdout().is_terminal() {
+        if format.is_binary() && self.file().is_none() && std::io::stdout().is_terminal() {
             return Err(Error::user(format!("{} output would go to the terminal", self.format))
-                .hint("redirect it to a file: > answer.parquet"));
+                .hint("name a file: -o answer.parquet"));
         }
         Ok(format)
+    }
+
+    /// The file that is asked for.
+    fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// What the verb starts with.
+    fn state(&self, study: &Path, parameters: Parameters, interactive: bool) -> Result<State> {
+        let mut state = State::new(self.format()?, parameters, self.pivot.clone(), interactive);
+        if let Some(path) = self.file() {
+            super::require_other_file(path, study)?;
+            state.write_to(path)?;
+        }
+        Ok(state)
     }
 
     fn parameters(&self) -> Result<Parameters> {
@@ -135,7 +154,7 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
     let asker = Asker::of(&args.study, &args.options)?;
     if texts.is_empty() {
         if std::io::stdin().is_terminal() {
-            return shell(&asker, State::new(format, parameters, args.options.pivot.clone(), true));
+            return shell(&asker, args.options.state(&args.study, parameters, true)?);
         }
         let mut text = String::new();
         std::io::stdin()
@@ -151,7 +170,7 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
         ))
         .hint("ask for one statement at a time"));
     }
-    let mut state = State::new(format, parameters, args.options.pivot.clone(), false);
+    let mut state = args.options.state(&args.study, parameters, false)?;
     for (file, text) in &texts {
         let goes_on = match file {
             Some(file) => run_file(&asker, &mut state, file, text)?,
@@ -161,11 +180,13 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
             break;
         }
     }
+    state.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
-    let format = args.options.format()?;
+    // A format that cannot be is refused before anything is asked.
+    args.options.format()?;
     let Some(name) = &args.name else {
         let list: String =
             named_queries().iter().map(|query| format!("{:<30} {}\n", query.name, query.question)).collect();
@@ -179,7 +200,9 @@ pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
     }
     let parameters = bind(&query, &args.options.parameters()?)?;
     let answer = Asker::of(&args.study, &args.options)?.ask(query.sql, &parameters)?;
-    show(answer, &mut State::new(format, parameters, args.options.pivot.clone(), false))?;
+    let mut state = args.options.state(&args.study, parameters, false)?;
+    show(answer, &mut state)?;
+    state.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -217,7 +240,7 @@ pub(super) fn print_text(text: &str) -> Result<()> {
 }
 
 /// A writer that ends the process quietly when nobody reads any more (`| head`), as other tools do.
-struct QuietPipe<W>(W);
+pub(super) struct QuietPipe<W>(pub W);
 
 impl<W: Write> QuietPipe<W> {
     fn ended(error: std::io::Error) -> std::io::Error {

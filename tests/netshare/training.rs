@@ -7,7 +7,7 @@ use syntrace::base::{NoProgress, Progress, Seed};
 use syntrace::encoding::{FieldRow, Generated};
 use syntrace::error::{ErrorKind, Result};
 use syntrace::model::netshare::{NetShare, NetShareConfig, Samples, StartOption};
-use syntrace::model::{Generator, Start, Weights};
+use syntrace::model::{Family, Generator, Start, Weights};
 use syntrace::record::{ModelStatus, Regime};
 use syntrace::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, ModelOutcome, NoCheckpoint,

@@ -4,7 +4,7 @@ use super::job::{JobHead, Start};
 use super::plan::PlannedModel;
 use super::{load, rows};
 use std::sync::Arc;
-use syntrace_attack::attack::{self, Attack, AttackKind, AttributeTable, Evidence, SideScores};
+use syntrace_attack::attack::{self, AnyAttack, AttackKind, AttributeTable, Evidence, SideScores};
 use syntrace_base::base::{AttackId, Identity, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind};
@@ -20,7 +20,7 @@ const SHARED_TRACES: &str =
 pub(super) struct PlannedAttack {
     /// Name in the spec and in SQL.
     pub name: String,
-    pub attack: Arc<dyn Attack>,
+    pub attack: Arc<AnyAttack>,
     /// Attribute kind that it reads.
     pub attribute: String,
     /// Is each model of the group a target in turn, besides the paper's protocol?
@@ -30,7 +30,7 @@ pub(super) struct PlannedAttack {
 impl PlannedAttack {
     /// A preset by its own name.
     pub fn preset(kind: AttackKind, attribute: &str) -> Self {
-        let (name, attack) = (kind.name().to_owned(), Arc::from(kind.attack()));
+        let (name, attack) = (kind.name().to_owned(), Arc::new(kind.attack()));
         Self { name, attack, attribute: attribute.to_owned(), each: false }
     }
 }
@@ -84,7 +84,7 @@ pub(super) fn run_attack(
     let target = attribute_table(&snapshot, std::slice::from_ref(&group.target), planned)?;
     let references = reference_table(&snapshot, &group.references, planned)?;
     let evidence = Evidence { shadows: &shadows, target: &target, references: &references };
-    let attack = planned.attack.as_ref();
+    let attack = planned.attack.attack();
     let outcome = attack::run_attack(attack, &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
     let of = |evaluated_on, scores, converged| Side { evaluated_on, scores, converged };

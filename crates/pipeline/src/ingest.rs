@@ -2,9 +2,10 @@
 
 use super::job::{JobHead, Start};
 use super::rows;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{CaptureId, ClassId, Digest, Progress, Seed, try_map_ordered};
 use syntrace_base::error::{Error, Result, ResultExt, io_error, require_file};
@@ -53,13 +54,13 @@ pub fn ingest_files(
     files: &[PathBuf],
     progress: &dyn Progress,
 ) -> Result<Vec<Result<IngestReport>>> {
-    progress.start(&format!("ingest {}/{}", options.dataset, options.class), files.len() as u64);
+    let bytes = files.iter().map(|path| file_bytes(path)).sum();
+    progress.start_bytes(&format!("ingest {}/{}", options.dataset, options.class), bytes);
     let reports = try_map_ordered(files, |path| {
         if progress.stop_requested() {
             return Err(Error::interrupted("stopped; every finished file is in the study"));
         }
-        let report = ingest_file(store, options, path).context(|| format!("`{}`", path.display()));
-        progress.advance(1, "");
+        let report = ingest_file(store, options, path, progress).context(|| format!("`{}`", path.display()));
         match report {
             // The disk or the study, not this file: nothing after it would fare better.
             Err(error) if error.kind() != syntrace_base::error::ErrorKind::User => Err(error),
@@ -138,10 +139,53 @@ fn collect_anew(
 
 /// BLAKE3 of a file, read in pieces.
 pub(super) fn file_digest(path: &Path) -> Result<Digest> {
+    digest_of(open(path)?, path)
+}
+
+fn digest_of(mut file: impl Read, path: &Path) -> Result<Digest> {
     let mut hasher = blake3::Hasher::new();
-    let mut file = open(path)?;
     std::io::copy(&mut file, &mut hasher).map_err(|error| io_error("read", path, &error))?;
     Ok(Digest(*hasher.finalize().as_bytes()))
+}
+
+/// Bytes of a file; 0 where that cannot be told.
+fn file_bytes(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// Tells of the bytes of a file that is read twice, once to know it and once to cut it: half of what is read.
+struct Halves<'a> {
+    progress: &'a dyn Progress,
+    seen: Cell<u64>,
+    told: Cell<u64>,
+}
+
+impl Halves<'_> {
+    /// Counts beneath the buffer: once a piece, not once a packet.
+    fn count(&self, file: BufReader<File>) -> BufReader<Counted<'_>> {
+        BufReader::with_capacity(READ_BUFFER_BYTES, Counted { file: file.into_inner(), halves: self })
+    }
+
+    fn add(&self, bytes: u64) {
+        self.seen.set(self.seen.get() + bytes);
+        let news = self.seen.get() / 2 - self.told.get();
+        self.told.set(self.seen.get() / 2);
+        self.progress.advance(news, "");
+    }
+}
+
+/// A reader whose bytes are counted.
+struct Counted<'a> {
+    file: File,
+    halves: &'a Halves<'a>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.halves.add(count as u64);
+        Ok(count)
+    }
 }
 
 fn open(path: &Path) -> Result<BufReader<File>> {
@@ -182,14 +226,23 @@ fn file_name(path: &Path) -> String {
 }
 
 /// Ingests one file; does nothing if the same content is already there under the same class and cut.
-pub(super) fn ingest_file(store: &StoreWriter, options: &IngestOptions, path: &Path) -> Result<IngestReport> {
+/// `progress`, which was started by the caller, hears of the bytes that are read.
+pub(super) fn ingest_file(
+    store: &StoreWriter,
+    options: &IngestOptions,
+    path: &Path,
+    progress: &dyn Progress,
+) -> Result<IngestReport> {
     let start = Start::now();
     require_origin(store, options)?;
-    let head = ingest_head(options, &file_name(path), &file_digest(path)?);
+    let bytes = Halves { progress, seen: Cell::new(0), told: Cell::new(0) };
+    let digest = digest_of(bytes.count(open(path)?), path)?;
+    let head = ingest_head(options, &file_name(path), &digest);
     if store.snapshot()?.job(head.job_id)?.is_some() {
+        progress.advance(file_bytes(path).saturating_sub(bytes.told.get()), "");
         return Ok(IngestReport { path: path.to_owned(), added: false, record: None, capture: None });
     }
-    let cut = cut(open(path)?, &cut_options(options))?;
+    let cut = cut(bytes.count(open(path)?), &cut_options(options))?;
     let mut result = cut_result(store, options, &head, start, &cut, file_name(path))?;
     if let Some(capture) = result.captures.first().filter(|capture| capture.kept) {
         result.files.push(NewFile { kind: "capture", path: path.to_owned(), digest: Digest(capture.digest) });

@@ -12,6 +12,7 @@ mod attack;
 mod audit;
 mod clock;
 mod compare;
+mod estimate;
 mod export;
 mod import;
 mod ingest;
@@ -27,6 +28,7 @@ mod stage;
 mod train;
 
 pub use compare::{Comparison, Difference, compare};
+pub use estimate::{Estimate, JobCost};
 pub use export::{
     ImageSelection, TraceSelection, export_capture, export_images, export_nprint, export_pcapng, export_traces,
     export_weights,
@@ -37,7 +39,7 @@ pub use ingest::{
 };
 pub use plan::Plan;
 pub use reattack::reattack;
-pub use run::{RunObserver, RunOptions, RunReport, run};
+pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 #[cfg(feature = "torch")]
 pub use train::{Audited, Experiment};

@@ -2,7 +2,7 @@
 //! that a run can be stopped or killed at any point and goes on where it was.
 
 use super::plan::{Plan, PlannedJob};
-use super::stage::{Context, run_job};
+use super::stage::{Context, run_job, run_job_without_networks};
 use std::sync::{Condvar, Mutex};
 use syntrace_base::base::Progress;
 use syntrace_base::error::{Error, ErrorKind, Result, ResultExt, panic_text};
@@ -19,12 +19,12 @@ pub struct RunOptions {
 
 /// What a run reports to.
 pub trait RunObserver: Sync {
-    /// A job starts; what it returns hears of the job's progress.
-    fn job_started(&self, label: &str) -> Box<dyn Progress>;
+    /// A job starts (`job` is its place in the plan); what it returns hears of the job's progress.
+    fn job_started(&self, job: usize, label: &str) -> Box<dyn Progress>;
     /// A job was committed.
-    fn job_finished(&self, label: &str);
+    fn job_finished(&self, job: usize, label: &str);
     /// A job failed; the others that do not need it go on.
-    fn job_failed(&self, label: &str, error: &Error);
+    fn job_failed(&self, job: usize, label: &str, error: &Error);
     /// True once the user asked to stop.
     fn stop_requested(&self) -> bool;
 }
@@ -59,9 +59,36 @@ struct Board {
     stopping: bool,
 }
 
+/// Does a job of a plan.
+type RunJob = fn(&Context<'_>, &PlannedJob, &dyn Progress) -> Result<()>;
+
 /// Runs the missing jobs of a plan. The first error of the user's kind (a full disk, too few traces)
 /// stops the run as soon as the jobs under way are finished; what is committed stays.
 pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn RunObserver) -> Result<RunReport> {
+    let with_networks: RunJob = |context, job, progress| {
+        super::train::use_one_thread();
+        run_job(context, job, progress)
+    };
+    run_by(with_networks, store, plan, options, observer)
+}
+
+/// As [`run`] for a plan without jobs that need libtorch: whoever calls it is not linked to it.
+pub fn run_without_networks(
+    store: &StoreWriter,
+    plan: &Plan,
+    options: RunOptions,
+    observer: &dyn RunObserver,
+) -> Result<RunReport> {
+    run_by(run_job_without_networks, store, plan, options, observer)
+}
+
+fn run_by(
+    run_job: RunJob,
+    store: &StoreWriter,
+    plan: &Plan,
+    options: RunOptions,
+    observer: &dyn RunObserver,
+) -> Result<RunReport> {
     let states = plan.jobs.iter().map(first_state).collect();
     let report = RunReport { skipped: plan.done(), ..RunReport::default() };
     let board = Mutex::new(Board { states, report, first_error: None, stopping: false });
@@ -69,7 +96,7 @@ pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn
     let context = Context { store, plan, checkpoint_seconds: options.checkpoint_seconds };
     std::thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
-            scope.spawn(|| work(&context, &board, &changed, observer));
+            scope.spawn(|| work(run_job, &context, &board, &changed, observer));
         }
     });
     let board = board.into_inner().map_err(|_| Error::internal("a worker thread panicked"))?;
@@ -89,11 +116,10 @@ fn first_state(job: &PlannedJob) -> State {
     }
 }
 
-fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) {
-    super::train::use_one_thread();
+fn work(run_job: RunJob, context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) {
     while let Some(index) = next_job(context.plan, board, changed, observer) {
         let job = &context.plan.jobs[index];
-        let progress = observer.job_started(&job.head.label);
+        let progress = observer.job_started(index, &job.head.label);
         let result =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_job(context, job, progress.as_ref())))
                 .unwrap_or_else(|panic| {
@@ -106,12 +132,12 @@ fn work(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer
             Ok(()) => {
                 board.states[index] = State::Done;
                 board.report.finished += 1;
-                observer.job_finished(&job.head.label);
+                observer.job_finished(index, &job.head.label);
             }
             Err(error) => {
                 board.states[index] = State::Failed;
                 if error.kind() == ErrorKind::Internal {
-                    observer.job_failed(&job.head.label, &error);
+                    observer.job_failed(index, &job.head.label, &error);
                     board.report.failed.push((job.head.label.clone(), error.to_string()));
                 } else {
                     // An interruption that follows from an error must not hide it.

@@ -21,16 +21,10 @@ pub(super) struct Context<'a> {
     pub checkpoint_seconds: f64,
 }
 
-/// Runs one job and commits its result.
+/// Runs one job and commits its result. Whoever names this function is linked to libtorch.
 pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
     let (store, head) = (context.store, &job.head);
     match &job.work {
-        Work::IngestFile { options, path } => ingest::ingest_file(store, options, path).map(|_| ()),
-        Work::Simulate { options, flows } => ingest::simulate_class(store, options, head, *flows),
-        Work::Encode { class_id, sources, encoding } => encode(store, head, *class_id, sources, encoding),
-        Work::Split { class_id, sources, split_id, role } => {
-            split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split)
-        }
         Work::Base { base } => train::base(context, head, base, progress),
         Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
         Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
@@ -39,10 +33,28 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         }
         Work::Attack { attack, group } => run_attack(store, head, attack, group),
         Work::Synthesize { model, count } => train::synthesize(context, head, model, *count, progress),
-        Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
         Work::Utility { utility } => quality::utility(context, head, utility),
-        Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
         Work::OneRunAudit { model, encode } => train::one_run(context, head, model, *encode, progress),
+        _ => run_job_without_networks(context, job, progress),
+    }
+}
+
+/// As [`run_job`] for the jobs that need no libtorch, see [`Work::needs_networks`].
+pub(super) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
+    let (store, head) = (context.store, &job.head);
+    match &job.work {
+        Work::IngestFile { options, path } => {
+            progress.start_bytes(&head.label, std::fs::metadata(path).map_or(0, |file| file.len()));
+            ingest::ingest_file(store, options, path, progress).map(|_| ())
+        }
+        Work::Simulate { options, flows } => ingest::simulate_class(store, options, head, *flows),
+        Work::Encode { class_id, sources, encoding } => encode(store, head, *class_id, sources, encoding),
+        Work::Split { class_id, sources, split_id, role } => {
+            split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split)
+        }
+        Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
+        Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
+        _ => Err(Error::internal("this job trains a network, and this program is not linked to libtorch")),
     }
 }
 

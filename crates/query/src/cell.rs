@@ -205,10 +205,13 @@ fn quoted(text: &str) -> String {
 
 /// Text of a stranger's study must not steer a terminal: control characters but line breaks, and marks
 /// that turn the direction of writing, are shown as `\x1b` or `\u{202e}`.
-fn visible(text: String) -> String {
+pub fn visible(text: String) -> String {
     let steers = |character: char| {
         (character.is_control() && character != '\n')
-            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(
+                character,
+                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            )
     };
     if !text.contains(steers) {
         return text;

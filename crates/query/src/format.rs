@@ -11,12 +11,12 @@
 //! | list, struct, map | `[1, NULL]`, `{a: x}` | `[1.0, null]`, `{"a": "x"}` | array, object | itself |
 
 use super::cell::{Style, texts};
-use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow::record_batch::RecordBatch;
 use std::io::Write;
 use syntrace_base::error::{Error, Result};
+use unicode_width::UnicodeWidthStr;
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +70,30 @@ impl Format {
     }
 }
 
-/// Rows that `table` looks at before it settles the widths.
-const LOOK_AHEAD_ROWS: usize = 1_000;
+/// What readers can change about text: the formats `json`, `jsonl`, `parquet` and `arrow` know nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// What stands for NULL; `None`: `NULL` for people, nothing in `csv` and `tsv`.
+    pub null: Option<String>,
+    /// Widest cell of a `table`, columns of the terminal; the rest is cut with `...`.
+    pub width: usize,
+}
 
-/// Longest cell of a `table`, characters; the rest is cut with `...`.
-const CELL_CHARACTERS: usize = 60;
+impl Default for Look {
+    fn default() -> Self {
+        Self { null: None, width: 60 }
+    }
+}
+
+impl Look {
+    pub(super) fn readable(&self, batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
+        text_rows(batch, Style::Readable, self.null.as_deref().unwrap_or("NULL"))
+    }
+
+    fn exact(&self, batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
+        text_rows(batch, Style::Exact, self.null.as_deref().unwrap_or_default())
+    }
+}
 
 /// Writes all batches in a format; returns the number of rows.
 pub fn write_answer(
@@ -83,12 +102,23 @@ pub fn write_answer(
     batches: impl Iterator<Item = Result<RecordBatch>>,
     out: &mut dyn Write,
 ) -> Result<u64> {
+    write_answer_as(&Look::default(), format, schema, batches, out)
+}
+
+/// As [`write_answer`] with a look of one's own.
+pub fn write_answer_as(
+    look: &Look,
+    format: Format,
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    out: &mut dyn Write,
+) -> Result<u64> {
     match format {
-        Format::Table => write_table(schema, batches, out),
-        Format::Markdown => write_markdown(schema, batches, out),
-        Format::Expanded => write_expanded(schema, batches, out),
-        Format::Csv => write_separated(schema, batches, out, ",", csv_cell),
-        Format::Tsv => write_separated(schema, batches, out, "\t", tsv_cell),
+        Format::Table => super::boxes::write_table(look, schema, batches, out),
+        Format::Markdown => write_markdown(look, schema, batches, out),
+        Format::Expanded => write_expanded(look, schema, batches, out),
+        Format::Csv => write_separated(look, schema, batches, out, ",", csv_cell),
+        Format::Tsv => write_separated(look, schema, batches, out, "\t", tsv_cell),
         Format::Json => {
             let mut writer = json_builder().build::<_, JsonArray>(&mut *out);
             let rows = each(batches, |batch| writer.write(&batch).map_err(encoding_error))?;
@@ -144,7 +174,7 @@ pub(super) fn write_error(error: std::io::Error) -> Error {
     Error::user(format!("cannot write the answer: {error}"))
 }
 
-fn write_text(out: &mut dyn Write, text: &str) -> Result<()> {
+pub(super) fn write_text(out: &mut dyn Write, text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).map_err(write_error)
 }
 
@@ -162,41 +192,31 @@ pub struct Rendered {
 pub fn cells(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Rendered> {
     let mut rows = Vec::new();
     for batch in batches {
-        rows.extend(readable_rows(batch)?);
+        rows.extend(Look::default().readable(batch)?);
     }
     Ok(Rendered { header: header(schema), numeric: numeric(schema), rows })
 }
 
-fn header(schema: &SchemaRef) -> Vec<String> {
+pub(super) fn header(schema: &SchemaRef) -> Vec<String> {
     schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
-fn numeric(schema: &SchemaRef) -> Vec<bool> {
+pub(super) fn numeric(schema: &SchemaRef) -> Vec<bool> {
     schema.fields().iter().map(|field| field.data_type().is_numeric()).collect()
 }
 
-fn readable_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
-    text_rows(batch, readable)
-}
-
 /// One text per cell, by row.
-fn text_rows(batch: &RecordBatch, column_text: fn(&ArrayRef) -> Result<Vec<String>>) -> Result<Vec<Vec<String>>> {
-    let columns: Vec<Vec<String>> = batch.columns().iter().map(column_text).collect::<Result<_>>()?;
+fn text_rows(batch: &RecordBatch, style: Style, null: &str) -> Result<Vec<Vec<String>>> {
+    let columns: Vec<Vec<String>> =
+        batch.columns().iter().map(|column| texts(column, style, null)).collect::<Result<_>>()?;
     let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
     Ok((0..batch.num_rows())
         .map(|_| columns.iter_mut().map(|column| column.next().unwrap_or_default()).collect())
         .collect())
 }
 
-fn readable(array: &ArrayRef) -> Result<Vec<String>> {
-    texts(array, Style::Readable, "NULL")
-}
-
-fn exact(array: &ArrayRef) -> Result<Vec<String>> {
-    texts(array, Style::Exact, "")
-}
-
 fn write_separated(
+    look: &Look,
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch>>,
     out: &mut dyn Write,
@@ -209,7 +229,7 @@ fn write_separated(
     };
     write_text(out, &line(&header(schema)))?;
     each(batches, |batch| {
-        let text: String = text_rows(&batch, exact)?.iter().map(|row| line(row)).collect();
+        let text: String = look.exact(&batch)?.iter().map(|row| line(row)).collect();
         write_text(out, &text)
     })
 }
@@ -223,6 +243,7 @@ fn tsv_cell(text: &str) -> String {
 }
 
 fn write_markdown(
+    look: &Look,
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch>>,
     out: &mut dyn Write,
@@ -236,112 +257,35 @@ fn write_markdown(
     write_text(out, &line(&header(schema)))?;
     write_text(out, &line(&rule))?;
     each(batches, |batch| {
-        let text: String = readable_rows(&batch)?.iter().map(|row| line(row)).collect();
+        let text: String = look.readable(&batch)?.iter().map(|row| line(row)).collect();
         write_text(out, &text)
     })
 }
 
 fn write_expanded(
+    look: &Look,
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch>>,
     out: &mut dyn Write,
 ) -> Result<u64> {
     let names = header(schema);
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let mut number = 0;
     each(batches, |batch| {
         let mut text = String::new();
-        for row in readable_rows(&batch)? {
+        for row in look.readable(&batch)? {
             number += 1;
             text.push_str(&format!("-- row {number}\n"));
             for (name, cell) in names.iter().zip(&row) {
                 // Further lines of a cell stand under its first one.
                 let cell = cell.replace('\n', &format!("\n{:width$}   ", ""));
-                text.push_str(&format!("{name:width$} | {cell}\n"));
+                let room = " ".repeat(width - name.width());
+                text.push_str(&format!("{name}{room} | {cell}\n"));
             }
         }
         write_text(out, &text)
     })
 }
-
-fn write_table(
-    schema: &SchemaRef,
-    mut batches: impl Iterator<Item = Result<RecordBatch>>,
-    out: &mut dyn Write,
-) -> Result<u64> {
-    let mut ahead = Vec::new();
-    while ahead.len() < LOOK_AHEAD_ROWS {
-        match batches.next() {
-            Some(batch) => ahead.extend(readable_rows(&batch?)?),
-            None => break,
-        }
-    }
-    let header = header(schema);
-    let layout = Layout::new(&header, &ahead, numeric(schema));
-    write_text(out, &layout.rule('\u{250c}', '\u{252c}', '\u{2510}'))?;
-    write_text(out, &layout.lines(&header))?;
-    write_text(out, &layout.rule('\u{251c}', '\u{253c}', '\u{2524}'))?;
-    let mut rows = ahead.len() as u64;
-    for row in &ahead {
-        write_text(out, &layout.lines(row))?;
-    }
-    rows += each(batches, |batch| {
-        let text: String = readable_rows(&batch)?.iter().map(|row| layout.lines(row)).collect();
-        write_text(out, &text)
-    })?;
-    write_text(out, &layout.rule('\u{2514}', '\u{2534}', '\u{2518}'))?;
-    Ok(rows)
-}
-
-/// Widths and alignment of a boxed table.
-struct Layout {
-    widths: Vec<usize>,
-    numeric: Vec<bool>,
-}
-
-impl Layout {
-    fn new(header: &[String], rows: &[Vec<String>], numeric: Vec<bool>) -> Self {
-        let mut widths: Vec<usize> = header.iter().map(|name| name.chars().count()).collect();
-        for row in rows {
-            for (width, text) in widths.iter_mut().zip(row) {
-                *width = (*width).max(text.lines().map(|line| cut(line).chars().count()).max().unwrap_or(0));
-            }
-        }
-        Self { widths, numeric }
-    }
-
-    fn rule(&self, left: char, middle: char, right: char) -> String {
-        let cells: Vec<String> = self.widths.iter().map(|width| "\u{2500}".repeat(width + 2)).collect();
-        format!("{left}{}{right}\n", cells.join(&middle.to_string()))
-    }
-
-    /// A row; text with line breaks (a hexdump) takes as many lines.
-    fn lines(&self, row: &[String]) -> String {
-        let cells: Vec<Vec<String>> = row.iter().map(|text| text.lines().map(cut).collect()).collect();
-        let height = cells.iter().map(Vec::len).max().unwrap_or(1).max(1);
-        let mut text = String::new();
-        for line in 0..height {
-            for ((cell, &width), &right) in cells.iter().zip(&self.widths).zip(&self.numeric) {
-                let content = cell.get(line).map_or("", String::as_str);
-                let padded = if right { format!("{content:>width$}") } else { format!("{content:<width$}") };
-                text.push_str(&format!("\u{2502} {padded} "));
-            }
-            text.push_str("\u{2502}\n");
-        }
-        text
-    }
-}
-
-fn cut(line: &str) -> String {
-    if line.chars().count() <= CELL_CHARACTERS.max(HEXDUMP_CHARACTERS) {
-        return line.to_owned();
-    }
-    let kept: String = line.chars().take(CELL_CHARACTERS - 3).collect();
-    format!("{kept}...")
-}
-
-/// Width of a line of `hexdump`, which is never cut.
-const HEXDUMP_CHARACTERS: usize = 76;
 
 #[cfg(test)]
 mod tests {

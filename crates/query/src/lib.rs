@@ -11,6 +11,7 @@
 
 mod apart;
 mod batch;
+mod boxes;
 mod catalog;
 mod cell;
 mod cooperate;
@@ -42,7 +43,8 @@ mod whole;
 pub use arrow::record_batch::RecordBatch;
 pub use catalog::{TableInfo, ViewInfo, create_table_text, tables, views};
 pub use cell::not_finite;
-pub use format::{Format, Rendered, cells, write_answer};
+pub use cell::visible;
+pub use format::{Format, Look, Rendered, cells, write_answer, write_answer_as};
 pub use function::NAMES as FUNCTIONS;
 pub use information::{TypeName, type_name};
 pub use named::{NamedQuery, Parameter, bind, named, named_queries};

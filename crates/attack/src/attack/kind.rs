@@ -27,10 +27,8 @@ pub struct Lesson<'a> {
     pub seed: Seed,
 }
 
-/// Something that learns membership from labelled attributes. A trait and not one function with many
-/// options, because attacks share nothing but this shape: some train a network, some pick a number, some
-/// compare what all models say about one trace.
-pub trait Attack: Send + Sync + std::fmt::Debug {
+/// What an attack says before it learns: all that planning asks. None of it touches libtorch.
+pub trait AttackTerms: Send + Sync + std::fmt::Debug {
     /// Its kind, with its preset.
     fn kind(&self) -> &'static str;
 
@@ -51,7 +49,12 @@ pub trait Attack: Send + Sync + std::fmt::Debug {
     fn needs_overlap(&self) -> bool {
         false
     }
+}
 
+/// Something that learns membership from labelled attributes. A trait and not one function with many
+/// options, because attacks share nothing but this shape: some train a network, some pick a number, some
+/// compare what all models say about one trace.
+pub trait Attack: AttackTerms {
     /// Learns. Same rows in the same order, same seed: same result.
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>>;
 }
@@ -67,6 +70,54 @@ pub trait FittedAttack {
     /// Did its solver reach its tolerance before its cap of iterations? `None` where it has neither.
     fn converged(&self) -> Option<bool> {
         None
+    }
+}
+
+/// An attack with its options, of whichever kind. A closed enum, so that making one names no training: what it says of
+/// itself is behind [`AnyAttack::deref`](std::ops::Deref), what it does behind [`AnyAttack::attack`].
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each is the attack of its name")]
+pub enum AnyAttack {
+    Mlp(Mlp),
+    Ocsvm(Ocsvm),
+    RandomForest(RandomForest),
+    Threshold(Threshold),
+    Lira(Lira),
+    Rmia(Rmia),
+}
+
+impl AnyAttack {
+    /// What learns. Whoever names this function is linked to libtorch.
+    pub fn attack(&self) -> &(dyn Attack + 'static) {
+        match self {
+            Self::Mlp(attack) => attack,
+            Self::Ocsvm(attack) => attack,
+            Self::RandomForest(attack) => attack,
+            Self::Threshold(attack) => attack,
+            Self::Lira(attack) => attack,
+            Self::Rmia(attack) => attack,
+        }
+    }
+}
+
+impl AsRef<dyn Attack> for AnyAttack {
+    fn as_ref(&self) -> &(dyn Attack + 'static) {
+        self.attack()
+    }
+}
+
+impl std::ops::Deref for AnyAttack {
+    type Target = dyn AttackTerms;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Mlp(attack) => attack,
+            Self::Ocsvm(attack) => attack,
+            Self::RandomForest(attack) => attack,
+            Self::Threshold(attack) => attack,
+            Self::Lira(attack) => attack,
+            Self::Rmia(attack) => attack,
+        }
     }
 }
 
@@ -142,16 +193,16 @@ impl AttackKind {
     }
 
     /// The attack with the options of its preset, on the loss where it reads a scalar.
-    pub fn attack(self) -> Box<dyn Attack> {
+    pub fn attack(self) -> AnyAttack {
         match self {
-            Self::Threshold => Box::new(Threshold { statistic: Statistic::loss() }),
-            Self::Lira => Box::new(Lira::preset(self.name(), LiraOptions::offline())),
-            Self::LiraOnline => Box::new(Lira::preset(self.name(), LiraOptions::online())),
-            Self::Rmia => Box::new(Rmia::preset(RmiaOptions::standard())),
+            Self::Threshold => AnyAttack::Threshold(Threshold { statistic: Statistic::loss() }),
+            Self::Lira => AnyAttack::Lira(Lira::preset(self.name(), LiraOptions::offline())),
+            Self::LiraOnline => AnyAttack::Lira(Lira::preset(self.name(), LiraOptions::online())),
+            Self::Rmia => AnyAttack::Rmia(Rmia::preset(RmiaOptions::standard())),
             _ => match self.with(&Map::new(), &[]) {
                 Ok(Some(attack)) => attack,
                 // A preset overlaid by nothing is itself.
-                Ok(None) | Err(_) => Box::new(Threshold { statistic: Statistic::loss() }),
+                Ok(None) | Err(_) => AnyAttack::Threshold(Threshold { statistic: Statistic::loss() }),
             },
         }
     }
@@ -161,29 +212,29 @@ impl AttackKind {
     ///
     /// # Errors
     /// Where a key is unknown, or a value has the wrong type or lies outside its range.
-    pub fn with(self, written: &Map<String, Value>, scalars: &[NamedScalar]) -> Result<Option<Box<dyn Attack>>> {
+    pub fn with(self, written: &Map<String, Value>, scalars: &[NamedScalar]) -> Result<Option<AnyAttack>> {
         Ok(Some(match self {
-            Self::Mlp => Box::new(Mlp::new(self.name(), &MlpOptions::paper(), written)?),
-            Self::MlpTuned => Box::new(Mlp::new(self.name(), &MlpOptions::tuned(), written)?),
-            Self::Ocsvm => Box::new(Ocsvm::new(self.name(), &OcsvmOptions::paper(), written)?),
-            Self::OcsvmConverged => Box::new(Ocsvm::new(self.name(), &OcsvmOptions::converged(), written)?),
-            Self::RandomForest => Box::new(RandomForest::new(written)?),
+            Self::Mlp => AnyAttack::Mlp(Mlp::new(self.name(), &MlpOptions::paper(), written)?),
+            Self::MlpTuned => AnyAttack::Mlp(Mlp::new(self.name(), &MlpOptions::tuned(), written)?),
+            Self::Ocsvm => AnyAttack::Ocsvm(Ocsvm::new(self.name(), &OcsvmOptions::paper(), written)?),
+            Self::OcsvmConverged => AnyAttack::Ocsvm(Ocsvm::new(self.name(), &OcsvmOptions::converged(), written)?),
+            Self::RandomForest => AnyAttack::RandomForest(RandomForest::new(written)?),
             Self::Threshold => {
                 let (statistic, rest) = statistic(written, scalars)?;
                 super::options::overlay(&Map::new(), &rest)?;
                 let Some(statistic) = statistic else { return Ok(None) };
-                Box::new(Threshold { statistic })
+                AnyAttack::Threshold(Threshold { statistic })
             }
             Self::Lira | Self::LiraOnline => {
                 let (statistic, rest) = statistic(written, scalars)?;
                 let preset = if self == Self::Lira { LiraOptions::offline() } else { LiraOptions::online() };
                 let Some(statistic) = statistic else { return Ok(None) };
-                Box::new(Lira::new(self.name(), &preset, &rest, statistic)?)
+                AnyAttack::Lira(Lira::new(self.name(), &preset, &rest, statistic)?)
             }
             Self::Rmia => {
                 let (statistic, rest) = statistic(written, scalars)?;
                 let Some(statistic) = statistic else { return Ok(None) };
-                Box::new(Rmia::new(&RmiaOptions::standard(), &rest, statistic)?)
+                AnyAttack::Rmia(Rmia::new(&RmiaOptions::standard(), &rest, statistic)?)
             }
         }))
     }

@@ -5,7 +5,7 @@
 //! on it (in), one for those not (out). Online: ln N(phi; in) - ln N(phi; out). Offline: ln Pr[Z <= phi]
 //! under out, all that is possible where no shadow was trained on the target's traces (the paper's split).
 
-use super::kind::{Attack, FittedAttack, Lesson};
+use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, overlay};
 use super::references::{Around, PerModel, References, mean};
 use super::statistic::Statistic;
@@ -125,7 +125,7 @@ impl Lira {
     }
 }
 
-impl Attack for Lira {
+impl AttackTerms for Lira {
     fn kind(&self) -> &'static str {
         self.kind
     }
@@ -145,7 +145,9 @@ impl Attack for Lira {
     fn reads_loss(&self) -> bool {
         self.statistic.is_loss()
     }
+}
 
+impl Attack for Lira {
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         let references = References::new(lesson, &self.statistic, self.kind)?;
         let models = lesson.table.models.iter().chain(&lesson.references.models).copied();

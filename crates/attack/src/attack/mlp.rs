@@ -1,7 +1,7 @@
 //! The paper's attack classifier: a fully connected network with two hidden layers of 256, batch
 //! normalisation and ReLU, trained to tell members from held-out traces (paper, section 3.4.2; section 3.4.3 uses it too).
 
-use super::kind::{Attack, FittedAttack, Lesson};
+use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, overlay};
 use syntrace_base::error::Result;
 
@@ -73,7 +73,7 @@ impl Mlp {
     }
 }
 
-impl Attack for Mlp {
+impl AttackTerms for Mlp {
     fn kind(&self) -> &'static str {
         self.kind
     }
@@ -81,7 +81,9 @@ impl Attack for Mlp {
     fn options(&self) -> String {
         canonical(self.kind, &self.options)
     }
+}
 
+impl Attack for Mlp {
     #[cfg(not(feature = "torch"))]
     fn fit(&self, _lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         Err(syntrace_base::error::Error::user(format!(

@@ -33,7 +33,7 @@ mod statistic;
 mod table;
 mod threshold;
 
-pub use kind::{Attack, AttackKind, FittedAttack, Lesson};
+pub use kind::{AnyAttack, Attack, AttackKind, AttackTerms, FittedAttack, Lesson};
 pub use lira::{Centre, Lira, LiraMode, LiraOptions, Spread, Transform, Variance, lira_score};
 pub use mlp::{Mlp, MlpOptions};
 #[cfg(feature = "torch")]

@@ -1,6 +1,6 @@
 //! A random forest on attributes: no scaling, no learning rate, no libtorch.
 
-use super::kind::{Attack, FittedAttack, Lesson};
+use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
 use super::table::AttributeTable;
 use syntrace_base::error::Result;
@@ -21,7 +21,7 @@ impl RandomForest {
     }
 }
 
-impl Attack for RandomForest {
+impl AttackTerms for RandomForest {
     fn kind(&self) -> &'static str {
         "random_forest"
     }
@@ -29,7 +29,9 @@ impl Attack for RandomForest {
     fn options(&self) -> String {
         canonical(self.kind(), &self.options)
     }
+}
 
+impl Attack for RandomForest {
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         let labels: Vec<usize> = lesson.table.labels(lesson.rows).into_iter().map(usize::from).collect();
         let x = values(lesson.table, lesson.rows);

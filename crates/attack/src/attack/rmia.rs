@@ -5,7 +5,7 @@
 //! where p is exp(-loss) under the model under attack and Pr the mean of p over other models. Population
 //! are the traces outside the model's split that it was asked about: none of them is a member of it.
 
-use super::kind::{Attack, FittedAttack, Lesson};
+use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
 use super::references::{Around, PerModel, References, mean};
 use super::statistic::Statistic;
@@ -85,7 +85,7 @@ impl Rmia {
     }
 }
 
-impl Attack for Rmia {
+impl AttackTerms for Rmia {
     fn kind(&self) -> &'static str {
         "rmia"
     }
@@ -105,7 +105,9 @@ impl Attack for Rmia {
     fn reads_loss(&self) -> bool {
         self.statistic.is_loss()
     }
+}
 
+impl Attack for Rmia {
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         let references = References::new(lesson, &self.statistic, self.kind())?;
         let models = lesson.references.models.iter().copied();

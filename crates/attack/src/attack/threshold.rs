@@ -1,7 +1,7 @@
 //! One threshold on one number: the attack of Yeom et al. (2018) on the loss, and its like on any other
 //! scalar (confidence, entropy, margin, a critic's score), the threshold learnt on shadows.
 
-use super::kind::{Attack, FittedAttack, Lesson};
+use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::canonical;
 use super::statistic::Statistic;
 use super::table::AttributeTable;
@@ -21,7 +21,7 @@ struct Options<'a> {
     statistic: &'a Statistic,
 }
 
-impl Attack for Threshold {
+impl AttackTerms for Threshold {
     fn kind(&self) -> &'static str {
         "threshold"
     }
@@ -33,7 +33,9 @@ impl Attack for Threshold {
     fn reads_loss(&self) -> bool {
         self.statistic.is_loss()
     }
+}
 
+impl Attack for Threshold {
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         self.statistic.check(lesson.table, "attack `threshold`")?;
         let sign = self.statistic.sign(lesson.table, lesson.rows);

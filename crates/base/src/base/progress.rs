@@ -4,6 +4,10 @@
 pub trait Progress: Send + Sync {
     /// Starts a piece of work of `total` units (0 = unknown) with a short label.
     fn start(&self, label: &str, total: u64);
+    /// As [`Progress::start`] for units that are bytes.
+    fn start_bytes(&self, label: &str, total: u64) {
+        self.start(label, total);
+    }
     /// `units` more are done; `note` is a short live text (a loss, a rate).
     fn advance(&self, units: u64, note: &str);
     /// The piece of work is finished.

@@ -69,9 +69,9 @@ pub struct Weights<'a> {
     pub base: Option<&'a [u8]>,
 }
 
-/// A family of generative models. The rejected alternative is an enum with a match in every stage:
-/// four families differ in all of these answers, and an imported one gives only some.
-pub trait Generator: Send + Sync {
+/// What a generator says before anything is trained: all that `plan` asks. None of it touches libtorch, so a program
+/// that only plans is not linked to it (a `dyn Generator` names the training of its family, a `dyn Family` does not).
+pub trait Family: Send + Sync {
     /// Family (`netssm`).
     fn name(&self) -> &'static str;
 
@@ -111,11 +111,6 @@ pub trait Generator: Send + Sync {
         None
     }
 
-    /// Trains the base on public traces, without DP.
-    fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
-        Err(Error::internal(format!("generator `{}` has no base", self.name())))
-    }
-
     /// How generated nPrint cells become packets: the repair profile (`strict`, `reference`) and the most
     /// packets of a trace; `None` where it writes no cells.
     fn repair(&self) -> Option<(&str, u32)> {
@@ -142,6 +137,15 @@ pub trait Generator: Send + Sync {
 
     /// Numbers that [`Generator::attributes`] gives a trace, over all kinds.
     fn attribute_values(&self) -> u64;
+}
+
+/// A family of generative models. The rejected alternative is an enum with a match in every stage:
+/// four families differ in all of these answers, and an imported one gives only some.
+pub trait Generator: Family {
+    /// Trains the base on public traces, without DP.
+    fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
+        Err(Error::internal(format!("generator `{}` has no base", self.name())))
+    }
 
     /// Trains a cohort; see [`crate::train::train_cohort`].
     fn train_cohort(
@@ -164,21 +168,96 @@ pub fn generator_names() -> &'static [&'static str] {
     &["markov", "netdiffusion", "netdpsyn", "netshare", "netssm"]
 }
 
-/// Builds a generator from its name and the options of its table in a spec (`preset` and any key of its
-/// configuration), for traces of at most `packets` packets.
+/// A generator of the spec, of whichever family. A closed enum, so that making one names no training: what it says of
+/// itself is behind [`AnyGenerator::deref`](std::ops::Deref), what it does behind [`AnyGenerator::generator`].
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each is the family of its name")]
+pub enum AnyGenerator {
+    Markov(super::markov::Markov),
+    NetDiffusion(super::netdiffusion::NetDiffusion),
+    NetDpSyn(super::netdpsyn::NetDpSyn),
+    NetShare(super::netshare::NetShare),
+    NetSsm(super::netssm::NetSsm),
+}
+
+impl AnyGenerator {
+    /// Builds a generator from its name and the options of its table in a spec (`preset` and any key of its
+    /// configuration), for traces of at most `packets` packets.
+    ///
+    /// # Errors
+    /// Where there is no such generator, or an option is unknown or outside its range.
+    pub fn from_options(
+        name: &str,
+        options: &serde_json::Map<String, serde_json::Value>,
+        packets: u32,
+    ) -> Result<Self> {
+        Ok(match name {
+            "markov" => Self::Markov(super::markov::Markov::from_options(options, packets)?),
+            "netdiffusion" => Self::NetDiffusion(super::netdiffusion::NetDiffusion::from_options(options, packets)?),
+            "netdpsyn" => Self::NetDpSyn(super::netdpsyn::NetDpSyn::from_options(options, packets)?),
+            "netshare" => Self::NetShare(super::netshare::NetShare::from_options(options, packets)?),
+            "netssm" => Self::NetSsm(super::netssm::NetSsm::from_options(options, packets)?),
+            _ => {
+                let known = generator_names().join("`, `");
+                return Err(Error::user(format!("generator must be one of `{known}`, found `{name}`")));
+            }
+        })
+    }
+
+    /// What trains and samples. Whoever names this function is linked to libtorch.
+    pub fn generator(&self) -> &dyn Generator {
+        match self {
+            Self::Markov(generator) => generator,
+            Self::NetDiffusion(generator) => generator,
+            Self::NetDpSyn(generator) => generator,
+            Self::NetShare(generator) => generator,
+            Self::NetSsm(generator) => generator,
+        }
+    }
+}
+
+impl std::ops::Deref for AnyGenerator {
+    type Target = dyn Family;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Markov(generator) => generator,
+            Self::NetDiffusion(generator) => generator,
+            Self::NetDpSyn(generator) => generator,
+            Self::NetShare(generator) => generator,
+            Self::NetSsm(generator) => generator,
+        }
+    }
+}
+
+impl std::ops::DerefMut for AnyGenerator {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Markov(generator) => generator,
+            Self::NetDiffusion(generator) => generator,
+            Self::NetDpSyn(generator) => generator,
+            Self::NetShare(generator) => generator,
+            Self::NetSsm(generator) => generator,
+        }
+    }
+}
+
+/// As [`AnyGenerator::from_options`], ready to train.
+///
+/// # Errors
+/// Where there is no such generator, or an option is unknown or outside its range.
 pub fn generator(
     name: &str,
     options: &serde_json::Map<String, serde_json::Value>,
     packets: u32,
 ) -> Result<Box<dyn Generator>> {
-    match name {
-        "markov" => Ok(Box::new(super::markov::Markov::from_options(options, packets)?)),
-        "netdiffusion" => Ok(Box::new(super::netdiffusion::NetDiffusion::from_options(options, packets)?)),
-        "netdpsyn" => Ok(Box::new(super::netdpsyn::NetDpSyn::from_options(options, packets)?)),
-        "netshare" => Ok(Box::new(super::netshare::NetShare::from_options(options, packets)?)),
-        "netssm" => Ok(Box::new(super::netssm::NetSsm::from_options(options, packets)?)),
-        _ => Err(Error::user(format!("generator must be one of `{}`, found `{name}`", generator_names().join("`, `")))),
-    }
+    Ok(match AnyGenerator::from_options(name, options, packets)? {
+        AnyGenerator::Markov(generator) => Box::new(generator),
+        AnyGenerator::NetDiffusion(generator) => Box::new(generator),
+        AnyGenerator::NetDpSyn(generator) => Box::new(generator),
+        AnyGenerator::NetShare(generator) => Box::new(generator),
+        AnyGenerator::NetSsm(generator) => Box::new(generator),
+    })
 }
 
 /// Scalars inside an attribute of a kind of a family, for attacks that read one number. The summary of

@@ -12,7 +12,7 @@
 
 use super::netdpsyn::add_noise;
 use super::netssm::trace_tokens;
-use super::{AttributeRow, Generator, RawTrace, Weights};
+use super::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
     OptimiserPlan, PrivacyEvent, TrainPlan,
@@ -335,7 +335,7 @@ fn write(counts: &BTreeMap<Transition, f64>) -> Result<Vec<u8>> {
 /// Attribute kinds; the first is the attack's default.
 const ATTRIBUTE_KINDS: &[&str] = &["log_likelihood"];
 
-impl Generator for Markov {
+impl Family for Markov {
     fn name(&self) -> &'static str {
         "markov"
     }
@@ -391,7 +391,9 @@ impl Generator for Markov {
     fn attribute_values(&self) -> u64 {
         2 * u64::from(self.config.packets) + 1
     }
+}
 
+impl Generator for Markov {
     fn train_cohort(
         &self,
         input: &CohortInput<'_>,

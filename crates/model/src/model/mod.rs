@@ -15,5 +15,6 @@ pub mod netshare;
 pub mod netssm;
 
 pub use generator::{
-    AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights, generator, generator_names, scalars,
+    AnyGenerator, AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights, generator,
+    generator_names, scalars,
 };

@@ -163,7 +163,7 @@ impl AttackChoice {
             return skipped("it needs shadows trained on the target's traces (`split.overlap = true`)".to_owned());
         }
         let (name, attribute) = (self.name.clone(), attribute.to_owned());
-        Ok(Ok(PlannedAttack { name, attack: Arc::from(attack), attribute, each: self.each }))
+        Ok(Ok(PlannedAttack { name, attack: Arc::new(attack), attribute, each: self.each }))
     }
 }
 

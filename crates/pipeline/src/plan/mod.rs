@@ -13,6 +13,7 @@ mod data;
 mod models;
 mod shard;
 mod utility;
+mod weight;
 
 use super::attack::{AttackGroup, PlannedAttack};
 use super::ingest::IngestOptions;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
-use syntrace_model::model::Generator;
+use syntrace_model::model::AnyGenerator;
 use syntrace_spec::{Spec, StageSpec};
 use syntrace_store::Snapshot;
 use syntrace_traffic::encoding::EncodingKind;
@@ -94,7 +95,7 @@ pub(super) struct UtilityClass {
 pub(super) struct PlannedGenerator {
     /// Its name in the study: that of its table.
     pub name: String,
-    pub family: Box<dyn Generator>,
+    pub family: AnyGenerator,
     /// Its base and, where that is missing, the index of the job that trains it.
     pub base: Option<(ModelId, Option<usize>)>,
 }
@@ -171,6 +172,28 @@ pub(super) enum Work {
         model: PlannedModel,
         encode: JobId,
     },
+}
+
+impl Work {
+    /// Is it done with libtorch? Attacks and downstream models count, whichever they are.
+    pub(super) fn needs_networks(&self) -> bool {
+        match self {
+            Self::IngestFile { .. }
+            | Self::Simulate { .. }
+            | Self::Encode { .. }
+            | Self::Split { .. }
+            | Self::Fidelity { .. }
+            | Self::Leakage { .. } => false,
+            Self::Base { .. }
+            | Self::Train { .. }
+            | Self::Attribute { .. }
+            | Self::Reference { .. }
+            | Self::Attack { .. }
+            | Self::Synthesize { .. }
+            | Self::Utility { .. }
+            | Self::OneRunAudit { .. } => true,
+        }
+    }
 }
 
 /// One job of a plan.
@@ -282,6 +305,11 @@ impl Plan {
         self.jobs.iter().filter(|job| !job.done && !job.elsewhere).count()
     }
 
+    /// Does a job that a run would do need libtorch?
+    pub fn needs_networks(&self) -> bool {
+        self.jobs.iter().any(|job| !job.done && !job.elsewhere && job.work.needs_networks())
+    }
+
     /// Labels of the jobs that a run would do, in order.
     pub fn missing_labels(&self) -> Vec<String> {
         self.jobs.iter().filter(|job| !job.done && !job.elsewhere).map(|job| job.head.label.clone()).collect()
@@ -296,7 +324,7 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
         Some(serde_json::Value::String(family)) => family,
         Some(other) => return Err(Error::user(format!("`family` must be a text, found {other}"))),
     };
-    let family = syntrace_model::model::generator(&family, &options, spec.traces.packets)?;
+    let family = AnyGenerator::from_options(&family, &options, spec.traces.packets)?;
     family.check(spec.split.members)?;
     Ok(PlannedGenerator { name: stage.name.clone(), family, base: None })
 }

@@ -57,7 +57,7 @@ impl CheckpointSink for StoreSink<'_> {
 pub(crate) fn generator<'a>(context: &'a Context<'_>, index: usize) -> Result<(&'a str, &'a dyn Generator)> {
     let generator = context.plan.generators.get(index);
     generator
-        .map(|generator| (generator.name.as_str(), generator.family.as_ref()))
+        .map(|generator| (generator.name.as_str(), generator.family.generator()))
         .ok_or_else(|| Error::internal("a planned model names a generator that is not there"))
 }
 

@@ -11,7 +11,7 @@ mod exponential;
 mod kernel;
 mod solver;
 
-use super::kind::{Attack, FittedAttack, Lesson};
+use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
 use super::scaling::Scaling;
 use super::shuffle::shuffle;
@@ -99,7 +99,7 @@ impl Ocsvm {
     }
 }
 
-impl Attack for Ocsvm {
+impl AttackTerms for Ocsvm {
     fn kind(&self) -> &'static str {
         self.kind
     }
@@ -107,7 +107,9 @@ impl Attack for Ocsvm {
     fn options(&self) -> String {
         canonical(self.kind, &self.options)
     }
+}
 
+impl Attack for Ocsvm {
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         let table = lesson.table;
         let mut rows: Vec<usize> = lesson.rows.iter().copied().filter(|&row| is_member(table, row)).collect();

@@ -1,7 +1,7 @@
 //! NetDiffusion as a [`Generator`].
 
 use super::config::NetDiffusionConfig;
-use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights};
+use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
 use syntrace_base::base::{Device, Progress, Seed};
 use syntrace_base::error::{Error, Result};
@@ -48,7 +48,7 @@ impl NetDiffusion {
     }
 }
 
-impl Generator for NetDiffusion {
+impl Family for NetDiffusion {
     fn name(&self) -> &'static str {
         "netdiffusion"
     }
@@ -120,7 +120,9 @@ impl Generator for NetDiffusion {
         let map = if config.full_maps { config.latent_len() as u64 } else { rows * 17 };
         config.fixed_steps.len() as u64 * (map + 1 + rows)
     }
+}
 
+impl Generator for NetDiffusion {
     #[cfg(feature = "torch")]
     fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
         crate::nn::use_threads(1);

@@ -5,7 +5,7 @@ use super::fit::{Fit, fit};
 use super::model::Model;
 use super::sample;
 use super::schema::Schema;
-use crate::model::{AttributeRow, Generator, RawTrace, Weights};
+use crate::model::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
     TrainPlan,
@@ -107,7 +107,7 @@ fn monitors(fitted: &Fit, seed: Seed) -> Vec<MonitorRow> {
     rows
 }
 
-impl Generator for NetDpSyn {
+impl Family for NetDpSyn {
     fn name(&self) -> &'static str {
         "netdpsyn"
     }
@@ -172,7 +172,9 @@ impl Generator for NetDpSyn {
     fn attribute_values(&self) -> u64 {
         0
     }
+}
 
+impl Generator for NetDpSyn {
     fn train_cohort(
         &self,
         input: &CohortInput<'_>,

@@ -1,7 +1,7 @@
 //! NetShare as a [`Generator`].
 
 use super::config::{NetShareConfig, StartOption};
-use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Generator, RawTrace, Start, Weights};
+use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
 use syntrace_base::base::{Device, Progress, Seed};
 use syntrace_base::error::{Error, Result};
@@ -45,7 +45,7 @@ impl NetShare {
     }
 }
 
-impl Generator for NetShare {
+impl Family for NetShare {
     fn name(&self) -> &'static str {
         "netshare"
     }
@@ -114,7 +114,9 @@ impl Generator for NetShare {
     fn attribute_values(&self) -> u64 {
         self.config.attribute_values()
     }
+}
 
+impl Generator for NetShare {
     #[cfg(feature = "torch")]
     fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
         let count = u32::try_from(traces.len()).unwrap_or(u32::MAX);

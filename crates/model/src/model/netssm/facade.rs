@@ -1,7 +1,7 @@
 //! NetSSM as a [`Generator`].
 
 use super::config::NetSsmConfig;
-use crate::model::{AttributeRow, Generator, RawTrace, Weights};
+use crate::model::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
 use syntrace_base::base::{Device, Progress, Seed};
 use syntrace_base::error::{Error, Result};
@@ -45,7 +45,7 @@ impl NetSsm {
     }
 }
 
-impl Generator for NetSsm {
+impl Family for NetSsm {
     fn name(&self) -> &'static str {
         "netssm"
     }
@@ -103,7 +103,9 @@ impl Generator for NetSsm {
     fn attribute_values(&self) -> u64 {
         super::tokens::attribute_values(&self.config)
     }
+}
 
+impl Generator for NetSsm {
     #[cfg(feature = "torch")]
     fn train_cohort(
         &self,

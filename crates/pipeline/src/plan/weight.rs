@@ -1,0 +1,72 @@
+//! What each job of a plan weighs, to say how long the rest of a run takes.
+
+use super::{Plan, PlannedJob, PlannedModel, Work};
+use crate::estimate::{Estimate, JobCost};
+use syntrace_base::error::Result;
+use syntrace_store::Snapshot;
+
+/// Operations that a core does a second in training, about: only what nothing was measured of is weighed with it.
+const GUESS_FLOPS: f64 = 4e9;
+
+impl Plan {
+    /// The time left of a run of this plan, `threads` jobs side by side. What the study holds already says how fast
+    /// such jobs are.
+    ///
+    /// # Errors
+    /// Where the study cannot be read.
+    pub fn estimate(&self, snapshot: &Snapshot, threads: usize) -> Result<Estimate> {
+        let mut costs = Vec::with_capacity(self.jobs.len());
+        for job in &self.jobs {
+            let mut cost = self.cost(job);
+            if job.done {
+                let record = snapshot.job(job.head.job_id)?;
+                cost.took_seconds = record.map(|record| (record.finished_us - record.started_us).max(0) as f64 / 1e6);
+            }
+            costs.push(cost);
+        }
+        Ok(Estimate::new(costs, threads))
+    }
+
+    /// A job's group, units and seconds a unit on a machine of 2026.
+    fn cost(&self, job: &PlannedJob) -> JobCost {
+        let members = f64::from(self.spec.split.members);
+        let kind = job.head.kind.name();
+        let of = |model: &PlannedModel| format!("{kind} {}", self.name(model.generator));
+        let (group, units, seconds_a_unit) = match &job.work {
+            Work::IngestFile { path, .. } => {
+                let bytes = std::fs::metadata(path).map_or(1.0, |file| file.len() as f64);
+                (kind.to_owned(), bytes, 2e-8)
+            }
+            Work::Simulate { flows, .. } => (kind.to_owned(), f64::from(*flows), 2e-3),
+            Work::Encode { encoding, .. } => (format!("{kind} {}", encoding.name()), 1.0, 1.0),
+            Work::Split { .. } => (kind.to_owned(), 1.0, 0.05),
+            Work::Base { base } => (format!("{kind} {}", self.name(base.generator)), 1.0, 100.0),
+            Work::Train { models, .. } => {
+                let flops = models.iter().map(|model| self.flops(model)).sum();
+                (models.first().map_or_else(|| kind.to_owned(), of), flops, 1.0 / GUESS_FLOPS)
+            }
+            Work::OneRunAudit { model, .. } => (of(model), self.flops(model), 1.0 / GUESS_FLOPS),
+            Work::Attribute { model, .. } => (of(model), 2.0 * members, 0.01),
+            Work::Reference { model, splits, .. } => (of(model), 2.0 * members * splits.len() as f64, 0.01),
+            Work::Attack { attack, group } => {
+                (format!("{kind} {}", attack.name), 1.0 + group.shadows.len() as f64, 0.5)
+            }
+            Work::Synthesize { model, count } => (of(model), f64::from(*count), 0.05),
+            Work::Fidelity { .. } | Work::Leakage { .. } => (kind.to_owned(), 1.0, 1.0),
+            Work::Utility { utility } => (kind.to_owned(), utility.classes.len() as f64, 2.0),
+        };
+        let units = if units > 0.0 { units } else { 1.0 };
+        let missing = !job.done && !job.elsewhere;
+        let (after, guess_seconds) = (job.after.clone(), units * seconds_a_unit);
+        JobCost { group, units, guess_seconds, after, missing, took_seconds: None }
+    }
+
+    fn name(&self, generator: usize) -> &str {
+        self.generators.get(generator).map_or("", |generator| generator.name.as_str())
+    }
+
+    fn flops(&self, model: &PlannedModel) -> f64 {
+        let generator = self.generators.get(model.generator);
+        generator.map_or(1.0, |found| found.family.training_flops(self.spec.split.members, model.regime))
+    }
+}
