@@ -79,13 +79,21 @@ with psycopg.connect(url) as connection:
             assert said in str(error), error
         connection.rollback()
 
-    for statement in ("DELETE FROM models", "CREATE TABLE x (a int)", "COPY models TO STDOUT", "DROP VIEW model_privacy"):
+    for statement in ("DELETE FROM models", "CREATE TABLE x (a int)", "COPY models FROM STDIN", "DROP VIEW model_privacy"):
         try:
             connection.execute(statement)
             raise AssertionError(statement + " was accepted")
         except psycopg.errors.ReadOnlySqlTransaction as error:
             assert "only reads" in str(error), error
         connection.rollback()
+
+    # Answers as COPY gives them, in its three forms.
+    for form, wanted in (("", b"1\ta\\tb\n2\t\\N\n"), ("(FORMAT csv, HEADER)", b'n,t\n1,a\tb\n2,\n')):
+        with connection.cursor().copy(f"COPY (SELECT * FROM (VALUES (1, 'a\tb'), (2, NULL)) v(n, t) ORDER BY n) TO STDOUT {form}") as copy:
+            assert b"".join(copy) == wanted, form
+    with connection.cursor().copy("COPY (SELECT 7::bigint AS n, 'x' AS t) TO STDOUT (FORMAT binary)") as copy:
+        copy.set_types(["int8", "text"])
+        assert list(copy.rows()) == [(7, "x")]
 
     # A transaction inside a transaction fails alone: the outer one, and its cursor, go on.
     with connection.transaction():

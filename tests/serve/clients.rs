@@ -116,6 +116,17 @@ fn psql_describes_and_lists_tables_and_views() {
         ("\\dt queries.*", "Did not find any"),
         ("\\dv queries.*", "study_overview"),
         ("\\conninfo", "study"),
+        ("\\dt+ models", "One row per trained generator."),
+        ("\\d+ models", "id of the model"),
+        ("\\d+ model_privacy", "View definition:"),
+        ("\\dn+", "named queries"),
+        ("\\df", "most_exposed_traces"),
+        ("\\du", "reader"),
+        ("\\dT", "List of data types"),
+        ("\\dp", "models"),
+        ("\\di", "Did not find any"),
+        ("\\sv model_privacy", "CREATE OR REPLACE VIEW public.model_privacy"),
+        ("\\sf table3", "CREATE FUNCTION public.table3"),
     ] {
         let (code, stdout, stderr) = run(command).unwrap();
         assert_eq!(code, 0, "{command}: {stderr}");
@@ -376,6 +387,62 @@ fn the_questions_that_tools_ask_first_are_answered() {
     }
 }
 
+#[test]
+fn copy_gives_an_answer_as_text_and_csv() {
+    let test = "copy_gives_an_answer_as_text_and_csv";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let Some(found) = ask(&server, "COPY (SELECT 1 AS a, NULL AS b, 'x,y' AS c) TO STDOUT", test) else { return };
+    assert_eq!(found, "1\t\\N\tx,y\n");
+    let found =
+        ask(&server, "COPY (SELECT 1 AS a, NULL AS b, 'x,y' AS c) TO STDOUT (FORMAT csv, HEADER)", test).unwrap();
+    assert_eq!(found, "a,b,c\n1,,\"x,y\"\n");
+    let file = study.path.with_extension("csv");
+    let copy = format!("\\copy models (model_id, name) to '{}' with csv header", file.display());
+    let (code, _, stderr) = psql(&server.url(), &["-c", &copy], test).unwrap();
+    assert_eq!(code, 0, "{stderr}");
+    let models: usize = ask(&server, "SELECT count(*) FROM models", test).unwrap().trim().parse().unwrap();
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.starts_with("model_id,name\n") && written.lines().count() == models + 1, "{written}");
+}
+
+/// Objects have PostgreSQL's numbers and names, and what no study has has no rows, in whatever words it is asked for.
+#[test]
+fn the_catalog_answers_in_postgresqls_own_dialect() {
+    let test = "the_catalog_answers_in_postgresqls_own_dialect";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    for (sql, wanted) in [
+        (
+            "SELECT 'models'::regclass, 'pg_catalog.pg_class'::regclass::oid, 'int4'::regtype::text",
+            "models|1259|integer",
+        ),
+        ("SELECT relname FROM pg_class WHERE oid = 'public.models'::regclass", "models"),
+        ("SELECT nspname FROM pg_namespace WHERE nspname = ANY ('{public,queries}') ORDER BY 1", "public\nqueries"),
+        ("SELECT count(*) FROM pg_index", "0"),
+        ("SELECT (SELECT count(*) FROM pg_constraint), EXISTS (SELECT 1 FROM pg_trigger)", "0|f"),
+        (
+            "SELECT ARRAY(SELECT indexrelid FROM pg_index), (SELECT relname FROM pg_class c WHERE c.oid = 1259)",
+            "{}|pg_class",
+        ),
+        (
+            "SELECT col_description('models'::regclass, 1), obj_description('models'::regclass, 'pg_class')",
+            "id of the model|One row per trained generator.",
+        ),
+        (
+            "SELECT current_user, current_schema, pg_catalog.pg_table_is_visible('queries.table3'::regclass)",
+            "reader|public|f",
+        ),
+        ("SELECT set_config('application_name', 'x', false)", "x"),
+        ("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pg/_%' ESCAPE '/'", "pg_catalog"),
+    ] {
+        let Some(found) = ask(&server, sql, test) else { return };
+        assert_eq!(found.trim_end_matches('\n'), wanted, "{sql}");
+    }
+    let (code, _, stderr) = psql(&server.url(), &["-c", "SELECT 'nothing_like_it'::regclass"], test).unwrap();
+    assert!(code != 0 && stderr.contains("there is no table or view `nothing_like_it`"), "{stderr}");
+}
+
 /// Runs where python3 (or SYNTRACE_PYTHON) has SQLAlchemy, pandas and psycopg 3.
 #[test]
 fn pandas_reads_a_table_through_sqlalchemy() {
@@ -396,7 +463,13 @@ fn pandas_reads_a_table_through_sqlalchemy() {
         assert len(rows) == 4 and rows['epsilon'].isna().sum() < 4, rows\n\
         assert len(pandas.read_sql('SELECT attack, auc FROM attacks', engine)) == 3\n\
         names = sqlalchemy.inspect(engine).get_table_names()\n\
-        assert 'models' in names and 'packets' in names, names\n";
+        assert 'models' in names and 'packets' in names, names\n\
+        columns = {column['name']: column for column in sqlalchemy.inspect(engine).get_columns('attributes')}\n\
+        assert str(columns['vector']['type']) == 'REAL[]' and columns['loss']['comment'], columns\n\
+        assert len(pandas.read_sql_table('models', engine)) > 0\n\
+        tables = sqlalchemy.MetaData()\n\
+        tables.reflect(engine, views=True)\n\
+        assert 'model_privacy' in tables.tables and tables.tables['models'].comment, list(tables.tables)\n";
     let output = std::process::Command::new(&python).args(["-c", script, &server.port.to_string()]).finish().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");

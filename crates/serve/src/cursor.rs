@@ -52,7 +52,7 @@ pub(super) async fn fetch(
         (PortalExecutionState::Suspended(answer), _) => answer.row_schema(),
         // One that is at its end still has columns.
         (_, Act::Query(plan)) => Arc::new(fields(plan, &Format::UnifiedText, None)?),
-        (_, Act::Declare(_) | Act::Session(_)) => Arc::default(),
+        (_, Act::Declare(_) | Act::Copy(_) | Act::Session(_)) => Arc::default(),
     };
     let rows = futures::stream::unfold((portal, most), |(portal, left)| async move {
         let state = portal.state();

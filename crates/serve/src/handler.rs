@@ -3,6 +3,7 @@
 use super::authentication::{Admission, Authentication, Handshake};
 use super::cancellation::{Limits, Running};
 use super::catalog::Catalog;
+use super::copy::Copy;
 use super::cursor::{cursor, fetch, portals};
 use super::encode::{of_error, of_query, refused, rows};
 use super::parameter::values;
@@ -28,8 +29,9 @@ use pgwire::api::results::{
 use pgwire::api::stmt::{QueryParser, StoredStatement};
 use pgwire::api::store::PortalStore;
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type};
-use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
 use pgwire::messages::extendedquery::Execute;
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use pgwire::messages::simplequery::Query;
@@ -186,6 +188,34 @@ impl Questions {
         }
     }
 
+    /// Sends an answer as COPY does. The rows go out as they are made.
+    async fn copy<C>(&self, client: &mut C, copy: &Copy) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let mut answer = self.answer(client, copy.plan.clone(), &copy.text, &copy.form.format()).await?;
+        let schema = answer.row_schema();
+        let columns: Vec<&str> = schema.iter().map(FieldInfo::name).collect();
+        let code = copy.form.code();
+        let begin = CopyOutResponse::new(code, columns.len() as i16, vec![i16::from(code); columns.len()]);
+        client.feed(PgWireBackendMessage::CopyOutResponse(begin)).await?;
+        let mut written = copy.form.begin(&columns);
+        let mut count = 0;
+        while let Some(row) = answer.data_rows().next().await {
+            written.extend(copy.form.row(&row?, &columns));
+            client.feed(PgWireBackendMessage::CopyData(CopyData::new(std::mem::take(&mut written).into()))).await?;
+            count += 1;
+        }
+        written.extend(copy.form.end());
+        if !written.is_empty() {
+            client.feed(PgWireBackendMessage::CopyData(CopyData::new(written.into()))).await?;
+        }
+        client.feed(PgWireBackendMessage::CopyDone(CopyDone::new())).await?;
+        Ok(Response::Execution(Tag::new("COPY").with_rows(count)))
+    }
+
     /// Opens a cursor over a plan without parameters.
     async fn declare<C>(
         &self,
@@ -237,13 +267,19 @@ where
                 let portal = cursor(portals(client)?, &name.value)?;
                 match &portal.statement.statement.act {
                     Act::Query(plan) => fields(plan, &Format::UnifiedText, None),
-                    Act::Declare(_) | Act::Session(_) => Ok(Vec::new()),
+                    Act::Declare(_) | Act::Copy(_) | Act::Session(_) => Ok(Vec::new()),
                 }
             }
             _ => Ok(Vec::new()),
         },
-        Act::Declare(_) => Ok(Vec::new()),
+        Act::Declare(_) | Act::Copy(_) => Ok(Vec::new()),
     }
+}
+
+/// Does a statement begin with COPY? Its rows are sent at once, before what other statements answer.
+fn is_copy(text: &str) -> bool {
+    let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
+    first.is_some_and(|word| word.eq_ignore_ascii_case("COPY"))
 }
 
 fn text_field(name: &str) -> FieldInfo {
@@ -321,6 +357,15 @@ impl SimpleQueryHandler for Questions {
         let mut responses = Vec::new();
         let mut status = client.transaction_status();
         for text in split_statements(query) {
+            if !responses.is_empty() && is_copy(text) {
+                let message = "a COPY to the client has to be the first statement of its query";
+                responses.push(Response::Error(Box::new(ErrorInfo::new(
+                    "ERROR".to_owned(),
+                    "0A000".to_owned(),
+                    message.to_owned(),
+                ))));
+                break;
+            }
             match self.one(client, text, status).await {
                 Ok(response) => {
                     status = match response {
@@ -361,6 +406,10 @@ impl Questions {
                 keep(client, &prepared);
                 let answer = self.answer(client, (**plan).clone(), text, &Format::UnifiedText).await?;
                 Ok(Response::Query(answer))
+            }
+            Act::Copy(copy) => {
+                require_values(&copy.plan)?;
+                self.copy(client, copy).await
             }
             Act::Declare(declared) => {
                 require_values(&declared.plan)?;
@@ -473,6 +522,10 @@ impl ExtendedQueryHandler for Questions {
                 keep(client, prepared);
                 let answer = self.answer(client, plan, &prepared.text, &portal.result_column_format).await?;
                 Ok(Response::Query(answer))
+            }
+            Act::Copy(copy) => {
+                require_values(&copy.plan)?;
+                self.copy(client, copy).await
             }
             Act::Declare(declared) => {
                 let plan = bound(&declared.plan, portal)?;

@@ -12,6 +12,7 @@
 mod authentication;
 mod cancellation;
 mod catalog;
+mod copy;
 mod cursor;
 mod encode;
 mod function;

@@ -109,6 +109,11 @@ fn from_text(text: &str, kind: &Type, planned: Option<&DataType>) -> PgWireResul
             None => decimal(text).ok_or_else(refusal)?,
         }),
         Type::UNKNOWN => Ok(plain),
+        // A time zone after a date, as JDBC writes it, means nothing.
+        Type::DATE => {
+            let day = text.split_whitespace().next().unwrap_or_default();
+            converted(&ScalarValue::Utf8(Some(day.to_owned())), &DataType::Date32).map_err(|_| refusal())
+        }
         _ => converted(&plain, &arrow_type(kind)),
     }
 }
@@ -303,6 +308,7 @@ mod tests {
         assert_eq!(text("a\\\\\\001", Type::BYTEA, None).unwrap(), ScalarValue::Binary(Some(vec![b'a', b'\\', 1])));
         assert_eq!(text("1.50", Type::NUMERIC, None).unwrap(), ScalarValue::Decimal128(Some(150), 38, 2));
         assert_eq!(text("1.5", Type::NUMERIC, Some(DataType::Float64)).unwrap(), ScalarValue::Float64(Some(1.5)));
+        assert_eq!(text("2000-01-02 +00", Type::DATE, None).unwrap(), ScalarValue::Date32(Some(EPOCH_DAYS + 1)));
         let list = text("{1,NULL}", Type::INT8_ARRAY, None).unwrap();
         let items = [ScalarValue::Int64(Some(1)), ScalarValue::Int64(None)];
         assert_eq!(list, array(&items, &DataType::Int64));

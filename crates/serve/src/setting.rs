@@ -56,6 +56,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("lc_ctype", "C"),
     ("max_index_keys", "32"),
     ("default_tablespace", ""),
+    ("default_table_access_method", "heap"),
     ("jit", "off"),
     ("row_security", "on"),
     ("ssl", "off"),

@@ -4,6 +4,7 @@
 //! catalog, is it rewritten for the catalog's sake (as psql, JDBC and Grafana write their own questions),
 //! so that no question about the study changes its meaning on the way.
 
+use super::copy::{self, Copy};
 use super::encode::{of_error, of_query, refused};
 use super::rewrite::{Rewriter, Rewritten};
 use super::setting::Settings;
@@ -42,6 +43,8 @@ pub(super) enum Act {
     Query(Box<LogicalPlan>),
     /// Opens a cursor.
     Declare(Box<Declared>),
+    /// Copies an answer to the client.
+    Copy(Box<Copy>),
     /// Concerns the session: transactions, settings, cursors.
     Session(Box<SqlStatement>),
 }
@@ -106,6 +109,9 @@ impl Planner {
                 _ => prepared(Act::Session(Box::new(statement)), Vec::new(), 0),
             };
         }
+        if first.is_some_and(|word| word.eq_ignore_ascii_case("COPY")) {
+            return prepared(Act::Copy(Box::new(self.copied(text, settings).await?)), Vec::new(), 0);
+        }
         let Planned { plan, changes, parameters } = self.query(text, settings).await?;
         prepared(Act::Query(Box::new(plan)), changes, parameters)
     }
@@ -115,6 +121,18 @@ impl Planner {
         let first = split_statements(text).into_iter().next().filter(|text| require_shallow(text).is_ok());
         let first = first.and_then(session_statement);
         matches!(first, Some(SqlStatement::Rollback { savepoint: Some(_), .. }))
+    }
+
+    /// A copy to the client; everything else that COPY does is refused.
+    async fn copied(&self, text: &str, settings: &Settings) -> PgWireResult<Copy> {
+        let read = super::rewrite::parse(text).map(|statement| copy::read(&statement)).transpose()?.flatten();
+        let Some((text, form)) = read else {
+            let hint = "COPY (query) TO STDOUT and \\copy (query) TO 'file' give an answer to the client";
+            return Err(refused("25006", "SQL here only reads, found `COPY`", Some(hint)));
+        };
+        require_shallow(&text).map_err(|error| of_error(&error))?;
+        let Planned { plan, .. } = self.query(&text, settings).await?;
+        Ok(Copy { text, plan, form })
     }
 
     async fn declared(&self, declares: &[Declare], settings: &Settings) -> PgWireResult<Declared> {
@@ -135,7 +153,6 @@ impl Planner {
 
     /// Plans one statement that reads the study.
     async fn query(&self, text: &str, settings: &Settings) -> PgWireResult<Planned> {
-        let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
         let lower = text.to_ascii_lowercase();
         let asks_catalog = CATALOG_WORDS.iter().any(|word| lower.contains(word));
         let rewritten = if asks_catalog { self.plan_rewritten(text, settings).await } else { None };
@@ -144,11 +161,6 @@ impl Planner {
             Some(Err(error)) => Some(error),
             None => None,
         };
-        if first.is_some_and(|word| word.eq_ignore_ascii_case("COPY")) {
-            // Its PostgreSQL forms do not parse here; none of its forms runs.
-            let hint = "for a file: psql --csv -c 'SELECT ...', or syntrace export STUDY tables";
-            return Err(refused("25006", "SQL here only reads, found `COPY`", Some(hint)));
-        }
         let failure = match self.service.parse(text) {
             Ok(statement) => match self.service.plan(statement).await {
                 Ok(plan) => return Ok(Planned { plan, changes: Vec::new(), parameters: 0 }),
@@ -212,14 +224,14 @@ impl QueryParser for Planner {
         match &statement.act {
             Act::Query(plan) => Ok(parameters(plan, statement.parameters)?.into_iter().map(|(_, wire)| wire).collect()),
             Act::Declare(declared) => Ok(parameters(&declared.plan, 0)?.into_iter().map(|(_, wire)| wire).collect()),
-            Act::Session(_) => Ok(Vec::new()),
+            Act::Copy(_) | Act::Session(_) => Ok(Vec::new()),
         }
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
         match &statement.act {
             Act::Query(plan) => fields(plan, format.unwrap_or(&Format::UnifiedText), None),
-            Act::Declare(_) | Act::Session(_) => Ok(Vec::new()),
+            Act::Declare(_) | Act::Copy(_) | Act::Session(_) => Ok(Vec::new()),
         }
     }
 }
