@@ -182,6 +182,10 @@ fn a_password_is_asked_for_and_compared() {
         let right = format!("{} password='open sesame'", server.url());
         let Some((code, stdout, stderr)) = psql(&right, &["-At", "-c", "SELECT 1"], test) else { return };
         assert_eq!((code, stdout.as_str()), (0, "1\n"), "{stderr}");
+        let started = Instant::now();
+        let (code, _, stderr) =
+            psql(&format!("{} password=guess", server.url()), &["-w", "-c", "SELECT 1"], test).unwrap();
+        assert!(code != 0 && started.elapsed().as_secs() >= 1, "guessing takes time: {stderr}");
         for wrong in ["password='open'", "password=''", ""] {
             let (code, _, stderr) =
                 psql(&format!("{} {wrong}", server.url()), &["-w", "-c", "SELECT 1"], test).unwrap();
