@@ -49,7 +49,9 @@ pub fn split_statements(text: &str) -> Vec<&str> {
             (Place::LineComment, '\n') => Place::Code,
             (Place::BlockComment, '*') if next == Some('/') => {
                 characters.next();
-                Place::Code
+                place = Place::Code;
+                // Its last star is no code.
+                continue;
             }
             (place, _) => place,
         };
@@ -238,6 +240,12 @@ mod tests {
         let text = "-- a; b\nSELECT ';' AS x; /* ; */ SELECT \"a;b\" -- end;\n;\n-- only a comment;\n";
         let found = split_statements(text);
         assert_eq!(found, vec!["-- a; b\nSELECT ';' AS x", "/* ; */ SELECT \"a;b\" -- end;"]);
+    }
+
+    #[test]
+    fn a_comment_alone_is_no_statement() {
+        assert_eq!(split_statements("SELECT 1; /* c */"), ["SELECT 1"]);
+        assert_eq!(split_statements("/* a */ SELECT 1; -- x\n/* b\n*/"), ["/* a */ SELECT 1"]);
     }
 
     #[test]
