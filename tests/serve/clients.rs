@@ -406,6 +406,25 @@ fn copy_gives_an_answer_as_text_and_csv() {
     assert!(written.starts_with("model_id,name\n") && written.lines().count() == models + 1, "{written}");
 }
 
+#[test]
+fn statements_are_prepared_and_executed_in_sql() {
+    let test = "statements_are_prepared_and_executed_in_sql";
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let script = "PREPARE p (text) AS SELECT count(*) FROM models WHERE generator = $1; EXECUTE p('netssm'); \
+                  EXECUTE p(NULL); DEALLOCATE p";
+    let Some(found) = ask(&server, script, test) else { return };
+    assert_eq!(found, "PREPARE\n4\n0\nDEALLOCATE\n");
+    for (sql, wanted) in [
+        ("EXECUTE p(1)", "prepared statement `p` does not exist"),
+        ("PREPARE p AS SELECT $1::int; EXECUTE p", "expected 1 values"),
+        ("PREPARE p AS DELETE FROM models", "only reads"),
+    ] {
+        let (code, stdout, stderr) = psql(&server.url(), &["-c", sql], test).unwrap();
+        assert!(code != 0 && stderr.contains(wanted), "{sql}: {stdout}{stderr}");
+    }
+}
+
 /// Objects have PostgreSQL's numbers and names, and what no study has has no rows, in whatever words it is asked for.
 #[test]
 fn the_catalog_answers_in_postgresqls_own_dialect() {

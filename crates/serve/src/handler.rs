@@ -3,10 +3,11 @@
 use super::authentication::{Admission, Authentication, Handshake};
 use super::cancellation::{Limits, Running};
 use super::catalog::Catalog;
+use super::catalog::types::type_of;
 use super::copy::Copy;
 use super::cursor::{cursor, fetch, portals};
 use super::encode::{of_error, of_query, refused, rows};
-use super::parameter::values;
+use super::parameter::{values, written};
 use super::rewrite::Rewriter;
 use super::setting::{Settings, change, mode, name_of, shown};
 use super::statement::{Act, Declared, Planner, Prepared, fields, parameters};
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use datafusion::common::ParamValues;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast::{CloseCursor, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{CloseCursor, ObjectName, Statement as SqlStatement};
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::cancel::CancelHandler;
@@ -27,7 +28,7 @@ use pgwire::api::results::{
     Tag,
 };
 use pgwire::api::stmt::{QueryParser, StoredStatement};
-use pgwire::api::store::PortalStore;
+use pgwire::api::store::{MemPortalStore, PortalStore};
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
@@ -180,11 +181,50 @@ impl Questions {
                 portals(client)?.clear_portals();
                 done("DISCARD")
             }
-            SqlStatement::Deallocate { name, .. } => {
-                portals(client)?.rm_statement(&name.value);
-                done("DEALLOCATE")
+            SqlStatement::Deallocate { .. } | SqlStatement::Prepare { .. } | SqlStatement::Execute { .. } => {
+                self.prepared(client, statement).await
             }
             _ => done("UNLISTEN"),
+        }
+    }
+
+    /// PREPARE, EXECUTE and DEALLOCATE: what the protocol does with its messages, in SQL.
+    async fn prepared<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
+    where
+        C: ClientInfo + ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        match statement {
+            SqlStatement::Prepare { name, data_types, statement } => {
+                if portals(client)?.get_statement(&name.value).is_some() {
+                    let message = format!("a prepared statement `{}` exists already", name.value);
+                    return Err(refused("42P05", &message, Some("DEALLOCATE it first")));
+                }
+                let query = self.planner.prepare(&statement.to_string(), &Settings::of(client)).await?;
+                let kinds = data_types.iter().map(|kind| type_of(&kind.to_string())).collect();
+                let stored = StoredStatement::new(name.value.clone(), query, kinds);
+                portals(client)?.put_statement(Arc::new(stored));
+                Ok(Response::Execution(Tag::new("PREPARE")))
+            }
+            SqlStatement::Execute { name, parameters: given, .. } => {
+                let stored = stored(portals(client)?, name.as_ref())?;
+                let Act::Query(plan) = &stored.statement.act else {
+                    return Err(refused("0A000", "EXECUTE runs queries", None));
+                };
+                let mut wanted = parameters(plan, stored.statement.parameters)?;
+                for ((_, asked), kind) in wanted.iter_mut().zip(&stored.parameter_types) {
+                    *asked = kind.clone().unwrap_or_else(|| asked.clone());
+                }
+                let values = ParamValues::from(written(given, &wanted)?);
+                let text = &stored.statement.text;
+                let plan = (**plan).clone().with_param_values(values).map_err(|error| of_query(&error, text))?;
+                self.answer(client, plan, text, &Format::UnifiedText).await.map(Response::Query)
+            }
+            SqlStatement::Deallocate { name, .. } => {
+                portals(client)?.rm_statement(&name.value);
+                Ok(Response::Execution(Tag::new("DEALLOCATE")))
+            }
+            other => Err(refused("XX000", &format!("expected PREPARE, EXECUTE or DEALLOCATE, found `{other}`"), None)),
         }
     }
 
@@ -263,6 +303,10 @@ where
                 let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
                 Ok(vec![text_field(&name_of(&words))])
             }
+            SqlStatement::Execute { name, .. } => match &stored(portals(client)?, name.as_ref())?.statement.act {
+                Act::Query(plan) => fields(plan, &Format::UnifiedText, None),
+                _ => Ok(Vec::new()),
+            },
             SqlStatement::Fetch { name, .. } => {
                 let portal = cursor(portals(client)?, &name.value)?;
                 match &portal.statement.statement.act {
@@ -274,6 +318,13 @@ where
         },
         Act::Declare(_) | Act::Copy(_) => Ok(Vec::new()),
     }
+}
+
+/// The prepared statement that EXECUTE names.
+fn stored(store: &MemPortalStore<Prepared>, name: Option<&ObjectName>) -> PgWireResult<Arc<StoredStatement<Prepared>>> {
+    let name = name.and_then(|name| name.0.last()?.as_ident()).map(|name| name.value.clone()).unwrap_or_default();
+    let found = store.get_statement(&name).and_then(|entry| entry.value().map(Arc::clone));
+    found.ok_or_else(|| refused("26000", &format!("prepared statement `{name}` does not exist"), Some("PREPARE it")))
 }
 
 /// Does a statement begin with COPY? Its rows are sent at once, before what other statements answer.

@@ -5,6 +5,7 @@ use crate::encode::refused;
 use crate::rewrite::array_items;
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value};
 use pgwire::api::Type;
 use pgwire::api::portal::Portal;
 use pgwire::error::{PgWireError, PgWireResult};
@@ -35,6 +36,33 @@ pub(super) fn values<S: Clone>(
         value(bytes, portal.parameter_format.is_binary(at), &kind, planned.as_ref()).map_err(failed)
     };
     wanted.iter().enumerate().map(one).collect()
+}
+
+/// The values that `EXECUTE name (...)` writes, each a literal.
+pub(super) fn written(expressions: &[Expr], wanted: &[(Option<DataType>, Type)]) -> PgWireResult<Vec<ScalarValue>> {
+    if expressions.len() != wanted.len() {
+        let message = format!("expected {} values for parameters, found {}", wanted.len(), expressions.len());
+        return Err(refused("42601", &message, None));
+    }
+    let one = |(expression, (planned, asked)): (&Expr, &(Option<DataType>, Type))| {
+        let text = literal(expression)?;
+        value(text.as_ref().map(String::as_bytes), false, asked, planned.as_ref())
+    };
+    expressions.iter().zip(wanted).map(one).collect()
+}
+
+/// The text of a literal, `None` for NULL.
+fn literal(expression: &Expr) -> PgWireResult<Option<String>> {
+    match expression {
+        Expr::Value(value) => Ok(match &value.value {
+            Value::Null => None,
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => Ok(literal(expr)?.map(|text| format!("-{text}"))),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => literal(inner),
+        other => Err(refused("0A000", &format!("EXECUTE takes plain values here, found `{other}`"), None)),
+    }
 }
 
 /// One value of a type of PostgreSQL, in the type that the plan has for it.

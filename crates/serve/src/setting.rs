@@ -126,6 +126,8 @@ pub(super) fn is_session(statement: &Statement) -> bool {
         | Statement::Close { .. }
         | Statement::Discard { .. }
         | Statement::Deallocate { .. }
+        | Statement::Prepare { .. }
+        | Statement::Execute { immediate: false, .. }
         | Statement::Reset(_)
         | Statement::UNLISTEN { .. } => true,
         _ => false,

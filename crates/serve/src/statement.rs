@@ -74,6 +74,8 @@ const SESSION_WORDS: &[&str] = &[
     "CLOSE",
     "DISCARD",
     "DEALLOCATE",
+    "PREPARE",
+    "EXECUTE",
     "UNLISTEN",
     "SAVEPOINT",
     "RELEASE",
