@@ -46,7 +46,15 @@ pub(super) fn written(expressions: &[Expr], wanted: &[(Option<DataType>, Type)])
     }
     let one = |(expression, (planned, asked)): (&Expr, &(Option<DataType>, Type))| {
         let text = literal(expression)?;
-        value(text.as_ref().map(String::as_bytes), false, asked, planned.as_ref())
+        // Where nothing says the type of a parameter, a number is a number.
+        let is_open = *asked == Type::UNKNOWN && planned.is_none();
+        let is_number = matches!(expression, Expr::Value(value) if matches!(value.value, Value::Number(..)));
+        let kind = match text.as_deref().map(str::parse::<i64>) {
+            Some(Ok(_)) if is_open && is_number => Type::INT8,
+            Some(Err(_)) if is_open && is_number => Type::FLOAT8,
+            _ => asked.clone(),
+        };
+        value(text.as_ref().map(String::as_bytes), false, &kind, planned.as_ref())
     };
     expressions.iter().zip(wanted).map(one).collect()
 }
