@@ -392,11 +392,13 @@ CREATE VIEW table_bytes AS
 SELECT
     table_name AS name, 'segments' AS content,
     count(DISTINCT segment_id) AS items,
-    sum(raw_bytes) AS raw_bytes, sum(stored_bytes) AS stored_bytes
+    CAST(sum(raw_bytes) AS BIGINT) AS raw_bytes, CAST(sum(stored_bytes) AS BIGINT) AS stored_bytes
 FROM segments
 GROUP BY table_name
 UNION ALL
-SELECT kind AS name, 'objects' AS content, count(*) AS items, sum(raw_bytes) AS raw_bytes, sum(stored_bytes) AS stored_bytes
+SELECT
+    kind AS name, 'objects' AS content, count(*) AS items,
+    CAST(sum(raw_bytes) AS BIGINT) AS raw_bytes, CAST(sum(stored_bytes) AS BIGINT) AS stored_bytes
 FROM objects
 GROUP BY kind;
 

@@ -13,6 +13,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use std::sync::Arc;
 use syntrace::query::{RecordBatch, Session, SessionOptions, cells, named, named_queries};
+use syntrace::{base, record, store};
 
 const OPTIONS: SessionOptions = SessionOptions { memory_bytes: 64 << 20, threads: 2 };
 

@@ -6,10 +6,10 @@ use arrow::array::*;
 use rand::Rng;
 use std::path::Path;
 use std::sync::Arc;
-use syntrace::base::{AttackId, ClassId, Identity, JobId, ModelId, Seed, SplitId, StreamRng};
-use syntrace::record::*;
-use syntrace::store::schema::*;
-use syntrace::store::{JobResult, NewObject, NewSegment, StoreWriter, arrow_schema};
+use syntrace_base::base::{AttackId, ClassId, Identity, JobId, ModelId, Seed, SplitId, StreamRng};
+use syntrace_base::record::*;
+use syntrace_store::schema::*;
+use syntrace_store::{JobResult, NewObject, NewSegment, StoreWriter, arrow_schema};
 
 const SEED: u64 = 1;
 pub const CACHE: usize = 256 << 20;
@@ -20,9 +20,12 @@ const EPSILONS: [Option<f64>; 5] = [None, Some(4.0), Some(2.0), Some(1.0), Some(
 /// One target and nine shadows: 3 generators, 6 classes, 5 budgets, 10 roles are 900 models.
 const ROLES: u32 = 10;
 pub const MODELS: usize = GENERATORS.len() * CLASSES.len() * EPSILONS.len() * ROLES as usize;
-/// Members and held-out traces of a split: 900 times this are 5 million rows.
-const SPLIT_TRACES_COUNT: usize = 5_556;
-pub const SCORES: usize = MODELS * SPLIT_TRACES_COUNT;
+/// Members and held-out traces of a split: 900 times 5,556 are 5 million rows.
+pub fn split_traces_count() -> usize {
+    let given = std::env::var("SYNTRACE_BENCH_TRACES").ok();
+    given.map_or(5_556, |count| count.parse().expect("SYNTRACE_BENCH_TRACES: a number of traces"))
+}
+
 const VECTOR_LENGTH: usize = 32;
 const TRACES_PER_CLASS: i64 = 9_000;
 const SYNTHETIC_PER_TARGET: i64 = 67;
@@ -95,11 +98,11 @@ impl SplitTraces {
     fn new(class: usize, role: u32) -> Self {
         let mut rng = rng("split", &[class, role as usize]);
         let mut numbers: Vec<i64> = (0..TRACES_PER_CLASS).collect();
-        for at in 0..SPLIT_TRACES_COUNT {
+        for at in 0..split_traces_count() {
             let other = at + rng.next_u32() as usize % (numbers.len() - at);
             numbers.swap(at, other);
         }
-        let ids = numbers.iter().take(SPLIT_TRACES_COUNT).map(|number| trace_id(class, *number)).collect();
+        let ids = numbers.iter().take(split_traces_count()).map(|number| trace_id(class, *number)).collect();
         Self { split_id: SplitId(id("split", &[class, role as usize])), ids }
     }
 
@@ -114,7 +117,7 @@ fn commit_splits(writer: &StoreWriter) -> Vec<Vec<SplitTraces>> {
         let splits: Vec<SplitTraces> = (0..ROLES).map(|role| SplitTraces::new(class, role)).collect();
         for (role, split) in splits.iter().enumerate() {
             let mut result = JobResult::new(job(JobKind::Split, &[class, role]));
-            let count = SPLIT_TRACES_COUNT as u32 / 2;
+            let count = split_traces_count() as u32 / 2;
             result.splits.push(SplitRecord {
                 split_id: split.split_id,
                 class_id: class_id(class),
@@ -302,8 +305,8 @@ fn attack_record(attack_id: i64, side: EvaluatedOn, target: Coordinates) -> Atta
         class_id: class_id(target.class),
         regime: target.regime(),
         job_id: JobId(1),
-        n: SPLIT_TRACES_COUNT as u64,
-        n_members: SPLIT_TRACES_COUNT as u64 / 2,
+        n: split_traces_count() as u64,
+        n_members: split_traces_count() as u64 / 2,
         precision: one,
         recall: one,
         fpr: one,

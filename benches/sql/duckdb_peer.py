@@ -42,17 +42,20 @@ def order(row):
     return [f"{value:.6g}" if isinstance(value, float) else str(value) for value in row]
 
 
-def compare(name, theirs):
-    with open(os.path.join(folder, f"{name}.ours.jsonl")) as file:
-        ours = [list(json.loads(line).values()) for line in file]
+def compare(question, theirs):
+    with open(os.path.join(folder, f"{question}.ours.jsonl")) as file:
+        # Ids are text in JSON: JavaScript would change them.
+        ours = [
+            [int(value) if name.endswith("_id") else value for name, value in json.loads(line).items()] for line in file
+        ]
     theirs = [[shown(value) for value in row] for row in theirs]
-    assert len(ours) == len(theirs), (name, len(ours), len(theirs))
+    assert len(ours) == len(theirs), (question, len(ours), len(theirs))
     for ours_row, their_row in zip(sorted(ours, key=order), sorted(theirs, key=order)):
         for a, b in zip(ours_row, their_row, strict=True):
             if isinstance(a, (int, float)) and isinstance(b, (int, float)) and not isinstance(a, bool):
-                assert math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE), (name, ours_row, their_row)
+                assert math.isclose(a, b, rel_tol=RELATIVE, abs_tol=ABSOLUTE), (question, ours_row, their_row)
             else:
-                assert a == b, (name, ours_row, their_row)
+                assert a == b, (question, ours_row, their_row)
 
 
 seconds, cpu = {}, {}

@@ -44,7 +44,9 @@
 //!
 //! `SYNTRACE_BENCH_OBJECT_BYTES` adds weights of that size to each of the 900 models (5,000,000 make a
 //! study of 5 GB). `SYNTRACE_BENCH_FOLDER=PATH` keeps the study and its Parquet files there. `SYNTRACE_BENCH_PYTHON`
-//! names a Python with DuckDB (`pip install duckdb`); without one the peer is left out, and said so.
+//! names a Python with DuckDB (`pip install duckdb`); without one, and without `--features parquet`, the peer is left out.
+//! `SYNTRACE_BENCH_RULES=1` measures each question with and without each of our own optimiser rules instead.
+//! `SYNTRACE_BENCH_TRACES=N` makes splits of N traces (5,556): fewer for a quick look.
 
 /// As in the program: see its line in Cargo.toml.
 #[global_allocator]
@@ -59,9 +61,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use syntrace::base::thread_count;
-use syntrace::query::{Format, Session, SessionOptions, write_answer};
-use syntrace::store::{Store, StoreWriter};
+use syntrace_base::base::thread_count;
+use syntrace_query::{Format, Rules, Session, SessionOptions, write_answer};
+use syntrace_store::{Store, StoreWriter};
 
 /// Of each question, ours and theirs: single runs of the short ones differ by half.
 const REPEATS: usize = 9;
@@ -70,9 +72,27 @@ const APPENDS: usize = 21;
 const MEMORY_BYTES: usize = 4 << 30;
 
 fn session(path: &Path) -> Session {
+    session_with(path, Rules::default())
+}
+
+fn session_with(path: &Path, rules: Rules) -> Session {
     let store = Store::open(path, CACHE).expect("the study");
     let options = SessionOptions { memory_bytes: MEMORY_BYTES, threads: thread_count() };
-    Session::open(Arc::new(store.snapshot().expect("a snapshot")), options).expect("a session")
+    Session::open_with(Arc::new(store.snapshot().expect("a snapshot")), options, rules).expect("a session")
+}
+
+/// Prints how much longer each question takes without each of our own optimiser rules.
+fn measure_rules(path: &Path) {
+    let all = session(path);
+    let off: Vec<_> = Rules::each_off().into_iter().map(|(name, rules)| (name, session_with(path, rules))).collect();
+    let names: Vec<String> = off.iter().map(|(name, _)| format!("{name:>26}")).collect();
+    println!("{:<30} {:>10} {}", "question", "all ms", names.join(" "));
+    for question in questions() {
+        let ask = |session: &Session| median(|| assert_eq!(rows(session, &question.ours), question.rows));
+        let with_all = ask(&all);
+        let ratios: Vec<String> = off.iter().map(|(_, session)| format!("{:>26.2}", ask(session) / with_all)).collect();
+        println!("{:<30} {:>10.1} {}", question.name, with_all * 1e3, ratios.join(" "));
+    }
 }
 
 fn rows(session: &Session, sql: &str) -> usize {
@@ -172,9 +192,11 @@ fn compare(session: &Session, folder: &Path) {
     let questions = questions();
     let ask = |one: &Question| assert_eq!(rows(session, &one.ours), one.rows, "{}", one.ours);
     let ours: Vec<_> = questions.iter().map(|one| cpu(|| median(|| ask(one)))).collect();
-    export(session, folder);
+    if cfg!(feature = "parquet") {
+        export(session, folder);
+    }
     write_answers(session, folder, &questions);
-    let theirs = peer(folder, &questions);
+    let theirs = if cfg!(feature = "parquet") { peer(folder, &questions) } else { None };
     println!("{:<30} {:>10} {:>10} {:>7} {:>10}", "question", "ours ms", "DuckDB ms", "ratio", "CPU ratio");
     let mut logs = [Vec::new(), Vec::new()];
     for (question, (ours, our_cpu)) in questions.iter().zip(&ours) {
@@ -229,7 +251,15 @@ fn main() {
         println!("written and packed in {:.1} s", started.elapsed().as_secs_f64());
     }
     let bytes = std::fs::metadata(&path).expect("the study").len();
-    println!("study of {:.3} GB: {} models, {} scores", bytes as f64 / 1e9, content::MODELS, content::SCORES);
+    println!(
+        "study of {:.3} GB: {} models, {} scores",
+        bytes as f64 / 1e9,
+        content::MODELS,
+        content::MODELS * content::split_traces_count()
+    );
+    if std::env::var_os("SYNTRACE_BENCH_RULES").is_some() {
+        return measure_rules(&path);
+    }
     let opening = median(|| assert_eq!(rows(&session(&path), "SELECT name FROM models LIMIT 1"), 1));
     println!("open, and one row of models: {:.1} ms", opening * 1e3);
     let [small, large] = append_ms([&temporary.path().join("empty.redb"), &path]);

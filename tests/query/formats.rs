@@ -88,8 +88,8 @@ fn what_is_not_finite_nested_or_null_has_one_text_in_each_format() {
     assert_eq!(text(Format::Csv, ODD), format!("{header}{exact}"));
     let tsv = text(Format::Tsv, ODD);
     assert!(tsv.contains("Infinity\tNaN\t-Infinity\t[Infinity, null, 0.123456]\t"), "{tsv}");
-    let json = "{\"far\":null,\"none\":null,\"low\":null,\"list\":[null,null,0.123456],\"deep\":[[\"a,\\\"b\"],[]],\
-                \"pair\":{\"x\":null,\"y\":\"z\"},\"named\":{\"k\":1.5},\"bytes\":[\"617a\"],\"missing\":null}\n";
+    let json = "{\"far\":\"Infinity\",\"none\":\"NaN\",\"low\":\"-Infinity\",\"list\":[\"Infinity\",null,0.123456],\"deep\":[[\"a,\\\"b\"],[]],\
+                \"pair\":{\"x\":\"NaN\",\"y\":\"z\"},\"named\":{\"k\":1.5},\"bytes\":[\"617a\"],\"missing\":null}\n";
     assert_eq!(text(Format::Jsonl, ODD), json);
     let parsed: serde_json::Value = serde_json::from_str(&text(Format::Json, ODD)).unwrap();
     assert_eq!(parsed[0], serde_json::from_str::<serde_json::Value>(json).unwrap());
@@ -100,6 +100,18 @@ fn what_is_not_finite_nested_or_null_has_one_text_in_each_format() {
     for format in [Format::Parquet, Format::Arrow] {
         assert!(!written(format, ODD).is_empty());
     }
+}
+
+/// JavaScript, jq and Grafana read numbers as doubles: 2^53 + 1 is none.
+#[test]
+fn json_has_numbers_that_every_reader_gets_as_they_are() {
+    let sql = "SELECT CAST(5 AS BIGINT) AS model_id, CAST(5 AS BIGINT) AS steps, 9007199254740993 AS large, \
+               -9007199254740991 AS small, [9007199254740993] AS list, sum(9007199254740993) AS total, 1.5 AS epsilon";
+    let expected = "{\"model_id\":\"5\",\"steps\":5,\"large\":\"9007199254740993\",\"small\":-9007199254740991,\
+                    \"list\":[\"9007199254740993\"],\"total\":\"9007199254740993\",\"epsilon\":1.5}\n";
+    assert_eq!(text(Format::Jsonl, sql), expected);
+    let infinite = "SELECT epsilon, epsilon_end_to_end FROM models WHERE name LIKE '%ubuntu%'";
+    assert_eq!(text(Format::Jsonl, infinite), "{\"epsilon\":0.5,\"epsilon_end_to_end\":\"Infinity\"}\n");
 }
 
 /// A study comes from strangers: its text must not steer the terminal that shows it.

@@ -6,12 +6,13 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
+// From the module around this one: the differential test of `crates/query` makes the same study.
+use super::base::{AttackId, CaptureId, ClassId, Digest, JobId, ModelId, SplitId};
+use super::record::*;
+use super::store::schema::*;
+use super::store::{JobResult, NewObject, NewSegment, Store, StoreWriter};
 use std::path::Path;
 use std::sync::Arc;
-use syntrace::base::{AttackId, CaptureId, ClassId, Digest, JobId, ModelId, SplitId};
-use syntrace::record::*;
-use syntrace::store::schema::*;
-use syntrace::store::{JobResult, NewObject, NewSegment, Store, StoreWriter};
 
 pub const CACHE: usize = 16 << 20;
 /// Traces of a class: half of them members.

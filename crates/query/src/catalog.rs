@@ -7,7 +7,7 @@ use super::study::Study;
 use super::table::TABLES;
 use datafusion::catalog::TableProvider;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use syntrace_store::schema::Column;
 
 /// The text of all views; executed from here, there is no second definition.
@@ -44,17 +44,26 @@ pub fn tables() -> Vec<TableInfo> {
         .collect()
 }
 
-/// All tables as DataFusion sees them; nothing is read.
-pub(super) fn providers(study: &Arc<Study>) -> Vec<(&'static str, Arc<dyn TableProvider>)> {
-    TABLES
-        .iter()
-        .map(|table| (table.name, Arc::new(StudyTable::new(table.name, (table.make)(study))) as Arc<dyn TableProvider>))
-        .collect()
+/// A table of a study as DataFusion sees it; nothing is read. `None` where there is no such table.
+pub(super) fn provider(name: &str, study: &Arc<Study>) -> Option<Arc<dyn TableProvider>> {
+    let table = TABLES.iter().find(|table| table.name == name)?;
+    Some(Arc::new(StudyTable::new(table.name, (table.make)(study))))
+}
+
+/// All tables without content, made once: what statements are planned over.
+pub(super) fn tables_without_content() -> &'static [(&'static str, Arc<dyn TableProvider>)] {
+    static ALL: LazyLock<Vec<(&'static str, Arc<dyn TableProvider>)>> = LazyLock::new(|| {
+        let study = Arc::new(Study::detached());
+        TABLES.iter().filter_map(|table| Some((table.name, provider(table.name, &study)?))).collect()
+    });
+    &ALL
 }
 
 /// All views, in the order of their file.
 pub fn views() -> Vec<ViewInfo> {
-    split_statements(VIEWS_SQL).into_iter().filter_map(view).collect()
+    static ALL: LazyLock<Vec<ViewInfo>> =
+        LazyLock::new(|| split_statements(VIEWS_SQL).into_iter().filter_map(view).collect());
+    ALL.clone()
 }
 
 fn view(statement: &'static str) -> Option<ViewInfo> {

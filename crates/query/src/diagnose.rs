@@ -5,9 +5,13 @@ use super::function;
 use super::named::named_queries;
 use super::session::Parameters;
 use super::table::TABLES;
+use arrow::error::ArrowError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use syntrace_base::error::Error;
 
 /// How different a suggested name may be, in edits per character.
@@ -31,9 +35,14 @@ pub(super) fn explain(error: &DataFusionError, text: &str) -> Error {
     let place = span(error)
         .or_else(|| parser_place(&message, text))
         .or_else(|| name.as_deref().and_then(|name| find_word(text, name)));
-    let message = match place {
-        Some(place) => format!("{}\n{}", strip_place(&message), caret(text, place)),
-        None => message,
+    let message = match (place, suspects(root, text).as_slice()) {
+        (Some(place), _) => format!("{}\n{}", strip_place(&message), caret(text, place)),
+        (None, []) => message,
+        (None, [only]) => format!("{message}\n{}", caret(text, *only)),
+        (None, several) => {
+            let carets: Vec<String> = several.iter().map(|place| caret(text, *place)).collect();
+            format!("{message}\nin one of these places:\n{}", carets.join("\n"))
+        }
     };
     let built = match root {
         DataFusionError::Internal(what) if !is_of_types(what) => Error::internal(message),
@@ -43,6 +52,42 @@ pub(super) fn explain(error: &DataFusionError, text: &str) -> Error {
         Some(hint) => built.hint(hint),
         None => built,
     }
+}
+
+/// Suspects that an error shows, at most: more would hide it.
+const SUSPECTS_MAX: usize = 3;
+
+/// Where a fault of values may come from: DataFusion does not say which operator met it.
+fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
+    let DataFusionError::ArrowError(fault, _) = root else { return Vec::new() };
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location() else { return Vec::new() };
+    let quoted = |what: &str| quoted_after(what, "'");
+    let is_cast = |token: &Token| match token {
+        Token::DoubleColon => true,
+        Token::Word(word) => matches!(word.keyword, Keyword::CAST | Keyword::CONVERT),
+        _ => false,
+    };
+    let places = |wanted: &dyn Fn(&Token) -> bool| -> Vec<Place> {
+        let found = tokens.iter().filter(|token| wanted(&token.token));
+        let place = |token: &TokenWithSpan| Place {
+            line: token.span.start.line as usize,
+            column: token.span.start.column as usize,
+            length: token.token.to_string().chars().count().max(1),
+        };
+        found.map(place).filter(|place| place.line > 0 && place.column > 0).collect()
+    };
+    let found = match fault.as_ref() {
+        ArrowError::DivideByZero => places(&|token| matches!(token, Token::Div | Token::Mod | Token::DuckIntDiv)),
+        ArrowError::ArithmeticOverflow(_) => places(&|token| matches!(token, Token::Plus | Token::Minus | Token::Mul)),
+        ArrowError::CastError(what) | ArrowError::ParseError(what) => {
+            let value = quoted(what);
+            let literal =
+                places(&|token| matches!(token, Token::SingleQuotedString(found) if value.as_ref() == Some(found)));
+            if literal.is_empty() { places(&is_cast) } else { literal }
+        }
+        _ => Vec::new(),
+    };
+    if found.len() > SUSPECTS_MAX { Vec::new() } else { found }
 }
 
 /// Is a fault that DataFusion calls its own one of the types of a statement?
@@ -90,9 +135,25 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
             ),
             None,
         ),
+        DataFusionError::ArrowError(fault, _) => (plain(&root.strip_backtrace()), value_hint(fault), None),
         DataFusionError::Internal(what) if is_of_types(what) => (plain(what), None, None),
         other => (plain(&other.strip_backtrace()), None, None),
     }
+}
+
+/// What to do about a value that an operation cannot take.
+fn value_hint(fault: &ArrowError) -> Option<String> {
+    let hint = match fault {
+        ArrowError::DivideByZero => "x / nullif(y, 0) is NULL where y is 0",
+        ArrowError::ArithmeticOverflow(_) => {
+            "compute with a larger type: CAST(... AS BIGINT), CAST(... AS NUMERIC(38, 0)) or CAST(... AS DOUBLE)"
+        }
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+            "TRY_CAST(... AS ...) is NULL where a value does not fit"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Faults that DataFusion tells apart by their text alone.

@@ -6,15 +6,18 @@
 //! | value | table, markdown, expanded | csv, tsv | json, jsonl | parquet, arrow |
 //! | --- | --- | --- | --- | --- |
 //! | NULL | `NULL` | empty | `null` | NULL |
-//! | not finite | `Infinity`, `-Infinity`, `NaN` | the same | `null` | itself |
+//! | not finite | `Infinity`, `-Infinity`, `NaN` | the same | the same as text | itself |
+//! | id, or whole number beyond 2^53 | digits | digits | digits as text | itself |
 //! | bytes | hexadecimal | hexadecimal | hexadecimal | itself |
 //! | list, struct, map | `[1, NULL]`, `{a: x}` | `[1.0, null]`, `{"a": "x"}` | array, object | itself |
 
 use super::cell::{Style, texts};
+use super::json_text::ExactNumbers;
 use arrow::datatypes::SchemaRef;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow::record_batch::RecordBatch;
 use std::io::Write;
+use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
 use unicode_width::UnicodeWidthStr;
 
@@ -27,7 +30,7 @@ pub enum Format {
     Csv,
     /// Tab-separated values with a header; tabs and line breaks in text are escaped as `\t` and `\n`.
     Tsv,
-    /// One JSON array of objects. Infinite and undefined numbers are null, bytes hexadecimal.
+    /// One JSON array of objects. Ids and numbers that doubles do not hold are text, bytes hexadecimal.
     Json,
     /// One JSON object a line.
     Jsonl,
@@ -147,7 +150,7 @@ pub fn write_answer_as(
 }
 
 fn json_builder() -> WriterBuilder {
-    WriterBuilder::new().with_explicit_nulls(true)
+    WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(ExactNumbers))
 }
 
 pub(super) fn each(

@@ -9,6 +9,7 @@
 //! `schema/tables.sql` come from it; a view is SQL text in `schema/views.sql`, never Rust; nothing
 //! here writes. The home of DataFusion; `serve` puts a protocol over [`Service`].
 
+mod absent;
 mod apart;
 mod batch;
 mod boxes;
@@ -17,13 +18,17 @@ mod cell;
 mod cooperate;
 mod diagnose;
 mod early;
+mod exact;
 mod format;
 mod function;
 mod grouping;
 mod growth;
 mod information;
+mod json_text;
 mod named;
+mod names;
 mod narrow;
+mod operator;
 #[cfg(feature = "parquet")]
 mod parquet_file;
 mod pivot;
@@ -48,8 +53,9 @@ pub use format::{Format, Look, Rendered, cells, write_answer, write_answer_as};
 pub use function::NAMES as FUNCTIONS;
 pub use information::{TypeName, type_name};
 pub use named::{NamedQuery, Parameter, bind, named, named_queries};
+pub use names::QUERIES_SCHEMA;
 pub use pivot::pivot;
-pub use service::{QUERIES_SCHEMA, Service, explained};
-pub use session::{Answer, CATALOG, Parameters, Session, SessionOptions};
+pub use service::{Service, explained};
+pub use session::{Answer, CATALOG, Parameters, Rules, Session, SessionOptions};
 pub use shallow::{STACK_BYTES, require_shallow};
 pub use statement::{is_complete, parse_parameter, split_statements};

@@ -13,6 +13,7 @@ use super::diagnose::{near_hint, no_such_query};
 use super::session::Parameters;
 use super::statement::parse_value;
 use datafusion::scalar::ScalarValue;
+use std::sync::LazyLock;
 use syntrace_base::error::{Error, Result};
 
 /// One question with its SQL.
@@ -96,7 +97,9 @@ queries! {
 
 /// All named queries, the headline first.
 pub fn named_queries() -> Vec<NamedQuery> {
-    QUERIES.iter().map(|(name, sql)| parse(name, sql)).collect()
+    static ALL: LazyLock<Vec<NamedQuery>> =
+        LazyLock::new(|| QUERIES.iter().map(|(name, sql)| parse(name, sql)).collect());
+    ALL.clone()
 }
 
 /// The query of a name; the error suggests the nearest one.

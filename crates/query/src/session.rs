@@ -1,21 +1,26 @@
 //! A query context over one snapshot, and the bridge from DataFusion's async to plain iterators.
 
+use super::absent;
 use super::batch::external;
-use super::catalog::{providers, views};
 use super::cooperate::CooperativeJoins;
 use super::diagnose::{explain, unbound, unbound_parameter};
 use super::early::GroupBeforeJoin;
+use super::exact;
 use super::function;
 use super::grouping::GroupAtScan;
 use super::information::{self, described};
+use super::names::{over, register_named, register_tables};
+use super::operator::Operators;
 use super::service::started;
 use super::shallow::{STACK_BYTES, require_shallow};
 use super::statement::admitted;
 use super::study::{Studies, Study};
 use super::watch::Ended;
 use super::whole::HashWholePartitions;
+use arrow::array::AsArray;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -44,13 +49,43 @@ pub struct SessionOptions {
     pub threads: usize,
 }
 
+/// Which of our own rules of the optimiser are on: all of them, unless somebody measures or checks what they do. No
+/// answer depends on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Rows are grouped by a join's key before they are joined.
+    pub group_before_join: bool,
+    /// Windows over whole partitions are hashed instead of sorted.
+    pub hash_windows: bool,
+    /// Grouping by constants of partitions is done by the scan.
+    pub group_at_scan: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { group_before_join: true, hash_windows: true, group_at_scan: true }
+    }
+}
+
+impl Rules {
+    /// All rules but one, with a name for that.
+    pub fn each_off() -> [(&'static str, Self); 3] {
+        let all = Self::default();
+        [
+            ("without group_before_join", Self { group_before_join: false, ..all }),
+            ("without hash_windows", Self { hash_windows: false, ..all }),
+            ("without group_at_scan", Self { group_at_scan: false, ..all }),
+        ]
+    }
+}
+
 /// SQL over one consistent view of a study. Read-only.
 pub struct Session {
     runtime: Arc<tokio::runtime::Runtime>,
     context: SessionContext,
     stop: Arc<Stop>,
-    /// Views that have been planned; the others are planned when a query names them.
-    views_made: Mutex<Vec<&'static str>>,
+    /// What statements read from now on.
+    study: Mutex<Arc<Study>>,
     /// What is known of the study's records from one statement to the next.
     studies: Studies,
 }
@@ -65,7 +100,7 @@ const SORT_BYTES: usize = 128 << 20;
 pub const CATALOG: &str = "study";
 
 /// A context with all functions and no tables. Queries of all its users share one memory budget.
-pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
+pub(super) fn new_context(options: SessionOptions, ours: Rules) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, "public")
         .with_target_partitions(options.threads.max(1))
@@ -87,11 +122,13 @@ pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
         .with_memory_pool(Arc::new(pool))
         .build_arc()
         .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-    let state = SessionStateBuilder::new_with_default_features()
+    let builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(environment)
-        .with_physical_optimizer_rules(physical_rules(options.memory_bytes))
-        .build();
+        .with_physical_optimizer_rules(physical_rules(options.memory_bytes, ours));
+    let mut state = exact::with_exact_rules(builder).build();
+    FunctionRegistry::register_expr_planner(&mut state, Arc::new(Operators))
+        .map_err(|error| Error::internal(format!("cannot add the operators: {error}")))?;
     let context = SessionContext::new_with_state(state);
     function::register(&context);
     information::register(&context, CATALOG)
@@ -100,18 +137,25 @@ pub(super) fn new_context(options: SessionOptions) -> Result<SessionContext> {
 }
 
 /// DataFusion's rules with ours among them.
-fn physical_rules(memory_bytes: usize) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+fn physical_rules(memory_bytes: usize, ours: Rules) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
-    // Before sorts and exchanges are put in: what is hashed needs no sort.
+    exact::add_physical_rules(&mut rules);
     let before = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| {
         rules.iter().position(|rule| rule.name() == name).unwrap_or(rules.len())
     };
-    let at = before(&rules, "EnsureRequirements");
-    rules.insert(at, Arc::new(HashWholePartitions { memory_bytes }));
-    // After projections went into joins, before filters of joins are handed down.
-    let at = before(&rules, "EnsureCooperative");
-    rules.insert(at, Arc::new(GroupBeforeJoin));
-    rules.push(Arc::new(GroupAtScan));
+    if ours.hash_windows {
+        // Before sorts and exchanges are put in: what is hashed needs no sort.
+        let at = before(&rules, "hold_limits");
+        rules.insert(at, Arc::new(HashWholePartitions { memory_bytes }));
+    }
+    if ours.group_before_join {
+        // After projections went into joins, before filters of joins are handed down.
+        let at = before(&rules, "EnsureCooperative");
+        rules.insert(at, Arc::new(GroupBeforeJoin));
+    }
+    if ours.group_at_scan {
+        rules.push(Arc::new(GroupAtScan));
+    }
     rules.push(Arc::new(CooperativeJoins));
     rules
 }
@@ -136,6 +180,11 @@ pub type Parameters = HashMap<String, ScalarValue>;
 impl Session {
     /// Makes a context with all tables and functions; reads nothing from the study.
     pub fn open(snapshot: Arc<Snapshot>, options: SessionOptions) -> Result<Self> {
+        Self::open_with(snapshot, options, Rules::default())
+    }
+
+    /// As [`Session::open`], with some of our own rules off.
+    pub fn open_with(snapshot: Arc<Snapshot>, options: SessionOptions, rules: Rules) -> Result<Self> {
         let threads = options.threads.max(1);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -143,11 +192,13 @@ impl Session {
             .enable_all()
             .build()
             .map_err(|error| Error::internal(format!("cannot start the query threads: {error}")))?;
+        let context = new_context(options, rules)?;
+        register_tables(&context).map_err(|error| Error::internal(format!("cannot register the tables: {error}")))?;
         let session = Self {
             runtime: Arc::new(runtime),
-            context: new_context(options)?,
+            context,
             stop: Arc::default(),
-            views_made: Mutex::new(Vec::new()),
+            study: Mutex::new(Arc::new(Study::detached())),
             studies: Studies::default(),
         };
         session.attach(snapshot)?;
@@ -178,29 +229,24 @@ impl Session {
 
     /// Puts all tables over another snapshot: the shell does so before each statement.
     pub fn attach(&self, snapshot: Arc<Snapshot>) -> Result<()> {
-        self.register(self.studies.study(snapshot)?)
+        self.put(self.studies.study(snapshot)?);
+        Ok(())
     }
 
     /// Lets go of the snapshot, so that a writer may reuse its pages; queries fail until the next
     /// [`Session::attach`].
     pub fn detach(&self) -> Result<()> {
-        self.register(Study::detached())
+        self.put(Study::detached());
+        Ok(())
     }
 
-    fn register(&self, study: Study) -> Result<()> {
-        let study = Arc::new(study);
-        for (name, provider) in providers(&study) {
-            let registered =
-                self.context.deregister_table(name).and_then(|_| self.context.register_table(name, provider));
-            registered.map_err(|error| Error::internal(format!("cannot register the table `{name}`: {error}")))?;
-        }
-        let mut made = self.views_made.lock().unwrap_or_else(PoisonError::into_inner);
-        for view in made.drain(..) {
-            self.context
-                .deregister_table(view)
-                .map_err(|error| Error::internal(format!("cannot replace the view `{view}`: {error}")))?;
-        }
-        Ok(())
+    fn put(&self, study: Study) {
+        *self.study.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(study);
+    }
+
+    /// The study of the last snapshot.
+    fn study(&self) -> Arc<Study> {
+        Arc::clone(&self.study.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Plans one statement and starts it. Errors show the place in the text and near names.
@@ -219,12 +265,44 @@ impl Session {
         Ok(Answer { runtime: Arc::clone(&self.runtime), stop: Arc::clone(&self.stop), text: text.to_owned(), stream })
     }
 
+    /// Why a statement's answer is empty, where it asks for a name that the study does not have; one line for each.
+    pub fn why_empty(&self, text: &str, parameters: &Parameters) -> Result<Vec<String>> {
+        let asked = caught(|| {
+            let statement = admitted(parse(text)?)?;
+            let planned = self.runtime.block_on(async {
+                let plan = self.plan(statement, parameters).await?;
+                absent::asked(&self.context.state().optimize(&plan)?)
+            });
+            planned.map_err(|error| explain(&error, text))
+        })?;
+        let mut notes = Vec::new();
+        for one in asked {
+            let found: usize =
+                self.sql(&absent::test(&one))?.map(|batch| Ok(batch?.num_rows())).sum::<Result<usize>>()?;
+            if found > 0 {
+                continue;
+            }
+            let mut known = Vec::new();
+            for batch in self.sql(&absent::question(&one))? {
+                known.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+            }
+            notes.push(absent::note(&one, &known));
+        }
+        Ok(notes)
+    }
+
     async fn start(
         &self,
         statement: Statement,
         parameters: &Parameters,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
-        self.make_views(&statement).await?;
+        let plan = self.plan(statement, parameters).await?;
+        started(&self.context, plan, &self.stop.asked).await
+    }
+
+    /// The plan of a statement that only reads, over the study.
+    async fn plan(&self, statement: Statement, parameters: &Parameters) -> datafusion::common::Result<LogicalPlan> {
+        register_named(&self.context, &statement).await?;
         let plan = described(self.context.state().statement_to_plan(statement).await?)?;
         SQLOptions::new()
             .with_allow_ddl(false)
@@ -236,31 +314,7 @@ impl Session {
             return Err(external(unbound(&name, &given)));
         }
         let plan = plan.clone().with_param_values(of_wanted_types(&plan, parameters)?)?;
-        started(&self.context, plan, &self.stop.asked).await
-    }
-
-    /// Plans the views that a statement names, those that they name first.
-    async fn make_views(&self, statement: &Statement) -> datafusion::common::Result<()> {
-        let all = views();
-        let mut wanted = Vec::new();
-        let mut open = vec![statement.clone()];
-        while let Some(next) = open.pop() {
-            for reference in self.context.state().resolve_table_references(&next)? {
-                let Some(view) = all.iter().find(|view| view.name == reference.table()) else { continue };
-                let known = self.views_made.lock().unwrap_or_else(PoisonError::into_inner).contains(&view.name);
-                // One that is needed deeper has to be made earlier: move it to the end.
-                wanted.retain(|one: &super::ViewInfo| one.name != view.name);
-                if !known {
-                    wanted.push(*view);
-                    open.push(self.context.state().sql_to_statement(view.sql, &datafusion::config::Dialect::Generic)?);
-                }
-            }
-        }
-        for view in wanted.into_iter().rev() {
-            self.context.sql(view.sql).await?;
-            self.views_made.lock().unwrap_or_else(PoisonError::into_inner).push(view.name);
-        }
-        Ok(())
+        over(plan, &self.study())
     }
 }
 

@@ -4,9 +4,11 @@ use super::shallow::require_few_tables;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, SelectItem, SetExpr, Statement as SqlStatement, Value, visit_expressions_mut,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Value, VisitMut, VisitorMut,
+    WildcardAdditionalOptions, visit_expressions, visit_expressions_mut,
 };
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use syntrace_base::error::{Error, Result};
 
@@ -107,11 +109,105 @@ fn name_apart(statement: &mut Statement) {
 /// A statement that may be planned: it only reads, its `bytea` literals are bytes and its columns have names of
 /// their own.
 pub(super) fn admitted(mut statement: Statement) -> Result<Statement> {
+    with_select(&mut statement);
     require_few_tables(&statement)?;
     require_reading(&statement)?;
     read_bytes(&mut statement)?;
+    keep_casts_apart(&mut statement);
     name_apart(&mut statement);
     Ok(statement)
+}
+
+/// The statement of SQL in one of DataFusion's, `EXPLAIN` left out.
+fn inner(statement: &mut Statement) -> Option<&mut SqlStatement> {
+    match statement {
+        Statement::Explain(explain) => inner(&mut explain.statement),
+        Statement::Statement(statement) => Some(statement.as_mut()),
+        _ => None,
+    }
+}
+
+/// Reads `FROM t` as `SELECT * FROM t`, as DuckDB does; DataFusion gives rows without columns.
+fn with_select(statement: &mut Statement) {
+    struct All;
+    impl VisitorMut for All {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            if select.flavor == SelectFlavor::FromFirstNoSelect {
+                select.flavor = SelectFlavor::Standard;
+                select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    if let Some(statement) = inner(statement) {
+        let _ = statement.visit(&mut All);
+    }
+}
+
+/// An expression's text without the casts in it: DataFusion's name for it.
+fn without_casts(expression: &Expr) -> String {
+    let mut expression = expression.clone();
+    let _ = visit_expressions_mut(&mut expression, |part| {
+        while let Expr::Cast { expr, .. } = part {
+            *part = expr.as_ref().clone();
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expression.to_string()
+}
+
+/// Gives `avg(x)` and `avg(x::double)` names of their own: DataFusion calls both `avg(x)` and refuses a query that has
+/// both. `coalesce` of one argument is that argument, but its name is another.
+fn keep_casts_apart(statement: &mut Statement) {
+    let Some(statement) = inner(statement) else { return };
+    let mut texts: HashMap<String, HashSet<String>> = HashMap::new();
+    let _ = visit_expressions(statement, |part| {
+        if matches!(part, Expr::Function(_)) {
+            texts.entry(without_casts(part)).or_default().insert(part.to_string());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    texts.retain(|_, texts| texts.len() > 1);
+    if texts.is_empty() {
+        return;
+    }
+    let _ = visit_expressions_mut(statement, |part| {
+        let (bare, text) = (without_casts(part), part.to_string());
+        if let Expr::Function(function) = part
+            && bare != text
+            && texts.contains_key(&bare)
+        {
+            mark_casts(function);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+fn mark_casts(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    for argument in &mut list.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) = argument else { continue };
+        if without_casts(value) == value.to_string() {
+            continue;
+        }
+        let only = FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()));
+        *value = Expr::Function(Function {
+            name: ObjectName::from(vec![Ident::new("coalesce")]),
+            uses_odbc_syntax: false,
+            parameters: FunctionArguments::None,
+            args: FunctionArguments::List(FunctionArgumentList {
+                duplicate_treatment: None,
+                args: vec![only],
+                clauses: Vec::new(),
+            }),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group: Vec::new(),
+        });
+    }
 }
 
 /// Reads `'\x4500'::bytea` as pairs of hex digits, as PostgreSQL does (its manual, section 8.4.1); DataFusion
@@ -269,6 +365,23 @@ mod tests {
     fn columns_of_one_name_are_named_apart() {
         let statement = admitted(crate::session::parse("SELECT NULL, NULL::int, 1 AS a, NULL").unwrap()).unwrap();
         assert_eq!(statement.to_string(), "SELECT NULL, NULL::INT AS \"NULL_2\", 1 AS a, NULL AS \"NULL_3\"");
+    }
+
+    #[test]
+    fn a_query_may_begin_with_from_and_end_there() {
+        for (text, read) in [("FROM t", "SELECT * FROM t"), ("SELECT 1 IN (FROM u)", "SELECT 1 IN (SELECT * FROM u)")] {
+            let statement = admitted(crate::session::parse(text).unwrap()).unwrap();
+            assert_eq!(statement.to_string(), read);
+        }
+    }
+
+    #[test]
+    fn calls_that_differ_in_casts_alone_are_named_apart() {
+        let admitted = |text: &str| admitted(crate::session::parse(text).unwrap()).unwrap().to_string();
+        let found = admitted("SELECT avg(x), avg(x::real) AS b FROM t HAVING avg(x::real) > 1");
+        assert_eq!(found, "SELECT avg(x), avg(coalesce(x::REAL)) AS b FROM t HAVING avg(coalesce(x::REAL)) > 1");
+        let alone = "SELECT avg(x::REAL), avg(x::REAL) + 1 FROM t";
+        assert_eq!(admitted(alone), alone);
     }
 
     #[test]

@@ -24,6 +24,17 @@ pub(super) enum HistogramMeasure {
     Entropy,
 }
 
+impl HistogramMeasure {
+    /// The function's name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Distance => "jsd",
+            Self::Divergence => "js_divergence",
+            Self::Entropy => "entropy_bits",
+        }
+    }
+}
+
 /// Counts the values of both sides; values of any type are told apart by their row encoding. Ordered,
 /// so that the sums do not depend on hashing.
 #[derive(Debug)]

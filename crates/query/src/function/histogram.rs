@@ -4,6 +4,7 @@
 //! Results do not depend on the order of hashing: counts are sorted before they are summed.
 
 use super::divergence::{HistogramMeasure, measure};
+use super::leakage::not_a_number;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int64Array, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
@@ -131,6 +132,8 @@ impl HistogramGroups {
             [] => None,
         };
         let sides = sides.as_ref().map(|sides| sides.as_boolean());
+        // Entropy counts values, whatever they are; a distance between samples has none from NaN.
+        let compares = self.measure != HistogramMeasure::Entropy && value.data_type().is_floating();
         for (row, key) in keys.values().iter().enumerate() {
             let side = match sides {
                 Some(sides) if sides.is_null(row) => continue,
@@ -139,6 +142,9 @@ impl HistogramGroups {
             };
             let wanted = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
             if wanted && keys.is_valid(row) {
+                if compares && f64::from_bits(*key as u64).is_nan() {
+                    return Err(not_a_number(self.measure.name()));
+                }
                 self.add(group_of(row), *key as u64, side, 1);
             }
         }

@@ -8,9 +8,10 @@ use crate::batch::external;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, ListArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Field, Float64Type};
-use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use std::sync::Arc;
+use syntrace_base::error::Error;
 use syntrace_measure::eval::{Roc, Scored, wasserstein_1};
 
 /// Which number comes out.
@@ -19,6 +20,24 @@ pub(super) enum PairMeasure {
     Auc,
     TprAtFpr,
     Wasserstein,
+}
+
+impl PairMeasure {
+    /// The function's name in SQL.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auc => "auc",
+            Self::TprAtFpr => "tpr_at_fpr",
+            Self::Wasserstein => "wasserstein",
+        }
+    }
+}
+
+/// The error for a value that is no number: it is neither above nor below another, so a result would depend on where
+/// it was put. scikit-learn refuses it too.
+pub(super) fn not_a_number(function: &str) -> DataFusionError {
+    let error = Error::user(format!("{function} of a value that is not a number (NaN)"));
+    external(error.hint(format!("leave such rows out: {function}(...) FILTER (WHERE NOT isnan(...))")))
 }
 
 /// Values with their side (member or held out; synthetic or real), by group.
@@ -49,12 +68,13 @@ impl PairGroups {
         Ok(())
     }
 
-    fn add(&mut self, value: f64, side: bool, group: usize) {
-        // Neither a score nor a distance can come of what is no number.
-        if !value.is_nan() {
-            self.values.push(value);
-            self.tags.push((group as u32) << 1 | u32::from(side));
+    fn add(&mut self, value: f64, side: bool, group: usize) -> Result<()> {
+        if value.is_nan() {
+            return Err(not_a_number(self.measure.name()));
         }
+        self.values.push(value);
+        self.tags.push((group as u32) << 1 | u32::from(side));
+        Ok(())
     }
 
     fn set_fpr(&mut self, fpr: f64, group: usize) -> Result<()> {
@@ -82,7 +102,7 @@ impl PairGroups {
         self.tags.reserve(values.len());
         for (row, value) in values.values().iter().enumerate() {
             if complete || (values.is_valid(row) && sides.is_valid(row) && wanted(row)) {
-                self.add(*value, sides.value(row), group_of(row));
+                self.add(*value, sides.value(row), group_of(row))?;
             }
         }
         let Some(fprs) = rest.first() else { return Ok(()) };
@@ -102,7 +122,7 @@ impl PairGroups {
             let (Some(values), Some(sides)) = (values, sides) else { continue };
             let (values, sides) = (values.as_primitive::<Float64Type>(), sides.as_boolean());
             for (value, side) in values.values().iter().zip(sides.values()) {
-                self.add(*value, side, group_of(row));
+                self.add(*value, side, group_of(row))?;
             }
         }
         let Some(fprs) = rest.first() else { return Ok(()) };
@@ -219,10 +239,33 @@ fn evaluate(measure: PairMeasure, scored: &[Scored], fpr: Option<f64>) -> Result
             let side = |member: bool| {
                 scored.iter().filter(|one| one.member == member).map(|one| one.score).collect::<Vec<_>>()
             };
-            wasserstein_1(&mut side(false), &mut side(true))
+            wasserstein(side(false), side(true))
         }
     };
     Ok(value.filter(|value| !value.is_nan()))
+}
+
+/// Wasserstein-1 of samples that may hold infinities: infinite where their shares of an infinity differ, else that of
+/// what is finite, in its share. `None` where a side is empty.
+fn wasserstein(mut real: Vec<f64>, mut other: Vec<f64>) -> Option<f64> {
+    let count = |side: &[f64], infinity: f64| side.iter().filter(|value| **value == infinity).count();
+    let (real_size, other_size) = (real.len(), other.len());
+    if real_size == 0 || other_size == 0 {
+        return None;
+    }
+    for infinity in [f64::NEG_INFINITY, f64::INFINITY] {
+        // Shares are equal where the products across are.
+        if count(&real, infinity) * other_size != count(&other, infinity) * real_size {
+            return Some(f64::INFINITY);
+        }
+    }
+    real.retain(|value| value.is_finite());
+    other.retain(|value| value.is_finite());
+    if real.is_empty() {
+        return Some(0.0);
+    }
+    let share = real.len() as f64 / real_size as f64;
+    wasserstein_1(&mut real, &mut other).map(|distance| distance * share)
 }
 
 impl GroupsAccumulator for PairGroups {
@@ -339,6 +382,31 @@ mod tests {
             let state: Vec<ArrayRef> = state.iter().map(|part| part.to_array().unwrap()).collect();
             merged.merge_batch(&state).unwrap();
             assert_eq!(merged.evaluate().unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn infinities_are_as_far_apart_as_their_shares_differ() {
+        let far = f64::INFINITY;
+        let found = |real: &[f64], other: &[f64]| wasserstein(real.to_vec(), other.to_vec());
+        assert_eq!(found(&[1.0, far], &[1.0, 2.0]), Some(far));
+        assert_eq!(found(&[-far, 1.0], &[1.0, far]), Some(far));
+        // Half of the mass is at infinity on both sides; the other half is moved by 2.
+        assert_eq!(found(&[1.0, far], &[3.0, 3.0, far, far]), Some(1.0));
+        assert_eq!(found(&[far], &[far, far]), Some(0.0));
+        assert_eq!(found(&[], &[1.0]), None);
+    }
+
+    #[test]
+    fn a_value_that_is_not_a_number_is_an_error() {
+        for measure in [PairMeasure::Auc, PairMeasure::Wasserstein] {
+            let mut groups = PairGroups::new(measure);
+            let rows = columns(&[(f64::NAN, true), (1.0, false)]);
+            let error = GroupsAccumulator::update_batch(&mut groups, &rows, &[0, 0], None, 1).unwrap_err();
+            assert!(error.to_string().contains("not a number"), "{error}");
+            // A row that a filter leaves out says nothing.
+            let filter = BooleanArray::from(vec![false, true]);
+            GroupsAccumulator::update_batch(&mut groups, &rows, &[0, 0], Some(&filter), 1).unwrap();
         }
     }
 

@@ -1,0 +1,44 @@
+//! Where DataFusion 55.2 answers otherwise than SQL says: each fault is avoided here, names its report, and has a
+//! test in `tests` that fails once DataFusion is right without us.
+//!
+//! | fault | report (apache/datafusion) | avoided by |
+//! | --- | --- | --- |
+//! | `NOT IN` with NULL: constant, correlated, beside another comparison | #25340, #25347, #25336, #25473, #25474 | [`not_in`] |
+//! | `DISTINCT ... ORDER BY ... LIMIT` gives too few rows | #24927 | [`limit`] |
+//! | `DISTINCT ... LIMIT` over a window fails | #25350 | [`limit`] |
+//! | integer `+`, `-`, `*` and `sum` wrap | #3520, #17539, #21318 | [`arithmetic`], `function::sum` |
+//!
+//! #25340, #24927 and #25350 are mended in DataFusion's main branch and in no release up to 55.2; the first release
+//! after it makes [`limit`] needless. The others are open there.
+
+mod arithmetic;
+mod limit;
+mod not_in;
+#[cfg(test)]
+mod tests;
+
+use crate::operator::AddressesBesideText;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::optimizer::analyzer::Analyzer;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use std::sync::Arc;
+
+/// Adds the rules that work on logical plans.
+pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuilder {
+    let mut rules = Analyzer::new().rules;
+    // Before types are coerced: text beside bytes would become bytes.
+    rules.insert(0, Arc::new(AddressesBesideText));
+    // After types are coerced: both sides of a comparison or a sum then have one type.
+    rules.push(Arc::new(not_in::ExactIn));
+    rules.push(Arc::new(arithmetic::CheckedArithmetic));
+    builder.with_analyzer_rules(rules)
+}
+
+/// Puts the rules that work on physical plans around the one that moves sorts.
+pub(super) fn add_physical_rules(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
+    let moves_sorts = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == "EnsureRequirements";
+    if let Some(place) = rules.iter().position(moves_sorts) {
+        rules.insert(place + 1, Arc::new(limit::RestoreLimits));
+        rules.insert(place, Arc::new(limit::HoldLimits));
+    }
+}

@@ -1,0 +1,223 @@
+//! Statements that DataFusion 55.2 answers wrongly: here they are right, and there they still are not. The second half
+//! of each test fails once DataFusion is right by itself; the rule that it names can go then.
+
+use crate::session::{Session, SessionOptions};
+use crate::{Format, write_answer};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use std::sync::Arc;
+use syntrace_store::{Store, StoreWriter};
+
+const CACHE_BYTES: usize = 16 << 20;
+
+/// A session over a study without content; the folder is the study's.
+fn session(threads: usize) -> (Session, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.redb");
+    drop(StoreWriter::open_or_create(&path, CACHE_BYTES).unwrap());
+    let snapshot = Arc::new(Store::open(&path, CACHE_BYTES).unwrap().snapshot().unwrap());
+    (Session::open(snapshot, SessionOptions { memory_bytes: 64 << 20, threads }).unwrap(), folder)
+}
+
+/// Rows as text, `;` between rows and `,` between values; what fails is `error`.
+fn ours(session: &Session, sql: &str) -> String {
+    let answered = session.sql(sql).and_then(|answer| {
+        let (schema, mut text) = (answer.schema(), Vec::new());
+        write_answer(Format::Csv, &schema, answer, &mut text)?;
+        Ok(text)
+    });
+    match answered {
+        Ok(text) => String::from_utf8(text).unwrap().lines().skip(1).collect::<Vec<_>>().join(";"),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+/// What DataFusion answers by itself, with sorted rows where the order is free.
+fn theirs(threads: usize, sql: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(threads));
+    let batches = runtime.block_on(async { context.sql(sql).await?.collect().await });
+    let Ok(batches) = batches else { return "error".to_owned() };
+    let mut text = Vec::new();
+    let Some(schema) = batches.first().map(|batch| batch.schema()) else { return String::new() };
+    write_answer(Format::Csv, &schema, batches.into_iter().map(Ok), &mut text).unwrap();
+    String::from_utf8(text).unwrap().lines().skip(1).collect::<Vec<_>>().join(";")
+}
+
+/// Checks that a statement is answered rightly here, with one and more threads, and wrongly by DataFusion alone.
+fn check(sql: &str, right: &str) {
+    for threads in [1, 2, 4] {
+        let (session, _folder) = session(threads);
+        let found = ours(&session, sql);
+        match right {
+            "error" => assert!(found.starts_with("error"), "{threads} threads: {sql}\n{found}"),
+            right => assert_eq!(found, right, "{threads} threads: {sql}"),
+        }
+    }
+    let alone = theirs(4, sql);
+    assert_ne!(alone, right, "DataFusion is right by itself now: {sql}");
+}
+
+/// Reports 25340 (constant; mended after 55.2), 25347 (correlated), 25336 (with another comparison).
+#[test]
+fn not_in_with_null_is_unknown() {
+    let tables =
+        "WITH o(a, b) AS (VALUES (10, 1), (20, 2)), i(a, b) AS (VALUES (10, 1), (NULL, 2)) SELECT a FROM o WHERE";
+    for (condition, right) in [
+        ("99 NOT IN (SELECT a FROM i)", ""),
+        ("NOT (99 IN (SELECT a FROM i))", ""),
+        ("99 NOT IN (SELECT a FROM i) OR a = 10", "10"),
+        ("(99 NOT IN (SELECT a FROM i)) IS NULL", "10;20"),
+        ("99 NOT IN (SELECT i.a FROM i WHERE i.b = o.b)", "10"),
+        ("a NOT IN (SELECT i.a FROM i WHERE i.b > o.b)", "20"),
+    ] {
+        check(&format!("{tables} {condition} ORDER BY a"), right);
+    }
+}
+
+/// Report 24927 (mended after 55.2).
+#[test]
+fn distinct_rows_in_order_are_as_many_as_the_limit() {
+    let sql = |unions: usize, order: &str, limit: usize| {
+        let union = vec!["SELECT * FROM s"; unions].join(" UNION ALL ");
+        format!(
+            "WITH s(x) AS (SELECT * FROM (VALUES (3), (4), (5), (6)) v(x) ORDER BY 1 {order} LIMIT 4), t AS ({union}) \
+             SELECT DISTINCT x FROM t ORDER BY x {order} LIMIT {limit}"
+        )
+    };
+    check(&sql(4, "", 4), "3;4;5;6");
+    check(&sql(3, "DESC", 3), "6;5;4");
+}
+
+/// Report 25350 (mended after 55.2).
+#[test]
+fn distinct_rows_of_a_window_have_a_limit() {
+    let window =
+        "SELECT DISTINCT k, count(*) OVER (PARTITION BY k) AS n FROM (VALUES ('a'), ('a'), ('b')) t(k) LIMIT 9";
+    for threads in [1, 2] {
+        let (session, _folder) = session(threads);
+        let found = ours(&session, window);
+        assert!(["a,2;b,1", "b,1;a,2"].contains(&found.as_str()), "{found}");
+    }
+    assert_eq!(theirs(2, window), "error", "DataFusion is right by itself now");
+}
+
+/// Reports 3520, 17539 and 21318 (open).
+#[test]
+fn integers_do_not_wrap() {
+    for (sql, right) in [
+        ("SELECT sum(x) FROM (VALUES (9223372036854775800), (100)) t(x)", "9223372036854775900"),
+        ("SELECT sum(x) OVER () FROM (VALUES (9223372036854775807), (1)) t(x) LIMIT 1", "9223372036854775808"),
+        ("SELECT x * x FROM (VALUES (5000000000)) t(x)", "error"),
+        ("SELECT x + 1 FROM (VALUES (9223372036854775807)) t(x)", "error"),
+        ("SELECT -x - 2 FROM (VALUES (9223372036854775807)) t(x)", "error"),
+        ("SELECT CAST(32000 AS SMALLINT) + CAST(1000 AS SMALLINT)", "error"),
+        ("SELECT 1 FROM (VALUES (CAST(2147483647 AS INT))) t(x) WHERE x + CAST(1 AS INT) < 0", "error"),
+        ("SELECT -x FROM (VALUES (-9223372036854775807 - 1)) t(x)", "error"),
+    ] {
+        check(sql, right);
+    }
+}
+
+#[test]
+fn sums_have_the_types_that_postgresql_gives_them() {
+    let (session, _folder) = session(2);
+    let kind =
+        |value: &str, kind: &str| format!("SELECT arrow_typeof(sum(x)) FROM (SELECT CAST({value} AS {kind}) AS x) t");
+    for (sql, right) in [
+        (kind("1", "SMALLINT"), "Int64"),
+        (kind("1", "INT"), "Int64"),
+        (kind("1", "BIGINT"), "\"Decimal128(30, 0)\""),
+        (kind("1", "DOUBLE"), "Float64"),
+        ("SELECT arrow_typeof(sum(CASE WHEN x THEN 1 ELSE 0 END)) FROM (VALUES (true)) t(x)".to_owned(), "Int64"),
+        ("SELECT arrow_typeof(sum(1) OVER ()) FROM (VALUES (true)) t(x)".to_owned(), "Int64"),
+        ("SELECT sum(DISTINCT CAST(x AS INT)) FROM (VALUES (2), (2), (3)) t(x)".to_owned(), "5"),
+        (
+            "SELECT sum(CAST(x AS INT)) OVER (ORDER BY x ROWS 1 PRECEDING) FROM (VALUES (1), (2), (4)) t(x)".to_owned(),
+            "1;3;6",
+        ),
+        ("SELECT k, sum(CAST(x AS INT)) + 1 FROM (VALUES (1, 2), (1, 3)) t(k, x) GROUP BY k".to_owned(), "1,6"),
+    ] {
+        assert_eq!(ours(&session, &sql), right, "{sql}");
+    }
+}
+
+#[test]
+fn answers_of_other_systems_are_ours() {
+    let (session, _folder) = session(2);
+    for (sql, right) in [
+        ("FROM (VALUES (1, 'a')) t(x, y)", "1,a"),
+        ("SELECT avg(x) AS a, avg(x::double) AS b FROM (VALUES (1::real), (2::real)) t(x)", "1.5,1.5"),
+        ("SELECT auc(s, m) FROM (VALUES ('NaN'::double, true), (1.0, true), (0.5, false)) t(s, m)", "error"),
+        ("SELECT jsd(s, m) FROM (VALUES ('NaN'::double, true), (1.0, true), (0.5, false)) t(s, m)", "error"),
+        ("SELECT wasserstein(s, m) FROM (VALUES ('Infinity'::double, true), (1.0, false)) t(s, m)", "Infinity"),
+        ("SELECT json_extract('{\"a\": {\"b\": [1, \"x\"]}}', '$.a.b[1]')", "\"\"\"x\"\"\""),
+        ("SELECT '{\"a\": {\"b\": [1, \"x\"]}}' -> 'a' -> 'b' ->> 1", "x"),
+        ("SELECT inet('10.1.2.3') << '10.1.0.0/16', inet('10.1.2.3') << '10.2.0.0/16'", "true,false"),
+        ("SELECT 1 WHERE inet('10.1.2.3') = '10.1.2.3' AND inet('::1') IN ('::1', '::2')", "1"),
+        ("SELECT 1 FROM (SELECT inet('10.1.2.3') AS src_ip) t WHERE src_ip = '10.1.2'", "error"),
+        ("SELECT 1 FROM (SELECT inet('10.1.2.3') AS src_ip) t WHERE src_ip = '10.1.2.0/24'", "error"),
+    ] {
+        let found = ours(&session, sql);
+        match right {
+            "error" => assert!(found.starts_with("error"), "{sql}\n{found}"),
+            right => assert_eq!(found, right, "{sql}"),
+        }
+    }
+}
+
+#[test]
+fn subqueries_that_a_join_cannot_stand_for_are_refused() {
+    let (session, _folder) = session(1);
+    let tables =
+        "WITH o(a, b) AS (VALUES (10, 1), (20, 2)), i(a, b) AS (VALUES (10, 1), (NULL, 2)) SELECT a FROM o WHERE";
+    for condition in [
+        "a NOT IN (SELECT max(i.a) FROM i WHERE i.b = o.b)",
+        "0 IN (SELECT count(*) FROM i WHERE i.b = o.b)",
+        "a IN (SELECT i.a FROM i WHERE i.b = o.b ORDER BY i.a LIMIT 1)",
+    ] {
+        let found = ours(&session, &format!("{tables} {condition}"));
+        assert!(found.contains("is not supported"), "{condition}: {found}");
+    }
+}
+
+#[test]
+fn faults_of_values_have_a_place() {
+    let (session, _folder) = session(1);
+    for (sql, place) in [
+        ("SELECT x / (x - 1) FROM (VALUES (1)) t(x)", "/"),
+        ("SELECT CAST(x AS INT) FROM (VALUES ('a')) t(x)", "'a'"),
+        ("SELECT x::int FROM (SELECT concat('a', y) AS x FROM (VALUES ('b')) v(y)) t", "::"),
+        ("SELECT x * x FROM (VALUES (5000000000)) t(x)", "*"),
+    ] {
+        let error = session.sql(sql).and_then(|answer| answer.collect_batches()).unwrap_err();
+        let text = error.to_string();
+        let caret = text.lines().last().unwrap();
+        let before = "  1 | ".len() + sql.find(place).unwrap();
+        assert_eq!(caret, format!("{}{}", " ".repeat(before), "^".repeat(place.len())), "{text}");
+        assert!(error.hint_text().is_some(), "{text}");
+    }
+    let several =
+        session.sql("SELECT x / y, x % y FROM (VALUES (1, 0)) t(x, y)").and_then(|answer| answer.collect_batches());
+    let text = several.unwrap_err().to_string();
+    assert!(text.contains("in one of these places"), "{text}");
+}
+
+/// Twice: the second time all plans come from the first session.
+#[test]
+fn views_named_queries_and_their_functions_answer_in_each_session() {
+    for _ in 0..2 {
+        let (session, _folder) = session(2);
+        for sql in [
+            "SELECT count(*) FROM leakage",
+            "SELECT count(*) FROM queries.headline",
+            "SELECT count(*) FROM queries.privacy_audit",
+            "SELECT count(*) FROM table3('os')",
+            "SELECT count(*) FROM table3('os') a JOIN privacy_ledger b ON true",
+        ] {
+            assert_eq!(ours(&session, sql), "0", "{sql}");
+        }
+        assert!(ours(&session, "SELECT * FROM queries.headlin").contains("error"));
+        let notes = session.why_empty("SELECT * FROM models WHERE dataset = 'nope'", &Default::default()).unwrap();
+        assert_eq!(notes, ["no row has the dataset `nope`: `models` has no dataset at all"]);
+    }
+}
