@@ -212,6 +212,9 @@ fn ask(asker: &Asker, state: &mut State, statement: &str) -> Result<()> {
 fn ask_with(asker: &Asker, state: &mut State, statement: &str, parameters: &Parameters) -> Result<()> {
     let started = Instant::now();
     let rows = show(asker.ask(statement, parameters)?, state)?;
+    if rows == 0 {
+        asker.note_absent(statement, parameters);
+    }
     if state.interactive || state.timer {
         let time = if state.timer { format!(", {:.3} s", started.elapsed().as_secs_f64()) } else { String::new() };
         note!("{rows} {}{time}", if rows == 1 { "row" } else { "rows" });

@@ -127,6 +127,14 @@ impl Asker {
         self.session.sql_with(sql, parameters)
     }
 
+    /// Says why the answer to a statement is empty, where that is for a name that the study does not have.
+    pub fn note_absent(&self, sql: &str, parameters: &Parameters) {
+        // An empty answer is one, whatever else fails.
+        for line in self.session.why_empty(sql, parameters).unwrap_or_default() {
+            note!("note: {line}");
+        }
+    }
+
     /// Lets go of the snapshot between the statements of a shell.
     pub fn rest(&self) -> Result<()> {
         self.session.detach()
@@ -199,9 +207,11 @@ pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let parameters = bind(&query, &args.options.parameters()?)?;
-    let answer = Asker::of(&args.study, &args.options)?.ask(query.sql, &parameters)?;
-    let mut state = args.options.state(&args.study, parameters, false)?;
-    show(answer, &mut state)?;
+    let asker = Asker::of(&args.study, &args.options)?;
+    let mut state = args.options.state(&args.study, parameters.clone(), false)?;
+    if show(asker.ask(query.sql, &parameters)?, &mut state)? == 0 {
+        asker.note_absent(query.sql, &parameters);
+    }
     state.finish()?;
     Ok(ExitCode::SUCCESS)
 }
