@@ -4,6 +4,7 @@ pub mod build;
 mod damage;
 mod formats;
 mod links;
+pub mod packed;
 mod peers;
 mod real;
 mod traces;

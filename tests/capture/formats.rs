@@ -213,3 +213,61 @@ fn captures_larger_than_the_window_are_read_whole() {
     assert!(read.iter().map(|frame| &frame.captured).eq(&frames));
     assert_eq!(summary.digest, Digest::of(&bytes));
 }
+
+/// A classic file of a version whose record gives its two lengths as they stand.
+fn of_version(order: Order, major: u16, minor: u16, lengths: &[(u32, u32)], frame: &[u8]) -> Vec<u8> {
+    let head = [order.u32(0xa1b2_c3d4), order.u16(major), order.u16(minor), order.u32s(&[0, 0, 65535, 1])].concat();
+    let record = |(first, second): &(u32, u32)| {
+        let captured = (*first).min(*second) as usize;
+        [order.u32s(&[1, 2, *first, *second]), frame[..captured].to_vec()].concat()
+    };
+    head.into_iter().chain(lengths.iter().flat_map(record)).collect()
+}
+
+#[test]
+fn old_files_hold_the_original_length_first_and_those_of_2_3_either_way() {
+    let frame = ethernet(0x0800, &syn());
+    let whole = frame.len() as u32;
+    let cases = [
+        (2, 1, vec![(whole, 40), (whole, whole)]),
+        (2, 2, vec![(900, 40), (whole, whole)]),
+        (2, 3, vec![(900, 40), (40, 900), (whole, whole)]),
+        (2, 4, vec![(40, 900), (whole, whole)]),
+        (543, 0, vec![(900, 40)]),
+    ];
+    for (order, (major, minor, lengths)) in
+        [LITTLE, BIG].into_iter().flat_map(|order| cases.clone().map(|case| (order, case)))
+    {
+        let (frames, summary) = read_all(&of_version(order, major, minor, &lengths, &frame)).unwrap();
+        assert_eq!(summary.damage, None, "version {major}.{minor}");
+        let found: Vec<(u32, u32)> =
+            frames.iter().map(|frame| (frame.captured.len() as u32, frame.original_length)).collect();
+        let expected: Vec<(u32, u32)> = lengths.iter().map(|(a, b)| (*a.min(b), *a.max(b))).collect();
+        assert_eq!(found, expected, "version {major}.{minor}");
+    }
+    // From 2.4 on a captured length beyond the original one is what it says.
+    let grown = of_version(LITTLE, 2, 4, &[(whole, 40)], &[frame.clone(), vec![0; 4]].concat());
+    assert_eq!(
+        read_all(&grown).unwrap().1.damage.unwrap().reason,
+        format!("the record is cut: expected {whole} bytes, found 40")
+    );
+    let unknown = of_version(LITTLE, 3, 0, &[(40, 40)], &frame);
+    assert_eq!(read_all(&unknown).unwrap().1.damage.unwrap().reason, "expected pcap version 2, found version 3.0");
+}
+
+#[test]
+fn sections_of_unknown_minor_versions_are_read_and_said() {
+    let frame = ethernet(0x0800, &syn());
+    for (minor, said) in [(0, false), (2, false), (1, true), (9, true)] {
+        let version = [LITTLE.u32(0x1a2b_3c4d), LITTLE.u16(1), LITTLE.u16(minor), vec![0xff; 8]].concat();
+        let bytes =
+            [block(LITTLE, 0x0a0d_0d0a, &version), interface(LITTLE, 1, 0, &[]), enhanced(LITTLE, 0, 1, &frame, &[])]
+                .concat();
+        let (frames, summary) = read_all(&bytes).unwrap();
+        assert_eq!(frames.len(), 1, "version 1.{minor}");
+        assert_eq!(summary.damage.is_some(), said, "version 1.{minor}");
+        if let Some(damage) = summary.damage {
+            assert!(damage.reason.contains(&format!("found version 1.{minor}: read as 1.0")), "{}", damage.reason);
+        }
+    }
+}

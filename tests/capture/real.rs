@@ -42,10 +42,15 @@ fn cut_file(path: &Path) -> Result<Cut, Error> {
 
 /// Files whose flows we count otherwise than the manifest: (path, our flows, why). Its reader takes a
 /// flow from the ports alone; we want a whole transport header, which every encoding needs.
-const OTHER_FLOW_COUNTS: [(&str, usize, &str); 6] = [
+const OTHER_FLOW_COUNTS: [(&str, usize, &str); 7] = [
     ("odd/big-endian/nDPI_fuzz-2006-09-29-28586.pcap", 36, "a TCP header longer than its packet"),
     ("odd/malformed-headers/nDPI_kerberos_fuzz.pcapng", 0, "a TCP header length of 8 bytes"),
     ("odd/malformed-headers/suricata-verify_test.pcap", 0, "UDP headers of 4 bytes, TCP headers of none"),
+    (
+        "odd/mpls-pppoe/suricata-verify_pppoe-session-http.pcap",
+        1,
+        "a protocol number of one byte in PPPoE (tshark reads it too)",
+    ),
     ("odd/ppp-hdlc-slip/nDPI_BGP_redist.pcap", 2, "MPLS in Cisco HDLC, which we step over (so does tshark)"),
     ("odd/snaplen-cut/NetShare_raw.pcap", 441, "two flows whose TCP options are cut by the snapshot"),
     ("odd/truncated/suricata-verify_fuzz.pcap", 0, "a TCP header length of 0 bytes"),

@@ -243,6 +243,13 @@ pub(super) fn ingest_file(
         return Ok(IngestReport { path: path.to_owned(), added: false, record: None, capture: None });
     }
     let cut = cut(bytes.count(open(path)?), &cut_options(options))?;
+    // The digest of a packed capture is that of what is in it.
+    if cut.summary.digest != digest {
+        return Err(Error::user(
+            "expected a plain capture, found a packed one, or a file that changed while it was read",
+        )
+        .hint("unpack it first"));
+    }
     let mut result = cut_result(store, options, &head, start, &cut, file_name(path))?;
     if let Some(capture) = result.captures.first().filter(|capture| capture.kept) {
         result.files.push(NewFile { kind: "capture", path: path.to_owned(), digest: Digest(capture.digest) });

@@ -59,11 +59,15 @@ pub enum DropReason {
     BeyondTraceLength,
     /// In a flow with fewer packets than the required minimum.
     TraceTooShort,
+    /// A first fragment that ends before its transport header does: valid, and of no flow by itself.
+    TinyFragment,
+    /// An 802.11 control frame (ACK, CTS, ...): whole with 10 bytes, and never with IP.
+    ControlFrame,
 }
 
 impl DropReason {
     /// Every reason, in the order of the SQL table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::UnsupportedLinkType,
         Self::NotIp,
         Self::OtherTransport,
@@ -72,6 +76,8 @@ impl DropReason {
         Self::Malformed,
         Self::BeyondTraceLength,
         Self::TraceTooShort,
+        Self::TinyFragment,
+        Self::ControlFrame,
     ];
 
     /// Name in SQL.
@@ -85,6 +91,8 @@ impl DropReason {
             Self::Malformed => "malformed",
             Self::BeyondTraceLength => "beyond_trace_length",
             Self::TraceTooShort => "trace_too_short",
+            Self::TinyFragment => "tiny_fragment",
+            Self::ControlFrame => "control_frame",
         }
     }
 }

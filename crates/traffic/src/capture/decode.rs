@@ -79,6 +79,8 @@ struct Network<'a> {
     ip_length: usize,
     header_bytes: usize,
     transport_at: usize,
+    /// Do more fragments follow?
+    more_fragments: bool,
 }
 
 /// What the transport header says.
@@ -95,16 +97,28 @@ struct Transport {
 #[inline]
 pub fn view_frame(link_type: u32, captured: &[u8], original_length: u32) -> Result<PacketView<'_>, Dropped> {
     let on_wire = captured.len().max(original_length as usize);
-    let Located { ip, link_bytes, macs, .. } = link::locate(link_type, captured, on_wire)?;
+    let Located { ip, link_bytes, macs, announced, .. } = link::locate(link_type, captured, on_wire)?;
     let wire = on_wire - link_bytes.min(on_wire);
     let network = match ip.first().map(|byte| byte >> 4) {
+        // No host takes a packet whose link layer says the other version.
+        Some(version @ (4 | 6)) if announced.is_some_and(|announced| announced != version) => {
+            let what = if version == 4 {
+                "the link layer says IPv6, ip version"
+            } else {
+                "the link layer says IPv4, ip version"
+            };
+            return Err(Dropped::malformed(what, u32::from(version)));
+        }
         Some(4) => ipv4(ip, wire)?,
         Some(6) => ipv6(ip, wire)?,
         Some(version) => return Err(Dropped::malformed("ip version", u32::from(version))),
         None => return Err(Dropped::short("ip header", 20, 0, wire)),
     };
     let ip = ip.get(..network.ip_length).unwrap_or(ip);
-    let transport = transport(ip, &network)?;
+    let transport = transport(ip, &network).map_err(|dropped| match network.more_fragments {
+        true => dropped.of_first_fragment(network.ip_length.saturating_sub(network.transport_at)),
+        false => dropped,
+    })?;
     let (version, src_ip, dst_ip) = match network.header {
         Header::V4(_) => (4, ip.get(12..16), ip.get(16..20)),
         Header::V6(_) => (6, ip.get(8..24), ip.get(24..40)),
@@ -160,7 +174,9 @@ fn ipv4(ip: &[u8], wire: usize) -> Result<Network<'_>, Dropped> {
     if protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP {
         return Err(Dropped::protocol(protocol));
     }
-    Ok(Network { header: Header::V4(header), protocol, ip_length, header_bytes, transport_at: header_bytes })
+    let more_fragments = header.more_fragments();
+    let header = Header::V4(header);
+    Ok(Network { header, protocol, ip_length, header_bytes, transport_at: header_bytes, more_fragments })
 }
 
 /// RFC 8200: the fixed header and the extension headers that lead to a transport.
@@ -170,14 +186,25 @@ fn ipv6(ip: &[u8], wire: usize) -> Result<Network<'_>, Dropped> {
     let header_bytes = header.slice().len();
     let payload = usize::from(header.payload_length());
     let ip_length = if payload == 0 { offloaded_length(wire)? } else { payload + header_bytes };
-    let (mut next, mut at) = (header.next_header(), header_bytes);
+    let (mut next, mut at, mut more_fragments) = (header.next_header(), header_bytes, false);
     loop {
         let rest = ip.get(at..).unwrap_or_default();
-        let cut = |what, error: LenError| Dropped::short(what, at + error.required_len, ip.len(), wire.min(ip_length));
+        let room = wire.min(ip_length);
+        let cut = |what, error: LenError| {
+            let short = Dropped::short(what, at + error.required_len, ip.len(), room);
+            if more_fragments { short.of_first_fragment(room) } else { short }
+        };
         match next {
             ip_number::TCP | ip_number::UDP => {
                 let header = Header::V6(header);
-                return Ok(Network { header, protocol: next.0, ip_length, header_bytes, transport_at: at });
+                return Ok(Network {
+                    header,
+                    protocol: next.0,
+                    ip_length,
+                    header_bytes,
+                    transport_at: at,
+                    more_fragments,
+                });
             }
             ip_number::IPV6_FRAG => {
                 let fragment =
@@ -186,6 +213,7 @@ fn ipv6(ip: &[u8], wire: usize) -> Result<Network<'_>, Dropped> {
                 if offset != 0 {
                     return Err(Dropped::fragment(offset));
                 }
+                more_fragments = fragment.more_fragments();
                 (next, at) = (fragment.next_header(), at + fragment.slice().len());
             }
             // Hop-by-hop, routing, destination, mobility, HIP and shim.

@@ -18,6 +18,7 @@ enum Detail {
     Ethertype(u16),
     Protocol(u8),
     Fragment(u16),
+    Control(u8),
     Short { what: &'static str, expected: u32, found: u32 },
     Found { what: &'static str, value: u32 },
     Text(&'static str),
@@ -48,6 +49,20 @@ impl Dropped {
         Self { reason: DropReason::LaterFragment, detail: Detail::Fragment(offset) }
     }
 
+    pub(crate) fn control_frame(subtype: u8) -> Self {
+        Self { reason: DropReason::ControlFrame, detail: Detail::Control(subtype) }
+    }
+
+    /// The same where more fragments follow: what is missing of a header is in the next one.
+    pub(crate) fn of_first_fragment(self, on_wire: usize) -> Self {
+        match self.detail {
+            Detail::Short { expected, .. } if self.reason == DropReason::Malformed && on_wire < expected as usize => {
+                Self { reason: DropReason::TinyFragment, ..self }
+            }
+            _ => self,
+        }
+    }
+
     pub(crate) fn malformed(what: &'static str, value: u32) -> Self {
         Self { reason: DropReason::Malformed, detail: Detail::Found { what, value } }
     }
@@ -74,6 +89,10 @@ impl fmt::Display for Dropped {
                 None => write!(formatter, "ip protocol {protocol}"),
             },
             Detail::Fragment(offset) => write!(formatter, "fragment at offset {}", u32::from(offset) * 8),
+            Detail::Control(subtype) => match control_name(subtype) {
+                Some(name) => write!(formatter, "802.11 control frame ({name})"),
+                None => write!(formatter, "802.11 control frame of subtype {subtype}"),
+            },
             Detail::Short { what, expected, found } => {
                 write!(formatter, "{what}: expected {expected} bytes, found {found}")
             }
@@ -81,6 +100,25 @@ impl fmt::Display for Dropped {
             Detail::Text(what) => formatter.write_str(what),
         }
     }
+}
+
+/// Names of 802.11 control frames (IEEE 802.11-2020, table 9-1).
+fn control_name(subtype: u8) -> Option<&'static str> {
+    Some(match subtype {
+        2 => "trigger",
+        4 => "beamforming report poll",
+        5 => "NDP announcement",
+        7 => "control wrapper",
+        8 => "block ACK request",
+        9 => "block ACK",
+        10 => "PS-Poll",
+        11 => "RTS",
+        12 => "CTS",
+        13 => "ACK",
+        14 => "CF-End",
+        15 => "CF-End and CF-ACK",
+        _ => return None,
+    })
 }
 
 /// Names of ethertypes that are often met and carry no IP.
@@ -92,10 +130,8 @@ fn ethertype_name(ethertype: u16) -> Option<&'static str> {
         0x8863 => "PPPoE discovery",
         0x888e => "EAPOL",
         0x88cc => "LLDP",
-        0x88e5 => "MACsec",
         0x88e1 => "HomePlug",
         0x893a => "IEEE 1905",
-        0x8926 => "VN-tag",
         _ => return None,
     })
 }

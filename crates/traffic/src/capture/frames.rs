@@ -42,9 +42,9 @@ pub struct CaptureSummary {
     pub first_us: i64,
     /// Latest time, microseconds since 1970; 0 without frames.
     pub last_us: i64,
-    /// Size of the stream.
+    /// Size of the stream, unpacked.
     pub bytes: u64,
-    /// BLAKE3 of the whole stream, what follows damage included.
+    /// BLAKE3 of the whole stream, unpacked, what follows damage included.
     pub digest: Digest,
     /// Why frames are missing, if any are: reading ended there, or (a PCAPNG section of an unknown
     /// version) went on behind it.
@@ -82,11 +82,12 @@ enum Format {
     Pcapng(PcapngFile),
 }
 
-/// Reads the frames of one PCAP or PCAPNG stream.
+/// Reads the frames of one PCAP or PCAPNG stream, plain or packed by gzip, zstd or xz.
 ///
-/// Memory: one window of 256 KiB, at most 768 KiB where a block needs it. Damage ends the frames and is said in
+/// Memory: one window of 256 KiB, at most 768 KiB where a block needs it, and for a packed stream the window
+/// of its packer, at most 128 MiB. Damage ends the frames and is said in
 /// the summary; only a stream that is no capture at all, and a failing reader, are errors.
-pub struct FrameReader<R> {
+pub struct FrameReader<R: Read> {
     source: Source<R>,
     format: Format,
     format_name: &'static str,
@@ -105,9 +106,15 @@ impl<R: Read> FrameReader<R> {
     /// # Errors
     /// `user` if the stream is empty or no capture; whatever the reader fails with.
     pub fn new(reader: R) -> Result<Self> {
-        let mut source = Source::new(reader);
+        let mut source = Source::new(reader)?;
         source.fill(12)?;
-        let (format, format_name) = recognise(source.peek(12))?;
+        let recognised = recognise(source.peek(12));
+        let (format, format_name) = match source.damage() {
+            Some(damage) if recognised.is_err() => {
+                return Err(Error::user(format!("not a capture: {damage}")).hint("the file is damaged: copy it again"));
+            }
+            _ => recognised?,
+        };
         Ok(Self {
             source,
             format,
@@ -174,8 +181,17 @@ impl<R: Read> FrameReader<R> {
     }
 
     /// Reads the rest of the stream for its digest and says what was there.
-    pub fn finish(self) -> Result<CaptureSummary> {
+    pub fn finish(mut self) -> Result<CaptureSummary> {
         let empty = self.packets == 0;
+        self.source.skip(u64::MAX)?;
+        if let Some(packed) = self.source.damage().map(str::to_owned) {
+            let offset = self.source.offset();
+            let damage = self.damage.get_or_insert(Damage { offset, reason: String::new() });
+            damage.reason = match damage.reason.as_str() {
+                "" => packed,
+                reason => format!("{reason}; {packed}"),
+            };
+        }
         let (digest, bytes) = self.source.finish()?;
         Ok(CaptureSummary {
             format: self.format_name.to_owned(),
@@ -220,8 +236,9 @@ fn recognise(first: &[u8]) -> Result<(Format, &'static str)> {
 }
 
 fn not_a_capture(found: &str) -> Error {
-    Error::user(format!("not a capture: expected a PCAP or PCAPNG file, found {found}"))
-        .hint("give the captures themselves; unpack compressed ones and convert other formats with `editcap -F pcap`")
+    Error::user(format!("not a capture: expected a PCAP or PCAPNG file, found {found}")).hint(
+        "captures may be packed by gzip, zstd or xz; unpack others, and convert other formats with `editcap -F pcap`",
+    )
 }
 
 /// Names a foreign file by its first bytes.
@@ -229,10 +246,10 @@ fn describe(first: &[u8]) -> String {
     let hex: Vec<String> = first.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let kind = match first {
         [b's', b'n', b'o', b'o', b'p', ..] => "a Solaris snoop file",
-        [0x1f, 0x8b, ..] => "a gzip file",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "a zstd file",
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "a file packed twice",
         [b'B', b'Z', b'h', ..] => "a bzip2 file",
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => "an xz file",
+        [0x04, 0x22, 0x4d, 0x18, ..] => "an lz4 file",
+        [b'7', b'z', 0xbc, 0xaf, ..] => "a 7z file",
         [b'P', b'K', 3, 4, ..] => "a zip file",
         _ if first.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => "text",
         _ => "an unknown format",

@@ -1,12 +1,13 @@
 //! Capture files to traces: reader, decoder, assembler; and packets back to PCAP.
 //!
 //! ```text
-//! Read -> source (window, digest) -> pcap | pcapng -> Frame -> link -> decode -> assemble -> Trace
+//! Read -> packed (gzip, zstd, xz) -> source (window, digest) -> pcap | pcapng -> Frame -> link -> decode -> assemble -> Trace
 //! ```
 //!
 //! Invariants:
 //! - Nothing here opens a file; a reader is handed in and read once, front to back, in bounded memory
-//!   (a window of three times [`RECORD_BYTES_MAX`] at most; N packets a flow).
+//!   (a window of three times [`RECORD_BYTES_MAX`] at most, and for a packed stream that of its packer, at
+//!   most 128 MiB; N packets a flow).
 //! - No bytes of a capture can cause a panic or an allocation beyond that window and pcap-parser's list of
 //!   one block's options (32 bytes for each, 131,072 of them at most: 6 MiB while the list grows). A file
 //!   that breaks off or lies gives the frames before that place and says where and why.
@@ -26,10 +27,13 @@ mod drops;
 mod flow;
 mod frames;
 mod link;
+mod packed;
 mod pcap;
 mod pcapng;
 mod source;
+mod tag;
 mod wifi;
+mod wrapped;
 mod writer;
 mod writer_ng;
 
@@ -40,5 +44,6 @@ pub(crate) use drops::DropCounter;
 pub use frames::{CaptureSummary, Frame, FrameReader, RECORD_BYTES_MAX, read_frames};
 pub use link::link_type;
 pub(crate) use link::{Located, locate};
+pub use packed::Unpacked;
 pub use writer::{write_frames, write_pcap};
 pub use writer_ng::write_pcapng;

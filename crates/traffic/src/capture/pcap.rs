@@ -2,8 +2,12 @@
 //! (draft-ietf-opsawg-pcap). Both byte orders, micro- and nanoseconds, and the modified variant of
 //! Kuznetzov, whose record headers have 8 bytes more.
 //!
+//! Files of version 2.2 and older hold the original length before the captured one; those of 2.3 were
+//! written in either order, and the smaller length is the captured one (libpcap, sf-pcap.c). Version
+//! 543.0 is DG/UX's name for the old order.
+//!
 //! pcap-parser reads headers and records out of the window. Ours: how much the window must hold before
-//! it may, and the modified format in big-endian order, which it lacks.
+//! it may, and what it lacks: the modified format in big-endian order and the old order of lengths.
 
 use std::io::Read;
 
@@ -62,14 +66,54 @@ impl Magic {
 
     /// The record at the start of the window, `None` unless it is there to its last byte.
     #[inline]
-    fn record(self, window: &[u8]) -> Option<LegacyPcapBlock<'_>> {
-        let parsed = match (self.order, self.modified) {
-            (Order::Little, false) => parse_pcap_frame(window),
-            (Order::Big, false) => parse_pcap_frame_be(window),
-            (Order::Little, true) => parse_pcap_frame_modified(window),
-            (Order::Big, true) => return modified_big_record(window),
+    fn record(self, lengths: Lengths, window: &[u8]) -> Option<LegacyPcapBlock<'_>> {
+        let parsed = match (lengths, self.order, self.modified) {
+            (Lengths::CapturedFirst, Order::Little, false) => parse_pcap_frame(window),
+            (Lengths::CapturedFirst, Order::Big, false) => parse_pcap_frame_be(window),
+            (Lengths::CapturedFirst, Order::Little, true) => parse_pcap_frame_modified(window),
+            _ => return self.other_record(lengths, window),
         };
         parsed.ok().map(|(_, record)| record)
+    }
+
+    /// Captured and original length of the record header at the start of the window.
+    fn lengths(self, lengths: Lengths, window: &[u8]) -> Option<(u32, u32)> {
+        let (first, second) = (self.order.u32_at(window, 8)?, self.order.u32_at(window, 12)?);
+        let swapped = match lengths {
+            Lengths::CapturedFirst => false,
+            Lengths::OriginalFirst => true,
+            Lengths::Either => first > second,
+        };
+        Some(if swapped { (second, first) } else { (first, second) })
+    }
+
+    /// A record in one of the forms that pcap-parser does not read.
+    fn other_record(self, lengths: Lengths, window: &[u8]) -> Option<LegacyPcapBlock<'_>> {
+        let word = |at| self.order.u32_at(window, at);
+        let (caplen, origlen) = self.lengths(lengths, window)?;
+        let data = window.get(self.record_header_bytes()..)?.get(..caplen as usize)?;
+        Some(LegacyPcapBlock { ts_sec: word(0)?, ts_usec: word(4)?, caplen, origlen, data })
+    }
+}
+
+/// In which order a record's header holds its two lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lengths {
+    CapturedFirst,
+    OriginalFirst,
+    /// The writer is unknown: the captured length is the smaller one.
+    Either,
+}
+
+impl Lengths {
+    /// By the file's version, `None` for one that is not known.
+    fn of_version(major: u16, minor: u16) -> Option<Self> {
+        match (major, minor) {
+            (2, 0..=2) | (543, 0) => Some(Self::OriginalFirst),
+            (2, 3) => Some(Self::Either),
+            (2, _) => Some(Self::CapturedFirst),
+            _ => None,
+        }
     }
 }
 
@@ -81,22 +125,16 @@ fn file_header(mut header: [u8; FILE_HEADER_BYTES]) -> Option<PcapHeader> {
     parse_pcap_header(&header).ok().map(|(_, header)| header)
 }
 
-fn modified_big_record(window: &[u8]) -> Option<LegacyPcapBlock<'_>> {
-    let word = |at| Order::Big.u32_at(window, at);
-    let caplen = word(8)?;
-    let data = window.get(24..)?.get(..caplen as usize)?;
-    Some(LegacyPcapBlock { ts_sec: word(0)?, ts_usec: word(4)?, caplen, origlen: word(12)?, data })
-}
-
 /// State while reading a classic file.
 pub(super) struct PcapFile {
     magic: Magic,
+    lengths: Lengths,
     link_type: Option<u32>,
 }
 
 impl PcapFile {
     pub(super) fn new(magic: Magic) -> Self {
-        Self { magic, link_type: None }
+        Self { magic, lengths: Lengths::CapturedFirst, link_type: None }
     }
 
     /// Reads the next record.
@@ -117,7 +155,7 @@ impl PcapFile {
     /// The record at the start of the window, `None` unless it is there to its last byte.
     #[inline]
     fn packet(&self, window: &[u8], link_type: u32) -> Option<Step> {
-        let record = self.magic.record(window)?;
+        let record = self.magic.record(self.lengths, window)?;
         let header_bytes = self.magic.record_header_bytes();
         let captured = record.data.len();
         if captured > RECORD_BYTES_MAX {
@@ -147,7 +185,7 @@ impl PcapFile {
             }));
         }
         // The declared length decides how much is read: it is believed only below the limit.
-        let captured = self.magic.order.u32_at(source.window(), 8).unwrap_or_default();
+        let (captured, _) = self.magic.lengths(self.lengths, source.window()).unwrap_or_default();
         if captured as usize > RECORD_BYTES_MAX {
             return Ok(Some(too_long(captured)));
         }
@@ -164,9 +202,11 @@ impl PcapFile {
             let found = source.available();
             return Ok(Step::Damage(format!("the file header is cut: expected 24 bytes, found {found}")));
         };
-        if header.version_major != 2 {
-            return Ok(Step::Damage(format!("expected pcap version 2, found version {}", header.version_major)));
-        }
+        let Some(lengths) = Lengths::of_version(header.version_major, header.version_minor) else {
+            let (major, minor) = (header.version_major, header.version_minor);
+            return Ok(Step::Damage(format!("expected pcap version 2, found version {major}.{minor}")));
+        };
+        self.lengths = lengths;
         // The upper half holds the length of a frame check sequence, not the link type.
         let link_type = header.network.0.cast_unsigned() & 0xffff;
         self.link_type = Some(link_type);

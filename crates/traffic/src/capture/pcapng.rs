@@ -220,9 +220,17 @@ impl PcapngFile {
         let (major, minor) = (header.major_version, header.minor_version);
         self.interfaces.clear();
         self.unknown_section = major != 1;
-        self.unknown_section.then(|| {
-            Step::Gap(format!("expected a section of version 1.0, found version {major}.{minor}: stepped over"))
-        })
+        match (major, minor) {
+            // Some writers wrote 1.2 for what is 1.0 (draft-ietf-opsawg-pcapng, section 4.1).
+            (1, 0 | 2) => None,
+            (1, _) => Some(Step::Gap(format!(
+                "expected a section of version 1.0, found version {major}.{minor}: read as 1.0, packets of newer kinds \
+                 of blocks are missing"
+            ))),
+            _ => Some(Step::Gap(format!(
+                "expected a section of version 1.0, found version {major}.{minor}: stepped over"
+            ))),
+        }
     }
 
     fn interface(&mut self, description: &InterfaceDescriptionBlock<'_>) -> Step {

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::packed::Unpacked;
 use syntrace_base::base::{Digest, StreamDigest};
 use syntrace_base::error::{Error, Result};
 
@@ -10,8 +11,8 @@ const READ_BYTES: usize = 256 * 1024;
 
 /// The window over a stream. Its size is [`READ_BYTES`] plus the largest `fill` asked for, so callers
 /// bound it by checking lengths first.
-pub(super) struct Source<R> {
-    reader: R,
+pub(super) struct Source<R: Read> {
+    reader: Unpacked<R>,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -21,16 +22,22 @@ pub(super) struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self {
-            reader,
+    /// Over a stream, or over what is packed in it.
+    pub(super) fn new(reader: R) -> Result<Self> {
+        Ok(Self {
+            reader: Unpacked::new(reader)?,
             buffer: vec![0; READ_BYTES],
             start: 0,
             end: 0,
             consumed: 0,
             digest: StreamDigest::default(),
             exhausted: false,
-        }
+        })
+    }
+
+    /// Why a packed stream broke off, if it did.
+    pub(super) fn damage(&self) -> Option<&str> {
+        self.reader.damage()
     }
 
     /// Offset in the stream of the window's first byte.

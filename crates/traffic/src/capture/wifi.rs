@@ -3,6 +3,7 @@
 use super::bytes::{be32, le16, le32};
 use super::dropped::Dropped;
 use super::link::{self, Located, Macs};
+use super::wrapped;
 
 /// Radiotap flag: the header is padded to a multiple of 4 bytes.
 const RADIOTAP_DATA_PAD: u8 = 0x20;
@@ -13,14 +14,20 @@ const RADIOTAP_BAD_FCS: u8 = 0x40;
 pub(super) fn data_frame(frame: &[u8], at: usize, padded: bool, on_wire: usize) -> Result<Located<'_>, Dropped> {
     let header = frame.get(at..).unwrap_or_default();
     let wire = on_wire.saturating_sub(at);
-    let (Some(&[control, flags]), Some(addresses)) = (header.first_chunk::<2>(), header.get(4..22)) else {
+    let Some(&[control, flags]) = header.first_chunk::<2>() else {
         return Err(Dropped::short("802.11 header", 24, header.len(), wire));
     };
     let (kind, subtype) = (control >> 2 & 3, control >> 4);
+    // Shorter than every other kind of frame: 10 bytes make a whole acknowledgement.
+    if kind == 1 {
+        return Err(Dropped::control_frame(subtype));
+    }
+    let Some(addresses) = header.get(4..22) else {
+        return Err(Dropped::short("802.11 header", 24, header.len(), wire));
+    };
     match (kind, subtype & 4 != 0, flags & 0x40 != 0) {
         (2, false, false) => {}
         (0, ..) => return Err(Dropped::not_ip("802.11 management frame")),
-        (1, ..) => return Err(Dropped::not_ip("802.11 control frame")),
         (2, true, _) => return Err(Dropped::not_ip("802.11 data frame without data")),
         (2, _, true) => return Err(Dropped::not_ip("802.11 protected frame")),
         _ => return Err(Dropped::not_ip("802.11 extension frame")),
@@ -99,12 +106,8 @@ pub(super) fn per_packet_information(frame: &[u8], on_wire: usize) -> Result<Loc
     let (Some(length), Some(inner)) = (le16(frame, 2).map(usize::from), le32(frame, 4)) else {
         return Err(Dropped::short("ppi header", 8, frame.len(), on_wire));
     };
-    let Some(rest) = frame.get(length..).filter(|_| length >= 8) else {
-        return Err(Dropped::short("ppi header", length.max(8), frame.len(), on_wire));
-    };
-    if inner == link::link_type::PPI {
-        return Err(Dropped::not_ip("ppi within ppi"));
+    if length < 8 {
+        return Err(Dropped::malformed("ppi header length", length as u32));
     }
-    let located = link::locate(inner, rest, on_wire.saturating_sub(length))?;
-    Ok(Located { link_bytes: located.link_bytes + length, ..located })
+    wrapped::behind_header(frame, length, "ppi header", inner, on_wire)
 }
