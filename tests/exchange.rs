@@ -307,6 +307,12 @@ impl Secrets {
         self.numbers.insert(number.to_string(), what.to_owned());
     }
 
+    /// A digest as bytes and in hexadecimal; half of it would tell as much.
+    fn digest(&mut self, what: &str, digest: &[u8; 32]) {
+        self.bytes(what, &digest[..16]);
+        self.bytes(what, &syntrace::base::Digest(*digest).hex().as_bytes()[..32]);
+    }
+
     /// Runs of 24 bytes from all over some content.
     fn content(&mut self, what: &str, content: &[u8]) {
         for at in (0..content.len().saturating_sub(24)).step_by(content.len() / 40 + 1) {
@@ -344,10 +350,21 @@ impl Secrets {
         for capture in snapshot.captures().unwrap() {
             secrets.number("capture id", capture.capture_id.0);
             secrets.number("time of a capture", capture.first_us);
+            secrets.digest("digest of a capture", &capture.digest);
             secrets.bytes("capture name", capture.name.as_bytes());
+        }
+        snapshot.splits().unwrap().iter().for_each(|split| secrets.digest("digest of a pool", &split.pool_digest));
+        for job in snapshot.jobs().unwrap() {
+            for word in job.spec.split(|character: char| !character.is_ascii_hexdigit()) {
+                if let Some(digest) = syntrace::base::Digest::from_hex(word) {
+                    secrets.digest("digest in jobs.spec", &digest.0);
+                }
+            }
+            job.outputs.iter().for_each(|output| secrets.digest("digest of an output", &output.digest));
         }
         for object in snapshot.objects().unwrap() {
             let bytes = snapshot.object(&syntrace::base::Digest(object.digest)).unwrap();
+            secrets.digest(&format!("digest of {}", object.kind), &object.digest);
             secrets.content(&format!("object of kind {}", object.kind), &bytes);
         }
         for table in syntrace::pipeline::WITHHELD_TABLES {
@@ -437,7 +454,9 @@ fn a_shared_copy_holds_every_result_and_no_secret() {
     assert!(secrets.by_start.len() > 2000, "{} secrets", secrets.by_start.len());
     // The search itself: it finds them where they are.
     let original: BTreeSet<String> = secrets.found_in(&every_byte(Path::new(&path))).into_iter().collect();
-    for what in ["seed", "job id", "splits.trace_id", "packets.data", "object of kind weights", "attributes.vector"] {
+    let sought = ["seed", "job id", "splits.trace_id", "packets.data", "object of kind weights", "attributes.vector"];
+    let digests = ["digest of a capture", "digest of weights", "digest of a pool", "digest in jobs.spec"];
+    for what in sought.into_iter().chain(digests) {
         assert!(original.contains(what), "{what} is not among {original:?}");
     }
     let found: BTreeSet<String> = secrets.found_in(&every_byte(Path::new(&copy))).into_iter().collect();

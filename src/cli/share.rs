@@ -27,5 +27,9 @@ pub(super) fn share(snapshot: &Snapshot, out: &Path) -> Result<()> {
         report.attacks,
         report.rows
     );
+    note!(
+        "it holds no seed, and ids and digests of its own; but results are results: whoever holds the captures (or, of \
+         simulated traffic, guesses a small `seed`) can run the study again and compare them"
+    );
     Ok(())
 }

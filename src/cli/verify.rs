@@ -7,7 +7,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Check everything that a study holds: page checksums, records, digests, references, jobs' outputs
+/// Check everything that a study holds: page checksums, records, digests, references, jobs' outputs, and that no noise seed is left in its bytes
 ///
 /// Exit code 1 if anything is wrong. The file stays as it is, byte for byte. One that cannot be opened for writing (read-only, or in use by
 /// a run) is checked without redb's page checksums, and that is said.
@@ -23,6 +23,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         Err(error) => {
             let snapshot = Store::open(&args.study, CACHE_BYTES)?.snapshot()?;
             let mut report = snapshot.verify();
+            report.find_seeds(&args.study);
             if error.kind() == ErrorKind::Internal {
                 report.findings.insert(0, Finding { place: "pages".to_owned(), problem: error.to_string() });
             } else {

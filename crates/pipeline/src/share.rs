@@ -1,11 +1,14 @@
-//! The redacted copy of a study: results, hashes and provenance, so that others can run the views again;
-//! no captures, traces, packets, encodings, member lists, attributes, scores, weights or seeds.
+//! The redacted copy of a study: results and provenance, so that others can run the views again; no captures,
+//! traces, packets, encodings, member lists, attributes, scores, weights, seeds, and no digest of any of them.
 //!
-//! Everything is left out unless it is named here. Ids are made anew under a secret of this one copy that
-//! is forgotten with it: an id of ours is a hash over the study's seed (a short one could be guessed and
-//! checked against it), splits and reproducible noise are drawn from ids, and trace ids follow from a
-//! capture's digest, so the old ids would give members and noise to whoever holds a capture. Equal ids
-//! stay equal within the copy. Class ids are functions of public names and stay.
+//! Everything is left out unless it is named here. Ids and digests are made anew under a secret of this one copy
+//! that is forgotten with it, in records and in texts: an id of ours is a hash over the study's seed (a short one
+//! could be guessed and checked against it), splits and reproducible noise are drawn from ids, trace ids follow from
+//! a capture's digest, and a digest confirms to whoever holds a capture, weights or a list of members that they are
+//! the ones. Equal ids and digests stay equal within the copy. Class ids are functions of public names and stay.
+//!
+//! What no key can hide: whoever holds the captures and guesses the seed can run the study again and compare
+//! results. So the study's seed is left out, and the command says so.
 //!
 //! Losses by epoch (`epochs`) and measurements of a training (`monitors`) are shared: they are means over
 //! a model's whole member set, like AUC or fidelity, and views cannot be run again without them
@@ -14,12 +17,14 @@
 //! is why it is made by hand and says what it holds.
 
 use super::load;
-use arrow::array::{ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
 use std::collections::HashSet;
 use std::sync::Arc;
-use syntrace_base::base::{AttackId, CaptureId, ClassId, Identity, JobId, ModelId, Progress, Seed, SplitId};
+use syntrace_base::base::{AttackId, CaptureId, ClassId, Digest, Identity, JobId, ModelId, Progress, Seed, SplitId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::*;
+use syntrace_model::train::OVERFLOWS;
 use syntrace_store::schema::{self, SegmentTable};
 use syntrace_store::{JobResult, NewSegment, Snapshot, StoreWriter, arrow_schema};
 
@@ -52,6 +57,9 @@ pub const WITHHELD_TABLES: &[&SegmentTable] = &[
 
 /// Numbers with this many digits or more in texts are ids.
 const ID_DIGITS: usize = 12;
+
+/// Hexadecimal texts of this many digits or more are digests, whole or in part.
+const DIGEST_DIGITS: usize = 16;
 
 /// What a shared copy holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -108,23 +116,40 @@ impl Redaction {
         Identity::new("shared-id").bytes(&self.secret).int(old).finish().id63()
     }
 
-    /// A text with new ids.
+    /// The new digest for an old one.
+    fn digest(&self, old: &[u8]) -> [u8; 32] {
+        Identity::new("shared-digest").bytes(&self.secret).bytes(old).finish().0
+    }
+
+    /// As many hexadecimal digits for others; all 64 of a digest give those of [`Redaction::digest`].
+    fn hex(&self, old: &str) -> String {
+        let lower = old.to_ascii_lowercase();
+        let digest = match Digest::from_hex(&lower) {
+            Some(digest) => self.digest(&digest.0),
+            None => self.digest(lower.as_bytes()),
+        };
+        Digest(digest).hex().chars().cycle().take(old.len()).collect()
+    }
+
+    /// A text with new ids and digests.
     fn text(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(start) = rest.find(|character: char| character.is_ascii_digit()) {
-            let (before, digits_on) = rest.split_at(start);
-            let end = digits_on.find(|character: char| !character.is_ascii_digit()).unwrap_or(digits_on.len());
-            let (digits, after) = digits_on.split_at(end);
-            // Digests in hexadecimal and fractions of numbers hold long runs of digits too.
-            let inside = |neighbour: Option<char>| {
-                neighbour.is_some_and(|character| character.is_ascii_alphabetic() || character == '.')
-            };
-            let part = inside(before.chars().next_back()) || inside(after.chars().next());
+        let is_part = |character: char| character.is_ascii_alphanumeric();
+        while let Some(start) = rest.find(is_part) {
+            let (before, word_on) = rest.split_at(start);
+            let end = word_on.find(|character: char| !is_part(character)).unwrap_or(word_on.len());
+            let (word, after) = word_on.split_at(end);
             out.push_str(before);
-            match digits.parse::<i64>() {
-                Ok(id) if digits.len() >= ID_DIGITS && !part => out.push_str(&self.id(id).to_string()),
-                _ => out.push_str(digits),
+            // A fraction holds long runs of digits too.
+            let fraction = before.ends_with('.') || after.starts_with('.');
+            let all = |wanted: fn(&u8) -> bool| word.bytes().all(|byte| wanted(&byte));
+            match word.parse::<i64>() {
+                Ok(id) if word.len() >= ID_DIGITS && !fraction => out.push_str(&self.id(id).to_string()),
+                Err(_) if word.len() >= DIGEST_DIGITS && all(u8::is_ascii_hexdigit) && !all(u8::is_ascii_digit) => {
+                    out.push_str(&self.hex(word));
+                }
+                _ => out.push_str(word),
             }
             rest = after;
         }
@@ -189,6 +214,7 @@ impl Redaction {
         let capture_id = CaptureId(self.id(capture.capture_id.0));
         CaptureRecord {
             capture_id,
+            digest: self.digest(&capture.digest),
             name: "withheld".to_owned(),
             first_us: 0,
             last_us: 0,
@@ -213,7 +239,8 @@ impl Redaction {
     }
 
     fn split(&self, split: SplitRecord) -> SplitRecord {
-        SplitRecord { split_id: SplitId(self.id(split.split_id.0)), ..split }
+        let pool_digest = self.digest(&split.pool_digest);
+        SplitRecord { split_id: SplitId(self.id(split.split_id.0)), pool_digest, ..split }
     }
 
     fn model(&self, model: ModelRecord) -> ModelRecord {
@@ -227,6 +254,7 @@ impl Redaction {
             split_id: SplitId(self.id(model.split_id.0)),
             train_job: JobId(self.id(model.train_job.0)),
             config: self.json(&model.config),
+            weights: None,
             lineage: lineage.collect(),
             ..model
         }
@@ -235,6 +263,7 @@ impl Redaction {
     fn attack(&self, attack: AttackRecord) -> AttackRecord {
         AttackRecord {
             attack_id: AttackId(self.id(attack.attack_id.0)),
+            options: self.json(&attack.options),
             target_model: ModelId(self.id(attack.target_model.0)),
             shadow_models: attack.shadow_models.iter().map(|model| ModelId(self.id(model.0))).collect(),
             job_id: JobId(self.id(attack.job_id.0)),
@@ -268,6 +297,7 @@ impl Redaction {
                 }
                 let rows = RecordBatch::try_new(arrow_schema(table), columns)
                     .map_err(|error| Error::internal(format!("rows of table `{}`: {error}", table.name)))?;
+                let rows = if table.name == schema::MONITORS.name { without_private_counts(&rows)? } else { rows };
                 result.segments.push(NewSegment { table, partition: self.id(partition), rows });
             }
         }
@@ -282,6 +312,15 @@ fn hide_thresholds(columns: &mut [ArrayRef]) {
         let corners = threshold.len();
         *threshold = Arc::new(Float64Array::from_iter_values((0..corners).rev().map(|corner| corner as f64)));
     }
+}
+
+/// How many traces of a private model overflowed is a count of private traces, without noise.
+fn without_private_counts(rows: &RecordBatch) -> Result<RecordBatch> {
+    let monitor = schema::MONITORS.columns.iter().position(|column| column.name == "monitor");
+    let names = monitor.and_then(|index| rows.columns().get(index)).and_then(|column| column.as_string_opt::<i32>());
+    let names = names.ok_or_else(|| Error::internal("table `monitors` has no texts in its column `monitor`"))?;
+    let kept: BooleanArray = names.iter().map(|name| Some(name != Some(OVERFLOWS))).collect();
+    filter_record_batch(rows, &kept).map_err(|error| Error::internal(format!("rows of table `monitors`: {error}")))
 }
 
 fn remove_seeds(value: &mut serde_json::Value) {
@@ -304,9 +343,17 @@ mod tests {
         let redaction = Redaction { secret: [7; 32], classes: HashSet::from([4_611_686_018_427_387_904]) };
         let new = redaction.id(123_456_789_012_345);
         assert_ne!(new, 123_456_789_012_345);
-        let text = "{\"model\":123456789012345,\"class\":4611686018427387904,\"rate\":0.123456789012345,\"n\":512,\"digest\":\"ab123456789012345c\"}";
+        let text = "{\"model\":123456789012345,\"class\":4611686018427387904,\"rate\":0.123456789012345,\"n\":512,\"x\":\"xy123456789012345c\"}";
         let expected = text.replace(":123456789012345,", &format!(":{new},"));
         assert_eq!(redaction.text(text), expected);
+        // Digests, whole and in part, in either case; the same one is the same as in a record.
+        let digest = Digest::of(b"capture");
+        let made = Digest(redaction.digest(&digest.0)).hex();
+        assert_eq!(redaction.text(&format!("a {}, b", digest.hex())), format!("a {made}, b"));
+        assert_eq!(redaction.text(&digest.hex().to_uppercase()), made);
+        let part = redaction.text(&digest.hex()[..32]);
+        assert!(part.len() == 32 && part != digest.hex()[..32] && part != made[..32]);
+        assert_eq!(redaction.text("none or netdiffusion 0.25 12345678901"), "none or netdiffusion 0.25 12345678901");
         assert_eq!(redaction.json("{\"a\":{\"noise_seed\":5,\"b\":1},\"seed\":9}"), "{\"a\":{\"b\":1}}");
         assert_eq!(redaction.id(0), 0);
     }

@@ -3,7 +3,8 @@
 //! redb's own compaction moves pages but not values: leaves stay as full as random keys left them (two
 //! thirds), and it stops at the first page without a free run of its size below (5 % of a 30 MB study
 //! were such gaps). Written in the order of the keys, leaves are full; and the heap comes in the order
-//! of a scan: objects, then each table column by column over all its segments.
+//! of a scan: objects, then each table column by column over all its segments. What lay in free pages is not in
+//! the new file, nor are checkpoints that hold noise seeds (see [`leftovers`]).
 //!
 //! Crash safety: the study is not touched before the rename, which replaces it whole. Whoever reads the
 //! old file keeps reading it; the next snapshot finds the new one. Two compactions of the same content
@@ -11,9 +12,11 @@
 
 use super::engine::{create, storage_error};
 use super::heap::HeapWriter;
+use super::leftovers;
 use super::reader::Snapshot;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
+use super::writer::write_checkpoint;
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::{Path, PathBuf};
 use syntrace_base::base::Digest;
@@ -88,10 +91,22 @@ fn copy(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
         tables::ATTACKS,
         tables::JOBS,
         tables::OBJECTS,
-        tables::SEGMENTS,
-        tables::CHECKPOINTS,
-        tables::CHECKPOINT_PARTS
+        tables::SEGMENTS
     );
+    // What a killed training left lies in pages that are not copied.
+    let mut meta =
+        transaction.open_table(tables::META).map_err(|error| storage_error("open a table of", error.into()))?;
+    meta.remove(tables::TRAINING).map_err(|error| storage_error("write", error.into()))?;
+    drop(meta);
+    copy_checkpoints(snapshot, transaction)
+}
+
+/// Checkpoints but those of earlier versions, which hold noise seeds; no job of this version goes on from them.
+fn copy_checkpoints(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
+    for job_id in snapshot.checkpoints()? {
+        let Some(state) = snapshot.checkpoint(job_id)?.filter(|state| !leftovers::holds_seeds(state)) else { continue };
+        write_checkpoint(transaction, job_id, &state)?;
+    }
     Ok(())
 }
 

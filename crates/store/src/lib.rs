@@ -23,6 +23,7 @@ mod engine;
 mod heap;
 #[doc(hidden)]
 pub mod hostile;
+mod leftovers;
 mod merge;
 mod overlay;
 mod pack;

@@ -15,6 +15,9 @@ pub(super) type Bytes = &'static [u8];
 pub(super) const META: TableDefinition<&str, Bytes> = TableDefinition::new("syntrace.meta");
 /// Key in `META` of a redacted copy: its ids are its own.
 pub(super) const SHARED_COPY: &str = "shared_copy";
+/// Key in `META` while trainings with secret noise are under way; one that a killed process left stays until the study
+/// is packed.
+pub(super) const TRAINING: &str = "training";
 /// Class id -> `ClassRecord`. Written by ingest and simulate.
 pub(super) const CLASSES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.classes");
 /// Capture id -> `CaptureRecord`. Written by ingest and simulate.

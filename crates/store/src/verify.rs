@@ -2,6 +2,7 @@
 //! digest, every column against its digest and its declared type, every reference, every job's outputs.
 
 use super::engine::{guarded, storage_error};
+use super::leftovers;
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::SEGMENT_TABLES;
@@ -9,6 +10,7 @@ use super::tables;
 use super::writer::{StoreWriter, TableSize};
 use redb::{ReadableTable, ReadableTableMetadata};
 use std::collections::HashSet;
+use std::path::Path;
 use syntrace_base::base::{Digest, map_ordered};
 use syntrace_base::error::Result;
 use syntrace_base::record::*;
@@ -48,6 +50,20 @@ impl VerifyReport {
         }
     }
 
+    /// Searches the bytes of the file, free pages too, for noise seeds that earlier versions wrote.
+    pub fn find_seeds(&mut self, path: &Path) {
+        let Some(seeds @ 1..) = self.note("file", leftovers::noise_seeds(path)) else { return };
+        self.find(
+            "file",
+            format!(
+                "{seeds} seeds of privacy noise lie in its bytes, which an earlier version wrote into checkpoints: with \
+                 one, all noise of a model can be made again. `syntrace compact STUDY` writes the study without them; \
+                 copies that were handed out still hold them, so train those models anew before their promise is \
+                 relied on"
+            ),
+        );
+    }
+
     fn find(&mut self, place: &str, problem: impl Into<String>) {
         self.findings.push(Finding { place: place.to_owned(), problem: problem.into() });
     }
@@ -65,6 +81,9 @@ impl StoreWriter {
         let snapshot = guarded(|| self.snapshot()).and_then(|snapshot| snapshot);
         if let Some(snapshot) = report.note("snapshot", snapshot) {
             snapshot.verify_into(&mut report);
+        }
+        if let Some(path) = self.path() {
+            report.find_seeds(path);
         }
         Ok(report)
     }

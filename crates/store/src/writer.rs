@@ -147,6 +147,11 @@ impl StoreWriter {
         Ok(Self { engine: Engine::Writing(open_backend(backend, cache_bytes)?), path: PathBuf::new(), cache_bytes })
     }
 
+    /// The file, where the storage is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        Some(self.path.as_path()).filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// A consistent view of what is committed.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::new(self.engine.begin_read()?, std::sync::Arc::default())
@@ -175,20 +180,33 @@ impl StoreWriter {
         Ok(job)
     }
 
+    /// Notes that trainings with secret noise begin. True where those of an earlier process were cut off: pages that
+    /// it had not committed may hold state beyond its last checkpoint, and what is trained over again from there, with
+    /// fresh noise, would be a second release of the same steps. Then pack the study once all is trained.
+    pub fn begin_training(&self) -> Result<bool> {
+        let transaction = self.begin_write()?;
+        let had = open(&transaction, tables::META)?
+            .insert(tables::TRAINING, [1].as_slice())
+            .map_err(|error| storage_error("write", error.into()))?
+            .is_some();
+        transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
+        Ok(had)
+    }
+
+    /// Notes that they have ended, or stopped at a checkpoint.
+    pub fn end_training(&self) -> Result<()> {
+        let transaction = self.begin_write()?;
+        open(&transaction, tables::META)?
+            .remove(tables::TRAINING)
+            .map(drop)
+            .map_err(|error| storage_error("write", error.into()))?;
+        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+    }
+
     /// Replaces the checkpoint of a job under way.
     pub fn save_checkpoint(&self, job_id: JobId, state: &[u8]) -> Result<()> {
         let transaction = self.begin_write()?;
-        {
-            let mut checkpoints = open(&transaction, tables::CHECKPOINTS)?;
-            let mut parts = open(&transaction, tables::CHECKPOINT_PARTS)?;
-            remove_parts(&mut parts, job_id)?;
-            for (number, part) in state.chunks(heap::CHUNK_BYTES).enumerate() {
-                parts.insert((job_id.0, number as u32), part).map_err(|error| storage_error("write", error.into()))?;
-            }
-            let record = CheckpointRecord { job_id, digest: Digest::of(state).0, bytes: state.len() as u64 };
-            let bytes = codec::encode(&record)?;
-            checkpoints.insert(job_id.0, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
-        }
+        write_checkpoint(&transaction, job_id, state)?;
         transaction.commit().map_err(|error| storage_error("commit to", error.into()))
     }
 
@@ -457,6 +475,19 @@ fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
         parts,
     };
     sink.put(tables::OBJECTS, &file.digest.0, file.digest.hex(), &record)?;
+    Ok(())
+}
+
+pub(super) fn write_checkpoint(transaction: &WriteTransaction, job_id: JobId, state: &[u8]) -> Result<()> {
+    let mut checkpoints = open(transaction, tables::CHECKPOINTS)?;
+    let mut parts = open(transaction, tables::CHECKPOINT_PARTS)?;
+    remove_parts(&mut parts, job_id)?;
+    for (number, part) in state.chunks(heap::CHUNK_BYTES).enumerate() {
+        parts.insert((job_id.0, number as u32), part).map_err(|error| storage_error("write", error.into()))?;
+    }
+    let record = CheckpointRecord { job_id, digest: Digest::of(state).0, bytes: state.len() as u64 };
+    let bytes = codec::encode(&record)?;
+    checkpoints.insert(job_id.0, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
     Ok(())
 }
 

@@ -111,6 +111,17 @@ impl PerTrace {
         total
     }
 
+    /// Sets the gradients of all traces but those of `keep [M, B]` (boolean) to zero, also where they are not
+    /// finite.
+    pub fn zero_except(&mut self, keep: &Tensor) {
+        for weight in &mut self.weights {
+            weight.formed = None;
+            for part in &mut weight.parts {
+                part.zero_except(keep);
+            }
+        }
+    }
+
     /// `sum_b factors[m, b] * gradient[m, b]` of each weight, `[M, ...]`; with `None` all factors are
     /// one (the loss already left out padded traces). Weights that are not trained give `None`.
     pub fn weighted_sum(mut self, factors: Option<&Tensor>) -> Vec<Option<Tensor>> {
@@ -190,6 +201,23 @@ impl Weight {
 }
 
 impl Part {
+    /// Sets the gradients of all traces but those of `keep [M, B]` to zero.
+    fn zero_except(&mut self, keep: &Tensor) {
+        let kept = |value: &mut Tensor| {
+            let mut shape = keep.size();
+            shape.resize(value.dim(), 1);
+            *value = value.where_self(&keep.view(&shape[..]), &value.zeros_like());
+        };
+        match self {
+            Self::Direct(gradient) | Self::Rows { gradient, .. } => kept(gradient),
+            // Both: zero times infinity is no number.
+            Self::Outer { left, right } => {
+                kept(left);
+                kept(right);
+            }
+        }
+    }
+
     /// The per-trace gradient `[M, B, ...]`, owned (safe to add into).
     fn form(&self, models: i64, traces: i64) -> Tensor {
         match self {

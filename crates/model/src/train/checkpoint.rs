@@ -1,17 +1,23 @@
 //! A training's state as bytes: safetensors with one JSON text. Weights and optimiser moments are
 //! tensors; counters are exact integers (floats by their bits), so that a resumed training ends with
 //! the same weights, bit for bit. Random streams have no position: they are addressed by step.
+//!
+//! Invariant: no seed is written. What a checkpoint held stays in the file's free pages after the job has removed
+//! it, and whoever reads the file reads them. Models with the operating system's noise write only what their
+//! mechanism released and what follows from it: weights and moments of every step are the output that DP-SGD
+//! accounts for. Unnoised sums over the running epoch (of losses, of norms, of traces) are not: two of them a few
+//! steps apart would tell the losses of those steps' batches. Rows of finished epochs are kept, they are the
+//! evaluation that the table `epochs` shows to whoever has the study.
 
 use super::{EpochRow, Optimiser, PrivacyEvent};
 use crate::nn::{Params, kind_bytes, tensor_from_view};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// Layout version of the JSON text.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const STATE_KEY: &str = "syntrace.training";
 
 /// Everything of a training besides tensors.
@@ -28,10 +34,11 @@ pub(super) struct State {
 /// The counters of one model.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct ModelState {
-    pub noise_seed: [u8; 32],
     pub diverged: Option<u64>,
     /// Noisy sums released.
     pub releases: u64,
+    /// Traces whose gradient was not finite.
+    pub overflows: u64,
     pub epochs: Vec<StoredEpoch>,
     pub running: Running,
 }
@@ -124,13 +131,24 @@ pub(super) fn write(
 /// Counters, weights of diverged models, and all weights before the last step.
 type Resumed = (State, Vec<Option<Vec<u8>>>, Option<Params>);
 
-/// Reads a checkpoint into weights and optimiser.
-pub(super) fn read(bytes: &[u8], params: &mut Params, optimiser: &mut Optimiser) -> Result<Resumed> {
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// Reads a checkpoint into weights and optimiser; `None` for one of an earlier version, from which nothing goes on:
+/// the training starts again.
+pub(super) fn read(bytes: &[u8], params: &mut Params, optimiser: &mut Optimiser) -> Result<Option<Resumed>> {
     let damaged = |what: String| Error::internal(format!("checkpoint: {what}")).hint("delete it: the job starts again");
     let (_, metadata) =
         safetensors::SafeTensors::read_metadata(bytes).map_err(|error| damaged(format!("not safetensors: {error}")))?;
     let text = metadata.metadata().as_ref().and_then(|texts| texts.get(STATE_KEY));
     let text = text.ok_or_else(|| damaged(format!("expected the key `{STATE_KEY}`, not found")))?;
+    let found: Version =
+        serde_json::from_str(text).map_err(|error| damaged(format!("version is not readable: {error}")))?;
+    if found.version < VERSION {
+        return Ok(None);
+    }
     let state: State =
         serde_json::from_str(text).map_err(|error| damaged(format!("state is not readable: {error}")))?;
     if state.version != VERSION {
@@ -165,17 +183,23 @@ pub(super) fn read(bytes: &[u8], params: &mut Params, optimiser: &mut Optimiser)
     let frozen = (0..state.models.len())
         .map(|model| file.tensor(&format!("frozen.{model}")).ok().map(|view| view.data().to_vec()))
         .collect();
-    Ok((state, frozen, previous))
+    Ok(Some((state, frozen, previous)))
 }
 
 impl State {
     /// Counters at the start.
-    pub(super) fn new(noise_seeds: &[Seed]) -> Self {
-        let models = noise_seeds
-            .iter()
-            .map(|seed| ModelState { noise_seed: seed.to_bytes(), ..ModelState::default() })
-            .collect();
-        Self { version: VERSION, models, ..Self::default() }
+    pub(super) fn new(models: usize) -> Self {
+        Self { version: VERSION, models: vec![ModelState::default(); models], ..Self::default() }
+    }
+
+    /// What may be written down: of models with secret noise nothing that stands outside of the mechanism.
+    pub(super) fn storable(&self, is_secret: &[bool]) -> Self {
+        let mut state = self.clone();
+        for (model, _) in state.models.iter_mut().zip(is_secret).filter(|(_, is_secret)| **is_secret) {
+            model.running = Running::default();
+            model.overflows = 0;
+        }
+        state
     }
 }
 
@@ -187,9 +211,13 @@ impl Running {
     }
 
     /// Adds one trace's gradient norm.
+    /// One that is not finite counts as clipped: nothing is left of it.
     pub(super) fn add_norm(&mut self, norm: f64, clip_norm: Option<f64>) {
-        self.norm = (f64::from_bits(self.norm) + norm).to_bits();
-        self.clipped += u64::from(clip_norm.is_some_and(|clip_norm| norm > clip_norm));
+        let finite = norm.is_finite();
+        if finite || clip_norm.is_none() {
+            self.norm = (f64::from_bits(self.norm) + norm).to_bits();
+        }
+        self.clipped += u64::from(clip_norm.is_some_and(|clip_norm| norm > clip_norm || !finite));
     }
 }
 

@@ -1,9 +1,10 @@
 //! The loop: Poisson batches, clipped sums, private gradients, optimiser, epochs, checkpoints.
 
-use super::checkpoint::{self, Running, State};
+use super::checkpoint::{self, ModelState, Running, State};
+use super::step::Overflow;
 use super::{
-    CheckpointSink, ClippedSum, Clipping, CohortInput, CohortOutcome, DpPlan, EpochRow, Microbatch, ModelOutcome,
-    Network, Optimiser, PrivacyEvent, PrivateGrad, poisson_batch,
+    CheckpointSink, ClippedSum, Clipping, CohortInput, CohortModel, CohortOutcome, DpPlan, EpochRow, Microbatch,
+    ModelOutcome, MonitorRow, Network, OVERFLOWS, Optimiser, PrivacyEvent, PrivateGrad, poisson_batch,
 };
 use crate::nn::Params;
 use syntrace_base::base::{Progress, Seed};
@@ -13,7 +14,9 @@ use tch::{Device, Kind, Tensor};
 
 /// Trains the models of a cohort in lockstep. `network` holds the initial weights of the models in the
 /// order of `input.models` (and the pooled traces). With `resume`, continues from a checkpoint of the
-/// same input and ends with the same weights, bit for bit.
+/// same input: a model without DP, or with reproducible noise, ends with the same weights, bit for bit; one
+/// with the operating system's noise draws fresh noise and fresh batches from there on, which are independent
+/// of those before, so that the accounting stands.
 ///
 /// # Errors
 /// Interrupted, after saving a checkpoint, when `progress` asks to stop; an unreadable checkpoint; a
@@ -59,7 +62,7 @@ pub fn train_cohort<N: Network>(
 }
 
 /// A loss beyond this has exploded: cross-entropies and noise errors are below 10, critics' distances below 1e4.
-/// Models with DP are not asked for their losses: when they stop must follow from released weights alone.
+/// Models with DP are asked for neither losses nor norms: when they stop follows from released weights alone.
 const LOSS_MAX: f64 = 1e6;
 /// A weight beyond this has exploded.
 const WEIGHT_MAX: f64 = 1e6;
@@ -70,6 +73,9 @@ struct Training<'a, N> {
     input: &'a CohortInput<'a>,
     plans: Vec<Option<DpPlan>>,
     clipping: Clipping,
+    /// Of models with the operating system's noise: behind their noise and their batches, new in each process and
+    /// written nowhere.
+    secrets: Vec<Option<Seed>>,
     noise_seeds: Vec<Seed>,
     optimiser: Optimiser,
     state: State,
@@ -83,17 +89,12 @@ impl<'a, N: Network> Training<'a, N> {
     fn new(network: &'a mut N, input: &'a CohortInput<'a>, resume: Option<&[u8]>) -> Result<Self> {
         let plans: Vec<Option<DpPlan>> = input.models.iter().map(|model| model.dp).collect();
         let mut optimiser = Optimiser::new(input.plan.optimiser, network.params());
-        let (state, frozen, previous) = match resume {
+        let resumed = match resume {
             Some(bytes) => checkpoint::read(bytes, network.params_mut(), &mut optimiser)?,
-            None => {
-                let seeds = input.models.iter().map(|model| match (model.dp, model.noise_seed) {
-                    (Some(_), None) => Seed::from_system(),
-                    (_, seed) => Ok(seed.unwrap_or(model.seed)),
-                });
-                let seeds: Vec<Seed> = seeds.collect::<Result<_>>()?;
-                (State::new(&seeds), vec![None; seeds.len()], None)
-            }
+            None => None,
         };
+        let fresh = || (State::new(input.models.len()), vec![None; input.models.len()], None);
+        let (state, frozen, previous) = resumed.unwrap_or_else(fresh);
         if state.models.len() != input.models.len() {
             return Err(Error::internal(format!(
                 "checkpoint must hold `{}` models, found `{}`",
@@ -101,9 +102,14 @@ impl<'a, N: Network> Training<'a, N> {
                 state.models.len()
             )));
         }
-        let noise_seeds = state.models.iter().map(|model| Seed::from_bytes(model.noise_seed).named("noise")).collect();
+        let is_secret = |model: &CohortModel| model.dp.is_some() && model.noise_seed.is_none();
+        let secrets = input.models.iter().map(|model| is_secret(model).then(Seed::from_system).transpose());
+        let secrets: Vec<Option<Seed>> = secrets.collect::<Result<_>>()?;
+        let of_model = |(model, secret): (&CohortModel, &Option<Seed>)| secret.or(model.noise_seed);
+        let noise_seeds = input.models.iter().zip(&secrets);
+        let noise_seeds = noise_seeds.map(|pair| of_model(pair).unwrap_or(pair.0.seed).named("noise")).collect();
         let clipping = Clipping::new(&plans);
-        Ok(Self { network, input, plans, clipping, noise_seeds, optimiser, state, frozen, previous })
+        Ok(Self { network, input, plans, clipping, secrets, noise_seeds, optimiser, state, frozen, previous })
     }
 
     /// One step of all models; returns the mean loss of the step's traces.
@@ -111,26 +117,16 @@ impl<'a, N: Network> Training<'a, N> {
         let step = self.state.step;
         self.network.before_step(step);
         let batches = self.draw(step);
-        let mut sum = ClippedSum::empty(self.network.params());
-        let mut done = Vec::new();
-        for pass in self.passes(&batches) {
-            let own = pass.own_columns(self.network.params().device());
-            let result = self.network.gradients(&pass.batch, self.clipping.any());
-            let (part, norms) = if self.clipping.any() {
-                let clipping = self.clipping.select(&pass.batch.models);
-                let (part, norms) = result.gradients.clip_own(&clipping, own.as_ref());
-                (part, Some(norms))
-            } else {
-                (result.gradients.sum_own(own.as_ref()), None)
-            };
-            sum.add_rows(&pass.batch.models, part);
-            done.push((pass, result.losses, norms));
-        }
+        let (mut sum, done) = self.sum(&batches, Overflow::Kept);
         // Read once a step: a device waits at each reading.
         let (mut loss_sum, mut loss_count) = (0.0, 0u64);
         let mut finite = vec![true; batches.len()];
         let losses = tables(done.iter().map(|(_, losses, _)| losses))?;
         let norms = tables(done.iter().filter_map(|(_, _, norms)| norms.as_ref()))?;
+        if norms.iter().flatten().flatten().any(|norm| !norm.is_finite()) {
+            // Rare, so that every other step is spared the mask.
+            sum = self.sum(&batches, Overflow::Zeroed).0;
+        }
         for (at, (pass, losses)) in done.iter().map(|(pass, ..)| pass).zip(&losses).enumerate() {
             for (row, (&model, &own)) in pass.batch.models.iter().zip(&pass.own).enumerate() {
                 let norms = norms.get(at).map(|norms| &norms[row][..own]);
@@ -145,6 +141,27 @@ impl<'a, N: Network> Training<'a, N> {
         Ok((loss_count > 0).then(|| loss_sum / loss_count as f64))
     }
 
+    /// The clipped sum of a step's batches, with each pass's losses and norms. Zero times infinity is no number,
+    /// so the gradient of an overflowing trace is set to zero where `overflow` says so.
+    fn sum(&self, batches: &[Vec<usize>], overflow: Overflow) -> (ClippedSum, Vec<Done>) {
+        let mut sum = ClippedSum::empty(self.network.params());
+        let mut done = Vec::new();
+        for pass in self.passes(batches) {
+            let own = pass.own_columns(self.network.params().device());
+            let result = self.network.gradients(&pass.batch, self.clipping.any());
+            let (part, norms) = if self.clipping.any() {
+                let clipping = self.clipping.select(&pass.batch.models);
+                let (part, norms) = result.gradients.clip_own(&clipping, own.as_ref(), overflow);
+                (part, Some(norms))
+            } else {
+                (result.gradients.sum_own(own.as_ref()), None)
+            };
+            sum.add_rows(&pass.batch.models, part);
+            done.push((pass, result.losses, norms));
+        }
+        (sum, done)
+    }
+
     /// Rows of all models as passes. On the CPU none holds padding; elsewhere a pass costs by its launches
     /// more than by its traces, so that rows are filled up instead.
     fn passes(&self, rows: &[Vec<usize>]) -> Vec<Pass> {
@@ -153,15 +170,14 @@ impl<'a, N: Network> Training<'a, N> {
 
     /// Poisson batches of all models that still train, each sorted by size, longest first.
     fn draw(&self, step: u64) -> Vec<Vec<usize>> {
-        let models = self.input.models.iter().zip(&self.state.models);
-        let draws = models.map(|(model, state)| {
+        let models = self.input.models.iter().zip(&self.secrets).zip(&self.state.models);
+        let draws = models.map(|((model, secret), state)| {
             if state.diverged.is_some() {
                 return Vec::new();
             }
             // Amplification by sampling assumes that nobody knows the draws: with system noise they are
             // as secret as the noise, and not a function of the study's seed.
-            let secret = model.dp.is_some() && model.noise_seed.is_none();
-            let seed = if secret { Seed::from_bytes(state.noise_seed) } else { model.seed };
+            let seed = secret.unwrap_or(model.seed);
             let mut batch = poisson_batch(&seed, step, &model.members, self.input.plan.sampling_rate);
             batch.sort_by_key(|&trace| (std::cmp::Reverse(self.network.size(trace)), trace));
             batch
@@ -169,21 +185,23 @@ impl<'a, N: Network> Training<'a, N> {
         draws.collect()
     }
 
-    /// Counts a model's losses and norms; returns the sum of losses and whether all were in bounds.
+    /// Counts a model's losses and norms; returns the sum of losses and whether the model may go on: without DP
+    /// while all are in bounds, with DP whatever they are.
     fn count(&mut self, model: usize, losses: &[f64], norms: Option<&[f64]>) -> (f64, bool) {
         let clip_norm = self.plans[model].map(|plan| plan.clip_norm);
-        let running = &mut self.state.models[model].running;
+        let state = &mut self.state.models[model];
         let (mut total, mut finite) = (0.0, true);
         for &loss in losses {
             total += loss;
-            finite &= loss.is_finite() && (clip_norm.is_some() || loss.abs() <= LOSS_MAX);
-            running.add_loss(loss);
+            finite &= loss.is_finite() && loss.abs() <= LOSS_MAX;
+            state.running.add_loss(loss);
         }
         for &norm in norms.unwrap_or_default() {
             finite &= norm.is_finite();
-            running.add_norm(norm, clip_norm);
+            state.overflows += u64::from(!norm.is_finite());
+            state.running.add_norm(norm, clip_norm);
         }
-        (total, finite)
+        (total, finite || clip_norm.is_some())
     }
 
     /// Noise, optimiser, ledger. Models whose loss exploded or whose gradient was not finite in this step stop here.
@@ -311,7 +329,8 @@ impl<'a, N: Network> Training<'a, N> {
     fn checkpoint(&mut self) -> Result<Vec<u8>> {
         self.state.optimiser_steps = self.optimiser.steps();
         let weights = (self.network.params(), self.previous.as_ref());
-        checkpoint::write(&self.state, weights, &self.optimiser, &self.frozen)
+        let is_secret: Vec<bool> = self.secrets.iter().map(Option::is_some).collect();
+        checkpoint::write(&self.state.storable(&is_secret), weights, &self.optimiser, &self.frozen)
     }
 
     fn outcome(self) -> Result<CohortOutcome> {
@@ -330,7 +349,7 @@ impl<'a, N: Network> Training<'a, N> {
             models.push(ModelOutcome {
                 weights,
                 epochs: state.epochs.iter().map(EpochRow::from).collect(),
-                monitors: Vec::new(),
+                monitors: overflows(state, &self.plans[index]).into_iter().collect(),
                 events: event.into_iter().collect(),
                 steps: state.diverged.unwrap_or(self.state.step),
                 status,
@@ -340,6 +359,16 @@ impl<'a, N: Network> Training<'a, N> {
         }
         Ok(CohortOutcome { models })
     }
+}
+
+/// Traces of a model with DP whose gradients were not finite and counted as zero; no row where there was none.
+fn overflows(state: &ModelState, plan: &Option<DpPlan>) -> Option<MonitorRow> {
+    (plan.is_some() && state.overflows > 0).then(|| MonitorRow {
+        epoch: None,
+        monitor: OVERFLOWS.to_owned(),
+        field: String::new(),
+        value: state.overflows as f64,
+    })
 }
 
 /// Models with a trained weight that is not finite or beyond [`WEIGHT_MAX`].
@@ -386,6 +415,9 @@ fn passes(rows: &[Vec<usize>], traces: usize, padded: bool) -> Vec<Pass> {
         passes.push(Pass { batch: Microbatch { models, rows: cut }, own });
     }
 }
+
+/// A pass, the losses of its traces, and their gradients' norms where any model clips; `[M, B]`.
+type Done = (Pass, Tensor, Option<Tensor>);
 
 /// One forward pass.
 struct Pass {

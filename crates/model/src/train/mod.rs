@@ -5,7 +5,8 @@
 //! [`PerSampleGrads`] -> [`ClippedSum`] -> [`PrivateGrad`], and the last arrow counts the privacy event.
 //!
 //! Invariants: the noise has standard deviation sigma C on the *sum*, the divisor is the *expected*
-//! batch size, an empty batch still takes a noisy step; every random draw of a model comes from its
+//! batch size, an empty batch still takes a noisy step, a gradient that is not finite counts as zero; what
+//! becomes of a model with DP follows from released weights alone; no seed of secret noise leaves the process; every random draw of a model comes from its
 //! own seeds and the step's number, never from its cohort, so a checkpoint holds no stream positions;
 //! no clock (the [`CheckpointSink`] has one), no printing, no files.
 //!
@@ -29,10 +30,12 @@ mod optimiser;
 mod sampler;
 #[cfg(feature = "torch")]
 mod step;
+#[cfg(all(test, feature = "torch"))]
+mod tests;
 
 pub use plan::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
-    NoCheckpoint, OptimiserPlan, PrivacyEvent, TrainPlan,
+    NoCheckpoint, OVERFLOWS, OptimiserPlan, PrivacyEvent, TrainPlan,
 };
 
 #[cfg(feature = "torch")]
@@ -40,7 +43,7 @@ pub use cohort::train_cohort;
 #[cfg(feature = "torch")]
 pub use network::{MicroGradients, Microbatch, Network};
 #[cfg(feature = "torch")]
-pub use noise::{standard_normal, standard_normal_on};
+pub use noise::{gaussian_noise, standard_normal};
 #[cfg(feature = "torch")]
 pub use optimiser::Optimiser;
 #[cfg(feature = "torch")]

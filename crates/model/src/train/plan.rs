@@ -139,6 +139,10 @@ pub struct EpochRow {
     pub seconds: f64,
 }
 
+/// Monitor of a model with DP: traces of its batches whose gradient was not finite and counted as zero, since the
+/// training began or was resumed. Private: no redacted copy holds it.
+pub const OVERFLOWS: &str = "gradients_not_finite";
+
 /// Something measured about a training besides its losses (SQL table `monitors`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct MonitorRow {
@@ -199,7 +203,8 @@ pub struct CohortOutcome {
 pub trait CheckpointSink {
     /// Should a checkpoint be saved after this many steps?
     fn due(&mut self, steps: u64) -> bool;
-    /// Replaces the cohort's checkpoint. It holds noise seeds: delete it once the job has finished.
+    /// Replaces the cohort's checkpoint. It holds no seed and, of models with the operating system's noise, nothing
+    /// but released state: what is left of it after the training undoes no guarantee.
     fn save(&mut self, bytes: &[u8]) -> Result<()>;
     /// Seconds on any monotonic clock.
     fn seconds(&mut self) -> f64;

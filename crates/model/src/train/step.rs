@@ -1,6 +1,6 @@
 //! The differentially private step as owned types that can only be used in order.
 
-use super::{DpPlan, PrivacyEvent, noise::standard_normal_on};
+use super::{DpPlan, PrivacyEvent, noise::gaussian_noise};
 use crate::nn::PerTrace;
 use syntrace_base::base::Seed;
 use tch::{Kind, Tensor};
@@ -28,6 +28,15 @@ pub struct ClippedSum {
 #[derive(Debug)]
 pub struct PrivateGrad {
     pub(super) gradients: Vec<Option<Tensor>>,
+}
+
+/// What becomes of a trace's gradient that is not finite, or whose norm is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overflow {
+    /// It stands in the sum, which is then no number: for a caller that looks at the norms.
+    Kept,
+    /// It counts as zero, a contribution within every clip norm.
+    Zeroed,
 }
 
 impl Clipping {
@@ -64,17 +73,27 @@ impl PerSampleGrads {
         Self(per_trace)
     }
 
-    /// Clips each trace's gradient to its model's norm and sums over traces. Returns the norms before
-    /// clipping, `[M, B]`.
+    /// Clips each trace's gradient to its model's norm and sums over traces; one whose norm is not finite counts
+    /// as zero. Returns the norms before clipping, `[M, B]`.
     pub fn clip(self, clipping: &Clipping) -> (ClippedSum, Tensor) {
-        self.clip_own(clipping, None)
+        self.clip_own(clipping, None, Overflow::Zeroed)
     }
 
     /// As [`PerSampleGrads::clip`] for a pass with padding: `own [M, B]` is 1 for a model's traces, 0 for what
     /// fills its row.
-    pub(super) fn clip_own(mut self, clipping: &Clipping, own: Option<&Tensor>) -> (ClippedSum, Tensor) {
+    pub(super) fn clip_own(
+        mut self,
+        clipping: &Clipping,
+        own: Option<&Tensor>,
+        overflow: Overflow,
+    ) -> (ClippedSum, Tensor) {
         let norms = self.0.squared_norms().sqrt();
         let mut factors = clipping.factors(&norms);
+        if overflow == Overflow::Zeroed {
+            let finite = norms.isfinite();
+            self.0.zero_except(&finite);
+            factors = factors.where_self(&finite, &factors.zeros_like());
+        }
         if let Some(own) = own {
             factors *= own;
         }
@@ -138,7 +157,7 @@ impl ClippedSum {
             .iter()
             .zip(seeds)
             .map(|(plan, seed)| match plan {
-                Some(plan) => standard_normal_on(seed, step, total, device) * (plan.noise_multiplier * plan.clip_norm),
+                Some(plan) => gaussian_noise(seed, step, total, device) * (plan.noise_multiplier * plan.clip_norm),
                 None => Tensor::zeros([total], (Kind::Float, device)),
             })
             .collect();
@@ -213,7 +232,7 @@ mod tests {
         let own = Tensor::from_slice(&[1.0f32, 1.0, 1.0, 0.0]).view([2, 2]);
         let first = |sum: ClippedSum| Vec::<Vec<f32>>::try_from(sum.sums[0].as_ref().unwrap()).unwrap();
         let dp = DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 };
-        let (clipped, norms) = gradients().clip_own(&Clipping::new(&[Some(dp), Some(dp)]), Some(&own));
+        let (clipped, norms) = gradients().clip_own(&Clipping::new(&[Some(dp), Some(dp)]), Some(&own), Overflow::Kept);
         let close = |left: Vec<Vec<f32>>, right: [[f32; 2]; 2]| {
             left.iter().flatten().zip(right.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-6)
         };

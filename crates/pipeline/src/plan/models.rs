@@ -9,6 +9,10 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{JobKind, Regime, Role};
 use syntrace_model::model::Start;
 
+/// Version of what models with DP go through besides their training: raised when the same seeds give other noise.
+/// 2: noise of 53 bits, gradients that are not finite count as zero.
+const MECHANISM_VERSION: i64 = 2;
+
 impl Builder<'_> {
     pub(super) fn class(&mut self, class: &PlannedClass) -> Result<()> {
         let splits = self.splits(class)?;
@@ -153,6 +157,9 @@ impl Builder<'_> {
             .text(if regime == Regime::None { "none" } else { noise_name(self.plan.spec.noise) })
             .int(i64::from(code_version(JobKind::Train)))
             .bytes(&self.plan.spec.seed.to_le_bytes());
+        if regime != Regime::None {
+            identity = identity.text("mechanism").int(MECHANISM_VERSION);
+        }
         if let Some(base) = base {
             identity = identity.text("base").int(base.0);
         }
