@@ -37,7 +37,6 @@ mod query;
 mod repair;
 mod report;
 mod safety;
-#[cfg(feature = "serve")]
 mod serve;
 mod simulate;
 mod spec;

@@ -68,14 +68,18 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// Bars of a run: one for all jobs, one for each job under way. Without a terminal, a line a job.
-pub(super) struct Bars {
+pub(super) struct Bars<'a> {
     all: MultiProgress,
     total: ProgressBar,
     lines: bool,
     left: Arc<Mutex<Left>>,
+    answers: Option<Answers<'a>>,
 }
 
-impl Bars {
+/// What can be said of a generator when all its jobs are done.
+pub(super) type Answers<'a> = Box<dyn Fn(&str) -> Option<String> + Send + Sync + 'a>;
+
+impl<'a> Bars<'a> {
     /// Bars for the jobs of a plan.
     pub fn new(estimate: Estimate) -> Self {
         watch_interrupts();
@@ -96,7 +100,14 @@ impl Bars {
         if terminal {
             total.enable_steady_tick(PAUSE);
         }
-        Self { all, total, lines: !terminal, left }
+        Self { all, total, lines: !terminal, left, answers: None }
+    }
+
+    /// Prints what `answers` says of each generator as soon as it is done.
+    #[must_use]
+    pub fn with_answers(mut self, answers: Answers<'a>) -> Self {
+        self.answers = Some(answers);
+        self
     }
 
     /// Removes the bars.
@@ -117,7 +128,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-impl RunObserver for Bars {
+impl RunObserver for Bars<'_> {
     fn job_started(&self, job: usize, label: &str) -> Box<dyn Progress> {
         self.tell(|estimate, now| estimate.started(job, now));
         let bar = self.all.insert_before(&self.total, ProgressBar::new_spinner());
@@ -143,6 +154,15 @@ impl RunObserver for Bars {
             note!("{text}");
         } else {
             let _ = self.all.println(visible(text));
+        }
+    }
+
+    fn generator_finished(&self, generator: &str) {
+        let Some(text) = self.answers.as_ref().and_then(|answers| answers(generator)) else { return };
+        if self.lines {
+            note!("{}", text.trim_end());
+        } else {
+            let _ = self.all.println(text.trim_end());
         }
     }
 

@@ -8,14 +8,19 @@ use super::{CACHE_BYTES, print_error};
 use crate::base::{Device, DeviceChoice, thread_count};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Plan, RunOptions, RunReport};
+use crate::query::{Format, Parameters, Session, SessionOptions, bind, named, parse_parameter, write_answer};
 use crate::spec::{DEMO, Spec};
 use crate::store::{Store, StoreWriter};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The query whose answer ends a run.
 const HEADLINE: &str = "headline";
+
+/// Memory for the query behind a generator's rows, bytes.
+const ANSWER_MEMORY_BYTES: usize = 256 << 20;
 
 /// Where the detail is: the headline has one row a generator and budget, these one a class, model or event.
 const DETAILS: &str = "more: syntrace query STUDY mia_by_model_and_epsilon, fidelity_by_model_and_epsilon, \
@@ -156,9 +161,11 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let place = if device == Device::Cpu { String::new() } else { format!(", networks on {device}") };
     note!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
     let bars = Bars::new(plan.estimate(&store.snapshot()?, threads)?);
+    let bars = if args.quiet { bars } else { bars.with_answers(Box::new(|generator| answer(&store, generator).ok())) };
     let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
     let result = pipeline::run(&store, &plan, options, &bars);
     bars.clear();
+    drop(bars);
     let report = result?;
     let code = report_run(&report);
     if report.finished > 0 {
@@ -169,6 +176,23 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         print_headline(&args.study)?;
     }
     Ok(code)
+}
+
+/// The headline's rows of one generator, from what is stored now.
+fn answer(store: &StoreWriter, generator: &str) -> Result<String> {
+    let query = named(HEADLINE)?;
+    let mut parameters = bind(&query, &Parameters::new())?;
+    let (name, value) = parse_parameter(&format!("generator='{}'", generator.replace('\'', "''")))?;
+    parameters.insert(name, value);
+    let options = SessionOptions { memory_bytes: ANSWER_MEMORY_BYTES, threads: 1 };
+    let session = Session::open(Arc::new(store.snapshot()?), options)?;
+    let text =
+        format!("SELECT * FROM ({}) AS headline WHERE generator = $generator", query.sql.trim_end_matches([';', '\n']));
+    let answer = session.sql_with(&text, &parameters)?;
+    let mut out = Vec::new();
+    let schema = answer.schema();
+    write_answer(Format::Table, &schema, answer, &mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// Says on stderr what a run did; gives the exit code.

@@ -18,6 +18,7 @@ mod import;
 mod ingest;
 mod job;
 mod load;
+mod order;
 mod plan;
 mod quality;
 mod reattack;

@@ -1,6 +1,7 @@
 //! Runs what a plan says is missing: several jobs side by side, each committed when it is finished, so
 //! that a run can be stopped or killed at any point and goes on where it was.
 
+use super::order;
 use super::plan::{Plan, PlannedJob};
 use super::stage::{Context, run_job, run_job_without_networks};
 use std::sync::{Condvar, Mutex};
@@ -25,6 +26,8 @@ pub trait RunObserver: Sync {
     fn job_finished(&self, job: usize, label: &str);
     /// A job failed; the others that do not need it go on.
     fn job_failed(&self, job: usize, label: &str, error: &Error);
+    /// All jobs about a generator are done, some of them by this run.
+    fn generator_finished(&self, _generator: &str) {}
     /// True once the user asked to stop.
     fn stop_requested(&self) -> bool;
 }
@@ -94,9 +97,10 @@ fn run_by(
     let board = Mutex::new(Board { states, report, first_error: None, stopping: false });
     let changed = Condvar::new();
     let context = Context { store, plan, checkpoint_seconds: options.checkpoint_seconds };
+    let ranks = order::ranks(plan);
     std::thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
-            scope.spawn(|| work(run_job, &context, &board, &changed, observer));
+            scope.spawn(|| work(run_job, &context, &ranks, &board, &changed, observer));
         }
     });
     let board = board.into_inner().map_err(|_| Error::internal("a worker thread panicked"))?;
@@ -116,8 +120,15 @@ fn first_state(job: &PlannedJob) -> State {
     }
 }
 
-fn work(run_job: RunJob, context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) {
-    while let Some(index) = next_job(context.plan, board, changed, observer) {
+fn work(
+    run_job: RunJob,
+    context: &Context<'_>,
+    ranks: &[usize],
+    board: &Mutex<Board>,
+    changed: &Condvar,
+    observer: &dyn RunObserver,
+) {
+    while let Some(index) = next_job(context.plan, ranks, board, changed, observer) {
         let job = &context.plan.jobs[index];
         let progress = observer.job_started(index, &job.head.label);
         let result =
@@ -128,11 +139,13 @@ fn work(run_job: RunJob, context: &Context<'_>, board: &Mutex<Board>, changed: &
                 .context(|| job.head.label.clone());
         progress.finish();
         let Ok(mut board) = board.lock() else { return };
+        let mut generator = None;
         match result {
             Ok(()) => {
                 board.states[index] = State::Done;
                 board.report.finished += 1;
                 observer.job_finished(index, &job.head.label);
+                generator = finished_generator(context.plan, job, &board.states);
             }
             Err(error) => {
                 board.states[index] = State::Failed;
@@ -150,14 +163,32 @@ fn work(run_job: RunJob, context: &Context<'_>, board: &Mutex<Board>, changed: &
                 }
             }
         }
+        drop(board);
         changed.notify_all();
+        if let Some(generator) = generator {
+            observer.generator_finished(generator);
+        }
     }
     changed.notify_all();
 }
 
+/// The generator of a job that was just done, if nothing more is to be done for it.
+fn finished_generator<'a>(plan: &'a Plan, job: &PlannedJob, states: &[State]) -> Option<&'a str> {
+    let generator = plan.generator_of(job)?;
+    let mut rest = plan.jobs.iter().zip(states).filter(|(job, _)| plan.generator_of(job) == Some(generator));
+    let name = &plan.generators.get(generator)?.name;
+    rest.all(|(_, state)| *state == State::Done).then_some(name.as_str())
+}
+
 /// Takes the next job whose inputs are ready; waits while others are running; `None` when there is
 /// nothing left to do.
-fn next_job(plan: &Plan, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) -> Option<usize> {
+fn next_job(
+    plan: &Plan,
+    ranks: &[usize],
+    board: &Mutex<Board>,
+    changed: &Condvar,
+    observer: &dyn RunObserver,
+) -> Option<usize> {
     let mut guard = board.lock().ok()?;
     loop {
         if observer.stop_requested() && !guard.stopping {
@@ -169,10 +200,11 @@ fn next_job(plan: &Plan, board: &Mutex<Board>, changed: &Condvar, observer: &dyn
         if guard.stopping {
             return None;
         }
-        let ready = (0..plan.jobs.len()).find(|index| {
+        let ready = (0..plan.jobs.len()).filter(|index| {
             guard.states[*index] == State::Waiting
                 && plan.jobs[*index].after.iter().all(|before| guard.states[*before] == State::Done)
         });
+        let ready = ready.min_by_key(|index| ranks[*index]);
         if let Some(index) = ready {
             guard.states[index] = State::Running;
             return Some(index);

@@ -28,7 +28,7 @@ impl Plan {
     }
 
     /// A job's group, units and seconds a unit on a machine of 2026.
-    fn cost(&self, job: &PlannedJob) -> JobCost {
+    pub(crate) fn cost(&self, job: &PlannedJob) -> JobCost {
         let members = f64::from(self.spec.split.members);
         let kind = job.head.kind.name();
         let of = |model: &PlannedModel| format!("{kind} {}", self.name(model.generator));
@@ -59,6 +59,26 @@ impl Plan {
         let missing = !job.done && !job.elsewhere;
         let (after, guess_seconds) = (job.after.clone(), units * seconds_a_unit);
         JobCost { group, units, guess_seconds, after, missing, took_seconds: None }
+    }
+
+    /// The generator (its place in the plan) that a job is about, if it is about one.
+    pub(crate) fn generator_of(&self, job: &PlannedJob) -> Option<usize> {
+        match &job.work {
+            Work::IngestFile { .. } | Work::Simulate { .. } | Work::Encode { .. } | Work::Split { .. } => None,
+            Work::Base { base } => Some(base.generator),
+            Work::Train { models, .. } => models.first().map(|model| model.generator),
+            Work::Attack { group, .. } => Some(group.target.0.generator),
+            Work::Utility { utility } => {
+                let (name, _) = utility.generator.as_ref()?;
+                self.generators.iter().position(|generator| generator.name == *name)
+            }
+            Work::OneRunAudit { model, .. }
+            | Work::Attribute { model, .. }
+            | Work::Reference { model, .. }
+            | Work::Synthesize { model, .. }
+            | Work::Fidelity { model, .. }
+            | Work::Leakage { model, .. } => Some(model.generator),
+        }
     }
 
     fn name(&self, generator: usize) -> &str {
