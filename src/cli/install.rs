@@ -236,7 +236,7 @@ mod tests {
         let mut program = b"head\0$ORIGIN/../lib/syntrace:/home/a/lib\0tail /home/a/lib\0".to_vec();
         let length = program.len();
         cut_run_path(&mut program, Path::new("/home/a/lib"));
-        assert_eq!(program, b"head\0$ORIGIN/../lib/syntrace\0\0\0\0\0\0\0\0\0\0\0\0\0\0tail /home/a/lib\0");
+        assert_eq!(program, b"head\0$ORIGIN/../lib/syntrace\0\0\0\0\0\0\0\0\0\0\0\0\0tail /home/a/lib\0");
         assert_eq!(program.len(), length);
         let other = b"$ORIGIN/../lib/syntrace:/home/a/libs\0".to_vec();
         let mut same = other.clone();

@@ -1,9 +1,7 @@
 //! `syntrace serve`
 
-use crate::error::Result;
 use clap::Args;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Let psql, pandas, Grafana and DBeaver ask the study, over PostgreSQL's protocol
 ///
@@ -38,7 +36,7 @@ pub(super) struct ServeArgs {
 
 /// Without the feature `serve`: says so.
 #[cfg(not(feature = "serve"))]
-pub(super) fn serve(_args: &ServeArgs) -> Result<ExitCode> {
+pub(super) fn serve(_args: &ServeArgs) -> crate::error::Result<std::process::ExitCode> {
     Err(crate::error::Error::left_out("server", "serve"))
 }
 

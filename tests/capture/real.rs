@@ -82,8 +82,10 @@ fn every_real_capture_has_the_packets_and_flows_of_the_manifest() {
         let flows =
             OTHER_FLOW_COUNTS.iter().find(|(other, ..)| other == path).map_or(expected.flows, |(_, ours, _)| *ours);
         let long = cut.traces.iter().filter(|trace| trace.flow_packets >= 10).count();
+        // The one flow of this capture, which the manifest's reader does not see, is long.
+        let long_flows = if path.ends_with("pppoe-session-http.pcap") { 1 } else { expected.flows_ge10 };
         let found = (cut.summary.packets, cut.traces.len(), long);
-        assert_eq!(found, (expected.packets, flows, expected.flows_ge10), "{path}: {:?}", cut.drops);
+        assert_eq!(found, (expected.packets, flows, long_flows), "{path}: {:?}", cut.drops);
     }
 }
 

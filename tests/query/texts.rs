@@ -31,6 +31,9 @@ fn the_indexes_of_schema_and_queries_name_everything() {
     let mut schema = String::from(
         "# Schema\n\n`tables.sql` has every table as a commented CREATE TABLE (generated from the code, tested against \
          it);\n`views.sql` has the views, and is what is executed. NULL epsilon = no DP; times are microseconds.\n\n\
+         `pg_catalog.sql` and `information_schema.sql` are what `syntrace serve` answers PostgreSQL's clients with when \
+         they ask\nfor its catalog: tables that are filled by a query, and those that are always empty. The comments of \
+         tables and columns\nin the other two files are their `pg_description`.\n\n\
          ## Tables\n\n| table | one row is |\n| --- | --- |\n",
     );
     for table in tables() {

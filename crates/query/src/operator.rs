@@ -98,8 +98,7 @@ impl AnalyzerRule for AddressesBesideText {
 }
 
 fn with_addresses(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let other =
-        |address: &Expr, text: Expr| Ok::<Expr, datafusion::error::DataFusionError>(read(address, text, schema)?);
+    let other = |address: &Expr, text: Expr| read(address, text, schema);
     match part {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
             let new_right = other(&left, right.as_ref().clone())?;
