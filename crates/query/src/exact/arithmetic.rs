@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, internal_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -17,7 +18,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// Replaces integer arithmetic by [`Checked`].
 #[derive(Debug)]
@@ -49,68 +50,114 @@ fn checked(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn replaced(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    // The variables of lambdas have no type here; they are not checked.
-    let is_integer = |expression: &Expr| matches!(expression.get_type(schema), Ok(kind) if kind.is_integer());
+    // The variables of lambdas have no type here; they are not checked. What is replaced already is not asked: its type
+    // is found by walking all of it.
+    let is_integer = |expression: &Expr| {
+        checked_of(expression).is_some() || matches!(expression.get_type(schema), Ok(kind) if kind.is_integer())
+    };
     match part {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let operation = match op {
-                Operator::Plus => Some(&*ADD),
-                Operator::Minus => Some(&*SUBTRACT),
-                Operator::Multiply => Some(&*MULTIPLY),
-                _ => None,
-            };
-            match operation {
-                Some(operation) if is_integer(&left) && is_integer(&right) => {
-                    Ok(Transformed::yes(operation.call(vec![*left, *right])))
-                }
-                _ => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Operation::of(op) {
+            Some(operation) if is_integer(&left) && is_integer(&right) => {
+                Ok(Transformed::yes(continued(*left, operation, *right)))
             }
+            _ => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
+        },
+        Expr::Negative(inner) if is_integer(&inner) => {
+            Ok(Transformed::yes(ScalarUDF::from(Checked::new(Vec::new())).call(vec![*inner])))
         }
-        Expr::Negative(inner) if is_integer(&inner) => Ok(Transformed::yes(NEGATE.call(vec![*inner]))),
         other => Ok(Transformed::no(other)),
     }
 }
 
-static ADD: LazyLock<ScalarUDF> = LazyLock::new(|| ScalarUDF::from(Checked::new(Operation::Add)));
-static SUBTRACT: LazyLock<ScalarUDF> = LazyLock::new(|| ScalarUDF::from(Checked::new(Operation::Subtract)));
-static MULTIPLY: LazyLock<ScalarUDF> = LazyLock::new(|| ScalarUDF::from(Checked::new(Operation::Multiply)));
-static NEGATE: LazyLock<ScalarUDF> = LazyLock::new(|| ScalarUDF::from(Checked::new(Operation::Negate)));
+/// The function of ours that an expression calls.
+fn checked_of(expression: &Expr) -> Option<&Checked> {
+    match expression {
+        Expr::ScalarFunction(ScalarFunction { func, .. }) => func.inner().downcast_ref::<Checked>(),
+        _ => None,
+    }
+}
+
+/// `left operation right`. A chain (`a + b - c`) stays one call: nested calls would be named and typed at each level, in
+/// the third power of their number.
+fn continued(left: Expr, operation: Operation, right: Expr) -> Expr {
+    let chain = checked_of(&left).map(|checked| checked.operations.clone()).filter(|chain| !chain.is_empty());
+    let (mut operations, mut arguments) = match (chain, left) {
+        (Some(chain), Expr::ScalarFunction(ScalarFunction { args, .. })) => (chain, args),
+        (_, left) => (Vec::new(), vec![left]),
+    };
+    operations.push(operation);
+    arguments.push(right);
+    ScalarUDF::from(Checked::new(operations)).call(arguments)
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Operation {
     Add,
     Subtract,
     Multiply,
-    Negate,
 }
 
-/// One operation on integers of one type that fails instead of wrapping.
+impl Operation {
+    fn of(operator: Operator) -> Option<Self> {
+        match operator {
+            Operator::Plus => Some(Self::Add),
+            Operator::Minus => Some(Self::Subtract),
+            Operator::Multiply => Some(Self::Multiply),
+            _ => None,
+        }
+    }
+
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+        }
+    }
+
+    fn apply(self, left: &ColumnarValue, right: &ColumnarValue) -> Result<ColumnarValue> {
+        match self {
+            Self::Add => apply(left, right, add),
+            Self::Subtract => apply(left, right, sub),
+            Self::Multiply => apply(left, right, mul),
+        }
+    }
+}
+
+/// Operations on integers of one type that fail instead of wrapping, from left to right: one fewer than arguments. None:
+/// the negation of one argument.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Checked {
-    operation: Operation,
+    operations: Vec<Operation>,
     signature: Signature,
 }
 
 impl Checked {
-    fn new(operation: Operation) -> Self {
-        let arguments = if operation == Operation::Negate { 1 } else { 2 };
-        Self { operation, signature: Signature::any(arguments, Volatility::Immutable) }
+    fn new(operations: Vec<Operation>) -> Self {
+        let signature = Signature::any(operations.len() + 1, Volatility::Immutable);
+        Self { operations, signature }
     }
 
     fn symbol(&self) -> &'static str {
-        match self.operation {
-            Operation::Add => "+",
-            Operation::Subtract | Operation::Negate => "-",
-            Operation::Multiply => "*",
-        }
+        self.operations.last().map_or("-", |operation| operation.symbol())
     }
 
-    /// The operator's text around its arguments' texts, as DataFusion writes its own.
+    /// The operators between their arguments' texts, as DataFusion writes its own.
     fn written(&self, arguments: &[String]) -> String {
-        match arguments {
-            [left, right] => format!("{left} {} {right}", self.symbol()),
-            _ => format!("(- {})", arguments.join(", ")),
+        let Some((first, rest)) = arguments.split_first() else { return String::new() };
+        if self.operations.is_empty() {
+            return format!("(- {first})");
         }
+        let (mut text, mut is_sum) = (first.clone(), false);
+        for (operation, argument) in self.operations.iter().zip(rest) {
+            let is_product = *operation == Operation::Multiply;
+            if is_product && is_sum {
+                text = format!("({text})");
+            }
+            is_sum = !is_product;
+            text.push_str(&format!(" {} {argument}", operation.symbol()));
+        }
+        text
     }
 }
 
@@ -132,10 +179,9 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
-            [one] => Ok(one.clone()),
-            [left, right] if left == right => Ok(left.clone()),
-            other => internal_err!("`{}` of {other:?}", self.symbol()),
+        match arguments.split_first() {
+            Some((first, rest)) if rest.iter().all(|other| other == first) => Ok(first.clone()),
+            _ => internal_err!("`{}` of {arguments:?}", self.symbol()),
         }
     }
 
@@ -146,18 +192,22 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match (self.operation, arguments.args.as_slice()) {
-            (Operation::Add, [left, right]) => apply(left, right, add),
-            (Operation::Subtract, [left, right]) => apply(left, right, sub),
-            (Operation::Multiply, [left, right]) => apply(left, right, mul),
-            (Operation::Negate, [ColumnarValue::Array(values)]) => Ok(ColumnarValue::Array(neg(values.as_ref())?)),
-            (Operation::Negate, [ColumnarValue::Scalar(value)]) => {
-                let negated = neg(value.to_array()?.as_ref())?;
-                Ok(ColumnarValue::Scalar(datafusion::scalar::ScalarValue::try_from_array(&negated, 0)?))
-            }
-            (_, found) => {
-                Err(ArrowError::ComputeError(format!("`{}` of {} values", self.symbol(), found.len())).into())
-            }
+        let Some((first, rest)) = arguments.args.split_first() else {
+            return Err(ArrowError::ComputeError(format!("`{}` of nothing", self.symbol())).into());
+        };
+        if self.operations.is_empty() {
+            return match first {
+                ColumnarValue::Array(values) => Ok(ColumnarValue::Array(neg(values.as_ref())?)),
+                ColumnarValue::Scalar(value) => {
+                    let negated = neg(value.to_array()?.as_ref())?;
+                    Ok(ColumnarValue::Scalar(datafusion::scalar::ScalarValue::try_from_array(&negated, 0)?))
+                }
+            };
         }
+        let mut value = first.clone();
+        for (operation, argument) in self.operations.iter().zip(rest) {
+            value = operation.apply(&value, argument)?;
+        }
+        Ok(value)
     }
 }
