@@ -484,7 +484,7 @@ fn pandas_reads_a_table_through_sqlalchemy() {
         names = sqlalchemy.inspect(engine).get_table_names()\n\
         assert 'models' in names and 'packets' in names, names\n\
         columns = {column['name']: column for column in sqlalchemy.inspect(engine).get_columns('attributes')}\n\
-        assert str(columns['vector']['type']) == 'REAL[]' and columns['loss']['comment'], columns\n\
+        assert str(columns['vector']['type'].item_type) == 'REAL' and columns['loss']['comment'], columns\n\
         assert len(pandas.read_sql_table('models', engine)) > 0\n\
         tables = sqlalchemy.MetaData()\n\
         tables.reflect(engine, views=True)\n\
