@@ -61,6 +61,7 @@ fn every_real_capture_has_the_packets_and_flows_of_the_manifest() {
     let Some(traffic) = shared("traffic", "every_real_capture_has_the_packets_and_flows_of_the_manifest") else {
         return;
     };
+    let mut different = Vec::new();
     for expected in manifest(&std::fs::read_to_string(traffic.join("manifest.tsv")).unwrap()) {
         let path = &expected.path;
         let cut = match cut_file(&traffic.join(path)) {
@@ -84,9 +85,15 @@ fn every_real_capture_has_the_packets_and_flows_of_the_manifest() {
         let long = cut.traces.iter().filter(|trace| trace.flow_packets >= 10).count();
         // The one flow of this capture, which the manifest's reader does not see, is long.
         let long_flows = if path.ends_with("pppoe-session-http.pcap") { 1 } else { expected.flows_ge10 };
+        // A file of version 2.0 has its lengths the other way round; the manifest's reader finds nothing in it, tshark
+        // the one packet.
+        let packets = if path.ends_with("nDPI_fuzz-2021-10-13.pcap") { 1 } else { expected.packets };
         let found = (cut.summary.packets, cut.traces.len(), long);
-        assert_eq!(found, (expected.packets, flows, long_flows), "{path}: {:?}", cut.drops);
+        if found != (packets, flows, long_flows) {
+            different.push(format!("{path}: {found:?} for {:?}: {:?}", (packets, flows, long_flows), cut.drops));
+        }
     }
+    assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
 #[test]
