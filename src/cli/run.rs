@@ -161,7 +161,16 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let place = if device == Device::Cpu { String::new() } else { format!(", networks on {device}") };
     note!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
     let bars = Bars::new(plan.estimate(&store.snapshot()?, threads)?);
-    let bars = if args.quiet { bars } else { bars.with_answers(Box::new(|generator| answer(&store, generator).ok())) };
+    let bars = if args.quiet {
+        bars
+    } else {
+        bars.with_answers(Box::new(|generator| {
+            Some(
+                answer(&store, generator)
+                    .unwrap_or_else(|error| format!("note: no rows of `{generator}` yet: {error}")),
+            )
+        }))
+    };
     let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
     let result = pipeline::run(&store, &plan, options, &bars);
     bars.clear();
