@@ -42,7 +42,7 @@ program: setup
 build: setup
 	$(CARGO) build --features full
 
-# Formatting and lints are checked where the toolchain has them. Lints run while the tests are built (clippy in rustc's
+# Formatting and lints are checked where the toolchain has them, licences of dependencies where cargo-deny is (deny.toml). Lints run while the tests are built (clippy in rustc's
 # place for our own crates), and the build without libtorch is built with the same dependencies: a check would compile
 # them all once more. Tests run side by side, so each keeps to one libtorch thread: two on two busy cores are several
 # times slower (seen: 16 s instead of 4 s), and the digits of a sum depend on their number. Property tests draw from
@@ -62,6 +62,7 @@ test: export SYNTRACE_SKIPS := $(SKIPS)
 test: setup
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then $(CARGO) fmt --check; else echo "no rustfmt here: the format is not checked"; fi
 	@$(if $(LINT),true,echo "no clippy here: lints are not checked")
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "no cargo-deny here: licences and duplicates of dependencies are not checked"; fi
 	@mkdir -p $(dir $(SKIPS)); rm -f $(SKIPS)
 	$(CARGO) build --no-default-features --lib
 	$(CARGO) test --workspace --features full --no-run
