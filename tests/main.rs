@@ -13,6 +13,7 @@ mod capture;
 mod cli;
 mod common;
 mod device;
+mod docs;
 mod encoding;
 mod eval;
 mod exchange;
