@@ -4,6 +4,7 @@ use crate::common::Finish;
 use crate::query::study;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Long enough for a busy machine; a screen that is right ends the wait at once.
@@ -18,10 +19,16 @@ struct Terminal {
 impl Terminal {
     /// Runs a command; `None` where there is no tmux, with a line that says so.
     fn running(command: &str, folder: &Path, test: &str) -> Option<Self> {
-        let socket = folder.join("tmux").to_string_lossy().into_owned();
-        let terminal = Self { socket };
+        // A new name for each: a server that is still ending would be asked for the next session.
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("tmux{}", STARTED.fetch_add(1, Ordering::Relaxed));
+        let terminal = Self { socket: folder.join(name).to_string_lossy().into_owned() };
         // Ctrl-C also reaches `sh`, which would end with its command then.
         let line = format!("trap : INT; {command}; echo ended with $?; cat");
+        if Command::new("tmux").arg("-V").finish().is_err() {
+            crate::common::skip("tmux", format_args!("{test}: no tmux here"));
+            return None;
+        }
         let started = terminal.tmux(&[
             "-f",
             "/dev/null",
@@ -37,10 +44,8 @@ impl Terminal {
             "-c",
             &line,
         ]);
-        if started.is_none() {
-            crate::common::skip("tmux", format_args!("{test}: no tmux here"));
-        }
-        started.map(|_| terminal)
+        started.expect("tmux starts a session");
+        Some(terminal)
     }
 
     fn tmux(&self, arguments: &[&str]) -> Option<String> {
