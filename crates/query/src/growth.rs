@@ -1,9 +1,10 @@
 //! Statements that are small to read and large to plan: what each name stands for is planned once for every place
 //! where it stands, so a chain of WITH doubles with each link (`a + a`, `FROM t JOIN t`, `UNION ALL`).
 
+use super::walk::walk;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Query, Select, SelectItem,
-    SetExpr, Statement, TableFactor, TableWithJoins, Value, Visit, Visitor,
+    SetExpr, Statement, TableFactor, TableWithJoins, Value, Visitor,
 };
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -35,7 +36,7 @@ const SKETCH_MAX: u64 = 10_000;
 /// Refuses what would not end, or not within memory, when it is planned.
 pub(super) fn require_bounded(statement: &Statement) -> Result<()> {
     let mut calls = Calls { place: 1.0, refused: None };
-    let _ = statement.visit(&mut calls);
+    let _ = walk(statement, &mut calls);
     if let Some(refused) = calls.refused {
         return Err(refused);
     }
@@ -187,7 +188,7 @@ fn last_name(expression: &Expr) -> String {
 
 fn of_expression(expression: &Expr, sizes: &HashMap<&str, f64>, names: &Names, tables: &mut f64) -> Result<f64> {
     let mut visit = Expression { sizes, names, place: 1.0, size: 0.0, tables: 0.0, inside: 0, refused: None };
-    let _ = expression.visit(&mut visit);
+    let _ = walk(expression, &mut visit);
     if let Some(refused) = visit.refused {
         return Err(refused);
     }

@@ -42,6 +42,7 @@ mod shallow;
 mod statement;
 mod study;
 mod table;
+pub mod walk;
 mod watch;
 mod whole;
 

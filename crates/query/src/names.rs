@@ -8,6 +8,7 @@ use super::named::{NamedQuery, bind, named_queries};
 use super::provider::StudyTable;
 use super::session::{CATALOG, Parameters};
 use super::study::Study;
+use super::walk::walk;
 use datafusion::catalog::{MemorySchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, TableReference, plan_err};
@@ -15,7 +16,7 @@ use datafusion::datasource::{ViewTable, provider_as_source, source_as_provider};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{ObjectName, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{ObjectName, TableFactor, Visitor};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -156,7 +157,7 @@ fn names_of(context: &SessionContext, statement: &Statement) -> Result<Vec<Name>
         inner = &explain.statement;
     }
     if let Statement::Statement(inner) = inner {
-        let _ = inner.visit(&mut Functions(&mut names));
+        let _ = walk(inner.as_ref(), &mut Functions(&mut names));
     }
     Ok(names)
 }

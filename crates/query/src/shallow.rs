@@ -3,8 +3,9 @@
 //! the server.
 
 use super::growth::require_bounded;
+use super::walk::walk;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{TableFactor, Visitor};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, PostgreSqlDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -250,7 +251,7 @@ pub(super) fn require_few_tables(statement: &Statement) -> Result<()> {
     };
     require_bounded(statement)?;
     let mut found = Tables(0);
-    let _ = statement.visit(&mut found);
+    let _ = walk(statement, &mut found);
     if found.0 <= TABLES_MAX {
         return Ok(());
     }

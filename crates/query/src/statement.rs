@@ -1,12 +1,12 @@
 //! SQL text before it is planned: splitting, what is allowed, parameter values.
 
 use super::shallow::require_few_tables;
+use super::walk::{each_expression, each_expression_mut, walk_mut};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Value, VisitMut, VisitorMut,
-    WildcardAdditionalOptions, visit_expressions, visit_expressions_mut,
+    Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Value, VisitorMut, WildcardAdditionalOptions,
 };
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -142,18 +142,18 @@ fn with_select(statement: &mut Statement) {
         }
     }
     if let Some(statement) = inner(statement) {
-        let _ = statement.visit(&mut All);
+        let _ = walk_mut(statement, &mut All);
     }
 }
 
 /// An expression's text without the casts in it: DataFusion's name for it.
 fn without_casts(expression: &Expr) -> String {
     let mut expression = expression.clone();
-    let _ = visit_expressions_mut(&mut expression, |part| {
+    let _ = each_expression_mut(&mut expression, |part| {
         while let Expr::Cast { expr, .. } = part {
             *part = expr.as_ref().clone();
         }
-        ControlFlow::<()>::Continue(())
+        ControlFlow::Continue(())
     });
     expression.to_string()
 }
@@ -163,17 +163,16 @@ fn without_casts(expression: &Expr) -> String {
 fn keep_casts_apart(statement: &mut Statement) {
     let Some(statement) = inner(statement) else { return };
     let mut texts: HashMap<String, HashSet<String>> = HashMap::new();
-    let _ = visit_expressions(statement, |part| {
+    each_expression(statement, |part| {
         if matches!(part, Expr::Function(_)) {
             texts.entry(without_casts(part)).or_default().insert(part.to_string());
         }
-        ControlFlow::<()>::Continue(())
     });
     texts.retain(|_, texts| texts.len() > 1);
     if texts.is_empty() {
         return;
     }
-    let _ = visit_expressions_mut(statement, |part| {
+    let _ = each_expression_mut(statement, |part| {
         let (bare, text) = (without_casts(part), part.to_string());
         if let Expr::Function(function) = part
             && bare != text
@@ -181,7 +180,7 @@ fn keep_casts_apart(statement: &mut Statement) {
         {
             mark_casts(function);
         }
-        ControlFlow::<()>::Continue(())
+        ControlFlow::Continue(())
     });
 }
 
@@ -219,18 +218,19 @@ fn read_bytes(statement: &mut Statement) -> Result<()> {
         Statement::Statement(statement) => statement.as_mut(),
         _ => return Ok(()),
     };
-    let read = |expression: &mut Expr| match bytes_of(expression) {
-        Some(Ok(digits)) => {
-            *expression = Expr::value(Value::HexStringLiteral(digits));
-            ControlFlow::Continue(())
+    let mut read = Ok(());
+    let _ = each_expression_mut(statement, |expression| {
+        match bytes_of(expression) {
+            Some(Ok(digits)) => *expression = Expr::value(Value::HexStringLiteral(digits)),
+            Some(Err(error)) => {
+                read = Err(error);
+                return ControlFlow::Break(());
+            }
+            None => {}
         }
-        Some(Err(error)) => ControlFlow::Break(error),
-        None => ControlFlow::Continue(()),
-    };
-    match visit_expressions_mut(statement, read) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
-    }
+        ControlFlow::Continue(())
+    });
+    read
 }
 
 /// The hex digits of a text that is cast to `bytea` and has a backslash.

@@ -66,7 +66,7 @@ pub(super) const TABLES: &[Table] = &[
     Table { name: "synthetic_traces", doc: "One row per synthetic trace.", make: segment::synthetic_traces },
     Table {
         name: "repairs",
-        doc: "One row per synthetic trace and rule that changed cells of it.",
+        doc: "One row per synthetic trace and rule that changed cells or kept tokens out of it.",
         make: segment::repairs,
     },
     Table {

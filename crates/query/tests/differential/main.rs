@@ -2,7 +2,7 @@
 //! our own optimiser rules on and off. A difference is a wrong answer of somebody.
 //!
 //! It runs for `SYNTRACE_NET_SECONDS` (30) from `SYNTRACE_NET_SEED` (1) and says how many queries that were. DuckDB is
-//! the Python package, of `python3` or of what `SYNTRACE_BENCH_PYTHON` names; without it the test says so and compares
+//! the Python package, of `python3` or of what `SYNTRACE_PYTHON` names; without it the test says so and compares
 //! our own ways of answering alone. `SYNTRACE_REQUIRE=duckdb` makes its absence a failure.
 
 mod query;
@@ -41,7 +41,7 @@ struct Peer {
 impl Peer {
     /// `None` where there is no DuckDB.
     fn start(folder: &Path) -> Option<Self> {
-        let python = std::env::var("SYNTRACE_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential/peer.py");
         let mut command = Command::new(python);
         command.arg(script).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -6,9 +6,10 @@ use super::{call, folded, last_name};
 use crate::catalog::Catalog;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArguments, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator,
-    Statement, TableFactor, TableWithJoins, Value, Visit, Visitor, VisitorMut,
+    Statement, TableFactor, TableWithJoins, Value, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
+use syntrace_query::walk::walk;
 
 /// Replaces what has no rows, from the outside in.
 pub(super) struct Empty<'a> {
@@ -242,7 +243,7 @@ pub(super) fn aggregates(item: &SelectItem) -> bool {
         _ => return false,
     };
     let mut search = Aggregates { subqueries: 0 };
-    expression.visit(&mut search).is_break()
+    walk(expression, &mut search).is_break()
 }
 
 /// Looks for an aggregate that is not in a subquery: those are of other rows.

@@ -10,11 +10,11 @@ use arrow::datatypes::DataType as ArrowType;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArguments, Query, SelectItem, SetExpr, TableFactor, TimezoneInfo, Value, ValueWithSpan, VisitorMut,
-    visit_expressions,
 };
 use pgwire::api::Type;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use syntrace_query::walk::any_expression;
 
 /// Rewrites expressions, the inner ones first.
 pub(super) struct Expressions<'a> {
@@ -308,13 +308,11 @@ fn own_tables(query: &Query) -> HashSet<String> {
 /// PostgreSQL refuses more than one.
 fn limit_to_one(query: &mut Query) {
     let own = own_tables(query);
-    let outer = visit_expressions(query, |expression: &Expr| match expression {
-        Expr::CompoundIdentifier(names) if names.first().is_some_and(|name| !own.contains(&folded(name))) => {
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
+    let outer = any_expression(query, |expression| match expression {
+        Expr::CompoundIdentifier(names) => names.first().is_some_and(|name| !own.contains(&folded(name))),
+        _ => false,
     });
-    if outer.is_continue() || query.limit_clause.is_some() {
+    if !outer || query.limit_clause.is_some() {
         return;
     }
     let SetExpr::Select(select) = query.body.as_mut() else { return };

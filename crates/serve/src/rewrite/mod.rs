@@ -22,13 +22,13 @@ use crate::catalog::Catalog;
 use crate::setting::Settings;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Statement, Value, VisitMut, visit_expressions,
+    Statement, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use known::KnownQuestions;
-use std::ops::ControlFlow;
 use std::sync::Arc;
+use syntrace_query::walk::{each_expression, walk_mut};
 
 /// Rewrites statements for the sake of the catalog.
 pub(crate) struct Rewriter {
@@ -49,10 +49,10 @@ impl Rewriter {
         let mut expressions = expression::Expressions::new(settings);
         if matches!(statement, Statement::Query(_) | Statement::Explain { .. }) {
             // None of them ends early.
-            let _ = statement.visit(&mut empty::Empty::new(&self.catalog));
-            let _ = statement.visit(&mut table::Tables::new(&self.catalog));
+            let _ = walk_mut(&mut statement, &mut empty::Empty::new(&self.catalog));
+            let _ = walk_mut(&mut statement, &mut table::Tables::new(&self.catalog));
             column::name_registers(&mut statement);
-            let _ = statement.visit(&mut expressions);
+            let _ = walk_mut(&mut statement, &mut expressions);
             column::name(&mut statement);
         }
         Some(Rewritten { statement, changes: expressions.changes, parameters })
@@ -71,13 +71,12 @@ pub(crate) struct Rewritten {
 /// The highest of `$1`, `$2`, ...
 fn highest_parameter(statement: &Statement) -> usize {
     let mut highest = 0;
-    let _ = visit_expressions(statement, |expression: &Expr| {
+    each_expression(statement, |expression| {
         if let Expr::Value(value) = expression
             && let Value::Placeholder(name) = &value.value
         {
             highest = name.trim_start_matches('$').parse().map_or(highest, |number: usize| highest.max(number));
         }
-        ControlFlow::<()>::Continue(())
     });
     highest
 }
