@@ -4,9 +4,11 @@
 use crate::common::simulated_traces;
 use crate::nn::{Conformance, assert_close};
 use syntrace::base::{NoProgress, Seed};
-use syntrace::model::netssm::{NetSsm, NetSsmConfig, NetSsmNetwork, Stepper};
+use syntrace::encoding::{Generated, tokens_to_packets};
+use syntrace::model::netssm::{Decode, NetSsm, NetSsmConfig, NetSsmNetwork, Stepper};
 use syntrace::model::{Family, Generator};
 use syntrace::record::{ModelStatus, Regime};
+use syntrace::synth::{DecodeOptions, decode_trace};
 use syntrace::train::{Clipping, CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan};
 use tch::{Device, Kind, Tensor};
 
@@ -229,4 +231,30 @@ fn initial_weights_depend_on_the_models_own_seed_alone() {
     assert_eq!(alone.weights().to_safetensors(0).unwrap(), cohort.weights().to_safetensors(1).unwrap());
     assert_ne!(cohort.weights().to_safetensors(0).unwrap(), cohort.weights().to_safetensors(1).unwrap());
     assert_eq!(alone.weights().counts().0, config.parameters());
+}
+
+/// Weights at random, the worst that a grammar can meet.
+#[test]
+fn packets_are_drawn_well_formed_and_the_rules_that_decided_are_counted() {
+    let small = NetSsmConfig::preset("small").unwrap();
+    let packet = NetSsmConfig { packets: 4, ..small };
+    assert_eq!(packet.decode, Decode::Packet);
+    let free = NetSsmConfig { decode: Decode::Free, ..packet.clone() };
+    let sample = |config: &NetSsmConfig| {
+        let network = NetSsmNetwork::initialised(config, &[Seed::root(3)]);
+        network.sample(30, Seed::root(4), &NoProgress).unwrap()
+    };
+    for trace in sample(&packet) {
+        let Generated::Tokens(tokens) = &trace.content else { panic!("tokens") };
+        let frames = tokens_to_packets(tokens, &packet.layout);
+        let decoded = decode_trace(&frames, &DecodeOptions::default());
+        assert!(trace.complete && !decoded.packets.is_empty());
+        assert_eq!(decoded.packets.len(), frames.len());
+        assert!(trace.repairs.iter().any(|(rule, count)| *rule == "ip_version" && *count > 0));
+    }
+    assert!(sample(&free).iter().all(|trace| trace.repairs.is_empty()));
+    // What was stored before there was a choice keeps its identity.
+    assert!(!free.json().contains("decode") && packet.json().contains(r#""decode":"packet""#));
+    let published = NetSsmConfig::preset("paper").unwrap();
+    assert_eq!(published.decode, Decode::Free);
 }

@@ -37,17 +37,25 @@ impl Drawing {
     /// Draws for one lane from logits by id: the first allowed id whose cumulative probability exceeds `uniform`, a
     /// number in [0, 1). Probabilities in f64. `None` where no id is allowed.
     pub fn draw(&mut self, logits: &[[f32; LANES]], lane: usize, uniform: f64) -> Option<u16> {
+        let allowed = std::mem::take(&mut self.allowed);
+        let drawn = self.draw_among(&allowed, logits, lane, uniform);
+        self.allowed = allowed;
+        drawn
+    }
+
+    /// As [`Self::draw`], among other ids (ascending) than usual: top-k and top-p are of these.
+    pub fn draw_among(&mut self, allowed: &[u16], logits: &[[f32; LANES]], lane: usize, uniform: f64) -> Option<u16> {
         self.keys.clear();
-        self.keys.extend(self.allowed.iter().map(|&id| key(logits[usize::from(id)][lane])));
+        self.keys.extend(allowed.iter().map(|&id| key(logits[usize::from(id)][lane])));
         let largest = self.keys.iter().copied().max()?;
         if self.limits.temperature == 0.0 {
             let at = self.keys.iter().position(|&key| key == largest)?;
-            return Some(self.allowed[at]);
+            return Some(allowed[at]);
         }
         let least = self.least_candidate();
         let top = f64::from(value(largest));
         self.candidates.clear();
-        for (&id, &key) in self.allowed.iter().zip(&self.keys) {
+        for (&id, &key) in allowed.iter().zip(&self.keys) {
             if key >= least {
                 let weight = ((f64::from(value(key)) - top) / self.limits.temperature).exp();
                 self.candidates.push((id, weight));

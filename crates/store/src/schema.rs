@@ -361,16 +361,21 @@ pub const MONITORS: SegmentTable = SegmentTable {
     ],
 };
 
-/// One row per synthetic trace and rule that changed cells of it. Written by synthesize.
+/// One row per synthetic trace and rule that changed cells or kept tokens out of it. Written by synthesize.
 pub const REPAIRS: SegmentTable = SegmentTable {
     code: 14,
     name: "repairs",
     partition: PartitionKind::Model,
     columns: &[
         column("trace_id", I64, false, "synthetic trace"),
-        column("profile", Text, false, "repair profile: `reference` or `strict`"),
+        column(
+            "profile",
+            Text,
+            false,
+            "repair profile of cells, `reference` or `strict`; `packet`: rules by which netssm drew its tokens",
+        ),
         column("rule", Text, false, "rule that changed it"),
-        column("cells", I64, false, "cells (bits) that the rule changed"),
+        column("cells", I64, false, "cells (bits) that the rule changed, tokens that it kept out"),
     ],
 };
 

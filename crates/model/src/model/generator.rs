@@ -24,6 +24,15 @@ pub struct RawTrace {
     pub content: Generated,
     /// Did it end by itself (end token or full number of packets) rather than by length?
     pub complete: bool,
+    /// Rules that decided while it was drawn, and how often each: what `repairs` stores.
+    pub repairs: Vec<(&'static str, u32)>,
+}
+
+impl RawTrace {
+    /// A trace that the model wrote to its end, by no rule but its own.
+    pub fn whole(content: Generated) -> Self {
+        Self { content, complete: true, repairs: Vec::new() }
+    }
 }
 
 /// What a model's training starts from.

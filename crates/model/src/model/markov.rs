@@ -425,7 +425,7 @@ impl Generator for Markov {
         let chain = Chain::read(weights.own)?;
         let trace = |number: u32| {
             let mut rng = seed.named("sample").numbered(u64::from(number)).rng();
-            RawTrace { content: Generated::Tokens(self.draw(&chain, &mut rng)), complete: true }
+            RawTrace::whole(Generated::Tokens(self.draw(&chain, &mut rng)))
         };
         Ok((0..count).map(trace).collect())
     }

@@ -142,7 +142,8 @@ pub(crate) fn synthesize(
     let (mut traces, mut facts, mut repairs) = (Vec::new(), Vec::new(), Vec::new());
     for (number, raw) in raw.into_iter().enumerate() {
         let seed = head.derived_seed().named("repair").numbered(number as u64);
-        let (decoded, repaired) = decode(family, &raw.content, seed)?;
+        let (decoded, mut repaired) = decode(family, &raw.content, seed)?;
+        repaired.extend(raw.repairs.iter().map(|(rule, count)| ("packet".to_owned(), *rule, *count)));
         let mended = decoded.packets.iter().cloned().map(|mut packet| mend(&mut packet).total()).sum();
         let id = trace_id(model.model_id, number as u64);
         repairs.extend(repaired.into_iter().map(|(profile, rule, cells)| rows::RepairRow {

@@ -5,6 +5,7 @@
 //! layout that can vary carries its parameters as canonical JSON.
 
 mod generated;
+mod grammar;
 mod headers;
 
 pub mod fields;
@@ -16,6 +17,7 @@ pub mod tokens;
 use syntrace_base::record::Trace;
 
 pub use generated::{FieldRow, Generated};
+pub use grammar::PacketGrammar;
 pub use nprint_image::{BLANK_ROW, COLORS, IMAGE_ROWS, NprintImage, NprintLayout};
 pub use tokens::{TokenLayout, tokens_to_packets};
 

@@ -27,8 +27,8 @@ pub const TOKEN_LABEL: u16 = 260;
 /// Rows of the embedding: the tokens, rounded up to a multiple of 16.
 pub const VOCABULARY_SIZE: usize = 272;
 
-/// Payload bytes kept of a UDP packet.
-const UDP_PAYLOAD_BYTES: usize = 12;
+/// Payload bytes kept of a UDP packet; of a TCP packet none.
+pub const UDP_PAYLOAD_BYTES: usize = 12;
 
 /// How packets become bytes and bytes become tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

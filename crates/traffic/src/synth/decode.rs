@@ -2,6 +2,7 @@
 
 use super::layout::{ETHERNET_BYTES, Layout, TCP, UDP, locate, u8_at, u16_at};
 use super::mend::{MendedFields, mend_frame};
+use crate::encoding::tokens::UDP_PAYLOAD_BYTES;
 use syntrace_base::base::{Identity, ModelId, TraceId};
 use syntrace_base::record::{Direction, DropReason, Packet};
 
@@ -11,10 +12,6 @@ pub const START_US: i64 = 946_684_800_000_000;
 
 /// Time from one generated packet to the next, microseconds; public and arbitrary as well.
 pub const INTERVAL_US: i64 = 10_000;
-
-/// Payload bytes of a UDP packet that a frame may carry; of a TCP packet none. This is the header view
-/// that generators learn from (NetSSM's preprocessing); what follows is padding.
-pub const UDP_PAYLOAD_BYTES: usize = 12;
 
 /// What may be changed in a generated packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ mod mend;
 mod repair;
 
 pub use decode::{DecodeMode, DecodeOptions, DecodedTrace, decode_trace, original_length, trace_id};
-pub use decode::{INTERVAL_US, START_US, UDP_PAYLOAD_BYTES};
+pub use decode::{INTERVAL_US, START_US};
 pub use fields::decode_fields;
 pub use mend::{MendedFields, mend};
 pub use repair::{RepairProfile, RepairedTrace, repair};

@@ -31,7 +31,7 @@ pub(super) fn sample(
         let wanted = GROUP.min(count - first);
         let latents = tch::no_grad(|| sample_group(network, first, seed));
         let drawn = images(&network.base.decode(&latents))?;
-        let whole = |image| RawTrace { content: Generated::Nprint(image), complete: true };
+        let whole = |image| RawTrace::whole(Generated::Nprint(image));
         traces.extend(drawn.into_iter().take(wanted as usize).map(whole));
         progress.advance(u64::from(wanted), "");
     }

@@ -207,6 +207,6 @@ impl Generator for NetDpSyn {
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
         let model = Model::from_bytes(weights.own)?;
         let traces = sample::sample(&model, count, seed, progress)?;
-        Ok(traces.into_iter().map(|rows| RawTrace { content: Generated::Fields(rows), complete: true }).collect())
+        Ok(traces.into_iter().map(|rows| RawTrace::whole(Generated::Fields(rows))).collect())
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn sample(
         for (cells, seed) in cells.chunks_exact(width).zip(&seeds).take(wanted as usize) {
             let rows = decode_sample(&network.config, &words, cells, &mut seed.named("ports").rng());
             // The generation flag or the greatest number of packets ended it: always whole.
-            traces.push(RawTrace { content: Generated::Fields(rows), complete: true });
+            traces.push(RawTrace::whole(Generated::Fields(rows)));
         }
         progress.advance(u64::from(wanted), "");
     }

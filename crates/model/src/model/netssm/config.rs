@@ -5,7 +5,7 @@ use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Regime;
-use syntrace_traffic::encoding::TokenLayout;
+use syntrace_traffic::encoding::{PacketGrammar, TokenLayout};
 
 /// How traces are drawn (facts section 7): top-k first, then temperature, then top-p inside the top-k.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,24 @@ pub struct Sampling {
     pub top_k: u32,
     /// Smallest set of candidates with at least this probability; 1 = all.
     pub top_p: f64,
+}
+
+/// What may be drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// Any byte or delimiter at any place, as published.
+    #[default]
+    Free,
+    /// What can go on to a well-formed packet: see `syntrace_traffic::encoding::PacketGrammar`.
+    Packet,
+}
+
+impl Decode {
+    /// As published, and as in models from before there was a choice: not written.
+    fn is_free(&self) -> bool {
+        *self == Self::Free
+    }
 }
 
 /// All that a NetSSM model depends on besides data and seeds.
@@ -49,6 +67,9 @@ pub struct NetSsmConfig {
     pub layout: TokenLayout,
     /// Drawing of traces.
     pub sampling: Sampling,
+    /// What may be drawn: `free` or `packet`.
+    #[serde(default, skip_serializing_if = "Decode::is_free")]
+    pub decode: Decode,
     /// Expected batch size, traces (at most the number of members).
     pub batch: u32,
     /// Epochs.
@@ -89,6 +110,7 @@ impl NetSsmConfig {
             packets: 10,
             layout: TokenLayout::small(),
             sampling: Sampling { temperature: 0.5, top_k: 25, top_p: 0.9 },
+            decode: Decode::Packet,
             batch: 4,
             epochs: 30,
             rate: 5e-3,
@@ -107,6 +129,7 @@ impl NetSsmConfig {
             chunk: 64,
             layout: TokenLayout { published: true, ..TokenLayout::paper() },
             sampling: Sampling { temperature: 0.5, top_k: 25, top_p: 0.9 },
+            decode: Decode::Free,
             batch: 1,
             epochs: 10,
             rate: 5e-4,
@@ -243,6 +266,12 @@ impl NetSsmConfig {
                 "`vocabulary` must be at least {VOCABULARY}, found `{}`",
                 self.vocabulary
             )));
+        }
+        if self.decode == Decode::Packet
+            && let Some(expected) = PacketGrammar::refuses(&self.layout)
+        {
+            return Err(Error::user(format!("`decode = \"packet\"` needs {expected}"))
+                .hint("change the layout, or set `decode = \"free\"`"));
         }
         let positive = |value: f64| value > 0.0 && value.is_finite();
         if !positive(self.rate) || !positive(self.clip_norm) {

@@ -5,7 +5,7 @@
 //! are checked against a plain recurrence. Weights are named as in public `mamba_ssm` checkpoints.
 //!
 //! Invariants: the loss of a trace is the mean over its own targets, padding excluded; vocabulary,
-//! lengths and layout are protocol constants; a sampled id is always a byte or a delimiter.
+//! lengths and layout are protocol constants; a sampled id is always a byte, a delimiter or the end.
 
 mod config;
 mod tokens;
@@ -30,7 +30,7 @@ mod ssd;
 #[cfg(feature = "torch")]
 mod stepper;
 
-pub use config::{NetSsmConfig, Sampling};
+pub use config::{Decode, NetSsmConfig, Sampling};
 pub use facade::NetSsm;
 pub use tokens::{DELIMITER, END, LABEL, PADDING, VOCABULARY, trace_tokens};
 

@@ -1,6 +1,6 @@
 //! Drawing traces token by token.
 
-use super::config::{NetSsmConfig, Sampling};
+use super::config::{Decode, NetSsmConfig, Sampling};
 use super::network::NetSsmNetwork;
 use super::stepper::Stepper;
 use super::tokens::{DELIMITER, END, LABEL, VOCABULARY};
@@ -9,7 +9,7 @@ use rand::RngExt;
 use syntrace_base::base::{Progress, Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
 use syntrace_kernel::{Drawing, LANES, Limits, Recurrence};
-use syntrace_traffic::encoding::Generated;
+use syntrace_traffic::encoding::{Generated, PacketGrammar};
 use tch::{Kind, Tensor};
 
 /// Traces side by side. Fixed, and short groups are filled up: a matmul's digits may depend on the
@@ -21,6 +21,31 @@ const GROUP: u32 = 64;
 struct Draft {
     tokens: Vec<u16>,
     complete: bool,
+    /// With `decode = "packet"`: what may come next.
+    grammar: Option<PacketGrammar>,
+    /// How often each rule of the grammar kept out what would have been drawn.
+    decided: Vec<(&'static str, u32)>,
+}
+
+impl Draft {
+    fn new(config: &NetSsmConfig) -> Self {
+        let grammar = PacketGrammar::new(config.layout, config.packets as usize);
+        Self { grammar: (config.decode == Decode::Packet).then_some(grammar), ..Self::default() }
+    }
+
+    /// Draws an id by `draw` (among all with `None`): where there is a grammar, among what it allows. A rule decides
+    /// where the same random number would have drawn what it does not allow.
+    fn choose(&mut self, allowed: &mut Vec<u16>, mut draw: impl FnMut(Option<&[u16]>) -> Option<u16>) -> Option<u16> {
+        let Some(grammar) = &self.grammar else { return draw(None) };
+        let rule = grammar.next(allowed);
+        if draw(None).is_none_or(|free| allowed.binary_search(&free).is_err()) {
+            match self.decided.iter_mut().find(|(name, _)| *name == rule) {
+                Some((_, count)) => *count += 1,
+                None => self.decided.push((rule, 1)),
+            }
+        }
+        draw(Some(allowed))
+    }
 }
 
 impl NetSsmNetwork {
@@ -36,8 +61,12 @@ impl NetSsmNetwork {
             sample_tensors(self, count, seed, progress)?
         };
         progress.finish();
-        let whole = |draft: Draft| RawTrace { content: Generated::Tokens(draft.tokens), complete: draft.complete };
-        Ok(drafts.into_iter().map(whole).collect())
+        let raw = |draft: Draft| RawTrace {
+            content: Generated::Tokens(draft.tokens),
+            complete: draft.complete,
+            repairs: draft.decided,
+        };
+        Ok(drafts.into_iter().map(raw).collect())
     }
 }
 
@@ -67,10 +96,11 @@ fn sample_plain(network: &NetSsmNetwork, count: u32, seed: Seed, progress: &dyn 
     let mut drawing = Drawing::new(Limits { temperature, top_k: top_k as usize, top_p }, allowed);
     let mut drafts: Vec<Option<Draft>> = (0..count).map(|_| None).collect();
     let mut waiting = 0..count;
-    let mut next = || waiting.next().map(|trace| Lane { trace, rng: stream(&seed, trace), draft: Draft::default() });
+    let mut next = || waiting.next().map(|trace| Lane { trace, rng: stream(&seed, trace), draft: Draft::new(config) });
     let mut lanes: [Option<Lane>; LANES] = std::array::from_fn(|_| next());
     let mut tokens = [LABEL; LANES];
     let mut drawn = 0;
+    let mut next_allowed = Vec::new();
     while lanes.iter().any(Option::is_some) {
         if progress.stop_requested() {
             return Err(stopped(drawn, count));
@@ -78,7 +108,11 @@ fn sample_plain(network: &NetSsmNetwork, count: u32, seed: Seed, progress: &dyn 
         recurrence.step(&tokens);
         for (index, slot) in lanes.iter_mut().enumerate() {
             let Some(lane) = slot else { continue };
-            let id = drawing.draw(recurrence.logits(), index, lane.rng.random::<f64>());
+            let (logits, uniform) = (recurrence.logits(), lane.rng.random::<f64>());
+            let id = lane.draft.choose(&mut next_allowed, |among| match among {
+                Some(among) => drawing.draw_among(among, logits, index, uniform),
+                None => drawing.draw(logits, index, uniform),
+            });
             let id = id.ok_or_else(|| Error::internal("no token may be drawn"))?;
             advance(&mut lane.draft, id, config);
             tokens[index] = id;
@@ -114,24 +148,32 @@ fn sample_tensors(network: &NetSsmNetwork, count: u32, seed: Seed, progress: &dy
 fn sample_group(network: &NetSsmNetwork, first: u32, seed: Seed) -> Result<Vec<Draft>> {
     let config = &network.config;
     let mut rngs: Vec<StreamRng> = (0..GROUP).map(|index| stream(&seed, first + index)).collect();
-    let mut open: Vec<Draft> = (0..GROUP).map(|_| Draft::default()).collect();
+    let mut open: Vec<Draft> = (0..GROUP).map(|_| Draft::new(config)).collect();
     let mut stepper = Stepper::new(network, 0, i64::from(GROUP));
     let device = network.weights().device();
     let forbidden = forbidden_ids(config).to_device(device);
+    let mut allowed = Vec::new();
     let mut tokens = Tensor::full([i64::from(GROUP)], i64::from(LABEL), (Kind::Int64, device));
     // The label is given, all others are drawn.
     for _ in 1..config.length_max() {
         let logits = stepper.step(&tokens).masked_fill(&forbidden, f64::NEG_INFINITY);
         let uniform: Vec<f64> = rngs.iter_mut().map(|rng| rng.random::<f64>()).collect();
-        let drawn = draw(&logits, &uniform, config.sampling);
-        let ids = Vec::<i64>::try_from(&drawn).map_err(|error| Error::internal(format!("sampled ids: {error}")))?;
-        for (trace, &id) in open.iter_mut().zip(&ids) {
-            advance(trace, id as u16, config);
+        let mut drawn = ids(&draw(&logits, &uniform, config.sampling))?;
+        if config.decode == Decode::Packet {
+            let among = logits.masked_fill(&refused_ids(&open, config).to_device(device), f64::NEG_INFINITY);
+            let among = ids(&draw(&among, &uniform, config.sampling))?;
+            for (trace, (free, &among)) in open.iter_mut().zip(drawn.iter_mut().zip(&among)) {
+                let chosen = trace.choose(&mut allowed, |set| Some(if set.is_some() { among } else { *free }));
+                *free = chosen.unwrap_or(among);
+            }
+        }
+        for (trace, &id) in open.iter_mut().zip(&drawn) {
+            advance(trace, id, config);
         }
         if open.iter().all(|trace| trace.complete) {
             break;
         }
-        tokens = drawn;
+        tokens = Tensor::from_slice(&drawn.iter().map(|&id| i64::from(id)).collect::<Vec<_>>()).to_device(device);
     }
     Ok(open)
 }
@@ -142,8 +184,12 @@ fn advance(trace: &mut Draft, id: u16, config: &NetSsmConfig) {
         return;
     }
     trace.tokens.push(id);
+    if let Some(grammar) = &mut trace.grammar {
+        grammar.push(id);
+    }
     if id == END {
         trace.complete = true;
+        trace.grammar = None;
         return;
     }
     let whole = config.length_max() - 1;
@@ -163,6 +209,26 @@ fn forbidden_ids(config: &NetSsmConfig) -> Tensor {
     let allowed = |id: i64| u16::try_from(id).is_ok_and(|id| is_allowed(id, config));
     let flags: Vec<bool> = (0..config.vocabulary).map(|id| !allowed(id)).collect();
     Tensor::from_slice(&flags)
+}
+
+/// Boolean `[GROUP, V]`: ids that the grammar of an open trace refuses.
+fn refused_ids(open: &[Draft], config: &NetSsmConfig) -> Tensor {
+    let width = config.vocabulary as usize;
+    let mut refused = vec![false; open.len() * width];
+    let mut allowed = Vec::new();
+    for (trace, row) in open.iter().zip(refused.chunks_mut(width)) {
+        let Some(grammar) = &trace.grammar else { continue };
+        grammar.next(&mut allowed);
+        row.fill(true);
+        allowed.iter().for_each(|&id| row[usize::from(id)] = false);
+    }
+    Tensor::from_slice(&refused).view([-1, config.vocabulary])
+}
+
+/// Drawn ids of a group.
+fn ids(drawn: &Tensor) -> Result<Vec<u16>> {
+    let ids = Vec::<i64>::try_from(drawn).map_err(|error| Error::internal(format!("sampled ids: {error}")))?;
+    Ok(ids.into_iter().map(|id| id as u16).collect())
 }
 
 /// Draws one id per row of logits `[n, V]` from uniform numbers in [0, 1), by the cumulative
