@@ -355,7 +355,7 @@ CREATE TABLE synthetic_traces (
     raw              BYTEA NOT NULL    -- what the generator put out before decoding: netssm: little-endian u16 tokens; imported: nothing
 );
 
--- One row per synthetic trace and rule that changed cells of it.
+-- One row per synthetic trace and rule that changed cells or kept tokens out of it.
 CREATE TABLE repairs (
     model_id  BIGINT NOT NULL,  -- model
     generator TEXT NOT NULL,    -- generator family
@@ -365,9 +365,9 @@ CREATE TABLE repairs (
     shadow    INTEGER,          -- index of a shadow; NULL for a target
     epsilon   DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
     trace_id  BIGINT NOT NULL,  -- synthetic trace
-    profile   TEXT NOT NULL,    -- repair profile: `reference` or `strict`
+    profile   TEXT NOT NULL,    -- repair profile of cells, `reference` or `strict`; `packet`: rules by which netssm drew its tokens
     rule      TEXT NOT NULL,    -- rule that changed it
-    cells     BIGINT NOT NULL   -- cells (bits) that the rule changed
+    cells     BIGINT NOT NULL   -- cells (bits) that the rule changed, tokens that it kept out
 );
 
 -- One row per model, measure and what was compared with what.
