@@ -17,23 +17,19 @@ WITH counted AS (
 ),
 attempts AS (
     SELECT
-        generator, epsilon, attack, attribute,
-        avg(auc) FILTER (WHERE evaluated_on = 'shadow_test') AS on_shadows,
-        avg(auc) FILTER (WHERE evaluated_on = 'target') AS auc,
-        count(*) FILTER (WHERE evaluated_on = 'target' AND above_chance) AS above,
-        count(*) FILTER (WHERE evaluated_on = 'target') AS targets
-    FROM leakage
-    WHERE $dataset IS NULL OR dataset = $dataset
+        generator, epsilon, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
+        count(*) FILTER (WHERE auc_low > 0.5) AS above, count(*) AS targets
+    FROM attack_strength
+    WHERE auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
     GROUP BY generator, epsilon, attack, attribute
 ),
 ranked AS (
     SELECT
         generator, epsilon, attack, auc, above, targets,
         row_number() OVER (
-            PARTITION BY generator, epsilon ORDER BY on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attempts
-    WHERE targets > 0
 ),
 measured AS (
     SELECT

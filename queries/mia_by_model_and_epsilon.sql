@@ -2,7 +2,8 @@
 -- Parameters: $evaluated_on = target (`target`, or `shadow_test` for the attack's own test data)
 --             $dataset = NULL (all datasets)
 -- Columns:    generator, dataset, class, regime, attack, attribute, n (traces), auc with its interval,
---             balanced_accuracy, precision, recall (TPR), fpr, tpr_at_1pct_fpr, above_chance (is the whole
+--             balanced_accuracy, precision, recall (TPR), fpr, tpr_at_1pct_fpr (NULL with
+--             fewer than 100 held-out traces, which cannot tell an FPR of 0.01 from 0), above_chance (is the whole
 --             interval of the AUC above 0.5?)
 SELECT
     generator, dataset, class, regime, attack, attribute, n,

@@ -1,7 +1,8 @@
--- Question:   what does privacy cost in usefulness: how strong is the best attack, how good are models trained on the traffic?
+-- Question:   what does privacy cost in usefulness: how strong is the strongest attack, how good are models trained on the traffic?
 -- Parameters: $dataset = NULL (all datasets)
--- Columns:    dataset, generator, epsilon, regime, guarantee (of the targets; `mixed` where they differ), attack (largest
---             mean AUC over classes; NULL where none is possible or none was run), auc (mean over classes; 0.5 = chance),
+-- Columns:    dataset, generator, epsilon, regime, guarantee (of the targets; `mixed` where they differ), attack (the
+--             strongest by mean AUC on shadow test data; NULL where none is possible or none was run), auc (on the
+--             targets, mean over classes; 0.5 = chance),
 --             auc_low and auc_high (interval of that mean, from those of the targets as if independent), accuracy and
 --             macro_f1 (of classifiers trained on the synthetic traces, tested on held-out real ones),
 --             members_accuracy (trained on real traces), guess_accuracy (of the most frequent class), n_test (traces)
@@ -15,16 +16,18 @@ WITH trained AS (
 ),
 attacked AS (
     SELECT
-        dataset, generator, epsilon, attack, attribute, avg(auc) AS auc,
+        dataset, generator, epsilon, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
         sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width
-    FROM leakage
-    WHERE evaluated_on = 'target' AND auc IS NOT NULL
+    FROM attack_strength
+    WHERE auc IS NOT NULL
     GROUP BY dataset, generator, epsilon, attack, attribute
 ),
 ranked AS (
     SELECT
         *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
-        row_number() OVER (PARTITION BY dataset, generator, epsilon ORDER BY auc DESC, attack, attribute) AS place
+        row_number() OVER (
+            PARTITION BY dataset, generator, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+        ) AS place
     FROM attacked
 ),
 useful AS (

@@ -1,24 +1,27 @@
--- Question:   how many members does the best attack find at small false positive rates?
--- Parameters: $attack = NULL (for each generator and budget the one with the largest mean AUC on targets)
+-- Question:   how many members does the strongest attack find at small false positive rates?
+-- Parameters: $attack = NULL (for each generator and budget the one with the largest mean AUC on shadow test data)
 --             $dataset = NULL (all datasets)
 -- Columns:    generator, epsilon, regime, attack, attribute, fpr (false positive rate that is allowed), tpr (mean over
---             targets of the true positive rate that the attack's ROC curve reaches there), targets, smallest_fpr (mean of
---             1 / held-out traces: below it, tpr is what is found without any false positive)
+--             targets of the true positive rate that the attack's ROC curve reaches there; NULL below smallest_fpr, where
+--             it would be what is found without any false positive), targets, smallest_fpr (1 / held-out traces of the
+--             target with the fewest)
 WITH attacked AS (
-    SELECT generator, epsilon, regime, attack, attribute, avg(auc) AS auc
-    FROM leakage
-    WHERE evaluated_on = 'target' AND auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
+    SELECT generator, epsilon, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows
+    FROM attack_strength
+    WHERE auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
         AND ($attack IS NULL OR attack = $attack)
-    GROUP BY generator, epsilon, regime, attack, attribute
+    GROUP BY generator, epsilon, attack, attribute
 ),
 strongest AS (
     SELECT
-        *, row_number() OVER (PARTITION BY generator, epsilon ORDER BY auc DESC, attack, attribute) AS place
+        *, row_number() OVER (
+            PARTITION BY generator, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+        ) AS place
     FROM attacked
 ),
 chosen AS (
     SELECT
-        leakage.attack_id, strongest.generator, strongest.epsilon, strongest.regime, strongest.attack,
+        leakage.attack_id, strongest.generator, strongest.epsilon, leakage.regime, strongest.attack,
         strongest.attribute, 1.0 / nullif(leakage.n - leakage.n_members, 0) AS smallest_fpr
     FROM strongest
     JOIN leakage
@@ -47,8 +50,9 @@ reached AS (
         chosen.smallest_fpr, grid.allowed
 )
 SELECT
-    generator, epsilon, regime, attack, attribute, allowed AS fpr, avg(tpr) AS tpr, count(*) AS targets,
-    avg(smallest_fpr) AS smallest_fpr
+    generator, epsilon, regime, attack, attribute, allowed AS fpr,
+    CASE WHEN allowed >= max(smallest_fpr) - 1e-9 THEN avg(tpr) END AS tpr, count(*) AS targets,
+    max(smallest_fpr) AS smallest_fpr
 FROM reached
 GROUP BY generator, epsilon, regime, attack, attribute, allowed
-ORDER BY generator, epsilon DESC NULLS FIRST, attack, attribute, fpr
+ORDER BY generator, epsilon DESC NULLS FIRST, attack, attribute, allowed

@@ -2,10 +2,11 @@
 -- Parameters: $dataset = NULL (all datasets)
 -- Columns:    generator, epsilon, regime, models (targets and shadows), guarantee (of its targets; `mixed` where they
 --             differ), epsilon_end_to_end (the largest; infinite where private traces went past the mechanism),
---             attack and attribute (largest mean AUC over targets of those tried; NULL without an attack), tried (attacks
---             with their attributes: the largest of several is above chance by selection alone), targets (averaged
+--             attack and attribute (of those tried, the strongest by mean AUC on shadow test data: the target takes no
+--             part in the choice; NULL without an attack), tried (attacks with their attributes), targets (averaged
 --             over), auc (mean), auc_low and auc_high (95 % interval of the mean, from the intervals of the targets as
---             if independent), targets_above_chance (whose own interval lies above 0.5)
+--             if independent), targets_above_chance (whose own interval lies above 0.5), auc_largest (of all tried, on
+--             the targets: an upper end, above chance by selection alone)
 WITH trained AS (
     SELECT
         generator, epsilon, count(*) AS models,
@@ -21,17 +22,20 @@ WITH trained AS (
 ),
 attacked AS (
     SELECT
-        generator, epsilon, attack, attribute, count(*) AS targets, avg(auc) AS auc,
+        generator, epsilon, attack, attribute, count(*) AS targets, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
         sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width,
         sum(CASE WHEN auc_low > 0.5 THEN 1 ELSE 0 END) AS targets_above_chance
-    FROM leakage
-    WHERE evaluated_on = 'target' AND auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
+    FROM attack_strength
+    WHERE auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
     GROUP BY generator, epsilon, attack, attribute
 ),
 ranked AS (
     SELECT
         *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
-        row_number() OVER (PARTITION BY generator, epsilon ORDER BY auc DESC, attack, attribute) AS place,
+        row_number() OVER (
+            PARTITION BY generator, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+        ) AS place,
+        max(auc) OVER (PARTITION BY generator, epsilon) AS auc_largest,
         count(*) OVER (PARTITION BY generator, epsilon) AS tried
     FROM attacked
 )
@@ -41,7 +45,7 @@ SELECT
     trained.models, trained.guarantee, trained.epsilon_end_to_end,
     ranked.attack, ranked.attribute, ranked.tried, ranked.targets, ranked.auc,
     ranked.auc_low, ranked.auc_high,
-    ranked.targets_above_chance
+    ranked.targets_above_chance, ranked.auc_largest
 FROM trained
 LEFT JOIN ranked
     ON ranked.generator = trained.generator AND ranked.place = 1 AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon

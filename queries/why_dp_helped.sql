@@ -1,6 +1,6 @@
 -- Question:   did DP help against attacks on each generator, and what kind of overfitting does that show?
 -- Parameters: $dataset = NULL (all datasets)
--- Columns:    generator, dataset, regime, attack (the strongest without DP), auc with its interval,
+-- Columns:    generator, dataset, regime, attack (the strongest on shadows without DP), auc with its interval,
 --             auc_without_dp, relative_gap (generalization gap at the last epoch), loss_separation (distance of
 --             members' and held-out traces' mean loss in standard deviations), variance_kept (median feature
 --             variance of generated over real traces: near 0 = mode collapse), image_entropy_bits (both NULL

@@ -121,7 +121,11 @@ fn aggregates_recompute_the_attack_from_its_scores() {
     let session = session(&study::small());
     let by_attack = "SELECT auc(score, member), tpr_at_fpr(score, member, 0.01) FROM attack_scores GROUP BY attack_id \
                      ORDER BY attack_id";
-    assert_eq!(rows(&session, by_attack), ["1|1", "1|1", "0|0"]);
+    assert_eq!(rows(&session, by_attack), ["1|NULL", "1|NULL", "0|NULL"]);
+    // Four held-out traces tell 0.25 from 0; a rate of 0 asks for no false positive.
+    let told = "SELECT tpr_at_fpr(score, member, 0.25), tpr_at_fpr(score, member, 0.24), tpr_at_fpr(score, member, 0.0) \
+                FROM attack_scores WHERE evaluated_on = 'target' AND epsilon IS NULL";
+    assert_eq!(rows(&session, told), ["1|NULL|1"]);
     // Constant scores: chance, whatever the order of the rows.
     assert_eq!(number(&session, "SELECT auc(CAST(1 AS DOUBLE), member) FROM attack_scores"), 0.5);
 }
@@ -201,9 +205,9 @@ fn the_headline_names_privacy_and_quality_of_each_budget() {
     assert_eq!(
         named_rows(&session, "study_overview", &[]),
         [
-            "netssm|os|ubuntu|eps 0.5|1|Infinity|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
-            "netssm|os|windows|no DP|2|NULL|mlp|0.9|0.8|1|12|0.25|0.05",
-            "netssm|os|windows|eps 4.0|1|4|mlp|0.45|0.35|0.55|12|0.65|0.05",
+            "netssm|os|ubuntu|eps 0.5|1|Infinity|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
+            "netssm|os|windows|no DP|2|NULL|mlp|0.9|0.8|1|0.9|12|0.25|0.05",
+            "netssm|os|windows|eps 4.0|1|4|mlp|0.45|0.35|0.55|0.45|12|0.65|0.05",
         ]
     );
 }
@@ -215,12 +219,12 @@ fn membership_inference_is_reported_per_side() {
     assert_eq!(
         target,
         [
-            "netssm|os|windows|no DP|mlp|logits|8|0.9|0.8|1|0.775|0.8|0.75|0.2|0.25|true",
-            "netssm|os|windows|eps 4.0|mlp|logits|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|0.25|false",
+            "netssm|os|windows|no DP|mlp|logits|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true",
+            "netssm|os|windows|eps 4.0|mlp|logits|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false",
         ]
     );
     let shadow = named_rows(&session, "mia_by_model_and_epsilon", &["evaluated_on=shadow_test"]);
-    assert_eq!(shadow, ["netssm|os|windows|no DP|mlp|logits|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|0.25|true"]);
+    assert_eq!(shadow, ["netssm|os|windows|no DP|mlp|logits|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true"]);
 }
 
 #[test]

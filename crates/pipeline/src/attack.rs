@@ -173,8 +173,7 @@ fn add_side(
     let scored = side.score.iter().zip(&side.member);
     let scored: Vec<eval::Scored> =
         scored.map(|(score, member)| eval::Scored { score: f64::from(*score), member: *member }).collect();
-    let seed = head.derived_seed().named("intervals").named(evaluated_on.name());
-    let leakage = eval::leakage(&scored, threshold, seed)?;
+    let leakage = eval::leakage(&scored, threshold)?;
     let keys = side.trace.iter().zip(&side.model).zip(side.member.iter().zip(&side.score));
     let scores: Vec<(TraceId, i64, bool, f32)> =
         keys.map(|((trace, model), (member, score))| (*trace, model.0, *member, *score)).collect();

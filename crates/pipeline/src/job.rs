@@ -18,10 +18,10 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Attribute
         | JobKind::Synthesize
         | JobKind::Import
-        | JobKind::Leakage
         | JobKind::OneRunAudit
         | JobKind::Utility => 1,
-        JobKind::Attack | JobKind::Fidelity => 2,
+        JobKind::Fidelity | JobKind::Leakage => 2,
+        JobKind::Attack => 3,
     }
 }
 

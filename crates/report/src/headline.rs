@@ -162,8 +162,8 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
     found.push(
         draft()
             .text(
-                "Each is the mean AUC on the targets of the attack that works best there, with its 95 % interval; \
-        the best of several attacks lies above 0.5 by selection alone.",
+                "Each is the mean AUC on the targets, with its 95 % interval, of the attack that works best on shadow \
+        models.",
             )
             .done(),
     );

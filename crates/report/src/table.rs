@@ -26,7 +26,8 @@ const fn table(name: &'static str, title: &'static str, caption: &'static str, n
 pub(super) const STRONGEST: Table = table(
     "strongest_attacks",
     "At a glance",
-    "The strongest attack on each generator at each budget, and what is promised there.",
+    "The strongest attack on each generator at each budget, chosen on shadow models, and what is promised there. \
+     auc_largest is the largest of all attacks on the targets: an upper end, above chance by selection alone.",
     MODELS,
 );
 
@@ -34,7 +35,8 @@ pub(super) const MEMBERSHIP: &[Table] = &[
     table(
         "mia_by_model_and_epsilon",
         "All attacks on all targets",
-        "Every attack with its interval. With many rows some intervals miss 0.5 by chance: about one in twenty.",
+        "Every attack with its interval. With many rows some intervals miss 0.5 by chance: about one in twenty. \
+         tpr_at_1pct_fpr is empty where fewer than 100 traces were held out: they cannot tell a rate of 0.01 from 0.",
         ATTACKS,
     ),
     table(

@@ -65,18 +65,20 @@ fn delong_variance(counts: &[(u64, u64)], value: f64) -> Option<f64> {
     Some(mean_square(of_members, members) + mean_square(of_held_out, held_out))
 }
 
+/// Standard deviation of the area that so many traces show where the true one is `area`, for exponential scores.
+pub fn auc_deviation(area: f64, members: u64, held_out: u64) -> f64 {
+    let (m, n) = (members as f64, held_out as f64);
+    let spread = (1.0 - area) / (2.0 - area) + area / (1.0 + area);
+    (area * (1.0 - area) * (1.0 + ((m + n) / 2.0 - 1.0) * spread) / (m * n)).sqrt()
+}
+
 /// The lower solution of |value - area| = quantile * deviation(area).
 fn newcombe_low(value: f64, members: u64, held_out: u64, quantile: f64) -> f64 {
-    let (m, n) = (members as f64, held_out as f64);
-    let variance = |area: f64| {
-        let spread = (1.0 - area) / (2.0 - area) + area / (1.0 + area);
-        area * (1.0 - area) * (1.0 + ((m + n) / 2.0 - 1.0) * spread) / (m * n)
-    };
     let (mut low, mut high) = (0.0f64, value);
     // 60 halvings: below 1e-18 absolute
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
-        if value - middle > quantile * variance(middle).sqrt() {
+        if value - middle > quantile * auc_deviation(middle, members, held_out) {
             low = middle;
         } else {
             high = middle;

@@ -38,7 +38,7 @@ pub fn clopper_pearson_upper(successes: u64, trials: u64, tail: f64) -> f64 {
 }
 
 /// How many deviations either side of the mean hold this share of a normal distribution.
-pub(super) fn normal_quantile(confidence: f64) -> f64 {
+pub fn normal_quantile(confidence: f64) -> f64 {
     std::f64::consts::SQRT_2 * statrs::function::erf::erfc_inv(1.0 - confidence)
 }
 
@@ -54,16 +54,14 @@ pub(super) fn mean_of_proportions(a: Interval, b: Interval) -> Interval {
     Interval { value, low: (value - low).max(0.0), high: (value + high).min(1.0) }
 }
 
-/// Percentile interval of resampled values around a point estimate; values that are not numbers (a
-/// resample in which the measure is not defined) are left out. Sorts `resampled`.
-pub(super) fn percentile_interval(value: f64, resampled: &mut Vec<f64>, confidence: f64) -> Interval {
-    resampled.retain(|resample| !resample.is_nan());
-    resampled.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| {
-        let last = resampled.len().saturating_sub(1);
-        let index = (share * last as f64).round() as usize;
-        resampled.get(index.min(last)).copied().unwrap_or(f64::NAN)
-    };
-    let tail = (1.0 - confidence) / 2.0;
-    Interval { value, low: at(tail).min(value), high: at(1.0 - tail).max(value) }
+/// Interval of the difference `a` - `b` of two independent proportions, in the same way. Of a proportion without trials
+/// nothing is known but that it lies between 0 and 1: then the difference has no value and the widest ends.
+pub fn difference_of_proportions(a: Interval, b: Interval) -> Interval {
+    let value = a.value - b.value;
+    if value.is_nan() {
+        return Interval { value, low: a.low - b.high, high: a.high - b.low };
+    }
+    let low = (a.value - a.low).hypot(b.high - b.value);
+    let high = (a.high - a.value).hypot(b.value - b.low);
+    Interval { value, low: (value - low).max(-1.0), high: (value + high).min(1.0) }
 }

@@ -1,8 +1,8 @@
 //! Measures of a finished model: what an attack's scores leak, how far synthetic traces are from real
 //! ones in all aspects of traffic, and the intervals around both.
 //!
-//! Invariants: pure functions of records and numbers; the only randomness is a bootstrap whose seed is
-//! passed in. What is not defined (0/0, an empty side, a value that is not finite) is `None` or not a
+//! Invariants: pure functions of records and numbers; the only randomness comes from seeds that are passed in. What is
+//! not defined (0/0, an empty side, a rate that so few traces cannot tell, a value that is not finite) is `None` or not a
 //! number, never a silent 0. Sums run in sorted order, so that results do not depend on threads.
 
 mod auc;
@@ -23,18 +23,21 @@ mod measure;
 mod roc;
 mod summary;
 mod tcp;
+mod tpr;
 mod validity;
 mod variance;
 
+pub use auc::auc_deviation;
 pub use detection::detection;
 pub use distance::{JensenShannon, jensen_shannon, jensen_shannon_counts, wasserstein_1, wasserstein_1_weighted};
 pub use empirical::{Confusion, EmpiricalEpsilon, empirical_epsilon};
 pub use features::{FEATURE_ABSENT, PACKET_FEATURES, by_field_and_position, feature_width, trace_features};
 pub use fidelity::{HeaderSide, Side, fidelity, header_fidelity};
 pub use header::{FIELDS, FieldKind};
-pub use interval::{clopper_pearson, clopper_pearson_upper};
-pub use leakage::{CONFIDENCE, INTERVAL_METHOD, Leakage, RESAMPLES, leakage};
+pub use interval::{clopper_pearson, clopper_pearson_upper, difference_of_proportions, normal_quantile};
+pub use leakage::{CONFIDENCE, INTERVAL_METHOD, Leakage, leakage};
 pub use measure::{Aspect, FidelityRow, Metric, SideName};
 pub use roc::{Roc, RocCorner, Scored};
 pub use summary::{FieldMean, mean_by_field, mean_over_fields};
+pub use tpr::{rare_rank, resolves_fpr};
 pub use variance::median;

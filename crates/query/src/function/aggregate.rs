@@ -15,7 +15,8 @@ use std::sync::Arc;
 pub(super) enum Kind {
     /// `auc(score, member)`: area under the ROC curve, ties counted half.
     Auc,
-    /// `tpr_at_fpr(score, member, fpr)`: largest TPR of a threshold with at most that FPR.
+    /// `tpr_at_fpr(score, member, fpr)`: largest TPR of a threshold with at most that FPR; NULL where
+    /// fewer than 1 / `fpr` traces are held out.
     TprAtFpr,
     /// `jsd(value, is_synthetic)`: Jensen-Shannon distance (square root, base 2) of the two sides.
     Jsd,

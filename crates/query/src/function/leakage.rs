@@ -12,7 +12,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_e
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use std::sync::Arc;
 use syntrace_base::error::Error;
-use syntrace_measure::eval::{Roc, Scored, wasserstein_1};
+use syntrace_measure::eval::{Roc, Scored, resolves_fpr, wasserstein_1};
 
 /// Which number comes out.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -226,14 +226,18 @@ fn list(offsets: OffsetBuffer<i32>, items: ArrayRef) -> ArrayRef {
     Arc::new(ListArray::new(field, offsets, items, None))
 }
 
-/// The measure of one group; NULL without values, or without both sides.
+/// The measure of one group; NULL without values, without both sides, or where a TPR is asked for at a rate that so few
+/// held-out values cannot tell from 0.
 fn evaluate(measure: PairMeasure, scored: &[Scored], fpr: Option<f64>) -> Result<Option<f64>> {
     if scored.is_empty() {
         return Ok(None);
     }
     let value = match (measure, fpr) {
         (PairMeasure::Auc, _) => Some(Roc::new(scored).map_err(external)?.auc()),
-        (PairMeasure::TprAtFpr, Some(fpr)) => Some(Roc::new(scored).map_err(external)?.tpr_at_fpr(fpr)),
+        (PairMeasure::TprAtFpr, Some(fpr)) => {
+            let roc = Roc::new(scored).map_err(external)?;
+            resolves_fpr(roc.held_out(), fpr).then(|| roc.tpr_at_fpr(fpr))
+        }
         (PairMeasure::TprAtFpr, None) => None,
         (PairMeasure::Wasserstein, _) => {
             let side = |member: bool| {

@@ -6,6 +6,7 @@ use crate::study::Study;
 use std::sync::Arc;
 use syntrace_base::error::Result;
 use syntrace_base::record::{AttackRecord, Interval};
+use syntrace_measure::eval::resolves_fpr;
 
 /// An attack with the names of its group.
 struct AttackRow {
@@ -48,6 +49,12 @@ macro_rules! measures {
     }};
 }
 
+/// A TPR at an FPR that the attacked held-out traces can tell; earlier versions stored it of any number of them.
+fn resolved(attack: &AttackRecord, fpr: f64, stored: Interval) -> Interval {
+    let held_out = attack.n - attack.n_members.min(attack.n);
+    if resolves_fpr(held_out, fpr) { stored } else { Interval { value: f64::NAN, low: 0.0, high: 1.0 } }
+}
+
 pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
     let fields = Fields::<AttackRow>::new()
         .big("attack_id", "id of the attack result", |row| row.attack.attack_id.0)
@@ -75,9 +82,27 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
         fpr "of held-out traces, the share guessed to be members"
         auc "area under the ROC curve; 0.5 = chance"
         balanced_accuracy "mean of recall and 1 - fpr; 0.5 = chance"
-        tpr_at_1pct_fpr "TPR at FPR 0.01"
-        tpr_at_0_1pct_fpr "TPR at FPR 0.001"
     };
+    let fields = measure(
+        fields,
+        ["tpr_at_1pct_fpr", "tpr_at_1pct_fpr_low", "tpr_at_1pct_fpr_high"],
+        [
+            "TPR at FPR 0.01; NULL with fewer than 100 held-out traces, which cannot tell 0.01 from 0",
+            "lower end of its interval, which allows for a threshold that held-out traces set",
+            "upper end of its interval",
+        ],
+        |attack| resolved(attack, 0.01, attack.tpr_at_1pct_fpr),
+    );
+    let fields = measure(
+        fields,
+        ["tpr_at_0_1pct_fpr", "tpr_at_0_1pct_fpr_low", "tpr_at_0_1pct_fpr_high"],
+        [
+            "TPR at FPR 0.001; NULL with fewer than 1,000 held-out traces",
+            "lower end of its interval, as for FPR 0.01",
+            "upper end of its interval",
+        ],
+        |attack| resolved(attack, 0.001, attack.tpr_at_0_1pct_fpr),
+    );
     let fields = fields
         .real("confidence", "confidence level of all intervals", |row| row.attack.confidence)
         .text("interval_method", "how the intervals were made", |row| row.attack.interval_method.clone())

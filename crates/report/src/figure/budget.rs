@@ -54,7 +54,7 @@ pub(super) fn in_words(budgets: &Budgets, series: &[(String, Vec<Point>)]) -> St
     lines.collect::<Vec<_>>().join("; ")
 }
 
-/// AUC of the best attack with its interval, one panel.
+/// AUC of the strongest attack with its interval, one panel.
 pub(super) fn strongest_attacks(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let epsilons = answer.numbers("epsilon")?;
     let generators = answer.names("generator")?;
@@ -101,7 +101,7 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let epsilons = answer.numbers("epsilon")?;
     let generators = answer.names("generator")?;
     let attacks = answer.names("attack")?;
-    let auc = answer.numbers("auc")?;
+    let on_shadows = answer.numbers("auc_on_shadows")?;
     let measures = ["precision", "recall", "fpr"];
     let columns = measures.map(|name| {
         Ok((answer.numbers(name)?, answer.numbers(&format!("{name}_sd"))?, answer.numbers(&format!("paper_{name}"))?))
@@ -114,7 +114,7 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let mut printed = false;
     for generator in look.generators.iter().filter(|name| generators.contains(name)) {
         let own: Vec<usize> = (0..answer.rows()).filter(|row| generators[*row] == *generator).collect();
-        let Some(attack) = drawn_attack(&own, &attacks, &epsilons, &auc) else { continue };
+        let Some(attack) = drawn_attack(&own, &attacks, &epsilons, &on_shadows) else { continue };
         let mut rows: Vec<usize> = own.into_iter().filter(|row| attacks[*row] == attack).collect();
         rows.sort_by_key(|row| budgets.place(epsilons[*row]));
         let mut lines = Vec::new();
@@ -160,13 +160,18 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     Ok(Some(Sheet { panels, legend, columns: width, notes: Vec::new() }))
 }
 
-/// The attack with the largest AUC at the first budget that has one (without DP, where there is such).
-fn drawn_attack(rows: &[usize], attacks: &[String], epsilons: &[Option<f64>], auc: &[Option<f64>]) -> Option<String> {
+/// The attack with the largest AUC on shadows at the first budget (without DP, where there is such).
+fn drawn_attack(
+    rows: &[usize],
+    attacks: &[String],
+    epsilons: &[Option<f64>],
+    on_shadows: &[Option<f64>],
+) -> Option<String> {
     let budgets = Budgets::of(&rows.iter().map(|row| epsilons[*row]).collect::<Vec<_>>());
-    let measured = rows.iter().filter(|row| auc[**row].is_some());
-    let first = measured.clone().map(|row| budgets.place(epsilons[*row])).min()?;
-    let at_first = measured.filter(|row| budgets.place(epsilons[**row]) == first);
-    let best = at_first.max_by(|left, right| auc[**left].unwrap_or(0.0).total_cmp(&auc[**right].unwrap_or(0.0)))?;
+    let first = rows.iter().map(|row| budgets.place(epsilons[*row])).min()?;
+    let at_first = rows.iter().filter(|row| budgets.place(epsilons[**row]) == first);
+    let strength = |row: usize| on_shadows[row].unwrap_or(0.0);
+    let best = at_first.max_by(|left, right| strength(**left).total_cmp(&strength(**right)))?;
     Some(attacks[*best].clone())
 }
 

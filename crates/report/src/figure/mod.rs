@@ -54,8 +54,8 @@ pub(super) const FIGURES: &[Figure] = &[
         name: "privacy_vs_utility",
         given: &[],
         title: "Privacy against utility",
-        caption: "Each mark is a generator at one budget: how well its strongest attack tells members from held-out \
-            traces (left is more private), and how accurate a classifier is that learnt from its traffic alone \
+        caption: "Each mark is a generator at one budget: how well its strongest attack (on shadows) tells members \
+            from held-out traces (left is more private), and how accurate a classifier is that learnt from its traffic alone \
             (up is more useful). Filled: no DP; the emptier, the smaller epsilon. Whiskers: 95 % intervals of the mean \
             over classes. Lane at the left: generators that no attack reads.",
         needs: "Neither attacks nor downstream classifiers are in the study, so there is nothing to weigh.",
@@ -65,9 +65,8 @@ pub(super) const FIGURES: &[Figure] = &[
         name: "strongest_attacks",
         given: &[],
         title: "The strongest attack by budget",
-        caption: "AUC of the attack that works best on the targets of a generator at each budget, mean over classes with \
-            its 95 % interval. 0.5 is chance, 1 recognises every training trace. The best of several attacks is above \
-            chance by selection alone: small excesses mean little.",
+        caption: "AUC on the targets of the attack that works best on shadow models, which the targets took no part in \
+            choosing: mean over classes with its 95 % interval. 0.5 is chance, 1 recognises every training trace.",
         needs: NEEDS_ATTACKS,
         draw: budget::strongest_attacks,
     },
@@ -76,8 +75,8 @@ pub(super) const FIGURES: &[Figure] = &[
         given: &[],
         title: "Figure 2: attack performance by budget",
         caption: "Precision, recall and false positive rate at the attack's own threshold, mean over all targets; bands: \
-            one standard deviation. Of several attacks the one with the largest mean AUC without DP is drawn; all are in \
-            the data. Dotted with hollow marks: as printed in the paper.",
+            one standard deviation. Of several attacks the strongest on shadows without DP is drawn; all are in the \
+            data. Dotted with hollow marks: as printed in the paper.",
         needs: NEEDS_ATTACKS,
         draw: budget::figure2,
     },
@@ -86,8 +85,8 @@ pub(super) const FIGURES: &[Figure] = &[
         given: &[],
         title: "ROC curves of the strongest attacks, on log axes",
         caption: "How many members an attack finds while it accuses few held-out traces: the left end is what matters for \
-            privacy (Carlini et al. 2022). Mean over targets. Below one accused trace in all held-out ones (the curve's \
-            flat left end) the rate is that without any false positive.",
+            privacy (Carlini et al. 2022). Mean over targets. A curve begins at one accused trace of all held-out ones: \
+            smaller rates cannot be told from 0.",
         needs: NEEDS_ATTACKS,
         draw: plane::roc_curves,
     },

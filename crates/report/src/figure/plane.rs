@@ -208,8 +208,8 @@ pub(super) fn roc_curves(answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
         budgets.list().map(|(epsilon, words)| Entry::new(Sample::Line(budgets.place(epsilon)), words)).collect();
     legend.push(Entry::new(Sample::Reference(1), "chance"));
     let notes = vec![format!(
-        "One held-out trace is a rate of {}: smaller rates cannot be told apart. Where a curve lies on the lower edge, it \
-         is there or below.",
+        "One held-out trace is a rate of {}: smaller rates cannot be told from 0. Where a curve lies on the lower edge, \
+         it is there or below.",
         short(resolution)
     )];
     Ok(Some(Sheet { panels, legend, columns, notes }))
