@@ -47,7 +47,7 @@ pub fn attacked() -> Result<Leakage> {
         .zip(&outcome.target.member)
         .map(|(&score, &member)| Scored { score: f64::from(score), member })
         .collect();
-    leakage(&scored, f64::from(outcome.threshold), Seed::root(7))
+    leakage(&scored, f64::from(outcome.threshold))
 }
 
 /// Prints how much leaks.

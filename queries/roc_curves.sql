@@ -55,4 +55,4 @@ SELECT
     max(smallest_fpr) AS smallest_fpr
 FROM reached
 GROUP BY generator, epsilon, regime, attack, attribute, allowed
-ORDER BY generator, epsilon DESC NULLS FIRST, attack, attribute, allowed
+ORDER BY generator, epsilon DESC NULLS FIRST, fpr, attack, attribute

@@ -289,11 +289,11 @@ CREATE TABLE attacks (
     balanced_accuracy      DOUBLE PRECISION,          -- mean of recall and 1 - fpr; 0.5 = chance
     balanced_accuracy_low  DOUBLE PRECISION,          -- lower end of its interval
     balanced_accuracy_high DOUBLE PRECISION,          -- upper end of its interval
-    tpr_at_1pct_fpr        DOUBLE PRECISION,          -- TPR at FPR 0.01
-    tpr_at_1pct_fpr_low    DOUBLE PRECISION,          -- lower end of its interval
+    tpr_at_1pct_fpr        DOUBLE PRECISION,          -- TPR at FPR 0.01; NULL with fewer than 100 held-out traces, which cannot tell 0.01 from 0
+    tpr_at_1pct_fpr_low    DOUBLE PRECISION,          -- lower end of its interval, which allows for a threshold that held-out traces set
     tpr_at_1pct_fpr_high   DOUBLE PRECISION,          -- upper end of its interval
-    tpr_at_0_1pct_fpr      DOUBLE PRECISION,          -- TPR at FPR 0.001
-    tpr_at_0_1pct_fpr_low  DOUBLE PRECISION,          -- lower end of its interval
+    tpr_at_0_1pct_fpr      DOUBLE PRECISION,          -- TPR at FPR 0.001; NULL with fewer than 1,000 held-out traces
+    tpr_at_0_1pct_fpr_low  DOUBLE PRECISION,          -- lower end of its interval, as for FPR 0.01
     tpr_at_0_1pct_fpr_high DOUBLE PRECISION,          -- upper end of its interval
     confidence             DOUBLE PRECISION NOT NULL, -- confidence level of all intervals
     interval_method        TEXT NOT NULL,             -- how the intervals were made
@@ -428,14 +428,14 @@ CREATE TABLE leaks (
     role         TEXT NOT NULL,             -- `target` or `shadow`
     shadow       INTEGER,                   -- index of a shadow; NULL for a target
     epsilon      DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
-    measure      TEXT NOT NULL,             -- `exact_copies`, `near_copies` (at most 5 % of bytes differ), `distance_to_closest` (median), `memorised` (unique to one member trace), `identifiers` (only members have them)
-    kind         TEXT NOT NULL,             -- of what: `trace`, `frame`, `payload`, `payload_window`, or a kind of identifier
+    measure      TEXT NOT NULL,             -- `exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member; `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of a held-out trace) in this
+    kind         TEXT NOT NULL,             -- of what: `trace`, `frame`, `payload`, `payload_window` (16 bytes), `addresses`, `endpoints`, `headers`, or a kind of identifier (`any`: all but ports)
     value        DOUBLE PRECISION,          -- share that leaked (a distance for `distance_to_closest`); NULL = none could
-    control      DOUBLE PRECISION,          -- the same for held-out traces, which the model never saw
-    hits         BIGINT NOT NULL,           -- what leaked; synthetic traces that are closer to a member for the distance
-    n            BIGINT NOT NULL,           -- out of how many
-    control_hits BIGINT NOT NULL,           -- what seems to have leaked of held-out traces
-    control_n    BIGINT NOT NULL,           -- out of how many
+    control      DOUBLE PRECISION,          -- the same for traces that the model never saw: held-out traces; for `coincide_held_out` members; NULL = there are none
+    hits         BIGINT NOT NULL,           -- traces that leaked; synthetic ones that are closer to a member for the distance
+    n            BIGINT NOT NULL,           -- traces out of which
+    control_hits BIGINT NOT NULL,           -- traces of the control that seem to have leaked
+    control_n    BIGINT NOT NULL,           -- traces out of which
     p_value      DOUBLE PRECISION NOT NULL  -- probability of so large a difference by chance: Fisher's exact test, sign test for the distance
 );
 

@@ -19,7 +19,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("forest", &["base", "error"]),
     ("eval", &["base", "error", "record", "forest"]),
     ("utility", &["base", "error", "record", "eval", "forest"]),
-    ("audit", &["base", "error", "record", "capture"]),
+    ("audit", &["base", "error", "record", "capture", "eval"]),
     ("kernel", &[]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),

@@ -46,3 +46,4 @@ mod synth;
 mod terminal;
 mod train;
 mod utility;
+mod verdict;

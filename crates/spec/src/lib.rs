@@ -4,18 +4,19 @@
 //! Every field that matters to a result goes into the identity of the jobs that depend on it.
 
 mod import;
+mod policy;
 mod raw;
 
 pub use import::{
     AttributeSource, Claim, ImportCut, ImportManifest, ImportModel, MemberSource, RawAttributeTable, RawAttributes,
     RawImportCut, RawImportModel, Told,
 };
+pub use policy::{DEFAULT_POLICY, parse_policy, read_policy};
 pub use raw::closest;
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{Delta, DeviceChoice, Epsilon};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{Regime, TraceUnit};
-use syntrace_measure::audit::Limits;
 
 /// The spec of `make demo`.
 pub const DEMO: &str = include_str!("../../../studies/demo.toml");
@@ -49,7 +50,7 @@ pub struct Spec {
     pub synthetic_traces: u32,
     /// Which regressor of packet lengths measures their utility.
     pub forecaster: Forecaster,
-    /// Limits of `syntrace audit`, and its optional jobs.
+    /// Optional jobs behind `syntrace audit`.
     pub audit: AuditSpec,
 }
 
@@ -80,8 +81,6 @@ impl Forecaster {
 pub struct AuditSpec {
     /// Run a one-run audit of each private mechanism (one more training for each target).
     pub one_run: bool,
-    /// What a model may show.
-    pub limits: Limits,
 }
 
 /// One population.
@@ -223,7 +222,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
                 return Err(Error::user(format!("{known}, found `{other}`")));
             }
         },
-        audit: resolve_audit(&raw.audit)?,
+        audit: AuditSpec { one_run: raw.audit.one_run },
     })
 }
 
@@ -292,27 +291,6 @@ fn resolve_traces(raw: &raw::RawTraces) -> Result<TraceSpec> {
     let packets = between(u64::from(raw.packets), 1, PACKETS_MAX, "traces.packets")? as u32;
     let min_packets = at_least(u64::from(raw.min_packets), 1, "traces.min_packets")? as u32;
     Ok(TraceSpec { packets, min_packets, unit, keep_captures: raw.keep_captures })
-}
-
-fn resolve_audit(raw: &raw::RawAudit) -> Result<AuditSpec> {
-    let default = Limits::default();
-    let share = |value: Option<f64>, default: f64, key: &str| match value {
-        None => Ok(default),
-        Some(value) if (0.0..=1.0).contains(&value) => Ok(value),
-        Some(value) => Err(Error::user(format!("`audit.{key}` must be between 0 and 1, found `{value}`"))),
-    };
-    let epsilon = raw.epsilon_max.map(Epsilon::new).transpose().context(|| "audit.epsilon_max")?;
-    let limits = Limits {
-        epsilon: epsilon.map(Epsilon::get),
-        auc: share(raw.auc_max, default.auc, "auc_max")?,
-        tpr_at_1pct_fpr: share(raw.tpr_at_1pct_fpr_max, default.tpr_at_1pct_fpr, "tpr_at_1pct_fpr_max")?,
-        exact_copies: share(raw.exact_copies_max, default.exact_copies, "exact_copies_max")?,
-        near_copies: share(raw.near_copies_max, default.near_copies, "near_copies_max")?,
-        memorised: share(raw.memorised_max, default.memorised, "memorised_max")?,
-        identifiers: share(raw.identifiers_max, default.identifiers, "identifiers_max")?,
-        p_value: share(raw.p_value_max, default.p_value, "p_value_max")?,
-    };
-    Ok(AuditSpec { one_run: raw.one_run, limits })
 }
 
 fn resolve_regimes(raw: &raw::RawRegimes) -> Result<Vec<Regime>> {

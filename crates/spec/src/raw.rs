@@ -142,20 +142,11 @@ fn small() -> String {
     "small".to_owned()
 }
 
-/// Limits that are left out have their defaults.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAudit {
     #[serde(default)]
     pub one_run: bool,
-    pub epsilon_max: Option<f64>,
-    pub auc_max: Option<f64>,
-    pub tpr_at_1pct_fpr_max: Option<f64>,
-    pub exact_copies_max: Option<f64>,
-    pub near_copies_max: Option<f64>,
-    pub memorised_max: Option<f64>,
-    pub identifiers_max: Option<f64>,
-    pub p_value_max: Option<f64>,
 }
 
 /// Parses TOML; an unknown key is refused with the nearest known one.
@@ -195,7 +186,9 @@ fn nearest_key(message: &str) -> Option<String> {
     let mut quoted = rest.split('`');
     let found = quoted.next()?;
     let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
-    closest(found, &known).map(|key| format!("did you mean `{key}`?"))
+    let near = closest(found, &known).map(|key| format!("did you mean `{key}`?"));
+    let moved = "limits stand in a policy: `syntrace audit STUDY --policy FILE`, with the keys of studies/policy.toml";
+    near.or_else(|| (known == ["one_run"]).then(|| moved.to_owned()))
 }
 
 /// The known word nearest to a misspelt one, if any is near.

@@ -389,16 +389,31 @@ pub const LEAKS: SegmentTable = SegmentTable {
             "measure",
             Text,
             false,
-            "`exact_copies`, `near_copies` (at most 5 % of bytes differ), `distance_to_closest` (median), \
-             `memorised` (unique to one member trace), `identifiers` (only members have them)",
+            "`exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member; \
+             `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of \
+             which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; \
+             `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of a \
+             held-out trace) in this",
         ),
-        column("kind", Text, false, "of what: `trace`, `frame`, `payload`, `payload_window`, or a kind of identifier"),
+        column(
+            "kind",
+            Text,
+            false,
+            "of what: `trace`, `frame`, `payload`, `payload_window` (16 bytes), `addresses`, `endpoints`, `headers`, or a \
+             kind of identifier (`any`: all but ports)",
+        ),
         column("value", F64, true, "share that leaked (a distance for `distance_to_closest`); NULL = none could"),
-        column("control", F64, true, "the same for held-out traces, which the model never saw"),
-        column("hits", I64, false, "what leaked; synthetic traces that are closer to a member for the distance"),
-        column("n", I64, false, "out of how many"),
-        column("control_hits", I64, false, "what seems to have leaked of held-out traces"),
-        column("control_n", I64, false, "out of how many"),
+        column(
+            "control",
+            F64,
+            true,
+            "the same for traces that the model never saw: held-out traces; for `coincide_held_out` members; NULL = there are \
+             none",
+        ),
+        column("hits", I64, false, "traces that leaked; synthetic ones that are closer to a member for the distance"),
+        column("n", I64, false, "traces out of which"),
+        column("control_hits", I64, false, "traces of the control that seem to have leaked"),
+        column("control_n", I64, false, "traces out of which"),
         column(
             "p_value",
             F64,

@@ -60,6 +60,12 @@ pub(super) fn payload(packet: &Packet) -> &[u8] {
     view.ip.get(view.transport_at + view.transport_bytes..).unwrap_or_default()
 }
 
+/// Network and transport header as captured; empty where they do not parse.
+pub(super) fn header(packet: &Packet) -> &[u8] {
+    let Ok(view) = view_frame(ETHERNET, &packet.data, packet.data.len() as u32) else { return &[] };
+    view.ip.get(..view.transport_at + view.transport_bytes).unwrap_or_default()
+}
+
 /// Identifiers of one packet: both ends' addresses, ports and hardware addresses, and the names in its
 /// payload. Hardware addresses of links that have none are the same two in every trace.
 pub fn identifiers(packet: &Packet) -> Vec<Identifier> {

@@ -1,29 +1,34 @@
 //! Leakage of training traces into synthetic ones, each measure beside its control.
 
 use super::closest::{NEAR_SHARE, closest};
+use super::coincide::coincidences;
 use super::exact::{fisher_test, sign_test};
 use super::identifier::{Identifier, IdentifierKind, identifiers, payload};
 use super::name::dns_wire;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use syntrace_base::base::Digest;
 use syntrace_base::record::{Packet, Trace};
 
-/// One measure of one kind of thing (SQL table `leaks`).
+/// One measure of one kind of thing (SQL table `leaks`). What is counted are traces, never packets or runs of bytes:
+/// traces are drawn independently, what stands in one of them is not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeakRow {
-    /// `exact_copies`, `near_copies`, `distance_to_closest`, `memorised`, `identifiers`.
+    /// `exact_copies`, `near_copies`, `distance_to_closest`, `memorised`, `identifiers`, `coincide_members`,
+    /// `coincide_held_out`.
     pub measure: &'static str,
-    /// Of what: `trace`, `frame`, `payload`, `payload_window`, or a kind of identifier.
+    /// Of what: `trace`, `frame`, `payload`, `payload_window`, `addresses`, `endpoints`, `headers`, or a kind of
+    /// identifier (`any`: all but ports).
     pub kind: &'static str,
     /// The measure for members; `None` where nothing could leak.
     pub value: Option<f64>,
-    /// The same for held-out traces, which the model never saw.
+    /// The same for traces that the model never saw.
     pub control: Option<f64>,
-    /// What leaked.
+    /// Traces that leaked.
     pub hits: u64,
     /// Out of how many.
     pub n: u64,
-    /// What seems to have leaked of held-out traces.
+    /// Traces of the control that seem to have leaked.
     pub control_hits: u64,
     /// Out of how many.
     pub control_n: u64,
@@ -39,7 +44,7 @@ const PAYLOAD_BYTES_MIN: usize = 16;
 const WINDOW_BYTES: usize = 16;
 
 /// About this many windows are kept of all traces together: some 200 MiB.
-const WINDOWS_MAX: usize = 8_000_000;
+const WINDOWS_MAX: usize = 6_000_000;
 
 /// Shortest name that is looked for in raw payload bytes; shorter ones occur by chance.
 const NAME_BYTES_MIN: usize = 6;
@@ -49,6 +54,7 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<
     let mut rows = copies(members, held_out, synthetic);
     rows.extend(memorised(members, held_out, synthetic));
     rows.extend(identifier_rows(members, held_out, synthetic));
+    rows.extend(coincidences(members, held_out, synthetic));
     rows
 }
 
@@ -56,7 +62,12 @@ fn share(hits: u64, n: u64) -> Option<f64> {
     (n > 0).then(|| hits as f64 / n as f64)
 }
 
-fn counted(measure: &'static str, kind: &'static str, (hits, n): (u64, u64), control: (u64, u64)) -> LeakRow {
+pub(super) fn counted(
+    measure: &'static str,
+    kind: &'static str,
+    (hits, n): (u64, u64),
+    control: (u64, u64),
+) -> LeakRow {
     LeakRow {
         measure,
         kind,
@@ -71,13 +82,15 @@ fn counted(measure: &'static str, kind: &'static str, (hits, n): (u64, u64), con
 }
 
 /// Share of synthetic traces that are (nearly) a member, beside the share that are (nearly) a held-out
-/// trace; and the median distance to the closest of either.
+/// trace; and the median distance to the closest of either. Undefined where there is no real trace on a side.
 fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let (to_members, to_held_out) = (closest(synthetic, members), closest(synthetic, held_out));
-    let n = synthetic.len() as u64;
+    let of = |real: &[Trace]| if real.is_empty() { 0 } else { synthetic.len() as u64 };
+    let (n, control_n) = (of(members), of(held_out));
     let within = |distances: &[f64], limit: f64| distances.iter().filter(|&&distance| distance <= limit).count() as u64;
-    let copied =
-        |measure, limit| counted(measure, "trace", (within(&to_members, limit), n), (within(&to_held_out, limit), n));
+    let copied = |measure, limit| {
+        counted(measure, "trace", (within(&to_members, limit), n), (within(&to_held_out, limit), control_n))
+    };
     let nearer = |a: &[f64], b: &[f64]| a.iter().zip(b).filter(|(a, b)| a < b).count() as u64;
     let (hits, control_hits) = (nearer(&to_members, &to_held_out), nearer(&to_held_out, &to_members));
     vec![
@@ -86,13 +99,13 @@ fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<Lea
         LeakRow {
             measure: "distance_to_closest",
             kind: "trace",
-            value: median(to_members),
-            control: median(to_held_out),
+            value: median(to_members).filter(|_| n > 0),
+            control: median(to_held_out).filter(|_| control_n > 0),
             hits,
             n,
             control_hits,
-            control_n: n,
-            p_value: sign_test(hits, hits + control_hits),
+            control_n,
+            p_value: if n > 0 && control_n > 0 { sign_test(hits, hits + control_hits) } else { 1.0 },
         },
     ]
 }
@@ -104,12 +117,12 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(0.5 * (lower + upper))
 }
 
-type Content = [u8; 16];
+pub(super) type Content = [u8; 16];
 
 /// What counts as one thing in a packet; `None` where it has none.
 type ContentOf = fn(&Packet) -> Option<Content>;
 
-fn content(bytes: &[u8]) -> Content {
+pub(super) fn content(bytes: &[u8]) -> Content {
     Digest::of(bytes).prefix16()
 }
 
@@ -122,55 +135,81 @@ fn frame_content(packet: &Packet) -> Option<Content> {
     Some(content(&packet.data))
 }
 
-fn payload_content(packet: &Packet) -> Option<Content> {
+pub(super) fn payload_content(packet: &Packet) -> Option<Content> {
     let payload = payload(packet);
     (payload.len() >= PAYLOAD_BYTES_MIN).then(|| content(payload))
 }
 
-/// Of what only one member trace holds and no held-out trace does, the share found in synthetic packets;
-/// beside it the same for what only one held-out trace holds.
-fn memorised(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
-    let kinds: [(&'static str, ContentOf); 2] = [("frame", frame_content), ("payload", payload_content)];
-    let mut rows: Vec<LeakRow> = Vec::new();
-    for (kind, of) in kinds {
-        let mut owners: BTreeMap<Content, (u64, u64)> = BTreeMap::new();
-        for item in members.iter().flat_map(|trace| contents(trace, of)) {
-            owners.entry(item).or_default().0 += 1;
-        }
-        for item in held_out.iter().flat_map(|trace| contents(trace, of)) {
-            owners.entry(item).or_default().1 += 1;
-        }
-        let made: BTreeSet<Content> = synthetic.iter().flat_map(|trace| contents(trace, of)).collect();
-        let of_side = |side: (u64, u64)| {
-            let unique = owners.iter().filter(|(_, owned)| **owned == side);
-            unique.fold((0, 0), |sum, (item, _)| (sum.0 + u64::from(made.contains(item)), sum.1 + 1))
-        };
-        rows.push(counted("memorised", kind, of_side((1, 0)), of_side((0, 1))));
-    }
-    rows.push(windows(members, held_out, synthetic));
-    rows
+/// A real trace that has something of its own, and whether the model gave any of it away.
+#[derive(Debug, Clone, Copy, Default)]
+struct Owner {
+    has: bool,
+    leaked: bool,
 }
 
-/// Of the runs of 16 payload bytes that only members (only held-out traces) have, the share found in
-/// synthetic payloads. Neighbouring runs overlap, so a p-value counts one leaked payload many times.
-fn windows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> LeakRow {
+impl Owner {
+    fn of(items: impl Iterator<Item = bool>) -> Self {
+        items.fold(Self::default(), |owner, found| Self { has: true, leaked: owner.leaked || found })
+    }
+}
+
+/// Of the member traces that have something of their own, those that leaked, beside the same of held-out traces (which
+/// stand behind the members).
+fn owned(measure: &'static str, kind: &'static str, owners: &[Owner], members: usize) -> LeakRow {
+    let (members, held_out) = owners.split_at(members.min(owners.len()));
+    let count = |owners: &[Owner]| {
+        let having = owners.iter().filter(|owner| owner.has);
+        (having.clone().filter(|owner| owner.leaked).count() as u64, having.count() as u64)
+    };
+    counted(measure, kind, count(members), count(held_out))
+}
+
+/// Of the traces that hold a frame, a payload or a run of 16 payload bytes that no other real trace holds, the share of
+/// which one is found in synthetic packets: members, beside held-out traces.
+fn memorised(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
+    let row = |kind, of: ContentOf| unique(kind, [members, held_out], synthetic, |trace| contents(trace, of));
     let bytes = |traces: &[Trace]| -> usize {
         traces.iter().flat_map(|trace| &trace.packets).map(|packet| packet.data.len()).sum()
     };
     let stride = (bytes(members) + bytes(held_out) + bytes(synthetic)).div_ceil(WINDOWS_MAX).max(1) as u64;
-    let [members, held_out, made] = [members, held_out, synthetic].map(|traces| window_hashes(traces, stride));
-    let only = |side: &HashSet<u64>, other: &HashSet<u64>| {
-        let only = side.iter().filter(|hash| !other.contains(hash));
-        only.fold((0, 0), |sum, hash| (sum.0 + u64::from(made.contains(hash)), sum.1 + 1))
-    };
-    counted("memorised", "payload_window", only(&members, &held_out), only(&held_out, &members))
+    vec![
+        row("frame", frame_content),
+        row("payload", payload_content),
+        unique("payload_window", [members, held_out], synthetic, |trace| window_hashes(trace, stride)),
+    ]
 }
 
-/// Hashes of all windows, or, of very many, of those whose hash is a multiple of `stride`: the same windows
-/// on every side, so shares stay what they are. Two of ten million collide with probability below 1e-5,
-/// which changes a count by one. Runs of one repeated byte (padding) are left out.
-fn window_hashes(traces: &[Trace], stride: u64) -> HashSet<u64> {
-    let payloads = traces.iter().flat_map(|trace| &trace.packets).map(payload);
+/// As [`memorised`] for one kind of item.
+fn unique<T: Hash + Eq, Items: IntoIterator<Item = T>>(
+    kind: &'static str,
+    real: [&[Trace]; 2],
+    synthetic: &[Trace],
+    items: impl Fn(&Trace) -> Items,
+) -> LeakRow {
+    const SEVERAL: usize = usize::MAX;
+    let mut holders: HashMap<T, usize> = HashMap::new();
+    for (number, trace) in real.into_iter().flatten().enumerate() {
+        for item in items(trace) {
+            let holder = holders.entry(item).or_insert(number);
+            *holder = if *holder == number { number } else { SEVERAL };
+        }
+    }
+    let made: HashSet<T> = synthetic.iter().flat_map(&items).collect();
+    let mut owners = vec![Owner::default(); real[0].len() + real[1].len()];
+    for (item, holder) in &holders {
+        if let Some(owner) = owners.get_mut(*holder) {
+            owner.has = true;
+            owner.leaked |= made.contains(item);
+        }
+    }
+    owned("memorised", kind, &owners, real[0].len())
+}
+
+/// Hashes of all windows of a trace, or, of very many, of those whose hash is a multiple of `stride`: the same windows
+/// on every side. Two of ten million collide with probability below 1e-5, which changes a count by one. Runs of one
+/// repeated byte (padding) are left out.
+fn window_hashes(trace: &Trace, stride: u64) -> HashSet<u64> {
+    let payloads = trace.packets.iter().map(payload);
     let windows = payloads.flat_map(|payload| payload.windows(WINDOW_BYTES)).filter(|window| !is_run(window));
     windows.map(hash).filter(|hash| hash.is_multiple_of(stride)).collect()
 }
@@ -191,24 +230,36 @@ fn hash(window: &[u8]) -> u64 {
     window.chunks(8).fold(0, mix)
 }
 
-fn identifier_set(traces: &[Trace]) -> BTreeSet<Identifier> {
-    traces.iter().flat_map(|trace| &trace.packets).flat_map(identifiers).collect()
+fn identifier_set(trace: &Trace) -> BTreeSet<Identifier> {
+    trace.packets.iter().flat_map(identifiers).collect()
 }
 
-/// Of the identifiers that only members (only held-out traces) have, the share found in synthetic packets.
-/// Names count also where they stand in payload bytes that do not parse.
+/// Of the traces with an identifier that none of the other side has, the share of which one is found in synthetic
+/// packets: members, beside held-out traces. `any` is any but a port, which names nobody. Names count also where they stand in payload bytes that do not parse.
 fn identifier_rows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
-    let [members, held_out, made] = [members, held_out, synthetic].map(identifier_set);
+    let [of_members, of_held_out] =
+        [members, held_out].map(|traces| traces.iter().map(identifier_set).collect::<Vec<_>>());
+    let made: BTreeSet<Identifier> = synthetic.iter().flat_map(identifier_set).collect();
     let raw = RawPayloads::of(synthetic);
-    let found = |identifier: &Identifier| made.contains(identifier) || raw.hold(identifier);
-    let row = |kind: IdentifierKind| {
-        let only = |side: &BTreeSet<Identifier>, other: &BTreeSet<Identifier>| {
-            let only = side.iter().filter(|item| item.kind == kind && !other.contains(item));
-            only.fold((0, 0), |sum, item| (sum.0 + u64::from(found(item)), sum.1 + 1))
-        };
-        counted("identifiers", kind.name(), only(&members, &held_out), only(&held_out, &members))
+    // each identifier of one side alone, and whether it was found
+    let alone = |side: &[BTreeSet<Identifier>], other: &[BTreeSet<Identifier>]| -> BTreeMap<Identifier, bool> {
+        let other: BTreeSet<&Identifier> = other.iter().flatten().collect();
+        let only: BTreeSet<&Identifier> = side.iter().flatten().filter(|item| !other.contains(item)).collect();
+        only.into_iter().map(|item| (item.clone(), made.contains(item) || raw.hold(item))).collect()
     };
-    IdentifierKind::ALL.into_iter().map(row).collect()
+    let sides = [(alone(&of_members, &of_held_out), &of_members), (alone(&of_held_out, &of_members), &of_held_out)];
+    let row = |name: &'static str, counts: &dyn Fn(IdentifierKind) -> bool| {
+        let owners = sides.iter().flat_map(|(alone, traces)| {
+            traces.iter().map(move |items| {
+                let own = items.iter().filter(|item| counts(item.kind));
+                Owner::of(own.filter_map(|item| alone.get(item).copied()))
+            })
+        });
+        owned("identifiers", name, &owners.collect::<Vec<_>>(), members.len())
+    };
+    let mut rows = vec![row("any", &|kind| kind != IdentifierKind::Port)];
+    rows.extend(IdentifierKind::ALL.into_iter().map(|kind| row(kind.name(), &|found| found == kind)));
+    rows
 }
 
 /// Payload bytes of synthetic packets, lower case, and the beginnings that occur in them.

@@ -9,18 +9,25 @@
 //! stated confidence, so that a bound above a claim refutes the claim.
 
 mod closest;
+mod coincide;
+mod evidence;
 mod exact;
 mod identifier;
 mod leak;
 mod name;
 mod one_run;
+mod policy;
+mod power;
 mod verdict;
 
 pub use closest::{NEAR_SHARE, trace_distance};
+pub use evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEvidence};
 pub use identifier::{Identifier, IdentifierKind, identifiers};
 pub use leak::{LeakRow, leaks};
 pub use one_run::{
-    Canary, Guesses, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit, one_run_canaries, one_run_epsilon,
-    one_run_guesses, one_run_provable,
+    Canary, Guesses, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit, one_run_bound, one_run_canaries,
+    one_run_epsilon, one_run_guesses, one_run_provable,
 };
-pub use verdict::{AttackEvidence, Check, EmpiricalEvidence, Evidence, LeakEvidence, Limits, Verdict, judge};
+pub use policy::Policy;
+pub use power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
+pub use verdict::{Check, Family, Group, Verdict, judge, verdict};

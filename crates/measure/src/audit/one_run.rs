@@ -101,6 +101,11 @@ pub fn one_run_provable(canaries: u64, delta: f64, confidence: f64) -> f64 {
     GUESSED_SHARES.map(provable).into_iter().fold(0.0, f64::max)
 }
 
+/// The bound that guesses about one of the shares give, at `confidence` over all shares tried.
+pub fn one_run_bound(guesses: Guesses, delta: f64, confidence: f64) -> f64 {
+    one_run_epsilon(guesses, delta, of_each(confidence))
+}
+
 /// How many of some canaries are guessed.
 fn guessed(share: f64, canaries: u64) -> u64 {
     (share * canaries as f64).ceil() as u64

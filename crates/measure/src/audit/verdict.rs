@@ -1,119 +1,91 @@
-//! The page of an audit: each check with what was measured, its limit and the reason.
+//! The verdict of an audit: each check with what was measured, its limit and the reason.
+//!
+//! A limit holds for an interval: within it a check passes, beyond it fails, and where the interval reaches across there is
+//! not enough evidence, as where nothing was measured. All intervals of all targets of a study are exact or conservative
+//! ones whose ends err with the same small probability, so that together they err with that of the policy (Bonferroni).
 
-/// What a model may show before its output is kept in the house (spec table `[audit]`).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Largest end-to-end epsilon; `None` asks for no DP at all.
-    pub epsilon: Option<f64>,
-    /// Largest AUC of any attack on the model.
-    pub auc: f64,
-    /// Largest TPR at FPR 0.01 of any attack.
-    pub tpr_at_1pct_fpr: f64,
-    /// Largest share of synthetic traces that are a member's bytes, above that of held-out traces.
-    pub exact_copies: f64,
-    /// The same for nearly the same bytes.
-    pub near_copies: f64,
-    /// Largest share of unique frames or payloads of members that are found again, above the control.
-    pub memorised: f64,
-    /// Largest share of members' identifiers that are found again, above the control.
-    pub identifiers: f64,
-    /// A difference to the control counts where chance gives it with at most this probability.
-    pub p_value: f64,
-}
+use super::evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEvidence};
+use super::policy::{AUDITED_FPR, Policy};
+use super::power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
+use crate::eval::{clopper_pearson, difference_of_proportions, resolves_fpr};
+use syntrace_base::record::Interval;
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            epsilon: None,
-            auc: 0.6,
-            tpr_at_1pct_fpr: 0.1,
-            exact_copies: 0.0,
-            near_copies: 0.01,
-            memorised: 0.01,
-            identifiers: 0.05,
-            p_value: 0.01,
-        }
-    }
-}
-
-/// An attack on the model's own traces.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttackEvidence {
-    /// Attack and attribute kind.
-    pub name: String,
-    /// Area under the ROC curve with its interval.
-    pub auc: (f64, f64, f64),
-    /// TPR at FPR 0.01.
-    pub tpr_at_1pct_fpr: f64,
-}
-
-/// One row of the table `leaks`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LeakEvidence {
-    /// Measure.
-    pub measure: String,
-    /// Of what.
-    pub kind: String,
-    /// For members; `None` where nothing could leak.
-    pub value: Option<f64>,
-    /// For held-out traces.
-    pub control: Option<f64>,
-    /// What leaked.
-    pub hits: i64,
-    /// Out of how many.
-    pub n: i64,
-    /// Probability of the difference by chance.
-    pub p_value: f64,
-}
-
-/// A lower bound on epsilon and the largest that its data could have proven.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EmpiricalEvidence {
-    /// How it was found.
-    pub method: String,
-    /// Epsilon is at least this.
-    pub epsilon: f64,
-    /// Largest provable with as many traces.
-    pub provable: f64,
-}
-
-/// What a study knows of one model.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Evidence {
-    /// `netssm os/windows eps4 target`.
-    pub name: String,
-    /// Trained with DP?
-    pub private: bool,
-    /// Epsilon over the whole lineage; infinite where private traces went past the mechanism.
-    pub epsilon_end_to_end: Option<f64>,
-    /// `end-to-end`, `conditional`, `none`.
-    pub guarantee: String,
-    /// Attacks on the model's own members and held-out traces.
-    pub attacks: Vec<AttackEvidence>,
-    /// Empirical lower bounds.
-    pub empirical: Vec<EmpiricalEvidence>,
-    /// Leakage into its synthetic traces.
-    pub leaks: Vec<LeakEvidence>,
-}
-
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a check, or a model, ended. The worst of several is the smallest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
+    /// Beyond its limit.
+    Fail,
+    /// Not measured, or with too few traces to tell.
+    NotEnough,
     /// Within its limit.
     Pass,
-    /// Beyond it, or what must be measured was not.
-    Fail,
-    /// Cannot be measured for this model.
-    Skip,
 }
 
 impl Verdict {
     /// Word on the page.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Pass => "pass",
             Self::Fail => "FAIL",
-            Self::Skip => "skip",
+            Self::NotEnough => "not enough evidence",
+            Self::Pass => "pass",
+        }
+    }
+}
+
+/// What a check is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Epsilon over the whole lineage.
+    Guarantee,
+    /// Evidence against a claimed epsilon.
+    Claim,
+    /// Membership inference.
+    Attacks,
+    /// Synthetic traces that are members.
+    Copies,
+    /// What only one member has, found again.
+    Memorised,
+    /// Names of hosts and services that only members have, found again.
+    Identifiers,
+    /// Synthetic traces that are real ones, members or not.
+    Coincidences,
+}
+
+impl Group {
+    /// All groups, in the order of the page.
+    pub const ALL: [Self; 7] = [
+        Self::Guarantee,
+        Self::Claim,
+        Self::Attacks,
+        Self::Copies,
+        Self::Memorised,
+        Self::Identifiers,
+        Self::Coincidences,
+    ];
+
+    /// Name on the page.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Guarantee => "guarantee",
+            Self::Claim => "claim",
+            Self::Attacks => "attacks",
+            Self::Copies => "copies",
+            Self::Memorised => "memorised",
+            Self::Identifiers => "identifiers",
+            Self::Coincidences => "coincidences",
+        }
+    }
+
+    /// The group of a measure of leakage with the limit of one of its kinds; `None` where it is not judged.
+    fn of(measure: &str, kind: &str, policy: &Policy) -> Option<(Self, f64)> {
+        match (measure, kind) {
+            ("exact_copies" | "near_copies", _) => Some((Self::Copies, policy.copies_max)),
+            ("memorised", _) => Some((Self::Memorised, policy.memorised_max)),
+            // of its kinds many traces have none, and a port names nobody
+            ("identifiers", "any") => Some((Self::Identifiers, policy.identifiers_max)),
+            ("coincide_members" | "coincide_held_out", "addresses") => Some((Self::Coincidences, policy.addresses_max)),
+            ("coincide_members" | "coincide_held_out", _) => Some((Self::Coincidences, policy.coincidences_max)),
+            _ => None,
         }
     }
 }
@@ -121,131 +93,304 @@ impl Verdict {
 /// One line of the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// How it ended.
-    pub verdict: Verdict,
+    /// What it is about.
+    pub group: Group,
     /// What was checked.
     pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Does the policy ask for it? If not, too little evidence does not keep a model from passing.
+    pub asked: bool,
+    /// What was measured, with the ends of its corrected interval.
+    pub interval: Option<Interval>,
+    /// Its limit.
+    pub limit: Option<f64>,
+    /// The smallest value that so many traces would have failed with probability [`POWER`]; `None` where none.
+    pub seen: Option<f64>,
     /// Numbers and why.
     pub reason: String,
 }
 
 impl Check {
-    fn of(pass: bool, name: &str, reason: String) -> Self {
-        Self { verdict: if pass { Verdict::Pass } else { Verdict::Fail }, name: name.to_owned(), reason }
+    fn new(group: Group, name: &str, verdict: Verdict, reason: String) -> Self {
+        let name = name.to_owned();
+        Self { group, name, verdict, asked: true, interval: None, limit: None, seen: None, reason }
     }
 
-    fn skip(name: &str, reason: &str) -> Self {
-        Self { verdict: Verdict::Skip, name: name.to_owned(), reason: reason.to_owned() }
+    fn missing(group: Group, name: &str, reason: &str) -> Self {
+        Self::new(group, name, Verdict::NotEnough, reason.to_owned())
+    }
+
+    fn limited(group: Group, name: String, interval: Interval, limit: f64) -> Self {
+        let verdict = if interval.low > limit {
+            Verdict::Fail
+        } else if interval.high <= limit {
+            Verdict::Pass
+        } else {
+            Verdict::NotEnough
+        };
+        Self { interval: Some(interval), limit: Some(limit), ..Self::new(group, &name, verdict, String::new()) }
     }
 }
 
-/// All checks of one model. The model passes where none fails.
-pub fn judge(evidence: &Evidence, limits: &Limits) -> Vec<Check> {
-    let mut checks = vec![guarantee(evidence, limits)];
-    checks.extend(empirical(evidence));
-    checks.extend(attacks(evidence, limits));
-    checks.extend(leakage(evidence, limits));
+/// How often each end of an interval may err.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Family {
+    /// Comparisons with a limit, over all targets and all attacks of a study.
+    pub comparisons: u64,
+    /// Probability with which one end of one interval may err.
+    pub error: f64,
+}
+
+impl Family {
+    /// That of all targets of a study, also of those that are not shown.
+    pub fn of(targets: &[Evidence], policy: &Policy) -> Self {
+        let count = |target: &Evidence| {
+            let leaks = target.leaks.iter().filter(|leak| Group::of(&leak.measure, &leak.kind, policy).is_some());
+            2 * target.attacks.len() + target.bounds.len() + leaks.count()
+        };
+        let comparisons = targets.iter().map(count).sum::<usize>().max(1) as u64;
+        Self { comparisons, error: (1.0 - policy.confidence) / comparisons as f64 }
+    }
+
+    fn confidence(&self) -> f64 {
+        1.0 - 2.0 * self.error
+    }
+}
+
+/// All checks of one model.
+pub fn judge(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
+    let mut checks = vec![guarantee(evidence, policy)];
+    checks.extend(claim(evidence, policy, family));
+    checks.extend(attacks(evidence, policy, family));
+    checks.extend(leakage(evidence, policy, family));
     checks
 }
 
-fn guarantee(evidence: &Evidence, limits: &Limits) -> Check {
-    let name = "guarantee";
-    let found = match (evidence.private, evidence.epsilon_end_to_end) {
-        (false, _) => "trained without differential privacy".to_owned(),
-        (true, Some(epsilon)) if epsilon.is_finite() => format!("end-to-end epsilon {epsilon:.3}"),
-        _ => format!("guarantee `{}`: private traces went past the mechanism", evidence.guarantee),
-    };
-    match limits.epsilon {
-        None if evidence.private && evidence.epsilon_end_to_end.is_none_or(f64::is_infinite) => {
-            Check::of(false, name, format!("{found}; its epsilon does not hold end to end"))
-        }
-        None => Check { verdict: Verdict::Pass, name: name.to_owned(), reason: format!("{found}; no limit is set") },
-        Some(limit) => {
-            let within = evidence.private && evidence.epsilon_end_to_end.is_some_and(|epsilon| epsilon <= limit);
-            Check::of(within, name, format!("{found}; limit {limit}"))
-        }
-    }
+/// What a model's checks come to: it passes where all that is asked for passes.
+pub fn verdict(checks: &[Check]) -> Verdict {
+    let counted = checks.iter().filter(|check| check.asked || check.verdict != Verdict::NotEnough);
+    counted.map(|check| check.verdict).min().unwrap_or(Verdict::NotEnough)
 }
 
-/// An empirical lower bound above the claim means that the mechanism does not do what it says. One that could not
-/// lie there whatever the model gave away is no test.
-fn empirical(evidence: &Evidence) -> Vec<Check> {
-    let name = "empirical epsilon";
-    let claim = evidence.epsilon_end_to_end.filter(|_| evidence.private);
-    if evidence.empirical.is_empty() {
-        return vec![Check::skip(name, "no attack on this model has its scores here")];
-    }
-    let line = |found: &EmpiricalEvidence| {
-        let EmpiricalEvidence { method, epsilon, provable } = found;
-        let measured = format!("at least {epsilon:.3} by {method} (so many traces prove at most {provable:.2})");
-        match claim {
-            Some(claim) if *epsilon <= claim && *provable <= claim => {
-                Check::skip(name, &format!("{measured}: too few to refute the claimed {claim:.3}"))
+fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
+    let (verdict, found) = match (evidence.private, evidence.epsilon_end_to_end) {
+        (false, _) => {
+            (Verdict::Fail, "trained without differential privacy: nothing limits what it gives away".to_owned())
+        }
+        (true, None) => (Verdict::NotEnough, "an epsilon that its makers claim and that nothing here shows".to_owned()),
+        (true, Some(epsilon)) if epsilon.is_infinite() || evidence.guarantee != "end-to-end" => {
+            let found = format!("guarantee `{}`: its epsilon does not hold end to end", evidence.guarantee);
+            (Verdict::Fail, found)
+        }
+        (true, Some(epsilon)) => match (evidence.delta, evidence.members) {
+            (Some(delta), Some(members)) if delta * members as f64 >= 1.0 => {
+                let found = format!(
+                    "delta {delta} of {members} members promises nothing: a mechanism that gives one member away whole \
+                     keeps it"
+                );
+                (Verdict::Fail, found)
             }
-            Some(claim) => Check::of(*epsilon <= claim, name, format!("{measured}; claimed end to end {claim:.3}")),
-            None => Check::skip(name, &format!("{measured}; nothing is claimed")),
-        }
+            _ if epsilon > policy.epsilon_max => (Verdict::Fail, format!("end-to-end epsilon {epsilon:.3}")),
+            _ => (Verdict::Pass, format!("end-to-end epsilon {epsilon:.3}")),
+        },
     };
-    evidence.empirical.iter().map(line).collect()
+    let spared = !policy.guarantee_required && verdict != Verdict::Pass;
+    Check {
+        asked: !spared,
+        limit: Some(policy.epsilon_max),
+        interval: evidence.epsilon_end_to_end.map(|epsilon| Interval { value: epsilon, low: epsilon, high: epsilon }),
+        ..Check::new(
+            Group::Guarantee,
+            "guarantee",
+            if spared { Verdict::NotEnough } else { verdict },
+            if spared { format!("{found}; not required") } else { format!("{found}; limit {}", policy.epsilon_max) },
+        )
+    }
 }
 
-fn attacks(evidence: &Evidence, limits: &Limits) -> Vec<Check> {
-    let (auc_name, tpr_name) = ("attack AUC", "attack TPR at 1 % FPR");
-    let strongest = evidence.attacks.iter().max_by(|a, b| a.auc.0.total_cmp(&b.auc.0));
-    let Some(strongest) = strongest else {
-        return vec![Check::skip(auc_name, "no attack was evaluated on this model")];
-    };
-    let (auc, low, high) = strongest.auc;
-    let mut checks = vec![Check::of(
-        auc <= limits.auc,
-        auc_name,
-        format!("{auc:.3} ({low:.3} to {high:.3}) by {}; limit {}", strongest.name, limits.auc),
-    )];
-    let surest = evidence.attacks.iter().max_by(|a, b| a.tpr_at_1pct_fpr.total_cmp(&b.tpr_at_1pct_fpr));
-    checks.extend(surest.map(|attack| {
-        let tpr = attack.tpr_at_1pct_fpr;
-        let reason = format!("{tpr:.3} by {}; limit {}", attack.name, limits.tpr_at_1pct_fpr);
-        Check::of(tpr <= limits.tpr_at_1pct_fpr, tpr_name, reason)
-    }));
+/// Evidence above a claim means that the mechanism does not do what it says. What could not have lain above it, whatever
+/// the model gave away, is no test.
+fn claim(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
+    let name = "claimed epsilon";
+    let claimed = evidence.epsilon_end_to_end.or(evidence.epsilon_claimed);
+    let Some(claimed) = claimed.filter(|epsilon| evidence.private && epsilon.is_finite()) else { return Vec::new() };
+    let mut checks: Vec<Check> = evidence.bounds.iter().map(|bound| claim_check(bound, claimed, family)).collect();
+    if checks.is_empty() {
+        checks.push(Check::missing(Group::Claim, name, "neither an attack nor a one-run audit put it to the test"));
+    }
+    let tested = checks.iter().any(|check| check.verdict == Verdict::Pass);
+    for check in &mut checks {
+        check.asked = policy.claim_tested && !tested;
+    }
     checks
 }
 
-fn leakage(evidence: &Evidence, limits: &Limits) -> Vec<Check> {
-    if evidence.leaks.is_empty() {
-        let reason = "not measured: the model has no synthetic traces, or its leakage job has not run";
-        return vec![Check::of(false, "leakage", reason.to_owned())];
-    }
-    if evidence.leaks.iter().any(|leak| leak.measure == "exact_copies" && leak.n == 0) {
-        let reason = "not measured: no synthetic trace has a packet that parses";
-        return vec![Check::of(false, "leakage", reason.to_owned())];
-    }
-    evidence.leaks.iter().filter_map(|leak| leak_check(leak, limits)).collect()
+fn claim_check(bound: &BoundEvidence, claimed: f64, family: &Family) -> Check {
+    let name = format!("claimed epsilon, by {}", bound.method);
+    let (lower, provable) = bound.found.epsilon(1.0 - family.error);
+    let numbers = format!("at least {lower:.3} (so much evidence proves at most {provable:.2}); claimed {claimed:.3}");
+    let (verdict, because) = match (lower > claimed, &bound.found) {
+        (true, Bound::OneRun { .. }) => (Verdict::Fail, ", which this refutes"),
+        (true, Bound::Attack { .. }) => (Verdict::Fail, ": a strong hint that the mechanism does not do what it says"),
+        (false, _) if provable > claimed => (Verdict::Pass, ""),
+        (false, _) => (Verdict::NotEnough, ": too little to refute it"),
+    };
+    let interval = Interval { value: lower, low: lower, high: f64::INFINITY };
+    let check = Check::new(Group::Claim, &name, verdict, format!("{numbers}{because}"));
+    Check { interval: Some(interval), limit: Some(claimed), ..check }
 }
 
-fn leak_check(leak: &LeakEvidence, limits: &Limits) -> Option<Check> {
-    let limit = match leak.measure.as_str() {
-        "exact_copies" => limits.exact_copies,
-        "near_copies" => limits.near_copies,
-        "memorised" => limits.memorised,
-        "identifiers" => limits.identifiers,
-        _ => return None,
-    };
+fn attacks(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for attack in &evidence.attacks {
+        match &attack.roc {
+            Some(_) if attack.members == 0 || attack.held_out == 0 => {
+                let reason = format!(
+                    "attacked were {} members and {} held-out traces; it takes both",
+                    attack.members, attack.held_out
+                );
+                checks.push(Check::missing(Group::Attacks, &format!("AUC of {}", attack.name), &reason));
+            }
+            Some(roc) => {
+                checks.push(auc_check(attack, roc.auc_interval(family.confidence()), policy, family));
+                let interval = roc.tpr_interval(AUDITED_FPR, family.confidence());
+                checks.push(tpr_check(attack, interval, policy, family));
+            }
+            None => {
+                let reason = "its scores are not in this study, so that its interval cannot be corrected for all that was \
+                              tried";
+                checks.push(Check::missing(Group::Attacks, &format!("AUC of {}", attack.name), reason));
+            }
+        }
+    }
+    if checks.is_empty() {
+        let reason =
+            "no attack was run on this model: it takes attributes of its members and held-out traces, and shadows";
+        checks.push(Check::missing(Group::Attacks, "AUC", reason));
+    }
+    for check in &mut checks {
+        check.asked = policy.attacks_required;
+    }
+    checks
+}
+
+fn auc_check(attack: &AttackEvidence, interval: Interval, policy: &Policy, family: &Family) -> Check {
+    let mut check = Check::limited(Group::Attacks, format!("AUC of {}", attack.name), interval, policy.auc_max);
+    let (members, held_out) = (attack.members, attack.held_out);
+    check.seen = smallest_auc(members, held_out, policy.auc_max, family.error);
+    let Interval { value, low, high } = interval;
+    check.reason = format!("{value:.3} ({low:.3} to {high:.3}); limit {}", policy.auc_max);
+    if check.verdict == Verdict::NotEnough {
+        let needs = traces_for_auc(policy.auc_max, family.error)
+            .map_or(String::new(), |traces| format!("; a model that leaks nothing passes with about {traces} of each"));
+        let shown = shown(check.seen.map(|auc| format!("{auc:.2}")));
+        check.reason += &format!("; {members} members and {held_out} held-out traces {shown}{needs}");
+    }
+    check
+}
+
+/// What so many traces could have shown.
+fn shown(seen: Option<String>) -> String {
+    seen.map_or("show no leak beyond the limit, however large".to_owned(), |seen| {
+        format!("fail {seen} or more with probability {POWER}")
+    })
+}
+
+fn tpr_check(attack: &AttackEvidence, interval: Interval, policy: &Policy, family: &Family) -> Check {
+    let limit = policy.tpr_at_1pct_fpr_max;
+    let name = format!("TPR at FPR {AUDITED_FPR} of {}", attack.name);
+    let mut check = Check::limited(Group::Attacks, name, interval, limit);
+    if !resolves_fpr(attack.held_out, AUDITED_FPR) {
+        check.interval = None;
+        check.reason = format!(
+            "{} held-out traces cannot tell an FPR of {AUDITED_FPR} from 0; it takes {}",
+            attack.held_out,
+            (1.0 / AUDITED_FPR).round()
+        );
+        return check;
+    }
+    check.seen = smallest_tpr(attack.members, attack.held_out, AUDITED_FPR, limit, family.error);
+    let Interval { value, low, high } = interval;
+    check.reason = format!("{value:.3} ({low:.3} to {high:.3}); limit {limit}");
+    if check.verdict == Verdict::NotEnough {
+        check.reason += &format!("; so many traces {}", shown(check.seen.map(|tpr| format!("{tpr:.2}"))));
+    }
+    check
+}
+
+/// Measures that an audit must have, with the group that lacks them otherwise.
+const LEAK_MEASURES: [(&str, Group); 6] = [
+    ("exact_copies", Group::Copies),
+    ("near_copies", Group::Copies),
+    ("memorised", Group::Memorised),
+    ("identifiers", Group::Identifiers),
+    ("coincide_members", Group::Coincidences),
+    ("coincide_held_out", Group::Coincidences),
+];
+
+fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
+    let nothing_parses = evidence.leaks.iter().any(|leak| leak.measure == "exact_copies" && leak.n == 0);
+    let mut checks = Vec::new();
+    for (measure, group) in LEAK_MEASURES {
+        let name = measure.replace('_', " ");
+        let rows = evidence.leaks.iter().filter(|leak| leak.measure == measure);
+        let rows: Vec<&LeakEvidence> =
+            rows.filter(|leak| Group::of(&leak.measure, &leak.kind, policy).is_some()).collect();
+        let judged = rows.iter().filter_map(|leak| leak_check(leak, policy, family));
+        let judged: Vec<Check> = if nothing_parses { Vec::new() } else { judged.collect() };
+        if !judged.is_empty() {
+            checks.extend(judged);
+        } else if nothing_parses {
+            checks.push(Check::missing(
+                group,
+                &name,
+                "no synthetic trace has a packet that parses, or there is no member",
+            ));
+        } else if rows.is_empty() {
+            let reason = "not measured: the model has no synthetic traces, or `run` has to measure it again";
+            checks.push(Check::missing(group, &name, reason));
+        } else {
+            checks.push(Check::missing(group, &name, "the traces hold nothing of this kind that could leak"));
+        }
+    }
+    for check in &mut checks {
+        check.asked = policy.leakage_required;
+    }
+    checks
+}
+
+fn leak_check(leak: &LeakEvidence, policy: &Policy, family: &Family) -> Option<Check> {
+    let (group, limit) = Group::of(&leak.measure, &leak.kind, policy)?;
+    if leak.n == 0 {
+        return None;
+    }
+    let found = clopper_pearson(leak.hits, leak.n, family.confidence());
+    let control = clopper_pearson(leak.control_hits, leak.control_n, family.confidence());
+    let excess = difference_of_proportions(found, control);
     let name = format!("{} ({})", leak.measure.replace('_', " "), leak.kind);
-    let Some(value) = leak.value else {
-        return Some(Check::skip(&name, "members have none of their own"));
+    let mut check = Check::limited(group, name, excess, limit);
+    check.seen = smallest_excess(leak, limit, family);
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let beside = match leak.control_n {
+        0 => "no trace to compare with".to_owned(),
+        n => format!("of traces that it never saw {} of {n} ({})", leak.control_hits, percent(control.value)),
     };
-    let control = leak.control.unwrap_or(0.0);
-    let (excess, sure) = (value - control, leak.p_value <= limits.p_value);
-    let numbers = format!(
-        "{} of {} ({:.2} %), held-out {:.2} %, p {:.2}; limit {:.1} points above held-out",
+    let difference = if excess.value.is_nan() {
+        format!("{} to {}", percent(excess.low), percent(excess.high))
+    } else {
+        format!("{} ({} to {})", percent(excess.value), percent(excess.low), percent(excess.high))
+    };
+    check.reason = format!(
+        "{} of {} ({}), {beside}: excess {difference}; limit {}",
         leak.hits,
         leak.n,
-        100.0 * value,
-        100.0 * control,
-        leak.p_value,
-        100.0 * limit
+        percent(found.value),
+        percent(limit)
     );
-    let pass = excess <= limit || !sure;
-    let because = if excess > limit && !sure { " (more, but no more than chance gives)" } else { "" };
-    Some(Check::of(pass, &name, format!("{numbers}{because}")))
+    if check.verdict == Verdict::NotEnough {
+        let needs = traces_for_share(limit, family.error);
+        check.reason += &format!("; so many traces {}; none found in {needs} passes", shown(check.seen.map(percent)));
+    }
+    Some(check)
 }

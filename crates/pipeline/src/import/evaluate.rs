@@ -12,7 +12,6 @@ use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role};
-use syntrace_measure::audit::Limits;
 use syntrace_spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
 use syntrace_store::Snapshot;
 use syntrace_store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
@@ -150,7 +149,7 @@ pub(crate) fn empty_spec() -> Spec {
         synthetic_traces: 0,
         // As in a spec that says nothing: what stands beside ours is measured as ours.
         forecaster: Forecaster::Small,
-        audit: AuditSpec { one_run: false, limits: Limits::default() },
+        audit: AuditSpec { one_run: false },
     }
 }
 

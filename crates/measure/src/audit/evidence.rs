@@ -1,0 +1,122 @@
+//! What a study knows of one model, as an audit reads it.
+
+use super::one_run::{Guesses, one_run_bound, one_run_provable};
+use crate::eval::{Confusion, Roc, empirical_epsilon};
+
+/// An attack on the model's own traces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttackEvidence {
+    /// Attack and attribute kind.
+    pub name: String,
+    /// AUC on shadow test data, by which the strongest is chosen; `None` where it has none.
+    pub auc_on_shadows: Option<f64>,
+    /// AUC on the model's own traces; not a number where it is undefined.
+    pub auc: f64,
+    /// Members attacked.
+    pub members: u64,
+    /// Held-out traces attacked.
+    pub held_out: u64,
+    /// Its curve; `None` where the scores are withheld.
+    pub roc: Option<Roc>,
+}
+
+/// One row of the table `leaks`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeakEvidence {
+    /// Measure.
+    pub measure: String,
+    /// Of what.
+    pub kind: String,
+    /// Traces that leaked.
+    pub hits: u64,
+    /// Out of how many.
+    pub n: u64,
+    /// Traces of the control that seem to have leaked.
+    pub control_hits: u64,
+    /// Out of how many; 0 where there is no control.
+    pub control_n: u64,
+}
+
+/// What a lower bound on epsilon is made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bound {
+    /// Guesses of an attack about a split of fixed size.
+    Attack {
+        /// Guesses.
+        counts: Confusion,
+        /// Delta of the claim.
+        delta: f64,
+    },
+    /// Guesses of a one-run audit, whose canaries were thrown in by fair coins.
+    OneRun {
+        /// Guesses at the best share of canaries.
+        guesses: Guesses,
+        /// Delta of the claim.
+        delta: f64,
+    },
+}
+
+impl Bound {
+    /// Epsilon is at least this at a confidence, and the most that so much evidence could prove.
+    pub fn epsilon(&self, confidence: f64) -> (f64, f64) {
+        match *self {
+            Self::Attack { counts, delta } => {
+                let all_right = Confusion {
+                    true_positives: counts.true_positives + counts.false_negatives,
+                    false_positives: 0,
+                    true_negatives: counts.true_negatives + counts.false_positives,
+                    false_negatives: 0,
+                };
+                let bound = |counts| empirical_epsilon(counts, delta, confidence).lower;
+                (bound(counts), bound(all_right))
+            }
+            Self::OneRun { guesses, delta } => {
+                let provable = one_run_provable(guesses.canaries, delta, confidence);
+                (one_run_bound(guesses, delta, confidence), provable)
+            }
+        }
+    }
+}
+
+/// A lower bound on epsilon.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundEvidence {
+    /// How it was found.
+    pub method: String,
+    /// What was found.
+    pub found: Bound,
+}
+
+/// What a study knows of one model.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    /// `netssm os/windows eps4 target`.
+    pub name: String,
+    /// Trained with DP, or claimed to be?
+    pub private: bool,
+    /// Epsilon that names it; of models made elsewhere what their makers claim.
+    pub epsilon_claimed: Option<f64>,
+    /// Epsilon over the whole lineage; infinite where private traces went past the mechanism, `None` where it is not known.
+    pub epsilon_end_to_end: Option<f64>,
+    /// `end-to-end`, `conditional`, `none`.
+    pub guarantee: String,
+    /// Delta of its epsilon.
+    pub delta: Option<f64>,
+    /// Traces that it was trained on, where that is known.
+    pub members: Option<u64>,
+    /// Attacks on the model's own members and held-out traces.
+    pub attacks: Vec<AttackEvidence>,
+    /// Empirical lower bounds.
+    pub bounds: Vec<BoundEvidence>,
+    /// Leakage into its synthetic traces.
+    pub leaks: Vec<LeakEvidence>,
+}
+
+impl Evidence {
+    /// The attack that works best on shadows: the target takes no part in the choice.
+    pub fn strongest(&self) -> Option<&AttackEvidence> {
+        let strength = |attack: &AttackEvidence| attack.auc_on_shadows.unwrap_or(f64::NEG_INFINITY);
+        // of equals the first by name, as queries do
+        self.attacks.iter().min_by(|a, b| strength(b).total_cmp(&strength(a)).then_with(|| a.name.cmp(&b.name)))
+    }
+}

@@ -1,0 +1,210 @@
+//! What a study knows of its target models: one question a table, whatever the number of models.
+
+use super::super::sql::Asker;
+use crate::audit::{AttackEvidence, Bound, BoundEvidence, Evidence, Guesses, LeakEvidence};
+use crate::error::{Error, Result};
+use crate::eval::{Confusion, Roc, Scored};
+use crate::query::{Parameters, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use std::collections::HashMap;
+
+const MODELS: &str = "SELECT model_id, name, regime, epsilon, delta, guarantee, epsilon_end_to_end, sizes.members \
+     FROM models \
+     LEFT JOIN (SELECT split_id, count(*) AS members FROM splits WHERE part = 'member' GROUP BY split_id) AS sizes \
+     ON sizes.split_id = models.split_id \
+     WHERE role = 'target' ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, model_id";
+
+const ATTACKS: &str = "SELECT target.model_id, target.attack_id, concat(target.attack, ' on ', target.attribute) AS name, \
+     target.auc, target.n, target.n_members, shadow.auc AS auc_on_shadows FROM attacks AS target \
+     LEFT JOIN attacks AS shadow ON shadow.job_id = target.job_id AND shadow.model_id = target.model_id \
+     AND shadow.attack = target.attack AND shadow.attribute = target.attribute AND shadow.evaluated_on = 'shadow_test' \
+     WHERE target.evaluated_on = 'target' ORDER BY target.model_id, name";
+
+const SCORES: &str = "SELECT attack_id, score, member FROM attack_scores WHERE evaluated_on = 'target'";
+
+const GUESSES: &str = "SELECT model_id, concat(attack, ' on ', attribute) AS name, tp, fp, tn, fn, delta \
+     FROM empirical_privacy WHERE tp IS NOT NULL ORDER BY model_id, name";
+
+const ONE_RUN: &str = "SELECT model_id, canaries, guesses, correct, delta FROM one_run_audits \
+     WHERE role = 'target' ORDER BY model_id, canaries";
+
+const LEAKS: &str = "SELECT model_id, measure, kind, hits, n, control_hits, control_n FROM leaks WHERE role = 'target'";
+
+/// Every target model with all that was measured on it.
+pub(super) fn targets(asker: &Asker) -> Result<Vec<(i64, Evidence)>> {
+    let mut targets: Vec<(i64, Evidence)> = Vec::new();
+    let mut places: HashMap<i64, usize> = HashMap::new();
+    each(asker, MODELS, |rows| {
+        let (ids, names, regimes) = (rows.ints("model_id")?, rows.texts("name")?, rows.texts("regime")?);
+        let (guarantees, members) = (rows.texts("guarantee")?, rows.ints("members")?);
+        let [epsilon, delta, end_to_end] = rows.reals(["epsilon", "delta", "epsilon_end_to_end"])?;
+        for row in 0..ids.len() {
+            places.insert(ids.value(row), targets.len());
+            let evidence = Evidence {
+                name: names.value(row).to_owned(),
+                private: regimes.value(row) == "dp",
+                epsilon_claimed: value(&epsilon, row),
+                epsilon_end_to_end: value(&end_to_end, row),
+                guarantee: guarantees.value(row).to_owned(),
+                delta: value(&delta, row),
+                members: members.is_valid(row).then(|| members.value(row).unsigned_abs()),
+                ..Evidence::default()
+            };
+            targets.push((ids.value(row), evidence));
+        }
+        Ok(())
+    })?;
+    if targets.is_empty() {
+        return Err(Error::user("the study has no target models").hint("`syntrace run STUDY SPEC` trains them"));
+    }
+    let mut found = Found { targets, places };
+    attacks(asker, &mut found)?;
+    bounds(asker, &mut found)?;
+    leaks(asker, &mut found)?;
+    Ok(found.targets)
+}
+
+struct Found {
+    targets: Vec<(i64, Evidence)>,
+    places: HashMap<i64, usize>,
+}
+
+impl Found {
+    /// The evidence on a model; `None` for rows of a model that is no target.
+    fn of(&mut self, model_id: i64) -> Option<&mut Evidence> {
+        let place = *self.places.get(&model_id)?;
+        self.targets.get_mut(place).map(|(_, evidence)| evidence)
+    }
+}
+
+fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
+    let mut scored: HashMap<i64, Vec<Scored>> = HashMap::new();
+    each(asker, SCORES, |rows| {
+        let (ids, members) = (rows.ints("attack_id")?, rows.flags("member")?);
+        let [scores] = rows.reals(["score"])?;
+        for row in 0..ids.len() {
+            let one = Scored { score: scores.value(row), member: members.value(row) };
+            scored.entry(ids.value(row)).or_default().push(one);
+        }
+        Ok(())
+    })?;
+    each(asker, ATTACKS, |rows| {
+        let (models, ids, names) = (rows.ints("model_id")?, rows.ints("attack_id")?, rows.texts("name")?);
+        let (traces, members) = (rows.ints("n")?, rows.ints("n_members")?);
+        let [auc, on_shadows] = rows.reals(["auc", "auc_on_shadows"])?;
+        for row in 0..ids.len() {
+            let Some(evidence) = found.of(models.value(row)) else { continue };
+            let members = members.value(row).unsigned_abs();
+            evidence.attacks.push(AttackEvidence {
+                name: names.value(row).to_owned(),
+                auc_on_shadows: value(&on_shadows, row),
+                auc: value(&auc, row).unwrap_or(f64::NAN),
+                members,
+                held_out: traces.value(row).unsigned_abs().saturating_sub(members),
+                roc: scored.get(&ids.value(row)).map(|scored| Roc::new(scored)).transpose()?,
+            });
+        }
+        Ok(())
+    })
+}
+
+fn bounds(asker: &Asker, found: &mut Found) -> Result<()> {
+    each(asker, GUESSES, |rows| {
+        let (models, names) = (rows.ints("model_id")?, rows.texts("name")?);
+        let counts = ["tp", "fp", "tn", "fn"].map(|name| rows.ints(name));
+        let [tp, fp, tn, fn_] = counts;
+        let (tp, fp, tn, fn_) = (tp?, fp?, tn?, fn_?);
+        let [delta] = rows.reals(["delta"])?;
+        for row in 0..models.len() {
+            let Some(evidence) = found.of(models.value(row)) else { continue };
+            let counts = Confusion {
+                true_positives: tp.value(row).unsigned_abs(),
+                false_positives: fp.value(row).unsigned_abs(),
+                true_negatives: tn.value(row).unsigned_abs(),
+                false_negatives: fn_.value(row).unsigned_abs(),
+            };
+            let method = format!("attack {}", names.value(row));
+            evidence.bounds.push(BoundEvidence { method, found: Bound::Attack { counts, delta: delta.value(row) } });
+        }
+        Ok(())
+    })?;
+    each(asker, ONE_RUN, |rows| {
+        let (models, canaries) = (rows.ints("model_id")?, rows.ints("canaries")?);
+        let (guesses, correct) = (rows.ints("guesses")?, rows.ints("correct")?);
+        let [delta] = rows.reals(["delta"])?;
+        for row in 0..models.len() {
+            let Some(evidence) = found.of(models.value(row)) else { continue };
+            let guesses = Guesses {
+                canaries: canaries.value(row).unsigned_abs(),
+                guesses: guesses.value(row).unsigned_abs(),
+                correct: correct.value(row).unsigned_abs(),
+            };
+            let method = format!("one-run audit of {} canaries", guesses.canaries);
+            evidence.bounds.push(BoundEvidence { method, found: Bound::OneRun { guesses, delta: delta.value(row) } });
+        }
+        Ok(())
+    })
+}
+
+fn leaks(asker: &Asker, found: &mut Found) -> Result<()> {
+    each(asker, LEAKS, |rows| {
+        let (models, measures, kinds) = (rows.ints("model_id")?, rows.texts("measure")?, rows.texts("kind")?);
+        let (hits, n) = (rows.ints("hits")?, rows.ints("n")?);
+        let (control_hits, control_n) = (rows.ints("control_hits")?, rows.ints("control_n")?);
+        for row in 0..models.len() {
+            let Some(evidence) = found.of(models.value(row)) else { continue };
+            evidence.leaks.push(LeakEvidence {
+                measure: measures.value(row).to_owned(),
+                kind: kinds.value(row).to_owned(),
+                hits: hits.value(row).unsigned_abs(),
+                n: n.value(row).unsigned_abs(),
+                control_hits: control_hits.value(row).unsigned_abs(),
+                control_n: control_n.value(row).unsigned_abs(),
+            });
+        }
+        Ok(())
+    })
+}
+
+fn value(column: &Float64Array, row: usize) -> Option<f64> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+/// Hands over the rows of an answer as they come.
+fn each(asker: &Asker, sql: &str, mut take: impl FnMut(&Rows) -> Result<()>) -> Result<()> {
+    for batch in asker.ask(sql, &Parameters::new())? {
+        take(&Rows(batch?))?;
+    }
+    Ok(())
+}
+
+/// Rows with typed columns.
+struct Rows(RecordBatch);
+
+impl Rows {
+    fn ints(&self, name: &str) -> Result<Int64Array> {
+        Ok(self.column(name, &DataType::Int64)?.as_primitive().clone())
+    }
+
+    fn reals<const N: usize>(&self, names: [&str; N]) -> Result<[Float64Array; N]> {
+        let columns = names.into_iter().map(|name| Ok(self.column(name, &DataType::Float64)?.as_primitive().clone()));
+        let columns: Vec<Float64Array> = columns.collect::<Result<_>>()?;
+        columns.try_into().map_err(|_| Error::internal("as many columns as names"))
+    }
+
+    fn flags(&self, name: &str) -> Result<BooleanArray> {
+        Ok(self.column(name, &DataType::Boolean)?.as_boolean().clone())
+    }
+
+    fn texts(&self, name: &str) -> Result<StringArray> {
+        Ok(self.column(name, &DataType::Utf8)?.as_string().clone())
+    }
+
+    fn column(&self, name: &str, kind: &DataType) -> Result<ArrayRef> {
+        let column = self.0.column_by_name(name);
+        let column = column.ok_or_else(|| Error::internal(format!("an audit's query gave no column `{name}`")))?;
+        cast(column, kind).map_err(|error| Error::internal(format!("column `{name}` of an audit's query: {error}")))
+    }
+}

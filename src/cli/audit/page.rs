@@ -1,0 +1,219 @@
+//! A verdict as a table with what decided it, and as JSON.
+
+use super::super::sql::to_stdout;
+use super::{Audit, Judged};
+use crate::audit::{AttackEvidence, Check, Group, POWER, Verdict};
+use crate::error::{Error, Result};
+use crate::query::{Format, RecordBatch, write_answer};
+use arrow::array::{ArrayRef, StringArray};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The table, what decided, and with `all` every check.
+pub(super) fn print(audit: &Audit, all: bool) -> Result<()> {
+    let table = table(audit)?;
+    to_stdout(|out| write_answer(Format::Table, &table.schema(), std::iter::once(Ok(table.clone())), out))?;
+    for model in &audit.models {
+        let failed: Vec<&Check> = model.checks.iter().filter(|check| check.verdict == Verdict::Fail).collect();
+        if let Some((first, more)) = failed.split_first() {
+            let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+            say!("FAIL {}: {}: {}{more}", model.evidence.name, first.name, first.reason);
+        }
+    }
+    for line in lacking(audit) {
+        say!("{line}");
+    }
+    if all {
+        for model in &audit.models {
+            print_checks(model);
+        }
+    }
+    let count = |verdict| audit.models.iter().filter(|model| model.verdict == verdict).count();
+    note!(
+        "{} of {} models pass, {} fail, of {} there is not enough evidence; limits of {}",
+        count(Verdict::Pass),
+        audit.models.len(),
+        count(Verdict::Fail),
+        count(Verdict::NotEnough),
+        audit.policy_name
+    );
+    note!(
+        "each end of an interval errs with a probability of {:.1e}: {} % over the {} comparisons of this study (Bonferroni){}",
+        audit.family.error,
+        ((1.0 - audit.policy.confidence) * 1e4).round() / 1e2,
+        audit.family.comparisons,
+        if all { "" } else { "; --all lists every check" }
+    );
+    Ok(())
+}
+
+fn print_checks(model: &Judged) {
+    say!("\n{}: {}", model.evidence.name, model.verdict.name());
+    let width = model.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    for check in &model.checks {
+        let asked = if check.asked || check.verdict != Verdict::NotEnough { "" } else { " [not asked for]" };
+        say!("  {:19}  {:width$}  {}{asked}", check.verdict.name(), check.name, check.reason);
+    }
+    if let (Some(strongest), Some(largest)) = (model.evidence.strongest(), largest(model)) {
+        say!(
+            "  strongest on shadows: {}, AUC {:.3}; largest of {} on the target: {}, AUC {:.3}, an upper end",
+            strongest.name,
+            strongest.auc,
+            model.evidence.attacks.len(),
+            largest.name,
+            largest.auc
+        );
+    }
+}
+
+/// The attack with the largest AUC on the target: above 0.5 by selection alone.
+fn largest(model: &Judged) -> Option<&AttackEvidence> {
+    let attacks = model.evidence.attacks.iter().filter(|attack| !attack.auc.is_nan());
+    attacks.max_by(|a, b| a.auc.total_cmp(&b.auc))
+}
+
+/// What kept models from a verdict, each reason of a group once; of many the first.
+fn lacking(audit: &Audit) -> Vec<String> {
+    let undecided = audit.models.iter().filter(|model| model.verdict == Verdict::NotEnough);
+    let mut lines = Vec::new();
+    for group in Group::ALL {
+        let open: Vec<(&str, &Check)> = undecided
+            .clone()
+            .flat_map(|model| model.checks.iter().map(|check| (model.evidence.name.as_str(), check)))
+            .filter(|(_, check)| check.group == group && check.asked && check.verdict == Verdict::NotEnough)
+            .collect();
+        let Some((name, first)) = open.first() else { continue };
+        let models: BTreeSet<&str> = open.iter().map(|(name, _)| *name).collect();
+        let more = if models.len() > 1 { format!(" (and {} more)", models.len() - 1) } else { String::new() };
+        lines.push(format!("not enough evidence on {}: {name}: {}: {}{more}", group.name(), first.name, first.reason));
+    }
+    lines
+}
+
+/// One row a model: its verdict, a word for each group, and the AUC of the attack that is strongest on shadows.
+fn table(audit: &Audit) -> Result<RecordBatch> {
+    let column = |name: &str, cell: &dyn Fn(&Judged) -> String| -> (String, ArrayRef) {
+        let cells = StringArray::from_iter_values(audit.models.iter().map(cell));
+        (name.to_owned(), Arc::new(cells))
+    };
+    let mut columns = vec![
+        column("model", &|model| model.evidence.name.clone()),
+        column("verdict", &|model| model.verdict.name().to_owned()),
+    ];
+    for group in Group::ALL {
+        columns.push(column(group.name(), &|model| word(model, group).to_owned()));
+    }
+    columns
+        .push(column("auc", &|model| model.evidence.strongest().map_or("-".to_owned(), |attack| auc(model, attack))));
+    RecordBatch::try_from_iter(columns).map_err(|error| Error::internal(format!("the table of an audit: {error}")))
+}
+
+/// What the checks of a group come to.
+fn word(model: &Judged, group: Group) -> &'static str {
+    let own = model.checks.iter().filter(|check| check.group == group);
+    let has = |verdict: Verdict| own.clone().any(|check| check.verdict == verdict);
+    let lacks = own.clone().any(|check| check.verdict == Verdict::NotEnough && check.asked);
+    match (has(Verdict::Fail), lacks, has(Verdict::Pass), has(Verdict::NotEnough)) {
+        (true, ..) => "FAIL",
+        (_, true, ..) => "not enough",
+        (_, _, true, _) => "pass",
+        (_, _, _, true) => "not asked",
+        _ => "-",
+    }
+}
+
+/// `0.532 (0.44 to 0.62)`: with its corrected interval where there is one.
+fn auc(model: &Judged, attack: &AttackEvidence) -> String {
+    let name = format!("AUC of {}", attack.name);
+    let interval = model.checks.iter().find(|check| check.name == name).and_then(|check| check.interval);
+    match interval {
+        Some(interval) => format!("{:.3} ({:.2} to {:.2})", interval.value, interval.low, interval.high),
+        None if attack.auc.is_nan() => "-".to_owned(),
+        None => format!("{:.3}", attack.auc),
+    }
+}
+
+/// Everything, for programs. Numbers that JSON does not have are text.
+pub(super) fn json(audit: &Audit) -> Value {
+    let policy = &audit.policy;
+    json!({
+        "verdict": said(audit.verdict()),
+        "policy": {
+            "confidence": policy.confidence,
+            "guarantee": {
+                "required": policy.guarantee_required,
+                "epsilon_max": policy.epsilon_max,
+                "tested": policy.claim_tested,
+            },
+            "attacks": {
+                "required": policy.attacks_required,
+                "auc_max": policy.auc_max,
+                "tpr_at_1pct_fpr_max": policy.tpr_at_1pct_fpr_max,
+            },
+            "leakage": {
+                "required": policy.leakage_required,
+                "copies_max": policy.copies_max,
+                "memorised_max": policy.memorised_max,
+                "identifiers_max": policy.identifiers_max,
+                "coincidences_max": policy.coincidences_max,
+                "addresses_max": policy.addresses_max,
+            },
+        },
+        "correction": "Bonferroni",
+        "comparisons": audit.family.comparisons,
+        "error_of_one_end": audit.family.error,
+        "power": POWER,
+        "models": audit.models.iter().map(model).collect::<Vec<_>>(),
+    })
+}
+
+fn said(verdict: Verdict) -> String {
+    verdict.name().to_lowercase()
+}
+
+fn number(value: f64) -> Value {
+    if value.is_finite() {
+        json!(value)
+    } else if value.is_nan() {
+        Value::Null
+    } else {
+        json!(if value > 0.0 { "Infinity" } else { "-Infinity" })
+    }
+}
+
+fn model(model: &Judged) -> Value {
+    let attack = |attack: &AttackEvidence| {
+        json!({
+            "name": attack.name,
+            "auc": number(attack.auc),
+            "auc_on_shadows": attack.auc_on_shadows,
+            "members": attack.members,
+            "held_out": attack.held_out,
+        })
+    };
+    json!({
+        "model_id": model.model_id.to_string(),
+        "name": model.evidence.name,
+        "verdict": said(model.verdict),
+        "strongest_attack_on_shadows": model.evidence.strongest().map(attack),
+        "upper_end_largest_auc_on_target": largest(model).map(attack),
+        "checks": model.checks.iter().map(check).collect::<Vec<_>>(),
+    })
+}
+
+fn check(check: &Check) -> Value {
+    let end = |of: fn(&crate::record::Interval) -> f64| check.interval.as_ref().map(|interval| number(of(interval)));
+    json!({
+        "group": check.group.name(),
+        "name": check.name,
+        "verdict": said(check.verdict),
+        "asked": check.asked,
+        "value": end(|interval| interval.value),
+        "low": end(|interval| interval.low),
+        "high": end(|interval| interval.high),
+        "limit": check.limit.map(number),
+        "would_have_failed_from": check.seen,
+        "reason": check.reason,
+    })
+}
