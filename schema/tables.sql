@@ -2,12 +2,12 @@
 -- column. Times are microseconds; NULL epsilon = no DP. Generated from the code and tested
 -- against it; tables are read-only.
 
--- One row per capture: an input file, kept verbatim.
+-- One row per capture: the content of an input file, kept verbatim.
 CREATE TABLE captures (
     capture_id    BIGINT NOT NULL,  -- id of the capture
-    name          TEXT NOT NULL,    -- file name without its folder
-    digest        TEXT NOT NULL,    -- BLAKE3 of the file, hexadecimal
-    bytes         BIGINT NOT NULL,  -- file size, bytes
+    name          TEXT NOT NULL,    -- file name without its folder; all of them are in `capture_names`
+    digest        TEXT NOT NULL,    -- BLAKE3 of the file, unpacked, hexadecimal
+    bytes         BIGINT NOT NULL,  -- file size, unpacked, bytes
     format        TEXT NOT NULL,    -- `pcap`, `pcap-ns` or `pcapng`; `-be` for a big-endian file
     link_types    TEXT NOT NULL,    -- LINKTYPE values in order of appearance, separated by commas
     packets       BIGINT NOT NULL,  -- packet records read
@@ -16,6 +16,13 @@ CREATE TABLE captures (
     kept          BOOLEAN NOT NULL, -- are the verbatim bytes in the study?
     damage_offset BIGINT,           -- byte offset where reading stopped early; NULL where it did not
     damage        TEXT              -- why reading stopped early
+);
+
+-- One row per capture and name that it came with: one content may have several.
+CREATE TABLE capture_names (
+    capture_id BIGINT NOT NULL,  -- capture
+    name       TEXT NOT NULL,    -- a file name that it came with
+    shown      BOOLEAN NOT NULL  -- is it the name in `captures`?
 );
 
 -- One row per capture, class and reason: packets that are in no trace.
@@ -227,34 +234,38 @@ CREATE TABLE monitors (
 
 -- One row per model, trace and attribute kind: what an attack reads.
 CREATE TABLE attributes (
-    model_id  BIGINT NOT NULL,  -- model
-    generator TEXT NOT NULL,    -- generator family
-    dataset   TEXT NOT NULL,    -- dataset
-    class     TEXT NOT NULL,    -- class
-    role      TEXT NOT NULL,    -- `target` or `shadow`
-    shadow    INTEGER,          -- index of a shadow; NULL for a target
-    epsilon   DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
-    trace_id  BIGINT NOT NULL,  -- trace
-    member    BOOLEAN NOT NULL, -- was it trained on?
-    kind      TEXT NOT NULL,    -- attribute kind
-    loss      REAL,             -- loss of the trace in evaluation mode; NULL where an imported file does not say
-    vector    REAL[] NOT NULL   -- the attribute
+    model_id     BIGINT NOT NULL,    -- model
+    generator    TEXT NOT NULL,      -- generator family
+    dataset      TEXT NOT NULL,      -- dataset
+    class        TEXT NOT NULL,      -- class
+    role         TEXT NOT NULL,      -- `target` or `shadow`
+    shadow       INTEGER,            -- index of a shadow; NULL for a target
+    epsilon      DOUBLE PRECISION,   -- target epsilon of the model; NULL = no DP
+    trace_id     BIGINT NOT NULL,    -- trace
+    member       BOOLEAN NOT NULL,   -- was it trained on?
+    kind         TEXT NOT NULL,      -- attribute kind
+    loss         REAL,               -- loss of the trace in evaluation mode; NULL where an imported file does not say
+    vector       REAL[] NOT NULL,    -- the attribute
+    loss_exact   DOUBLE PRECISION,   -- the loss of an imported file where FLOAT rounds it; else NULL, and `loss` is exact
+    vector_exact DOUBLE PRECISION[]  -- the attribute of an imported file where FLOAT rounds it; else NULL, and `vector` is exact
 );
 
 -- One row per model, trace outside its split and attribute kind.
 CREATE TABLE reference_attributes (
-    model_id  BIGINT NOT NULL,  -- model
-    generator TEXT NOT NULL,    -- generator family
-    dataset   TEXT NOT NULL,    -- dataset
-    class     TEXT NOT NULL,    -- class
-    role      TEXT NOT NULL,    -- `target` or `shadow`
-    shadow    INTEGER,          -- index of a shadow; NULL for a target
-    epsilon   DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
-    trace_id  BIGINT NOT NULL,  -- trace
-    member    BOOLEAN NOT NULL, -- was it trained on?
-    kind      TEXT NOT NULL,    -- attribute kind
-    loss      REAL,             -- loss of the trace in evaluation mode; NULL where an imported file does not say
-    vector    REAL[] NOT NULL   -- the attribute
+    model_id     BIGINT NOT NULL,    -- model
+    generator    TEXT NOT NULL,      -- generator family
+    dataset      TEXT NOT NULL,      -- dataset
+    class        TEXT NOT NULL,      -- class
+    role         TEXT NOT NULL,      -- `target` or `shadow`
+    shadow       INTEGER,            -- index of a shadow; NULL for a target
+    epsilon      DOUBLE PRECISION,   -- target epsilon of the model; NULL = no DP
+    trace_id     BIGINT NOT NULL,    -- trace
+    member       BOOLEAN NOT NULL,   -- was it trained on?
+    kind         TEXT NOT NULL,      -- attribute kind
+    loss         REAL,               -- loss of the trace in evaluation mode; NULL where an imported file does not say
+    vector       REAL[] NOT NULL,    -- the attribute
+    loss_exact   DOUBLE PRECISION,   -- the loss of an imported file where FLOAT rounds it; else NULL, and `loss` is exact
+    vector_exact DOUBLE PRECISION[]  -- the attribute of an imported file where FLOAT rounds it; else NULL, and `vector` is exact
 );
 
 -- One row per attack result, with intervals.

@@ -180,15 +180,20 @@ fn a_capture_whose_class_stays_behind_stays_behind_too() {
     run_ok(&["simulate", "--out", &at("caps"), "--dataset", "vca", "--flows", "5"]);
     let captures: Vec<String> =
         ["meet/vca-meet-0.pcap", "teams/vca-teams-0.pcap"].iter().map(|name| at(&format!("caps/{name}"))).collect();
-    // The same bytes under another name.
-    std::fs::copy(&captures[0], at("renamed.pcap")).unwrap();
     for (round, first) in [0, 1].into_iter().enumerate() {
         let (here, there) = (at(&format!("here{round}")), at(&format!("there{round}")));
-        std::fs::copy(&captures[first], at("renamed.pcap")).unwrap();
-        run_ok(&["ingest", &here, "--dataset", "x", "--class", "other", &at("renamed.pcap")]);
         for capture in [&captures[first], &captures[1 - first]] {
             run_ok(&["ingest", &there, "--dataset", "x", "--class", "meet", capture]);
         }
+        // A study that says something else of the first capture.
+        let snapshot = Store::open(Path::new(&there), CACHE).unwrap().snapshot().unwrap();
+        let name = Path::new(&captures[first]).file_name().unwrap().to_string_lossy();
+        let mut other = snapshot.captures().unwrap().into_iter().find(|capture| capture.name == name).unwrap();
+        other.packets += 1;
+        other.kept = false;
+        let mut result = JobResult { classes: vec![], splits: vec![], segments: vec![], ..job(1, 1, 1) };
+        result.captures.push(other);
+        StoreWriter::open_or_create(Path::new(&here), CACHE).unwrap().commit(result).unwrap();
         let (code, stdout, stderr) = run(&["merge", &here, &there]);
         assert_eq!(code, 1, "{stdout}{stderr}");
         let lines: Vec<&str> = stdout.lines().collect();
@@ -448,6 +453,27 @@ fn full_study(folder: &Path) -> String {
 
 /// A mean of a few f64 in another order.
 const SUM_ROUNDING: f64 = 1e-12;
+
+/// Names of files, classes and datasets may hold spaces: which part of a label is the file's, only the spec says.
+#[test]
+fn no_part_of_a_captures_name_is_in_a_shared_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let capture = syntrace::pipeline::simulated_capture("os", "mac", 5, 1).unwrap();
+    for name in ["Zoltan Quixote at home.pcap", "again by Zoltan.pcap"] {
+        std::fs::write(at(name), &capture).unwrap();
+        let ingest = ["ingest", &at("s"), "--dataset", "my set", "--class", "two words", &at(name)];
+        run_ok(&[&ingest[..], if name.starts_with('Z') { &["--no-keep-captures"] } else { &[] }].concat());
+    }
+    run_ok(&["export", &at("s"), "share", "-o", &at("copy")]);
+    let is_in =
+        |file: &str, text: &str| every_byte(Path::new(&at(file))).windows(text.len()).any(|at| at == text.as_bytes());
+    for part in ["Zoltan", "Quixote", "at home"] {
+        assert!(is_in("s", part) && !is_in("copy", part), "{part}");
+    }
+    let labels = run_ok(&["sql", &at("copy"), "--format", "csv", "-c", "SELECT label FROM jobs ORDER BY 1"]);
+    assert_eq!(labels, "label\ningest\ningest my set/two words\n");
+}
 
 #[cfg(feature = "torch")]
 #[test]

@@ -1,6 +1,6 @@
 //! What a study holds as files of other tools.
 
-use crate::common::{Finish, fixture, run, run_ok};
+use crate::common::{Finish, fixture, run, run_ok, skip};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn parquet(path: &Path) -> (usize, Vec<String>) {
 }
 
 #[test]
-fn parquet_tables_are_partitioned_as_hive_does_and_lose_no_row() {
+fn parquet_tables_are_cut_by_generator_and_epsilon_and_lose_no_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = study(folder.path());
     let out = folder.path().join("tables");
@@ -43,12 +43,11 @@ fn parquet_tables_are_partitioned_as_hive_does_and_lose_no_row() {
         let inside = file.strip_prefix(&out).unwrap().to_string_lossy().into_owned();
         let (count, columns) = parquet(file);
         *rows.entry(inside.split('/').next().unwrap().to_owned()).or_default() += count;
-        let partitioned = inside.contains("generator=");
-        assert_eq!(inside.contains("epsilon="), partitioned, "{inside}");
-        assert!(!partitioned || !columns.iter().any(|name| name == "generator" || name == "epsilon"), "{inside}");
+        let has_both = ["generator", "epsilon"].iter().all(|name| columns.iter().any(|column| column == name));
+        assert_eq!(inside.contains('@'), has_both, "{inside}");
     }
-    assert!(out.join("attacks/generator=mygan/epsilon=none/part-0.parquet").exists());
-    assert!(out.join("packets/generator=none/epsilon=none/part-0.parquet").exists());
+    assert!(out.join("attacks/part-mygan@none.parquet").exists());
+    assert!(out.join("packets/part-@real.parquet").exists());
     for table in ["attacks", "attributes", "packets", "models", "traces", "fidelity", "splits", "epochs", "jobs"] {
         let count = run_ok(&["sql", &path, "--format", "csv", "-c", &format!("SELECT count(*) FROM {table}")]);
         assert_eq!(rows.get(table).copied().unwrap_or(0).to_string(), count.lines().nth(1).unwrap(), "{table}");
@@ -67,14 +66,56 @@ fn arrow_and_csv_have_the_same_layout_and_one_table_can_be_chosen() {
         run_ok(&["export", &path, "tables", "-o", &out.to_string_lossy(), "--format", format, "--table", "models"]);
         let found = files(&out);
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found.contains(&out.join(format!("models/generator=mygan/epsilon=none/part-0.{extension}"))));
+        assert!(found.contains(&out.join(format!("models/part-mygan@none.{extension}"))));
     }
-    let text =
-        std::fs::read_to_string(folder.path().join("csv/models/generator=mygan/epsilon=none/part-0.csv")).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("csv/models/part-mygan@none.csv")).unwrap();
     assert_eq!(text.lines().count(), 4);
     let (code, _, stderr) = run(&["export", &path, "tables", "-o", "/nowhere/x", "--table", "model"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("no table `model`"), "{stderr}");
+}
+
+/// What Python says of exported tables; `None` with a line that says what is left out where it lacks a module.
+fn python(modules: &str, script: &str, folder: &Path) -> Option<String> {
+    let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let run = |script: &str| std::process::Command::new(&python).args(["-c", script]).current_dir(folder).finish();
+    if !run(&format!("import {modules}")).is_ok_and(|output| output.status.success()) {
+        skip(modules, format_args!("exported tables: {python} has no {modules}"));
+        return None;
+    }
+    let output = run(&format!("import {modules}\n{script}")).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Of generators with whole and broken budgets and without any, and of real traffic.
+#[test]
+fn duckdb_and_pandas_read_epsilon_as_a_number_or_null() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let claim = ["--delta", "1e-5", "--claimed-by", "x", "--claimed-unit", "trace", "--claimed-neighbours", "x"];
+    for (generator, epsilon) in [("whole", "4"), ("broken", "0.5"), ("small", "1e-3")] {
+        let one =
+            ["import", &path, "--generator", generator, "--dataset", "os", "--class", "mac", "--epsilon", epsilon];
+        let traffic = fixture("import/target/synthetic.pcap").to_string_lossy().into_owned();
+        let rest = ["--claimed-guarantee", "end-to-end", "--members", "all", "--synthetic", &traffic, "--no-evaluate"];
+        run_ok(&[&one[..], &claim, &rest].concat());
+    }
+    let out = folder.path().join("tables");
+    run_ok(&["export", &path, "tables", "-o", &out.to_string_lossy()]);
+    let query = "SELECT DISTINCT generator, epsilon, typeof(epsilon) FROM 'packets/**/*.parquet' ORDER BY 1, 2";
+    let script = format!("print(duckdb.sql(\"{query}\").fetchall())");
+    if let Some(said) = python("duckdb", &script, &out) {
+        let expected = "[('broken', 0.5, 'DOUBLE'), ('mygan', None, 'DOUBLE'), ('small', 0.001, 'DOUBLE'), \
+                        ('whole', 4.0, 'DOUBLE'), (None, None, 'DOUBLE')]";
+        assert_eq!(said.trim(), expected);
+    }
+    let script = "rows = pandas.read_parquet('packets')\nprint(rows.epsilon.dtype, sorted(rows.epsilon.dropna().unique()), \
+                  rows.epsilon.isna().any(), sorted(rows.generator.dropna().unique()))";
+    if let Some(said) = python("pandas, pyarrow", script, &out) {
+        assert!(said.starts_with("float64 [") && said.contains("0.001") && said.contains("4.0"), "{said}");
+        assert!(said.trim().ends_with("True ['broken', 'mygan', 'small', 'whole']"), "{said}");
+    }
 }
 
 /// Read back by our own reader: the same frames and times; and every packet names its class and trace.
@@ -217,4 +258,45 @@ fn exported_weights_give_the_stored_logits_in_plain_pytorch() {
         String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect();
     assert_eq!(errors.len(), 8);
     assert!(errors.iter().all(|error| *error < TOLERANCE), "{errors:?}");
+}
+
+/// Time that runs backwards inside of a flow, and flows that overlap.
+#[test]
+fn packets_of_a_trace_stay_in_their_order_whatever_their_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let frames = syntrace::simulate::simulate(&syntrace::simulate::SimulateOptions::new(
+        "os",
+        "mac",
+        3,
+        syntrace::base::Seed::root(1),
+    ))
+    .unwrap();
+    let first = frames[0].time_us;
+    // Every third packet is earlier than the ones before.
+    let times = (0..).map(|number: i64| first + number * 1000 - if number % 3 == 2 { 5000 } else { 0 });
+    let mut bytes = Vec::new();
+    let frames = times.zip(&frames).map(|(time, frame)| (time, frame.bytes.as_slice()));
+    syntrace::capture::write_frames(&mut bytes, 1, frames).unwrap();
+    std::fs::write(at("back.pcap"), bytes).unwrap();
+    let rows = |study: &str| {
+        run_ok(&[
+            "sql",
+            study,
+            "--format",
+            "csv",
+            "-c",
+            "SELECT string_agg(hex, ' ' ORDER BY position) AS packets, \
+             string_agg(CAST(time_us AS VARCHAR), ',' ORDER BY position) AS times FROM \
+             (SELECT trace_id, position, time_us, encode(data, 'hex') AS hex FROM packets) AS packets \
+             GROUP BY trace_id ORDER BY 1",
+        ])
+    };
+    run_ok(&["ingest", &at("a"), "--dataset", "d", "--class", "c", &at("back.pcap")]);
+    let expected = rows(&at("a"));
+    for format in ["pcap", "pcapng"] {
+        run_ok(&["export", &at("a"), format, "--dataset", "d", "--class", "c", "-o", &at(format)]);
+        run_ok(&["ingest", &at(&format!("of-{format}")), "--dataset", "d", "--class", "c", &at(format)]);
+        assert_eq!(rows(&at(&format!("of-{format}"))), expected, "{format}");
+    }
 }

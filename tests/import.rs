@@ -284,19 +284,19 @@ fn changed_content_under_the_same_name_is_a_conflict_with_advice() {
 #[test]
 fn a_dictionary_that_claims_more_values_than_it_has_bytes_is_refused_before_it_is_decoded() {
     let found = std::fs::File::open(fixture("dictionary.parquet")).unwrap();
-    let error = syntrace::foreign::read_parquet(found).unwrap_err().to_string();
+    let error = syntrace::foreign::read_parquet(found, &[]).unwrap_err().to_string();
     assert!(error.contains("expected a Parquet file"), "{error}");
     let folder = tempfile::tempdir().unwrap();
     let path = study(folder.path());
     let file = folder.path().join("x.parquet");
     write_parquet(&path, "SELECT 'mac.pcap#4' AS trace, arrow_cast(0.5, 'Float32') AS vector", &file);
     let mut bytes = std::fs::read(&file).unwrap();
-    assert_eq!(syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap().len(), 1);
+    assert_eq!(syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap(), &[]).unwrap().rows.len(), 1);
     // Field 7 of a page header, a struct; its field 1, an i32: one value.
     let header = bytes.windows(3).position(|bytes| bytes == [0x4c, 0x15, 2]).unwrap();
     bytes[header + 2] = 0x7e;
     std::fs::write(&file, bytes).unwrap();
-    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap_err().to_string();
+    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap(), &[]).unwrap_err().to_string();
     assert!(error.contains("a dictionary of") && error.contains("bytes claims 63 values"), "{error}");
 }
 
@@ -305,7 +305,7 @@ fn a_dictionary_that_claims_more_values_than_it_has_bytes_is_refused_before_it_i
 #[test]
 fn a_page_header_that_claims_what_is_not_there_is_refused_before_it_is_decoded() {
     let file = std::fs::File::open(fixture("slow.parquet")).unwrap();
-    let error = syntrace::foreign::read_parquet(file).unwrap_err().to_string();
+    let error = syntrace::foreign::read_parquet(file, &[]).unwrap_err().to_string();
     assert!(error.contains("expected a Parquet file: a header ends too early"), "{error}");
 }
 
@@ -318,16 +318,16 @@ fn a_footer_that_claims_row_groups_that_are_not_there_is_refused_before_it_is_de
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.parquet");
     std::fs::write(&file, [b"PAR1", footer.as_slice(), &length, b"PAR1"].concat()).unwrap();
-    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap_err().to_string();
+    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap(), &[]).unwrap_err().to_string();
     assert!(error.contains("expected a Parquet file: a header ends too early"), "{error}");
     std::fs::write(&file, [b"PAR1", footer.as_slice(), b"\xff\xff\xff\xff", b"PAR1"].concat()).unwrap();
-    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap()).unwrap_err().to_string();
+    let error = syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap(), &[]).unwrap_err().to_string();
     assert!(error.contains("a footer of at most") && error.contains("4294967295"), "{error}");
 }
 
-/// A column `v` of 20,000 numbers, one page, as the library writes it.
+/// A column `vector` of 20,000 numbers, one page, as the library writes it.
 fn numbers(codec: Compression, version: WriterVersion) -> Vec<u8> {
-    let field = Field::new("v", DataType::Float32, true);
+    let field = Field::new("vector", DataType::Float32, true);
     let batch = RecordBatch::try_new(
         Arc::new(Schema::new(vec![field])),
         vec![Arc::new(Float32Array::from_iter((0..20_000).map(|row| (row > 0).then_some(0.5)).rev()))],
@@ -342,7 +342,7 @@ fn numbers(codec: Compression, version: WriterVersion) -> Vec<u8> {
 fn refusal(bytes: Vec<u8>) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
-    syntrace::foreign::read_parquet(file.reopen().unwrap()).unwrap_err().to_string()
+    syntrace::foreign::read_parquet(file.reopen().unwrap(), &[]).unwrap_err().to_string()
 }
 
 /// The decoder unfolds a page of these codecs to its end and compares sizes then: a kilobyte can be gigabytes.
@@ -387,7 +387,7 @@ fn columns_and_pages_are_within_the_file_and_names_are_short() {
     let folder = tempfile::tempdir().unwrap();
     let path = study(folder.path());
     let file = folder.path().join("x.parquet");
-    write_parquet(&path, "SELECT repeat('a', 301) AS trace, 0.5 AS x", &file);
+    write_parquet(&path, "SELECT repeat('a', 301) AS trace, 0.5 AS vector", &file);
     assert!(refusal(std::fs::read(&file).unwrap()).contains("row 0: expected text of at most 300 bytes, found 301"));
 }
 
@@ -403,7 +403,7 @@ fn damaged_parquet_gives_errors_and_no_panic() {
     let whole = std::fs::read(&file).unwrap();
     let read = |bytes: &[u8]| {
         std::fs::write(&file, bytes).unwrap();
-        syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap())
+        syntrace::foreign::read_parquet(std::fs::File::open(&file).unwrap(), &[])
     };
     assert!(read(&whole).unwrap_err().to_string().contains("number columns"));
     for end in (0..whole.len()).step_by(37) {
@@ -506,4 +506,138 @@ fn the_example_script_writes_the_files_that_are_tested() {
         }
     }
     assert_eq!(compared, 17);
+}
+
+/// A value of a row, which is of a member or not.
+type Number<'a> = &'a dyn Fn(usize, bool) -> f64;
+
+/// The columns of a Parquet file beside the traces of the study: one row a trace, members first.
+fn attribute_file(study: &str, file: &Path, columns: &[(&str, Number<'_>)]) {
+    use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array};
+    let ids: Vec<i64> = sql(study, "SELECT trace_id FROM traces ORDER BY 1")
+        .lines()
+        .skip(1)
+        .map(|line| line.parse().unwrap())
+        .collect();
+    let member = |row: usize| row < ids.len() / 2;
+    let mut arrays: Vec<(&str, ArrayRef)> = vec![
+        ("trace_id", Arc::new(Int64Array::from(ids.clone()))),
+        ("member", Arc::new(BooleanArray::from_iter((0..ids.len()).map(|row| Some(member(row)))))),
+    ];
+    for (name, value) in columns {
+        let values = (0..ids.len()).map(|row| value(row, member(row)));
+        arrays.push((name, Arc::new(Float64Array::from_iter_values(values))));
+    }
+    let batch = RecordBatch::try_from_iter(arrays).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(file).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// Imports a file as the attribute of a shadow and of the target of a generator.
+fn import_file(study: &str, generator: &str, file: &Path, more: &[&str]) -> (i32, String) {
+    let mut last = (0, String::new());
+    for role in [&["--shadow", "0", "--no-evaluate"][..], &["--attack", "threshold", "random_forest"]] {
+        let attribute = format!("critic={}", file.display());
+        let one = ["import", study, "--generator", generator, "--dataset", "os", "--class", "mac"];
+        let (code, _, stderr) = run(&[&one, &["--attributes", &attribute][..], role, more].concat());
+        last = (code, stderr);
+    }
+    last
+}
+
+/// Rounded to FLOAT, every one of these attributes is the same for members and others.
+#[test]
+fn doubles_that_float_cannot_tell_apart_are_told_apart_by_an_attack() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let file = folder.path().join("x.parquet");
+    let close: Number<'_> = &|_, member| 1.0 + f64::from(u8::from(member)) * 1e-12;
+    let large: Number<'_> = &|_, member| if member { f64::MAX } else { f64::MAX / 2.0 };
+    let whole: Number<'_> = &|_, member| 2f64.powi(52) + f64::from(u8::from(member));
+    for (name, value) in [("close", close), ("large", large), ("whole", whole)] {
+        attribute_file(&path, &file, &[("values", value), ("loss", &|row, member| -value(row, member))]);
+        let (code, stderr) = import_file(&path, name, &file, &[]);
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stderr.contains("rows of 1 values, from `values`"), "{stderr}");
+        let auc = format!(
+            "SELECT attack, auc FROM attacks WHERE generator = '{name}' AND evaluated_on = 'target' ORDER BY 1"
+        );
+        assert_eq!(sql(&path, &auc).replace("1.0", "1"), "attack,auc\nrandom_forest,1\nthreshold,1\n", "{name}");
+        let exact = format!(
+            "SELECT count(DISTINCT vector_exact[1]) AS n, max(vector_exact[1]) = -min(loss_exact) AS same FROM attributes \
+             WHERE generator = '{name}'"
+        );
+        assert_eq!(sql(&path, &exact), "n,same\n2,true\n", "{name}");
+    }
+    run_ok(&["verify", &path]);
+    // What FLOAT holds is stored as it always was.
+    attribute_file(&path, &file, &[("values", &|row, _| row as f64 / 2.0)]);
+    assert_eq!(import_file(&path, "single", &file, &[]).0, 0);
+    let query = "SELECT count(*) AS n FROM attributes WHERE generator = 'single' AND vector_exact IS NULL";
+    assert_eq!(sql(&path, query), "n\n40\n");
+}
+
+#[test]
+fn number_columns_are_attributes_by_the_contract_or_by_an_option_and_never_by_chance() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let file = folder.path().join("x.parquet");
+    let noise: Number<'_> = &|row, _| (row * 7919 % 13) as f64;
+    let index: Number<'_> = &|row, _| row as f64;
+    // The index that pandas writes tells members from others, and is no attribute.
+    attribute_file(&path, &file, &[("0", noise), ("1", noise), ("__index_level_0__", index)]);
+    let (code, stderr) = import_file(&path, "a", &file, &[]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("rows of 2 values, from `0`, `1`; left out: `__index_level_0__`"), "{stderr}");
+    assert_eq!(sql(&path, "SELECT DISTINCT array_length(vector) AS n FROM attributes"), "n\n2\n");
+    for columns in [vec![("0", noise), ("step", index)], vec![("logit", noise), ("Unnamed: 0", index)]] {
+        attribute_file(&path, &file, &columns);
+        let (code, stderr) = import_file(&path, "b", &file, &[]);
+        assert!(code == 2 && stderr.contains(columns[1].0) && stderr.contains("--columns"), "{stderr}");
+    }
+    let (code, stderr) = import_file(&path, "b", &file, &["--columns", "logit"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("from `logit`; left out: `Unnamed: 0`"), "{stderr}");
+    let (code, stderr) = import_file(&path, "c", &file, &["--columns", "nope"]);
+    assert!(code == 2 && stderr.contains("expected a column `nope`, found"), "{stderr}");
+}
+
+/// A shadow of two traces gives an attack one trace to learn from: it fails, and the other generator is attacked.
+#[test]
+fn an_attack_that_fails_does_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path());
+    let copy = copied(folder.path());
+    let members = std::fs::read_to_string(copy.join("shadow0/members.csv")).unwrap();
+    let row = |flag: &str| members.lines().find(|line| line.ends_with(flag)).unwrap();
+    std::fs::write(copy.join("two.csv"), format!("trace,member\n{}\n{}\n", row(",1"), row(",0"))).unwrap();
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2L,), }\n";
+    let values: Vec<u8> = [1f32, 2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let npy = [b"\x93NUMPY\x01\0", (header.len() as u16).to_le_bytes().as_slice(), header.as_bytes(), &values].concat();
+    std::fs::write(copy.join("critic.npy"), npy).unwrap();
+    let model = |generator: &str, role: &str, members: &str, critic: &str| {
+        format!("[[model]]\ngenerator = \"{generator}\"\n{role}members = \"{members}\"\nattributes = [\"{critic}\"]\n")
+    };
+    let manifest = [
+        "dataset = \"os\"\nclass = \"mac\"\n".to_owned(),
+        model("a-bad", "shadow = 0\n", "two.csv", "critic.npy"),
+        model("a-bad", "", "target/members.csv", "target/critic.npy").replace("target/critic.npy", "one.npy"),
+        model("good", "shadow = 0\n", "shadow0/members.csv", "shadow0/critic.npy"),
+        model("good", "", "target/members.csv", "target/critic.npy"),
+    ];
+    // The target of the first has one value a trace as its shadow has.
+    let rows = std::fs::read_to_string(copy.join("target/members.csv")).unwrap().lines().count() - 1;
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows},), }}\n");
+    let values: Vec<u8> = (0..rows as u16).flat_map(|value| f32::from(value).to_le_bytes()).collect();
+    let npy = [b"\x93NUMPY\x01\0", (header.len() as u16).to_le_bytes().as_slice(), header.as_bytes(), &values].concat();
+    std::fs::write(copy.join("one.npy"), npy).unwrap();
+    let manifest = manifest.concat().replace("[\"critic.npy\"]", "[{ file = \"critic.npy\", kind = \"critic\" }]");
+    let manifest = manifest.replace("[\"one.npy\"]", "[{ file = \"one.npy\", kind = \"critic\" }]");
+    std::fs::write(copy.join("import.toml"), manifest).unwrap();
+    let (code, _, stderr) =
+        run(&["import", &path, &copy.to_string_lossy(), "--attack", "random_forest", "--threads", "1"]);
+    assert!(code == 2 && stderr.contains("failed: attack random_forest a-bad"), "{stderr}");
+    let attacked = sql(&path, "SELECT DISTINCT generator FROM attacks");
+    assert_eq!(attacked, "generator\ngood\n", "{stderr}");
 }

@@ -2,6 +2,7 @@
 //! do to a study. Nothing here may panic, lose a finished job or go unnoticed.
 
 mod content;
+mod damage;
 mod faults;
 mod flips;
 mod formats;

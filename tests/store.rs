@@ -243,6 +243,11 @@ fn random_rows(table: &'static SegmentTable, partition: i64, rows: usize, seed: 
                 }
                 Arc::new(lists.finish())
             }
+            // Of imported files only.
+            F64List => {
+                let item = arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float64, false);
+                new_null_array(&arrow::datatypes::DataType::List(Arc::new(item)), rows)
+            }
         }
     });
     let rows = RecordBatch::try_new(syntrace::store::arrow_schema(table), columns.collect()).unwrap();
@@ -366,11 +371,17 @@ fn a_file_larger_than_a_part_comes_back_byte_for_byte() {
     let digest = Digest::of(&bytes);
     let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
     let mut result = JobResult::new(job(1));
-    result.files.push(syntrace::store::NewFile { kind: "capture", path: big.clone(), digest });
+    let file = |digest| syntrace::store::NewFile {
+        kind: "capture",
+        path: big.clone(),
+        digest,
+        reader: Box::new(std::fs::File::open(&big).unwrap()),
+    };
+    result.files.push(file(digest));
     writer.commit(result).unwrap();
     assert_eq!(writer.snapshot().unwrap().object(&digest).unwrap(), bytes);
     let mut wrong = JobResult::new(job(2));
-    wrong.files.push(syntrace::store::NewFile { kind: "capture", path: big, digest: Digest::of(b"other") });
+    wrong.files.push(file(Digest::of(b"other")));
     let error = writer.commit(wrong).unwrap_err();
     assert!(error.to_string().contains("changed while it was read"), "{error}");
 }

@@ -71,8 +71,13 @@ fn job(kind: JobKind, parts: &[usize]) -> JobRecord {
     }
 }
 
-fn segment(table: &'static SegmentTable, partition: i64, columns: Vec<ArrayRef>) -> NewSegment {
-    let rows = RecordBatch::try_new(arrow_schema(table), columns).expect("columns as declared");
+fn segment(table: &'static SegmentTable, partition: i64, mut columns: Vec<ArrayRef>) -> NewSegment {
+    let schema = arrow_schema(table);
+    let count = columns.first().map_or(0, |column| column.len());
+    // Columns that only imported files fill.
+    let rest = schema.fields().iter().skip(columns.len());
+    columns.extend(rest.map(|field| arrow::array::new_null_array(field.data_type(), count)).collect::<Vec<_>>());
+    let rows = RecordBatch::try_new(schema, columns).expect("columns as declared");
     NewSegment { table, partition, rows }
 }
 

@@ -14,8 +14,8 @@ fuzz_target!(
         }));
     },
     |data: &[u8]| {
-        if let Ok(rows) = syntrace::foreign::read_parquet(bytes::Bytes::copy_from_slice(data)) {
-            assert!(rows.iter().all(|row| row.values.iter().all(|value| value.is_finite())));
+        if let Ok(file) = syntrace::foreign::read_parquet(bytes::Bytes::copy_from_slice(data), &[]) {
+            assert!(file.rows.iter().all(|row| row.values.iter().all(|value| value.is_finite())));
         }
     }
 );

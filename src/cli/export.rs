@@ -56,11 +56,10 @@ enum What {
         #[arg(short, long)]
         out: PathBuf,
     },
-    /// Every SQL table as files: Parquet, Arrow IPC or CSV, partitioned as Hive does
+    /// Every SQL table as files: Parquet, Arrow IPC or CSV, cut by generator and epsilon
     ///
-    /// TABLE/part-0.parquet, or TABLE/generator=G/epsilon=E/part-0.parquet where the table has both columns;
-    /// they are in the path then and not in the file. `none` stands for an absent value: epsilon=none is a
-    /// model without differential privacy, generator=none real traffic.
+    /// TABLE/part-0.parquet, or TABLE/part-G@epsE.parquet where the table has both columns: part-G@none.parquet is
+    /// of models without differential privacy, part-@real.parquet of real traffic. Every file has all columns.
     Tables {
         /// Folder; new or empty
         #[arg(short, long)]

@@ -1,24 +1,22 @@
 //! `syntrace export STUDY tables`: every SQL table as files of other tools.
 //!
-//! One folder a table. A table with the columns `generator` and `epsilon` is partitioned by them as Hive
-//! does: `TABLE/generator=G/epsilon=E/part-0.EXT`, both columns being in the path and not in the file. An
-//! absent value is written `none`: `epsilon=none` is a model without DP, `generator=none` real traffic.
-//! Other tables are `TABLE/part-0.EXT`. Rows stream through; one thread keeps their order.
+//! One folder a table. A table with the columns `generator` and `epsilon` is cut by them: `TABLE/part-G@epsE.EXT`, without
+//! DP `TABLE/part-G@none.EXT`, of real traffic `TABLE/part-@real.EXT`. Other tables are `TABLE/part-0.EXT`. Every file has
+//! all columns of its table, so that each reads `epsilon` as the number or the NULL that it is: in a folder `epsilon=4.0`
+//! of Hive's, DuckDB and pandas see text, and pandas fails at Hive's name for NULL. What is asked of one generator or
+//! budget reads its files only, by the bounds in them. Rows stream through; one thread keeps their order.
 
+use super::beside::{Beside, Existing};
 use crate::base::Digest;
 use crate::error::{Error, Result, io_error};
 use crate::query::{Format, Session, TableInfo, tables, write_answer};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Float64Type;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// What an absent partition value is called.
-const NONE: &str = "none";
-
-/// Longest value in a path; file systems take 255 bytes with the column's name.
-const SEGMENT_BYTES: usize = 200;
+/// Longest name of a generator in that of a file; file systems take 255 bytes.
+const NAME_BYTES: usize = 200;
 
 /// What was written.
 #[derive(Debug, Default)]
@@ -42,23 +40,23 @@ pub(super) fn export_tables(session: &Session, names: &[String], format: Format,
     make_empty(folder)?;
     let mut exported = Exported::default();
     for table in all.iter().filter(|table| names.is_empty() || names.iter().any(|name| name == table.name)) {
+        let place = folder.join(table.name);
         for part in parts(session, table)? {
-            let place = folder.join(table.name).join(&part.folder);
             std::fs::create_dir_all(&place).map_err(|error| io_error("make the folder", &place, &error))?;
-            exported.rows += write_part(session, &part.sql, format, &place.join(format!("part-0.{extension}")))?;
+            exported.rows +=
+                write_part(session, &part.sql, format, &place.join(format!("part-{}.{extension}", part.name)))?;
             exported.files += 1;
         }
     }
     let readme = folder.join("README.txt");
-    std::fs::write(&readme, README).map_err(|error| io_error("write", &readme, &error))?;
+    Beside::write_whole(&readme, Existing::Keep, README.as_bytes())?;
     Ok(exported)
 }
 
 const README: &str = "Tables of a syntrace study, one folder a table; schema/tables.sql of syntrace says what the columns mean.\n\
-Folders are Hive partitions: generator=G/epsilon=E. epsilon=none is a model without differential privacy,\n\
-generator=none is real traffic. Both are in the path only.\n\
-DuckDB:  SELECT generator, TRY_CAST(epsilon AS DOUBLE) AS epsilon, auc\n\
-         FROM read_parquet('attacks/**/*.parquet', hive_partitioning = true);\n\
+A table may have several files, by generator and epsilon; each has all columns. epsilon is NULL without\n\
+differential privacy, generator is NULL for real traffic.\n\
+DuckDB:  SELECT generator, epsilon, auc FROM 'attacks/*.parquet';\n\
 pandas:  pandas.read_parquet('attacks')\n\
 Spark:   spark.read.parquet('attacks')\n";
 
@@ -75,20 +73,18 @@ pub(super) fn make_empty(folder: &Path) -> Result<()> {
 
 /// One file of a table.
 struct Part {
-    folder: PathBuf,
+    name: String,
     sql: String,
 }
 
 fn parts(session: &Session, table: &TableInfo) -> Result<Vec<Part>> {
     let has = |name: &str| table.columns.iter().any(|column| column.name == name);
     if !(has("generator") && has("epsilon")) {
-        return Ok(vec![Part { folder: PathBuf::new(), sql: format!("SELECT * FROM {}", table.name) }]);
+        return Ok(vec![Part { name: "0".to_owned(), sql: format!("SELECT * FROM {}", table.name) }]);
     }
-    let rest = table.columns.iter().map(|column| column.name).filter(|name| !matches!(*name, "generator" | "epsilon"));
-    let rest: Vec<String> = rest.map(|name| format!("\"{name}\"")).collect();
     let mut parts = Vec::new();
     for (generator, epsilon) in values(session, table.name)? {
-        let mut sql = format!("SELECT {} FROM {} WHERE ", rest.join(", "), table.name);
+        let mut sql = format!("SELECT * FROM {} WHERE ", table.name);
         let _ = match &generator {
             Some(name) => write!(sql, "generator = '{}'", name.replace('\'', "''")),
             None => write!(sql, "generator IS NULL"),
@@ -97,12 +93,12 @@ fn parts(session: &Session, table: &TableInfo) -> Result<Vec<Part>> {
             Some(epsilon) => write!(sql, " AND epsilon = {epsilon}"),
             None => write!(sql, " AND epsilon IS NULL"),
         };
-        let part = |name: &str, value: &Option<String>| match value {
-            Some(value) => format!("{name}={}", encoded(value)),
-            None => format!("{name}={NONE}"),
+        let budget = match (&generator, &epsilon) {
+            (_, Some(epsilon)) => format!("eps{epsilon}"),
+            (Some(_), None) => "none".to_owned(),
+            (None, None) => "real".to_owned(),
         };
-        let folder = PathBuf::from(part("generator", &generator)).join(part("epsilon", &epsilon));
-        parts.push(Part { folder, sql });
+        parts.push(Part { name: format!("{}@{budget}", encoded(generator.as_deref().unwrap_or(""))), sql });
     }
     Ok(parts)
 }
@@ -123,12 +119,9 @@ fn values(session: &Session, table: &str) -> Result<Vec<(Option<String>, Option<
     Ok(pairs)
 }
 
-/// A path segment that no name can leave and no two names share: what is not plain is written as in an
-/// URL, so is what would read as an absent value, and a long one ends in its digest.
+/// A name of a file that no name can leave and no two names share: what is not plain is written as in an URL, and a long
+/// one ends in its digest.
 fn encoded(value: &str) -> String {
-    if value == NONE {
-        return "%6Eone".to_owned();
-    }
     let mut out = String::new();
     for (at, byte) in value.bytes().enumerate() {
         let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+') || (byte == b'.' && at > 0);
@@ -138,9 +131,9 @@ fn encoded(value: &str) -> String {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-    if out.len() > SEGMENT_BYTES {
+    if out.len() > NAME_BYTES {
         let digest = Digest::of(value.as_bytes()).hex();
-        out.truncate(SEGMENT_BYTES - digest.len());
+        out.truncate(NAME_BYTES - digest.len());
         out.push_str(&digest);
     }
     out
@@ -149,10 +142,9 @@ fn encoded(value: &str) -> String {
 fn write_part(session: &Session, sql: &str, format: Format, path: &Path) -> Result<u64> {
     let answer = session.sql(sql)?;
     let schema = answer.schema();
-    let file = std::fs::File::create(path).map_err(|error| io_error("make", path, &error))?;
-    let mut out = std::io::BufWriter::new(file);
+    let mut out = Beside::create(path, Existing::Keep)?;
     let rows = write_answer(format, &schema, answer, &mut out)?;
-    out.flush().map_err(|error| io_error("write", path, &error))?;
+    out.finish()?;
     Ok(rows)
 }
 
@@ -167,8 +159,8 @@ mod tests {
         assert_eq!(encoded("../../etc"), "%2E.%2F..%2Fetc");
         assert_eq!(encoded("a=b c"), "a%3Db%20c");
         assert_eq!(encoded("a\0b/"), "a%00b%2F");
-        assert_eq!((encoded(""), encoded("none")), (String::new(), "%6Eone".to_owned()));
+        assert_eq!(encoded("a@none"), "a%40none");
         let (long, other) = (encoded(&"a/".repeat(400)), encoded(&"a/".repeat(401)));
-        assert!(long.len() == SEGMENT_BYTES && other.len() == SEGMENT_BYTES && long != other, "{long}");
+        assert!(long.len() == NAME_BYTES && other.len() == NAME_BYTES && long != other, "{long}");
     }
 }

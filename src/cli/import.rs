@@ -1,7 +1,8 @@
 //! `syntrace import`
 
+use super::CACHE_BYTES;
 use super::bars::{Bar, Bars};
-use super::{CACHE_BYTES, print_error};
+use super::run::print_failed;
 use crate::attack::AttackKind;
 use crate::base::thread_count;
 use crate::error::{Error, Result};
@@ -49,6 +50,9 @@ pub(super) struct ImportArgs {
     /// Attributes: .parquet, .npy or .safetensors; the kind is the file's name unless given
     #[arg(long, value_name = "[KIND=]FILE", num_args = 1..)]
     attributes: Vec<String>,
+    /// Columns of the Parquet files that are the attribute; those that the contract names unless given
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "attributes")]
+    columns: Vec<String>,
     /// Weights in any format, kept as they are
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
@@ -187,6 +191,10 @@ fn prepare(args: &ImportArgs) -> Result<Option<Prepared>> {
     let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
     let imported = pipeline::import_models(&store, &manifest, &Bar::alone())?;
     for model in imported.iter().filter(|_| !args.evaluate_only) {
+        super::ingest::say_passed_over(&model.passed_over);
+        for taken in &model.taken {
+            note!("{taken}");
+        }
         note!("{}", line(model));
     }
     if args.no_evaluate {
@@ -237,7 +245,7 @@ fn single(args: &ImportArgs) -> RawImportModel {
         traces: RawImportCut { unit: args.trace.clone(), packets: args.packets, min_packets: None },
         synthetic: args.synthetic.clone(),
         members: args.members.clone(),
-        attributes: args.attributes.iter().map(|text| attribute(text)).collect(),
+        attributes: args.attributes.iter().map(|text| attribute(text, &args.columns)).collect(),
         weights: args.weights.clone(),
         log: args.log.clone(),
         training: Told::default(),
@@ -246,16 +254,18 @@ fn single(args: &ImportArgs) -> RawImportModel {
 }
 
 /// `KIND=FILE`, or a file alone.
-fn attribute(text: &str) -> RawAttributes {
+fn attribute(text: &str, columns: &[String]) -> RawAttributes {
+    let columns = columns.to_vec();
     match text.split_once('=') {
         Some((kind, file)) if !kind.contains('/') && !Path::new(text).exists() => {
             RawAttributes::Table(RawAttributeTable {
                 file: PathBuf::from(file),
                 kind: Some(kind.to_owned()),
                 loss: None,
+                columns,
             })
         }
-        _ => RawAttributes::Path(PathBuf::from(text)),
+        _ => RawAttributes::Table(RawAttributeTable { file: PathBuf::from(text), kind: None, loss: None, columns }),
     }
 }
 
@@ -291,12 +301,10 @@ fn evaluate(prepared: &Prepared, run: Run) -> Result<ExitCode> {
     let result = run(store, plan, options, &bars);
     bars.clear();
     let report = result?;
-    for (label, error) in &report.failed {
-        print_error(&Error::internal(error.clone()).context(format!("failed: {label}")));
-    }
+    let code = print_failed(&report);
     note!("{} attacks and measurements done, {} were there already", report.finished, report.skipped);
     if report.finished > 0 {
         note!("what came of it: `syntrace query STUDY mia_by_model_and_epsilon`, `fidelity_by_model_and_epsilon`");
     }
-    Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+    Ok(code)
 }

@@ -17,6 +17,7 @@ mod diff;
 mod export;
 mod export_png;
 mod export_tables;
+mod forget;
 mod import;
 mod info;
 mod ingest;
@@ -71,6 +72,8 @@ enum Verb {
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
     Merge(merge::MergeArgs),
+    Forget(forget::ForgetArgs),
+    Rename(forget::RenameArgs),
     Diff(diff::DiffArgs),
     #[cfg(feature = "install")]
     #[command(hide = true)]
@@ -200,6 +203,8 @@ fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Resul
         Verb::Verify(args) => verify::verify(&args),
         Verb::Compact(args) => compact::compact(&args),
         Verb::Merge(args) => merge::merge(&args),
+        Verb::Forget(args) => forget::forget(&args),
+        Verb::Rename(args) => forget::rename(&args),
         Verb::Diff(args) => diff::diff(&args),
         #[cfg(feature = "install")]
         Verb::Complete(args) => install::complete(&args),

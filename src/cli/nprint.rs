@@ -5,8 +5,8 @@ use crate::encoding::nprint_csv::{IndexColumn, NprintOptions, convert};
 use crate::error::{Result, io_error};
 use clap::Args;
 use std::fs::File;
-use std::io::BufReader;
-use std::path::PathBuf;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Columns of an nPrint table, named as nPrint's flags
@@ -75,7 +75,7 @@ impl NprintColumns {
 /// Convert a capture to nPrint's CSV, packet by packet in file order
 #[derive(Debug, Args)]
 pub(super) struct NprintArgs {
-    /// PCAP or PCAPNG file
+    /// PCAP or PCAPNG file, packed by gzip, zstd or xz or not; `-` is standard input
     capture: PathBuf,
     /// CSV file; stdout by default
     #[arg(short, long)]
@@ -92,7 +92,11 @@ pub(super) struct NprintArgs {
 
 pub(super) fn nprint(args: &NprintArgs) -> Result<ExitCode> {
     let options = args.columns.options(args.count, args.vlan)?;
-    let input = File::open(&args.capture).map_err(|error| io_error("open the capture", &args.capture, &error))?;
+    let input: Box<dyn Read> = if args.capture == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(&args.capture).map_err(|error| io_error("open the capture", &args.capture, &error))?)
+    };
     let input = BufReader::with_capacity(1 << 20, input);
     let mut sink = Sink::open(args.out.as_deref(), Existing::Replace)?;
     let stats =

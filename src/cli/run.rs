@@ -7,7 +7,7 @@ use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};
 use crate::base::{Device, DeviceChoice, thread_count};
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Plan, RunOptions, RunReport};
+use crate::pipeline::{self, Plan, PlanDevice, RunOptions, RunReport};
 use crate::query::{Format, Parameters, Session, SessionOptions, bind, named, parse_parameter, write_answer};
 use crate::spec::{DEMO, Spec};
 use crate::store::{Store, StoreWriter};
@@ -60,9 +60,10 @@ pub(super) struct PlanArgs {
     study: PathBuf,
     /// TOML file, or `demo` for the built-in one
     spec: String,
-    /// Estimate hours on: `cpu`, `cuda`, `cuda:N` or `auto`; what the spec says, else the CPU
-    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
-    device: Option<DeviceChoice>,
+    /// Estimate hours on: `cpu`, `cuda`, `cuda:N`, `auto`, or one that is not here (`h100`, `a100`, `rtx4090`, ...); what
+    /// the spec says, else the CPU
+    #[arg(long, value_name = "DEVICE", value_parser = parse_planned)]
+    device: Option<PlannedFor>,
     /// List every missing job
     #[arg(long)]
     jobs: bool,
@@ -74,10 +75,32 @@ impl RunArgs {
     }
 }
 
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy)]
+enum PlannedFor {
+    Here(DeviceChoice),
+    /// A graphics processor by its name, with its operations a second.
+    Elsewhere(&'static str, f64),
+}
+
 impl PlanArgs {
+    /// The device of this machine that is asked for; nothing is asked of one that is elsewhere.
     pub(super) fn device(&self) -> DeviceChoice {
-        device::asked(self.device, &self.spec)
+        match self.device {
+            Some(PlannedFor::Elsewhere(..)) => DeviceChoice::Only(Device::Cpu),
+            Some(PlannedFor::Here(choice)) => device::asked(Some(choice), &self.spec),
+            None => device::asked(None, &self.spec),
+        }
     }
+}
+
+fn parse_planned(text: &str) -> std::result::Result<PlannedFor, String> {
+    if let Some((name, flops)) = pipeline::KNOWN_GPUS.iter().find(|(name, _)| *name == text.to_ascii_lowercase()) {
+        return Ok(PlannedFor::Elsewhere(name, *flops));
+    }
+    let names: Vec<&str> = pipeline::KNOWN_GPUS.iter().map(|(name, _)| *name).collect();
+    let here = DeviceChoice::from_name(text).map(PlannedFor::Here);
+    here.map_err(|error| format!("{error}; a plan can also be made for {}", names.join(", ")))
 }
 
 fn parse_device(text: &str) -> std::result::Result<DeviceChoice, String> {
@@ -97,7 +120,10 @@ pub(super) fn read_spec(spec: &str) -> Result<Spec> {
 
 /// A plan for this machine's CPU: names nothing of libtorch.
 pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
-    print_plan(args, device::cpu_flops())
+    match args.device {
+        Some(PlannedFor::Elsewhere(name, flops)) => print_plan(args, name, Some(flops), Some(flops)),
+        _ => print_plan(args, "the CPU", device::cpu_flops(), None),
+    }
 }
 
 /// A plan for a device that may be a CUDA device, whose speed is measured.
@@ -110,15 +136,24 @@ pub(super) fn plan_on_device(args: &PlanArgs) -> Result<ExitCode> {
         }
         found => found?,
     };
-    print_plan(args, if device == Device::Cpu { device::cpu_flops() } else { pipeline::device_flops(device) })
+    if device == Device::Cpu {
+        return print_plan(args, "the CPU", device::cpu_flops(), None);
+    }
+    let flops = pipeline::device_flops(device);
+    print_plan(args, &device.to_string(), flops, flops)
 }
 
-/// Prints the plan; `flops` are the operations that the device does a second at most.
-fn print_plan(args: &PlanArgs, flops: Option<f64>) -> Result<ExitCode> {
+/// Prints the plan; `flops` are the operations that the device does a second at most, `gpu_flops` the same of a graphics
+/// processor.
+fn print_plan(args: &PlanArgs, device: &str, flops: Option<f64>, gpu_flops: Option<f64>) -> Result<ExitCode> {
     let spec = read_spec(&args.spec)?;
     let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
     let plan = Plan::new(&spec, snapshot.as_ref())?;
     print_table(&plan, flops)?;
+    let threads = spec.threads.unwrap_or_else(thread_count).max(1);
+    for line in plan.total_lines(&PlanDevice { name: device.to_owned(), gpu_flops, threads }) {
+        say!("{line}");
+    }
     print_notes(&plan);
     if args.jobs {
         for label in plan.missing_labels() {
@@ -149,9 +184,20 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         )));
     }
     let device = device::resolve(args.device())?;
+    let whole = StoreWriter::require_whole(&args.study)?;
     let mut store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
+    if !whole {
+        note!("note: the study is large, so its pages were not looked through; `syntrace verify` does it");
+    }
     let before = store.sizes()?.1;
-    let mut plan = Plan::new(&spec, Some(&store.snapshot()?))?;
+    let planned = store.snapshot().and_then(|snapshot| Plan::new(&spec, Some(&snapshot)));
+    let mut plan = match planned {
+        Ok(plan) => plan,
+        Err(error) => {
+            store.remove_if_unused()?;
+            return Err(error);
+        }
+    };
     plan.set_device(device);
     if let Some((index, count)) = args.shard {
         plan.keep_share(index, count);
@@ -207,13 +253,19 @@ fn answer(store: &StoreWriter, generator: &str) -> Result<String> {
 /// Says on stderr what a run did; gives the exit code.
 pub(super) fn report_run(report: &RunReport) -> ExitCode {
     note!("{} jobs done, {} were there already", report.finished, report.skipped);
-    for (label, error) in &report.failed {
-        print_error(&Error::internal(error.clone()).context(format!("failed: {label}")));
-    }
+    let code = print_failed(report);
     if report.blocked > 0 {
         note!("{} jobs could not run because of that", report.blocked);
     }
-    if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) }
+    code
+}
+
+/// Says what failed; gives the exit code of the worst.
+pub(super) fn print_failed(report: &RunReport) -> ExitCode {
+    for (label, error) in &report.failed {
+        print_error(&error.clone().context(format!("failed: {label}")));
+    }
+    ExitCode::from(report.failed.iter().map(|(_, error)| error.exit_code()).max().unwrap_or(0))
 }
 
 /// Says on stderr what a plan leaves out, and why.

@@ -1,6 +1,7 @@
 //! `syntrace simulate`
 
 use super::CACHE_BYTES;
+use super::beside::{Beside, Existing};
 use crate::error::{Error, Result, io_error};
 use crate::pipeline::{IngestOptions, default_cut, simulate_into, simulated_capture};
 use crate::record::Origin;
@@ -60,7 +61,7 @@ fn write_files(args: &SimulateArgs, classes: &[String], folder: &std::path::Path
         let folder = folder.join(class);
         std::fs::create_dir_all(&folder).map_err(|error| io_error("make the folder", &folder, &error))?;
         let path = folder.join(format!("{}-{class}-{}.pcap", args.dataset, args.seed));
-        std::fs::write(&path, bytes).map_err(|error| io_error("write", &path, &error))?;
+        Beside::write_whole(&path, Existing::Replace, &bytes)?;
         say!("{}", path.display());
     }
     Ok(())
@@ -68,6 +69,12 @@ fn write_files(args: &SimulateArgs, classes: &[String], folder: &std::path::Path
 
 fn fill_study(args: &SimulateArgs, classes: &[String], study: &std::path::Path) -> Result<()> {
     let store = StoreWriter::open_or_create(study, CACHE_BYTES)?;
+    let filled = simulate_classes(args, classes, &store);
+    store.remove_if_unused()?;
+    filled
+}
+
+fn simulate_classes(args: &SimulateArgs, classes: &[String], store: &StoreWriter) -> Result<()> {
     for class in classes {
         let options = IngestOptions {
             dataset: args.dataset.clone(),
@@ -75,7 +82,7 @@ fn fill_study(args: &SimulateArgs, classes: &[String], study: &std::path::Path) 
             origin: Origin::Simulated,
             traces: default_cut(),
         };
-        let added = simulate_into(&store, &options, args.flows, args.seed)?;
+        let added = simulate_into(store, &options, args.flows, args.seed)?;
         note!("{}/{class}: {}", args.dataset, if added { "added" } else { "there already" });
     }
     Ok(())

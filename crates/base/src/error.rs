@@ -26,6 +26,7 @@ pub struct Error {
     message: String,
     context: Vec<String>,
     hint: Option<String>,
+    of_storage: bool,
 }
 
 impl Error {
@@ -51,7 +52,7 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), hint: None }
+        Self { kind, message: message.into(), context: Vec::new(), hint: None, of_storage: false }
     }
 
     /// Adds where it happened; printed before the message, outermost first.
@@ -66,6 +67,18 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says that it is of the study's file or its disk: whatever else is tried would fail alike.
+    #[must_use]
+    pub fn of_storage(mut self) -> Self {
+        self.of_storage = true;
+        self
+    }
+
+    /// Is it of the study's file or its disk?
+    pub fn is_of_storage(&self) -> bool {
+        self.of_storage
     }
 
     /// Who has to act.

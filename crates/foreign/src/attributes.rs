@@ -78,9 +78,81 @@ pub struct AttributeRow {
     /// Attribute kind; `None` where the file does not say.
     pub kind: Option<String>,
     /// Loss of the trace; `None` where the file does not say.
-    pub loss: Option<f32>,
+    pub loss: Option<f64>,
     /// The attribute.
-    pub values: Vec<f32>,
+    pub values: Numbers,
+}
+
+/// An attribute file that has names: its rows, and what of it they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributeFile {
+    /// Rows.
+    pub rows: Vec<AttributeRow>,
+    /// Columns that the attribute was taken from.
+    pub taken: Vec<String>,
+    /// Columns that were left out.
+    pub left_out: Vec<String>,
+}
+
+/// Numbers in the precision that they came in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Numbers {
+    /// Each is a FLOAT exactly.
+    Single(Vec<f32>),
+    /// One at least is none.
+    Double(Vec<f64>),
+}
+
+impl Numbers {
+    /// The narrower of the two that holds all of them.
+    pub fn new(numbers: Vec<f64>) -> Self {
+        if numbers.iter().all(|number| f64::from(*number as f32) == *number) {
+            return Self::Single(numbers.into_iter().map(|number| number as f32).collect());
+        }
+        Self::Double(numbers)
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Single(numbers) => numbers.len(),
+            Self::Double(numbers) => numbers.len(),
+        }
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, as DOUBLE.
+    pub fn iter(&self) -> impl Iterator<Item = f64> + '_ {
+        let (single, double) = match self {
+            Self::Single(numbers) => (numbers.as_slice(), [].as_slice()),
+            Self::Double(numbers) => ([].as_slice(), numbers.as_slice()),
+        };
+        single.iter().map(|number| f64::from(*number)).chain(double.iter().copied())
+    }
+
+    /// Those at these places.
+    pub(super) fn pick(&self, places: impl Iterator<Item = usize>) -> Self {
+        match self {
+            Self::Single(numbers) => Self::Single(places.filter_map(|at| numbers.get(at).copied()).collect()),
+            Self::Double(numbers) => Self::Double(places.filter_map(|at| numbers.get(at).copied()).collect()),
+        }
+    }
+}
+
+/// Whole numbers of 64 bits as DOUBLE; `None` for one of more than 53 bits, which none holds.
+pub(super) fn whole(number: i128) -> Option<f64> {
+    let double = number as f64;
+    (double as i128 == number).then_some(double)
+}
+
+/// Refusal of such a number.
+pub(super) fn too_precise(number: impl std::fmt::Display, what: &str) -> Error {
+    Error::user(format!("{what}: expected numbers of up to 53 bits, found `{number}`, which no DOUBLE holds"))
+        .hint("subtract what all rows share, or write ranks instead")
 }
 
 /// Checks that a claimed shape is one that may be read; gives (rows, values a row).
@@ -104,12 +176,12 @@ pub(super) fn checked_shape(shape: &[usize], what: &str) -> Result<(usize, usize
 }
 
 /// Refuses numbers that are not finite, with their place.
-pub(super) fn require_finite(values: &[f32], width: usize, what: &str) -> Result<()> {
+pub(super) fn require_finite(values: &Numbers, width: usize, what: &str) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(at) => Err(Error::user(format!(
             "{what}: expected finite numbers, found `{}` in row {}, value {}",
-            values.get(at).copied().unwrap_or(f32::NAN),
+            values.iter().nth(at).unwrap_or(f64::NAN),
             at / width.max(1),
             at % width.max(1)
         ))

@@ -21,7 +21,7 @@ mod parquet;
 mod tensors;
 mod text;
 
-pub use attributes::{AttributeRow, TraceName, VALUES_MAX};
+pub use attributes::{AttributeFile, AttributeRow, Numbers, TraceName, VALUES_MAX};
 pub use log::{LoggedEpoch, read_log};
 pub use members::{MemberRow, read_members};
 pub use npy::{read_npy, read_npy_column};
@@ -31,6 +31,6 @@ pub use tensors::read_safetensors;
 
 /// Without the feature `parquet`: says so.
 #[cfg(not(feature = "parquet"))]
-pub fn read_parquet<R>(_file: R) -> syntrace_base::error::Result<Vec<AttributeRow>> {
+pub fn read_parquet<R>(_file: R, _columns: &[String]) -> syntrace_base::error::Result<AttributeFile> {
     Err(syntrace_base::error::Error::left_out("Parquet files", "parquet"))
 }

@@ -57,7 +57,11 @@ mod tests {
         let rows = read_members("capture,first_packet,member\na.pcap,5,1\nb.pcap,,0\n").unwrap();
         assert_eq!(rows[0].trace.to_string(), "a.pcap#5");
         assert_eq!(rows[1].trace.to_string(), "b.pcap");
-        for wrong in ["trace\n1\n", "trace,member\n1,maybe\n", "trace,member\n", "member,x\n1,2\n"] {
+        let rows = read_members("trace,member\n1,1.0\n2,0.0\n").unwrap();
+        assert_eq!(rows.iter().map(|row| row.member).collect::<Vec<_>>(), [true, false]);
+        for wrong in
+            ["trace\n1\n", "trace,member\n1,maybe\n", "trace,member\n1,0.5\n", "trace,member\n", "member,x\n1,2\n"]
+        {
             assert!(read_members(wrong).is_err(), "{wrong}");
         }
     }

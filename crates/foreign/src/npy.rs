@@ -1,7 +1,7 @@
 //! NumPy's NPY files, versions 1 to 3 (NEP 1): numbers and booleans only. Object arrays are pickled
 //! Python, which is a program: they are refused by their header, and nothing here could load them.
 
-use super::attributes::{AttributeRow, checked_shape, require_finite};
+use super::attributes::{AttributeRow, Numbers, checked_shape, require_finite, too_precise, whole};
 use arrow::datatypes::{ArrowPrimitiveType, Float16Type};
 use syntrace_base::error::{Error, Result};
 
@@ -49,11 +49,11 @@ pub fn read_npy(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
     }
     let values = array.values()?;
     require_finite(&values, if array.fortran { 1 } else { width }, "NPY array")?;
-    let row = |row: usize| -> Vec<f32> {
+    let row = |row: usize| {
         if array.fortran {
-            values.iter().skip(row).step_by(rows).copied().collect()
+            values.pick((0..width).map(|at| row + at * rows))
         } else {
-            values.iter().skip(row * width).take(width).copied().collect()
+            values.pick(row * width..(row + 1) * width)
         }
     };
     let named = |values| AttributeRow { trace: None, member: None, kind: None, loss: None, values };
@@ -61,9 +61,9 @@ pub fn read_npy(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
 }
 
 /// One number a row, as a loss: an NPY array of one axis (or further axes of length 1).
-pub fn read_npy_column(bytes: &[u8]) -> Result<Vec<f32>> {
+pub fn read_npy_column(bytes: &[u8]) -> Result<Vec<f64>> {
     let rows = read_npy(bytes)?;
-    let column: Vec<f32> = rows.iter().flat_map(|row| row.values.iter().copied()).collect();
+    let column: Vec<f64> = rows.iter().flat_map(|row| row.values.iter()).collect();
     if column.len() != rows.len() {
         return Err(Error::user(format!(
             "expected one number a trace, found {}",
@@ -149,7 +149,9 @@ fn quoted(text: &str) -> Option<&str> {
 
 fn tuple(text: &str) -> Option<Vec<usize>> {
     let (inside, _) = text.strip_prefix('(')?.split_once(')')?;
-    inside.split(',').map(str::trim).filter(|side| !side.is_empty()).map(|side| side.parse().ok()).collect()
+    // Python 2 wrote its long integers as `20L`.
+    let number = |side: &str| side.strip_suffix('L').unwrap_or(side).parse().ok();
+    inside.split(',').map(str::trim).filter(|side| !side.is_empty()).map(number).collect()
 }
 
 fn number_type(descr: &str) -> Result<(bool, Kind)> {
@@ -180,9 +182,9 @@ fn width(rest: &str) -> usize {
 }
 
 impl Array<'_> {
-    fn values(&self) -> Result<Vec<f32>> {
+    fn values(&self) -> Result<Numbers> {
         let bytes = self.kind.bytes();
-        let number = |chunk: &[u8]| -> f32 {
+        let raw = |chunk: &[u8]| -> u64 {
             let mut wide = [0u8; 8];
             for (place, byte) in wide.iter_mut().zip(chunk) {
                 *place = *byte;
@@ -192,17 +194,21 @@ impl Array<'_> {
             {
                 used.reverse();
             }
-            let raw = u64::from_le_bytes(wide);
-            match self.kind {
-                Kind::Bool => f32::from(u8::from(raw != 0)),
-                Kind::Unsigned(_) => raw as f32,
-                Kind::Signed(bytes) => ((raw << (64 - 8 * bytes)) as i64 >> (64 - 8 * bytes)) as f32,
-                Kind::Float(2) => half_to_f32(raw as u16),
-                Kind::Float(4) => f32::from_bits(raw as u32),
-                Kind::Float(_) => f64::from_bits(raw) as f32,
+            u64::from_le_bytes(wide)
+        };
+        let raw = self.data.chunks_exact(bytes).map(raw);
+        let whole = |number: i128| whole(number).ok_or_else(|| too_precise(number, "NPY array"));
+        let numbers: Result<Vec<f64>> = match self.kind {
+            Kind::Bool => return Ok(Numbers::Single(raw.map(|raw| f32::from(u8::from(raw != 0))).collect())),
+            Kind::Float(2) => return Ok(Numbers::Single(raw.map(|raw| half_to_f32(raw as u16)).collect())),
+            Kind::Float(4) => return Ok(Numbers::Single(raw.map(|raw| f32::from_bits(raw as u32)).collect())),
+            Kind::Float(_) => Ok(raw.map(f64::from_bits).collect()),
+            Kind::Unsigned(_) => raw.map(|raw| whole(i128::from(raw))).collect(),
+            Kind::Signed(bytes) => {
+                raw.map(|raw| whole(i128::from((raw << (64 - 8 * bytes)) as i64 >> (64 - 8 * bytes)))).collect()
             }
         };
-        Ok(self.data.chunks_exact(bytes).map(number).collect())
+        numbers.map(Numbers::new)
     }
 }
 
@@ -225,8 +231,8 @@ mod tests {
         bytes
     }
 
-    fn values(bytes: &[u8]) -> Vec<Vec<f32>> {
-        read_npy(bytes).unwrap().into_iter().map(|row| row.values).collect()
+    fn values(bytes: &[u8]) -> Vec<Vec<f64>> {
+        read_npy(bytes).unwrap().into_iter().map(|row| row.values.iter().collect()).collect()
     }
 
     #[test]
@@ -241,6 +247,20 @@ mod tests {
         assert_eq!(values(&npy("'<f2'", "False", "(1, 2)", &[0x00, 0x3c, 0x00, 0xc0])), expected);
         assert_eq!(values(&npy("'|b1'", "False", "(2,)", &[1, 0])), vec![vec![1.0], vec![0.0]]);
         assert_eq!(values(&npy("'|u1'", "False", "(1, 1, 2)", &[7, 8])), vec![vec![7.0, 8.0]]);
+    }
+
+    #[test]
+    fn numbers_keep_the_precision_that_they_came_in() {
+        let close = [1.0, 1.0 + f64::EPSILON, f64::MAX, -f64::MAX];
+        let bytes: Vec<u8> = close.iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(values(&npy("'<f8'", "False", "(4L, 1L)", &bytes)).concat(), close, "as Python 2 wrote it");
+        let rows = read_npy(&npy("'<f8'", "True", "(2, 2)", &bytes)).unwrap();
+        assert_eq!(rows[1].values, Numbers::Double(vec![close[1], close[3]]));
+        let whole = [(1i64 << 53) - 1, -(1 << 53), i64::MIN];
+        let bytes: Vec<u8> = whole.iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(values(&npy("'<i8'", "False", "(3,)", &bytes)).concat(), whole.map(|value| value as f64));
+        let error = read_npy(&npy("'<i8'", "False", "(1,)", &i64::MAX.to_le_bytes())).unwrap_err().to_string();
+        assert!(error.contains("found `9223372036854775807`"), "{error}");
     }
 
     #[test]

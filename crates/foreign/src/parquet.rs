@@ -2,15 +2,23 @@
 //!
 //! * `trace` (text: id or capture), or `trace_id` (integer), or `capture` with `first_packet`;
 //! * `member` (boolean or 0/1), `loss`, `kind` (text): optional;
-//! * `values` (or `vector`): a list of numbers a row; or, instead, one number column a value, in their order.
+//! * `values` (or `vector`): a list of numbers a row; or, instead, one number column a value, named by its number (`0`,
+//!   `1`, ... or `value_0`, ...); or the columns that the reader is told.
+//!
+//! Beside numbered columns, a number column with any other name is refused: what is no attribute (a row number, an epoch)
+//! would tell members from others by itself. Other columns are left out, and so is the index that pandas writes.
 
+mod chosen;
 mod headers;
 
-use super::attributes::{AttributeRow, ROWS_MAX, TraceName, VALUES_MAX, require_finite};
+use super::attributes::{
+    AttributeFile, AttributeRow, Numbers, ROWS_MAX, TraceName, VALUES_MAX, require_finite, too_precise, whole,
+};
 use super::text::flag;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchReader};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Int64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt64Type};
+use chosen::Chosen;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Compression;
 use parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaDataReader};
@@ -27,16 +35,15 @@ const FOOTER_BYTES_MAX: usize = 64 << 20;
 /// has at most 255, a packet after it 21.
 const TEXT_BYTES_MAX: usize = 300;
 const BATCH_ROWS: usize = 1024;
-const NAMES: [&str; 6] = ["trace", "trace_id", "capture", "first_packet", "member", "kind"];
 
-/// Rows of a Parquet file.
+/// Rows of a Parquet file, whose attribute is in these columns; in those that the contract names where none are given.
 ///
 /// # Errors
 /// `user` for a file that is damaged, claims more than the limits, lacks values, or holds NULL or numbers
 /// that are not finite where a number is needed.
-pub fn read_parquet<R: ChunkReader + 'static>(file: R) -> Result<Vec<AttributeRow>> {
+pub fn read_parquet<R: ChunkReader + 'static>(file: R, columns: &[String]) -> Result<AttributeFile> {
     // A damaged file must not end the program, whatever the decoder thinks of it.
-    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(file)));
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(file, columns)));
     read.unwrap_or_else(|_| Err(damaged("its content contradicts itself")))
 }
 
@@ -44,7 +51,7 @@ fn damaged(what: impl std::fmt::Display) -> Error {
     Error::user(format!("expected a Parquet file: {what}")).hint("write the file again")
 }
 
-fn read<R: ChunkReader + 'static>(file: R) -> Result<Vec<AttributeRow>> {
+fn read<R: ChunkReader + 'static>(file: R, columns: &[String]) -> Result<AttributeFile> {
     let metadata = footer(&file)?;
     check_claims(&metadata, file.len())?;
     check_pages(&file, &metadata)?;
@@ -52,11 +59,12 @@ fn read<R: ChunkReader + 'static>(file: R) -> Result<Vec<AttributeRow>> {
         .with_batch_size(BATCH_ROWS)
         .build()
         .map_err(damaged)?;
+    let chosen = Chosen::new(&reader.schema(), columns)?;
     let (mut rows, mut values) = (Vec::new(), 0u64);
     for batch in reader {
         let batch = batch.map_err(damaged)?;
         let before = rows.len();
-        batch_rows(&batch, &mut rows)?;
+        batch_rows(&batch, &chosen, &mut rows)?;
         values += rows.iter().skip(before).map(|row: &AttributeRow| row.values.len() as u64).sum::<u64>();
         if values > VALUES_MAX {
             return Err(Error::user(format!("expected at most {VALUES_MAX} values, found more"))
@@ -66,7 +74,7 @@ fn read<R: ChunkReader + 'static>(file: R) -> Result<Vec<AttributeRow>> {
     if rows.is_empty() {
         return Err(Error::user("expected at least one row, found none"));
     }
-    Ok(rows)
+    Ok(AttributeFile { rows, taken: chosen.taken, left_out: chosen.left_out })
 }
 
 /// Bytes at the end of a file: the length of its footer, and what it is.
@@ -195,14 +203,14 @@ fn unfolds_beyond(codec: Compression, packed: &[u8], limit: u64) -> bool {
     }
 }
 
-fn batch_rows(batch: &RecordBatch, out: &mut Vec<AttributeRow>) -> Result<()> {
+fn batch_rows(batch: &RecordBatch, chosen: &Chosen, out: &mut Vec<AttributeRow>) -> Result<()> {
     let first = out.len();
     let column = |name: &str| batch.column_by_name(name);
     let names = trace_names(batch, first)?;
     let member = column("member").map(|array| flags(array, first)).transpose()?;
     let loss = column("loss").map(|array| floats(array, "loss", first)).transpose()?;
     let kind = column("kind").map(|array| texts(array, "kind", first)).transpose()?;
-    let values = values(batch, first)?;
+    let values = values(batch, chosen, first)?;
     for (row, values) in values.into_iter().enumerate() {
         out.push(AttributeRow {
             trace: names.as_ref().and_then(|names| names.get(row).cloned()),
@@ -239,39 +247,32 @@ fn trace_names(batch: &RecordBatch, first: usize) -> Result<Option<Vec<TraceName
     texts.into_iter().enumerate().map(parse).collect::<Result<_>>().map(Some)
 }
 
-/// The attribute of each row: the list column, or all number columns that have no other meaning.
-fn values(batch: &RecordBatch, first: usize) -> Result<Vec<Vec<f32>>> {
-    let listed = ["values", "vector"].into_iter().find_map(|name| Some((name, batch.column_by_name(name)?)));
-    if let Some((name, array)) = listed {
-        if !array.data_type().is_nested() {
-            return Ok(floats(array, name, first)?.into_iter().map(|value| vec![value]).collect());
-        }
+/// The attribute of each row: that of the list column, or the numbers of all others in their order.
+fn values(batch: &RecordBatch, chosen: &Chosen, first: usize) -> Result<Vec<Numbers>> {
+    let columns: Vec<(&str, &ArrayRef)> =
+        chosen.taken.iter().filter_map(|name| batch.column_by_name(name).map(|array| (name.as_str(), array))).collect();
+    if let [(name, array)] = columns.as_slice()
+        && array.data_type().is_nested()
+    {
         return lists(array, name, first);
     }
-    let mut rows = vec![Vec::new(); batch.num_rows()];
-    for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let name = field.name().as_str();
-        if NAMES.contains(&name) || name == "loss" || !field.data_type().is_numeric() {
-            continue;
-        }
+    let mut rows = vec![Vec::with_capacity(chosen.taken.len()); batch.num_rows()];
+    for (name, array) in columns {
         for (row, value) in rows.iter_mut().zip(floats(array, name, first)?) {
             row.push(value);
         }
     }
-    if rows.iter().any(Vec::is_empty) {
-        let found: Vec<&str> = batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
-        return Err(Error::user(format!(
-            "expected a list column `values` or number columns, found `{}`",
-            found.join("`, `")
-        )));
-    }
-    Ok(rows)
+    Ok(rows.into_iter().map(Numbers::new).collect())
 }
 
-fn lists(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<Vec<f32>>> {
-    let wanted = DataType::new_list(DataType::Float32, true);
-    let lists = cast(array, &wanted)
-        .map_err(|_| Error::user(format!("column `{name}`: expected lists of numbers, found {}", array.data_type())))?;
+fn lists(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<Numbers>> {
+    let no_numbers = || Error::user(format!("column `{name}`: expected lists of numbers, found {}", array.data_type()));
+    let items = match array.data_type() {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => item.data_type().clone(),
+        _ => return Err(no_numbers()),
+    };
+    let wanted = DataType::new_list(items, true);
+    let lists = cast(array, &wanted).map_err(|_| no_numbers())?;
     let lists = lists.as_list::<i32>();
     let mut rows = Vec::with_capacity(lists.len());
     for row in 0..lists.len() {
@@ -279,23 +280,46 @@ fn lists(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<Vec<f32>>> {
         if lists.is_null(row) {
             return Err(Error::user(format!("{place}: expected a list, found NULL")));
         }
-        let values = lists.value(row);
-        let values = numbers(&values, &place)?;
+        let values = numbers(&lists.value(row), &place)?;
         if values.is_empty() {
             return Err(Error::user(format!("{place}: expected at least one value, found an empty list")));
         }
+        require_finite(&values, values.len(), &place)?;
         rows.push(values);
     }
     Ok(rows)
 }
 
-fn numbers(array: &ArrayRef, place: &str) -> Result<Vec<f32>> {
+/// Numbers in the precision that they came in.
+fn numbers(array: &ArrayRef, place: &str) -> Result<Numbers> {
     if array.null_count() > 0 {
         return Err(Error::user(format!("{place}: expected numbers, found NULL")));
     }
-    let values = array.as_primitive::<Float32Type>().values().to_vec();
-    require_finite(&values, values.len(), place)?;
-    Ok(values)
+    let no_numbers = |_| Error::user(format!("{place}: expected numbers, found {}", array.data_type()));
+    match array.data_type() {
+        DataType::Float32 => Ok(Numbers::Single(array.as_primitive::<Float32Type>().values().to_vec())),
+        DataType::UInt64 => {
+            exact(array.as_primitive::<UInt64Type>().values().iter().map(|value| i128::from(*value)), place)
+        }
+        DataType::Int64 => {
+            exact(array.as_primitive::<Int64Type>().values().iter().map(|value| i128::from(*value)), place)
+        }
+        // A decimal of 15 digits comes back from a DOUBLE; of a longer one, that is not known.
+        DataType::Decimal128(16.., _) | DataType::Decimal256(16.., _) => {
+            Err(Error::user(format!("{place}: expected numbers of up to 15 digits, found {}", array.data_type()))
+                .hint("write the column as DOUBLE"))
+        }
+        kind if kind.is_numeric() || *kind == DataType::Boolean => {
+            let doubles = cast(array, &DataType::Float64).map_err(no_numbers)?;
+            Ok(Numbers::new(doubles.as_primitive::<Float64Type>().values().to_vec()))
+        }
+        kind => Err(Error::user(format!("{place}: expected numbers, found {kind}"))),
+    }
+}
+
+fn exact(numbers: impl Iterator<Item = i128>, place: &str) -> Result<Numbers> {
+    let double = |number: i128| whole(number).ok_or_else(|| too_precise(number, place));
+    numbers.map(double).collect::<Result<_>>().map(Numbers::new)
 }
 
 fn require_no_null(array: &ArrayRef, name: &str, first: usize) -> Result<()> {
@@ -313,12 +337,9 @@ fn converted(array: &ArrayRef, name: &str, first: usize, wanted: &DataType) -> R
     Ok(converted)
 }
 
-fn floats(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<f32>> {
-    if !(array.data_type().is_numeric() || array.data_type() == &DataType::Boolean) {
-        return Err(Error::user(format!("column `{name}`: expected numbers, found {}", array.data_type())));
-    }
-    let array = converted(array, name, first, &DataType::Float32)?;
-    let values = array.as_primitive::<Float32Type>().values().to_vec();
+fn floats(array: &ArrayRef, name: &str, first: usize) -> Result<Vec<f64>> {
+    require_no_null(array, name, first)?;
+    let values: Vec<f64> = numbers(array, &format!("column `{name}`"))?.iter().collect();
     if let Some(row) = values.iter().position(|value| !value.is_finite()) {
         return Err(Error::user(format!("column `{name}`, row {}: expected a finite number", first + row)));
     }

@@ -2,7 +2,7 @@
 //! its traces, `trace_ids` `[traces]` (I64), `member` `[traces]` (BOOL or integers 0 and 1), `loss`
 //! `[traces]`.
 
-use super::attributes::{AttributeRow, TraceName, checked_shape, require_finite};
+use super::attributes::{AttributeRow, Numbers, TraceName, checked_shape, require_finite};
 use super::npy::half_to_f32;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use syntrace_base::error::{Error, Result};
@@ -37,25 +37,29 @@ pub fn read_safetensors(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
         Ok(Some(tensor))
     };
     let ids = column("trace_ids")?.map(|tensor| integers(&tensor, "trace_ids")).transpose()?;
-    let member = column("member")?.map(|tensor| integers(&tensor, "member")).transpose()?;
+    let member = column("member")?.map(|tensor| flags(&tensor)).transpose()?;
     let loss = column("loss")?.map(|tensor| floats(&tensor, "loss")).transpose()?;
-    require_finite(loss.as_deref().unwrap_or_default(), 1, "tensor `loss`")?;
+    if let Some(loss) = &loss {
+        require_finite(loss, 1, "tensor `loss`")?;
+    }
+    let loss: Option<Vec<f64>> = loss.map(|loss| loss.iter().collect());
     let mut out = Vec::with_capacity(rows);
-    for (row, values) in values.chunks_exact(width).enumerate() {
-        let at = |column: &Option<Vec<i64>>| column.as_ref().and_then(|column| column.get(row).copied());
-        let member = match at(&member) {
+    for row in 0..rows {
+        let id = ids.as_ref().and_then(|column| column.get(row).copied());
+        let member = match member.as_ref().and_then(|column| column.get(row).copied()) {
             None => None,
-            Some(flag @ (0 | 1)) => Some(flag == 1),
+            Some(0.0) => Some(false),
+            Some(1.0) => Some(true),
             Some(other) => {
                 return Err(Error::user(format!("tensor `member`, row {row}: expected 0 or 1, found `{other}`")));
             }
         };
         out.push(AttributeRow {
-            trace: at(&ids).map(TraceName::id).transpose().map_err(|error| error.context(format!("row {row}")))?,
+            trace: id.map(TraceName::id).transpose().map_err(|error| error.context(format!("row {row}")))?,
             member,
             kind: None,
             loss: loss.as_ref().and_then(|loss| loss.get(row).copied()),
-            values: values.to_vec(),
+            values: values.pick(row * width..(row + 1) * width),
         });
     }
     Ok(out)
@@ -67,15 +71,23 @@ macro_rules! numbers {
     };
 }
 
-fn floats(tensor: &TensorView<'_>, name: &str) -> Result<Vec<f32>> {
+fn floats(tensor: &TensorView<'_>, name: &str) -> Result<Numbers> {
     let data = tensor.data();
     Ok(match tensor.dtype() {
-        Dtype::F32 => numbers!(data, f32, |value: f32| value),
-        Dtype::F64 => numbers!(data, f64, |value: f64| value as f32),
-        Dtype::F16 => numbers!(data, u16, half_to_f32),
-        Dtype::BF16 => numbers!(data, u16, |bits: u16| f32::from_bits(u32::from(bits) << 16)),
+        Dtype::F32 => Numbers::Single(numbers!(data, f32, |value: f32| value)),
+        Dtype::F64 => Numbers::new(numbers!(data, f64, |value: f64| value)),
+        Dtype::F16 => Numbers::Single(numbers!(data, u16, half_to_f32)),
+        Dtype::BF16 => Numbers::Single(numbers!(data, u16, |bits: u16| f32::from_bits(u32::from(bits) << 16))),
         other => return Err(Error::user(format!("tensor `{name}`: expected F64, F32, F16 or BF16, found {other:?}"))),
     })
+}
+
+/// 0 and 1, in whatever numbers.
+fn flags(tensor: &TensorView<'_>) -> Result<Vec<f64>> {
+    match tensor.dtype() {
+        Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16 => Ok(floats(tensor, "member")?.iter().collect()),
+        _ => Ok(integers(tensor, "member")?.into_iter().map(|flag| flag as f64).collect()),
+    }
 }
 
 fn integers(tensor: &TensorView<'_>, name: &str) -> Result<Vec<i64>> {
@@ -111,7 +123,7 @@ mod tests {
         assert_eq!(rows[0].trace, Some(TraceName::Id(syntrace_base::base::TraceId(7))));
         assert_eq!((rows[0].member, rows[1].member), (Some(true), Some(false)));
         assert_eq!((rows[0].loss, rows[1].loss), (Some(1.0), Some(2.0)));
-        assert_eq!(rows[1].values, [2.5]);
+        assert_eq!(rows[1].values, Numbers::Single(vec![2.5]));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Attack jobs: what one is, its identity, and running it over stored attributes.
 
 use super::job::{JobHead, Start};
+use super::narrow::narrow;
 use super::plan::PlannedModel;
 use super::{load, rows};
 use std::sync::Arc;
@@ -80,9 +81,7 @@ pub(super) fn run_attack(
 ) -> Result<()> {
     let start = Start::now();
     let snapshot = store.snapshot()?;
-    let shadows = attribute_table(&snapshot, &group.shadows, planned)?;
-    let target = attribute_table(&snapshot, std::slice::from_ref(&group.target), planned)?;
-    let references = reference_table(&snapshot, &group.references, planned)?;
+    let [shadows, target, references] = evidence(&snapshot, planned, group)?;
     let evidence = Evidence { shadows: &shadows, target: &target, references: &references };
     let attack = planned.attack.attack();
     let outcome = attack::run_attack(attack, &evidence, head.derived_seed())?;
@@ -102,27 +101,32 @@ pub(super) fn run_attack(
     Ok(())
 }
 
-fn attribute_table(
-    snapshot: &Snapshot,
-    models: &[(PlannedModel, JobId)],
-    planned: &PlannedAttack,
-) -> Result<AttributeTable> {
-    let mut table = AttributeTable::default();
-    for (model, job) in models {
-        let rows = load::attributes(snapshot, model.model_id, *job, &planned.attribute)?;
-        add_rows(&mut table, model.model_id, rows, planned)?;
-    }
-    Ok(table)
+/// What a model says, row by row.
+type ModelRows = (ModelId, Vec<rows::AttributeRow>);
+
+/// Attributes of the shadows, of the target, and of models on traces outside their splits.
+fn evidence(snapshot: &Snapshot, planned: &PlannedAttack, group: &AttackGroup) -> Result<[AttributeTable; 3]> {
+    let own = |(model, job): &(PlannedModel, JobId)| -> Result<ModelRows> {
+        Ok((model.model_id, load::attributes(snapshot, model.model_id, *job, &planned.attribute)?))
+    };
+    let reference = |(model, job): &(ModelId, JobId)| -> Result<ModelRows> {
+        Ok((*model, load::references(snapshot, *model, *job, &planned.attribute)?))
+    };
+    let mut sides = [
+        group.shadows.iter().map(own).collect::<Result<Vec<_>>>()?,
+        vec![own(&group.target)?],
+        group.references.iter().map(reference).collect::<Result<_>>()?,
+    ];
+    let mut all: Vec<&mut rows::AttributeRow> = sides.iter_mut().flatten().flat_map(|(_, rows)| rows).collect();
+    narrow(&mut all);
+    let [shadows, target, references] = sides;
+    Ok([table(shadows, planned)?, table(target, planned)?, table(references, planned)?])
 }
 
-fn reference_table(
-    snapshot: &Snapshot,
-    models: &[(ModelId, JobId)],
-    planned: &PlannedAttack,
-) -> Result<AttributeTable> {
+fn table(models: Vec<ModelRows>, planned: &PlannedAttack) -> Result<AttributeTable> {
     let mut table = AttributeTable::default();
-    for (model, job) in models {
-        add_rows(&mut table, *model, load::references(snapshot, *model, *job, &planned.attribute)?, planned)?;
+    for (model, rows) in models {
+        add_rows(&mut table, model, rows, planned)?;
     }
     Ok(table)
 }

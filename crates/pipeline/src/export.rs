@@ -4,7 +4,7 @@ use super::load;
 use std::io::Write;
 use syntrace_base::base::{Digest, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ClassRecord, LineageKind, Packet, Trace};
+use syntrace_base::record::{CaptureRecord, ClassRecord, LineageKind, Packet, Trace};
 use syntrace_spec::closest;
 use syntrace_store::Snapshot;
 use syntrace_traffic::capture::{write_pcap, write_pcapng};
@@ -65,12 +65,25 @@ fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace
     }
 }
 
+/// All packets with the number of their trace, in order of time; those of one trace stay in their order, also where time
+/// runs backwards in it.
+fn in_order(traces: &[Trace]) -> Vec<(usize, &Packet)> {
+    let mut packets = Vec::new();
+    for (number, trace) in traces.iter().enumerate() {
+        let mut latest = i64::MIN;
+        for packet in &trace.packets {
+            latest = latest.max(packet.time_us);
+            packets.push((latest, number, packet));
+        }
+    }
+    packets.sort_by_key(|(latest, _, _)| *latest);
+    packets.into_iter().map(|(_, number, packet)| (number, packet)).collect()
+}
+
 /// Writes traces as one PCAP in order of time; gives traces and packets written.
 pub fn export_traces(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
     let traces = selected(snapshot, selection)?;
-    let mut packets: Vec<&Packet> = traces.iter().flat_map(|trace| &trace.packets).collect();
-    packets.sort_by_key(|packet| packet.time_us);
-    let written = write_pcap(out, ETHERNET, packets)?;
+    let written = write_pcap(out, ETHERNET, in_order(&traces).into_iter().map(|(_, packet)| packet))?;
     Ok((traces.len() as u64, written))
 }
 
@@ -83,16 +96,10 @@ pub fn export_pcapng(snapshot: &Snapshot, selection: &TraceSelection, out: &mut 
         TraceSelection::Model { model_id, .. } => model_words(snapshot, *model_id)?,
     };
     let comments: Vec<String> = traces.iter().map(|trace| format!("{origin} trace_id={}", trace.trace_id)).collect();
-    let of_trace = |(trace, comment)| std::iter::repeat(comment).zip(packets_of(trace));
-    let mut packets: Vec<(&str, &Packet)> =
-        traces.iter().zip(comments.iter().map(String::as_str)).flat_map(of_trace).collect();
-    packets.sort_by_key(|(_, packet)| packet.time_us);
-    let written = write_pcapng(out, packets.into_iter().map(|(comment, packet)| (packet, comment)))?;
+    let packets = in_order(&traces).into_iter();
+    let commented = packets.filter_map(|(number, packet)| Some((packet, comments.get(number)?.as_str())));
+    let written = write_pcapng(out, commented)?;
     Ok((traces.len() as u64, written))
-}
-
-fn packets_of(trace: &Trace) -> &[Packet] {
-    &trace.packets
 }
 
 /// `netssm os/mac none target model_id=7`.
@@ -192,10 +199,14 @@ pub fn export_images(snapshot: &Snapshot, selection: &ImageSelection) -> Result<
 /// Writes the verbatim bytes of a capture, named by id, digest or file name.
 pub fn export_capture(snapshot: &Snapshot, name: &str, out: &mut dyn Write) -> Result<u64> {
     let captures = snapshot.captures()?;
+    let names = snapshot.capture_names()?;
+    let is_named = |capture: &CaptureRecord| {
+        names.get(&capture.capture_id).is_some_and(|names| names.iter().any(|known| known == name))
+    };
     let matching: Vec<_> = captures
         .iter()
         .filter(|capture| {
-            capture.name == name || capture.capture_id.to_string() == name || Digest(capture.digest).hex() == name
+            is_named(capture) || capture.capture_id.to_string() == name || Digest(capture.digest).hex() == name
         })
         .collect();
     match matching.as_slice() {

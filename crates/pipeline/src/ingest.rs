@@ -1,23 +1,18 @@
 //! Captures, real or simulated, into a study.
 
+use super::input::{CaptureInput, Half, digest_of};
 use super::job::{JobHead, Start};
 use super::rows;
-use std::cell::Cell;
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
-use syntrace_base::base::{CaptureId, ClassId, Digest, Progress, Seed, try_map_ordered};
-use syntrace_base::error::{Error, Result, ResultExt, io_error, require_file};
+use syntrace_base::base::{CaptureId, ClassId, Digest, NoProgress, Progress, Seed, try_map_ordered};
+use syntrace_base::error::{Error, ErrorKind, Result, ResultExt};
 use syntrace_base::record::{CaptureRecord, ClassRecord, IngestRecord, JobKind, Origin, TraceUnit};
 use syntrace_spec::TraceSpec;
-use syntrace_store::{JobResult, NewFile, NewObject, StoreWriter};
-use syntrace_traffic::capture::{Cut, CutOptions, cut, write_frames};
+use syntrace_store::{JobResult, NewFile, NewObject, Snapshot, StoreWriter};
+use syntrace_traffic::capture::{Cut, CutOptions, Unpacked, cut, write_frames};
 use syntrace_traffic::simulate::{SimulateOptions, simulate};
 
-/// Files with one of these endings are captures when a folder is ingested.
-const CAPTURE_ENDINGS: [&str; 6] = ["pcap", "pcapng", "cap", "dmp", "ntar", "pcap-ng"];
-const READ_BUFFER_BYTES: usize = 1 << 20;
 const ETHERNET: u32 = 1;
 
 /// A class and how its captures are cut.
@@ -38,160 +33,98 @@ pub struct IngestOptions {
 pub struct IngestReport {
     /// The file.
     pub path: PathBuf,
+    /// The name that it came with.
+    pub name: String,
     /// False where the study already held it.
     pub added: bool,
     /// What was made, unless it was already there.
     pub record: Option<IngestRecord>,
-    /// The capture, unless it was already there.
-    pub capture: Option<CaptureRecord>,
+    /// The capture as the study shows it: by another name where it came by that one first.
+    pub capture: CaptureRecord,
+    /// Are its bytes kept since now, of a capture whose traces the study held already?
+    pub kept_now: bool,
 }
 
-/// Ingests files, several in parallel, one job each; results in the order of the files. A file that is
-/// no capture gives an error in its place; the others are in the study all the same.
+/// Captures that are known before the first of them is cut: so many bytes stay in the system's memory between.
+const BATCH_BYTES: u64 = 1 << 30;
+
+/// Ingests captures, several in parallel, one job each; results in the order of the files. What is no capture gives an
+/// error in its place; the others are in the study all the same. Of several with equal bytes the first is cut, and the
+/// capture is known by the names of all.
+///
+/// # Errors
+/// What concerns the study or the disk and not a file; and where it was asked to stop.
 pub fn ingest_files(
     store: &StoreWriter,
     options: &IngestOptions,
-    files: &[PathBuf],
+    files: &[CaptureInput],
     progress: &dyn Progress,
 ) -> Result<Vec<Result<IngestReport>>> {
-    let bytes = files.iter().map(|path| file_bytes(path)).sum();
+    require_origin(store, options)?;
+    let bytes = files.iter().map(CaptureInput::bytes).sum();
     progress.start_bytes(&format!("ingest {}/{}", options.dataset, options.class), bytes);
-    let reports = try_map_ordered(files, |path| {
-        if progress.stop_requested() {
-            return Err(Error::interrupted("stopped; every finished file is in the study"));
-        }
-        let report = ingest_file(store, options, path, progress).context(|| format!("`{}`", path.display()));
-        match report {
-            // The disk or the study, not this file: nothing after it would fare better.
-            Err(error) if error.kind() != syntrace_base::error::ErrorKind::User => Err(error),
-            other => Ok(other),
-        }
-    })?;
+    let mut reports = Vec::with_capacity(files.len());
+    let mut rest = files;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let end = rest.iter().position(|file| {
+            bytes += file.bytes();
+            bytes > BATCH_BYTES
+        });
+        let (batch, later) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+        reports.extend(ingest_batch(store, options, batch, progress)?);
+        rest = later;
+    }
     progress.finish();
     Ok(reports)
 }
 
-/// A class and its captures.
-pub type ClassFiles = (String, Vec<PathBuf>);
-
-/// Captures of a folder as (class, files), by sub-folder; and how many files were passed over because
-/// of their ending.
-pub fn captures_by_folder(folder: &Path) -> Result<(Vec<ClassFiles>, u64)> {
-    let mut classes = Vec::new();
-    let mut passed_over = 0;
-    for entry in sorted_entries(folder)? {
-        if !entry.is_dir() {
-            passed_over += 1;
-            continue;
+fn ingest_batch(
+    store: &StoreWriter,
+    options: &IngestOptions,
+    files: &[CaptureInput],
+    progress: &dyn Progress,
+) -> Result<Vec<Result<IngestReport>>> {
+    let own = |result: Result<IngestReport>, file: &CaptureInput| {
+        let result = result.context(|| format!("`{}`", file.path().display()));
+        match result {
+            // The disk or the study, not this file: nothing after it would fare better.
+            Err(error) if error.kind() != ErrorKind::User || error.is_of_storage() => Err(error),
+            other => Ok(other),
         }
-        let class = entry.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut files = Vec::new();
-        collect_captures(&entry, &mut files, &mut passed_over)?;
-        if !files.is_empty() {
-            classes.push((class, files));
-        }
-    }
-    if classes.is_empty() {
-        return Err(Error::user(format!("expected sub-folders with captures in `{}`, found none", folder.display()))
-            .hint(format!("a sub-folder is a class; captures end in {}", CAPTURE_ENDINGS.join(", "))));
-    }
-    Ok((classes, passed_over))
+    };
+    let digests = try_map_ordered(files, |file| {
+        stopped(progress)?;
+        Ok(file.counted(progress, Half::First).and_then(Unpacked::new).and_then(|bytes| digest_of(bytes, file.path())))
+    })?;
+    let mut seen = HashSet::new();
+    let work: Vec<_> = files
+        .iter()
+        .zip(digests)
+        .map(|(file, digest)| (file, digest.as_ref().map_or(true, |digest| seen.insert(*digest)), digest))
+        .collect();
+    let reports = try_map_ordered(&work, |(file, first, digest)| {
+        stopped(progress)?;
+        let report = match digest {
+            Err(error) => Err(error.clone()),
+            Ok(digest) if *first => ingest_known(store, options, file, *digest, progress),
+            Ok(_) => return Ok(None),
+        };
+        own(report, file).map(Some)
+    })?;
+    // Once the first of its bytes is there, or was refused.
+    let later = |((file, _, digest), report): (&(&CaptureInput, bool, Result<Digest>), Option<_>)| match report {
+        Some(report) => Ok(report),
+        None => own(digest.clone().and_then(|digest| ingest_known(store, options, file, digest, progress)), file),
+    };
+    work.iter().zip(reports).map(later).collect()
 }
 
-fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(|error| io_error("read the folder", folder, &error))?;
-    let mut paths = entries
-        .map(|entry| entry.map(|entry| entry.path()).map_err(|error| io_error("read the folder", folder, &error)))
-        .collect::<Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-pub(super) fn collect_captures(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut u64) -> Result<()> {
-    collect_anew(folder, files, passed_over, &mut HashSet::new())
-}
-
-/// A link may lead back to a folder around it: each folder is looked through once.
-fn collect_anew(
-    folder: &Path,
-    files: &mut Vec<PathBuf>,
-    passed_over: &mut u64,
-    seen: &mut HashSet<PathBuf>,
-) -> Result<()> {
-    let itself = std::fs::canonicalize(folder).map_err(|error| io_error("read the folder", folder, &error))?;
-    if !seen.insert(itself) {
-        return Ok(());
-    }
-    for path in sorted_entries(folder)? {
-        if path.is_dir() {
-            collect_anew(&path, files, passed_over, seen)?;
-            continue;
-        }
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        if ending.is_some_and(|ending| CAPTURE_ENDINGS.contains(&ending.as_str())) {
-            files.push(path);
-        } else {
-            *passed_over += 1;
-        }
+fn stopped(progress: &dyn Progress) -> Result<()> {
+    if progress.stop_requested() {
+        return Err(Error::interrupted("stopped; every finished file is in the study"));
     }
     Ok(())
-}
-
-/// BLAKE3 of a file, read in pieces.
-pub(super) fn file_digest(path: &Path) -> Result<Digest> {
-    digest_of(open(path)?, path)
-}
-
-fn digest_of(mut file: impl Read, path: &Path) -> Result<Digest> {
-    let mut hasher = blake3::Hasher::new();
-    std::io::copy(&mut file, &mut hasher).map_err(|error| io_error("read", path, &error))?;
-    Ok(Digest(*hasher.finalize().as_bytes()))
-}
-
-/// Bytes of a file; 0 where that cannot be told.
-fn file_bytes(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |file| file.len())
-}
-
-/// Tells of the bytes of a file that is read twice, once to know it and once to cut it: half of what is read.
-struct Halves<'a> {
-    progress: &'a dyn Progress,
-    seen: Cell<u64>,
-    told: Cell<u64>,
-}
-
-impl Halves<'_> {
-    /// Counts beneath the buffer: once a piece, not once a packet.
-    fn count(&self, file: BufReader<File>) -> BufReader<Counted<'_>> {
-        BufReader::with_capacity(READ_BUFFER_BYTES, Counted { file: file.into_inner(), halves: self })
-    }
-
-    fn add(&self, bytes: u64) {
-        self.seen.set(self.seen.get() + bytes);
-        let news = self.seen.get() / 2 - self.told.get();
-        self.told.set(self.seen.get() / 2);
-        self.progress.advance(news, "");
-    }
-}
-
-/// A reader whose bytes are counted.
-struct Counted<'a> {
-    file: File,
-    halves: &'a Halves<'a>,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.halves.add(count as u64);
-        Ok(count)
-    }
-}
-
-fn open(path: &Path) -> Result<BufReader<File>> {
-    require_file(path)?;
-    let file = File::open(path).map_err(|error| io_error("open the capture", path, &error))?;
-    Ok(BufReader::with_capacity(READ_BUFFER_BYTES, file))
 }
 
 /// Identity of the job that cuts a capture into the traces of a class.
@@ -221,10 +154,6 @@ fn require_origin(store: &StoreWriter, options: &IngestOptions) -> Result<()> {
         .hint("a class has one origin: give this traffic another class or dataset, or say of it what the class says (`--public`)"))
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
 /// Ingests one file; does nothing if the same content is already there under the same class and cut.
 /// `progress`, which was started by the caller, hears of the bytes that are read.
 pub(super) fn ingest_file(
@@ -232,32 +161,110 @@ pub(super) fn ingest_file(
     options: &IngestOptions,
     path: &Path,
     progress: &dyn Progress,
+) -> Result<()> {
+    require_origin(store, options)?;
+    let file = CaptureInput::file(path);
+    let digest = digest_of(Unpacked::new(file.counted(progress, Half::First)?)?, path)?;
+    ingest_known(store, options, &file, digest, progress).map(|_| ())
+}
+
+/// Ingests a file whose unpacked bytes have this digest.
+fn ingest_known(
+    store: &StoreWriter,
+    options: &IngestOptions,
+    file: &CaptureInput,
+    digest: Digest,
+    progress: &dyn Progress,
 ) -> Result<IngestReport> {
     let start = Start::now();
-    require_origin(store, options)?;
-    let bytes = Halves { progress, seen: Cell::new(0), told: Cell::new(0) };
-    let digest = digest_of(bytes.count(open(path)?), path)?;
-    let head = ingest_head(options, &file_name(path), &digest);
-    if store.snapshot()?.job(head.job_id)?.is_some() {
-        progress.advance(file_bytes(path).saturating_sub(bytes.told.get()), "");
-        return Ok(IngestReport { path: path.to_owned(), added: false, record: None, capture: None });
+    let head = ingest_head(options, file.name(), &digest);
+    let snapshot = store.snapshot()?;
+    if snapshot.job(head.job_id)?.is_some() {
+        progress.advance(file.bytes().div_ceil(2), "");
+        return known_already(store, &snapshot, options, file, digest);
     }
-    let cut = cut(bytes.count(open(path)?), &cut_options(options))?;
-    // The digest of a packed capture is that of what is in it.
+    let cut = cut(file.counted(progress, Half::Second)?, &cut_options(options))?;
     if cut.summary.digest != digest {
-        return Err(Error::user(
-            "expected a plain capture, found a packed one, or a file that changed while it was read",
-        )
-        .hint("unpack it first"));
+        return Err(Error::user("it changed while it was read").hint("run the same command again"));
     }
-    let mut result = cut_result(store, options, &head, start, &cut, file_name(path))?;
-    if let Some(capture) = result.captures.first().filter(|capture| capture.kept) {
-        result.files.push(NewFile { kind: "capture", path: path.to_owned(), digest: Digest(capture.digest) });
+    let mut result = cut_result(&snapshot, options, &head, start, &cut, file.name().to_owned())?;
+    if options.traces.keep_captures && snapshot.object_record(&digest)?.is_none() {
+        result.files.push(kept_file(file, digest)?);
     }
     let record = result.ingests.first().cloned();
-    let capture = Some(capture_record(options, &cut, file_name(path)));
     store.commit(result)?;
-    Ok(IngestReport { path: path.to_owned(), added: true, record, capture })
+    let capture = require_capture(&store.snapshot()?, digest)?;
+    Ok(IngestReport { added: true, record, ..report(file, capture) })
+}
+
+/// Of a capture that is there.
+fn report(file: &CaptureInput, capture: CaptureRecord) -> IngestReport {
+    let (path, name) = (file.path().to_owned(), file.name().to_owned());
+    IngestReport { path, name, added: false, record: None, capture, kept_now: false }
+}
+
+/// The traces are there: what may be missing is this name of the capture, and its bytes.
+fn known_already(
+    store: &StoreWriter,
+    snapshot: &Snapshot,
+    options: &IngestOptions,
+    file: &CaptureInput,
+    digest: Digest,
+) -> Result<IngestReport> {
+    store.name_capture(CaptureId::from(digest), file.name())?;
+    let kept_now = options.traces.keep_captures && snapshot.object_record(&digest)?.is_none();
+    if kept_now {
+        let spec = serde_json::json!({ "capture": digest.hex(), "keep": true });
+        let label = format!("keep {}", file.name());
+        let head = JobHead::new(JobKind::Ingest, label, &spec, vec![digest.id63()], 0);
+        let mut result = JobResult::new(head.record(Start::now()));
+        result.files.push(kept_file(file, digest)?);
+        store.commit(result)?;
+    }
+    let capture = require_capture(&store.snapshot()?, digest)?;
+    Ok(IngestReport { kept_now, ..report(file, capture) })
+}
+
+/// Cuts the captures of some classes anew for a class of another name each, as they were cut; gives how many.
+///
+/// # Errors
+/// `user` where the bytes of a capture were not kept, or a class of that name is of another origin.
+pub fn ingest_again(store: &StoreWriter, renamed: &[(ClassRecord, String, String)], folder: &Path) -> Result<u64> {
+    let snapshot = store.snapshot()?;
+    let mut count = 0;
+    for (class, dataset, name) in renamed {
+        for ingest in snapshot.ingests()?.iter().filter(|ingest| ingest.class_id == class.class_id) {
+            let missing = || Error::internal(format!("the ingest {} has lost its capture or its job", ingest.job_id));
+            let capture = snapshot.capture(ingest.capture_id)?.ok_or_else(missing)?;
+            let job = snapshot.job(ingest.job_id)?.ok_or_else(missing)?;
+            if !capture.kept {
+                return Err(Error::user(format!("the bytes of capture `{}` were not kept", capture.name))
+                    .hint("ingest its file under the new name, and `forget` the old one"));
+            }
+            let spec: serde_json::Value = serde_json::from_str(&job.spec).unwrap_or_default();
+            let min_packets = spec.get("min_packets").and_then(serde_json::Value::as_u64).unwrap_or(1) as u32;
+            let unit = if ingest.unit == TraceUnit::Capture.name() { TraceUnit::Capture } else { TraceUnit::Flow };
+            let traces = TraceSpec { packets: ingest.trace_packets, min_packets, unit, keep_captures: true };
+            let origin = class.origin;
+            let options = IngestOptions { dataset: dataset.clone(), class: name.clone(), origin, traces };
+            require_origin(store, &options)?;
+            let digest = Digest(capture.digest);
+            let input = CaptureInput::held(&capture.name, folder, |file| snapshot.object_to(&digest, file))?;
+            ingest_known(store, &options, &input, digest, &NoProgress)?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+fn kept_file(file: &CaptureInput, digest: Digest) -> Result<NewFile> {
+    Ok(NewFile { kind: "capture", path: file.path().to_owned(), digest, reader: file.unpacked()? })
+}
+
+fn require_capture(snapshot: &Snapshot, digest: Digest) -> Result<CaptureRecord> {
+    snapshot
+        .capture(CaptureId::from(digest))?
+        .ok_or_else(|| Error::internal(format!("the capture {} is missing beside its traces", digest.hex())))
 }
 
 fn cut_options(options: &IngestOptions) -> CutOptions {
@@ -288,7 +295,7 @@ fn capture_record(options: &IngestOptions, cut: &Cut, name: String) -> CaptureRe
 }
 
 fn cut_result(
-    store: &StoreWriter,
+    snapshot: &Snapshot,
     options: &IngestOptions,
     head: &JobHead,
     start: Start,
@@ -299,8 +306,7 @@ fn cut_result(
     let capture = capture_record(options, cut, name);
     let capture_id = capture.capture_id;
     let mut result = JobResult::new(head.record(start));
-    let snapshot = store.snapshot()?;
-    // A class has one origin (`require_origin`); a capture keeps the name that it first came with.
+    // A class has one origin (`require_origin`).
     if snapshot.class(class_id)?.is_none() {
         result.classes.push(ClassRecord {
             class_id,
@@ -309,9 +315,7 @@ fn cut_result(
             origin: options.origin,
         });
     }
-    if snapshot.capture(capture_id)?.is_none() {
-        result.captures.push(capture);
-    }
+    result.captures.push(capture);
     result.segments = rows::trace_segments(capture_id.0, class_id.0, &cut.traces)?;
     result.ingests.push(IngestRecord {
         class_id,
@@ -355,8 +359,8 @@ pub(super) fn simulate_class(store: &StoreWriter, options: &IngestOptions, head:
     let bytes = simulated_capture(&options.dataset, &options.class, flows, head.seed)?;
     let cut = cut(bytes.as_slice(), &cut_options(options))?;
     let name = format!("{}-{}-{}.pcap", options.dataset, options.class, head.seed);
-    let mut result = cut_result(store, options, head, start, &cut, name)?;
-    if result.captures.first().is_some_and(|capture| capture.kept) {
+    let mut result = cut_result(&store.snapshot()?, options, head, start, &cut, name)?;
+    if options.traces.keep_captures {
         result.objects.push(NewObject { kind: "capture", bytes });
     }
     store.commit(result)?;

@@ -14,10 +14,14 @@ mod clock;
 mod compare;
 mod estimate;
 mod export;
+mod folder;
+mod forget;
 mod import;
 mod ingest;
+mod input;
 mod job;
 mod load;
+mod narrow;
 mod order;
 mod plan;
 mod quality;
@@ -34,11 +38,14 @@ pub use export::{
     ImageSelection, TraceSelection, export_capture, export_images, export_nprint, export_pcapng, export_traces,
     export_weights,
 };
+pub use folder::{ClassFiles, PassedOver, captures_by_folder, captures_in};
+pub use forget::{Forgetting, Forgotten, renamed};
 pub use import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use ingest::{
-    IngestOptions, IngestReport, captures_by_folder, default_cut, ingest_files, simulate_into, simulated_capture,
+    IngestOptions, IngestReport, default_cut, ingest_again, ingest_files, simulate_into, simulated_capture,
 };
-pub use plan::Plan;
+pub use input::CaptureInput;
+pub use plan::{KNOWN_GPUS, Plan, PlanDevice};
 pub use reattack::reattack;
 pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};

@@ -308,6 +308,17 @@ pub(super) struct AttributeRow {
     /// `None` where an imported file does not say.
     pub loss: Option<f32>,
     pub values: Vec<f32>,
+    /// The loss of an imported file where `loss` is rounded.
+    pub loss_exact: Option<f64>,
+    /// The attribute of an imported file where `values` are rounded.
+    pub values_exact: Option<Vec<f64>>,
+}
+
+impl AttributeRow {
+    /// One whose numbers are single from the start.
+    pub fn single(trace_id: TraceId, member: bool, kind: String, loss: f32, values: Vec<f32>) -> Self {
+        Self { trace_id, member, kind, loss: Some(loss), values, loss_exact: None, values_exact: None }
+    }
 }
 
 pub(super) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
@@ -330,9 +341,13 @@ fn attribute_rows_segment(
 ) -> Result<NewSegment> {
     let field = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float32, false));
     let mut lists = ListBuilder::new(Float32Builder::new()).with_field(field);
+    let double = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float64, false));
+    let mut exact = ListBuilder::new(Float64Builder::new()).with_field(double);
     for row in rows {
         lists.values().append_slice(&row.values);
         lists.append(true);
+        exact.values().append_slice(row.values_exact.as_deref().unwrap_or_default());
+        exact.append(row.values_exact.is_some());
     }
     let columns: Vec<ArrayRef> = vec![
         column!(Int64Array, rows, |row| row.trace_id.0),
@@ -340,6 +355,8 @@ fn attribute_rows_segment(
         column!(StringArray, rows, |row| row.kind.as_str()),
         optional!(Float32Array, rows, |row| row.loss),
         Arc::new(lists.finish()),
+        optional!(Float64Array, rows, |row| row.loss_exact),
+        Arc::new(exact.finish()),
     ];
     Ok(NewSegment { table, partition, rows: batch(table, columns)? })
 }
@@ -350,18 +367,27 @@ pub(super) fn attribute_rows(columns: &[ArrayRef], kind: &str, out: &mut Vec<Att
     let kinds = typed::<StringArray>(columns, 2)?;
     let loss = typed::<Float32Array>(columns, 3)?;
     let lists = typed::<ListArray>(columns, 4)?;
+    let loss_exact = typed::<Float64Array>(columns, 5)?;
+    let exact = typed::<ListArray>(columns, 6)?;
     for row in (0..trace_id.len()).filter(|row| kinds.value(*row) == kind) {
         let values = lists.value(row);
         let values = values
             .as_any()
             .downcast_ref::<Float32Array>()
             .ok_or_else(|| Error::internal("stored attribute values are not FLOAT"))?;
+        let doubles = (!exact.is_null(row)).then(|| exact.value(row));
+        let doubles = doubles.map(|doubles| match doubles.as_any().downcast_ref::<Float64Array>() {
+            Some(doubles) => Ok(doubles.values().to_vec()),
+            None => Err(Error::internal("exact stored attribute values are not DOUBLE")),
+        });
         out.push(AttributeRow {
             trace_id: TraceId(trace_id.value(row)),
             member: member.value(row),
             kind: kind.to_owned(),
             loss: (!loss.is_null(row)).then(|| loss.value(row)),
             values: values.values().to_vec(),
+            loss_exact: (!loss_exact.is_null(row)).then(|| loss_exact.value(row)),
+            values_exact: doubles.transpose()?,
         });
     }
     Ok(())

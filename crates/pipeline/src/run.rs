@@ -33,14 +33,14 @@ pub trait RunObserver: Sync {
 }
 
 /// What a run did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct RunReport {
     /// Jobs committed.
     pub finished: usize,
     /// Jobs that were already there.
     pub skipped: usize,
     /// Jobs that failed, with their errors.
-    pub failed: Vec<(String, String)>,
+    pub failed: Vec<(String, Error)>,
     /// Jobs that could not run because of those.
     pub blocked: usize,
 }
@@ -66,7 +66,8 @@ struct Board {
 type RunJob = fn(&Context<'_>, &PlannedJob, &dyn Progress) -> Result<()>;
 
 /// Runs the missing jobs of a plan. The first error of the user's kind (a full disk, too few traces)
-/// stops the run as soon as the jobs under way are finished; what is committed stays.
+/// stops the run as soon as the jobs under way are finished; what is committed stays. An attack or a measure that fails
+/// does not stop the others.
 pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn RunObserver) -> Result<RunReport> {
     let with_networks: RunJob = |context, job, progress| {
         super::train::use_one_thread();
@@ -149,9 +150,11 @@ fn work(
             }
             Err(error) => {
                 board.states[index] = State::Failed;
-                if error.kind() == ErrorKind::Internal {
+                // What nothing else is built on fails alone, and so does what is no mistake of the user's.
+                let alone = error.kind() == ErrorKind::User && !error.is_of_storage() && job.work.is_last();
+                if error.kind() == ErrorKind::Internal || alone {
                     observer.job_failed(index, &job.head.label, &error);
-                    board.report.failed.push((job.head.label.clone(), error.to_string()));
+                    board.report.failed.push((job.head.label.clone(), error));
                 } else {
                     // An interruption that follows from an error must not hide it.
                     let replaces =

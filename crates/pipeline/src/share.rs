@@ -193,8 +193,8 @@ impl Redaction {
 
     fn job_record(&self, job: &JobRecord) -> JobRecord {
         let label = match job.kind {
-            // It ends in the capture's file name.
-            JobKind::Ingest => job.label.rsplit_once(' ').map_or("ingest", |(before, _)| before).to_owned(),
+            // It ends in the capture's file name; which part of it that is, only the spec says.
+            JobKind::Ingest => ingest_label(&job.spec),
             _ => self.text(&job.label),
         };
         let mut inputs: Vec<i64> = job.inputs.iter().map(|input| self.id(*input)).collect();
@@ -321,6 +321,16 @@ fn without_private_counts(rows: &RecordBatch) -> Result<RecordBatch> {
     let names = names.ok_or_else(|| Error::internal("table `monitors` has no texts in its column `monitor`"))?;
     let kept: BooleanArray = names.iter().map(|name| Some(name != Some(OVERFLOWS))).collect();
     filter_record_batch(rows, &kept).map_err(|error| Error::internal(format!("rows of table `monitors`: {error}")))
+}
+
+/// Dataset and class of an ingest, without the capture's name.
+fn ingest_label(spec: &str) -> String {
+    let spec: serde_json::Value = serde_json::from_str(spec).unwrap_or_default();
+    let text = |key: &str| spec.get(key).and_then(serde_json::Value::as_str);
+    match (text("dataset"), text("class")) {
+        (Some(dataset), Some(class)) => format!("ingest {dataset}/{class}"),
+        _ => "ingest".to_owned(),
+    }
 }
 
 fn remove_seeds(value: &mut serde_json::Value) {

@@ -45,7 +45,7 @@ pub(super) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, 
     match &job.work {
         Work::IngestFile { options, path } => {
             progress.start_bytes(&head.label, std::fs::metadata(path).map_or(0, |file| file.len()));
-            ingest::ingest_file(store, options, path, progress).map(|_| ())
+            ingest::ingest_file(store, options, path, progress)
         }
         Work::Simulate { options, flows } => ingest::simulate_class(store, options, head, *flows),
         Work::Encode { class_id, sources, encoding } => encode(store, head, *class_id, sources, encoding),
@@ -128,6 +128,13 @@ pub(super) fn draw_overlapping(
     let first_half_trains = shadow.is_multiple_of(2);
     let part = |index: usize| if (index < members) == first_half_trains { Part::Member } else { Part::HeldOut };
     Ok(window.enumerate().map(|(index, trace)| (trace, part(index))).collect())
+}
+
+/// Refuses a class whose traces are too few for its splits, as drawing them would.
+pub(super) fn require_enough(traces: usize, sizes: SplitSpec) -> Result<()> {
+    let members = sizes.members as usize;
+    // The target's members and held-out traces come from one half of the class, whatever the shadows do.
+    if traces / 2 < 2 * members { Err(too_few(traces, members, 4)) } else { Ok(()) }
 }
 
 fn too_few(found: usize, members: usize, times: usize) -> Error {

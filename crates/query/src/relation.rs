@@ -91,6 +91,7 @@ pub(super) fn data_type(kind: ColumnType) -> DataType {
         ColumnType::Text => DataType::Utf8,
         ColumnType::Bytes => DataType::Binary,
         ColumnType::F32List => DataType::List(Arc::new(Field::new("item", DataType::Float32, false))),
+        ColumnType::F64List => DataType::List(Arc::new(Field::new("item", DataType::Float64, false))),
     }
 }
 

@@ -103,6 +103,8 @@ pub struct AttributeSource {
     pub kind: Option<String>,
     /// An NPY array of losses, one a row.
     pub loss: Option<PathBuf>,
+    /// Columns of a Parquet file that are the attribute; none = those that the contract names.
+    pub columns: Vec<String>,
 }
 
 /// Facts about the training as told by its makers; none of them is checked.
@@ -199,6 +201,9 @@ pub struct RawAttributeTable {
     pub kind: Option<String>,
     /// NPY of losses.
     pub loss: Option<PathBuf>,
+    /// Columns that are the attribute.
+    #[serde(default)]
+    pub columns: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -417,14 +422,14 @@ fn cut(raw: &RawImportCut) -> Result<ImportCut> {
 }
 
 fn attributes(raw: RawAttributes, base: &Path) -> Result<AttributeSource> {
-    let (path, kind, loss) = match raw {
-        RawAttributes::Path(path) => (path, None, None),
-        RawAttributes::Table(table) => (table.file, table.kind, table.loss),
+    let (path, kind, loss, columns) = match raw {
+        RawAttributes::Path(path) => (path, None, None, Vec::new()),
+        RawAttributes::Table(table) => (table.file, table.kind, table.loss, table.columns),
     };
     if let Some(kind) = &kind {
         name(kind, "kind")?;
     }
-    Ok(AttributeSource { path: base.join(path), kind, loss: loss.map(|path| base.join(path)) })
+    Ok(AttributeSource { path: base.join(path), kind, loss: loss.map(|path| base.join(path)), columns })
 }
 
 fn checked_told(told: Told) -> Result<Told> {

@@ -49,6 +49,7 @@ records! {
     8 1 super::records::ObjectRecord => "ObjectRecord";
     9 1 super::records::SegmentRecord => "SegmentRecord";
     10 1 super::records::CheckpointRecord => "CheckpointRecord";
+    11 1 super::records::CaptureNames => "CaptureNames";
 }
 
 const HEADER_BYTES: usize = 12;
@@ -97,6 +98,10 @@ where
     let Some((header, archive)) = bytes.split_at_checked(HEADER_BYTES) else {
         return Err(damaged(format!("found {} bytes", bytes.len())));
     };
+    // The checksum is of the layout's version too: a version that is not known is no damage.
+    if checksum(&header[2..4], archive) != header[4..12] {
+        return Err(damaged("found bytes with a wrong checksum".to_owned()));
+    }
     match *header {
         [b's', b'y', kind, version, ..] if kind == T::KIND && version == T::VERSION => {}
         [b's', b'y', kind, version, ..] if kind == T::KIND && version > T::VERSION => {
@@ -109,9 +114,6 @@ where
             .hint("use a newer syntrace"));
         }
         _ => return Err(damaged(format!("found header {header:02x?}"))),
-    }
-    if checksum(&header[2..4], archive) != header[4..12] {
-        return Err(damaged("found bytes with a wrong checksum".to_owned()));
     }
     rkyv::from_bytes::<T, rancor::Error>(archive)
         .map_err(|error| damaged(format!("found an invalid archive ({error})")))

@@ -13,6 +13,7 @@
 use super::engine::{create, storage_error};
 use super::heap::HeapWriter;
 use super::leftovers;
+use super::place::Place;
 use super::reader::Snapshot;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
@@ -26,9 +27,18 @@ use syntrace_base::error::{Error, Result, io_error};
 /// new database, open for writing. The caller holds the old one open, so that no other process
 /// writes to it meanwhile.
 pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> Result<Database> {
+    replace_by(path, cache_bytes, &|transaction| copy(snapshot, transaction))
+}
+
+/// As [`replace`] with whatever `copy` writes.
+pub(super) fn replace_by(
+    path: &Path,
+    cache_bytes: usize,
+    copy: &dyn Fn(&WriteTransaction) -> Result<()>,
+) -> Result<Database> {
     let path = linked(path);
     let beside = beside(&path);
-    let written = write_packed(snapshot, &path, &beside, cache_bytes);
+    let written = write_packed(copy, &path, &beside, cache_bytes);
     if written.is_err() {
         // What is left of a failed copy is of no use; the study itself is as it was.
         let _ = std::fs::remove_file(&beside);
@@ -49,7 +59,12 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_packed(snapshot: &Snapshot, path: &Path, beside: &Path, cache_bytes: usize) -> Result<Database> {
+fn write_packed(
+    copy: &dyn Fn(&WriteTransaction) -> Result<()>,
+    path: &Path,
+    beside: &Path,
+    cache_bytes: usize,
+) -> Result<Database> {
     match std::fs::remove_file(beside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(io_error("replace", beside, &error));
@@ -60,7 +75,7 @@ fn write_packed(snapshot: &Snapshot, path: &Path, beside: &Path, cache_bytes: us
     let permissions = std::fs::metadata(path).map_err(|error| io_error("open the study", path, &error))?.permissions();
     std::fs::set_permissions(beside, permissions).map_err(|error| io_error("write", beside, &error))?;
     let transaction = fresh.begin_write().map_err(|error| storage_error("begin writing to", error.into()))?;
-    copy(snapshot, &transaction)?;
+    copy(&transaction)?;
     transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
     // Gives back what the file grew ahead.
     fresh.compact().map_err(|error| storage_error("compact", error.into()))?;
@@ -77,7 +92,7 @@ fn sync_folder(path: &Path) -> Result<()> {
 }
 
 fn copy(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
-    copy_heap(snapshot, transaction)?;
+    copy_heap(snapshot, transaction, &|_| true)?;
     macro_rules! copy_tables {
         ($($table:expr),+) => { $(copy_table(snapshot, transaction, $table)?;)+ };
     }
@@ -85,6 +100,7 @@ fn copy(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
         tables::META,
         tables::CLASSES,
         tables::CAPTURES,
+        tables::CAPTURE_NAMES,
         tables::INGESTS,
         tables::SPLITS,
         tables::MODELS,
@@ -93,12 +109,15 @@ fn copy(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
         tables::OBJECTS,
         tables::SEGMENTS
     );
-    // What a killed training left lies in pages that are not copied.
+    forget_training(transaction)?;
+    copy_checkpoints(snapshot, transaction)
+}
+
+/// What a killed training left lies in pages that are not copied.
+pub(super) fn forget_training(transaction: &WriteTransaction) -> Result<()> {
     let mut meta =
         transaction.open_table(tables::META).map_err(|error| storage_error("open a table of", error.into()))?;
-    meta.remove(tables::TRAINING).map_err(|error| storage_error("write", error.into()))?;
-    drop(meta);
-    copy_checkpoints(snapshot, transaction)
+    meta.remove(tables::TRAINING).map(drop).map_err(|error| storage_error("write", error.into()))
 }
 
 /// Checkpoints but those of earlier versions, which hold noise seeds; no job of this version goes on from them.
@@ -110,7 +129,7 @@ fn copy_checkpoints(snapshot: &Snapshot, transaction: &WriteTransaction) -> Resu
     Ok(())
 }
 
-fn copy_table<K: redb::Key + 'static>(
+pub(super) fn copy_table<K: redb::Key + 'static>(
     snapshot: &Snapshot,
     transaction: &WriteTransaction,
     definition: TableDefinition<'_, K, &'static [u8]>,
@@ -135,13 +154,20 @@ fn whole_content(snapshot: &Snapshot, digest: &[u8; 16]) -> Result<Vec<u8>> {
         .hint("nothing was changed; restore a copy, or see what is damaged: `syntrace verify STUDY`"))
 }
 
-fn copy_heap(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
+/// Contents of the objects and segments that are wanted, in the order of a scan.
+pub(super) fn copy_heap(
+    snapshot: &Snapshot,
+    transaction: &WriteTransaction,
+    wanted: &dyn Fn(Place) -> bool,
+) -> Result<()> {
     let mut heap = HeapWriter::open(transaction)?;
-    for object in snapshot.objects()?.iter().filter(|object| object.parts.is_empty()) {
+    let objects = snapshot.objects()?;
+    for object in objects.iter().filter(|object| object.parts.is_empty() && wanted(Place::Object(object.digest))) {
         heap.put(&object.stored_digest, &whole_content(snapshot, &object.stored_digest)?)?;
     }
     for table in SEGMENT_TABLES {
-        let segments = snapshot.segments(table)?;
+        let mut segments = snapshot.segments(table)?;
+        segments.retain(|segment| wanted(Place::Segment((segment.table, segment.partition, segment.segment_id))));
         let columns = segments.iter().map(|segment| segment.columns.len()).max().unwrap_or(0);
         for column in 0..columns {
             for record in segments.iter().filter_map(|segment| segment.columns.get(column)) {

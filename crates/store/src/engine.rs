@@ -4,7 +4,7 @@ use super::overlay::Overlay;
 use super::tables::{FORMAT_VERSION, META};
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
 use std::path::Path;
-use syntrace_base::error::{Error, Result, io_error};
+use syntrace_base::error::{Error, ErrorKind, Result, io_error};
 
 const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32, heap";
 
@@ -43,8 +43,7 @@ impl Engine {
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        Error::internal(format!("the study is damaged: {}", text.unwrap_or("a page contradicts itself")))
-            .hint("restore a copy; `syntrace verify` says how much is left")
+        damaged_study(text.unwrap_or("a page contradicts itself"))
     })
 }
 
@@ -60,10 +59,11 @@ pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
     require_file(path)?;
     match guarded(|| builder(cache_bytes).open_read_only(path))? {
         Ok(database) => {
-            let engine = Engine::Reading(database);
-            guarded(|| check_format(&engine))
-                .and_then(|checked| checked)
-                .map_err(|error| error.context(format!("`{}`", path.display())))?;
+            let mut engine = Engine::Reading(database);
+            if let Err(error) = guarded(|| check_format(&engine)).and_then(|checked| checked) {
+                engine.close();
+                return Err(or_damaged(path, error).context(format!("`{}`", path.display())));
+            }
             Ok(engine)
         }
         // A writer was killed: readers may not repair, so a writer's opening does, at once.
@@ -181,12 +181,41 @@ fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
 
 /// Opens a study as a writer does, and leaves its file as it is (see [`Overlay`]).
 pub(super) fn open_checking(path: &Path, cache_bytes: usize) -> Result<Database> {
+    check_opened(path, open_over(path, cache_bytes)?)
+}
+
+fn open_over(path: &Path, cache_bytes: usize) -> Result<Database> {
     require_file(path)?;
     let file = std::fs::File::options().read(true).write(true).open(path);
     let file = file.map_err(|error| io_error("open the study", path, &error))?;
     let overlay = Overlay::new(file).map_err(|error| open_error(path, error))?;
     let opened = guarded(|| builder(cache_bytes).create_with_backend(overlay))?;
-    check_opened(path, opened.map_err(|error| open_error(path, error))?)
+    opened.map_err(|error| open_error(path, error))
+}
+
+/// What does not look like a study of ours may be one whose pages are damaged: the difference is told by their checksums.
+fn or_damaged(path: &Path, error: Error) -> Error {
+    // Where the file cannot be looked at, what was found is all that is known.
+    match pages_are_whole(path) {
+        Ok(false) => damaged_study("a page has a wrong checksum"),
+        Err(found) if found.kind() == ErrorKind::Internal => found,
+        _ => error,
+    }
+}
+
+/// Has every page of a study its checksum? The file stays as it is.
+pub(super) fn pages_are_whole(path: &Path) -> Result<bool> {
+    let mut database = open_over(path, CHECK_CACHE_BYTES)?;
+    let whole = guarded(|| database.check_integrity())?.map_err(|error| storage_error("check", error.into()));
+    Engine::Writing(database).close();
+    whole
+}
+
+const CHECK_CACHE_BYTES: usize = 64 << 20;
+
+pub(super) fn damaged_study(what: &str) -> Error {
+    Error::internal(format!("the study is damaged: {what}"))
+        .hint("restore a copy; `syntrace verify` says how much is left")
 }
 
 /// True for a redb file without any table.
@@ -201,7 +230,7 @@ fn check_opened(path: &Path, database: Database) -> Result<Database> {
     let checked = guarded(|| check_format(&engine)).and_then(|checked| checked);
     if let Err(error) = checked {
         engine.close();
-        return Err(error.context(format!("`{}`", path.display())));
+        return Err(or_damaged(path, error).context(format!("`{}`", path.display())));
     }
     match engine {
         Engine::Writing(database) => Ok(database),
@@ -282,6 +311,10 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
                 .hint("wait for it, or stop it; `sql`, `info` and `report` work beside a writer")
         }
         redb::DatabaseError::Storage(redb::StorageError::Io(io)) => match io.kind() {
+            std::io::ErrorKind::InvalidData if holds_our_tables(path) => {
+                Error::internal(format!("`{place}` is damaged: it does not begin as a redb database ({io})"))
+                    .hint("restore a copy")
+            }
             std::io::ErrorKind::InvalidData => {
                 Error::user(format!("expected a study file, found `{place}`, which is no redb database ({io})"))
                     .hint("a study is made by `syntrace ingest`, `simulate` or `run`")
@@ -296,14 +329,35 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
             Error::internal(format!("`{place}` is damaged: {what}"))
                 .hint("restore a copy; `syntrace verify` says how much is left")
         }
+        // A study is never written by another version of redb: what says so is not what was written.
+        redb::DatabaseError::UpgradeRequired(version) => {
+            Error::internal(format!("`{place}` is damaged: it claims version {version} of redb's file format"))
+                .hint("restore a copy")
+        }
         other => Error::internal(format!("cannot open `{place}`: {other}")),
     }
+}
+
+/// Bytes at the start of a file in which a study's tables are named, in any but the largest.
+const NAMED_WITHIN_BYTES: u64 = 64 << 20;
+
+/// Are the names of a study's tables among the first bytes of a file?
+fn holds_our_tables(path: &Path) -> bool {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(NAMED_WITHIN_BYTES).read_to_end(&mut bytes));
+    let name = redb::TableHandle::name(&META).as_bytes();
+    read.is_ok() && bytes.windows(name.len()).any(|window| window == name)
 }
 
 const CUT_SHORT: &str = "it was cut short, by a copy that broke off or a full disk: copy it again";
 
 /// A redb failure while reading or writing: a full disk is the user's, damage is ours to report.
 pub(super) fn storage_error(action: &str, error: redb::Error) -> Error {
+    described(action, error).of_storage()
+}
+
+fn described(action: &str, error: redb::Error) -> Error {
     match error {
         redb::Error::Io(io) => {
             let built = Error::user(format!("cannot {action} the study: {io}"));

@@ -4,14 +4,14 @@
 use super::codec;
 use super::column;
 use super::reader::read_column;
-use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
+use super::records::{CaptureNames, CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
 use super::schema::{Column, ColumnType, SEGMENT_TABLES};
 use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::*;
 
 /// Kinds of records for [`decode_archive`].
-pub const RECORD_KINDS: u8 = 10;
+pub const RECORD_KINDS: u8 = 11;
 
 /// Reads an archive as a record of kind 1 to [`RECORD_KINDS`], as it is read from a study.
 pub fn decode_archive(kind: u8, archive: &[u8]) -> Result<()> {
@@ -35,6 +35,7 @@ pub fn decode_archive(kind: u8, archive: &[u8]) -> Result<()> {
         8 ObjectRecord;
         9 SegmentRecord;
         10 CheckpointRecord;
+        11 CaptureNames;
     }
 }
 

@@ -11,6 +11,7 @@
 
 use super::engine::storage_error;
 use super::heap::HeapWriter;
+use super::names::add_names;
 use super::place::{Place, open};
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
@@ -72,8 +73,26 @@ impl StoreWriter {
             }
             merge.waiting.clear();
         }
+        self.merge_names(source)?;
         progress.finish();
         Ok(merge.report)
+    }
+
+    /// Captures that both hold are known by the names of both.
+    fn merge_names(&self, source: &Snapshot) -> Result<()> {
+        let here = self.snapshot()?.capture_names()?;
+        let mut more: Vec<_> = source.capture_names()?.into_iter().collect();
+        more.retain(|(capture, names)| {
+            here.get(capture).is_some_and(|known| names.iter().any(|name| !known.contains(name)))
+        });
+        if more.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.begin_write()?;
+        for (capture, names) in more {
+            add_names(&transaction, capture, names)?;
+        }
+        self.commit_transaction(transaction)
     }
 
     /// One pass over jobs; those that have to wait for a record of another are in `waiting` then.
@@ -95,7 +114,7 @@ impl StoreWriter {
                 }
             }
             heap.finish()?;
-            transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
+            self.commit_transaction(transaction)?;
             progress.advance((done + waiting - merge.waiting.len()) as u64, "");
             rest = rest.get(done..).unwrap_or_default();
         }
@@ -178,6 +197,10 @@ impl Merge<'_> {
             return Ok(());
         }
         if present.is_some() {
+            // Of one content the bytes may have been kept there and not here.
+            for output in outputs.iter().filter(|output| output.missing && matches!(output.place, Place::Object(_))) {
+                self.take_over(transaction, heap, output)?;
+            }
             self.report.present += 1;
             return Ok(());
         }
@@ -220,7 +243,7 @@ impl Merge<'_> {
             let agrees = match &held {
                 None => true,
                 Some(held) if present => place.same_but_clock(held, &bytes)?,
-                Some(held) => *held == bytes,
+                Some(held) => place.same_but_name(held, &bytes)?,
             };
             if !agrees {
                 differing.push(place);

@@ -2,6 +2,7 @@
 
 use super::codec;
 use super::engine::storage_error;
+use super::names::same_content;
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::EPOCHS;
@@ -47,8 +48,34 @@ impl Place {
                 "a job wrote to table `{}` under key `{}`, which is no place here",
                 output.table, output.key
             ))
-            .hint("the study may be of a newer syntrace; `syntrace verify STUDY` lists everything that is damaged")
+            .hint("`syntrace verify STUDY` lists everything that is damaged")
         })
+    }
+
+    /// Name of its table in a job's outputs.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Class(_) => "classes",
+            Self::Capture(_) => "captures",
+            Self::Ingest(_) => "ingests",
+            Self::Split(_) => "splits",
+            Self::Model(_) => "models",
+            Self::Attack(_) => "attacks",
+            Self::Segment(_) => "segments",
+            Self::Object(_) => "objects",
+        }
+    }
+
+    /// Its key in a job's outputs.
+    pub fn key(self) -> String {
+        match self {
+            Self::Class(id) | Self::Capture(id) | Self::Split(id) | Self::Model(id) | Self::Attack(id) => {
+                id.to_string()
+            }
+            Self::Ingest(key) => format!("{key:?}"),
+            Self::Segment(key) => format!("{key:?}"),
+            Self::Object(digest) => Digest(digest).hex(),
+        }
     }
 
     fn id_table(self) -> Option<(TableDefinition<'static, i64, Bytes>, i64)> {
@@ -132,11 +159,21 @@ impl Place {
         if belongs { Ok(()) } else { Err(Error::internal(format!("{self}: the record names another key"))) }
     }
 
-    /// True if two records under this key say the same but for wall clocks.
-    pub fn same_but_clock(self, a: &[u8], b: &[u8]) -> Result<bool> {
+    /// True if two records under this key say the same but for the names of captures, which are united.
+    pub fn same_but_name(self, a: &[u8], b: &[u8]) -> Result<bool> {
         let place = || self.to_string();
         match self {
             _ if a == b => Ok(true),
+            Self::Capture(_) => Ok(same_content(&codec::decode(a, &place)?, &codec::decode(b, &place)?)),
+            _ => Ok(false),
+        }
+    }
+
+    /// As [`Place::same_but_name`], and but for wall clocks.
+    pub fn same_but_clock(self, a: &[u8], b: &[u8]) -> Result<bool> {
+        let place = || self.to_string();
+        match self {
+            _ if self.same_but_name(a, b)? => Ok(true),
             Self::Model(_) => {
                 let timeless = |bytes| -> Result<Vec<u8>> {
                     codec::encode(&ModelRecord { seconds: 0.0, ..codec::decode::<ModelRecord>(bytes, &place)? })

@@ -3,7 +3,7 @@
 use super::cache::ColumnCache;
 use super::codec::{self, Record};
 use super::column;
-use super::engine::{Engine, FileIdentity, file_identity, open_reading, storage_error};
+use super::engine::{Engine, FileIdentity, file_identity, guarded, open_reading, storage_error};
 use super::heap;
 use super::pack;
 use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
@@ -72,6 +72,8 @@ pub struct Generation {
     /// file's place has others.
     ends: [Option<Digest>; 2],
     heap_bytes: u64,
+    /// Names are added and mended without a job.
+    names: Option<Digest>,
 }
 
 /// The bulk bytes as of a snapshot.
@@ -131,6 +133,10 @@ macro_rules! id_keyed {
 
 impl Snapshot {
     pub(super) fn new(transaction: ReadTransaction, columns: Arc<ColumnCache>) -> Result<Self> {
+        guarded(|| Self::begun(transaction, columns))?
+    }
+
+    fn begun(transaction: ReadTransaction, columns: Arc<ColumnCache>) -> Result<Self> {
         let mut snapshot = Self { transaction, heap: None, counters: ReadCounters::default(), columns };
         if let (Some(chunks), Some(places)) = (snapshot.open(tables::CHUNKS)?, snapshot.open(tables::PLACES)?) {
             let end = heap::end(&chunks)?;
@@ -142,8 +148,8 @@ impl Snapshot {
     id_keyed! {
         /// All classes, by id.
         classes, class, ClassId, ClassRecord, CLASSES;
-        /// All captures, by id.
-        captures, capture, CaptureId, CaptureRecord, CAPTURES;
+        /// All captures as their jobs wrote them, by id.
+        stored_captures, stored_capture, CaptureId, CaptureRecord, CAPTURES;
         /// All splits, by id.
         splits, split, SplitId, SplitRecord, SPLITS;
         /// All models, by id.
@@ -152,6 +158,17 @@ impl Snapshot {
         attacks, attack, AttackId, AttackRecord, ATTACKS;
         /// All finished jobs, by id.
         jobs, job, JobId, JobRecord, JOBS;
+    }
+
+    /// All captures, by id: under the first of their names (see [`Snapshot::capture_names`]), and kept where their bytes
+    /// are here.
+    pub fn captures(&self) -> Result<Vec<CaptureRecord>> {
+        self.shown(self.stored_captures()?)
+    }
+
+    /// The one with this id, if it is there.
+    pub fn capture(&self, id: CaptureId) -> Result<Option<CaptureRecord>> {
+        Ok(self.shown(self.stored_capture(id)?.into_iter().collect())?.pop())
     }
 
     /// All ingests, by class, capture and job.
@@ -173,11 +190,13 @@ impl Snapshot {
 
     /// The record of one object, if it is there.
     pub fn object_record(&self, digest: &Digest) -> Result<Option<ObjectRecord>> {
-        let Some(table) = self.open(tables::OBJECTS)? else { return Ok(None) };
-        let found = table.get(&digest.0).map_err(|error| storage_error("read", error.into()))?;
-        found
-            .map(|guard| codec::decode(guard.value(), &|| format!("table `objects`, key {}", digest.hex())))
-            .transpose()
+        guarded(|| {
+            let Some(table) = self.open(tables::OBJECTS)? else { return Ok(None) };
+            let found = table.get(&digest.0).map_err(|error| storage_error("read", error.into()))?;
+            found
+                .map(|guard| codec::decode(guard.value(), &|| format!("table `objects`, key {}", digest.hex())))
+                .transpose()
+        })?
     }
 
     /// The raw bytes of one object, checked against its digest.
@@ -248,6 +267,10 @@ impl Snapshot {
     }
 
     fn segment_range(&self, code: u16, partitions: std::ops::RangeInclusive<i64>) -> Result<Vec<SegmentRecord>> {
+        guarded(|| self.segment_records(code, partitions))?
+    }
+
+    fn segment_records(&self, code: u16, partitions: std::ops::RangeInclusive<i64>) -> Result<Vec<SegmentRecord>> {
         let Some(table) = self.open(tables::SEGMENTS)? else { return Ok(Vec::new()) };
         let range = (code, *partitions.start(), i64::MIN)..=(code, *partitions.end(), i64::MAX);
         let mut records = Vec::new();
@@ -315,13 +338,19 @@ impl Snapshot {
         read_column(table, segment, index, &|record| self.content(&record.digest))
     }
 
-    /// Which jobs this view holds. What is stored is never changed, only added with a job of its own, so two
-    /// views of one generation hold the same records.
+    /// Which jobs this view holds. What is stored is never changed, only added with a job of its own (but for names), so
+    /// two views of one generation hold the same records.
     pub fn generation(&self) -> Result<Generation> {
         let heap_bytes = self.heap.as_ref().map_or(0, |heap| heap.end);
         let Some(jobs) = self.open(tables::JOBS)? else {
             return Ok(Generation { heap_bytes, ..Generation::default() });
         };
+        let mut names = blake3::Hasher::new();
+        if let Some(table) = self.open(tables::CAPTURE_NAMES)? {
+            for row in table.iter().map_err(|error| storage_error("read", error.into()))? {
+                names.update(row.map_err(|error| storage_error("read", error.into()))?.1.value());
+            }
+        }
         let digest = |row: Option<(redb::AccessGuard<'_, i64>, redb::AccessGuard<'_, &'static [u8]>)>| {
             row.map(|(_, record)| Digest::of(record.value()))
         };
@@ -330,6 +359,7 @@ impl Snapshot {
             jobs: jobs.len().map_err(failed)?,
             ends: [digest(jobs.first().map_err(failed)?), digest(jobs.last().map_err(failed)?)],
             heap_bytes,
+            names: Some(Digest(*names.finalize().as_bytes())),
         })
     }
 
@@ -366,8 +396,10 @@ impl Snapshot {
     pub(super) fn content(&self, key: &[u8; 16]) -> Result<Vec<u8>> {
         let missing = || heap::damaged(format!("the content {} is missing", heap::hex(key)));
         let heap = self.heap.as_ref().ok_or_else(missing)?;
-        let place = heap.places.get(key).map_err(|error| storage_error("read", error.into()))?;
-        heap::read(&heap.chunks, place.ok_or_else(missing)?.value(), heap.end)
+        guarded(|| {
+            let place = heap.places.get(key).map_err(|error| storage_error("read", error.into()))?;
+            heap::read(&heap.chunks, place.ok_or_else(missing)?.value(), heap.end)
+        })?
     }
 
     /// Bytes of the heap, and every place in it.
@@ -401,14 +433,16 @@ impl Snapshot {
             + rkyv::Deserialize<T, HighDeserializer<rancor::Error>>,
     {
         let name = redb::TableHandle::name(&definition).to_owned();
-        let Some(table) = self.open(definition)? else { return Ok(Vec::new()) };
-        let mut records = Vec::new();
-        for row in table.iter().map_err(|error| storage_error("read", error.into()))? {
-            let (key, value) = row.map_err(|error| storage_error("read", error.into()))?;
-            let place = || format!("table `{name}`, key {}", key_text(&key.value()));
-            records.push(codec::decode(value.value(), &place)?);
-        }
-        Ok(records)
+        guarded(|| {
+            let Some(table) = self.open(definition)? else { return Ok(Vec::new()) };
+            let mut records = Vec::new();
+            for row in table.iter().map_err(|error| storage_error("read", error.into()))? {
+                let (key, value) = row.map_err(|error| storage_error("read", error.into()))?;
+                let place = || format!("table `{name}`, key {}", key_text(&key.value()));
+                records.push(codec::decode(value.value(), &place)?);
+            }
+            Ok(records)
+        })?
     }
 
     fn one<T>(&self, definition: TableDefinition<'_, i64, &'static [u8]>, id: i64) -> Result<Option<T>>
@@ -418,8 +452,10 @@ impl Snapshot {
             + rkyv::Deserialize<T, HighDeserializer<rancor::Error>>,
     {
         let name = redb::TableHandle::name(&definition).to_owned();
-        let Some(table) = self.open(definition)? else { return Ok(None) };
-        let found = table.get(id).map_err(|error| storage_error("read", error.into()))?;
-        found.map(|guard| codec::decode(guard.value(), &|| format!("table `{name}`, key {id}"))).transpose()
+        guarded(|| {
+            let Some(table) = self.open(definition)? else { return Ok(None) };
+            let found = table.get(id).map_err(|error| storage_error("read", error.into()))?;
+            found.map(|guard| codec::decode(guard.value(), &|| format!("table `{name}`, key {id}"))).transpose()
+        })?
     }
 }

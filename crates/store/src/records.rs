@@ -1,6 +1,6 @@
 //! Records about the bulk content: what a segment or an object is and where its bytes are.
 
-use syntrace_base::base::JobId;
+use syntrace_base::base::{CaptureId, JobId};
 
 /// A minimum or maximum.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -75,6 +75,15 @@ pub struct ObjectRecord {
     pub zstd: bool,
     /// Digests of the objects that it is the concatenation of; empty for one with bytes of its own.
     pub parts: Vec<[u8; 32]>,
+}
+
+/// All names that a capture came with.
+#[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct CaptureNames {
+    /// The capture.
+    pub capture_id: CaptureId,
+    /// Each once; the first is the one that is shown.
+    pub names: Vec<String>,
 }
 
 /// State of a job under way.

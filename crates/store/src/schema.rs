@@ -25,6 +25,8 @@ pub enum ColumnType {
     Bytes,
     /// FLOAT[]
     F32List,
+    /// DOUBLE[]
+    F64List,
 }
 
 /// What the rows of one partition share.
@@ -72,7 +74,7 @@ const fn column(name: &'static str, kind: ColumnType, nullable: bool, doc: &'sta
     Column { name, kind, nullable, doc }
 }
 
-use ColumnType::{Bool, Bytes, F32, F32List, F64, I16, I32, I64, Text};
+use ColumnType::{Bool, Bytes, F32, F32List, F64, F64List, I16, I32, I64, Text};
 
 /// One row per real trace. Written by ingest and simulate.
 pub const TRACES: SegmentTable = SegmentTable {
@@ -210,8 +212,27 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
         column("kind", Text, false, "attribute kind"),
         column("loss", F32, true, "loss of the trace in evaluation mode; NULL where an imported file does not say"),
         column("vector", F32List, false, "the attribute"),
+        column(
+            "loss_exact",
+            F64,
+            true,
+            "the loss of an imported file where FLOAT rounds it; else NULL, and `loss` is exact",
+        ),
+        column(
+            "vector_exact",
+            F64List,
+            true,
+            "the attribute of an imported file where FLOAT rounds it; else NULL, and `vector` is exact",
+        ),
     ],
 };
+
+/// Columns that rows of a table have always had. Later ones are stored only where they say something, so that what has
+/// nothing to say in them is stored as it was.
+pub(crate) fn first_columns(table: &SegmentTable) -> usize {
+    let is_attributes = table.code == ATTRIBUTES.code || table.code == REFERENCE_ATTRIBUTES.code;
+    if is_attributes { 5 } else { table.columns.len() }
+}
 
 /// One row per model, trace outside its split and attribute kind. Written by attribute, where an attack
 /// compares what several models say about one trace.

@@ -22,6 +22,9 @@ pub(super) const TRAINING: &str = "training";
 pub(super) const CLASSES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.classes");
 /// Capture id -> `CaptureRecord`. Written by ingest and simulate.
 pub(super) const CAPTURES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.captures");
+/// Capture id -> `CaptureNames`, where a capture came under another name than that of its record. Written by ingest,
+/// merge and rename; of no job, so that a name can be added and mended.
+pub(super) const CAPTURE_NAMES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.capture_names");
 /// Class id, capture id, job id -> `IngestRecord`. Written by ingest and simulate.
 pub(super) const INGESTS: TableDefinition<(i64, i64, i64), Bytes> = TableDefinition::new("syntrace.ingests");
 /// Split id -> `SplitRecord`. Written by split.

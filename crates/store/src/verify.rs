@@ -106,9 +106,10 @@ impl Snapshot {
 
     fn verify_all(&self, report: &mut VerifyReport) {
         let classes = report.note("classes", self.classes()).unwrap_or_default();
-        let captures = report.note("captures", self.captures()).unwrap_or_default();
+        let captures = report.note("captures", self.stored_captures()).unwrap_or_default();
         let ingests = report.note("ingests", self.ingests()).unwrap_or_default();
         let splits = report.note("splits", self.splits()).unwrap_or_default();
+        report.note("capture_names", self.capture_names());
         let models = report.note("models", self.models()).unwrap_or_default();
         let attacks = report.note("attacks", self.attacks()).unwrap_or_default();
         let jobs = report.note("jobs", self.jobs()).unwrap_or_default();

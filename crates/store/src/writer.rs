@@ -3,12 +3,17 @@
 use super::codec::{self, Record};
 use super::column;
 use super::compact;
-use super::engine::{Engine, guarded, open_backend, open_checking, open_writing, storage_error};
+use super::engine::{
+    Engine, FileIdentity, damaged_study, file_identity, guarded, open_backend, open_checking, open_writing,
+    pages_are_whole, storage_error,
+};
 use super::heap::{self, HeapWriter};
+use super::names;
 use super::pack::pack;
+use super::place::Place;
 use super::reader::Snapshot;
 use super::records::{CheckpointRecord, ObjectRecord, SegmentRecord};
-use super::schema::SegmentTable;
+use super::schema::{self, SegmentTable};
 use super::tables::{self, Bytes};
 use arrow::array::RecordBatch;
 use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -16,10 +21,14 @@ use rkyv::api::high::HighSerializer;
 use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{Digest, Identity, JobId};
 use syntrace_base::error::{Error, Result, io_error};
 use syntrace_base::record::*;
+
+/// Largest study whose pages are all read before a run, which takes some seconds then.
+const CHECKED_BYTES_MAX: u64 = 4 << 30;
 
 /// Files are stored in parts of this many bytes, so that memory stays bounded.
 const FILE_PART_BYTES: u64 = 32 << 20;
@@ -32,14 +41,16 @@ pub struct NewObject {
     pub bytes: Vec<u8>,
 }
 
-/// A file to keep verbatim.
+/// A file to keep.
 pub struct NewFile {
-    /// `capture`.
+    /// `capture` or `weights`.
     pub kind: &'static str,
-    /// Where it is.
-    pub path: std::path::PathBuf,
+    /// Where it is, for messages.
+    pub path: PathBuf,
     /// What its bytes must hash to.
     pub digest: Digest,
+    /// Its bytes, from the first.
+    pub reader: Box<dyn Read + Send>,
 }
 
 /// Rows to keep.
@@ -111,9 +122,13 @@ pub struct TableSize {
 
 /// A study opened for writing: one process at a time, readers beside it.
 pub struct StoreWriter {
-    engine: Engine,
-    path: PathBuf,
-    cache_bytes: usize,
+    pub(super) engine: Engine,
+    pub(super) path: PathBuf,
+    pub(super) cache_bytes: usize,
+    /// Which file the path named when it was opened, where it is a file that is written to.
+    pub(super) identity: Option<FileIdentity>,
+    /// Was there none before?
+    made: bool,
 }
 
 impl StoreWriter {
@@ -133,18 +148,22 @@ impl StoreWriter {
 
     /// As [`StoreWriter::open_or_create`], a redacted copy too: to pack it.
     pub fn open_as_it_is(path: &Path, cache_bytes: usize) -> Result<Self> {
-        Ok(Self { engine: Engine::Writing(open_writing(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
+        let made = !path.exists();
+        let engine = Engine::Writing(open_writing(path, cache_bytes)?);
+        Ok(Self { engine, path: path.to_owned(), cache_bytes, identity: file_identity(path), made })
     }
 
     /// Opens a study to verify it: the file stays as it is, byte for byte, whatever is written here.
     pub fn open_to_verify(path: &Path, cache_bytes: usize) -> Result<Self> {
-        Ok(Self { engine: Engine::Writing(open_checking(path, cache_bytes)?), path: path.to_owned(), cache_bytes })
+        let engine = Engine::Writing(open_checking(path, cache_bytes)?);
+        Ok(Self { engine, path: path.to_owned(), cache_bytes, identity: None, made: false })
     }
 
     /// As [`StoreWriter::open_or_create`] on another storage than a file; it cannot be compacted. For
     /// tests of failing disks.
     pub fn on_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Self> {
-        Ok(Self { engine: Engine::Writing(open_backend(backend, cache_bytes)?), path: PathBuf::new(), cache_bytes })
+        let engine = Engine::Writing(open_backend(backend, cache_bytes)?);
+        Ok(Self { engine, path: PathBuf::new(), cache_bytes, identity: None, made: false })
     }
 
     /// The file, where the storage is one.
@@ -165,7 +184,7 @@ impl StoreWriter {
         let transaction = self.begin_write()?;
         let marked = open(&transaction, tables::META)?.insert(tables::SHARED_COPY, [1].as_slice()).map(drop);
         marked.map_err(|error| storage_error("write", error.into()))?;
-        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+        self.commit_transaction(transaction)
     }
 
     /// Commits a finished job in one transaction and removes its checkpoint. A job that is already
@@ -174,10 +193,48 @@ impl StoreWriter {
         let segments =
             result.segments.iter().enumerate().map(|(number, segment)| encode_segment(&result.job, number, segment));
         let segments = segments.collect::<Result<Vec<_>>>()?;
+        let job_id = result.job.job_id;
         let transaction = self.begin_write()?;
-        let job = write_result(&transaction, result, segments)?;
-        transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
+        let Some(job) = guarded(|| write_result(&transaction, result, segments))?? else {
+            transaction.abort().map_err(|error| storage_error("leave", error.into()))?;
+            let stored = self.snapshot()?.job(job_id)?;
+            return stored.ok_or_else(|| Error::internal(format!("the job {job_id} is there and cannot be read")));
+        };
+        self.commit_transaction(transaction)?;
         Ok(job)
+    }
+
+    /// Ends a transaction, and looks whether what it wrote can be found under the study's name.
+    pub(super) fn commit_transaction(&self, transaction: WriteTransaction) -> Result<()> {
+        guarded(|| transaction.commit())?.map_err(|error| storage_error("commit to", error.into()))?;
+        if !self.is_replaced() {
+            return Ok(());
+        }
+        let what = if self.path.exists() { "another file took its place" } else { "it was deleted" };
+        Err(Error::user(format!(
+            "`{}`: {what} while it was written, so what came into it is lost",
+            self.path.display()
+        ))
+        .hint("run the same command again")
+        .of_storage())
+    }
+
+    /// Does the study's name mean another file by now, or none?
+    pub fn is_replaced(&self) -> bool {
+        self.identity.is_some() && file_identity(&self.path) != self.identity
+    }
+
+    /// Removes a study that this writer made and that nothing came into; true if it did.
+    ///
+    /// # Errors
+    /// Where the study cannot be read, or its file not be removed.
+    pub fn remove_if_unused(mut self) -> Result<bool> {
+        if !self.made || self.is_replaced() || !self.snapshot()?.jobs()?.is_empty() {
+            return Ok(false);
+        }
+        self.engine.close();
+        std::fs::remove_file(&self.path).map_err(|error| io_error("remove the empty study", &self.path, &error))?;
+        Ok(true)
     }
 
     /// Notes that trainings with secret noise begin. True where those of an earlier process were cut off: pages that
@@ -189,7 +246,7 @@ impl StoreWriter {
             .insert(tables::TRAINING, [1].as_slice())
             .map_err(|error| storage_error("write", error.into()))?
             .is_some();
-        transaction.commit().map_err(|error| storage_error("commit to", error.into()))?;
+        self.commit_transaction(transaction)?;
         Ok(had)
     }
 
@@ -200,14 +257,14 @@ impl StoreWriter {
             .remove(tables::TRAINING)
             .map(drop)
             .map_err(|error| storage_error("write", error.into()))?;
-        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+        self.commit_transaction(transaction)
     }
 
     /// Replaces the checkpoint of a job under way.
     pub fn save_checkpoint(&self, job_id: JobId, state: &[u8]) -> Result<()> {
         let transaction = self.begin_write()?;
         write_checkpoint(&transaction, job_id, state)?;
-        transaction.commit().map_err(|error| storage_error("commit to", error.into()))
+        self.commit_transaction(transaction)
     }
 
     /// The checkpoint of a job, if it has one.
@@ -228,7 +285,27 @@ impl StoreWriter {
         let fresh = compact::replace(&self.snapshot()?, &self.path, self.cache_bytes)?;
         let smaller = size()?.len() < before;
         self.engine = Engine::Writing(fresh);
+        self.identity = file_identity(&self.path);
         Ok(smaller)
+    }
+
+    /// Refuses a study with a damaged page before something is built on it. One of more than [`CHECKED_BYTES_MAX`] is
+    /// looked through by `verify` alone; false for it.
+    ///
+    /// # Errors
+    /// `internal` where a page has a wrong checksum.
+    pub fn require_whole(path: &Path) -> Result<bool> {
+        let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+        if bytes == 0 {
+            return Ok(true);
+        }
+        if bytes > CHECKED_BYTES_MAX {
+            return Ok(false);
+        }
+        if pages_are_whole(path)? {
+            return Ok(true);
+        }
+        Err(damaged_study("a page has a wrong checksum").context(format!("`{}`", path.display())))
     }
 
     /// True if every page's checksum is right. Repairs what redb can repair.
@@ -281,7 +358,8 @@ struct EncodedSegment {
 
 fn encode_segment(job: &JobRecord, number: usize, segment: &NewSegment) -> Result<EncodedSegment> {
     let table = segment.table;
-    if segment.rows.num_columns() != table.columns.len() {
+    let always = schema::first_columns(table);
+    if !(always..=table.columns.len()).contains(&segment.rows.num_columns()) {
         return Err(Error::internal(format!(
             "table `{}` has {} columns, found {}",
             table.name,
@@ -292,7 +370,9 @@ fn encode_segment(job: &JobRecord, number: usize, segment: &NewSegment) -> Resul
     let identity = Identity::new("segment").int(job.job_id.0).int(i64::from(table.code)).int(number as i64).finish();
     let mut contents = Vec::new();
     let mut columns = Vec::with_capacity(table.columns.len());
-    for (declared, array) in table.columns.iter().zip(segment.rows.columns()) {
+    let said = segment.rows.columns().iter().rposition(|array| array.null_count() < array.len());
+    let stored = said.map_or(0, |last| last + 1).max(always);
+    for (declared, array) in table.columns.iter().zip(segment.rows.columns()).take(stored) {
         let (record, stored) =
             column::encode(declared, array).map_err(|error| error.context(format!("table `{}`", table.name)))?;
         if record.inline.is_empty() {
@@ -367,13 +447,18 @@ impl Sink<'_> {
     }
 }
 
-fn write_result(transaction: &WriteTransaction, result: JobResult, segments: Vec<EncodedSegment>) -> Result<JobRecord> {
+/// Writes what a job made and its record; `None` where the study has the job: then nothing of this is to be committed.
+fn write_result(
+    transaction: &WriteTransaction,
+    result: JobResult,
+    segments: Vec<EncodedSegment>,
+) -> Result<Option<JobRecord>> {
     let mut sink = Sink { transaction, outputs: Vec::new(), heap: HeapWriter::open(transaction)? };
     for record in &result.classes {
         sink.put(tables::CLASSES, record.class_id.0, record.class_id.to_string(), record)?;
     }
     for record in &result.captures {
-        sink.put(tables::CAPTURES, record.capture_id.0, record.capture_id.to_string(), record)?;
+        write_capture(&mut sink, record)?;
     }
     for record in &result.ingests {
         let key = (record.class_id.0, record.capture_id.0, record.job_id.0);
@@ -391,7 +476,7 @@ fn write_result(transaction: &WriteTransaction, result: JobResult, segments: Vec
     for object in &result.objects {
         write_object(&mut sink, object.kind, &object.bytes)?;
     }
-    for file in &result.files {
+    for file in result.files {
         write_file(&mut sink, file)?;
     }
     for EncodedSegment { record, contents } in &segments {
@@ -405,11 +490,26 @@ fn write_result(transaction: &WriteTransaction, result: JobResult, segments: Vec
     let mut job = result.job;
     job.outputs = sink.finish()?;
     let bytes = codec::encode(&job)?;
-    open(transaction, tables::JOBS)?
-        .insert(job.job_id.0, bytes.as_slice())
-        .map_err(|error| storage_error("write", error.into()))?;
+    let key = job.job_id.0;
+    let mut jobs = open(transaction, tables::JOBS)?;
+    if jobs.get(key).map_err(|error| storage_error("read", error.into()))?.is_some() {
+        return Ok(None);
+    }
+    jobs.insert(key, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
     drop_checkpoint(transaction, job.job_id)?;
-    Ok(job)
+    Ok(Some(job))
+}
+
+/// A capture that is here already stays as it is, and is known by this name too.
+fn write_capture(sink: &mut Sink<'_>, record: &CaptureRecord) -> Result<()> {
+    let key = record.capture_id;
+    if let Some(stored) = Place::Capture(key.0).read_in(sink.transaction)? {
+        let stored = codec::decode(&stored, &|| format!("table `captures`, key {key}"))?;
+        if names::same_content(&stored, record) {
+            return names::add_names(sink.transaction, key, [record.name.clone()]);
+        }
+    }
+    sink.put(tables::CAPTURES, key.0, key.to_string(), record).map(drop)
 }
 
 fn write_object(sink: &mut Sink<'_>, kind: &str, bytes: &[u8]) -> Result<Digest> {
@@ -431,18 +531,16 @@ fn write_object(sink: &mut Sink<'_>, kind: &str, bytes: &[u8]) -> Result<Digest>
     Ok(digest)
 }
 
-fn write_file(sink: &mut Sink<'_>, file: &NewFile) -> Result<()> {
-    use std::io::Read;
+fn write_file(sink: &mut Sink<'_>, mut file: NewFile) -> Result<()> {
     let read_error = |error: std::io::Error| io_error("read", &file.path, &error);
     let changed = || {
         Error::user(format!("`{}` changed while it was read", file.path.display())).hint("run the same command again")
     };
-    let mut input = std::fs::File::open(&file.path).map_err(read_error)?;
     let mut hasher = blake3::Hasher::new();
     let (mut parts, mut raw_bytes) = (Vec::new(), 0u64);
     loop {
         let mut piece = Vec::new();
-        Read::by_ref(&mut input).take(FILE_PART_BYTES).read_to_end(&mut piece).map_err(read_error)?;
+        Read::by_ref(&mut file.reader).take(FILE_PART_BYTES).read_to_end(&mut piece).map_err(read_error)?;
         if piece.is_empty() && raw_bytes > 0 {
             break;
         }

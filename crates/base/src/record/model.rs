@@ -57,6 +57,14 @@ pub enum Regime {
 }
 
 impl Regime {
+    /// Its text in the identities of models. A new field does not compile until it is decided how it enters.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::None => "None".to_owned(),
+            Self::Dp { epsilon, delta } => format!("Dp {{ epsilon: {epsilon:?}, delta: {delta:?} }}"),
+        }
+    }
+
     /// The budget, `None` without DP.
     pub fn epsilon(self) -> Option<f64> {
         match self {

@@ -63,7 +63,40 @@ pub struct TrainPlan {
     pub linear_decay: bool,
 }
 
+impl OptimiserPlan {
+    fn identity(&self) -> String {
+        match self {
+            Self::Sgd { rate, momentum } => format!("Sgd {{ rate: {rate:?}, momentum: {momentum:?} }}"),
+            Self::Adam { rate, betas, eps, weight_decay } => {
+                format!("Adam {{ rate: {rate:?}, betas: {betas:?}, eps: {eps:?}, weight_decay: {weight_decay:?} }}")
+            }
+        }
+    }
+}
+
 impl TrainPlan {
+    /// Its text in the identities of models: a model of another text is another model and is trained anew. A new field
+    /// does not compile until it is decided how it enters: one that has its old meaning at its default is left out there.
+    pub fn identity(&self) -> String {
+        let Self {
+            sampling_rate,
+            expected_batch,
+            steps,
+            epochs,
+            clip_norm,
+            microbatch,
+            epochs_per_evaluation,
+            optimiser,
+            linear_decay,
+        } = self;
+        let optimiser = optimiser.identity();
+        format!(
+            "TrainPlan {{ sampling_rate: {sampling_rate:?}, expected_batch: {expected_batch:?}, steps: {steps}, \
+             epochs: {epochs}, clip_norm: {clip_norm:?}, microbatch: {microbatch}, \
+             epochs_per_evaluation: {epochs_per_evaluation}, optimiser: {optimiser}, linear_decay: {linear_decay} }}"
+        )
+    }
+
     /// Steps of one epoch, at least 1.
     pub fn steps_per_epoch(&self) -> u64 {
         (self.steps / u64::from(self.epochs.max(1))).max(1)
@@ -225,5 +258,36 @@ impl CheckpointSink for NoCheckpoint {
 
     fn seconds(&mut self) -> f64 {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts that ids of stored models were made of: they stay, whatever is added.
+    #[test]
+    fn identities_are_written_as_they_always_were() {
+        let adam = OptimiserPlan::Adam { rate: 1e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 };
+        let mut plan = TrainPlan {
+            sampling_rate: 1.0 / 3.0,
+            expected_batch: 4.0,
+            steps: 6,
+            epochs: 2,
+            clip_norm: 1.0,
+            microbatch: 32,
+            epochs_per_evaluation: 1,
+            optimiser: adam,
+            linear_decay: false,
+        };
+        let adam = "TrainPlan { sampling_rate: 0.3333333333333333, expected_batch: 4.0, steps: 6, epochs: 2, \
+                    clip_norm: 1.0, microbatch: 32, epochs_per_evaluation: 1, optimiser: Adam { rate: 0.001, \
+                    betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 }, linear_decay: false }";
+        assert_eq!(plan.identity(), adam);
+        plan.optimiser = OptimiserPlan::Sgd { rate: 0.5, momentum: 0.9 };
+        assert!(plan.identity().contains("optimiser: Sgd { rate: 0.5, momentum: 0.9 }, linear_decay"));
+        use syntrace_base::record::Regime;
+        assert_eq!(Regime::None.identity(), "None");
+        assert_eq!(Regime::Dp { epsilon: 4.0, delta: 1e-5 }.identity(), "Dp { epsilon: 4.0, delta: 1e-5 }");
     }
 }

@@ -1,13 +1,15 @@
 //! Everything that the files of one model say, checked against the study.
 
 use super::names::TraceIndex;
-use crate::ingest::{collect_captures, file_digest};
+use crate::folder::{PassedOver, captures_in};
+use crate::input::file_digest;
+use crate::narrow::nearest;
 use crate::rows::AttributeRow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{Digest, TraceId};
 use syntrace_base::error::{Error, Result, ResultExt, io_error, require_file};
-use syntrace_foreign::{self as foreign, LoggedEpoch};
+use syntrace_foreign::{self as foreign, LoggedEpoch, Numbers};
 use syntrace_spec::{AttributeSource, ImportModel, MemberSource};
 
 /// Largest file that is read as a whole.
@@ -27,6 +29,11 @@ impl NamedFile {
     pub fn new(path: &Path) -> Result<Self> {
         Ok(Self { path: path.to_owned(), digest: file_digest(path)? })
     }
+
+    pub fn open(&self) -> Result<std::fs::File> {
+        require_file(&self.path)?;
+        std::fs::File::open(&self.path).map_err(|error| io_error("open", &self.path, &error))
+    }
 }
 
 /// What the files of one model say.
@@ -37,6 +44,10 @@ pub(super) struct Content {
     pub attributes: Vec<AttributeRow>,
     pub epochs: Vec<LoggedEpoch>,
     pub synthetic: Vec<NamedFile>,
+    /// What folders of synthetic captures hold besides.
+    pub passed_over: Vec<PassedOver>,
+    /// What was taken of each attribute file, for people.
+    pub taken: Vec<String>,
     pub weights: Option<NamedFile>,
     /// Digests of all files by what they are: part of the job's identity.
     pub identity: serde_json::Value,
@@ -45,22 +56,23 @@ pub(super) struct Content {
 /// Reads the files of a model, all but its synthetic captures.
 pub(super) fn read(model: &ImportModel, index: &TraceIndex) -> Result<Content> {
     let listed = listed_members(model, index)?;
-    let attributes = attribute_rows(model, index, listed.as_deref())?;
+    let (attributes, taken) = attribute_rows(model, index, listed.as_deref())?;
     let members = match listed {
         Some(listed) => listed,
         None => members_of_rows(&attributes)?,
     };
     let attributes = joined(attributes, &members)?;
-    let synthetic = synthetic_files(model)?;
+    let (synthetic, passed_over) = synthetic_files(model)?;
     let weights = model.weights.as_deref().map(NamedFile::new).transpose()?;
     let epochs = match &model.log {
         Some(path) => foreign::read_log(&text(path)?).context(|| format!("`{}`", path.display()))?,
         None => Vec::new(),
     };
-    let identity = identity(model, &members, &synthetic, weights.as_ref())?;
+    let exact = attributes.iter().any(|row| row.loss_exact.is_some() || row.values_exact.is_some());
+    let identity = identity(model, &members, &synthetic, weights.as_ref(), exact)?;
     let mut members = members;
     members.sort_unstable();
-    Ok(Content { members, attributes, epochs, synthetic, weights, identity })
+    Ok(Content { members, attributes, epochs, synthetic, passed_over, taken, weights, identity })
 }
 
 fn identity(
@@ -68,30 +80,40 @@ fn identity(
     members: &[(TraceId, bool)],
     synthetic: &[NamedFile],
     weights: Option<&NamedFile>,
+    exact: bool,
 ) -> Result<serde_json::Value> {
     let digest = |path: &Option<PathBuf>| -> Result<Option<String>> {
         path.as_deref().map(|path| file_digest(path).map(|digest| digest.hex())).transpose()
     };
     let mut attributes = Vec::new();
     for source in &model.attributes {
-        attributes.push(serde_json::json!({
+        let mut said = serde_json::json!({
             "file": file_digest(&source.path)?.hex(),
             "kind": kind_of(source)?,
             "loss": digest(&source.loss)?,
-        }));
+        });
+        if !source.columns.is_empty() {
+            said["columns"] = source.columns.clone().into();
+        }
+        attributes.push(said);
     }
     let mut listed = members.to_vec();
     listed.sort_unstable();
     let members = listed.iter().fold(syntrace_base::base::Identity::new("members"), |identity, (trace, member)| {
         identity.int(trace.0).int(i64::from(*member))
     });
-    Ok(serde_json::json!({
+    let mut identity = serde_json::json!({
         "members": members.finish().hex(),
         "attributes": attributes,
         "synthetic": synthetic.iter().map(|file| file.digest.hex()).collect::<Vec<_>>(),
         "weights": weights.map(|file| file.digest.hex()),
         "log": digest(&model.log)?,
-    }))
+    });
+    // Files whose numbers FLOAT holds give what they always gave.
+    if exact {
+        identity["exact"] = true.into();
+    }
+    Ok(identity)
 }
 
 /// The attribute kind of a file's rows that name none.
@@ -150,11 +172,16 @@ struct Found {
     place: String,
 }
 
-fn attribute_rows(model: &ImportModel, index: &TraceIndex, listed: Option<&[(TraceId, bool)]>) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
+fn attribute_rows(
+    model: &ImportModel,
+    index: &TraceIndex,
+    listed: Option<&[(TraceId, bool)]>,
+) -> Result<(Vec<Found>, Vec<String>)> {
+    let (mut found, mut all_taken) = (Vec::new(), Vec::new());
     for source in &model.attributes {
         let place = source.path.display().to_string();
-        let rows = read_attributes(source).context(|| format!("`{place}`"))?;
+        let (rows, taken) = read_attributes(source).context(|| format!("`{place}`"))?;
+        all_taken.push(format!("`{place}`: {taken}"));
         if rows.iter().any(|row| row.trace.is_none()) && listed.map(<[_]>::len) != Some(rows.len()) {
             return Err(Error::user(match listed {
                 Some(listed) => {
@@ -180,23 +207,44 @@ fn attribute_rows(model: &ImportModel, index: &TraceIndex, listed: Option<&[(Tra
             let loss = row.loss.or_else(|| losses.as_ref().and_then(|losses| losses.get(at).copied()));
             let kind = row.kind.unwrap_or_else(|| default.clone());
             // Whether it is a member is settled when all files have been read.
-            let stored = AttributeRow { trace_id, member: false, kind, loss, values: row.values };
+            let (values, values_exact) = match row.values {
+                Numbers::Single(values) => (values, None),
+                Numbers::Double(exact) => (exact.iter().copied().map(nearest).collect(), Some(exact)),
+            };
+            let loss_exact = loss.filter(|loss| f64::from(*loss as f32) != *loss);
+            let loss = loss.map(nearest);
+            let stored = AttributeRow { trace_id, member: false, kind, loss, values, loss_exact, values_exact };
             found.push(Found { row: stored, member: row.member, place: in_row() });
         }
     }
-    Ok(found)
+    Ok((found, all_taken))
 }
 
-fn read_attributes(source: &AttributeSource) -> Result<Vec<foreign::AttributeRow>> {
+/// Rows, and what of the file they are.
+fn read_attributes(source: &AttributeSource) -> Result<(Vec<foreign::AttributeRow>, String)> {
     let ending = source.path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    let is_parquet = matches!(ending.as_deref(), Some("parquet" | "pq"));
+    if !is_parquet && !source.columns.is_empty() {
+        return Err(Error::user("expected a Parquet file beside `columns`: the numbers of others have no names"));
+    }
+    let whole = |rows: Vec<foreign::AttributeRow>| {
+        let width = rows.first().map_or(0, |row| row.values.len());
+        let taken = format!("{} rows of {width} values", rows.len());
+        (rows, taken)
+    };
     match ending.as_deref() {
         Some("parquet" | "pq") => {
             require_file(&source.path)?;
             let open = std::fs::File::open(&source.path);
-            foreign::read_parquet(open.map_err(|error| io_error("open", &source.path, &error))?)
+            let open = open.map_err(|error| io_error("open", &source.path, &error))?;
+            let foreign::AttributeFile { rows, taken, left_out } = foreign::read_parquet(open, &source.columns)?;
+            let (rows, counted) = whole(rows);
+            let left_out =
+                if left_out.is_empty() { String::new() } else { format!("; left out: `{}`", left_out.join("`, `")) };
+            Ok((rows, format!("{counted}, from `{}`{left_out}", taken.join("`, `"))))
         }
-        Some("npy") => foreign::read_npy(&bytes(&source.path, FILE_BYTES_MAX)?),
-        Some("safetensors") => foreign::read_safetensors(&bytes(&source.path, FILE_BYTES_MAX)?),
+        Some("npy") => foreign::read_npy(&bytes(&source.path, FILE_BYTES_MAX)?).map(whole),
+        Some("safetensors") => foreign::read_safetensors(&bytes(&source.path, FILE_BYTES_MAX)?).map(whole),
         Some("pkl" | "pickle" | "pt" | "pth" | "npz") => {
             Err(Error::user("expected .parquet, .npy or .safetensors, found a file that may hold a Python pickle")
                 .hint("a pickle is a program and is never loaded: save the numbers with numpy.save or safetensors"))
@@ -205,7 +253,7 @@ fn read_attributes(source: &AttributeSource) -> Result<Vec<foreign::AttributeRow
     }
 }
 
-fn read_losses(path: &Path, rows: usize) -> Result<Vec<f32>> {
+fn read_losses(path: &Path, rows: usize) -> Result<Vec<f64>> {
     let losses = foreign::read_npy_column(&bytes(path, FILE_BYTES_MAX)?).context(|| format!("`{}`", path.display()))?;
     if losses.len() != rows {
         return Err(Error::user(format!("`{}`: expected {rows} losses, found {}", path.display(), losses.len())));
@@ -272,16 +320,17 @@ fn joined(rows: Vec<Found>, members: &[(TraceId, bool)]) -> Result<Vec<Attribute
 }
 
 /// Files of synthetic captures, folders opened, in the order of their names within each entry.
-fn synthetic_files(model: &ImportModel) -> Result<Vec<NamedFile>> {
-    let mut paths = Vec::new();
+fn synthetic_files(model: &ImportModel) -> Result<(Vec<NamedFile>, Vec<PassedOver>)> {
+    let (mut paths, mut passed_over) = (Vec::new(), Vec::new());
     for entry in &model.synthetic {
         let metadata = std::fs::metadata(entry).map_err(|error| io_error("open", entry, &error))?;
         if metadata.is_dir() {
-            let before = paths.len();
-            collect_captures(entry, &mut paths, &mut 0)?;
-            if paths.len() == before {
+            let found = captures_in(entry)?;
+            passed_over.extend(found.passed_over);
+            if found.files.is_empty() {
                 return Err(Error::user(format!("expected captures in the folder `{}`, found none", entry.display())));
             }
+            paths.extend(found.files);
         } else {
             paths.push(entry.clone());
         }
@@ -290,5 +339,6 @@ fn synthetic_files(model: &ImportModel) -> Result<Vec<NamedFile>> {
     if let Some(path) = paths.iter().find(|path| !seen.insert(path.as_path())) {
         return Err(Error::user(format!("synthetic capture `{}` is named twice", path.display())));
     }
-    paths.iter().map(|path| NamedFile::new(path)).collect()
+    let files = paths.iter().map(|path| NamedFile::new(path)).collect::<Result<_>>()?;
+    Ok((files, passed_over))
 }

@@ -2,11 +2,12 @@
 
 use super::content::{self, Content, NamedFile};
 use super::names::{self, TraceIndex};
+use crate::folder::PassedOver;
 use crate::job::{JobHead, Start};
 use crate::rows::{self, AttributeRow, SyntheticRow};
 use std::io::BufReader;
 use syntrace_base::base::{Digest, Identity, ModelId, Progress, SplitId};
-use syntrace_base::error::{Error, Result, ResultExt, io_error, require_file};
+use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::*;
 use syntrace_measure::privacy;
 use syntrace_spec::{ImportManifest, ImportModel};
@@ -39,6 +40,10 @@ pub struct ImportedModel {
     pub synthetic: usize,
     /// Packets in synthetic captures that are in no trace because they do not parse.
     pub rejected: u64,
+    /// What folders of synthetic captures hold besides.
+    pub passed_over: Vec<PassedOver>,
+    /// What was taken of each attribute file, for people.
+    pub taken: Vec<String>,
 }
 
 /// Imports all models of a manifest. Everything is read and checked before anything is written.
@@ -116,6 +121,8 @@ fn prepare(snapshot: &Snapshot, model: &ImportModel) -> Result<Prepared> {
         attributes,
         synthetic: synthetic.traces.len(),
         rejected: synthetic.facts.iter().map(|row| u64::from(row.rejected)).sum(),
+        passed_over: content.passed_over.clone(),
+        taken: content.taken.clone(),
     };
     if !summary.added {
         return Ok(Prepared { summary, result: None });
@@ -195,9 +202,7 @@ fn synthetic(model_id: ModelId, files: &[NamedFile], cut: &CutOptions) -> Result
     let mut out = Synthetic::default();
     for file in files {
         let place = || format!("`{}`", file.path.display());
-        require_file(&file.path)?;
-        let open = std::fs::File::open(&file.path).map_err(|error| io_error("open", &file.path, &error))?;
-        let cut = capture::cut(BufReader::new(open), cut).context(place)?;
+        let cut = capture::cut(BufReader::new(file.open()?), cut).context(place)?;
         if let Some(damage) = &cut.summary.damage {
             return Err(Error::user(format!("damaged at offset {}: {}", damage.offset, damage.reason))
                 .context(place())
@@ -275,7 +280,12 @@ fn job_result(
         result.segments.push(rows::packet_segment(&SYNTHETIC_PACKETS, model_id.0, run)?);
     }
     if let Some(file) = content.weights {
-        result.files.push(NewFile { kind: "weights", path: file.path, digest: file.digest });
+        result.files.push(NewFile {
+            kind: "weights",
+            reader: Box::new(file.open()?),
+            path: file.path,
+            digest: file.digest,
+        });
     }
     result.job = head.record(start);
     Ok(result)

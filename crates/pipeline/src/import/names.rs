@@ -42,8 +42,7 @@ pub(super) struct TraceIndex {
 
 impl TraceIndex {
     pub fn load(snapshot: &Snapshot, class: &ClassRecord) -> Result<Self> {
-        let captures: HashMap<CaptureId, String> =
-            snapshot.captures()?.into_iter().map(|capture| (capture.capture_id, capture.name)).collect();
+        let captures = snapshot.capture_names()?;
         let mut ingests = snapshot.ingests()?;
         ingests.retain(|ingest| ingest.class_id == class.class_id);
         let mut index = Self {
@@ -56,7 +55,7 @@ impl TraceIndex {
             let columns = snapshot.read_columns(&TRACES, &segment, &COLUMNS)?;
             for (trace, capture, first_packet) in rows::trace_places(&columns)? {
                 index.jobs.insert(trace, segment.job_id);
-                if let Some(name) = captures.get(&CaptureId(capture)) {
+                for name in captures.get(&CaptureId(capture)).into_iter().flatten() {
                     index.by_capture.entry(name.clone()).or_default().push((first_packet, trace));
                 }
             }

@@ -9,7 +9,7 @@ const NUMBER_BYTES: f64 = 4.0;
 
 impl Plan {
     /// A block of lines per generator: the regimes that it is trained in, then what all its models take.
-    /// `flops_per_second` is what this device can do at most; hours are therefore a lower bound.
+    /// `flops_per_second` is what the device can do at most; hours are therefore a lower bound.
     pub fn training_lines(&self, flops_per_second: Option<f64>) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         let members = self.spec.split.members;
@@ -39,7 +39,7 @@ impl Plan {
             let attributes = trained * 2.0 * f64::from(members) * family.attribute_values() as f64 * NUMBER_BYTES;
             let weights = trained * family.parameters() as f64 * NUMBER_BYTES;
             let hours = match flops_per_second {
-                Some(speed) if speed > 0.0 => format!(", at least {} here", duration(flops / speed)),
+                Some(speed) if speed > 0.0 => format!(", at least {}", duration(flops / speed)),
                 _ => String::new(),
             };
             lines.push(format!(
@@ -69,16 +69,18 @@ impl Plan {
     }
 }
 
-fn bytes(count: f64) -> String {
+pub(super) fn bytes(count: f64) -> String {
     match count {
+        count if count >= 1e12 => format!("{:.1} TB", count / 1e12),
         count if count >= 1e9 => format!("{:.1} GB", count / 1e9),
         count if count >= 1e6 => format!("{:.1} MB", count / 1e6),
         count => format!("{:.1} kB", count / 1e3),
     }
 }
 
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     match seconds {
+        seconds if seconds >= 2.0 * 86400.0 => format!("{:.1} days", seconds / 86400.0),
         seconds if seconds >= 7200.0 => format!("{:.1} h", seconds / 3600.0),
         seconds if seconds >= 120.0 => format!("{:.1} min", seconds / 60.0),
         seconds => format!("{seconds:.1} s"),

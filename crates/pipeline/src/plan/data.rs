@@ -1,10 +1,12 @@
 //! Datasets of a spec to ingest jobs.
 
 use super::{Builder, PlannedClass, Work};
+use crate::folder::captures_by_folder;
 use crate::ingest::{self, IngestOptions};
+use crate::input::capture_digest;
 use syntrace_base::base::JobId;
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ClassRecord, Origin};
+use syntrace_base::record::{ClassRecord, Origin, TraceUnit};
 use syntrace_spec::{DatasetSpec, SourceSpec, closest};
 use syntrace_traffic::simulate::CLASSES;
 
@@ -80,28 +82,40 @@ impl Builder<'_> {
                 sources,
                 captures,
                 source_indices: vec![index],
+                traces_max: Some(match self.plan.spec.traces.unit {
+                    TraceUnit::Flow => u64::from(flows),
+                    TraceUnit::Capture => 1,
+                }),
             });
         }
         Ok(classes)
     }
 
     fn folder(&mut self, dataset: &DatasetSpec, folder: &std::path::Path) -> Result<Vec<PlannedClass>> {
-        let (by_class, _) = ingest::captures_by_folder(folder)?;
+        let (by_class, passed_over) = captures_by_folder(folder)?;
+        self.plan.notes.extend(passed_over.iter().map(ToString::to_string));
         let all: Vec<String> = by_class.iter().map(|(class, _)| class.clone()).collect();
+        let cut = match self.snapshot {
+            Some(snapshot) => snapshot.ingests()?,
+            None => Vec::new(),
+        };
         let mut classes = Vec::new();
         for class in chosen(dataset, &all)? {
             let options = self.options(dataset, &class, Origin::Captured);
             let class_id = ingest::class_id(&options);
             let (mut sources, mut captures, mut source_indices) = (Vec::new(), Vec::new(), Vec::new());
+            let mut traces = Some(0);
             let files = by_class.iter().filter(|(name, _)| *name == class).flat_map(|(_, files)| files);
             for path in files {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                let head = ingest::ingest_head(&options, &name, &ingest::file_digest(path)?);
+                let head = ingest::ingest_head(&options, &name, &capture_digest(path)?);
                 if sources.contains(&head.job_id) {
                     continue;
                 }
                 sources.push(head.job_id);
                 captures.extend(&head.inputs);
+                let cut = cut.iter().find(|ingest| ingest.job_id == head.job_id).map(|ingest| ingest.traces);
+                traces = traces.zip(cut).map(|(sum, more)| sum + more);
                 let work = Work::IngestFile { options: options.clone(), path: path.clone() };
                 source_indices.push(self.add(head, work, vec![])?);
             }
@@ -112,6 +126,7 @@ impl Builder<'_> {
                 sources,
                 captures,
                 source_indices,
+                traces_max: traces,
             });
         }
         Ok(classes)
@@ -144,6 +159,7 @@ impl Builder<'_> {
                 sources,
                 captures,
                 source_indices: vec![],
+                traces_max: Some(of_class.iter().map(|ingest| ingest.traces).sum()),
             });
         }
         Ok(classes)

@@ -12,8 +12,11 @@ mod cost;
 mod data;
 mod models;
 mod shard;
+mod total;
 mod utility;
 mod weight;
+
+pub use total::{KNOWN_GPUS, PlanDevice};
 
 use super::attack::{AttackGroup, PlannedAttack};
 use super::ingest::IngestOptions;
@@ -196,6 +199,13 @@ impl Work {
     }
 }
 
+impl Work {
+    /// Does nothing else build on what it makes?
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Attack { .. } | Self::Fidelity { .. } | Self::Leakage { .. } | Self::Utility { .. })
+    }
+}
+
 /// One job of a plan.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedJob {
@@ -231,6 +241,8 @@ struct PlannedClass {
     /// Ids of the captures behind it.
     captures: Vec<i64>,
     source_indices: Vec<usize>,
+    /// Traces that it can have at most, where that is known before they are cut.
+    traces_max: Option<u64>,
 }
 
 impl Plan {

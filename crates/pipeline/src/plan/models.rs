@@ -4,8 +4,9 @@ use super::attacks::Attributed;
 use super::utility::Target;
 use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Work, ids, noise_name, role_text};
 use crate::job::{JobHead, code_version};
+use crate::stage::require_enough;
 use syntrace_base::base::{Identity, JobId, ModelId, SplitId};
-use syntrace_base::error::{Error, Result};
+use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
 use syntrace_model::model::Start;
 
@@ -25,6 +26,10 @@ impl Builder<'_> {
     /// Splits of a class: the target's, then each shadow's, as (role, split id, job index).
     fn splits(&mut self, class: &PlannedClass) -> Result<Vec<(Role, SplitId, usize)>> {
         let sizes = self.plan.spec.split;
+        if let Some(traces) = class.traces_max {
+            require_enough(usize::try_from(traces).unwrap_or(usize::MAX), sizes)
+                .context(|| format!("class `{}/{}`", class.dataset, class.class))?;
+        }
         let roles = std::iter::once(Role::Target).chain((0..sizes.shadows).map(Role::Shadow));
         let mut splits = Vec::new();
         for role in roles {
@@ -151,9 +156,9 @@ impl Builder<'_> {
             .text(&planned.name)
             .text(planned.family.name())
             .text(&planned.family.config_json())
-            .text(&format!("{:?}", planned.family.plan(self.plan.spec.split.members, regime)))
+            .text(&planned.family.plan(self.plan.spec.split.members, regime).identity())
             .int(split_id.0)
-            .text(&format!("{regime:?}"))
+            .text(&regime.identity())
             .text(if regime == Regime::None { "none" } else { noise_name(self.plan.spec.noise) })
             .int(i64::from(code_version(JobKind::Train)))
             .bytes(&self.plan.spec.seed.to_le_bytes());

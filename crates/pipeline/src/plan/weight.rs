@@ -6,7 +6,9 @@ use syntrace_base::error::Result;
 use syntrace_store::Snapshot;
 
 /// Operations that a core does a second in training, about: only what nothing was measured of is weighed with it.
-const GUESS_FLOPS: f64 = 4e9;
+pub(super) const GUESS_FLOPS: f64 = 4e9;
+/// A trace that is sampled costs about as much as one of a training in three steps: it is made piece by piece.
+const SAMPLING_STEPS: f64 = 3.0;
 
 impl Plan {
     /// The time left of a run of this plan, `threads` jobs side by side. What the study holds already says how fast
@@ -46,12 +48,16 @@ impl Plan {
                 (models.first().map_or_else(|| kind.to_owned(), of), flops, 1.0 / GUESS_FLOPS)
             }
             Work::OneRunAudit { model, .. } => (of(model), self.flops(model), 1.0 / GUESS_FLOPS),
-            Work::Attribute { model, .. } => (of(model), 2.0 * members, 0.01),
-            Work::Reference { model, splits, .. } => (of(model), 2.0 * members * splits.len() as f64, 0.01),
+            Work::Attribute { model, .. } => (of(model), 2.0 * members, self.trace_seconds(model).max(0.01)),
+            Work::Reference { model, splits, .. } => {
+                (of(model), 2.0 * members * splits.len() as f64, self.trace_seconds(model).max(0.01))
+            }
             Work::Attack { attack, group } => {
                 (format!("{kind} {}", attack.name), 1.0 + group.shadows.len() as f64, 0.5)
             }
-            Work::Synthesize { model, count } => (of(model), f64::from(*count), 0.05),
+            Work::Synthesize { model, count } => {
+                (of(model), f64::from(*count), (SAMPLING_STEPS * self.trace_seconds(model)).max(0.05))
+            }
             Work::Fidelity { .. } | Work::Leakage { .. } => (kind.to_owned(), 1.0, 1.0),
             Work::Utility { utility } => (kind.to_owned(), utility.classes.len() as f64, 2.0),
         };
@@ -83,6 +89,14 @@ impl Plan {
 
     fn name(&self, generator: usize) -> &str {
         self.generators.get(generator).map_or("", |generator| generator.name.as_str())
+    }
+
+    /// Seconds that a core takes for one trace in one step of a training, about.
+    fn trace_seconds(&self, model: &PlannedModel) -> f64 {
+        let Some(generator) = self.generators.get(model.generator) else { return 0.0 };
+        let plan = generator.family.plan(self.spec.split.members, model.regime);
+        let traces = plan.steps as f64 * plan.expected_batch;
+        if traces > 0.0 { self.flops(model) / traces / GUESS_FLOPS } else { 0.0 }
     }
 
     fn flops(&self, model: &PlannedModel) -> f64 {

@@ -33,13 +33,11 @@ pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedM
         let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
         let per_trace = family.attributes(weights, &traces)?;
         for (trace_id, kinds) in ids.into_iter().zip(per_trace) {
-            out.extend(kinds.into_iter().map(|row| rows::AttributeRow {
-                trace_id,
-                member,
-                kind: row.kind.to_owned(),
-                loss: Some(row.loss),
-                values: row.values,
-            }));
+            out.extend(
+                kinds
+                    .into_iter()
+                    .map(|row| rows::AttributeRow::single(trace_id, member, row.kind.to_owned(), row.loss, row.values)),
+            );
         }
     }
     // Stored by trace, so that the order of the rows does not give membership away.
@@ -81,13 +79,9 @@ pub(crate) fn references(
     let mut out = Vec::new();
     for (trace_id, rows) in ids.into_iter().zip(per_trace) {
         let wanted = rows.into_iter().filter(|row| kinds.iter().any(|kind| kind == row.kind));
-        out.extend(wanted.map(|row| rows::AttributeRow {
-            trace_id,
-            member: false,
-            kind: row.kind.to_owned(),
-            loss: Some(row.loss),
-            values: row.values,
-        }));
+        out.extend(
+            wanted.map(|row| rows::AttributeRow::single(trace_id, false, row.kind.to_owned(), row.loss, row.values)),
+        );
     }
     out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
     let mut result = JobResult::new(head.record_on(start, family.device()));

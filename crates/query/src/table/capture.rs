@@ -5,15 +5,18 @@ use crate::relation::Relation;
 use crate::study::Study;
 use std::collections::HashMap;
 use std::sync::Arc;
+use syntrace_base::base::CaptureId;
 use syntrace_base::error::Result;
 use syntrace_base::record::{CaptureRecord, ClassRecord, DropCount, IngestRecord};
 
 pub(super) fn captures(study: &Arc<Study>) -> Arc<dyn Relation> {
     let fields = Fields::<CaptureRecord>::new()
         .big("capture_id", "id of the capture", |capture| capture.capture_id.0)
-        .text("name", "file name without its folder", |capture| capture.name.clone())
-        .text("digest", "BLAKE3 of the file, hexadecimal", |capture| hex(&capture.digest))
-        .big("bytes", "file size, bytes", |capture| capture.bytes as i64)
+        .text("name", "file name without its folder; all of them are in `capture_names`", |capture| {
+            capture.name.clone()
+        })
+        .text("digest", "BLAKE3 of the file, unpacked, hexadecimal", |capture| hex(&capture.digest))
+        .big("bytes", "file size, unpacked, bytes", |capture| capture.bytes as i64)
         .text("format", "`pcap`, `pcap-ns` or `pcapng`; `-be` for a big-endian file", |capture| capture.format.clone())
         .text("link_types", "LINKTYPE values in order of appearance, separated by commas", |capture| {
             capture.link_types.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
@@ -29,6 +32,28 @@ pub(super) fn captures(study: &Arc<Study>) -> Arc<dyn Relation> {
             capture.damage.as_ref().map(|damage| damage.reason.clone())
         });
     record_table(study, fields, |study| study.snapshot()?.captures())
+}
+
+/// One name of one capture.
+struct NameRow {
+    capture: CaptureId,
+    name: String,
+    shown: bool,
+}
+
+pub(super) fn capture_names(study: &Arc<Study>) -> Arc<dyn Relation> {
+    let fields = Fields::<NameRow>::new()
+        .big("capture_id", "capture", |row| row.capture.0)
+        .text("name", "a file name that it came with", |row| row.name.clone())
+        .flag("shown", "is it the name in `captures`?", |row| row.shown);
+    record_table(study, fields, |study| {
+        let mut names: Vec<_> = study.snapshot()?.capture_names()?.into_iter().collect();
+        names.sort_unstable();
+        let rows = names.into_iter().flat_map(|(capture, names)| {
+            names.into_iter().enumerate().map(move |(at, name)| NameRow { capture, name, shown: at == 0 })
+        });
+        Ok(rows.collect())
+    })
 }
 
 /// One drop reason of one ingested capture.

@@ -26,7 +26,16 @@ pub(super) struct Table {
 
 /// All tables, in the order of the data flow.
 pub(super) const TABLES: &[Table] = &[
-    Table { name: "captures", doc: "One row per capture: an input file, kept verbatim.", make: capture::captures },
+    Table {
+        name: "captures",
+        doc: "One row per capture: the content of an input file, kept verbatim.",
+        make: capture::captures,
+    },
+    Table {
+        name: "capture_names",
+        doc: "One row per capture and name that it came with: one content may have several.",
+        make: capture::capture_names,
+    },
     Table {
         name: "capture_drops",
         doc: "One row per capture, class and reason: packets that are in no trace.",

@@ -228,7 +228,7 @@ fn export(session: &Session, folder: &Path) {
 }
 
 fn duckdb_type(kind: store::schema::ColumnType) -> Option<&'static str> {
-    use store::schema::ColumnType::{Bool, Bytes, F32, F32List, F64, I16, I32, I64, Text};
+    use store::schema::ColumnType::{Bool, Bytes, F32, F32List, F64, F64List, I16, I32, I64, Text};
     match kind {
         Bool => Some("BOOLEAN"),
         I16 => Some("SMALLINT"),
@@ -237,7 +237,7 @@ fn duckdb_type(kind: store::schema::ColumnType) -> Option<&'static str> {
         F32 => Some("REAL"),
         F64 => Some("DOUBLE"),
         Text => Some("VARCHAR"),
-        Bytes | F32List => None,
+        Bytes | F32List | F64List => None,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn bounds(kind: ColumnType, array: &ArrayRef) -> (Option<Scalar>, Opt
         ColumnType::F32 => of!(Float32Array, Float, f64),
         ColumnType::F64 => of!(Float64Array, Float, f64),
         ColumnType::Text => text_bounds(array),
-        ColumnType::Bool | ColumnType::Bytes | ColumnType::F32List => (None, None),
+        ColumnType::Bool | ColumnType::Bytes | ColumnType::F32List | ColumnType::F64List => (None, None),
     }
 }
 

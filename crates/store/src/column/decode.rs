@@ -7,7 +7,7 @@ use crate::records::ColumnRecord;
 use crate::schema::{Column, ColumnType};
 use arrow::array::*;
 use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::ArrowNativeType;
+use arrow::datatypes::{ArrowNativeType, DataType};
 use std::sync::Arc;
 use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
@@ -17,11 +17,9 @@ const _: () = assert!(cfg!(target_endian = "little"), "a big-endian machine must
 
 /// Decodes a column of `rows` rows from its stored bytes.
 pub(crate) fn decode(column: &Column, record: &ColumnRecord, rows: u32, stored: &[u8]) -> Result<ArrayRef> {
-    let layout = Layout::from_code(record.encoding & !ZSTD).ok_or_else(|| {
-        Error::user(format!("column `{}` has encoding {}, this program does not know it", column.name, record.encoding))
-            .hint("use a newer syntrace")
-    })?;
     let damaged = |what: String| damaged(column, &what);
+    let layout = Layout::from_code(record.encoding & !ZSTD)
+        .ok_or_else(|| damaged(format!("it has encoding {}, which there is not", record.encoding)))?;
     if Digest::of(stored).prefix16() != record.digest {
         return Err(damaged("its digest does not match".to_owned()));
     }
@@ -46,7 +44,7 @@ pub(crate) fn decode(column: &Column, record: &ColumnRecord, rows: u32, stored: 
             let (offsets, bytes) = parts.variable(layout)?;
             Ok(Arc::new(BinaryArray::try_new(offsets, bytes, nulls).map_err(external)?))
         }
-        ColumnType::F32List => parts.lists(layout, nulls),
+        ColumnType::F32List | ColumnType::F64List => parts.lists(layout, nulls),
     }
 }
 
@@ -263,12 +261,17 @@ impl Parts<'_> {
     fn lists(&mut self, layout: Layout, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let offsets = self.offsets()?;
         let items = offsets.last().copied().unwrap_or(0) as usize;
-        let values = self.exactly(items.saturating_mul(4))?;
+        let values = self.exactly(items.saturating_mul(width(self.column.kind).unwrap_or(1)))?;
         if layout == Layout::DeltaPlanes {
             return Err(self.damaged("list items as differences"));
         }
-        let values = Float32Array::new(ScalarBuffer::new(self.joined(layout, values)?, 0, items), None);
-        let lists = ListArray::try_new(list_field(), offsets, Arc::new(values), nulls);
+        let values = self.joined(layout, values)?;
+        let (kind, values): (_, ArrayRef) = if self.column.kind == ColumnType::F64List {
+            (DataType::Float64, Arc::new(Float64Array::new(ScalarBuffer::new(values, 0, items), None)))
+        } else {
+            (DataType::Float32, Arc::new(Float32Array::new(ScalarBuffer::new(values, 0, items), None)))
+        };
+        let lists = ListArray::try_new(list_field(kind), offsets, values, nulls);
         Ok(Arc::new(lists.map_err(external)?))
     }
 }

@@ -99,6 +99,20 @@ impl Parts {
                 ((0..array.len()).flat_map(|row| number(row).to_le_bytes()).collect(), None)
             }};
         }
+        macro_rules! lists {
+            ($array:ty) => {{
+                let lists = cast::<ListArray>(array)?;
+                let (mut values, mut lengths) = (Vec::new(), Vec::new());
+                for row in 0..lists.len() {
+                    let list = if lists.is_null(row) { None } else { Some(lists.value(row)) };
+                    lengths.push(list.as_ref().map_or(0, |list| list.len() as u32));
+                    for value in list.iter().map(cast::<$array>) {
+                        values.extend(value?.values().iter().flat_map(|value| value.to_le_bytes()));
+                    }
+                }
+                (values, Some(lengths))
+            }};
+        }
         let (values, lengths) = match kind {
             ColumnType::Bool => {
                 let array = cast::<BooleanArray>(array)?;
@@ -116,18 +130,8 @@ impl Parts {
             ColumnType::F64 => numbers!(Float64Array),
             ColumnType::Text => variable(cast::<StringArray>(array)?.iter().map(|text| text.unwrap_or("").as_bytes())),
             ColumnType::Bytes => variable(cast::<BinaryArray>(array)?.iter().map(|bytes| bytes.unwrap_or(b""))),
-            ColumnType::F32List => {
-                let lists = cast::<ListArray>(array)?;
-                let (mut values, mut lengths) = (Vec::new(), Vec::new());
-                for row in 0..lists.len() {
-                    let list = if lists.is_null(row) { None } else { Some(lists.value(row)) };
-                    lengths.push(list.as_ref().map_or(0, |list| list.len() as u32));
-                    for value in list.iter().map(cast::<Float32Array>) {
-                        values.extend(value?.values().iter().flat_map(|value| value.to_le_bytes()));
-                    }
-                }
-                (values, Some(lengths))
-            }
+            ColumnType::F32List => lists!(Float32Array),
+            ColumnType::F64List => lists!(Float64Array),
         };
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
         Ok(Self { rows: array.len(), nulls, values, lengths })
@@ -143,7 +147,9 @@ impl Parts {
             ColumnType::I16 | ColumnType::I32 | ColumnType::I64 => {
                 vec![Layout::Plain, Layout::Planes, Layout::DeltaPlanes]
             }
-            ColumnType::F32 | ColumnType::F64 | ColumnType::F32List => vec![Layout::Plain, Layout::Planes],
+            ColumnType::F32 | ColumnType::F64 | ColumnType::F32List | ColumnType::F64List => {
+                vec![Layout::Plain, Layout::Planes]
+            }
             ColumnType::Text | ColumnType::Bytes => vec![Layout::Plain, Layout::Dictionary],
         }
     }
@@ -154,7 +160,7 @@ impl Parts {
             return false;
         }
         match (kind, width(kind)) {
-            (ColumnType::F32List, _) => false,
+            (ColumnType::F32List | ColumnType::F64List, _) => false,
             (ColumnType::Bool, _) => {
                 let ones: u32 = self.values.iter().map(|byte| byte.count_ones()).sum();
                 ones == 0 || ones as usize == self.rows

@@ -85,7 +85,7 @@ fn width(kind: ColumnType) -> Option<usize> {
     match kind {
         ColumnType::I16 => Some(2),
         ColumnType::I32 | ColumnType::F32 | ColumnType::F32List => Some(4),
-        ColumnType::I64 | ColumnType::F64 => Some(8),
+        ColumnType::I64 | ColumnType::F64 | ColumnType::F64List => Some(8),
         ColumnType::Bool | ColumnType::Text | ColumnType::Bytes => None,
     }
 }
@@ -101,7 +101,8 @@ pub(crate) fn data_type(kind: ColumnType) -> DataType {
         ColumnType::F64 => DataType::Float64,
         ColumnType::Text => DataType::Utf8,
         ColumnType::Bytes => DataType::Binary,
-        ColumnType::F32List => DataType::List(list_field()),
+        ColumnType::F32List => DataType::List(list_field(DataType::Float32)),
+        ColumnType::F64List => DataType::List(list_field(DataType::Float64)),
     }
 }
 
@@ -111,8 +112,8 @@ pub fn arrow_schema(table: &SegmentTable) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn list_field() -> Arc<Field> {
-    Arc::new(Field::new("item", DataType::Float32, false))
+fn list_field(item: DataType) -> Arc<Field> {
+    Arc::new(Field::new("item", item, false))
 }
 
 #[cfg(test)]
@@ -135,7 +136,7 @@ mod tests {
     }
 
     fn lists(rows: usize) -> ArrayRef {
-        let mut lists = ListBuilder::new(Float32Builder::new()).with_field(list_field());
+        let mut lists = ListBuilder::new(Float32Builder::new()).with_field(list_field(DataType::Float32));
         for row in 0..rows {
             lists.append_value((0..row % 3).map(|item| Some((row * 7 + item) as f32 / 3.0)));
         }
@@ -151,6 +152,10 @@ mod tests {
         round_trip(ColumnType::Text, Arc::new(StringArray::from(vec![Some("abc"), None, Some("")])));
         round_trip(ColumnType::Bytes, Arc::new(BinaryArray::from(vec![&b"\x00\xff"[..], b""])));
         round_trip(ColumnType::F32List, lists(100));
+        let mut doubles = ListBuilder::new(Float64Builder::new()).with_field(list_field(DataType::Float64));
+        doubles.append_value([Some(f64::MAX), Some(1.0 + f64::EPSILON)]);
+        doubles.append_null();
+        round_trip(ColumnType::F64List, Arc::new(doubles.finish()));
         round_trip(ColumnType::I32, Arc::new(Int32Array::from(vec![Some(1), None, Some(3), None]).slice(1, 3)));
         round_trip(ColumnType::F32List, lists(100).slice(40, 20));
         round_trip(ColumnType::Text, Arc::new(StringArray::from(vec!["skip", "a", "b"]).slice(1, 2)));
@@ -161,6 +166,7 @@ mod tests {
             ColumnType::Text,
             ColumnType::Bytes,
             ColumnType::F32List,
+            ColumnType::F64List,
         ] {
             round_trip(kind, new_empty_array(&data_type(kind)));
             round_trip(kind, new_null_array(&data_type(kind), 10));

@@ -1,0 +1,162 @@
+//! What the missing jobs of a plan take, step by step and in all: time and bytes.
+//!
+//! Both are guesses, good to a factor of some: what a job takes is not known before one like it ran (a run measures and
+//! says its time left as it goes). They add up: the last line is the sum of the others.
+
+use super::cost::{bytes, duration};
+use super::weight::GUESS_FLOPS;
+use super::{Plan, PlannedJob, Work};
+
+/// What networks run on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanDevice {
+    /// Its name.
+    pub name: String,
+    /// Operations that it does a second at most in single precision, where it is a graphics processor.
+    pub gpu_flops: Option<f64>,
+    /// Jobs side by side on the processor.
+    pub threads: usize,
+}
+
+/// Graphics processors that a plan can be made for wherever it is made: operations a second in single precision, as their
+/// makers state them.
+pub const KNOWN_GPUS: &[(&str, f64)] = &[
+    ("a10", 31.2e12),
+    ("a100", 19.5e12),
+    ("b200", 75e12),
+    ("h100", 66.9e12),
+    ("h200", 66.9e12),
+    ("l4", 30.3e12),
+    ("l40s", 91.6e12),
+    ("rtx3090", 35.6e12),
+    ("rtx4090", 82.6e12),
+    ("rtx5090", 104.8e12),
+    ("t4", 8.1e12),
+    ("v100", 15.7e12),
+];
+
+/// Share of its peak that a processor reaches with a network of many parameters.
+const GPU_SHARE_MAX: f64 = 0.35;
+/// Parameters, of all models of a cohort together, at which half of that is reached: smaller ones wait for launches.
+/// (One `netssm` of 60,000 parameters does 2.1 million tokens a second on an H100, 33 of them 7.0: 0.2 and 0.8 %.)
+const GPU_HALF_PARAMETERS: f64 = 5e6;
+
+/// Bytes that are stored of a packet of a trace, with its encodings.
+const PACKET_BYTES: f64 = 160.0;
+/// Bytes of a packet of a verbatim capture of simulated traffic.
+const CAPTURE_PACKET_BYTES: f64 = 250.0;
+/// Packets of a simulated flow.
+const FLOW_PACKETS: f64 = 25.0;
+/// Bytes of a stored score or membership.
+const ROW_BYTES: f64 = 12.0;
+/// Bytes of the results of a job that stores none of the above.
+const RESULT_BYTES: f64 = 20e3;
+/// Bytes of a stored number: weights and attributes are f32.
+const NUMBER_BYTES: f64 = 4.0;
+
+/// Jobs, seconds and bytes of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Total {
+    jobs: usize,
+    seconds: f64,
+    bytes: f64,
+}
+
+/// Steps in the order of the flow.
+const STEPS: [&str; 5] =
+    ["captures, encodings and splits", "training", "attributes and attacks", "synthesis", "evaluation"];
+
+impl Plan {
+    /// Lines about what the missing jobs take on a device; none where nothing is missing.
+    pub fn total_lines(&self, device: &PlanDevice) -> Vec<String> {
+        let mut steps = [Total::default(); STEPS.len()];
+        for job in self.jobs.iter().filter(|job| !job.done && !job.elsewhere) {
+            let Some(step) = steps.get_mut(step(&job.work)) else { continue };
+            step.jobs += 1;
+            step.seconds += self.seconds(job, device);
+            step.bytes += self.bytes(job);
+        }
+        let all = steps.iter().fold(Total::default(), |all, step| Total {
+            jobs: all.jobs + step.jobs,
+            seconds: all.seconds + step.seconds,
+            bytes: all.bytes + step.bytes,
+        });
+        if all.jobs == 0 {
+            return Vec::new();
+        }
+        let line = |name: &str, total: &Total, more: &str| {
+            let (time, size) = (duration(total.seconds), bytes(total.bytes));
+            format!("{name:<31} about {time:>9} {size:>9} in {:>6} jobs{more}", total.jobs)
+        };
+        let threads = format!(", {} side by side, networks on {}", device.threads, device.name);
+        let named = STEPS.iter().zip(&steps).filter(|(_, step)| step.jobs > 0);
+        named.map(|(name, step)| line(name, step, "")).chain([line("in all", &all, &threads)]).collect()
+    }
+
+    /// Seconds of the run that a job takes up: those beside it take theirs at the same time.
+    fn seconds(&self, job: &PlannedJob, device: &PlanDevice) -> f64 {
+        let core_seconds = self.cost(job).guess_seconds;
+        match (device.gpu_flops, self.parameters_of(&job.work)) {
+            (Some(peak), Some(parameters)) => {
+                let share = GPU_SHARE_MAX * parameters / (parameters + GPU_HALF_PARAMETERS);
+                core_seconds * GUESS_FLOPS / (peak * share)
+            }
+            _ => core_seconds / device.threads.max(1) as f64,
+        }
+    }
+
+    /// Parameters that are in memory together, of a job that runs networks of a generator.
+    fn parameters_of(&self, work: &Work) -> Option<f64> {
+        let (generator, models) = match work {
+            Work::Base { base } => (base.generator, 1),
+            Work::Train { models, .. } => (models.first()?.generator, models.len()),
+            Work::OneRunAudit { model, .. }
+            | Work::Attribute { model, .. }
+            | Work::Reference { model, .. }
+            | Work::Synthesize { model, .. } => (model.generator, 1),
+            _ => return None,
+        };
+        let parameters = self.generators.get(generator)?.family.parameters();
+        (parameters > 0).then_some(parameters as f64 * models as f64)
+    }
+
+    fn bytes(&self, job: &PlannedJob) -> f64 {
+        let packets = f64::from(self.spec.traces.packets);
+        let traces = 2.0 * f64::from(self.spec.split.members);
+        let family = |generator: usize| self.generators.get(generator).map(|found| &found.family);
+        let values = |generator: usize| family(generator).map_or(0.0, |family| family.attribute_values() as f64);
+        match &job.work {
+            Work::IngestFile { path, .. } => std::fs::metadata(path).map_or(0.0, |file| file.len() as f64),
+            Work::Simulate { flows, .. } => {
+                f64::from(*flows) * (FLOW_PACKETS * CAPTURE_PACKET_BYTES + packets * PACKET_BYTES)
+            }
+            Work::Encode { .. } | Work::Fidelity { .. } | Work::Leakage { .. } | Work::Utility { .. } => RESULT_BYTES,
+            Work::Split { .. } => traces * ROW_BYTES,
+            Work::Base { base } => {
+                family(base.generator).map_or(0.0, |family| family.parameters() as f64) * NUMBER_BYTES
+            }
+            Work::Train { models, .. } => {
+                let one = models.first().and_then(|model| family(model.generator));
+                one.map_or(0.0, |family| family.parameters() as f64) * models.len() as f64 * NUMBER_BYTES
+            }
+            Work::Attribute { model, .. } => traces * values(model.generator) * NUMBER_BYTES,
+            Work::Reference { model, splits, .. } => {
+                traces * splits.len() as f64 * values(model.generator) * NUMBER_BYTES
+            }
+            Work::Attack { group, .. } => traces * (1.0 + 0.3 * group.shadows.len() as f64) * ROW_BYTES + RESULT_BYTES,
+            Work::Synthesize { count, .. } => f64::from(*count) * packets * PACKET_BYTES,
+            Work::OneRunAudit { .. } => RESULT_BYTES,
+        }
+    }
+}
+
+/// Place of a job's step in [`STEPS`].
+fn step(work: &Work) -> usize {
+    match work {
+        Work::IngestFile { .. } | Work::Simulate { .. } | Work::Encode { .. } | Work::Split { .. } => 0,
+        Work::Base { .. } | Work::Train { .. } => 1,
+        Work::Attribute { .. } | Work::Reference { .. } | Work::Attack { .. } => 2,
+        Work::Synthesize { .. } => 3,
+        Work::Fidelity { .. } | Work::Leakage { .. } | Work::Utility { .. } | Work::OneRunAudit { .. } => 4,
+    }
+}

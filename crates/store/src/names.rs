@@ -1,0 +1,119 @@
+//! Names of captures: one content may come under several, and is known by all of them.
+//!
+//! The record of a capture has the name that it first came with, under the digest that its job noted. Further names, and
+//! which of all is shown, stand in a table of their own, which belongs to no job.
+
+use super::codec;
+use super::engine::storage_error;
+use super::place::{Place, open};
+use super::reader::Snapshot;
+use super::records::CaptureNames;
+use super::tables;
+use super::writer::StoreWriter;
+use redb::{ReadableTable, WriteTransaction};
+use std::collections::HashMap;
+use syntrace_base::base::CaptureId;
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::CaptureRecord;
+
+impl Snapshot {
+    /// All names of every capture; the one that is shown comes first.
+    ///
+    /// # Errors
+    /// `internal` for damaged records.
+    pub fn capture_names(&self) -> Result<HashMap<CaptureId, Vec<String>>> {
+        let several: Vec<CaptureNames> = self.all(tables::CAPTURE_NAMES, |key| key.to_string())?;
+        let mut names: HashMap<_, _> =
+            self.stored_captures()?.into_iter().map(|capture| (capture.capture_id, vec![capture.name])).collect();
+        names.extend(several.into_iter().map(|several| (several.capture_id, several.names)));
+        Ok(names)
+    }
+
+    /// As stored captures are shown: under the first of their names, and kept where their bytes are here.
+    pub(super) fn shown(&self, mut captures: Vec<CaptureRecord>) -> Result<Vec<CaptureRecord>> {
+        let names = self.open(tables::CAPTURE_NAMES)?;
+        let objects = self.open(tables::OBJECTS)?;
+        let failed = |error: redb::StorageError| storage_error("read", error.into());
+        for capture in &mut captures {
+            let key = capture.capture_id;
+            let several = match &names {
+                Some(names) => names.get(key.0).map_err(failed)?,
+                None => None,
+            };
+            if let Some(several) = several {
+                capture.name = shown_name(several.value(), key)?;
+            }
+            capture.kept |= match &objects {
+                Some(objects) => objects.get(&capture.digest).map_err(failed)?.is_some(),
+                None => false,
+            };
+        }
+        Ok(captures)
+    }
+}
+
+fn decoded(bytes: &[u8], key: CaptureId) -> Result<CaptureNames> {
+    let names: CaptureNames = codec::decode(bytes, &|| format!("table `capture_names`, key {key}"))?;
+    if names.capture_id != key || names.names.is_empty() {
+        return Err(Error::internal(format!(
+            "table `capture_names`, key {key}: the record names another key, or nothing"
+        ))
+        .hint("`syntrace verify STUDY` lists everything that is damaged"));
+    }
+    Ok(names)
+}
+
+fn shown_name(bytes: &[u8], key: CaptureId) -> Result<String> {
+    let names = decoded(bytes, key)?;
+    names.names.into_iter().next().ok_or_else(|| Error::internal(format!("capture {key} has no name")))
+}
+
+impl StoreWriter {
+    /// Notes a name that a capture came with. Nothing is written where it is known by it already.
+    ///
+    /// # Errors
+    /// `internal` for a capture that is not here.
+    pub fn name_capture(&self, capture: CaptureId, name: &str) -> Result<()> {
+        let known = self.snapshot()?.capture_names()?.remove(&capture);
+        let known = known.ok_or_else(|| Error::internal(format!("the study has no capture {capture}")))?;
+        if known.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let transaction = self.begin_write()?;
+        add_names(&transaction, capture, [name.to_owned()])?;
+        self.commit_transaction(transaction)
+    }
+}
+
+/// Adds names to a capture of the study behind those that it has.
+pub(super) fn add_names(
+    transaction: &WriteTransaction,
+    capture: CaptureId,
+    names: impl IntoIterator<Item = String>,
+) -> Result<()> {
+    let Some(record) = Place::Capture(capture.0).read_in(transaction)? else { return Ok(()) };
+    let record = codec::decode::<CaptureRecord>(&record, &|| format!("table `captures`, key {capture}"))?;
+    let mut table = open(transaction, tables::CAPTURE_NAMES)?;
+    let stored = table.get(capture.0).map_err(|error| storage_error("read", error.into()))?;
+    let stored = stored.map(|guard| decoded(guard.value(), capture)).transpose()?;
+    let mut all = stored.map_or_else(|| vec![record.name], |stored| stored.names);
+    let before = all.len();
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    if all.len() > before {
+        let bytes = codec::encode(&CaptureNames { capture_id: capture, names: all })?;
+        table.insert(capture.0, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
+    }
+    Ok(())
+}
+
+/// True for two records of one content: the name that it came with, whether its bytes were kept and where the packed stream
+/// that it came in broke off say nothing about it.
+pub(super) fn same_content(a: &CaptureRecord, b: &CaptureRecord) -> bool {
+    let plain =
+        |capture: &CaptureRecord| CaptureRecord { name: String::new(), kept: false, damage: None, ..capture.clone() };
+    plain(a) == plain(b)
+}
