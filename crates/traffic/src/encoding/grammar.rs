@@ -229,7 +229,9 @@ impl Ip<'_> {
     fn header_after(&self, start: usize) -> Next {
         let limit = self.room.min(IPV6_BYTES + self.u16_at(4));
         bytes("protocol", |number| {
-            let least = least(number).or(is_extension(number).then_some(EXTENSION_BYTES + UDP_BYTES));
+            // Hop-by-hop options stand first.
+            let may_extend = is_extension(number) && (number != 0 || start == IPV6_BYTES);
+            let least = least(number).or(may_extend.then_some(EXTENSION_BYTES + UDP_BYTES));
             least.is_some_and(|least| start + least <= limit)
         })
     }
