@@ -380,7 +380,7 @@ fn fidelity_of_a_population_with_itself_is_zero_in_every_cell_that_has_values() 
 }
 
 #[test]
-fn fidelity_measures_each_position_alone_and_leaves_out_values_that_ipv6_lacks() {
+fn fidelity_measures_each_position_alone_and_counts_packets_and_fields_that_are_not_there() {
     let real =
         vec![trace(vec![packet(0, 60, 1), packet(100, 60, 1)]), trace(vec![packet(0, 100, 2), packet(300, 100, 2)])];
     let mut other = vec![trace(vec![packet(0, 60, 3), packet(500, 70, 3)]), trace(vec![packet(0, 100, 3)])];
@@ -392,24 +392,33 @@ fn fidelity_measures_each_position_alone_and_leaves_out_values_that_ipv6_lacks()
     assert_eq!(cell("src_port", 0, Metric::JensenShannonDistance).value, Some(1.0), "disjoint ports");
     assert_eq!(cell("dst_port", 0, Metric::JensenShannonDivergence).value, Some(0.0), "equal ports");
     assert_eq!(cell("ip_length", 0, Metric::Wasserstein).value, Some(0.0));
-    // at position 1: {60, 100} against {70}: 20; the real side's standard deviation is 20
-    assert_eq!(cell("ip_length", 1, Metric::Wasserstein).value, Some(20.0));
-    assert_eq!(cell("ip_length", 1, Metric::WassersteinScaled).value, Some(1.0));
+    // at position 1: {60, 100} against {70} and one that is not there: half of 20, and half of two standard
+    // deviations of the real side, which are 20 each
+    assert_eq!(cell("ip_length", 1, Metric::Wasserstein).value, Some(30.0));
+    assert_eq!(cell("ip_length", 1, Metric::WassersteinScaled).value, Some(1.5));
     assert_eq!(cell("ip_length", 1, Metric::Wasserstein).n_compared, 1);
-    // gaps {100, 300} against {500}
-    assert_eq!(cell("inter_arrival_us", 1, Metric::Wasserstein).value, Some(300.0));
+    assert_eq!(cell("ip_length", 1, Metric::Wasserstein).absent, Some((0, 1)));
+    // gaps {100, 300} against {500}: half of 300, and half of two standard deviations of 100
+    assert_eq!(cell("inter_arrival_us", 1, Metric::Wasserstein).value, Some(250.0));
     assert_eq!(cell("identification", 0, Metric::JensenShannonDistance).n_compared, 1);
+    assert_eq!(cell("identification", 0, Metric::JensenShannonDistance).absent, Some((0, 1)));
+    // all 7 against 7 and none, and all TCP against TCP and none: p = (1, 0), q = (1/2, 1/2)
+    let half = 1.5 - 0.75 * 3f64.log2();
+    for (field, position) in [("identification", 0), ("protocol", 1)] {
+        let found = cell(field, position, Metric::JensenShannonDivergence).value.unwrap();
+        assert_near(found, half, DIVERGENCE_ABSOLUTE, field);
+    }
     assert_eq!(cell("ttl", 0, Metric::WassersteinScaled).value, Some(0.0), "constant and equal");
 }
 
 #[test]
-fn scaled_wasserstein_has_no_value_where_the_real_side_is_constant_and_the_other_differs() {
+fn scaled_wasserstein_is_in_units_of_the_value_where_the_real_side_has_one_alone() {
     let real = vec![trace(vec![packet(0, 60, 1)]); 2];
     let mut other = real.clone();
     other[0].packets[0].ttl = 128;
     let rows = header(&real, &other, SideName::Synthetic);
     let ttl: Vec<Option<f64>> = rows.iter().filter(|row| row.field == "ttl").map(|row| row.value).collect();
-    assert_eq!(ttl, vec![Some(32.0), None]);
+    assert_eq!(ttl, vec![Some(32.0), Some(0.5)]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use crate::common::simulated_traces;
 use syntrace::base::Seed;
-use syntrace::eval::{Aspect, FidelityRow, Metric, Side, SideName, detection, fidelity};
+use syntrace::eval::{
+    Aspect, FidelityRow, Metric, Side, SideName, detection, fidelity, header_means, mean_by_field, mean_over_fields,
+};
 use syntrace::record::{Direction, Trace};
 
 /// Rounding of sums of shares.
@@ -30,14 +32,47 @@ fn equal_populations_have_no_distance_in_any_aspect_and_cover_each_other() {
     for row in &rows {
         let expected = match row.metric {
             Metric::Share | Metric::DistinctShare | Metric::MedianVariance | Metric::MedianLargestVariance => continue,
-            Metric::DistinctRatio | Metric::Coverage => Some(1.0),
+            Metric::DistinctRatio | Metric::Coverage | Metric::VarianceKept | Metric::LargestVarianceKept => Some(1.0),
             _ => Some(0.0),
         };
         // a field without a value has none to compare
-        assert!(row.value == expected || (row.value.is_none() && row.n_real == 0), "{row:?}");
+        let constant = matches!(row.metric, Metric::VarianceKept | Metric::LargestVarianceKept);
+        assert!(row.value == expected || (row.value.is_none() && (row.n_real == 0 || constant)), "{row:?}");
     }
     let aspects: std::collections::BTreeSet<Aspect> = rows.iter().map(|row| row.aspect).collect();
     assert_eq!(aspects.len(), 8, "{aspects:?}");
+}
+
+#[test]
+fn traces_that_were_not_generated_count_in_every_distance_and_pass_no_check() {
+    let traces = simulated_traces("os", "windows", 60, 10);
+    let (real, rest) = traces.split_at(30);
+    let mut half = rest.to_vec();
+    for trace in half.iter_mut().skip(15) {
+        trace.packets.clear();
+    }
+    let (whole, half) = (compared(real, rest), compared(real, &half));
+    for (before, after) in whole.iter().zip(&half) {
+        let distance =
+            matches!(after.metric, Metric::JensenShannonDistance | Metric::TotalVariation | Metric::WassersteinScaled);
+        if !distance || before.field == "inter_arrival_us" && before.position == Some(0) {
+            continue;
+        }
+        assert!(after.value.is_some(), "{after:?}");
+        if after.aspect == Aspect::Header {
+            let places = |row: &FidelityRow| row.n_compared + row.absent.unwrap().1;
+            assert_eq!((places(before), places(after)), (30, 30), "{after:?}");
+        }
+    }
+    let mean = |rows: &[FidelityRow]| mean_over_fields(rows, SideName::Synthetic, Metric::JensenShannonDistance);
+    assert!(mean(&half) > mean(&whole).map(|mean| mean + 0.1), "{:?} {:?}", mean(&half), mean(&whole));
+    let share = |field| value(&half, Aspect::Validity, field, Metric::Share);
+    assert_eq!((share("one_flow"), share("time_order")), (Some(0.5), Some(0.5)));
+    // packets that do not parse are in no trace, and count as packets without headers
+    let reference = Side::new(SideName::Members, &refs(real));
+    let packets = rest.iter().map(|trace| trace.packets.len() as u64).sum();
+    let rows = fidelity(&reference, &Side::generated(SideName::Synthetic, &refs(rest), packets));
+    assert_eq!(value(&rows, Aspect::Validity, "headers", Metric::Share), Some(0.5));
 }
 
 #[test]
@@ -182,7 +217,7 @@ fn copies_collapse_and_new_values_are_told_apart_by_diversity() {
 }
 
 #[test]
-fn variance_within_a_trace_is_normalised_by_the_reference_and_zero_where_all_packets_are_alike() {
+fn variance_within_a_trace_is_of_ranks_and_zero_where_all_packets_are_alike() {
     let base = simulated_traces("os", "mac", 1, 1).remove(0);
     let make = |lengths: &[u32]| {
         let mut trace = base.clone();
@@ -193,13 +228,57 @@ fn variance_within_a_trace_is_normalised_by_the_reference_and_zero_where_all_pac
     };
     let real = [make(&[100, 200]), make(&[100, 300])];
     let rows = compared(&real, &real);
-    // variances 2,500 and 10,000 over a range of 200: 1/16 and 1/4, median 5/32
-    let of = |rows: &[FidelityRow], field| value(rows, Aspect::Variance, field, Metric::MedianVariance);
-    assert_eq!(of(&rows, "ip_length"), Some(5.0 / 32.0));
-    assert_eq!(of(&rows, "ttl"), None, "constant in the reference");
-    let collapsed = compared(&real, &[make(&[100, 100]), make(&[300, 300])]);
-    assert_eq!(of(&collapsed, "ip_length"), Some(0.0));
-    assert_eq!(value(&collapsed, Aspect::Variance, "all", Metric::MedianLargestVariance), Some(0.0));
+    // ranks 2/8, 2/8, 5/8, 7/8: variances (3/16)^2 and (5/16)^2, median 17/256
+    let of = |rows: &[FidelityRow], field, metric| value(rows, Aspect::Variance, field, metric);
+    assert_eq!(of(&rows, "ip_length", Metric::MedianVariance), Some(17.0 / 256.0));
+    assert_eq!(of(&rows, "ip_length", Metric::VarianceKept), Some(1.0));
+    assert_eq!(of(&rows, "ttl", Metric::MedianVariance), None, "constant in the reference");
+    // no scale: what keeps the order keeps the measure
+    let stretched = [make(&[10, 2_000]), make(&[10, 60_000])];
+    assert_eq!(compared(&stretched, &stretched), rows);
+    // half of the traces without packets: what is not there does not vary
+    for collapsed in [[make(&[100, 100]), make(&[300, 300])], [make(&[]), make(&[])]] {
+        let collapsed = compared(&real, &collapsed);
+        assert_eq!(of(&collapsed, "ip_length", Metric::VarianceKept), Some(0.0));
+        assert_eq!(of(&collapsed, "all", Metric::VarianceKept), Some(0.0));
+        assert_eq!(of(&collapsed, "all", Metric::LargestVarianceKept), Some(0.0));
+    }
+}
+
+/// Everything a trace's packets say is that of its first packet, but for the time.
+fn frozen(trace: &Trace) -> Trace {
+    let mut frozen = trace.clone();
+    for (packet, original) in frozen.packets.iter_mut().zip(&trace.packets) {
+        *packet = syntrace::record::Packet { time_us: original.time_us, ..trace.packets[0].clone() };
+    }
+    frozen
+}
+
+#[test]
+fn real_traffic_never_looks_collapsed_whatever_its_addresses_and_repeated_packets_do() {
+    const COLLAPSED: f64 = 0.1;
+    let kept = |real: &[Trace], other: &[Trace]| {
+        value(&compared(real, other), Aspect::Variance, "all", Metric::VarianceKept).unwrap()
+    };
+    for (dataset, class) in
+        [("os", "windows"), ("os", "ubuntu"), ("os", "mac"), ("vca", "meet"), ("vca", "teams"), ("vca", "webex")]
+    {
+        let traces = simulated_traces(dataset, class, 160, 10);
+        let (real, held_out): (Vec<_>, Vec<_>) = traces.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
+        let side = |side: Vec<(usize, Trace)>| side.into_iter().map(|(_, trace)| trace).collect::<Vec<_>>();
+        let (mut real, held_out) = (side(real), side(held_out));
+        let before = kept(&real, &held_out);
+        assert!((0.5..2.0).contains(&before), "{dataset}/{class}: {before}");
+        let all_but_time: Vec<Trace> = held_out.iter().map(frozen).collect();
+        let frozen = kept(&real, &all_but_time);
+        assert!(frozen < 0.5 * before, "{dataset}/{class}: {frozen} beside {before}");
+        // two hosts of another family
+        for packet in real.iter_mut().take(2).flat_map(|trace| &mut trace.packets) {
+            (packet.src_ip, packet.dst_ip, packet.ip_version) = (vec![0xfe; 16], vec![0x20; 16], 6);
+        }
+        let after = kept(&real, &held_out);
+        assert!(after > 5.0 * COLLAPSED && (after - before).abs() < 0.2, "{dataset}/{class}: {after} after {before}");
+    }
 }
 
 #[test]
@@ -225,4 +304,57 @@ fn detection_is_near_chance_for_one_population_and_sure_for_two_that_differ() {
     assert_eq!(auc(a, b), auc(a, b), "the same seed gives the same score");
     let few = detection((SideName::Members, &refs(&a[..3])), (SideName::Synthetic, &refs(b)), 10, Seed::root(3));
     assert_eq!(few.unwrap()[0].value, None, "three traces teach nothing");
+}
+
+#[test]
+fn means_of_header_distances_are_those_of_the_cells() {
+    let traces = simulated_traces("os", "ubuntu", 120, 10);
+    let (real, rest) = traces.split_at(60);
+    let mut other = rest.to_vec();
+    // some that stop early, some that were not generated at all
+    for (index, trace) in other.iter_mut().enumerate() {
+        trace.packets.truncate(if index % 7 == 0 { 0 } else { 3 + index % 8 });
+    }
+    let means =
+        |seed| header_means((SideName::Members, &refs(real)), (SideName::Synthetic, &refs(&other)), Seed::root(seed));
+    let (cells, found) = (compared(real, &other), means(1));
+    for metric in [Metric::JensenShannonDistance, Metric::WassersteinScaled] {
+        let by_field = mean_by_field(&cells, SideName::Synthetic, metric);
+        assert!(!by_field.is_empty());
+        let mean = |field: &str| found.iter().find(|row| row.field == field && row.metric == metric).unwrap();
+        for expected in &by_field {
+            let (row, expected) = (mean(expected.field), expected.value.unwrap());
+            assert!((row.value.unwrap() - expected).abs() < 1e-9, "{row:?} beside {expected}");
+            let (low, high) = row.interval.unwrap();
+            assert!(low <= row.value.unwrap() && row.value.unwrap() <= high, "{row:?}");
+            assert_eq!((row.aspect, row.n_real, row.n_compared), (Aspect::Mean, 60, 60));
+        }
+        let all = by_field.iter().map(|mean| mean.value.unwrap()).sum::<f64>() / by_field.len() as f64;
+        assert!((mean("all").value.unwrap() - all).abs() < 1e-9);
+    }
+    assert_eq!(means(1), found, "the same seed gives the same intervals");
+    assert_ne!(means(2), found);
+}
+
+#[test]
+fn intervals_of_mean_distances_cover_what_other_traces_give() {
+    const STUDIES: usize = 25;
+    const TRACES: usize = 40;
+    let pool = simulated_traces("os", "windows", 2 * (STUDIES * TRACES) as u32 + 200, 10);
+    let mut found = Vec::new();
+    for pair in pool.chunks_exact(2 * TRACES).take(STUDIES) {
+        let (real, other) = pair.split_at(TRACES);
+        let rows = header_means((SideName::Members, &refs(real)), (SideName::HeldOut, &refs(other)), Seed::root(3));
+        let all = rows.into_iter().find(|row| row.field == "all" && row.metric == Metric::JensenShannonDistance);
+        found.push(all.unwrap());
+    }
+    assert_eq!(found.len(), STUDIES);
+    let expected = found.iter().map(|row| row.value.unwrap()).sum::<f64>() / STUDIES as f64;
+    let covers = |row: &&FidelityRow| row.interval.is_some_and(|(low, high)| low <= expected && expected <= high);
+    let covered = found.iter().filter(covers).count();
+    // 95 % of 25 are 24; below 20 with probability 0.0002
+    assert!(covered >= 20, "{covered} of {STUDIES} cover {expected}: {found:?}");
+    let width =
+        found.iter().map(|row| row.interval.map_or(1.0, |(low, high)| high - low)).sum::<f64>() / STUDIES as f64;
+    assert!(width < 0.2, "{width}");
 }

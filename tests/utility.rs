@@ -41,6 +41,11 @@ fn forest_tells_operating_systems_apart_and_says_by_which_fields() {
     let accuracy = value(&found.rows, UtilityMetric::Accuracy, None).unwrap();
     // a third by chance; 60 traces a class to learn from
     assert!(accuracy > 0.7, "{accuracy}");
+    for row in &found.rows {
+        let ((low, high), value) = (row.interval.unwrap(), row.value.unwrap());
+        // never without width, also where every test trace is right
+        assert!(low <= value && value <= high && high - low > 0.01 && (0.0..=1.0).contains(&low), "{row:?}");
+    }
     let sum: f64 = found.importances.iter().map(|row| row.importance).sum();
     assert!((sum - 1.0).abs() < 1e-9, "{sum}");
     assert_eq!(found.importances.len(), 15 * 10, "15 fields, 10 positions");

@@ -277,18 +277,10 @@ fn attributes_have_fixed_widths_and_their_loss_is_the_evaluated_one() {
 }
 
 #[test]
-fn monitors_name_each_feature_and_count_repeated_tuples() {
+fn monitors_count_repeated_tuples() {
     let generator = tiny(Samples::Bidirectional);
     let outcome = train(&generator, vec![model(0, None)], plan(&generator, 8, 2)).models.remove(0);
     let of = |monitor: &str| outcome.monitors.iter().filter(|row| row.monitor == monitor).collect::<Vec<_>>();
-    let (made, real) = (of("feature_variance_generated"), of("feature_variance_real"));
-    assert_eq!(made.len(), 12);
-    for (made, real) in made.iter().zip(&real) {
-        assert_eq!(made.field, real.field);
-        assert!((0.0..=0.25).contains(&real.value) && (0.0..=0.25).contains(&made.value), "{made:?} {real:?}");
-    }
-    let real_of = |field: &str| real.iter().find(|row| row.field == field).unwrap().value;
-    assert!(real_of("src_port") > 0.01 && real_of("interarrival_us") > 0.0);
     let [duplicates] = of("duplicate_5_tuples")[..] else { panic!("one count") };
     assert!((0.0..256.0).contains(&duplicates.value));
 }

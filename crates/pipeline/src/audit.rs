@@ -30,7 +30,9 @@ pub(super) fn leakage(
         let ids: BTreeSet<TraceId> = ids.into_iter().collect();
         all.iter().filter(|trace| ids.contains(&trace.trace_id)).cloned().collect()
     };
-    let synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?;
+    let mut synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?.traces;
+    // A trace without packets gives nothing away, and is no part of the shares.
+    synthetic.retain(|trace| !trace.packets.is_empty());
     let rows = audit::leaks(&side(members), &side(held_out), &synthetic);
     let mut result = JobResult::new(head.record(start));
     result.segments.push(leaks_segment(model.model_id.0, &rows)?);

@@ -54,7 +54,8 @@ fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace
             if snapshot.model(*model_id)?.is_none() {
                 return Err(no_model(*model_id));
             }
-            let mut traces = load::synthetic_traces(snapshot, *model_id, &jobs)?;
+            let mut traces = load::synthetic_traces(snapshot, *model_id, &jobs)?.traces;
+            traces.retain(|trace| !trace.packets.is_empty());
             if !raw {
                 for packet in traces.iter_mut().flat_map(|trace| &mut trace.packets) {
                     mend(packet);

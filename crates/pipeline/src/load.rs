@@ -4,7 +4,7 @@ use super::rows::{self, AttributeRow, EncodingRow, TraceFacts};
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, JobId, ModelId, SplitId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::Trace;
+use syntrace_base::record::{Packet, Trace};
 use syntrace_store::schema::{self, SegmentTable};
 use syntrace_store::{SegmentRecord, Snapshot};
 
@@ -53,25 +53,45 @@ pub(super) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Res
     Ok(traces)
 }
 
-/// Synthetic traces of a model, in stored order.
-pub(super) fn synthetic_traces(snapshot: &Snapshot, model: ModelId, jobs: &[JobId]) -> Result<Vec<Trace>> {
-    let mut traces = Vec::new();
+/// What a model generated.
+#[derive(Debug, Default)]
+pub(super) struct Synthetic {
+    /// Its traces in the order of their numbers; one of which nothing parses is without packets.
+    pub traces: Vec<Trace>,
+    /// Packets generated of each that do not parse and are in no trace.
+    pub unreadable: Vec<u64>,
+}
+
+/// Synthetic traces of a model.
+pub(super) fn synthetic_traces(snapshot: &Snapshot, model: ModelId, jobs: &[JobId]) -> Result<Synthetic> {
+    let mut packets: HashMap<TraceId, Vec<Packet>> = HashMap::new();
     for segment in segments(snapshot, &schema::SYNTHETIC_PACKETS, model.0, jobs)? {
         let columns =
             snapshot.read_columns(&schema::SYNTHETIC_PACKETS, &segment, &all_columns(&schema::SYNTHETIC_PACKETS))?;
-        for (number, (trace_id, packets)) in rows::packets_by_trace(&columns)?.into_iter().enumerate() {
-            let flow_bytes = packets.iter().map(|packet| u64::from(packet.ip_length)).sum();
-            traces.push(Trace {
-                trace_id,
-                first_packet: number as u64,
-                link_type: 1,
-                flow_packets: packets.len() as u64,
-                flow_bytes,
-                packets,
-            });
-        }
+        packets.extend(rows::packets_by_trace(&columns)?);
     }
-    Ok(traces)
+    let mut facts = Vec::new();
+    for segment in segments(snapshot, &schema::SYNTHETIC_TRACES, model.0, jobs)? {
+        facts.extend(rows::synthetic_facts(&snapshot.read_columns(
+            &schema::SYNTHETIC_TRACES,
+            &segment,
+            &[0, 1, 3],
+        )?)?);
+    }
+    facts.sort_by_key(|(_, number, _)| *number);
+    let mut out = Synthetic::default();
+    for (trace_id, number, rejected) in facts {
+        let packets = packets.remove(&trace_id).unwrap_or_default();
+        let flow_bytes = packets.iter().map(|packet| u64::from(packet.ip_length)).sum();
+        let flow_packets = packets.len() as u64;
+        out.traces.push(Trace { trace_id, first_packet: number, link_type: 1, flow_packets, flow_bytes, packets });
+        out.unreadable.push(rejected);
+    }
+    match packets.into_keys().next() {
+        None => Ok(out),
+        Some(stray) => Err(Error::internal(format!("packets of trace {stray}, which is not in `synthetic_traces`"))
+            .hint("run `syntrace verify STUDY`")),
+    }
 }
 
 /// Rows of one encode job, sorted by trace id.

@@ -15,13 +15,13 @@ use syntrace_measure::eval::{self, FidelityRow, Side, SideName};
 use syntrace_spec::Forecaster;
 use syntrace_store::{JobResult, Snapshot};
 
-/// The populations of one model: what it generated, its members, its held-out traces, and as many real
-/// traces that are neither.
+/// The populations of one model: what it generated, its members, its held-out traces, and all real traces of
+/// the class that are neither.
 struct Populations<'a> {
-    synthetic: Vec<&'a Trace>,
+    synthetic: &'a load::Synthetic,
     members: Vec<&'a Trace>,
     held_out: Vec<&'a Trace>,
-    real: Vec<&'a Trace>,
+    fresh: Vec<&'a Trace>,
 }
 
 fn of_ids<'a>(all: &'a [Trace], ids: &[TraceId]) -> Vec<&'a Trace> {
@@ -29,60 +29,78 @@ fn of_ids<'a>(all: &'a [Trace], ids: &[TraceId]) -> Vec<&'a Trace> {
     all.iter().filter(|trace| ids.contains(&trace.trace_id)).collect()
 }
 
-/// Sorts a class's traces into the populations of a model. Fresh real traces are taken in the order of
-/// their ids, which are hashes: a fixed draw.
+/// Sorts a class's traces into the populations of a model. Each is in the order of its ids, which are
+/// hashes: the first of them are a fixed draw.
 fn populations<'a>(
     all: &'a [Trace],
-    synthetic: &'a [Trace],
+    synthetic: &'a load::Synthetic,
     (members, held_out): &(Vec<TraceId>, Vec<TraceId>),
 ) -> Populations<'a> {
     let split: HashSet<TraceId> = members.iter().chain(held_out).copied().collect();
-    let fresh = all.iter().filter(|trace| !split.contains(&trace.trace_id));
     Populations {
-        synthetic: synthetic.iter().collect(),
+        synthetic,
         members: of_ids(all, members),
         held_out: of_ids(all, held_out),
-        real: fresh.take(members.len()).collect(),
+        fresh: all.iter().filter(|trace| !split.contains(&trace.trace_id)).collect(),
     }
+}
+
+/// One reference and what is compared with it.
+struct Comparison<'a> {
+    reference: (SideName, Vec<&'a Trace>),
+    compared: Vec<(SideName, Vec<&'a Trace>)>,
 }
 
 impl<'a> Populations<'a> {
-    fn of(&self, name: SideName) -> &[&'a Trace] {
-        match name {
-            SideName::Synthetic => &self.synthetic,
-            SideName::Members => &self.members,
-            SideName::HeldOut => &self.held_out,
-            SideName::Real => &self.real,
-        }
+    /// Synthetic traces, and as many real ones that the model never saw, against the members (the paper's
+    /// way); then synthetic, member and held-out traces against as many fresh ones as there are members. A
+    /// distance falls with the number of traces: all that are compared with one reference are cut to the
+    /// fewest of them, so that a real value is what a perfect generator gets. The traces that the model never
+    /// saw are the held-out ones, and fresh ones where these are too few.
+    fn comparisons(&self) -> Vec<Comparison<'a>> {
+        let synthetic: Vec<&Trace> = self.synthetic.traces.iter().collect();
+        let unseen: Vec<&Trace> = self.held_out.iter().chain(&self.fresh).copied().collect();
+        let fresh: Vec<&Trace> = self.fresh.iter().take(self.members.len()).copied().collect();
+        let (synthetic, members) = ((SideName::Synthetic, synthetic), (SideName::Members, self.members.clone()));
+        let to_members = vec![synthetic.clone(), (SideName::HeldOut, unseen)];
+        let to_real = vec![synthetic, members.clone(), (SideName::HeldOut, self.held_out.clone())];
+        let both = [(members, to_members), ((SideName::Real, fresh), to_real)];
+        let equal = |(reference, compared): ((SideName, Vec<&'a Trace>), _)| Comparison {
+            reference,
+            compared: equal_sizes(compared),
+        };
+        both.into_iter().map(equal).filter(|both| !both.reference.1.is_empty()).collect()
     }
 }
 
-/// (reference, compared): synthetic and held-out traces against the members, then synthetic, member and
-/// held-out traces against fresh real ones.
-const COMPARISONS: [(SideName, SideName); 5] = [
-    (SideName::Members, SideName::Synthetic),
-    (SideName::Members, SideName::HeldOut),
-    (SideName::Real, SideName::Synthetic),
-    (SideName::Real, SideName::Members),
-    (SideName::Real, SideName::HeldOut),
-];
+/// The sides that have traces, cut to as many as the fewest have.
+fn equal_sizes(mut sides: Vec<(SideName, Vec<&Trace>)>) -> Vec<(SideName, Vec<&Trace>)> {
+    sides.retain(|(_, traces)| !traces.is_empty());
+    let fewest = sides.iter().map(|(_, traces)| traces.len()).min().unwrap_or(0);
+    for (_, traces) in &mut sides {
+        traces.truncate(fewest);
+    }
+    sides
+}
 
 /// All fidelity rows of a model; comparisons with fresh real traces only where the class has some.
 fn fidelity_rows(populations: &Populations<'_>, packets: usize, seed: Seed) -> Result<Vec<FidelityRow>> {
-    let names = [SideName::Synthetic, SideName::Members, SideName::HeldOut, SideName::Real];
-    let sides: Vec<Side> = names.iter().map(|&name| Side::new(name, populations.of(name))).collect();
-    let side = |wanted: SideName| sides.iter().find(|side| side.name() == wanted);
     let mut rows = Vec::new();
-    for (reference, compared) in COMPARISONS {
-        if populations.of(reference).is_empty() {
-            continue;
+    for Comparison { reference: (name, traces), compared } in populations.comparisons() {
+        let reference = Side::new(name, &traces);
+        for (other, others) in compared {
+            let side = match other {
+                SideName::Synthetic => {
+                    let unreadable = populations.synthetic.unreadable.iter().take(others.len()).sum();
+                    Side::generated(other, &others, unreadable)
+                }
+                _ => Side::new(other, &others),
+            };
+            rows.extend(eval::fidelity(&reference, &side));
+            let seed = seed.named(name.name()).named(other.name());
+            rows.extend(eval::detection((name, &traces), (other, &others), packets, seed)?);
+            rows.extend(eval::header_means((name, &traces), (other, &others), seed.named("bootstrap")));
         }
-        if let (Some(reference), Some(compared)) = (side(reference), side(compared)) {
-            rows.extend(eval::fidelity(reference, compared));
-        }
-        let seed = seed.named(reference.name()).named(compared.name());
-        let (real, other) = (populations.of(reference), populations.of(compared));
-        rows.extend(eval::detection((reference, real), (compared, other), packets, seed)?);
     }
     Ok(rows)
 }
@@ -121,7 +139,8 @@ struct LoadedClass {
 fn load_class(snapshot: &Snapshot, class: &UtilityClass) -> Result<LoadedClass> {
     let (members, held_out) = load::split(snapshot, class.split_id)?;
     let synthetic = match class.synthetic {
-        Some((model, job)) => Some(load::synthetic_traces(snapshot, model, &[job])?),
+        // one of which nothing parses was generated as well: it is learnt from as it is
+        Some((model, job)) => Some(load::synthetic_traces(snapshot, model, &[job])?.traces),
         None => None,
     };
     let real = load::traces(snapshot, class.class_id, &class.sources)?;
@@ -210,4 +229,43 @@ fn regression(
     #[cfg(not(feature = "torch"))]
     let _ = (context, seed);
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(id: i64) -> Trace {
+        let (first_packet, link_type, flow_packets, flow_bytes) = (0, 1, 0, 0);
+        Trace { trace_id: TraceId(id), first_packet, link_type, flow_packets, flow_bytes, packets: Vec::new() }
+    }
+
+    /// Sizes of (reference, compared) for so many synthetic, member, held-out and fresh traces.
+    fn sizes(synthetic: i64, members: i64, held_out: i64, fresh: i64) -> Vec<(&'static str, &'static str, usize)> {
+        let all: Vec<Trace> = (0..members + held_out + fresh).map(trace).collect();
+        let ids = |range: std::ops::Range<i64>| range.map(TraceId).collect::<Vec<_>>();
+        let split = (ids(0..members), ids(members..members + held_out));
+        let traces = (1000..1000 + synthetic).map(trace).collect();
+        let synthetic = load::Synthetic { traces, unreadable: vec![0; synthetic as usize] };
+        let comparisons = populations(&all, &synthetic, &split).comparisons();
+        let of = |both: &Comparison<'_>| -> Vec<_> {
+            let reference = both.reference.0.name();
+            both.compared.iter().map(|(name, traces)| (reference, name.name(), traces.len())).collect()
+        };
+        comparisons.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn real_traces_are_compared_in_the_same_number_as_synthetic_ones() {
+        let (members, real) = ("members", "real");
+        // 40 held-out traces and 60 fresh ones beside 100 synthetic; 40 of each against fresh ones
+        let found = sizes(100, 50, 40, 200);
+        assert_eq!(found[..2], [(members, "synthetic", 100), (members, "held_out", 100)]);
+        assert_eq!(found[2..], [(real, "synthetic", 40), (real, "members", 40), (real, "held_out", 40)]);
+        // no fresh ones: as many synthetic traces as there are held-out ones
+        assert_eq!(sizes(100, 50, 40, 0), [(members, "synthetic", 40), (members, "held_out", 40)]);
+        assert_eq!(sizes(10, 50, 40, 0), [(members, "synthetic", 10), (members, "held_out", 10)]);
+        // nothing real is left: all synthetic traces
+        assert_eq!(sizes(100, 50, 0, 0), [(members, "synthetic", 100)]);
+    }
 }

@@ -449,6 +449,10 @@ pub(super) fn fidelity_segment(model: i64, rows: &[syntrace_measure::eval::Fidel
         optional!(Float64Array, rows, |row| row.value),
         column!(Int64Array, rows, |row| row.n_real as i64),
         column!(Int64Array, rows, |row| row.n_compared as i64),
+        optional!(Int64Array, rows, |row| row.absent.map(|absent| absent.0 as i64)),
+        optional!(Int64Array, rows, |row| row.absent.map(|absent| absent.1 as i64)),
+        optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.0)),
+        optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.1)),
     ];
     Ok(NewSegment { table: &schema::FIDELITY, partition: model, rows: batch(&schema::FIDELITY, columns)? })
 }
@@ -475,6 +479,8 @@ pub(super) fn utility_segment(head: &UtilityHead<'_>, rows: &[UtilityRow]) -> Re
         optional!(Float64Array, rows, |row| row.value),
         column!(Int64Array, rows, |row| row.n_train as i64),
         column!(Int64Array, rows, |row| row.n_test as i64),
+        optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.0)),
+        optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.1)),
     ];
     Ok(NewSegment { table: &schema::UTILITY, partition: head.job.0, rows: batch(&schema::UTILITY, columns)? })
 }
@@ -503,6 +509,16 @@ pub(super) struct SyntheticRow {
     pub complete: bool,
     pub mended: u32,
     pub raw: Vec<u8>,
+}
+
+/// The columns `trace_id`, `number` and `rejected_packets` of `synthetic_traces`.
+pub(super) fn synthetic_facts(columns: &[ArrayRef]) -> Result<Vec<(TraceId, u64, u64)>> {
+    let (number, rejected) = (typed::<Int64Array>(columns, 1)?, typed::<Int32Array>(columns, 2)?);
+    let ids = trace_ids(columns)?.into_iter();
+    ids.zip(number.values())
+        .zip(rejected.values())
+        .map(|((id, number), rejected)| Ok((id, fit(Some(*number))?, fit(Some(*rejected))?)))
+        .collect()
 }
 
 pub(super) fn synthetic_segment(model: i64, rows: &[SyntheticRow]) -> Result<NewSegment> {

@@ -295,7 +295,12 @@ pub const FIDELITY: SegmentTable = SegmentTable {
     name: "fidelity",
     partition: PartitionKind::Model,
     columns: &[
-        column("compared", Text, false, "what was compared: `synthetic`, or a baseline: `held_out`, `members`"),
+        column(
+            "compared",
+            Text,
+            false,
+            "what was compared: `synthetic`, or a baseline of as many traces: `held_out` (real traces that the model never saw), `members`",
+        ),
         column(
             "reference",
             Text,
@@ -306,7 +311,7 @@ pub const FIDELITY: SegmentTable = SegmentTable {
             "aspect",
             Text,
             false,
-            "`header` (the paper's), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`",
+            "`header` (the paper's), `mean` (of `header` over positions, and over fields: `all`), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`",
         ),
         column("field", Text, false, "header field, pair of fields (`a+b`), or quantity of the trace"),
         column("position", I32, true, "packet position from 0; NULL for a measure over whole traces"),
@@ -314,11 +319,25 @@ pub const FIDELITY: SegmentTable = SegmentTable {
             "metric",
             Text,
             false,
-            "`jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `auc`, `balanced_accuracy`",
+            "`jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `variance_kept`, `largest_variance_kept`, `auc`, `balanced_accuracy`",
         ),
         column("value", F64, true, "value; NULL where one side has no value"),
         column("n_real", I64, false, "values on the reference's side"),
         column("n_compared", I64, false, "values on the compared side"),
+        column(
+            "absent_real",
+            I64,
+            true,
+            "packets and fields that the reference does not have, each counted as a value of its own; NULL where the measure is of what is there",
+        ),
+        column("absent_compared", I64, true, "the same of the compared side"),
+        column(
+            "value_low",
+            F64,
+            true,
+            "lower end of the value's 95 % interval, by a bootstrap over traces; NULL without one",
+        ),
+        column("value_high", F64, true, "upper end"),
     ],
 };
 
@@ -349,6 +368,13 @@ pub const UTILITY: SegmentTable = SegmentTable {
         column("value", F64, true, "value; NULL without a trace to learn from or to test on"),
         column("n_train", I64, false, "traces learnt from"),
         column("n_test", I64, false, "real traces tested on"),
+        column(
+            "value_low",
+            F64,
+            true,
+            "lower end of the value's 95 % interval over test traces and forest seeds; NULL without one",
+        ),
+        column("value_high", F64, true, "upper end"),
     ],
 };
 
@@ -376,7 +402,7 @@ pub const MONITORS: SegmentTable = SegmentTable {
     partition: PartitionKind::Model,
     columns: &[
         column("epoch", I32, true, "epoch after which it was measured, from 0; NULL = of the whole model"),
-        column("monitor", Text, false, "what was measured (`feature_variance_generated`, `image_entropy_bits`, ...)"),
+        column("monitor", Text, false, "what was measured (`duplicate_5_tuples`, `image_entropy_bits`, ...)"),
         column("field", Text, false, "of which field or layer; empty where it is of none"),
         column("value", F64, false, "value"),
     ],

@@ -1,14 +1,24 @@
-//! The class of a trace by a random forest: trained on some traces, tested on real ones.
+//! The class of a trace by random forests: trained on some traces, tested on real ones.
+//!
+//! A forest is random besides its traces, so several are trained, each from a seed of its own. A value is
+//! their mean; its interval is that of the test traces (Clopper and Pearson; F1 as the proportion 2 TP of
+//! 2 TP + FP + FN) and that of the seeds together, by square-and-add.
 
 use super::measure::{ImportanceRow, Task, TrainedOn, UtilityMetric, UtilityRow};
 use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Trace;
-use syntrace_measure::eval::{by_field_and_position, feature_width, trace_features};
+use syntrace_measure::eval::{CONFIDENCE, by_field_and_position, clopper_pearson, feature_width, trace_features};
 use syntrace_measure::forest::{Forest, ForestOptions};
 
 /// Name of the classifier in the `learner` column.
 const FOREST: &str = "random_forest";
+
+/// Forests of a classifier.
+const FORESTS: u64 = 5;
+
+/// Standard deviations either side of the mean that hold 95 % of a normal distribution.
+const DEVIATIONS: f64 = 1.959_964;
 
 /// The traces of one class, for learning and for testing.
 #[derive(Debug, Clone)]
@@ -24,13 +34,13 @@ pub struct ClassTraces<'a> {
 /// What a classifier did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classified {
-    /// Accuracy, macro F1, then precision, recall and F1 per class.
+    /// Accuracy, macro F1, then precision, recall and F1 per class, each the mean over the forests.
     pub rows: Vec<UtilityRow>,
     /// Which fields it used, by position and field; empty for a guess.
     pub importances: Vec<ImportanceRow>,
 }
 
-/// Trains a forest (scikit-learn's defaults) on the first `packets` packets of each trace. Classes
+/// Trains forests (scikit-learn's defaults) on the first `packets` packets of each trace. Classes
 /// without a trace to learn from are never predicted; without any, all values are NULL.
 ///
 /// # Errors
@@ -40,17 +50,27 @@ pub fn classify(classes: &[ClassTraces<'_>], trained_on: TrainedOn, packets: usi
     let (train, labels) = flattened(classes, |class| &class.train);
     let (test, truth) = flattened(classes, |class| &class.test);
     if train.is_empty() || test.is_empty() || packets == 0 {
-        return Ok(Classified { rows: rows(classes, trained_on, FOREST, None), importances: Vec::new() });
+        return Ok(Classified { rows: rows(classes, trained_on, FOREST, &[]), importances: Vec::new() });
     }
     let width = feature_width(packets);
     let options = ForestOptions::standard();
-    let forest = Forest::fit(&trace_features(&train, packets), width, &labels, classes.len(), &options, seed)?;
-    let guesses = forest.predict(&trace_features(&test, packets))?;
-    let counts = confusion(&truth, &guesses, classes.len());
-    let importances = by_field_and_position(forest.importances()).into_iter().map(|(field, position, importance)| {
-        ImportanceRow { task: Task::Classification, trained_on, field, position, importance }
+    let (train, test) = (trace_features(&train, packets), trace_features(&test, packets));
+    let (mut confusions, mut used) = (Vec::new(), vec![0.0; width]);
+    for number in 0..FORESTS {
+        let forest = Forest::fit(&train, width, &labels, classes.len(), &options, seed.numbered(number))?;
+        confusions.push(confusion(&truth, &forest.predict(&test)?, classes.len()));
+        for (sum, importance) in used.iter_mut().zip(forest.importances()) {
+            *sum += importance / FORESTS as f64;
+        }
+    }
+    let importances = by_field_and_position(&used).into_iter().map(|(field, position, importance)| ImportanceRow {
+        task: Task::Classification,
+        trained_on,
+        field,
+        position,
+        importance,
     });
-    Ok(Classified { rows: rows(classes, trained_on, FOREST, Some(&counts)), importances: importances.collect() })
+    Ok(Classified { rows: rows(classes, trained_on, FOREST, &confusions), importances: importances.collect() })
 }
 
 /// The floor: every test trace is given the class with most traces to learn from, of equal ones the
@@ -64,8 +84,8 @@ pub fn guess_majority(classes: &[ClassTraces<'_>]) -> Result<Classified> {
     let majority = classes.iter().position(|class| class.train.len() == most).unwrap_or(0);
     let (test, truth) = flattened(classes, |class| &class.test);
     let counts = confusion(&truth, &vec![majority; truth.len()], classes.len());
-    let counts = (!test.is_empty()).then_some(&counts);
-    Ok(Classified { rows: rows(classes, TrainedOn::Majority, "guess", counts.map(|v| &**v)), importances: Vec::new() })
+    let counts = if test.is_empty() { Vec::new() } else { vec![counts] };
+    Ok(Classified { rows: rows(classes, TrainedOn::Majority, "guess", &counts), importances: Vec::new() })
 }
 
 fn check(classes: &[ClassTraces<'_>]) -> Result<()> {
@@ -97,37 +117,88 @@ fn confusion(truth: &[usize], guesses: &[usize], classes: usize) -> Vec<u64> {
     counts
 }
 
-/// Precision, recall and F1 of one class; 0 where undefined, as scikit-learn reports them.
-fn scores(counts: &[u64], class: usize, classes: usize) -> [f64; 3] {
-    let at = |truth: usize, guess: usize| counts.get(truth * classes + guess).copied().unwrap_or(0);
-    let right = at(class, class);
-    let guessed: u64 = (0..classes).map(|truth| at(truth, class)).sum();
-    let of_class: u64 = (0..classes).map(|guess| at(class, guess)).sum();
-    let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    [share(right, guessed), share(right, of_class), share(2 * right, guessed + of_class)]
+/// A mean over forests with its interval.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    value: f64,
+    low: f64,
+    high: f64,
 }
 
-fn rows(classes: &[ClassTraces<'_>], trained_on: TrainedOn, learner: &str, counts: Option<&[u64]>) -> Vec<UtilityRow> {
+impl Score {
+    /// A share that each confusion gives as (part, whole); 0 where undefined, as scikit-learn reports it.
+    fn of(confusions: &[Vec<u64>], share: impl Fn(&[u64]) -> (u64, u64)) -> Self {
+        let shares: Vec<(u64, u64)> = confusions.iter().map(|counts| share(counts)).collect();
+        let n = shares.len() as f64;
+        let value = |&(part, whole): &(u64, u64)| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        // from the first one on: equal shares keep their last digit
+        let first = shares.first().map_or(0.0, value);
+        let mean = first + shares.iter().map(|share| value(share) - first).sum::<f64>() / n;
+        let squares: f64 = shares.iter().map(|share| (value(share) - mean).powi(2)).sum();
+        let seeds = if n < 2.0 { 0.0 } else { DEVIATIONS * (squares / (n - 1.0) / n).sqrt() };
+        let rounded = |pick: fn(&(u64, u64)) -> u64| (shares.iter().map(pick).sum::<u64>() as f64 / n).round() as u64;
+        let exact = clopper_pearson(rounded(|share| share.0), rounded(|share| share.1), CONFIDENCE);
+        if exact.value.is_nan() {
+            return Self { value: mean, low: 0.0, high: 1.0 };
+        }
+        let low = mean - (exact.value - exact.low).hypot(seeds);
+        let high = mean + (exact.high - exact.value).hypot(seeds);
+        Self { value: mean, low: low.max(0.0), high: high.min(1.0) }
+    }
+
+    /// The mean of independent ones.
+    fn mean(scores: &[Self]) -> Self {
+        let n = scores.len() as f64;
+        let value = scores.iter().map(|score| score.value).sum::<f64>() / n;
+        let side = |part: fn(&Self) -> f64| scores.iter().map(|score| part(score).powi(2)).sum::<f64>().sqrt() / n;
+        let (low, high) = (side(|score| score.value - score.low), side(|score| score.high - score.value));
+        Self { value, low: (value - low).max(0.0), high: (value + high).min(1.0) }
+    }
+}
+
+/// Precision, recall and F1 of one class.
+fn scores(confusions: &[Vec<u64>], class: usize, classes: usize) -> [Score; 3] {
+    let at = |counts: &[u64], truth: usize, guess: usize| counts.get(truth * classes + guess).copied().unwrap_or(0);
+    let right = |counts: &[u64]| at(counts, class, class);
+    let guessed = |counts: &[u64]| (0..classes).map(|truth| at(counts, truth, class)).sum::<u64>();
+    let of_class = |counts: &[u64]| (0..classes).map(|guess| at(counts, class, guess)).sum::<u64>();
+    let mut f1 = Score::of(confusions, |counts| (2 * right(counts), guessed(counts) + of_class(counts)));
+    // each right guess stands in both numbers twice: the interval is that of half as many trials
+    let halves = Score::of(confusions, |counts| (right(counts), (guessed(counts) + of_class(counts)).div_ceil(2)));
+    f1.low = (f1.value - (halves.value - halves.low)).max(0.0);
+    f1.high = (f1.value + (halves.high - halves.value)).min(1.0);
+    [
+        Score::of(confusions, |counts| (right(counts), guessed(counts))),
+        Score::of(confusions, |counts| (right(counts), of_class(counts))),
+        f1,
+    ]
+}
+
+/// The rows of confusions, one a forest; without values where there is none.
+fn rows(classes: &[ClassTraces<'_>], trained_on: TrainedOn, learner: &str, confusions: &[Vec<u64>]) -> Vec<UtilityRow> {
     let k = classes.len();
     let n_train: u64 = classes.iter().map(|class| class.train.len() as u64).sum();
     let n_test: u64 = classes.iter().map(|class| class.test.len() as u64).sum();
-    let per_class: Vec<[f64; 3]> =
-        counts.map(|counts| (0..k).map(|class| scores(counts, class, k)).collect()).unwrap_or_default();
-    let right: u64 = counts.map_or(0, |counts| counts.iter().step_by(k + 1).sum());
-    let mean_f1 = per_class.iter().map(|[_, _, f1]| f1).sum::<f64>() / k as f64;
-    let row = |metric, class: Option<&ClassTraces<'_>>, value: Option<f64>| UtilityRow {
+    let measured = !confusions.is_empty();
+    let per_class: Vec<[Score; 3]> =
+        if measured { (0..k).map(|class| scores(confusions, class, k)).collect() } else { Vec::new() };
+    let accuracy =
+        measured.then(|| Score::of(confusions, |counts| (counts.iter().step_by(k + 1).sum(), counts.iter().sum())));
+    let f1: Vec<Score> = per_class.iter().map(|[_, _, f1]| *f1).collect();
+    let row = |metric, class: Option<&ClassTraces<'_>>, score: Option<Score>| UtilityRow {
         task: Task::Classification,
         trained_on,
         learner: learner.to_owned(),
         metric,
         class: class.map(|class| class.class.clone()),
-        value,
+        value: score.map(|score| score.value),
+        interval: score.map(|score| (score.low, score.high)),
         n_train: class.map_or(n_train, |class| class.train.len() as u64),
         n_test: class.map_or(n_test, |class| class.test.len() as u64),
     };
     let mut rows = vec![
-        row(UtilityMetric::Accuracy, None, counts.map(|_| right as f64 / n_test as f64)),
-        row(UtilityMetric::MacroF1, None, counts.map(|_| mean_f1)),
+        row(UtilityMetric::Accuracy, None, accuracy),
+        row(UtilityMetric::MacroF1, None, measured.then(|| Score::mean(&f1))),
     ];
     for (index, class) in classes.iter().enumerate() {
         let scores = per_class.get(index);

@@ -96,6 +96,8 @@ pub struct UtilityRow {
     pub class: Option<String>,
     /// Value; `None` where there is nothing to learn from or to test on.
     pub value: Option<f64>,
+    /// Ends of its 95 % interval over test traces and, of classifiers, over seeds.
+    pub interval: Option<(f64, f64)>,
     /// Traces learnt from.
     pub n_train: u64,
     /// Traces tested on.

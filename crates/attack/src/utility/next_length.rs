@@ -15,6 +15,8 @@ use syntrace_measure::eval::median;
 pub const WINDOW: usize = 10;
 /// Test traces of a class (paper section 4.2.2); the first ones of the test side.
 pub const TEST_TRACES: usize = 100;
+/// Standard deviations either side of the mean that hold 95 % of a normal distribution.
+const DEVIATIONS: f64 = 1.959_964;
 
 /// How windows are cut from a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,19 +87,45 @@ pub fn error_rows(
 ) -> Vec<UtilityRow> {
     let n_test = errors.len() as u64;
     let mean = (n_test > 0).then(|| errors.iter().sum::<f64>() / n_test as f64);
-    let row = |metric, value| UtilityRow {
+    let (median_interval, mean_interval) = (median_interval(&errors), mean_interval(&errors));
+    let row = |metric, value, interval| UtilityRow {
         task: Task::NextLength,
         trained_on,
         learner: learner.to_owned(),
         metric,
         class: Some(class.to_owned()),
         value,
+        interval,
         n_train,
         n_test,
     };
-    let mut rows = vec![row(UtilityMetric::MedianMae, median(errors)), row(UtilityMetric::MeanMae, mean)];
-    rows.extend(train_loss.map(|loss| row(UtilityMetric::TrainLoss, Some(loss))));
+    let mut rows = vec![
+        row(UtilityMetric::MedianMae, median(errors), median_interval),
+        row(UtilityMetric::MeanMae, mean, mean_interval),
+    ];
+    rows.extend(train_loss.map(|loss| row(UtilityMetric::TrainLoss, Some(loss), None)));
     rows
+}
+
+/// 95 % interval of a median: the order statistics that a fair coin for each value puts around it (normal
+/// approximation of their places, rounded outwards).
+fn median_interval(errors: &[f64]) -> Option<(f64, f64)> {
+    let mut sorted = errors.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (n, last) = (errors.len() as f64, errors.len().checked_sub(1)?);
+    let half = DEVIATIONS * n.sqrt() / 2.0;
+    let low = (n / 2.0 - half).floor().max(0.0) as usize;
+    let high = ((n / 2.0 + half).ceil() as usize).min(last);
+    Some((*sorted.get(low)?, *sorted.get(high)?))
+}
+
+/// 95 % interval of a mean of independent values; `None` of fewer than two.
+fn mean_interval(errors: &[f64]) -> Option<(f64, f64)> {
+    let n = errors.len() as f64;
+    let mean = errors.iter().sum::<f64>() / n;
+    let squares: f64 = errors.iter().map(|error| (error - mean).powi(2)).sum();
+    let half = DEVIATIONS * (squares / (n - 1.0) / n).sqrt();
+    (errors.len() > 1).then_some(((mean - half).max(0.0), mean + half))
 }
 
 /// The windows of the test traces of a class: of the first [`TEST_TRACES`] that have one.

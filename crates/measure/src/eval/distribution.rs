@@ -14,13 +14,42 @@ pub(super) enum Distribution {
     Numbers(Vec<(f64, u64)>),
 }
 
+/// Places of a quantity that hold no value: each kind is a value of its own, on both sides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Absent {
+    /// The trace has no packet there.
+    pub packets: u64,
+    /// The packet has no such field.
+    pub fields: u64,
+}
+
+impl Absent {
+    /// Both kinds.
+    pub fn total(self) -> u64 {
+        self.packets + self.fields
+    }
+}
+
+/// What one side has of a quantity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample<'a> {
+    pub values: &'a Distribution,
+    pub absent: Absent,
+}
+
 /// Values, in the order of the measures that [`compare`] was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Comparison {
     pub measures: Vec<(Metric, Option<f64>)>,
     pub n_real: u64,
     pub n_compared: u64,
+    /// Absent on the reference's side, and on the compared one.
+    pub absent: (u64, u64),
 }
+
+/// Deviations of the reference that a value is away from its absence: twice what always giving the mean
+/// can be off.
+const ABSENCE_DEVIATIONS: f64 = 2.0;
 
 impl Distribution {
     /// Counts categories.
@@ -57,6 +86,11 @@ impl Distribution {
         Self::Numbers(seen.map(|(code, &times)| (code as f64, u64::from(times))).collect())
     }
 
+    /// As a sample with places that hold none.
+    pub fn with(&self, absent: Absent) -> Sample<'_> {
+        Sample { values: self, absent }
+    }
+
     /// Number of values.
     pub fn len(&self) -> u64 {
         match self {
@@ -75,16 +109,46 @@ pub(super) fn count<K: Eq + Hash>(values: impl IntoIterator<Item = K>) -> HashMa
     counts
 }
 
-/// Compares two distributions of one quantity: the measures of categories are Jensen-Shannon distance,
-/// its divergence and total variation, those of numbers Wasserstein-1, the same scaled by the
-/// reference's standard deviation, and Kolmogorov-Smirnov. Two different kinds have no measure.
-pub(super) fn compare(reference: &Distribution, compared: &Distribution) -> Comparison {
-    let measures = match (reference, compared) {
-        (Distribution::Categories(real), Distribution::Categories(other)) => categorical(&paired(real, other)),
-        (Distribution::Numbers(real), Distribution::Numbers(other)) => numeric(real, other),
+/// Compares two samples of one quantity. The measures of categories are Jensen-Shannon distance, its
+/// divergence and total variation, with absence as further categories. Those of numbers are Wasserstein-1,
+/// the same in units of `scale` (see [`spread`]), and Kolmogorov-Smirnov; a place that only one side leaves
+/// empty costs [`ABSENCE_DEVIATIONS`] of these units in the first two (see [`transport`]), and lies above
+/// all numbers in the last. Two different kinds have no measure.
+pub(super) fn compare(reference: Sample<'_>, compared: Sample<'_>, scale: f64) -> Comparison {
+    let measures = match (reference.values, compared.values) {
+        (Distribution::Categories(real), Distribution::Categories(other)) => {
+            let mut counts = paired(real, other);
+            let (a, b) = (reference.absent, compared.absent);
+            let absent = [(a.packets, b.packets), (a.fields, b.fields)];
+            let present = absent.iter().filter(|(a, b)| a + b > 0);
+            counts.extend(present.map(|&(a, b)| (a as f64, b as f64)));
+            categorical(&counts)
+        }
+        (Distribution::Numbers(real), Distribution::Numbers(other)) => {
+            numeric((real, reference.absent.total()), (other, compared.absent.total()), scale)
+        }
         _ => Vec::new(),
     };
-    Comparison { measures, n_real: reference.len(), n_compared: compared.len() }
+    let absent = (reference.absent.total(), compared.absent.total());
+    Comparison { measures, n_real: reference.values.len(), n_compared: compared.values.len(), absent }
+}
+
+/// The unit of a reference's numbers, over all their distributions: their standard deviation; of equal
+/// numbers their magnitude, or 1 where that is 0 or there are none. A generator that misses a constant is
+/// so never without a distance.
+pub(super) fn spread<'a>(parts: impl Iterator<Item = &'a Distribution>) -> f64 {
+    let mut runs: Vec<(f64, u64)> = Vec::new();
+    for part in parts {
+        if let Distribution::Numbers(numbers) = part {
+            runs.extend(numbers);
+        }
+    }
+    let low = runs.iter().fold(f64::INFINITY, |low, run| low.min(run.0));
+    let high = runs.iter().fold(f64::NEG_INFINITY, |high, run| high.max(run.0));
+    if low < high {
+        return standard_deviation(&runs);
+    }
+    if low.is_finite() && low != 0.0 { low.abs() } else { 1.0 }
 }
 
 /// The counts of each category on both sides.
@@ -120,28 +184,47 @@ fn total_variation(counts: &[(f64, f64)]) -> Option<f64> {
     (a > 0.0 && b > 0.0).then_some(half.min(1.0))
 }
 
-fn numeric(real: &[(f64, u64)], other: &[(f64, u64)]) -> Vec<(Metric, Option<f64>)> {
-    let total = |runs: &[(f64, u64)]| runs.iter().map(|run| run.1).sum::<u64>() as f64;
-    let (total_real, total_other) = (total(real), total(other));
+fn numeric(
+    (real, absent_real): (&[(f64, u64)], u64),
+    (other, absent_other): (&[(f64, u64)], u64),
+    scale: f64,
+) -> Vec<(Metric, Option<f64>)> {
+    let total = |runs: &[(f64, u64)], absent: u64| (runs.iter().map(|run| run.1).sum::<u64>() + absent) as f64;
+    let (total_real, total_other) = (total(real, absent_real), total(other, absent_other));
     let both = total_real > 0.0 && total_other > 0.0;
-    let weighted = |&(value, times): &(f64, u64)| (value, times as f64);
-    let raw =
-        both.then(|| area_between(real.iter().map(weighted), total_real, other.iter().map(weighted), total_other));
-    let deviation = standard_deviation(real, total_real);
-    let scaled = raw.and_then(|raw| match (raw, deviation) {
-        (0.0, _) => Some(0.0),
-        (_, deviation) if deviation > 0.0 => Some(raw / deviation),
-        _ => None,
-    });
+    let missing = (absent_real as f64 / total_real, absent_other as f64 / total_other);
+    let raw = both.then(|| transport(real, other, missing, scale));
     vec![
         (Metric::Wasserstein, raw),
-        (Metric::WassersteinScaled, scaled),
+        (Metric::WassersteinScaled, raw.map(|raw| raw / scale)),
         (Metric::KolmogorovSmirnov, both.then(|| largest_gap(real, total_real, other, total_other))),
     ]
 }
 
+/// Wasserstein-1 between numbers with a share of absence on each side. As much absence as both sides have
+/// stays where it is, what one side has more is made of its counterpart's values in proportion at
+/// [`ABSENCE_DEVIATIONS`] units each, and what is left is moved along the line.
+fn transport(real: &[(f64, u64)], other: &[(f64, u64)], missing: (f64, f64), scale: f64) -> f64 {
+    let there = |runs: &[(f64, u64)]| runs.iter().map(|run| run.1).sum::<u64>() as f64;
+    let (n_real, n_other) = (there(real), there(other));
+    let weighted = |&(value, times): &(f64, u64)| (value, times as f64);
+    let along = if n_real > 0.0 && n_other > 0.0 {
+        area_between(real.iter().map(weighted), n_real, other.iter().map(weighted), n_other)
+    } else {
+        0.0
+    };
+    let kept = 1.0 - missing.0.max(missing.1);
+    absence_cost(missing, scale) + kept * along
+}
+
+/// What it costs that the sides lack different shares of their values.
+pub(super) fn absence_cost(missing: (f64, f64), scale: f64) -> f64 {
+    (missing.0 - missing.1).abs() * ABSENCE_DEVIATIONS * scale
+}
+
 /// Of the population (divided by n); not a number for none.
-fn standard_deviation(runs: &[(f64, u64)], n: f64) -> f64 {
+fn standard_deviation(runs: &[(f64, u64)]) -> f64 {
+    let n = runs.iter().map(|run| run.1).sum::<u64>() as f64;
     let mean = runs.iter().map(|&(value, times)| value * times as f64).sum::<f64>() / n;
     (runs.iter().map(|&(value, times)| times as f64 * (value - mean).powi(2)).sum::<f64>() / n).sqrt()
 }
@@ -189,7 +272,11 @@ mod tests {
             let mut known = Vec::new();
             let real = Distribution::categories(keys(&case["a"], &mut known));
             let other = Distribution::categories(keys(&case["b"], &mut known));
-            let found = measure(&compare(&real, &other), Metric::TotalVariation).unwrap();
+            let found = measure(
+                &compare(real.with(Absent::default()), other.with(Absent::default()), 1.0),
+                Metric::TotalVariation,
+            )
+            .unwrap();
             let expected = case["expect"]["total_variation"].as_f64().unwrap();
             assert!((found - expected).abs() < 1e-12, "{}: {found} against {expected}", case["name"]);
         }
@@ -207,12 +294,50 @@ mod tests {
         ];
         for (a, b, expected) in cases {
             let numbers = |values: &[f64]| Distribution::numbers(values.iter().copied());
-            let found = measure(&compare(&numbers(a), &numbers(b)), Metric::KolmogorovSmirnov).unwrap();
+            let found = compare(numbers(a).with(Absent::default()), numbers(b).with(Absent::default()), 1.0);
+            let found = measure(&found, Metric::KolmogorovSmirnov).unwrap();
             assert!((found - expected).abs() < 1e-12, "{a:?} {b:?}: {found} against {expected}");
         }
+        let (none, one) = (Distribution::numbers([]), Distribution::numbers([1.0]));
         assert_eq!(
-            measure(&compare(&Distribution::numbers([]), &Distribution::numbers([1.0])), Metric::KolmogorovSmirnov),
+            measure(
+                &compare(none.with(Absent::default()), one.with(Absent::default()), 1.0),
+                Metric::KolmogorovSmirnov
+            ),
             None
         );
+    }
+
+    /// Expected by SciPy 1.17.1, `scipy.spatial.distance.jensenshannon` base 2 with absence as a fourth
+    /// category: p = (2, 1, 0, 1) / 4, q = (1, 0, 0, 3) / 4.
+    #[test]
+    fn absence_is_a_category_and_costs_two_deviations_among_numbers() {
+        let absent = |packets| Absent { packets, fields: 0 };
+        let (real, other) = (Distribution::categories([1, 1, 2]), Distribution::categories([1]));
+        let found = compare(real.with(absent(1)), other.with(absent(3)), 1.0);
+        let distance = measure(&found, Metric::JensenShannonDistance).unwrap();
+        assert!((distance - 0.5).abs() < 1e-12, "{distance}");
+        assert_eq!((found.n_real, found.n_compared, found.absent), (3, 1, (1, 3)));
+        // a packet without the field is another value than no packet
+        let (none, field) = (Distribution::categories([]), Absent { packets: 0, fields: 2 });
+        let found = compare(none.with(absent(2)), none.with(field), 1.0);
+        assert_eq!(measure(&found, Metric::JensenShannonDistance), Some(1.0));
+        // half of one side is gone, the other half is 4 too high: 0.5 * 2 * 3 + 0.5 * 4
+        let (real, other) = (Distribution::numbers([10.0, 10.0]), Distribution::numbers([14.0]));
+        let found = compare(real.with(Absent::default()), other.with(absent(1)), 3.0);
+        assert_eq!(measure(&found, Metric::Wasserstein), Some(5.0));
+        assert_eq!(measure(&found, Metric::KolmogorovSmirnov), Some(1.0));
+        // nothing at all is two deviations from everything, and nothing from nothing
+        let none = Distribution::numbers([]);
+        let all_gone = compare(real.with(Absent::default()), none.with(absent(2)), 3.0);
+        assert_eq!(measure(&all_gone, Metric::WassersteinScaled), Some(2.0));
+        let equal = compare(none.with(absent(1)), none.with(absent(2)), 3.0);
+        assert_eq!(measure(&equal, Metric::Wasserstein), Some(0.0));
+    }
+
+    #[test]
+    fn unit_of_numbers_is_their_deviation_or_the_constant() {
+        let of = |values: &[f64]| spread([Distribution::numbers(values.iter().copied())].iter());
+        assert_eq!((of(&[1.0, 3.0]), of(&[64.0, 64.0]), of(&[0.0]), of(&[])), (1.0, 64.0, 1.0, 1.0));
     }
 }

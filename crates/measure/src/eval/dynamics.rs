@@ -1,7 +1,7 @@
 //! What marginals of header fields hide: how packets follow each other, when, and what a trace adds up
 //! to. All measures are over whole traces (no packet position).
 
-use super::distribution::{Distribution, compare};
+use super::distribution::{Absent, Distribution, compare, spread};
 use super::fidelity::Rows;
 use super::measure::{Aspect, Metric};
 use syntrace_base::record::{Direction, Packet, Trace};
@@ -82,7 +82,18 @@ fn direction_pattern(trace: &Trace) -> u128 {
 
 /// The dynamics of one side.
 pub(super) struct Dynamics {
-    distributions: Vec<(Aspect, &'static str, Distribution)>,
+    traces: u64,
+    /// Packets of the longest trace.
+    longest: u64,
+    pairs: u64,
+    distributions: Vec<(Aspect, &'static str, Unit, Distribution)>,
+}
+
+/// What has one value of a quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Pair,
+    Trace,
 }
 
 impl Dynamics {
@@ -91,24 +102,36 @@ impl Dynamics {
         let mut distributions = Vec::new();
         for (field, category) in PAIR_CATEGORIES {
             let values = pairs().map(|(before, packet)| category(before, packet));
-            distributions.push((Aspect::Transition, field, Distribution::categories(values)));
+            distributions.push((Aspect::Transition, field, Unit::Pair, Distribution::categories(values)));
         }
         let patterns = Distribution::categories(traces.iter().map(|trace| direction_pattern(trace)));
-        distributions.push((Aspect::Transition, "direction_pattern", patterns));
+        distributions.push((Aspect::Transition, "direction_pattern", Unit::Trace, patterns));
         for (aspect, field, number) in PAIR_NUMBERS {
             let values = pairs().map(|(before, packet)| number(before, packet));
-            distributions.push((aspect, field, Distribution::numbers(values)));
+            distributions.push((aspect, field, Unit::Pair, Distribution::numbers(values)));
         }
         for (field, number) in TRACE_NUMBERS {
             let values = traces.iter().map(|trace| number(trace));
-            distributions.push((Aspect::Flow, field, Distribution::numbers(values)));
+            distributions.push((Aspect::Flow, field, Unit::Trace, Distribution::numbers(values)));
         }
-        Self { distributions }
+        let longest = traces.iter().map(|trace| trace.packets.len() as u64).max().unwrap_or(0);
+        Self { traces: traces.len() as u64, longest, pairs: pairs().count() as u64, distributions }
+    }
+
+    /// Pairs that the traces would have if each were as long as the longest one of either side, and do not.
+    fn absent(&self, unit: Unit, longest: u64) -> Absent {
+        match unit {
+            Unit::Pair => Absent { packets: self.traces * longest.saturating_sub(1) - self.pairs, fields: 0 },
+            Unit::Trace => Absent::default(),
+        }
     }
 
     pub fn rows(&self, compared: &Self, rows: &mut Rows) {
-        for ((aspect, field, real), (_, _, other)) in self.distributions.iter().zip(&compared.distributions) {
-            rows.comparison(*aspect, *field, None, &compare(real, other), &STORED);
+        let longest = self.longest.max(compared.longest);
+        for ((aspect, field, unit, real), (.., other)) in self.distributions.iter().zip(&compared.distributions) {
+            let sides = (real.with(self.absent(*unit, longest)), other.with(compared.absent(*unit, longest)));
+            let found = compare(sides.0, sides.1, spread(std::iter::once(real)));
+            rows.comparison(*aspect, *field, None, &found, &STORED);
         }
     }
 }

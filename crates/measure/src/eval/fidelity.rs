@@ -28,13 +28,19 @@ pub struct Side {
 }
 
 impl Side {
-    /// Prepares the traces of one side.
+    /// Prepares the traces of one side; those of a generator may be without packets, which count as absent.
     pub fn new(name: SideName, traces: &[&Trace]) -> Self {
+        Self::generated(name, traces, 0)
+    }
+
+    /// As [`Side::new`] for a generator that put out `unreadable` packets besides, which do not parse and
+    /// are in no trace.
+    pub fn generated(name: SideName, traces: &[&Trace], unreadable: u64) -> Self {
         Self {
             name,
             header: Header::of(traces),
             dynamics: Dynamics::of(traces),
-            validity: Validity::of(traces),
+            validity: Validity::of(traces, unreadable),
             joint: Joint::of(traces),
             diversity: Diversity::of(traces),
             variance: Variance::of(traces),
@@ -110,6 +116,8 @@ impl Rows {
             value,
             n_real,
             n_compared,
+            absent: None,
+            interval: None,
         });
     }
 
@@ -125,6 +133,9 @@ impl Rows {
         let field = field.into();
         for (metric, value) in found.measures.iter().filter(|(metric, _)| stored.contains(metric)) {
             self.push((aspect, field.clone(), position), *metric, *value, (found.n_real, found.n_compared));
+            if let Some(row) = self.rows.last_mut() {
+                row.absent = Some(found.absent);
+            }
         }
     }
 }

@@ -3,8 +3,12 @@
 //! Of the paper's 15 fields the numbers (length, TTL, time: its Figure 5) are compared by Wasserstein-1,
 //! the others (Figure 3) by Jensen-Shannon on the values that occur. Time is compared as the gap to the
 //! packet before, from the second packet on: absolute times of two populations have nothing in common.
+//!
+//! Every trace counts at every position up to the longest trace of either side: a packet that it does not
+//! have, and a field that its packet does not have, are values of their own. A generator that stops early is
+//! so not judged by the few packets that it got right.
 
-use super::distribution::{Distribution, compare};
+use super::distribution::{Absent, Distribution, compare, spread};
 use super::fidelity::Rows;
 use super::measure::{Aspect, Metric};
 use syntrace_base::record::{Packet, Trace};
@@ -57,33 +61,54 @@ fn inter_arrival_us(before: Option<&Packet>, packet: &Packet) -> Option<f64> {
 
 /// The header fields of one side: a distribution per position and field.
 pub(super) struct Header {
-    positions: Vec<Vec<Distribution>>,
+    traces: u64,
+    positions: Vec<Position>,
+    /// Unit of each field's numbers.
+    spreads: Vec<f64>,
+}
+
+/// The packets of all traces at one position.
+struct Position {
+    packets: u64,
+    fields: Vec<Distribution>,
 }
 
 impl Header {
     pub fn of(traces: &[&Trace]) -> Self {
         let longest = traces.iter().map(|trace| trace.packets.len()).max().unwrap_or(0);
         let positions: Vec<usize> = (0..longest).collect();
-        Self { positions: syntrace_base::base::map_ordered(&positions, |&position| fields_at(traces, position)) }
+        let positions = syntrace_base::base::map_ordered(&positions, |&position| fields_at(traces, position));
+        let of_field = |place| spread(positions.iter().filter_map(|position| position.fields.get(place)));
+        let spreads = (0..FIELDS.len()).map(of_field).collect();
+        Self { traces: traces.len() as u64, positions, spreads }
     }
 
     /// Rows per field and position up to the longest trace of either side, in the order of [`FIELDS`],
     /// then positions, then two measures each.
     pub fn rows(&self, compared: &Self, rows: &mut Rows) {
         let none = fields_at(&[], 0);
-        for (place, (field, _)) in FIELDS.iter().enumerate() {
+        for ((place, (field, kind)), scale) in FIELDS.iter().enumerate().zip(&self.spreads) {
             for position in 0..self.positions.len().max(compared.positions.len()) {
-                let real = self.positions.get(position).unwrap_or(&none).get(place);
-                let other = compared.positions.get(position).unwrap_or(&none).get(place);
-                let (Some(real), Some(other)) = (real, other) else { continue };
-                rows.comparison(Aspect::Header, *field, Some(position as u32), &compare(real, other), &STORED);
+                let (real, other) =
+                    (self.positions.get(position).unwrap_or(&none), compared.positions.get(position).unwrap_or(&none));
+                let (Some(values), Some(others)) = (real.fields.get(place), other.fields.get(place)) else { continue };
+                // the first packet of nobody has one before it
+                let defined = position > 0 || !matches!(kind, FieldKind::Gap(_));
+                let absent = |side: &Self, at: &Position, values: &Distribution| Absent {
+                    packets: if defined { side.traces - at.packets } else { 0 },
+                    fields: if defined { at.packets - values.len() } else { 0 },
+                };
+                let (values, others) =
+                    (values.with(absent(self, real, values)), others.with(absent(compared, other, others)));
+                let found = compare(values, others, *scale);
+                rows.comparison(Aspect::Header, *field, Some(position as u32), &found, &STORED);
             }
         }
     }
 }
 
 /// The distributions of [`FIELDS`] at one position.
-fn fields_at(traces: &[&Trace], position: usize) -> Vec<Distribution> {
+fn fields_at(traces: &[&Trace], position: usize) -> Position {
     let packets: Vec<(Option<&Packet>, &Packet)> = traces
         .iter()
         .filter_map(|trace| {
@@ -92,7 +117,8 @@ fn fields_at(traces: &[&Trace], position: usize) -> Vec<Distribution> {
         })
         .collect();
     let mut table = vec![0u32; 1 << 16];
-    FIELDS.iter().map(|(_, kind)| distribution(*kind, &packets, &mut table)).collect()
+    let fields = FIELDS.iter().map(|(_, kind)| distribution(*kind, &packets, &mut table)).collect();
+    Position { packets: packets.len() as u64, fields }
 }
 
 /// One field of some packets; `table` is 2^16 zeros, before and after.

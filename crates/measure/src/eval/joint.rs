@@ -1,6 +1,6 @@
 //! Two header fields of one packet together: the distance of their contingency tables.
 
-use super::distribution::{Distribution, compare};
+use super::distribution::{Absent, Distribution, compare};
 use super::dynamics::length_bucket;
 use super::fidelity::Rows;
 use super::header::address_bits;
@@ -38,6 +38,9 @@ fn folded(address: &[u8]) -> u64 {
 
 /// The joint distributions of one side, pooled over positions.
 pub(super) struct Joint {
+    traces: u64,
+    /// Packets of the longest trace.
+    longest: u64,
     pairs: Vec<(String, Distribution)>,
 }
 
@@ -53,6 +56,8 @@ impl Joint {
             .flat_map(|(index, first)| named.iter().skip(index + 1).map(move |second| (*first, *second)))
             .collect();
         Self {
+            traces: traces.len() as u64,
+            longest: traces.iter().map(|trace| trace.packets.len() as u64).max().unwrap_or(0),
             pairs: syntrace_base::base::map_ordered(&pairs, |((a, left), (b, right))| {
                 let keys = left.iter().zip(*right).map(|(&a, &b)| u128::from(a) << 64 | u128::from(b));
                 (format!("{a}+{b}"), Distribution::categories(keys))
@@ -61,8 +66,13 @@ impl Joint {
     }
 
     pub fn rows(&self, compared: &Self, rows: &mut Rows) {
+        // packets that traces would have if each were as long as the longest one of either side, and do not
+        let longest = self.longest.max(compared.longest);
+        let absent =
+            |side: &Self, values: &Distribution| Absent { packets: side.traces * longest - values.len(), fields: 0 };
         for ((field, real), (_, other)) in self.pairs.iter().zip(&compared.pairs) {
-            rows.comparison(Aspect::Joint, field.clone(), None, &compare(real, other), &STORED);
+            let found = compare(real.with(absent(self, real)), other.with(absent(compared, other)), 1.0);
+            rows.comparison(Aspect::Joint, field.clone(), None, &found, &STORED);
         }
     }
 }

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub enum Aspect {
     /// One header field at one packet position: the paper's measure (section 4.1).
     Header,
+    /// The mean of that over positions, and over fields (`all`), with an interval.
+    Mean,
     /// How a packet follows the one before: direction and length.
     Transition,
     /// Times between packets.
@@ -30,6 +32,7 @@ impl Aspect {
     pub fn name(self) -> &'static str {
         match self {
             Self::Header => "header",
+            Self::Mean => "mean",
             Self::Transition => "transition",
             Self::Timing => "timing",
             Self::Flow => "flow",
@@ -53,7 +56,8 @@ pub enum Metric {
     TotalVariation,
     /// Wasserstein-1 in the field's unit.
     Wasserstein,
-    /// Wasserstein-1 in standard deviations of the reference; none where that is 0 and the sides differ.
+    /// Wasserstein-1 in standard deviations of the reference over all positions of the field; in units of the
+    /// value where the reference has one alone.
     WassersteinScaled,
     /// Largest difference of the cumulative distributions (Kolmogorov and Smirnov).
     KolmogorovSmirnov,
@@ -67,10 +71,15 @@ pub enum Metric {
     Coverage,
     /// Share of the compared side whose value does not occur in the reference.
     Novelty,
-    /// Median over the compared traces of a normalised field's variance within the trace.
+    /// Median over the compared traces of the variance within the trace of a field's ranks; of all fields, of
+    /// their mean.
     MedianVariance,
     /// Median over the compared traces of the largest such variance among the fields.
     MedianLargestVariance,
+    /// [`Metric::MedianVariance`] over that of the reference; none where that is 0.
+    VarianceKept,
+    /// [`Metric::MedianLargestVariance`] over that of the reference.
+    LargestVarianceKept,
     /// Area under the ROC curve of a classifier that tells both sides apart; 0.5 = it cannot.
     Auc,
     /// Its balanced accuracy.
@@ -94,6 +103,8 @@ impl Metric {
             Self::Novelty => "novelty",
             Self::MedianVariance => "median_variance",
             Self::MedianLargestVariance => "median_largest_variance",
+            Self::VarianceKept => "variance_kept",
+            Self::LargestVarianceKept => "largest_variance_kept",
             Self::Auc => "auc",
             Self::BalancedAccuracy => "balanced_accuracy",
         }
@@ -107,7 +118,7 @@ pub enum SideName {
     Synthetic,
     /// The model's training traces.
     Members,
-    /// Real traces held out of its training.
+    /// Real traces that the model never saw: held out of its training, or fresh where these are too few.
     HeldOut,
     /// Real traces of the class that are neither: the fresh sample that all others can be held against.
     Real,
@@ -146,4 +157,9 @@ pub struct FidelityRow {
     pub n_real: u64,
     /// Values on the compared side.
     pub n_compared: u64,
+    /// Places without a value on both sides (packets that a trace does not have, fields that a packet does not
+    /// have), each counted as a value of its own; `None` for a measure of what is there alone.
+    pub absent: Option<(u64, u64)>,
+    /// Ends of the value's 95 % interval: what other traces of the same sources would give.
+    pub interval: Option<(f64, f64)>,
 }

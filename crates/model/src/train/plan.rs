@@ -181,7 +181,7 @@ pub const OVERFLOWS: &str = "gradients_not_finite";
 pub struct MonitorRow {
     /// Epoch after which it was measured, from 0; `None` = of the whole model.
     pub epoch: Option<u32>,
-    /// What (`feature_variance_generated`, `image_entropy_bits`, ...).
+    /// What (`duplicate_5_tuples`, `image_entropy_bits`, ...).
     pub monitor: String,
     /// Of which field or layer; empty where it is of none.
     pub field: String,

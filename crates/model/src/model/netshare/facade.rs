@@ -230,10 +230,8 @@ impl NetShare {
         network.set_pool(input.traces)?;
         let mut outcome = crate::train::train_cohort(&mut network, input, resume, sink, progress)?;
         for (trained, model) in outcome.models.iter_mut().zip(&input.models) {
-            let members: Vec<&EncodedTrace> =
-                model.members.iter().filter_map(|&position| input.traces.get(position)).collect();
             let alone = self.load(&trained.weights)?;
-            trained.monitors.extend(super::monitor::monitors(&alone, &members, model.seed.named("monitor"))?);
+            trained.monitors.extend(super::monitor::monitors(&alone, model.seed.named("monitor"))?);
         }
         Ok(outcome)
     }
