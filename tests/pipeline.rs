@@ -106,6 +106,74 @@ fn a_grown_spec_adds_only_what_is_new() {
 }
 
 #[test]
+fn every_synthetic_trace_counts_in_fidelity_and_utility_whatever_parses_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let two = TINY_SPEC.replace(r#"classes = ["mac"]"#, r#"classes = ["mac", "ubuntu"]"#);
+    let spec = write_spec(folder.path(), &two.replace("traces = 4", "traces = 9"));
+    let path = study(folder.path(), "s.redb");
+    run_ok(&["run", &path, &spec, "--quiet"]);
+    let sql = |text: &str| run_ok(&["sql", &path, "--format", "csv", "-c", text]).lines().nth(1).unwrap().to_owned();
+    let counted = "SELECT min(n_compared + absent_compared), max(n_compared + absent_compared), count(*) > 0
+        FROM fidelity WHERE compared = 'synthetic' AND field = 'src_port' AND aspect = 'header'";
+    assert_eq!(sql(counted), "9,9,true");
+    let without = "SELECT count(*) FROM fidelity WHERE aspect = 'header' AND value IS NULL
+        AND NOT (field = 'inter_arrival_us' AND position = 0)";
+    assert_eq!(sql(without), "0");
+    let learnt = "SELECT min(n_train), max(n_train) FROM utility
+        WHERE trained_on = 'synthetic' AND metric = 'accuracy'";
+    assert_eq!(sql(learnt), "18,18");
+}
+
+#[test]
+fn two_specs_in_one_study_stand_in_rows_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(folder.path(), "s.redb");
+    let sql = |text: &str| -> Vec<String> {
+        run_ok(&["sql", &path, "--format", "csv", "-c", text]).lines().skip(1).map(str::to_owned).collect()
+    };
+    let run_spec = |text: &str| run_ok(&["run", &path, &write_spec(folder.path(), text), "--quiet"]);
+    run_spec(TINY_SPEC);
+    assert_eq!(sql("SELECT count(*), count(DISTINCT plan), count(plan) FROM models"), ["6,1,6"]);
+    run_spec(&TINY_SPEC.replace("epochs = 2", "epochs = 1"));
+    assert_eq!(sql("SELECT count(*), count(DISTINCT plan), count(plan) FROM models"), ["12,2,12"]);
+    let names = sql("SELECT plan FROM plans ORDER BY started_us");
+    assert!(
+        names.len() == 2 && names[0] != names[1] && names.iter().all(|name| name.starts_with("tiny ")),
+        "{names:?}"
+    );
+    // every row of a view is of one plan, that of its model
+    for view in ["field_fidelity", "fidelity_means", "leakage", "generalization", "mode_collapse"] {
+        let foreign = format!(
+            "SELECT count(*) FROM {view} JOIN models ON models.model_id = {view}.model_id
+             WHERE {view}.plan IS NULL OR {view}.plan <> models.plan"
+        );
+        assert_eq!(sql(&foreign), ["0"], "{view}");
+    }
+    // one row a regime and plan, with the numbers that each has where it is alone
+    let headline = |path: &str| -> Vec<String> {
+        let text = run_ok(&["query", path, "headline", "--format", "csv"]);
+        text.lines().skip(1).map(str::to_owned).collect()
+    };
+    let both = headline(&path);
+    assert_eq!(both.len(), 4, "{both:?}");
+    let alone = study(folder.path(), "alone.redb");
+    run_ok(&["run", &alone, &write_spec(folder.path(), TINY_SPEC), "--quiet"]);
+    for row in headline(&alone) {
+        assert!(both.contains(&row), "{row} is not among {both:?}");
+    }
+    // a spec that grew takes over what it has in common with the older one
+    run_spec(&TINY_SPEC.replace("epsilon = [4.0]", "epsilon = [4.0, 1.0]"));
+    assert_eq!(sql("SELECT plan, count(*) FROM models GROUP BY plan ORDER BY count(*)").len(), 2);
+    assert_eq!(sql("SELECT max(n) FROM (SELECT count(*) AS n FROM models GROUP BY plan)"), ["9"]);
+    // and a merge says that there are several
+    let merged = study(folder.path(), "merged.redb");
+    let (code, _, stderr) = run(&["merge", &merged, &alone, &path]);
+    assert!(code == 0 && stderr.contains("3 different specs"), "{code} {stderr}");
+    let (_, _, stderr) = run(&["merge", &study(folder.path(), "again.redb"), &alone]);
+    assert!(!stderr.contains("different specs"), "{stderr}");
+}
+
+#[test]
 fn a_model_with_dp_spends_at_most_its_budget_and_says_what_it_means() {
     let folder = tempfile::tempdir().unwrap();
     let spec = write_spec(folder.path(), TINY_SPEC);

@@ -2,9 +2,12 @@
 
 use super::CACHE_BYTES;
 use super::bars::Bar;
+use crate::base::JobId;
 use crate::error::{Error, Result, ResultExt};
+use crate::record::JobKind;
 use crate::store::{Snapshot, Store, StoreWriter};
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,6 +42,10 @@ pub(super) fn merge(args: &MergeArgs) -> Result<ExitCode> {
         sources.push((path, snapshot));
     }
     let store = StoreWriter::open_or_create(&args.destination, CACHE_BYTES)?;
+    let mut plans = plans_of(&store.snapshot()?)?;
+    for (_, source) in &sources {
+        plans.extend(plans_of(source)?);
+    }
     let mut lines = Vec::new();
     let merged = sources.iter().try_for_each(|(path, snapshot)| merge_one(&store, path, snapshot, &mut lines));
     // All at once: a reader who leaves (`| head`) must not end a merge halfway.
@@ -48,7 +55,23 @@ pub(super) fn merge(args: &MergeArgs) -> Result<ExitCode> {
         say!("{line}");
     }
     merged?;
+    if plans.len() > 1 {
+        let names: Vec<&str> = plans.values().map(String::as_str).collect();
+        note!(
+            "note: what is united here was asked for by {} different specs ({}): the column `plan` tells them apart, and \
+             no row of a view mixes them",
+            plans.len(),
+            names.join(", ")
+        );
+    }
     Ok(if conflicts > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// The plans that a study holds: id and name. A study that holds none beside others is one of an earlier version, or
+/// was only ingested or imported into.
+fn plans_of(snapshot: &Snapshot) -> Result<BTreeMap<JobId, String>> {
+    let plans = snapshot.jobs()?.into_iter().filter(|job| job.kind == JobKind::Plan);
+    Ok(plans.map(|job| (job.job_id, job.plan_name())).collect())
 }
 
 const CONFLICT: &str = "conflict: ";

@@ -19,9 +19,10 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Synthesize
         | JobKind::Import
         | JobKind::OneRunAudit
-        | JobKind::Utility => 1,
-        JobKind::Fidelity | JobKind::Leakage => 2,
-        JobKind::Attack => 3,
+        | JobKind::Plan => 1,
+        JobKind::Leakage => 2,
+        JobKind::Attack | JobKind::Utility => 3,
+        JobKind::Fidelity => 6,
     }
 }
 

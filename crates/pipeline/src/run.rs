@@ -1,13 +1,14 @@
 //! Runs what a plan says is missing: several jobs side by side, each committed when it is finished, so
 //! that a run can be stopped or killed at any point and goes on where it was.
 
+use super::job::Start;
 use super::order;
 use super::plan::{Plan, PlannedJob};
 use super::stage::{Context, run_job, run_job_without_networks};
 use std::sync::{Condvar, Mutex};
 use syntrace_base::base::Progress;
 use syntrace_base::error::{Error, ErrorKind, Result, ResultExt, panic_text};
-use syntrace_store::StoreWriter;
+use syntrace_store::{JobResult, StoreWriter};
 
 /// How to run.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +99,7 @@ fn run_by(
     let board = Mutex::new(Board { states, report, first_error: None, stopping: false });
     let changed = Condvar::new();
     let context = Context { store, plan, checkpoint_seconds: options.checkpoint_seconds };
+    record_plan(store, plan)?;
     let ranks = order::ranks(plan);
     std::thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
@@ -111,6 +113,15 @@ fn run_by(
     let mut report = board.report;
     report.blocked = board.states.iter().filter(|state| **state == State::Waiting).count();
     Ok(report)
+}
+
+/// Keeps what belongs to the plan, before any of it is there: a run may end at any point.
+fn record_plan(store: &StoreWriter, plan: &Plan) -> Result<()> {
+    let Some(head) = plan.head() else { return Ok(()) };
+    if store.snapshot()?.job(head.job_id)?.is_none() {
+        store.commit(JobResult::new(head.record(Start::now())))?;
+    }
+    Ok(())
 }
 
 fn first_state(job: &PlannedJob) -> State {

@@ -10,9 +10,11 @@
 //! What no key can hide: whoever holds the captures and guesses the seed can run the study again and compare
 //! results. So the study's seed is left out, and the command says so.
 //!
+//! The unit of a generalization gap (`loss_scale`) comes from the losses of single traces: it is NULL in a copy.
+//!
 //! Losses by epoch (`epochs`) and measurements of a training (`monitors`) are shared: they are means over
 //! a model's whole member set, like AUC or fidelity, and views cannot be run again without them
-//! (`generalization`, `mode_collapse`, `image_entropy`, `noise_error`, `why_dp_helped`, and figures 7 and 10). As all results here
+//! (`generalization`, `image_entropy`, `noise_error`, `why_dp_helped`, and figures 7 and 10). As all results here
 //! they were measured on private traces outside of any mechanism: no epsilon covers a shared copy, which
 //! is why it is made by hand and says what it holds.
 

@@ -6,7 +6,7 @@
 //!
 //! Invariants: one redb read transaction per query, so all tables of a query agree; planning reads
 //! records only, never a segment's body; a column is declared once and both the SQL schema and
-//! `schema/tables.sql` come from it; a view is SQL text in `schema/views.sql`, never Rust; nothing
+//! `schema/tables.sql` come from it; a view is SQL text in `schema/` (`views.sql`, `paper.sql`), never Rust; nothing
 //! here writes. The home of DataFusion; `serve` puts a protocol over [`Service`].
 
 mod absent;
@@ -32,6 +32,7 @@ mod operator;
 #[cfg(feature = "parquet")]
 mod parquet_file;
 mod pivot;
+mod plans;
 mod provider;
 mod prune;
 mod relation;

@@ -1,6 +1,7 @@
 //! A snapshot with the names behind its ids, loaded once and only when a query needs them; the next
 //! statement's snapshot goes on with them where no job has been added.
 
+use super::plans::Plans;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use syntrace_base::base::{AttackId, ClassId, ModelId, SplitId};
@@ -21,6 +22,7 @@ struct Known {
     /// Which jobs the study has; none without a study.
     generation: Option<Generation>,
     index: OnceLock<Index>,
+    plans: OnceLock<Plans>,
     /// Segment records by table code: what a scan is planned from.
     segments: Mutex<HashMap<u16, SegmentRecords>>,
 }
@@ -76,6 +78,15 @@ impl Study {
         let records: SegmentRecords = Arc::new(records);
         known.insert(table.code, Arc::clone(&records));
         Ok(records)
+    }
+
+    /// What belongs to which plan; read at the first call.
+    pub fn plans(&self) -> Result<&Plans> {
+        if let Some(plans) = self.known.plans.get() {
+            return Ok(plans);
+        }
+        let plans = Plans::load(self.snapshot()?)?;
+        Ok(self.known.plans.get_or_init(|| plans))
     }
 
     /// The records by id; read at the first call.

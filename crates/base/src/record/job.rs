@@ -35,6 +35,8 @@ pub enum JobKind {
     Leakage,
     /// A one-run audit of the mechanism that trained a model.
     OneRunAudit,
+    /// A spec that was run, and which jobs and models belong to it. It does nothing and reads nothing.
+    Plan,
 }
 
 impl JobKind {
@@ -55,6 +57,7 @@ impl JobKind {
             Self::Utility => "utility",
             Self::Leakage => "leakage",
             Self::OneRunAudit => "one_run_audit",
+            Self::Plan => "plan",
         }
     }
 }
@@ -97,4 +100,11 @@ pub struct JobRecord {
     pub threads: u32,
     /// What it wrote.
     pub outputs: Vec<JobOutput>,
+}
+
+impl JobRecord {
+    /// What the column `plan` says of a job of kind [`JobKind::Plan`]: the spec's name and the id's first digits.
+    pub fn plan_name(&self) -> String {
+        format!("{} {:08x}", self.label, self.job_id.0 as u64 >> 32)
+    }
 }

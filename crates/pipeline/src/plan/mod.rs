@@ -11,6 +11,7 @@ pub(super) mod choice;
 mod cost;
 mod data;
 mod models;
+mod record;
 mod shard;
 mod total;
 mod utility;

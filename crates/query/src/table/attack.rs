@@ -14,6 +14,7 @@ struct AttackRow {
     generator: String,
     dataset: String,
     class: String,
+    plan: Option<String>,
 }
 
 /// A number that may be undefined: SQL says NULL, not NaN.
@@ -111,16 +112,18 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
         })
         .text("options", "resolved options, JSON", |row| row.attack.options.clone())
         .big("class_id", "class", |row| row.attack.class_id.0)
-        .big("job_id", "job that ran it", |row| row.attack.job_id.0);
+        .big("job_id", "job that ran it", |row| row.attack.job_id.0)
+        .text_or_null("plan", "newest spec that its job belongs to (see plans); NULL = none", |row| row.plan.clone());
     record_table(study, fields, load_attacks)
 }
 
 fn load_attacks(study: &Study) -> Result<Vec<AttackRow>> {
-    let index = study.index()?;
+    let (index, plans) = (study.index()?, study.plans()?);
     let row = |attack: AttackRecord| {
         let (dataset, class) = index.class(attack.class_id).unwrap_or_default();
         let generator = index.model(attack.target_model).map(|model| model.generator.clone()).unwrap_or_default();
-        AttackRow { dataset: dataset.to_owned(), class: class.to_owned(), generator, attack }
+        let plan = plans.of_result(attack.job_id, Some(attack.target_model.0));
+        AttackRow { dataset: dataset.to_owned(), class: class.to_owned(), generator, plan, attack }
     };
     Ok(study.snapshot()?.attacks()?.into_iter().map(row).collect())
 }

@@ -4,12 +4,22 @@ use crate::study::Index;
 use datafusion::scalar::ScalarValue;
 use syntrace_base::base::{AttackId, ClassId, ModelId, SplitId};
 use syntrace_base::record::{EvaluatedOn, ModelRecord};
-use syntrace_store::schema::{Column, ColumnType};
+use syntrace_store::schema::Column;
+use syntrace_store::schema::ColumnType::{self, Bool, F64, I32, I64, Text};
 
-/// A column made from the partition id.
+/// A column made from the partition id, or from the segment's job.
 pub(super) struct Constant {
     pub column: Column,
-    pub value: fn(&Index, i64) -> ScalarValue,
+    pub value: Value,
+}
+
+/// Where a constant comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Value {
+    /// The partition id.
+    Partition(fn(&Index, i64) -> ScalarValue),
+    /// The plan of the job that wrote the segment, or of the partition's model, if it has one.
+    Plan(fn(&Index, i64) -> Option<i64>),
 }
 
 const fn constant(
@@ -19,10 +29,14 @@ const fn constant(
     doc: &'static str,
     value: fn(&Index, i64) -> ScalarValue,
 ) -> Constant {
-    Constant { column: Column { name, kind, nullable, doc }, value }
+    Constant { column: Column { name, kind, nullable, doc }, value: Value::Partition(value) }
 }
 
-use ColumnType::{Bool, F64, I32, I64, Text};
+const fn plan(doc: &'static str, model: fn(&Index, i64) -> Option<i64>) -> Constant {
+    Constant { column: Column { name: "plan", kind: Text, nullable: true, doc }, value: Value::Plan(model) }
+}
+
+const PLAN: &str = "newest spec that the row's job belongs to (see plans); NULL = none";
 
 fn text(value: Option<&str>) -> ScalarValue {
     // A partition whose record is missing is damage that `verify` reports; its rows stay visible.
@@ -91,6 +105,7 @@ pub(super) const OF_MODEL: &[Constant] = &[
     constant("role", Text, false, "`target` or `shadow`", model_role),
     constant("shadow", I32, true, "index of a shadow; NULL for a target", model_shadow),
     constant("epsilon", F64, true, "target epsilon of the model; NULL = no DP", model_epsilon),
+    plan(PLAN, |_, id| Some(id)),
 ];
 
 /// The columns that say where a packet comes from, over a class (real) partition.
@@ -153,8 +168,10 @@ fn attack_role(index: &Index, id: i64) -> ScalarValue {
 }
 
 /// Of a partition that is a job id.
-pub(super) const OF_JOB: &[Constant] =
-    &[constant("job_id", I64, false, "job that wrote it", |_, id| ScalarValue::Int64(Some(id)))];
+pub(super) const OF_JOB: &[Constant] = &[
+    constant("job_id", I64, false, "job that wrote it", |_, id| ScalarValue::Int64(Some(id))),
+    plan(PLAN, |_, _| None),
+];
 
 const EVALUATED_ON: &str = "`shadow_test` (held back from the attack) or `target`";
 
@@ -171,6 +188,7 @@ pub(super) const OF_ATTACK_SCORES: &[Constant] = &[
     constant("class", Text, false, "class", |index, id| class_of(index, attack_class(index, id)).1),
     constant("role", Text, false, "role of the row's model: `target` or `shadow`", attack_role),
     constant("epsilon", F64, true, "target epsilon of the group; NULL = no DP", attack_epsilon),
+    plan(PLAN, |index, id| Some(attack_target(index, id))),
 ];
 
 /// Of a partition that is an attack id.
@@ -189,4 +207,5 @@ pub(super) const OF_ATTACK: &[Constant] = &[
     constant("class", Text, false, "class", |index, id| class_of(index, attack_class(index, id)).1),
     constant("role", Text, false, "`target` or `shadow`: whose traces were scored", attack_role),
     constant("epsilon", F64, true, "target epsilon of the group; NULL = no DP", attack_epsilon),
+    plan(PLAN, |index, id| Some(attack_target(index, id))),
 ];

@@ -1,10 +1,12 @@
-//! `jobs`, `objects`, `segments`.
+//! `plans`, `plan_members`, `jobs`, `objects`, `segments`.
 
 use super::capture::hex;
 use super::record::{Fields, record_table};
+use crate::plans::PlanRow;
 use crate::relation::Relation;
 use crate::study::Study;
 use std::sync::Arc;
+use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
 use syntrace_base::record::JobRecord;
 use syntrace_store::schema::SEGMENT_TABLES;
@@ -33,6 +35,30 @@ pub(super) fn jobs(study: &Arc<Study>) -> Arc<dyn Relation> {
         .int("threads", "threads it ran with", |job| job.threads as i32)
         .int("outputs", "number of things that it wrote", |job| job.outputs.len() as i32);
     record_table(study, fields, |study| study.snapshot()?.jobs())
+}
+
+pub(super) fn plans(study: &Arc<Study>) -> Arc<dyn Relation> {
+    let fields = Fields::<PlanRow>::new()
+        .big("plan_id", "id of the plan: a hash of what the spec asks for", |plan| plan.plan_id.0)
+        .text("plan", "name of the spec and the id's first digits", |plan| plan.name.to_string())
+        .big("members", "jobs and models that belong to it, done or not", |plan| plan.ids.len() as i64)
+        .text("spec", "what the spec asks for, JSON; no files, seed, threads or device", |plan| plan.spec.clone())
+        .big("started_us", "first run, microseconds since 1970", |plan| plan.started_us);
+    record_table(study, fields, |study| Ok(study.plans()?.rows.clone()))
+}
+
+pub(super) fn plan_members(study: &Arc<Study>) -> Arc<dyn Relation> {
+    let fields = Fields::<(Arc<str>, JobId, i64)>::new()
+        .big("plan_id", "plan", |row| row.1.0)
+        .text("plan", "name of the spec and the id's first digits", |row| row.0.to_string())
+        .big("id", "id of a job, or of a model", |row| row.2);
+    record_table(study, fields, |study| {
+        let of = |plan: &PlanRow| {
+            let (name, id) = (Arc::clone(&plan.name), plan.plan_id);
+            plan.ids.iter().map(move |member| (Arc::clone(&name), id, *member)).collect::<Vec<_>>()
+        };
+        Ok(study.plans()?.rows.iter().flat_map(of).collect())
+    })
 }
 
 pub(super) fn objects(study: &Arc<Study>) -> Arc<dyn Relation> {

@@ -103,6 +103,12 @@ pub(super) const TABLES: &[Table] = &[
         doc: "One row per one-run audit of the mechanism that trained a model.",
         make: segment::one_run_audits,
     },
+    Table { name: "plans", doc: "One row per spec that was run.", make: job::plans },
+    Table {
+        name: "plan_members",
+        doc: "One row per spec that was run and job or model that belongs to it.",
+        make: job::plan_members,
+    },
     Table { name: "jobs", doc: "One row per finished job: where everything else comes from.", make: job::jobs },
     Table { name: "objects", doc: "One row per content-addressed object.", make: job::objects },
     Table { name: "segments", doc: "One row per segment and column: where the bytes are.", make: job::segments },

@@ -2,6 +2,7 @@
 
 use super::capture::hex;
 use super::record::{Fields, record_table};
+use crate::plans::Plans;
 use crate::relation::Relation;
 use crate::study::{Index, Study};
 use std::sync::Arc;
@@ -13,13 +14,15 @@ struct ModelRow {
     model: ModelRecord,
     dataset: String,
     class: String,
+    plan: Option<String>,
 }
 
 impl ModelRow {
-    fn new(model: ModelRecord, index: &Index) -> Self {
+    fn new(model: ModelRecord, index: &Index, plans: &Plans) -> Self {
+        let plan = plans.of(model.model_id.0).map(|plan| plan.name.to_string());
         let (dataset, class) = index.class(model.class_id).unwrap_or_default();
         let (dataset, class) = (dataset.to_owned(), class.to_owned());
-        Self { model, dataset, class }
+        Self { model, dataset, class, plan }
     }
 
     /// `netssm os/windows eps4 shadow0`.
@@ -50,8 +53,8 @@ impl ModelRow {
 
 pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
     record_table(study, provenance(privacy(identity())), |study| {
-        let index = study.index()?;
-        Ok(study.snapshot()?.models()?.into_iter().map(|model| ModelRow::new(model, index)).collect())
+        let (index, plans) = (study.index()?, study.plans()?);
+        Ok(study.snapshot()?.models()?.into_iter().map(|model| ModelRow::new(model, index, plans)).collect())
     })
 }
 
@@ -124,6 +127,7 @@ fn provenance(fields: Fields<ModelRow>) -> Fields<ModelRow> {
         .big("split_id", "split it was trained on", |row| row.model.split_id.0)
         .big("job_id", "cohort job that trained it", |row| row.model.train_job.0)
         .text("config", "resolved configuration, JSON", |row| row.model.config.clone())
+        .text_or_null("plan", "newest spec that it belongs to (see plans); NULL = none", |row| row.plan.clone())
 }
 
 /// One ancestor of one model.
@@ -162,11 +166,11 @@ fn guarantee(guarantee: Guarantee) -> String {
 }
 
 fn load_lineage(study: &Study) -> Result<Vec<LineageRow>> {
-    let index = study.index()?;
+    let (index, plans) = (study.index()?, study.plans()?);
     let mut rows = Vec::new();
     for model in study.snapshot()?.models()? {
         let edges = model.lineage.clone();
-        let row = Arc::new(ModelRow::new(model, index));
+        let row = Arc::new(ModelRow::new(model, index, plans));
         for (number, edge) in edges.into_iter().enumerate() {
             rows.push(LineageRow { row: Arc::clone(&row), number, edge });
         }

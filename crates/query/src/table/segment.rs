@@ -2,6 +2,7 @@
 
 use super::constant::{
     Constant, OF_ATTACK, OF_ATTACK_SCORES, OF_CLASS, OF_JOB, OF_MODEL, OF_SPLIT, PACKETS_OF_CLASS, PACKETS_OF_MODEL,
+    Value,
 };
 use crate::relation::{Fact, Fragment, Range, Relation, ScanRequest, data_type};
 use crate::study::{Index, Study};
@@ -75,7 +76,7 @@ impl SegmentRelation {
         for &column in request.columns {
             let Some(fact) = facts.get_mut(column) else { continue };
             *fact = match part.constants.get(column) {
-                Some(constant) => Fact::Constant((constant.value)(index, segment.partition)),
+                Some(constant) => Fact::Constant(self.constant(constant, &segment, index)?),
                 None => stored_fact(part.table, &segment, column - constant_count),
             };
         }
@@ -92,6 +93,18 @@ impl SegmentRelation {
             read_stored(&study, table, &segment, rows, &stored)
         };
         Ok(Fragment { place: 0, rows, facts: Arc::new(facts), read: Arc::new(read), content: Arc::new(content) })
+    }
+}
+
+impl SegmentRelation {
+    fn constant(&self, constant: &Constant, segment: &SegmentRecord, index: &Index) -> Result<ScalarValue> {
+        Ok(match constant.value {
+            Value::Partition(value) => value(index, segment.partition),
+            Value::Plan(model) => {
+                let plan = self.study.plans()?.of_result(segment.job_id, model(index, segment.partition));
+                ScalarValue::Utf8(plan)
+            }
+        })
     }
 }
 

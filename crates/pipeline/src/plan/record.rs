@@ -1,0 +1,64 @@
+//! What a study keeps of a plan: the spec in short and the ids of all that belongs to it, as a job that does
+//! nothing. Two results stand in one row of a view only where they are of one plan.
+//!
+//! Its identity is what it asks for and not what the study holds: models count by themselves, because the job
+//! that trains one depends on which of its cohort are there. So shares of one spec, and a run that was
+//! interrupted, record the same plan; the seed, threads and the device are no part of it but by the ids.
+
+use super::Plan;
+use crate::job::JobHead;
+use serde_json::json;
+use syntrace_base::record::{JobKind, Regime};
+use syntrace_spec::{DatasetSpec, SourceSpec, StageSpec};
+
+impl Plan {
+    /// The job that records this plan; `None` for one that is made of what a study holds (an import, an attack
+    /// on stored attributes) and that no spec stands behind.
+    pub(crate) fn head(&self) -> Option<JobHead> {
+        if self.generators.is_empty() {
+            return None;
+        }
+        let spec = json!({ "spec": self.in_short(), "ids": self.ids() });
+        Some(JobHead::new(JobKind::Plan, self.spec.name.clone(), &spec, Vec::new(), self.spec.seed))
+    }
+
+    /// Ids of all models, and of all jobs but those that train them; sorted.
+    fn ids(&self) -> Vec<i64> {
+        let trains = |kind| matches!(kind, JobKind::Train | JobKind::Base);
+        let jobs = self.jobs.iter().filter(|job| !trains(job.head.kind)).map(|job| job.head.job_id.0);
+        let bases = self.generators.iter().filter_map(|generator| generator.base).map(|(model, _)| model.0);
+        let mut ids: Vec<i64> = jobs.chain(bases).chain(self.cohort_of.keys().map(|model| model.0)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// What the spec asks for, without names of files and folders.
+    fn in_short(&self) -> serde_json::Value {
+        let spec = &self.spec;
+        let dataset = |dataset: &DatasetSpec| {
+            let source = match &dataset.source {
+                SourceSpec::Simulate { flows } => json!({ "simulate": flows }),
+                SourceSpec::Folder(_) => json!("folder"),
+                SourceSpec::Study => json!("study"),
+            };
+            json!({ "name": dataset.name, "classes": dataset.classes, "source": source, "public": dataset.public })
+        };
+        let stage = |stage: &StageSpec| json!({ "name": stage.name, "options": stage.options });
+        let regime = |regime: &Regime| json!({ "epsilon": regime.epsilon(), "delta": regime.delta() });
+        json!({
+            "datasets": spec.datasets.iter().map(dataset).collect::<Vec<_>>(),
+            "packets": spec.traces.packets,
+            "min_packets": spec.traces.min_packets,
+            "members": spec.split.members,
+            "shadows": spec.split.shadows,
+            "overlap": spec.split.overlap,
+            "regimes": spec.regimes.iter().map(regime).collect::<Vec<_>>(),
+            "noise": super::noise_name(spec.noise),
+            "generators": spec.generators.iter().map(stage).collect::<Vec<_>>(),
+            "attacks": spec.attacks.iter().map(stage).collect::<Vec<_>>(),
+            "synthetic_traces": spec.synthetic_traces,
+            "forecaster": spec.forecaster.name(),
+        })
+    }
+}
