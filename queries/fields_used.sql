@@ -2,7 +2,8 @@
 -- Parameters: $dataset = NULL (all datasets)
 --             $limit = 20 (rows)
 -- Columns:    dataset, generator (NULL: trained on real traces), regime, trained_on, field, importance (sum over
---             packet positions of the share of the decrease in impurity), first_packet (the part of it at position 0)
+--             packet positions of the share of the decrease in impurity), first_packet (the part of it at position
+--             0), plan (the spec that every number of the row is of; see the table plans)
 SELECT
     dataset, generator,
     CASE
@@ -12,9 +13,9 @@ SELECT
     END AS regime,
     trained_on, field,
     sum(importance) AS importance,
-    sum(CASE WHEN position = 0 THEN importance ELSE 0 END) AS first_packet
+    sum(CASE WHEN position = 0 THEN importance ELSE 0 END) AS first_packet, plan
 FROM importances
 WHERE $dataset IS NULL OR dataset = $dataset
-GROUP BY dataset, generator, epsilon, trained_on, field
+GROUP BY dataset, generator, epsilon, plan, trained_on, field
 ORDER BY dataset, trained_on, generator, epsilon NULLS FIRST, importance DESC, field
 LIMIT $limit

@@ -2,11 +2,14 @@
 -- Parameters: $metric = wasserstein (in the field's unit, or `wasserstein_scaled` in standard deviations)
 --             $dataset = NULL (all datasets)
 -- Columns:    dataset, generator, field, epsilon, regime, value (mean over classes and packet positions of
---             synthetic against member traces), held_out (the same for held-out real traces), classes
+--             synthetic against member traces), held_out (the floor: the same for as many real traces
+--             that the model never saw), classes, plan (the spec that every number of the row is of; see the table
+--             plans)
 SELECT
-    dataset, generator, field, epsilon, regime,
+    dataset, generator, field, epsilon, plan, regime,
     avg(synthetic_value) AS value, avg(held_out_value) AS held_out, count(DISTINCT class) AS classes
 FROM field_fidelity
-WHERE metric = $metric AND ($dataset IS NULL OR dataset = $dataset)
-GROUP BY dataset, generator, field, epsilon, regime
+WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
+    AND metric = $metric AND ($dataset IS NULL OR dataset = $dataset)
+GROUP BY dataset, generator, field, epsilon, plan, regime
 ORDER BY dataset, generator, field, epsilon NULLS FIRST

@@ -2,15 +2,17 @@
 -- Parameters: $dataset = os (the figure's; NULL for all datasets)
 -- Columns:    dataset, generator, epsilon, regime, learner, mae (median MAE over test traces, bytes, mean over
 --             classes), members_mae (the same learner trained on real traces), guess_mae (the last length again),
---             classes, paper_mae (mean over the paper's classes; NULL for what the paper does not have)
+--             classes, paper_mae (mean over the paper's classes; NULL for what the paper does not have), plan (the
+--             spec that every number of the row is of; see the table plans)
 WITH ours AS (
     SELECT
-        dataset, generator, epsilon, regime, learner,
+        dataset, generator, epsilon, plan, regime, learner,
         avg(synthetic_value) AS mae, avg(members_value) AS members_mae, avg(guess_value) AS guess_mae,
         count(DISTINCT class) AS classes
     FROM downstream
-    WHERE task = 'next_length' AND metric = 'median_mae' AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY dataset, generator, epsilon, regime, learner
+    WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
+        AND task = 'next_length' AND metric = 'median_mae' AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY dataset, generator, epsilon, plan, regime, learner
 ),
 paper AS (
     SELECT dataset, generator, epsilon, avg(mae) AS mae
@@ -18,10 +20,10 @@ paper AS (
     GROUP BY dataset, generator, epsilon
 )
 SELECT
-    ours.dataset, ours.generator, ours.epsilon, ours.regime, ours.learner, ours.mae, ours.members_mae, ours.guess_mae,
+    ours.dataset, ours.generator, ours.epsilon, ours.plan, ours.regime, ours.learner, ours.mae, ours.members_mae, ours.guess_mae,
     ours.classes, paper.mae AS paper_mae
 FROM ours
 LEFT JOIN paper
     ON paper.dataset = ours.dataset AND paper.generator = ours.generator
-    AND paper.epsilon IS NOT DISTINCT FROM ours.epsilon
+    AND (paper.epsilon IS NOT DISTINCT FROM ours.epsilon)
 ORDER BY ours.dataset, ours.generator, ours.epsilon NULLS FIRST

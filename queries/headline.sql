@@ -5,46 +5,48 @@
 --             (the strongest by mean AUC on shadow test data; the target takes no part in the choice), auc (its
 --             mean over the targets of all classes; 0.5 = chance, 1 = every member recognised), above_chance
 --             (targets whose 95 % interval lies above 0.5, of all), jsd (mean Jensen-Shannon distance of synthetic
---             from member packets over fields and positions), jsd_real (the same for held-out real packets: as
---             good as it can get), accuracy (of classifiers trained on synthetic and tested on real traces) and
---             accuracy_real (trained on real members). NULL: not measured
+--             from member packets over fields and positions; 1 = nothing in common), jsd_real (the floor: the same for
+--             as many real traces that the model never saw, what a perfect generator gets; who copies members gets
+--             less), accuracy (of classifiers trained on synthetic and tested on real traces) and accuracy_real (the
+--             ceiling: trained on all real members), plan (the spec that every number of the row is of; see the
+--             table plans). NULL: not measured
 WITH counted AS (
     SELECT
-        generator, epsilon, guarantee, max(epsilon_end_to_end) AS epsilon_end_to_end
+        generator, epsilon, plan, guarantee, max(epsilon_end_to_end) AS epsilon_end_to_end
     FROM models
     WHERE role = 'target' AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon, guarantee
+    GROUP BY generator, epsilon, plan, guarantee
 ),
 attempts AS (
     SELECT
-        generator, epsilon, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
+        generator, epsilon, plan, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
         count(*) FILTER (WHERE auc_low > 0.5) AS above, count(*) AS targets
     FROM attack_strength
     WHERE auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon, attack, attribute
+    GROUP BY generator, epsilon, plan, attack, attribute
 ),
 ranked AS (
     SELECT
-        generator, epsilon, attack, auc, above, targets,
+        generator, epsilon, plan, attack, auc, above, targets,
         row_number() OVER (
-            PARTITION BY generator, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attempts
 ),
 measured AS (
     SELECT
-        generator, epsilon, avg(synthetic_value) AS jsd, avg(held_out_value) AS jsd_real
+        generator, epsilon, plan, avg(synthetic_value) AS jsd, avg(held_out_value) AS jsd_real
     FROM field_fidelity
     WHERE metric = 'jsd' AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon
+    GROUP BY generator, epsilon, plan
 ),
 trained AS (
     SELECT
-        generator, epsilon, avg(synthetic_value) AS accuracy, avg(members_value) AS accuracy_real
+        generator, epsilon, plan, avg(synthetic_value) AS accuracy, avg(members_value) AS accuracy_real
     FROM downstream
     WHERE task = 'classification' AND metric = 'accuracy' AND class IS NULL
         AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon
+    GROUP BY generator, epsilon, plan
 )
 SELECT
     counted.generator,
@@ -52,13 +54,16 @@ SELECT
     counted.guarantee, counted.epsilon_end_to_end,
     ranked.attack, ranked.auc,
     CASE WHEN ranked.targets > 0 THEN concat(ranked.above, ' of ', ranked.targets) END AS above_chance,
-    measured.jsd, measured.jsd_real, trained.accuracy, trained.accuracy_real
+    measured.jsd, measured.jsd_real, trained.accuracy, trained.accuracy_real, counted.plan
 FROM counted
 LEFT JOIN ranked
     ON ranked.place = 1 AND counted.generator = ranked.generator
     AND (counted.epsilon IS NOT DISTINCT FROM ranked.epsilon)
+    AND (counted.plan IS NOT DISTINCT FROM ranked.plan)
 LEFT JOIN measured
     ON counted.generator = measured.generator AND (counted.epsilon IS NOT DISTINCT FROM measured.epsilon)
+    AND (counted.plan IS NOT DISTINCT FROM measured.plan)
 LEFT JOIN trained
     ON counted.generator = trained.generator AND (counted.epsilon IS NOT DISTINCT FROM trained.epsilon)
+    AND (counted.plan IS NOT DISTINCT FROM trained.plan)
 ORDER BY counted.generator, counted.epsilon DESC NULLS FIRST

@@ -2,13 +2,14 @@
 -- Parameters: $dataset = NULL (all datasets)
 --             $kind = NULL (all kinds: `trace`, `frame`, `payload`, `ipv4`, `dns_name`, ...)
 -- Columns:    generator, dataset, class, regime, measure, kind, value (for members), control (for held-out
---             traces), excess (value minus control; for the distance, control minus value), hits, n, p_value
+--             traces), excess (value minus control; for the distance, control minus value), hits, n, p_value, plan
+--             (the spec that every number of the row is of; see the table plans)
 SELECT
     generator, dataset, class,
     CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
     measure, kind, value, control,
     CASE WHEN measure = 'distance_to_closest' THEN control - value ELSE value - control END AS excess,
-    hits, n, p_value
+    hits, n, p_value, plan
 FROM leaks
 WHERE ($dataset IS NULL OR dataset = $dataset) AND ($kind IS NULL OR kind = $kind)
 ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, measure, kind

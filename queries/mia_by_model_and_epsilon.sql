@@ -4,10 +4,11 @@
 -- Columns:    generator, dataset, class, regime, attack, attribute, n (traces), auc with its interval,
 --             balanced_accuracy, precision, recall (TPR), fpr, tpr_at_1pct_fpr (NULL with
 --             fewer than 100 held-out traces, which cannot tell an FPR of 0.01 from 0), above_chance (is the whole
---             interval of the AUC above 0.5?)
+--             interval of the AUC above 0.5?), plan (the spec that every number of the row is of; see the table
+--             plans)
 SELECT
     generator, dataset, class, regime, attack, attribute, n,
-    auc, auc_low, auc_high, balanced_accuracy, precision, recall, fpr, tpr_at_1pct_fpr, above_chance
+    auc, auc_low, auc_high, balanced_accuracy, precision, recall, fpr, tpr_at_1pct_fpr, above_chance, plan
 FROM leakage
 WHERE evaluated_on = $evaluated_on AND ($dataset IS NULL OR dataset = $dataset)
 ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, attack, attribute

@@ -5,34 +5,35 @@
 --             targets, mean over classes; 0.5 = chance),
 --             auc_low and auc_high (interval of that mean, from those of the targets as if independent), accuracy and
 --             macro_f1 (of classifiers trained on the synthetic traces, tested on held-out real ones),
---             members_accuracy (trained on real traces), guess_accuracy (of the most frequent class), n_test (traces)
+--             members_accuracy (trained on real traces), guess_accuracy (of the most frequent class), n_test
+--             (traces), plan (the spec that every number of the row is of; see the table plans)
 WITH trained AS (
     SELECT
-        dataset, generator, epsilon,
+        dataset, generator, epsilon, plan,
         CASE WHEN min(guarantee) = max(guarantee) THEN min(guarantee) ELSE 'mixed' END AS guarantee
     FROM models
     WHERE role = 'target' AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY dataset, generator, epsilon
+    GROUP BY dataset, generator, epsilon, plan
 ),
 attacked AS (
     SELECT
-        dataset, generator, epsilon, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
+        dataset, generator, epsilon, plan, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
         sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width
     FROM attack_strength
     WHERE auc IS NOT NULL
-    GROUP BY dataset, generator, epsilon, attack, attribute
+    GROUP BY dataset, generator, epsilon, plan, attack, attribute
 ),
 ranked AS (
     SELECT
         *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
         row_number() OVER (
-            PARTITION BY dataset, generator, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY dataset, generator, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attacked
 ),
 useful AS (
     SELECT
-        dataset, generator, epsilon,
+        dataset, generator, epsilon, plan,
         avg(synthetic_value) FILTER (WHERE metric = 'accuracy') AS accuracy,
         avg(synthetic_value) FILTER (WHERE metric = 'macro_f1') AS macro_f1,
         avg(members_value) FILTER (WHERE metric = 'accuracy') AS members_accuracy,
@@ -40,10 +41,10 @@ useful AS (
         max(n_test) FILTER (WHERE metric = 'accuracy') AS n_test
     FROM downstream
     WHERE task = 'classification'
-    GROUP BY dataset, generator, epsilon
+    GROUP BY dataset, generator, epsilon, plan
 )
 SELECT
-    trained.dataset, trained.generator, trained.epsilon,
+    trained.dataset, trained.generator, trained.epsilon, trained.plan,
     CASE WHEN trained.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', trained.epsilon) END AS regime,
     trained.guarantee,
     ranked.attack, ranked.auc,
@@ -52,8 +53,10 @@ SELECT
 FROM trained
 LEFT JOIN ranked
     ON ranked.dataset = trained.dataset AND ranked.generator = trained.generator AND ranked.place = 1
-    AND ranked.epsilon IS NOT DISTINCT FROM trained.epsilon
+    AND (ranked.epsilon IS NOT DISTINCT FROM trained.epsilon)
+    AND (ranked.plan IS NOT DISTINCT FROM trained.plan)
 LEFT JOIN useful
     ON useful.dataset = trained.dataset AND useful.generator = trained.generator
-    AND useful.epsilon IS NOT DISTINCT FROM trained.epsilon
+    AND (useful.epsilon IS NOT DISTINCT FROM trained.epsilon)
+    AND (useful.plan IS NOT DISTINCT FROM trained.plan)
 ORDER BY trained.dataset, trained.generator, trained.epsilon DESC NULLS FIRST

@@ -4,29 +4,31 @@
 -- Columns:    generator, epsilon, regime, attack, attribute, fpr (false positive rate that is allowed), tpr (mean over
 --             targets of the true positive rate that the attack's ROC curve reaches there; NULL below smallest_fpr, where
 --             it would be what is found without any false positive), targets, smallest_fpr (1 / held-out traces of the
---             target with the fewest)
+--             target with the fewest), plan (the spec that every number of the row is of; see the table plans)
 WITH attacked AS (
-    SELECT generator, epsilon, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows
+    SELECT generator, epsilon, plan, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows
     FROM attack_strength
-    WHERE auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
+    WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
+        AND auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
         AND ($attack IS NULL OR attack = $attack)
-    GROUP BY generator, epsilon, attack, attribute
+    GROUP BY generator, epsilon, plan, attack, attribute
 ),
 strongest AS (
     SELECT
         *, row_number() OVER (
-            PARTITION BY generator, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attacked
 ),
 chosen AS (
     SELECT
-        leakage.attack_id, strongest.generator, strongest.epsilon, leakage.regime, strongest.attack,
+        leakage.attack_id, strongest.generator, strongest.epsilon, strongest.plan, leakage.regime, strongest.attack,
         strongest.attribute, 1.0 / nullif(leakage.n - leakage.n_members, 0) AS smallest_fpr
     FROM strongest
     JOIN leakage
         ON leakage.generator = strongest.generator AND leakage.attack = strongest.attack
-        AND leakage.attribute = strongest.attribute AND leakage.epsilon IS NOT DISTINCT FROM strongest.epsilon
+        AND leakage.attribute = strongest.attribute AND (leakage.epsilon IS NOT DISTINCT FROM strongest.epsilon)
+    AND (leakage.plan IS NOT DISTINCT FROM strongest.plan)
     WHERE strongest.place = 1 AND leakage.evaluated_on = 'target' AND ($dataset IS NULL OR leakage.dataset = $dataset)
 ),
 grid AS (
@@ -38,7 +40,7 @@ grid AS (
 ),
 reached AS (
     SELECT
-        chosen.attack_id, chosen.generator, chosen.epsilon, chosen.regime, chosen.attack, chosen.attribute,
+        chosen.attack_id, chosen.generator, chosen.epsilon, chosen.plan, chosen.regime, chosen.attack, chosen.attribute,
         chosen.smallest_fpr, grid.allowed,
         max(CASE WHEN roc.fpr <= grid.allowed THEN roc.tpr ELSE 0.0 END) AS tpr
     FROM chosen
@@ -46,13 +48,13 @@ reached AS (
     CROSS JOIN grid
     WHERE roc.evaluated_on = 'target'
     GROUP BY
-        chosen.attack_id, chosen.generator, chosen.epsilon, chosen.regime, chosen.attack, chosen.attribute,
+        chosen.attack_id, chosen.generator, chosen.epsilon, chosen.plan, chosen.regime, chosen.attack, chosen.attribute,
         chosen.smallest_fpr, grid.allowed
 )
 SELECT
-    generator, epsilon, regime, attack, attribute, allowed AS fpr,
+    generator, epsilon, plan, regime, attack, attribute, allowed AS fpr,
     CASE WHEN allowed >= max(smallest_fpr) - 1e-9 THEN avg(tpr) END AS tpr, count(*) AS targets,
     max(smallest_fpr) AS smallest_fpr
 FROM reached
-GROUP BY generator, epsilon, regime, attack, attribute, allowed
+GROUP BY generator, epsilon, plan, regime, attack, attribute, allowed
 ORDER BY generator, epsilon DESC NULLS FIRST, fpr, attack, attribute

@@ -6,60 +6,64 @@
 --             interval (0.5 = chance), auc_largest (of all attacks on the target: an upper end, above chance by
 --             selection alone), synthetic_packets (that parse; 0 where the model generated
 --             none), jsd (mean Jensen-Shannon distance of synthetic from member packets over fields and
---             positions, NULL without synthetic packets), jsd_held_out (the same for held-out real packets:
---             as good as it can get)
+--             positions, NULL without synthetic packets), jsd_held_out (the floor: the same
+--             for as many real traces that the model never saw), plan (the spec that every number of the row is of;
+--             see the table plans)
 WITH counted AS (
     SELECT
-        generator, dataset, class, epsilon, count(*) AS models,
+        generator, dataset, class, epsilon, plan, count(*) AS models,
         max(epsilon_end_to_end) AS epsilon_end_to_end
     FROM models
     WHERE role <> 'base'
-    GROUP BY generator, dataset, class, epsilon
+    GROUP BY generator, dataset, class, epsilon, plan
 ),
 ranked AS (
     SELECT
-        generator, dataset, class, epsilon, attack, auc, auc_low, auc_high,
+        generator, dataset, class, epsilon, plan, attack, auc, auc_low, auc_high,
         row_number() OVER (
-            PARTITION BY generator, dataset, class, epsilon ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, dataset, class, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place,
-        max(auc) OVER (PARTITION BY generator, dataset, class, epsilon) AS auc_largest
+        max(auc) OVER (PARTITION BY generator, dataset, class, epsilon, plan) AS auc_largest
     FROM attack_strength
     WHERE auc IS NOT NULL
 ),
 attacked AS (
-    SELECT generator, dataset, class, epsilon, attack, auc, auc_low, auc_high, auc_largest
+    SELECT generator, dataset, class, epsilon, plan, attack, auc, auc_low, auc_high, auc_largest
     FROM ranked
     WHERE place = 1
 ),
 generated AS (
-    SELECT generator, dataset, class, epsilon, sum(packets) AS synthetic_packets
+    SELECT generator, dataset, class, epsilon, plan, sum(packets) AS synthetic_packets
     FROM synthetic_traces
     WHERE role = 'target'
-    GROUP BY generator, dataset, class, epsilon
+    GROUP BY generator, dataset, class, epsilon, plan
 ),
 measured AS (
     SELECT
-        generator, dataset, class, epsilon,
+        generator, dataset, class, epsilon, plan,
         avg(synthetic_value) AS jsd, avg(held_out_value) AS jsd_held_out
     FROM field_fidelity
     WHERE metric = 'jsd'
-    GROUP BY generator, dataset, class, epsilon
+    GROUP BY generator, dataset, class, epsilon, plan
 )
 SELECT
     counted.generator, counted.dataset, counted.class,
     CASE WHEN counted.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', counted.epsilon) END AS regime,
     counted.models, counted.epsilon_end_to_end,
     attacked.attack, attacked.auc, attacked.auc_low, attacked.auc_high, attacked.auc_largest,
-    generated.synthetic_packets, measured.jsd, measured.jsd_held_out
+    generated.synthetic_packets, measured.jsd, measured.jsd_held_out, counted.plan
 FROM counted
 LEFT JOIN attacked
     ON counted.generator = attacked.generator AND counted.dataset = attacked.dataset
-    AND counted.class = attacked.class AND counted.epsilon IS NOT DISTINCT FROM attacked.epsilon
+    AND counted.class = attacked.class AND (counted.epsilon IS NOT DISTINCT FROM attacked.epsilon)
+    AND (counted.plan IS NOT DISTINCT FROM attacked.plan)
 LEFT JOIN generated
     ON counted.generator = generated.generator AND counted.dataset = generated.dataset
-    AND counted.class = generated.class AND counted.epsilon IS NOT DISTINCT FROM generated.epsilon
+    AND counted.class = generated.class AND (counted.epsilon IS NOT DISTINCT FROM generated.epsilon)
+    AND (counted.plan IS NOT DISTINCT FROM generated.plan)
 LEFT JOIN measured
     ON counted.generator = measured.generator AND counted.dataset = measured.dataset
-    AND counted.class = measured.class AND counted.epsilon IS NOT DISTINCT FROM measured.epsilon
+    AND counted.class = measured.class AND (counted.epsilon IS NOT DISTINCT FROM measured.epsilon)
+    AND (counted.plan IS NOT DISTINCT FROM measured.plan)
 WHERE $dataset IS NULL OR counted.dataset = $dataset
 ORDER BY counted.generator, counted.dataset, counted.class, counted.epsilon DESC NULLS FIRST

@@ -3,15 +3,16 @@
 -- Columns:    regime, dataset, class, generator, attack, precision, tpr, fpr (all at the attack's own
 --             threshold), each with the ends of its interval; f1 (of the class, by a forest trained on synthetic
 --             traces), mae (median MAE of the next packet length, bytes); paper_precision, paper_tpr, paper_fpr,
---             paper_f1, paper_mae (the same as printed; NULL for what the paper does not have)
+--             paper_f1, paper_mae (the same as printed; NULL for what the paper does not have), plan (the spec that
+--             every number of the row is of; see the table plans)
 WITH quality AS (
     SELECT
-        dataset, generator, epsilon, class,
+        dataset, generator, epsilon, plan, class,
         avg(synthetic_value) FILTER (WHERE metric = 'f1') AS f1,
         avg(synthetic_value) FILTER (WHERE metric = 'median_mae') AS mae
     FROM downstream
     WHERE class IS NOT NULL
-    GROUP BY dataset, generator, epsilon, class
+    GROUP BY dataset, generator, epsilon, plan, class
 )
 SELECT
     CASE WHEN attacks.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', attacks.epsilon) END AS regime,
@@ -21,13 +22,15 @@ SELECT
     attacks.fpr, attacks.fpr_low, attacks.fpr_high,
     quality.f1, quality.mae,
     paper.precision AS paper_precision, paper.tpr AS paper_tpr, paper.fpr AS paper_fpr,
-    paper.f1 AS paper_f1, paper.mae AS paper_mae
+    paper.f1 AS paper_f1, paper.mae AS paper_mae, attacks.plan
 FROM attacks
 LEFT JOIN quality
     ON quality.dataset = attacks.dataset AND quality.generator = attacks.generator AND quality.class = attacks.class
-    AND quality.epsilon IS NOT DISTINCT FROM attacks.epsilon
+    AND (quality.epsilon IS NOT DISTINCT FROM attacks.epsilon)
+    AND (quality.plan IS NOT DISTINCT FROM attacks.plan)
 LEFT JOIN paper_table1 AS paper
     ON paper.dataset = attacks.dataset AND paper.generator = attacks.generator AND paper.class = attacks.class
-    AND paper.epsilon IS NOT DISTINCT FROM attacks.epsilon
-WHERE attacks.evaluated_on = 'target' AND ($attack IS NULL OR attacks.attack = $attack)
+    AND (paper.epsilon IS NOT DISTINCT FROM attacks.epsilon)
+WHERE (attacks.plan IS NULL OR attacks.plan = (SELECT plan FROM newest_plan))
+    AND attacks.evaluated_on = 'target' AND ($attack IS NULL OR attacks.attack = $attack)
 ORDER BY attacks.epsilon NULLS FIRST, attacks.dataset, attacks.class, attacks.generator, attacks.attack

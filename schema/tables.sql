@@ -154,7 +154,8 @@ CREATE TABLE models (
     class_id           BIGINT NOT NULL,  -- class
     split_id           BIGINT NOT NULL,  -- split it was trained on
     job_id             BIGINT NOT NULL,  -- cohort job that trained it
-    config             TEXT NOT NULL     -- resolved configuration, JSON
+    config             TEXT NOT NULL,    -- resolved configuration, JSON
+    plan               TEXT              -- newest spec that it belongs to (see plans); NULL = none
 );
 
 -- One row per model and ancestor of its weights.
@@ -185,6 +186,7 @@ CREATE TABLE privacy_ledger (
     role             TEXT NOT NULL,             -- `target` or `shadow`
     shadow           INTEGER,                   -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
+    plan             TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     event            INTEGER NOT NULL,          -- number of the event, from 0
     phase            TEXT NOT NULL,             -- what was trained or measured
     mechanism        TEXT NOT NULL,             -- `poisson_subsampled_gaussian`
@@ -206,6 +208,7 @@ CREATE TABLE epochs (
     role             TEXT NOT NULL,    -- `target` or `shadow`
     shadow           INTEGER,          -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    plan             TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     epoch            INTEGER NOT NULL, -- from 0; an epoch is 1 / sampling rate steps
     step             BIGINT,           -- steps taken at its end; NULL where an imported log does not say
     train_loss       DOUBLE PRECISION, -- mean loss of the traces in the epoch's batches; NULL where no batch had one
@@ -226,8 +229,9 @@ CREATE TABLE monitors (
     role      TEXT NOT NULL,             -- `target` or `shadow`
     shadow    INTEGER,                   -- index of a shadow; NULL for a target
     epsilon   DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
+    plan      TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     epoch     INTEGER,                   -- epoch after which it was measured, from 0; NULL = of the whole model
-    monitor   TEXT NOT NULL,             -- what was measured (`feature_variance_generated`, `image_entropy_bits`, ...)
+    monitor   TEXT NOT NULL,             -- what was measured (`duplicate_5_tuples`, `image_entropy_bits`, ...)
     field     TEXT NOT NULL,             -- of which field or layer; empty where it is of none
     value     DOUBLE PRECISION NOT NULL  -- value
 );
@@ -241,6 +245,7 @@ CREATE TABLE attributes (
     role         TEXT NOT NULL,      -- `target` or `shadow`
     shadow       INTEGER,            -- index of a shadow; NULL for a target
     epsilon      DOUBLE PRECISION,   -- target epsilon of the model; NULL = no DP
+    plan         TEXT,               -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id     BIGINT NOT NULL,    -- trace
     member       BOOLEAN NOT NULL,   -- was it trained on?
     kind         TEXT NOT NULL,      -- attribute kind
@@ -259,6 +264,7 @@ CREATE TABLE reference_attributes (
     role         TEXT NOT NULL,      -- `target` or `shadow`
     shadow       INTEGER,            -- index of a shadow; NULL for a target
     epsilon      DOUBLE PRECISION,   -- target epsilon of the model; NULL = no DP
+    plan         TEXT,               -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id     BIGINT NOT NULL,    -- trace
     member       BOOLEAN NOT NULL,   -- was it trained on?
     kind         TEXT NOT NULL,      -- attribute kind
@@ -311,7 +317,8 @@ CREATE TABLE attacks (
     converged              BOOLEAN,                   -- did its solver converge before its cap of iterations; NULL: it has none
     options                TEXT NOT NULL,             -- resolved options, JSON
     class_id               BIGINT NOT NULL,           -- class
-    job_id                 BIGINT NOT NULL            -- job that ran it
+    job_id                 BIGINT NOT NULL,           -- job that ran it
+    plan                   TEXT                       -- newest spec that its job belongs to (see plans); NULL = none
 );
 
 -- One row per attack and attacked trace.
@@ -325,6 +332,7 @@ CREATE TABLE attack_scores (
     class        TEXT NOT NULL,    -- class
     role         TEXT NOT NULL,    -- role of the row's model: `target` or `shadow`
     epsilon      DOUBLE PRECISION, -- target epsilon of the group; NULL = no DP
+    plan         TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id     BIGINT NOT NULL,  -- trace
     model_id     BIGINT NOT NULL,  -- model whose attribute was attacked
     member       BOOLEAN NOT NULL, -- was it trained on?
@@ -343,6 +351,7 @@ CREATE TABLE roc (
     class        TEXT NOT NULL,             -- class
     role         TEXT NOT NULL,             -- `target` or `shadow`: whose traces were scored
     epsilon      DOUBLE PRECISION,          -- target epsilon of the group; NULL = no DP
+    plan         TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     threshold    DOUBLE PRECISION NOT NULL, -- guess member where score is at least this
     fpr          DOUBLE PRECISION NOT NULL, -- false positive rate
     tpr          DOUBLE PRECISION NOT NULL  -- true positive rate
@@ -357,6 +366,7 @@ CREATE TABLE synthetic_traces (
     role             TEXT NOT NULL,    -- `target` or `shadow`
     shadow           INTEGER,          -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    plan             TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id         BIGINT NOT NULL,  -- id of the synthetic trace
     number           BIGINT NOT NULL,  -- number among its model's, from 0
     packets          INTEGER NOT NULL, -- packets decoded
@@ -375,6 +385,7 @@ CREATE TABLE repairs (
     role      TEXT NOT NULL,    -- `target` or `shadow`
     shadow    INTEGER,          -- index of a shadow; NULL for a target
     epsilon   DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    plan      TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id  BIGINT NOT NULL,  -- synthetic trace
     profile   TEXT NOT NULL,    -- repair profile of cells, `reference` or `strict`; `packet`: rules by which netssm drew its tokens
     rule      TEXT NOT NULL,    -- rule that changed it
@@ -383,27 +394,33 @@ CREATE TABLE repairs (
 
 -- One row per model, measure and what was compared with what.
 CREATE TABLE fidelity (
-    model_id   BIGINT NOT NULL,  -- model
-    generator  TEXT NOT NULL,    -- generator family
-    dataset    TEXT NOT NULL,    -- dataset
-    class      TEXT NOT NULL,    -- class
-    role       TEXT NOT NULL,    -- `target` or `shadow`
-    shadow     INTEGER,          -- index of a shadow; NULL for a target
-    epsilon    DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
-    compared   TEXT NOT NULL,    -- what was compared: `synthetic`, or a baseline: `held_out`, `members`
-    reference  TEXT NOT NULL,    -- with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out
-    aspect     TEXT NOT NULL,    -- `header` (the paper's), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`
-    field      TEXT NOT NULL,    -- header field, pair of fields (`a+b`), or quantity of the trace
-    position   INTEGER,          -- packet position from 0; NULL for a measure over whole traces
-    metric     TEXT NOT NULL,    -- `jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `auc`, `balanced_accuracy`
-    value      DOUBLE PRECISION, -- value; NULL where one side has no value
-    n_real     BIGINT NOT NULL,  -- values on the reference's side
-    n_compared BIGINT NOT NULL   -- values on the compared side
+    model_id        BIGINT NOT NULL,  -- model
+    generator       TEXT NOT NULL,    -- generator family
+    dataset         TEXT NOT NULL,    -- dataset
+    class           TEXT NOT NULL,    -- class
+    role            TEXT NOT NULL,    -- `target` or `shadow`
+    shadow          INTEGER,          -- index of a shadow; NULL for a target
+    epsilon         DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    plan            TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
+    compared        TEXT NOT NULL,    -- what was compared: `synthetic`, or a baseline of as many traces: `held_out` (real traces that the model never saw), `members`
+    reference       TEXT NOT NULL,    -- with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out
+    aspect          TEXT NOT NULL,    -- `header` (the paper's), `mean` (of `header` over positions, and over fields: `all`), `transition`, `timing`, `flow`, `validity`, `joint`, `diversity`, `variance`, `detection`
+    field           TEXT NOT NULL,    -- header field, pair of fields (`a+b`), or quantity of the trace
+    position        INTEGER,          -- packet position from 0; NULL for a measure over whole traces
+    metric          TEXT NOT NULL,    -- `jsd` (distance, base 2), `js_divergence` (base 2), `total_variation`, `wasserstein`, `wasserstein_scaled`, `kolmogorov_smirnov`, `share`, `distinct_share`, `distinct_ratio`, `coverage`, `novelty`, `median_variance`, `median_largest_variance`, `variance_kept`, `largest_variance_kept`, `auc`, `balanced_accuracy`
+    value           DOUBLE PRECISION, -- value; NULL where one side has no value
+    n_real          BIGINT NOT NULL,  -- values on the reference's side
+    n_compared      BIGINT NOT NULL,  -- values on the compared side
+    absent_real     BIGINT,           -- packets and fields that the reference does not have, each counted as a value of its own; NULL where the measure is of what is there
+    absent_compared BIGINT,           -- the same of the compared side
+    value_low       DOUBLE PRECISION, -- lower end of the value's 95 % interval, by a bootstrap over traces; NULL without one
+    value_high      DOUBLE PRECISION  -- upper end
 );
 
 -- One row per measure of a downstream model, tested on held-out real traces.
 CREATE TABLE utility (
     job_id     BIGINT NOT NULL,  -- job that wrote it
+    plan       TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     dataset    TEXT NOT NULL,    -- dataset
     generator  TEXT,             -- generator family that made the training traces; NULL for a baseline
     epsilon    DOUBLE PRECISION, -- target epsilon of its models; NULL = no DP, or a baseline
@@ -414,12 +431,15 @@ CREATE TABLE utility (
     class      TEXT,             -- class that the value is about; NULL over all classes
     value      DOUBLE PRECISION, -- value; NULL without a trace to learn from or to test on
     n_train    BIGINT NOT NULL,  -- traces learnt from
-    n_test     BIGINT NOT NULL   -- real traces tested on
+    n_test     BIGINT NOT NULL,  -- real traces tested on
+    value_low  DOUBLE PRECISION, -- lower end of the value's 95 % interval over test traces and forest seeds; NULL without one
+    value_high DOUBLE PRECISION  -- upper end
 );
 
 -- One row per downstream classifier, header field and packet position: what it used.
 CREATE TABLE importances (
     job_id     BIGINT NOT NULL,           -- job that wrote it
+    plan       TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     dataset    TEXT NOT NULL,             -- dataset
     generator  TEXT,                      -- generator family that made the training traces; NULL for a baseline
     epsilon    DOUBLE PRECISION,          -- target epsilon of its models; NULL = no DP, or a baseline
@@ -439,6 +459,7 @@ CREATE TABLE leaks (
     role         TEXT NOT NULL,             -- `target` or `shadow`
     shadow       INTEGER,                   -- index of a shadow; NULL for a target
     epsilon      DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
+    plan         TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     measure      TEXT NOT NULL,             -- `exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member; `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of a held-out trace) in this
     kind         TEXT NOT NULL,             -- of what: `trace`, `frame`, `payload`, `payload_window` (16 bytes), `addresses`, `endpoints`, `headers`, or a kind of identifier (`any`: all but ports)
     value        DOUBLE PRECISION,          -- share that leaked (a distance for `distance_to_closest`); NULL = none could
@@ -459,6 +480,7 @@ CREATE TABLE one_run_audits (
     role             TEXT NOT NULL,             -- `target` or `shadow`
     shadow           INTEGER,                   -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
+    plan             TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     score            TEXT NOT NULL,             -- what the guesses go by: `relative_loss`, how much less the model loses on it than two models of the auditor
     canaries         BIGINT NOT NULL,           -- traces whose membership a fair coin decided
     included         BIGINT NOT NULL,           -- canaries that were trained on
@@ -469,6 +491,22 @@ CREATE TABLE one_run_audits (
     epsilon_claimed  DOUBLE PRECISION,          -- upper bound of the audited run's mechanism; NULL = no DP
     epsilon_lower    DOUBLE PRECISION NOT NULL, -- epsilon is at least this
     epsilon_provable DOUBLE PRECISION NOT NULL  -- the bound where every guess is right
+);
+
+-- One row per spec that was run.
+CREATE TABLE plans (
+    plan_id    BIGINT NOT NULL, -- id of the plan: a hash of what the spec asks for
+    plan       TEXT NOT NULL,   -- name of the spec and the id's first digits
+    members    BIGINT NOT NULL, -- jobs and models that belong to it, done or not
+    spec       TEXT NOT NULL,   -- what the spec asks for, JSON; no files, seed, threads or device
+    started_us BIGINT NOT NULL  -- first run, microseconds since 1970
+);
+
+-- One row per spec that was run and job or model that belongs to it.
+CREATE TABLE plan_members (
+    plan_id BIGINT NOT NULL, -- plan
+    plan    TEXT NOT NULL,   -- name of the spec and the id's first digits
+    id      BIGINT NOT NULL  -- id of a job, or of a model
 );
 
 -- One row per finished job: where everything else comes from.

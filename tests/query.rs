@@ -58,7 +58,8 @@ fn every_table_has_content_and_every_column_can_be_named_unquoted() {
         let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
         let sql = format!("SELECT {} FROM {}", columns.join(", "), table.name);
         let found: usize = batches(&session, &sql).iter().map(RecordBatch::num_rows).sum();
-        assert!(found > 0, "{} is empty", table.name);
+        // no spec stands behind this study, as behind those of earlier versions; tests/pipeline.rs has some
+        assert!(found > 0 || table.name.starts_with("plan"), "{} is empty", table.name);
         let counted = number(&session, &format!("SELECT count(*) FROM {}", table.name));
         assert_eq!(found as f64, counted, "{}", table.name);
     }
@@ -206,8 +207,8 @@ fn the_headline_names_privacy_and_quality_of_each_budget() {
         named_rows(&session, "study_overview", &[]),
         [
             "netssm|os|ubuntu|eps 0.5|1|Infinity|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
-            "netssm|os|windows|no DP|2|NULL|mlp|0.9|0.8|1|0.9|12|0.25|0.05",
-            "netssm|os|windows|eps 4.0|1|4|mlp|0.45|0.35|0.55|0.45|12|0.65|0.05",
+            "netssm|os|windows|no DP|2|NULL|mlp|0.9|0.8|1|0.9|12|0.25|0.05|NULL",
+            "netssm|os|windows|eps 4.0|1|4|mlp|0.45|0.35|0.55|0.45|12|0.65|0.05|NULL",
         ]
     );
 }
@@ -219,12 +220,12 @@ fn membership_inference_is_reported_per_side() {
     assert_eq!(
         target,
         [
-            "netssm|os|windows|no DP|mlp|logits|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true",
-            "netssm|os|windows|eps 4.0|mlp|logits|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false",
+            "netssm|os|windows|no DP|mlp|logits|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true|NULL",
+            "netssm|os|windows|eps 4.0|mlp|logits|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false|NULL",
         ]
     );
     let shadow = named_rows(&session, "mia_by_model_and_epsilon", &["evaluated_on=shadow_test"]);
-    assert_eq!(shadow, ["netssm|os|windows|no DP|mlp|logits|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true"]);
+    assert_eq!(shadow, ["netssm|os|windows|no DP|mlp|logits|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|NULL"]);
 }
 
 #[test]
@@ -233,11 +234,11 @@ fn the_papers_tables_come_out_in_their_shape() {
     assert_eq!(
         named_rows(&session, "table1", &[]),
         [
-            "no DP|os|windows|netssm|mlp|0.8|0.7|0.9|0.75|0.65|0.85|0.2|0.1|0.3|0.8|30|0.9|0.9|0.05|1|38.6",
-            "eps 4.0|os|windows|netssm|mlp|NULL|0|1|0.75|0.65|0.85|0.2|0.1|0.3|NULL|20|0.51|0.51|0.56|1|37.1",
+            "no DP|os|windows|netssm|mlp|0.8|0.7|0.9|0.75|0.65|0.85|0.2|0.1|0.3|0.8|30|0.9|0.9|0.05|1|38.6|NULL",
+            "eps 4.0|os|windows|netssm|mlp|NULL|0|1|0.75|0.65|0.85|0.2|0.1|0.3|NULL|20|0.51|0.51|0.56|1|37.1|NULL",
         ]
     );
-    assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2|0.05|0.48|0.75|0.27"]);
+    assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2|0.05|0.48|0.75|0.27|NULL"]);
     // ubuntu 40, 60, 80: variance 800/3; windows 40, 50, 60: 200/3
     assert_eq!(
         named_rows(&session, "table3", &[]),
@@ -245,7 +246,7 @@ fn the_papers_tables_come_out_in_their_shape() {
     );
     assert_eq!(
         named_rows(&session, "section3_table2", &[]),
-        ["os|windows|netssm|mlp|0.8|0.75|0.2|0.9|0.8|1|0.9|0.9|0.05"]
+        ["os|windows|netssm|mlp|0.8|0.75|0.2|0.9|0.8|1|0.9|0.9|0.05|NULL"]
     );
 }
 
@@ -286,19 +287,19 @@ fn remaining_named_queries_answer_their_question() {
     assert_eq!(
         named_rows(&session, "generalization_gap", &[]),
         [
-            "netssm|os|no DP|0|2|2|2.4|0.4|0.2",
-            "netssm|os|no DP|1|2|1|1.8|0.8|0.8",
-            "netssm|os|eps 4.0|0|1|2|2|0|0",
-            "netssm|os|eps 4.0|1|1|1|1|0|0",
-            "netssm|os|eps 0.5|0|1|2|2|0|0",
-            "netssm|os|eps 0.5|1|1|1|1|0|0",
+            "netssm|os|no DP|0|2|2|2.4|0.4|NULL|0.2|NULL",
+            "netssm|os|no DP|1|2|1|1.8|0.8|NULL|0.8|NULL",
+            "netssm|os|eps 4.0|0|1|2|2|0|NULL|0|NULL",
+            "netssm|os|eps 4.0|1|1|1|1|0|NULL|0|NULL",
+            "netssm|os|eps 0.5|0|1|2|2|0|NULL|0|NULL",
+            "netssm|os|eps 0.5|1|1|1|1|0|NULL|0|NULL",
         ]
     );
     let ledger = named_rows(&session, "privacy_ledger", &[]);
     assert_eq!(ledger.len(), 2);
     assert!(ledger[0].ends_with("|0.495|1e-5|add or remove one trace|conditional|Infinity"), "{ledger:?}");
     let fidelity = named_rows(&session, "fidelity_by_field", &["metric=wasserstein"]);
-    assert_eq!(fidelity[0], "netssm|os|no DP|ip_length|wasserstein|12|NULL|NULL|1");
+    assert_eq!(fidelity[0], "netssm|os|no DP|ip_length|wasserstein|12|NULL|NULL|1|NULL");
     let trace = named_rows(&session, "one_trace", &["trace_id=10001"]);
     assert_eq!(trace.len(), study::PACKETS_PER_TRACE as usize);
     assert!(trace[1].starts_with("10001|true|os|windows|1|1|1000|10.0.0.1:40000|192.0.2.80:443|6|55|128|24|15|"));

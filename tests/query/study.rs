@@ -301,6 +301,7 @@ fn epochs(id: i64, gap: f64) -> NewSegment {
 
 fn train() -> JobResult {
     let mut result = JobResult::new(job(20, JobKind::Train));
+    result.job.spec = r#"{"family":"netssm"}"#.to_owned();
     let dp = |epsilon| Regime::Dp { epsilon, delta: 1e-5 };
     result.models = vec![
         model(TARGET, "windows", 10, Role::Target, Regime::None, Guarantee::None),
@@ -437,6 +438,10 @@ fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
             })
         })
         .collect();
+    for metric in ["jsd", "wasserstein_scaled"] {
+        rows.push(("synthetic", "members", "mean", "all", None, metric, synthetic + 0.05));
+        rows.push(("held_out", "members", "mean", "all", None, metric, 0.05));
+    }
     rows.push(("synthetic", "members", "validity", "tcp_state", None, "share", 0.75));
     rows.push(("held_out", "members", "validity", "tcp_state", None, "share", 1.0));
     segment(
@@ -452,6 +457,10 @@ fn fidelity_rows(id: i64, synthetic: f64) -> NewSegment {
             reals(rows.iter().map(|row| row.6)),
             ints(rows.iter().map(|_| 4)),
             ints(rows.iter().map(|_| 4)),
+            ints(rows.iter().map(|_| 0)),
+            ints(rows.iter().map(|_| 1)),
+            Arc::new(rows.iter().map(|row| (row.2 == "mean").then_some(row.6 - 0.02)).collect::<Float64Array>()),
+            Arc::new(rows.iter().map(|row| (row.2 == "mean").then_some(row.6 + 0.02)).collect::<Float64Array>()),
         ],
     )
 }
@@ -542,6 +551,8 @@ fn utility() -> JobResult {
             reals(rows.iter().map(|row| row.7)),
             ints(rows.iter().map(|_| 40)),
             ints(rows.iter().map(|_| 100)),
+            reals(rows.iter().map(|row| row.7 * 0.9)),
+            reals(rows.iter().map(|row| row.7 * 1.1)),
         ],
     ));
     let used = [("ttl", 0, 0.5), ("ttl", 1, 0.25), ("src_ip", 0, 0.25)];
@@ -622,8 +633,87 @@ pub fn ask_again(study: &Study, value: f64) {
         reals([value]),
         ints([40]),
         ints([100]),
+        reals([value * 0.9]),
+        reals([value * 1.1]),
     ];
     result.segments.push(segment(&UTILITY, number, columns));
+    StoreWriter::open_or_create(&study.path, CACHE).unwrap().commit(result).unwrap();
+}
+
+/// A netshare model of the class windows without DP, after two epochs: its critic scores members 1 and 2, held-out
+/// traces 2 and 3, each moved by `offset`.
+pub fn add_critic(study: &Study, offset: f64) {
+    let id = 110;
+    let mut result = JobResult::new(job(60, JobKind::Train));
+    let mut record = model(id, "windows", 11, Role::Shadow(0), Regime::None, Guarantee::None);
+    (record.generator, record.train_job) = ("netshare".to_owned(), JobId(60));
+    result.models.push(record);
+    result.segments.push(segment(
+        &EPOCHS,
+        id,
+        vec![
+            int32s(0..2),
+            ints([4, 8]),
+            reals([offset, offset]),
+            reals([1.0 + offset, 1.5 + offset]),
+            reals([1.5 + offset, 2.5 + offset]),
+            reals([0.5, 0.4]),
+            Arc::new(Float64Array::from(vec![None, None])),
+            ints([4, 4]),
+            reals([0.1, 0.1]),
+        ],
+    ));
+    let ids: Vec<i64> = trace_ids("windows").collect();
+    let loss = |id: &i64| 1.0 + (id % 2) as f64 + ((id / 2) % 2) as f64 + offset;
+    let item = Arc::new(Field::new("item", DataType::Float32, false));
+    result.segments.push(segment(
+        &ATTRIBUTES,
+        id,
+        vec![
+            ints(ids.clone()),
+            flags(ids.iter().map(|id| id % 2 == 0)),
+            texts(ids.iter().map(|_| "critic_score")),
+            floats(ids.iter().map(loss)),
+            Arc::new(ListArray::new(
+                item,
+                OffsetBuffer::from_lengths(ids.iter().map(|_| 1)),
+                floats(ids.iter().map(loss)),
+                None,
+            )),
+        ],
+    ));
+    StoreWriter::open_or_create(&study.path, CACHE).unwrap().commit(result).unwrap();
+}
+
+/// NetShare under two names: `gan` is fine-tuned with DP from its model without, `scratch` trained afresh; an attack
+/// reaches 0.9 on all but the private `scratch`.
+pub fn add_netshare(study: &Study) {
+    let dp = Regime::Dp { epsilon: 4.0, delta: 1e-5 };
+    let mut result = JobResult::new(job(70, JobKind::Train));
+    result.job.spec = r#"{"family":"netshare"}"#.to_owned();
+    let models = [
+        (120, "gan", Regime::None, 0.9),
+        (121, "gan", dp, 0.9),
+        (122, "scratch", Regime::None, 0.9),
+        (123, "scratch", dp, 0.5),
+    ];
+    for (id, generator, regime, auc) in models {
+        let mut record = model(id, "windows", 10, Role::Target, regime, Guarantee::None);
+        (record.generator, record.train_job) = (generator.to_owned(), JobId(70));
+        if id == 121 {
+            record.lineage.push(LineageEdge {
+                kind: LineageKind::Weights,
+                source_id: 120,
+                description: "weights without DP".to_owned(),
+                through_mechanism: false,
+                saw_private: true,
+            });
+        }
+        result.models.push(record);
+        let mut attack = attack_record(1000 + id, EvaluatedOn::Target, id, regime, auc);
+        (attack.job_id, attack.auc) = (JobId(70), Interval { value: auc, low: auc - 0.01, high: auc + 0.01 });
+        result.attacks.push(attack);
+    }
     StoreWriter::open_or_create(&study.path, CACHE).unwrap().commit(result).unwrap();
 }
 

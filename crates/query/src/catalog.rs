@@ -11,7 +11,8 @@ use std::sync::{Arc, LazyLock};
 use syntrace_store::schema::Column;
 
 /// The text of all views; executed from here, there is no second definition.
-const VIEWS_SQL: &str = include_str!("../../../schema/views.sql");
+const VIEWS_SQL: &str =
+    concat!(include_str!("../../../schema/views.sql"), "\n", include_str!("../../../schema/paper.sql"));
 
 /// A table as `.tables` and `.schema` show it.
 #[derive(Debug, Clone)]

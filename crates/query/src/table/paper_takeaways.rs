@@ -1,5 +1,6 @@
-//! The statements of the paper that a study can check. `paper_evidence` in `schema/views.sql` has the
-//! cases of each; the margins named here are the numbers there.
+//! The statements of the paper that a study can check. `paper_evidence` in `schema/paper.sql` has the
+//! cases of each; the margins named here are the numbers there. A rule decides by intervals, so that a study too
+//! small for it cannot tell; a generator is the one that its training and lineage say it is (`model_kinds`).
 
 /// One statement.
 #[derive(Debug, Clone, Copy)]
@@ -22,17 +23,16 @@ const fn takeaway(
 }
 
 /// The rule of a claim that an attack works.
-const ABOVE_CHANCE: &str = "a case is a learnt attack (mlp, ocsvm) on one target: holds where the whole interval of its AUC is above 0.5; fails where it is below 0.6 and not above 0.5; else open";
+const ABOVE_CHANCE: &str = "a case is a learnt attack (mlp, ocsvm), its AUC the mean over the classes of a dataset: holds where the whole interval lies above 0.5; fails where it lies below 0.55; else open";
 
 /// The rule of a claim that an attack does not work.
-const AT_CHANCE: &str = "a case is a learnt attack (mlp, ocsvm) on one target: holds where the whole interval of its AUC is below 0.6 and not above 0.5; fails where it is above 0.5; else open";
+const AT_CHANCE: &str = "a case is a learnt attack (mlp, ocsvm), its AUC the mean over the classes of a dataset: holds where the whole interval lies below 0.55; fails where it lies above 0.5; else open";
 
 /// The rule of a claim that DP changes nothing.
-const SAME_AUC: &str = "a case is a learnt attack on one target with DP beside the same attack without: holds where the AUCs differ by at most 0.05; fails where their intervals do not meet; else open";
+const SAME_AUC: &str = "a case is a learnt attack and budget beside the same attack without DP, means over the classes of a dataset: holds where the whole interval of the difference lies within 0.05; fails where it lies beyond; else open";
 
 /// The rule of a claim about the generalization gap without DP.
-const GAP_LARGE: &str =
-    "a case is a class: holds where the relative gap at the last epoch, averaged over shadows, is above 5 %";
+const GAP_LARGE: &str = "a case is a class: holds where the whole interval of the gap at the last epoch, the mean over shadows, lies above 5 % of the member loss (0.2 standard deviations of single losses where the loss is a GAN critic's, which has no zero); fails where it lies below; else open";
 
 /// All statements, in the order of the paper.
 pub(super) const TAKEAWAYS: [Takeaway; 22] = [
@@ -61,7 +61,7 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "image_entropy",
         "3.4.2",
         "nPrint images carry far less entropy than photographs",
-        "a case is a model that recorded it: holds where its images' entropy is below 1.61 bits (MNIST)",
+        "a case is a target that recorded it: holds where its images' entropy is at most a tenth of what three colours can have (1.585 bits); fails where it is more than half; else open. It has no interval",
         Some("0.03 bits on average; MNIST 1.61, CIFAR-10 6.96"),
     ),
     takeaway(
@@ -89,84 +89,84 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "mode_collapse",
         "3.5.1",
         "fields vary far less within synthetic netshare traces under DP than within real ones",
-        "a case is a target with DP: holds where the median variance of its fields is at least 90 % below that of its members",
+        "a case is a target with DP: holds where its variance within a trace (median over traces of the mean variance of ranked fields) is at least 90 % below that of its members; fails where it is less than half below; else open. Held-out traces stand beside it, and it has no interval",
         Some("99.46 % less"),
     ),
     takeaway(
         "noise_error",
         "3.5.2",
         "netdiffusion predicts the noise about as well with DP as without",
-        "a case is a target with DP beside the one without: holds where the last errors differ by at most 10 % of the one without",
+        "a case is a budget and dataset, over pairs of a model with DP and the same one without: holds where the whole interval of the mean relative change lies within 10 %; fails where it lies beyond; open else, and with fewer than four pairs",
         None,
     ),
     takeaway(
         "jsd_steady",
         "4.1",
         "average JSD of netdiffusion, netshare and netdpsyn hardly depends on the budget",
-        "a case is a generator and dataset with at least two regimes: holds where its average JSDs lie within 0.05",
+        "a case is a generator and dataset with at least two regimes: holds where the range of its average JSDs, interval included, is at most 0.05; fails where it is above 0.05 without it; else open. A range of estimates is larger than that of what they estimate",
         Some("ranges of 0.01 to 0.04"),
     ),
     takeaway(
         "jsd_netssm",
         "4.1",
         "the fidelity of netssm falls as more noise is added",
-        "a case is a dataset: holds where the average JSD at the smallest epsilon is above that without DP by more than 0.05; fails where it is below it by more; else open",
+        "a case is a dataset: the average JSD at the smallest epsilon minus that without DP: holds where the whole interval lies above 0; fails where it lies below 0.05; else open",
         Some("0.48 to 0.75 (os), 0.70 to 0.82 (vca)"),
     ),
     takeaway(
         "dp_fidelity",
         "4.1",
         "DP does not necessarily lower fidelity: some budget is as good as no DP",
-        "a case is a generator and dataset: holds where an average JSD with DP is at most 0.02 above that without",
+        "a case is a generator and dataset: the smallest average JSD with DP minus that without: holds where the whole interval lies at most at 0.05; fails where it lies above; else open. The best of several budgets is flattered by the choice",
         None,
     ),
     takeaway(
         "numeric_netdiffusion",
         "4.1",
         "numeric fields of netdiffusion are closer to real ones without DP",
-        "a case is a dataset and budget: holds where the average scaled Wasserstein distance without DP is smaller",
+        "a case is a dataset and budget: holds where the average scaled Wasserstein distance without DP is smaller by more than the interval of the difference; fails where it is larger by as much; else open",
         None,
     ),
     takeaway(
         "easy_and_hard",
         "4.2.1",
         "real traffic tells operating systems apart surely, applications less so",
-        "one case: holds where the forest trained on real traces has a higher accuracy on `os` than on `vca`",
+        "one case: holds where the forest trained on real traces has a higher accuracy on `os` than on `vca` by more than the interval of the difference; fails where it is lower by as much; else open",
         Some("1.00 and 0.76"),
     ),
     takeaway(
         "dp_accuracy_os",
         "4.2.1",
         "DP improves or leaves unchanged the accuracy of every OS classifier",
-        "a case is a generator and budget on `os`: holds where accuracy with DP is no lower than without by two standard errors",
+        "a case is a generator and budget on `os`: accuracy with DP minus that without: holds where the whole interval lies at or above -0.05; fails where it lies below 0; else open",
         None,
     ),
     takeaway(
         "vca_is_poor",
         "4.2.1",
         "synthetic traffic trains poor VCA classifiers",
-        "a case is a generator and regime on `vca`: holds where accuracy is at least 0.1 below that of training on real traces",
+        "a case is a generator and regime on `vca`: accuracy of training on real traces minus that on synthetic ones: holds where the whole interval lies above 0.1; fails where it lies below; else open",
         Some("at most 0.46 against 0.76"),
     ),
     takeaway(
         "fidelity_is_not_utility",
         "4.2.1",
         "low fidelity does not imply poor utility",
-        "a case is a dataset: holds where one generator and regime has a higher accuracy than another with an average JSD lower by more than 0.02",
+        "a case is a dataset, over pairs of generators and regimes whose average JSDs and accuracies are both told apart by their intervals: holds where at least one pair and 5 % of them have the higher accuracy with the higher JSD; fails where none of at least ten has; else open",
         None,
     ),
     takeaway(
         "dp_regression",
         "4.2.2",
         "for some budget a regressor trained on DP traffic is at least as good as one without",
-        "a case is a generator and class: holds where a median MAE with DP is at most that without",
+        "a case is a generator and class: holds where for some budget the median MAE with DP is surely no more than 10 % above that without; fails where it is surely above for all; else open. The best of several budgets is flattered by the choice",
         None,
     ),
     takeaway(
         "real_regression",
         "4.2.2",
         "regressors trained on real traffic outperform all trained on synthetic traffic",
-        "a case is a generator, regime and class: holds where the median MAE of training on real traces is smaller",
+        "a case is a generator, regime and class: holds where the median MAE of training on real traces is smaller by more than the interval of the difference; fails where it is larger by as much; else open",
         None,
     ),
     takeaway(
@@ -180,14 +180,14 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "no_overfit_with_dp",
         "4.3",
         "models trained with DP do not overfit",
-        "a case is a class and budget: holds where the relative gap at the last epoch, averaged over shadows, is at most 5 %",
+        "a case is a class and budget: holds where the whole interval of the gap at the last epoch, the mean over shadows, lies at or below 5 % of the member loss (0.2 standard deviations of single losses where the loss is a GAN critic's, which has no zero); fails where it lies above; else open",
         Some("below 5 % for netdiffusion, near 0 for netssm"),
     ),
     takeaway(
         "copies_without_dp",
         "4.3",
         "without DP netssm puts out values very close to or exactly as in the ground truth, with DP less",
-        "a case is a class and budget: holds where the share of synthetic header values that the members do not have is larger with DP",
+        "a case is a class and budget: holds where the share of synthetic header values that the members do not have is larger with DP by at least 0.05; fails where it is smaller by as much; else open. It has no interval",
         None,
     ),
 ];

@@ -156,7 +156,8 @@ pub(super) const FIGURES: &[Figure] = &[
         given: &["dataset=null"],
         title: "Figures 7 and 10: relative generalization gap by epoch",
         caption: "How much larger the loss of held-out traces is than that of members, 100 (test - train) / train, mean over \
-            classes of the mean over shadow models. Zero: both are known equally well. The paper prints the formula with \
+            classes of the mean over shadow models; where a loss has no zero (the critic of a GAN), the difference in standard \
+            deviations of the losses of single traces. Zero: both are known equally well. The paper prints the formula with \
             its 100 under the fraction line; that number is in the data as relative_gap_printed.",
         needs: NEEDS_LOSSES,
         draw: training::gaps,

@@ -10,11 +10,13 @@ use syntrace_base::error::Result;
 /// More points than this are a line without markers.
 const MARKS_MAX: usize = 12;
 
-/// Relative generalization gap by epoch, a panel for each dataset and generator.
+/// Relative generalization gap by epoch, a panel for each dataset and generator; in standard deviations for one
+/// whose loss has no zero to be relative to.
 pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let epsilons = answer.numbers("epsilon")?;
     let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);
-    let (epochs, gaps) = (answer.numbers("epoch")?, answer.numbers("relative_gap_percent")?);
+    let epochs = answer.numbers("epoch")?;
+    let (percents, deviations) = (answer.numbers("relative_gap_percent")?, answer.numbers("standardised_gap")?);
     let budgets = Budgets::of(&epsilons);
     let trained = look.generators.iter().filter(|name| generators.contains(name)).count();
     let (columns, size) = small_panels(trained, 200.0);
@@ -23,6 +25,8 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
         for generator in look.generators.iter().filter(|name| generators.contains(name)) {
             let here = |row: &usize| datasets[*row] == dataset && generators[*row] == *generator;
             let rows: Vec<usize> = (0..answer.rows()).filter(here).collect();
+            let relative = rows.iter().any(|&row| percents[row].is_some());
+            let (gaps, unit) = if relative { (&percents, "%") } else { (&deviations, "standard deviations") };
             let mut series = Vec::new();
             let mut words = Vec::new();
             for (epsilon, name) in budgets.list() {
@@ -32,12 +36,12 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
                     Some(Point::new(
                         x + 1.0,
                         y,
-                        format!("{name}, epoch {}: {} %", x + 1.0, number((y * 100.0).round() / 100.0)),
+                        format!("{name}, epoch {}: {} {unit}", x + 1.0, number((y * 100.0).round() / 100.0)),
                     ))
                 });
                 let points: Vec<Point> = points.collect();
                 let Some(last) = points.last() else { continue };
-                words.push(format!("{name}: {} % at the last epoch", number((last.y * 100.0).round() / 100.0)));
+                words.push(format!("{name}: {} {unit} at the last epoch", number((last.y * 100.0).round() / 100.0)));
                 let marks = points.len() <= MARKS_MAX;
                 series.push(Series { marks, ..Series::new(budgets.place(epsilon), points) });
             }
@@ -48,9 +52,12 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
             let last = values.clone().filter_map(|point| point.x).fold(1.0f64, f64::max);
             let chart = Chart {
                 title: format!("{dataset}: {generator}"),
-                description: format!("Relative generalization gap of {generator} on {dataset}. {}", words.join("; ")),
+                description: format!("Generalization gap of {generator} on {dataset}. {}", words.join("; ")),
                 x: Axis { label: "epoch".to_owned(), scale: Scale::Linear(0.0, last) },
-                y: Axis { label: "gap, percent".to_owned(), scale: Scale::from_zero(values.map(|point| point.y)) },
+                y: Axis {
+                    label: format!("gap, {}", if unit == "%" { "percent" } else { unit }),
+                    scale: Scale::from_zero(values.map(|point| point.y)),
+                },
                 series,
                 references: Vec::new(),
                 upright: None,
