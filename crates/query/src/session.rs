@@ -36,6 +36,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use syntrace_base::base::try_threads;
 use syntrace_base::error::{Error, Result, panic_text};
 use syntrace_store::Snapshot;
 use tokio::sync::Notify;
@@ -186,6 +187,11 @@ impl Session {
     /// As [`Session::open`], with some of our own rules off.
     pub fn open_with(snapshot: Arc<Snapshot>, options: SessionOptions, rules: Rules) -> Result<Self> {
         let threads = options.threads.max(1);
+        // One more for the stack that statements are planned on.
+        try_threads(threads + 1, Some(STACK_BYTES)).map_err(|error| {
+            Error::user(format!("cannot start the {threads} threads of a query: {error}"))
+                .hint("raise the limits of this process (`ulimit -v`, `ulimit -u`), or ask for fewer: --threads 1")
+        })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_stack_size(STACK_BYTES)

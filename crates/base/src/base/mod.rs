@@ -14,7 +14,7 @@ mod unit;
 pub use device::{Device, DeviceChoice};
 pub use hash::{Digest, Identity, StreamDigest};
 pub use id::{AttackId, CaptureId, ClassId, JobId, ModelId, SplitId, TraceId};
-pub use parallel::{map_ordered, thread_count, try_map_ordered};
+pub use parallel::{map_ordered, thread_count, try_map_ordered, try_threads};
 pub use progress::{NoProgress, Progress};
 pub use seed::{Seed, StreamRng};
 pub use unit::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
