@@ -144,8 +144,9 @@ NULL, the guarantee is `none`, and the lineage says who claims what. Attacks put
 Attribute files (one row a trace; all rows of a kind have one length; finite numbers only)
   NPY          [traces, ...] numbers; rows in the order of `members`; never pickled objects
   safetensors  `values` [traces, ...]; optional `trace_ids`, `member`, `loss`
-  Parquet      `values` (a list), or number columns; `trace` or `trace_id`, or `capture` with
-               `first_packet`; optional `member`, `loss`, `kind`
+  Parquet      `values` (a list), or number columns `0`, `1`, ..., or those of `columns = ["x"]` beside
+               `file`; `trace` or `trace_id`, or `capture` with `first_packet`; optional `member`,
+               `loss`, `kind`
 Membership stands in `members` or in the files; where it stands in both, they must agree.
 
 A file that is refused leaves nothing behind. Importing twice adds nothing."#;
