@@ -407,3 +407,16 @@ fn a_place_that_claims_an_absurd_length_is_refused_without_allocating() {
     assert!(report.findings.iter().any(|finding| finding.problem.contains("a content claims bytes 8")), "{report:?}");
     assert!(report.findings.iter().any(|finding| finding.place == "chunks"), "{report:?}");
 }
+
+#[test]
+fn the_record_of_a_job_that_is_there_is_never_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = StoreWriter::open_or_create(&folder.path().join("a.redb"), CACHE).unwrap();
+    let first = writer.commit(result_with_rows(1, SplitId(7), 0, 10)).unwrap();
+    let mut again = result_with_rows(1, SplitId(7), 0, 10);
+    again.job.finished_us = 99;
+    assert_eq!(writer.commit(again).unwrap(), first);
+    let snapshot = writer.snapshot().unwrap();
+    assert_eq!(snapshot.job(JobId(1)).unwrap(), Some(first));
+    assert_eq!(snapshot.verify().findings, vec![]);
+}
