@@ -3,6 +3,7 @@
 mod chance;
 mod conformance;
 mod joint;
+mod offset;
 mod options;
 #[cfg(feature = "torch")]
 mod study;
@@ -10,6 +11,7 @@ mod study;
 use syntrace::attack::{AttackKind, AttributeTable, SideScores, run};
 use syntrace::base::{ModelId, Seed, TraceId};
 use syntrace::error::ErrorKind;
+use syntrace::record::WithoutZero;
 
 /// What a planted world looks like.
 struct World {
@@ -155,7 +157,8 @@ fn a_capped_one_class_machine_says_that_it_did_not_converge() {
     let (shadows, target) = sides(&LEAKY);
     let converged = |attack: &dyn syntrace::attack::Attack| {
         let references = &AttributeTable::default();
-        let evidence = syntrace::attack::Evidence { shadows: &shadows, target: &target, references };
+        let without_zero = WithoutZero::default();
+        let evidence = syntrace::attack::Evidence { shadows: &shadows, target: &target, references, without_zero };
         syntrace::attack::run_attack(attack, &evidence, Seed::root(3)).unwrap().converged
     };
     let one: serde_json::Map<String, serde_json::Value> =

@@ -75,6 +75,51 @@ fn an_imported_generator_stands_in_every_table_and_view() {
     run_ok(&["verify", &path]);
 }
 
+/// Adds a constant to all numbers of an NPY file (header of 128 bytes, little endian).
+fn add_to_npy(path: &Path, constant: f64) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let (header, numbers) = bytes.split_at_mut(128);
+    if String::from_utf8_lossy(header).contains("<f4") {
+        for cell in numbers.chunks_exact_mut(4) {
+            let number = f32::from_le_bytes(cell.try_into().unwrap()) + constant as f32;
+            cell.copy_from_slice(&number.to_le_bytes());
+        }
+    } else {
+        for cell in numbers.chunks_exact_mut(8) {
+            let number = f64::from_le_bytes(cell.try_into().unwrap()) + constant;
+            cell.copy_from_slice(&number.to_le_bytes());
+        }
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn constants_of_imported_critics_change_no_attack_where_the_manifest_says_that_there_is_no_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = copied(folder.path());
+    let manifest = std::fs::read_to_string(copy.join("import.toml")).unwrap();
+    let told = manifest.replace("loss.npy\" }", "loss.npy\", zero = false }");
+    let measured = |name: &str, manifest: &str| {
+        std::fs::write(copy.join("import.toml"), manifest).unwrap();
+        let place = folder.path().join(name);
+        std::fs::create_dir(&place).unwrap();
+        let path = study(&place);
+        run_ok(&["import", &path, &copy.to_string_lossy(), "--attack", "threshold", "--attack", "random_forest"]);
+        let measures =
+            "SELECT attack, evaluated_on, round(auc, 3), round(recall, 3), round(fpr, 3) FROM attacks ORDER BY 1, 2";
+        let options = "SELECT DISTINCT contains(options, 'median_taken_off') FROM attacks";
+        (sql(&path, measures), sql(&path, options).lines().nth(1).unwrap().to_owned())
+    };
+    let (raw, (without, taken_off)) = (measured("raw", &manifest), measured("told", &told));
+    assert_eq!((raw.1.as_str(), taken_off.as_str()), ("false", "true"));
+    for file in ["critic.npy", "loss.npy"] {
+        add_to_npy(&copy.join("shadow0").join(file), 512.0);
+    }
+    let (raw_moved, moved) = (measured("raw-moved", &manifest), measured("moved", &told));
+    assert_ne!(raw.0, raw_moved.0, "a constant decides where nobody says that there is no zero");
+    assert_eq!(without, moved.0);
+}
+
 #[test]
 fn importing_twice_and_from_another_folder_adds_nothing() {
     let folder = tempfile::tempdir().unwrap();

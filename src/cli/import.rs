@@ -264,9 +264,16 @@ fn attribute(text: &str, columns: &[String]) -> RawAttributes {
                 kind: Some(kind.to_owned()),
                 loss: None,
                 columns,
+                zero: None,
             })
         }
-        _ => RawAttributes::Table(RawAttributeTable { file: PathBuf::from(text), kind: None, loss: None, columns }),
+        _ => RawAttributes::Table(RawAttributeTable {
+            file: PathBuf::from(text),
+            kind: None,
+            loss: None,
+            columns,
+            zero: None,
+        }),
     }
 }
 

@@ -71,7 +71,7 @@ fn identical_members_and_held_out_traces_give_exactly_one_half() {
     let target = doubled(&target, 40);
     let references = doubled(&plain.references, 40);
     for kind in all_kinds() {
-        let evidence = syntrace::attack::Evidence { shadows: &plain.shadows, target: &target, references: &references };
+        let evidence = syntrace::attack::Evidence { target: &target, references: &references, ..plain.evidence() };
         let outcome = run_attack(kind.attack().as_ref(), &evidence, Seed::root(3)).unwrap();
         assert_eq!(auc(&outcome.target), 0.5, "{}", kind.name());
     }

@@ -3,6 +3,7 @@
 use super::{auc, chance_deviation};
 use syntrace::attack::{AttackKind, AttributeTable, Evidence, each_target, run_attack};
 use syntrace::base::{ModelId, Seed, TraceId};
+use syntrace::record::WithoutZero;
 
 /// A group of models over a pool of traces; model 0 is the target.
 pub(super) struct Group {
@@ -13,7 +14,8 @@ pub(super) struct Group {
 
 impl Group {
     pub fn evidence(&self) -> Evidence<'_> {
-        Evidence { shadows: &self.shadows, target: &self.target, references: &self.references }
+        let without_zero = WithoutZero::default();
+        Evidence { shadows: &self.shadows, target: &self.target, references: &self.references, without_zero }
     }
 }
 

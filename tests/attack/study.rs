@@ -135,3 +135,18 @@ fn mistakes_in_attack_tables_are_found_before_anything_runs() {
     assert!(refused("[attack.ocsvm]\nmu = 1").contains("unknown key `mu`"));
     assert!(!Path::new(&study).exists());
 }
+
+#[test]
+fn rmia_is_not_planned_on_a_critic_and_the_plan_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = TINY_SPEC.replace("[generator.netssm]", "[generator.netshare]\npreset = \"small\"\n[generator.netssm]");
+    let spec = write_spec(folder.path(), &format!("{spec}{MORE}{WITHOUT_UTILITY}"));
+    let study = folder.path().join("none.redb").to_string_lossy().into_owned();
+    let (code, plan, notes) = run(&["plan", &study, &spec, "--jobs"]);
+    assert_eq!(code, 0, "{notes}");
+    let said = format!("{plan}{notes}");
+    let reason = "no attack `rmia` on netshare: it reads probabilities, and the scores in `critic_score` have no zero";
+    assert!(said.contains(reason), "{said}");
+    assert!(said.contains("attack lira netshare") && said.contains("attack rmia netssm"), "{said}");
+    assert!(!said.contains("attack rmia netshare"), "{said}");
+}

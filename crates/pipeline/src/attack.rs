@@ -4,11 +4,12 @@ use super::job::{JobHead, Start};
 use super::narrow::narrow;
 use super::plan::PlannedModel;
 use super::{load, rows};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use syntrace_attack::attack::{self, AnyAttack, AttackKind, AttributeTable, Evidence, SideScores};
 use syntrace_base::base::{AttackId, Identity, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind};
+use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind, WithoutZero};
 use syntrace_measure::eval;
 use syntrace_store::{JobResult, Snapshot, StoreWriter};
 
@@ -26,13 +27,29 @@ pub(super) struct PlannedAttack {
     pub attribute: String,
     /// Is each model of the group a target in turn, besides the paper's protocol?
     pub each: bool,
+    /// Which numbers of the attribute have no zero, so that each model's median is taken off first.
+    pub without_zero: WithoutZero,
 }
 
 impl PlannedAttack {
     /// A preset by its own name.
-    pub fn preset(kind: AttackKind, attribute: &str) -> Self {
+    pub fn preset(kind: AttackKind, attribute: &str, without_zero: WithoutZero) -> Self {
         let (name, attack) = (kind.name().to_owned(), Arc::new(kind.attack()));
-        Self { name, attack, attribute: attribute.to_owned(), each: false }
+        Self { name, attack, attribute: attribute.to_owned(), each: false, without_zero }
+    }
+
+    /// Resolved options as canonical JSON, with `offset` where something has no zero.
+    fn options(&self) -> String {
+        let options = self.attack.options();
+        if self.without_zero.is_none() {
+            return options;
+        }
+        let mut keys: BTreeMap<String, serde_json::Value> = serde_json::from_str(&options).unwrap_or_default();
+        let WithoutZero { loss, values } = self.without_zero;
+        let off = [(loss, "loss"), (values, "values")];
+        let off: Vec<&str> = off.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
+        keys.insert("median_taken_off".to_owned(), off.into());
+        serde_json::to_string(&keys).unwrap_or(options)
     }
 }
 
@@ -50,7 +67,7 @@ pub(super) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: S
     let (target, target_job) = &group.target;
     let mut spec = serde_json::json!({
         "attack": planned.name,
-        "options": planned.attack.options(),
+        "options": planned.options(),
         "attribute": planned.attribute,
         "target": target.model_id.0,
         "shadows": group.shadows.iter().map(|(model, _)| model.model_id.0).collect::<Vec<_>>(),
@@ -82,7 +99,8 @@ pub(super) fn run_attack(
     let start = Start::now();
     let snapshot = store.snapshot()?;
     let [shadows, target, references] = evidence(&snapshot, planned, group)?;
-    let evidence = Evidence { shadows: &shadows, target: &target, references: &references };
+    let without_zero = planned.without_zero;
+    let evidence = Evidence { shadows: &shadows, target: &target, references: &references, without_zero };
     let attack = planned.attack.attack();
     let outcome = attack::run_attack(attack, &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
@@ -190,7 +208,7 @@ fn add_side(
     result.attacks.push(AttackRecord {
         attack_id,
         attack: planned.name.clone(),
-        options: planned.attack.options(),
+        options: planned.options(),
         attribute: planned.attribute.clone(),
         evaluated_on,
         target_model: target.model_id,

@@ -1,7 +1,7 @@
 //! Attacks on an old study: over stored attributes, without training, encoding or sampling anything.
 
 use super::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
-use super::import::{empty_spec, planned_model};
+use super::import::{empty_spec, kinds_without_zero, planned_model};
 use super::load;
 use super::plan::choice::{AttackChoice, Attacked};
 use super::plan::{Plan, PlannedJob, PlannedModel, Work};
@@ -22,6 +22,8 @@ struct Member {
     planned: PlannedModel,
     /// Family of its generator; the generator itself where nobody says.
     family: String,
+    /// Attribute kinds of an import whose numbers have no zero.
+    without_zero: Vec<String>,
     seed: u64,
 }
 
@@ -45,12 +47,13 @@ pub fn reattack(snapshot: &Snapshot, attacks: &[StageSpec]) -> Result<Plan> {
     let all: Vec<Attacked<'_>> = seen
         .iter()
         .zip(&names)
-        .map(|((name, _), kinds)| Attacked { name, family: name, kinds, overlap: false })
+        .map(|((name, _), kinds)| Attacked { name, family: name, kinds, overlap: false, told: &[] })
         .collect();
     choices.iter().try_for_each(|choice| choice.check(&all))?;
     for ((group, (name, kinds)), names) in groups.iter().zip(&seen).zip(&names) {
         let Some(first) = group.first() else { continue };
-        let attacked = Attacked { name, family: &first.family, kinds: names, overlap: overlaps(snapshot, group)? };
+        let (overlap, told) = (overlaps(snapshot, group)?, &first.without_zero);
+        let attacked = Attacked { name, family: &first.family, kinds: names, overlap, told };
         for choice in choices.iter().filter(|choice| choice.concerns(name)) {
             match choice.on(attacked)? {
                 Ok(attack) => add_attack(snapshot, &mut plan, group, name, kinds, attack)?,
@@ -83,7 +86,8 @@ fn groups(snapshot: &Snapshot) -> Result<Vec<Vec<Member>>> {
             record.generator, record.config, record.class_id, record.regime, record.preset, record.sampling_rate, seed
         );
         let planned = planned_model(snapshot, &record, seed)?;
-        groups.entry(key).or_default().push(Member { record, planned, family, seed });
+        let without_zero = job.map(kinds_without_zero).unwrap_or_default();
+        groups.entry(key).or_default().push(Member { record, planned, family, without_zero, seed });
     }
     let mut groups: Vec<Vec<Member>> = groups.into_values().collect();
     for group in &mut groups {

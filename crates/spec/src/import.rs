@@ -105,6 +105,8 @@ pub struct AttributeSource {
     pub loss: Option<PathBuf>,
     /// Columns of a Parquet file that are the attribute; none = those that the contract names.
     pub columns: Vec<String>,
+    /// Do its numbers have a zero that means the same for every model? A WGAN critic's scores have none.
+    pub zero: bool,
 }
 
 /// Facts about the training as told by its makers; none of them is checked.
@@ -157,7 +159,7 @@ pub struct RawImportModel {
     pub synthetic: Vec<PathBuf>,
     /// A CSV, or `all`.
     pub members: Option<String>,
-    /// Files, or tables with `file`, `kind` and `loss`.
+    /// Files, or tables with `file`, `kind`, `loss` and `zero`.
     pub attributes: Vec<RawAttributes>,
     /// Weights.
     pub weights: Option<PathBuf>,
@@ -204,6 +206,8 @@ pub struct RawAttributeTable {
     /// Columns that are the attribute.
     #[serde(default)]
     pub columns: Vec<String>,
+    /// `false`: scores without a zero.
+    pub zero: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -422,14 +426,15 @@ fn cut(raw: &RawImportCut) -> Result<ImportCut> {
 }
 
 fn attributes(raw: RawAttributes, base: &Path) -> Result<AttributeSource> {
-    let (path, kind, loss, columns) = match raw {
-        RawAttributes::Path(path) => (path, None, None, Vec::new()),
-        RawAttributes::Table(table) => (table.file, table.kind, table.loss, table.columns),
+    let (path, kind, loss, columns, zero) = match raw {
+        RawAttributes::Path(path) => (path, None, None, Vec::new(), None),
+        RawAttributes::Table(table) => (table.file, table.kind, table.loss, table.columns, table.zero),
     };
     if let Some(kind) = &kind {
         name(kind, "kind")?;
     }
-    Ok(AttributeSource { path: base.join(path), kind, loss: loss.map(|path| base.join(path)), columns })
+    let (loss, zero) = (loss.map(|path| base.join(path)), zero.unwrap_or(true));
+    Ok(AttributeSource { path: base.join(path), kind, loss, columns, zero })
 }
 
 fn checked_told(told: Told) -> Result<Told> {

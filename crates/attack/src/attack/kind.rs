@@ -11,7 +11,7 @@ use super::threshold::Threshold;
 use serde_json::{Map, Value};
 use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::NamedScalar;
+use syntrace_base::record::{NamedScalar, WithoutZero};
 
 /// What an attack learns from.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,11 @@ pub trait AttackTerms: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Does it read as a probability what has no zero, so that it cannot be run at all?
+    fn refuses(&self, _without: WithoutZero) -> bool {
+        false
+    }
+
     /// Does it need models that were trained on the traces it attacks?
     fn needs_overlap(&self) -> bool {
         false
@@ -61,7 +66,8 @@ pub trait Attack: AttackTerms {
 
 /// An attack that has learnt.
 pub trait FittedAttack {
-    /// Scores of the given rows, in their order; higher = more likely a member.
+    /// Scores of the given rows, in their order; higher = more likely a member. NaN: it knows too little of the
+    /// trace to score it, and the row is left out of the evaluation.
     fn score(&self, table: &AttributeTable, rows: &[usize]) -> Result<Vec<f32>>;
 
     /// Guess member where the score is at least this.

@@ -14,6 +14,7 @@ use super::threshold::best_cut;
 use serde::{Deserialize, Serialize};
 use syntrace_base::base::ModelId;
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::WithoutZero;
 
 /// Added to a standard deviation, as in the published code, so that none is zero.
 const DEVIATION_FLOOR: f64 = 1e-30;
@@ -144,6 +145,10 @@ impl AttackTerms for Lira {
 
     fn reads_loss(&self) -> bool {
         self.statistic.is_loss()
+    }
+
+    fn refuses(&self, without: WithoutZero) -> bool {
+        self.options.transform == Transform::Logit && without.loss
     }
 }
 

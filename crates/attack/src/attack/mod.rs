@@ -12,6 +12,10 @@
 //! with any split; online ones need shadows that were trained on the target's traces, which only
 //! `split.overlap = true` gives.
 //!
+//! Where numbers have no zero ([`WithoutZero`](syntrace_base::record::WithoutZero): a WGAN critic's score), a
+//! constant added to all that one model says changes no result: every model's median is taken off first, and
+//! attacks that read probabilities (`rmia`; `lira` by logits) are refused.
+//!
 //! Adding an attack: one file with a type that implements [`Attack`], one arm in [`AttackKind`].
 
 #[cfg(feature = "torch")]
@@ -22,6 +26,7 @@ mod mlp;
 #[cfg(feature = "torch")]
 mod network;
 mod ocsvm;
+mod offset;
 mod options;
 mod protocol;
 mod random_forest;

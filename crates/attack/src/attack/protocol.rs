@@ -2,10 +2,12 @@
 //! rest and on the target.
 
 use super::kind::{Attack, AttackKind, FittedAttack, Lesson};
+use super::offset::Offsets;
 use super::shuffle::shuffle;
 use super::table::AttributeTable;
 use syntrace_base::base::{ModelId, Seed, TraceId};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::WithoutZero;
 
 /// Share of the shadows' attributes that an attack learns from, in tenths (paper, section 3.3.3: 70:30).
 /// The rows are shuffled as a whole: the paper names a ratio and no strata.
@@ -48,27 +50,59 @@ pub struct Evidence<'a> {
     pub target: &'a AttributeTable,
     /// What models say about traces outside their own splits; may be empty.
     pub references: &'a AttributeTable,
+    /// Which of these numbers have no zero.
+    pub without_zero: WithoutZero,
 }
 
 /// Runs an attack that needs no references with the options of its preset; see [`run_attack`].
 pub fn run(kind: AttackKind, shadows: &AttributeTable, target: &AttributeTable, seed: Seed) -> Result<AttackOutcome> {
     let references = &AttributeTable::default();
-    run_attack(kind.attack().as_ref(), &Evidence { shadows, target, references }, seed)
+    let evidence = Evidence { shadows, target, references, without_zero: WithoutZero::default() };
+    run_attack(kind.attack().as_ref(), &evidence, seed)
 }
 
-/// Splits the shadows' rows 70:30 by `seed`, learns on the 70 and scores the 30 and the target.
-///
-/// Errors (the user's): empty tables, numbers that are not finite, another attribute width on the
-/// target, a model on both sides, a training share without members or held-out traces, missing
-/// references.
-pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<AttackOutcome> {
-    let Evidence { shadows, target, references } = *evidence;
+/// The evidence with the constants of its models taken off, where its numbers have no zero; everything checked.
+fn settled<T>(
+    attack: &dyn Attack,
+    evidence: &Evidence<'_>,
+    with: impl FnOnce(&Evidence<'_>) -> Result<T>,
+) -> Result<T> {
+    let Evidence { shadows, target, references, without_zero } = *evidence;
     shadows.check("shadow")?;
     target.check("target")?;
     check_match(shadows, target)?;
     if references.rows() > 0 {
         references.check("reference")?;
     }
+    if without_zero.is_none() {
+        return with(evidence);
+    }
+    if attack.refuses(without_zero) {
+        return Err(Error::user(format!(
+            "attack `{}` reads probabilities, found scores without a zero, of which every model has its own",
+            attack.kind()
+        ))
+        .hint("use `threshold` or `lira`, which a constant added to all scores of a model does not change"));
+    }
+    let offsets = Offsets::of(&[shadows, target], without_zero);
+    let (shadows, target) = (offsets.taken_off(shadows)?, offsets.taken_off(target)?);
+    let references = offsets.taken_off(references)?;
+    let without_zero = WithoutZero::default();
+    with(&Evidence { shadows: &shadows, target: &target, references: &references, without_zero })
+}
+
+/// Splits the shadows' rows 70:30 by `seed`, learns on the 70 and scores the 30 and the target. Where the numbers
+/// have no zero, each model's median is taken off first.
+///
+/// Errors (the user's): empty tables, numbers that are not finite, another attribute width on the
+/// target, a model on both sides, a training share without members or held-out traces, missing
+/// references, numbers without a zero for an attack that reads probabilities.
+pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<AttackOutcome> {
+    settled(attack, evidence, |evidence| run_settled(attack, evidence, seed))
+}
+
+fn run_settled(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<AttackOutcome> {
+    let Evidence { shadows, target, references, .. } = *evidence;
     let mut rows = shadows.ordered_rows();
     shuffle(&mut rows, &mut seed.named("attack-split").rng());
     let cut = rows.len() * SHADOW_TRAIN_SHARE / 10;
@@ -92,6 +126,10 @@ pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> R
 /// sorted by (model, trace). Traces that several shadows share are scored once for each, so the rows are
 /// not all independent. Also: did the solvers of all of them converge?
 pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<(SideScores, Option<bool>)> {
+    settled(attack, evidence, |evidence| each_settled(attack, evidence, seed))
+}
+
+fn each_settled(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<(SideScores, Option<bool>)> {
     let mut shadows = evidence.shadows.models.clone();
     shadows.sort_unstable();
     shadows.dedup();
@@ -99,14 +137,14 @@ pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> 
         return Err(Error::user(format!("`targets = \"each\"` needs at least two shadows, found `{}`", shadows.len()))
             .hint("raise `split.shadows`"));
     }
-    let first = run_attack(attack, evidence, seed)?;
+    let first = run_settled(attack, evidence, seed)?;
     let mut converged = first.converged;
     let mut sides = vec![shifted(first.target, first.threshold)];
     for shadow in shadows {
         let others = evidence.shadows.of_models(|model| model != shadow);
         let own = evidence.shadows.of_models(|model| model == shadow);
-        let turned = Evidence { shadows: &others, target: &own, references: evidence.references };
-        let outcome = run_attack(attack, &turned, seed.named("target").numbered(shadow.0 as u64))?;
+        let turned = Evidence { shadows: &others, target: &own, ..*evidence };
+        let outcome = run_settled(attack, &turned, seed.named("target").numbered(shadow.0 as u64))?;
         converged = converged.zip(outcome.converged).map(|(all, this)| all && this);
         sides.push(shifted(outcome.target, outcome.threshold));
     }
@@ -122,11 +160,14 @@ pub fn each_target(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> 
 }
 
 fn side(fitted: &dyn FittedAttack, table: &AttributeTable, rows: &[usize]) -> Result<SideScores> {
+    let scores = fitted.score(table, rows)?;
+    let scored = rows.iter().copied().zip(scores).filter(|(_, score)| !score.is_nan());
+    let (rows, score): (Vec<usize>, Vec<f32>) = scored.unzip();
     Ok(SideScores {
         trace: rows.iter().filter_map(|&row| table.traces.get(row).copied()).collect(),
         model: rows.iter().filter_map(|&row| table.models.get(row).copied()).collect(),
-        member: table.labels(rows),
-        score: fitted.score(table, rows)?,
+        member: table.labels(&rows),
+        score,
     })
 }
 

@@ -24,6 +24,13 @@ pub(super) struct Around {
     pub outside: Vec<f64>,
 }
 
+impl Around {
+    /// Was no other model asked?
+    pub fn is_empty(&self) -> bool {
+        self.inside.is_empty() && self.outside.is_empty()
+    }
+}
+
 /// All observations of shadows, by trace. Values are turned so that higher speaks for a member.
 pub(super) struct References {
     by_trace: HashMap<TraceId, Vec<Observation>>,
@@ -77,14 +84,13 @@ impl References {
         around
     }
 
-    /// Traces outside the split of a model that it was asked about, with what it said: sorted, at most
-    /// `most` of them. Ids are hashes, so the first ones are a fair sample.
-    pub fn population(&self, references: &AttributeTable, model: ModelId, most: usize) -> Vec<(TraceId, f64)> {
+    /// Traces outside the split of a model that it was asked about, with what it said: sorted. Ids are hashes, so
+    /// the first ones are a fair sample.
+    pub fn population(&self, references: &AttributeTable, model: ModelId) -> Vec<(TraceId, f64)> {
         let rows = (0..references.rows()).filter(|row| references.models.get(*row) == Some(&model));
         let mut population: Vec<(TraceId, f64)> =
             rows.filter_map(|row| Some((*references.traces.get(row)?, self.value(references, row)?))).collect();
         population.sort_unstable_by_key(|(trace, _)| *trace);
-        population.truncate(most);
         population
     }
 

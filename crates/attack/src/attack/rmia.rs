@@ -2,8 +2,13 @@
 //! inference attacks", equations 2 to 5).
 //!
 //! Score of a trace x: the share of population traces z with (p(x) / Pr(x)) / (p(z) / Pr(z)) > gamma,
-//! where p is exp(-loss) under the model under attack and Pr the mean of p over other models. Population
-//! are the traces outside the model's split that it was asked about: none of them is a member of it.
+//! where p is exp(-loss) under the model under attack and Pr what other models make of p. Population are the
+//! traces outside the model's split that it was asked about: none of them is a member of it.
+//!
+//! Pr(x) = (P_in + P_out) / 2 with P_out the mean over models that were not trained on x; offline
+//! P_in = a P_out + 1 - a stands in for models that were, for x and z alike. P_out is never guessed from P_in: a z
+//! that every other model saw is no population, an x that every other model saw has no score. 1 - a is a
+//! probability and the ratios are of probabilities, so scores without a zero are refused.
 
 use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
@@ -14,6 +19,7 @@ use super::threshold::best_cut;
 use serde::{Deserialize, Serialize};
 use syntrace_base::base::ModelId;
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::WithoutZero;
 
 /// Which models a trace is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +70,8 @@ pub struct Rmia {
 struct Written<'a> {
     #[serde(flatten)]
     options: RmiaOptions,
+    /// What Pr is made of, in the identity of results.
+    prior: &'static str,
     statistic: &'a Statistic,
 }
 
@@ -91,7 +99,7 @@ impl AttackTerms for Rmia {
     }
 
     fn options(&self) -> String {
-        canonical(self.kind(), &Written { options: self.options, statistic: &self.statistic })
+        canonical(self.kind(), &Written { options: self.options, prior: "outside", statistic: &self.statistic })
     }
 
     fn needs_references(&self) -> bool {
@@ -104,6 +112,10 @@ impl AttackTerms for Rmia {
 
     fn reads_loss(&self) -> bool {
         self.statistic.is_loss()
+    }
+
+    fn refuses(&self, without: WithoutZero) -> bool {
+        self.statistic.is_without_zero(without)
     }
 }
 
@@ -122,14 +134,11 @@ impl Attack for Rmia {
 impl Rmia {
     /// ln(p(z) / Pr(z)) of the population of a model, rising.
     fn population(&self, references: &References, table: &AttributeTable, model: ModelId) -> Vec<f64> {
-        let population = references.population(table, model, self.options.population);
-        let mut ratios: Vec<f64> = population
-            .into_iter()
-            .filter_map(|(trace, log_p)| {
-                let around = references.around(model, trace);
-                population_log_prior(self.options, &around).map(|prior| log_p - prior)
-            })
-            .collect();
+        let population = references.population(table, model).into_iter().filter_map(|(trace, log_p)| {
+            let around = references.around(model, trace);
+            population_log_prior(self.options, &around).map(|prior| log_p - prior)
+        });
+        let mut ratios: Vec<f64> = population.take(self.options.population).collect();
         ratios.sort_unstable_by(f64::total_cmp);
         ratios
     }
@@ -161,13 +170,16 @@ impl Fitted {
         let missing =
             |what: String| Err(Error::user(what).hint("record the reference attributes of all models of the group"));
         let Some(population) = self.populations.get(model).filter(|population| !population.is_empty()) else {
-            return missing(format!("model `{model}` was asked about no trace outside its own split"));
+            return missing(format!(
+                "model `{model}` was asked about no trace outside its own split that another model did not see either"
+            ));
         };
         let around = self.references.around(model, trace);
-        let (Some(log_p), Some(prior)) = (self.references.value(table, row), log_prior(self.options, &around)) else {
+        let Some(log_p) = self.references.value(table, row).filter(|_| !around.is_empty()) else {
             return missing(format!("no model but `{model}` was asked about trace `{trace}`"));
         };
-        Ok(rmia_score(log_p - prior, population, self.options.gamma))
+        let score = |prior| rmia_score(log_p - prior, population, self.options.gamma);
+        Ok(log_prior(self.options, &around).map_or(f64::NAN, score))
     }
 }
 
@@ -187,27 +199,28 @@ pub fn rmia_population_log_prior(options: RmiaOptions, inside: &[f64], outside: 
     population_log_prior(options, &Around { inside: inside.to_vec(), outside: outside.to_vec() })
 }
 
-/// Offline: ((1 + a) P_out + (1 - a)) / 2. Online: (P_in + P_out) / 2. A side without models is replaced
-/// by the other one.
+/// Offline, and online where no other model saw the trace: ((1 + a) P_out + (1 - a)) / 2. Online:
+/// (P_in + P_out) / 2. `None` where every other model saw it.
 fn log_prior(options: RmiaOptions, around: &Around) -> Option<f64> {
-    let outside = if around.outside.is_empty() { &around.inside } else { &around.outside };
-    let inside = if around.inside.is_empty() { outside } else { &around.inside };
+    let Around { inside, outside } = around;
     if outside.is_empty() {
         return None;
     }
     Some(match options.mode {
-        RmiaMode::Offline => offline(options, outside),
-        RmiaMode::Online => log_sum(&[log_mean(inside), log_mean(outside)]) - std::f64::consts::LN_2,
+        RmiaMode::Online if !inside.is_empty() => {
+            log_sum(&[log_mean(inside), log_mean(outside)]) - std::f64::consts::LN_2
+        }
+        _ => offline(options, outside),
     })
 }
 
-/// Online: the mean over all models. Offline: as for a trace under attack.
+/// Online: the mean over all models. Offline: as for a trace under attack. `None` where every other model saw it.
 fn population_log_prior(options: RmiaOptions, around: &Around) -> Option<f64> {
     match options.mode {
         RmiaMode::Offline => log_prior(options, around),
         RmiaMode::Online => {
             let all: Vec<f64> = around.inside.iter().chain(&around.outside).copied().collect();
-            (!all.is_empty()).then(|| log_mean(&all))
+            (!around.outside.is_empty()).then(|| log_mean(&all))
         }
     }
 }

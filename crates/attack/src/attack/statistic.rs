@@ -3,7 +3,7 @@
 use super::table::AttributeTable;
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::NamedScalar;
+use syntrace_base::record::{NamedScalar, WithoutZero};
 
 /// Which way a statistic speaks for membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,11 @@ impl Statistic {
     /// Does it read the loss?
     pub fn is_loss(&self) -> bool {
         self.places.is_none()
+    }
+
+    /// Is the number that it reads one without a zero?
+    pub(super) fn is_without_zero(&self, without: WithoutZero) -> bool {
+        if self.is_loss() { without.loss } else { without.values }
     }
 
     /// Fails where an attribute is too short for it.

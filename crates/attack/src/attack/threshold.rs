@@ -64,12 +64,14 @@ impl FittedAttack for Cut {
 }
 
 /// The cut between two neighbouring distinct scores with the best balanced accuracy; of several, the
-/// one that guesses the fewest members. Halfway between the scores, so that rounding does not decide.
+/// one that guesses the fewest members. Halfway between the scores, so that rounding does not decide. Rows without
+/// a score (NaN) take no part.
 pub(super) fn best_cut(scores: &[f32], member: &[bool]) -> f32 {
-    let mut sorted: Vec<(f32, bool)> = scores.iter().copied().zip(member.iter().copied()).collect();
+    let scored = scores.iter().copied().zip(member.iter().copied()).filter(|(score, _)| !score.is_nan());
+    let mut sorted: Vec<(f32, bool)> = scored.collect();
     sorted.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    let members = member.iter().filter(|&&is| is).count().max(1) as f64;
-    let held_out = (member.len() as f64 - members).max(1.0);
+    let members = sorted.iter().filter(|(_, is)| *is).count().max(1) as f64;
+    let held_out = (sorted.len() as f64 - members).max(1.0);
     let (mut hits, mut false_alarms) = (0.0, 0.0);
     let mut best = (f64::NEG_INFINITY, 0.0f32);
     for (place, &(score, is_member)) in sorted.iter().enumerate() {

@@ -1,5 +1,22 @@
 //! What the numbers of an attribute mean.
 
+/// Numbers of an attribute that mean something only up to a constant which each model has for itself: added
+/// to all that a model says, it would change nothing about the model (the score of a WGAN critic, logits).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WithoutZero {
+    /// The loss beside the attribute.
+    pub loss: bool,
+    /// Its values.
+    pub values: bool,
+}
+
+impl WithoutZero {
+    /// Is there nothing of the kind?
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
 /// A scalar inside an attribute: the mean of some of its values, those that are exactly 0 (a packet that
 /// the trace lacks) left out. The values are `start`, `start + step`, ... up to `tail` before the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

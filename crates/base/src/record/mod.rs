@@ -15,7 +15,7 @@ mod split;
 mod trace;
 
 pub use attack::{AttackRecord, EvaluatedOn, Interval};
-pub use attribute::NamedScalar;
+pub use attribute::{NamedScalar, WithoutZero};
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};
 pub use job::{JobKind, JobOutput, JobRecord};

@@ -16,5 +16,5 @@ pub mod netssm;
 
 pub use generator::{
     AnyGenerator, AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights, generator,
-    generator_names, scalars,
+    generator_names, scalars, without_zero,
 };

@@ -95,6 +95,9 @@ fn identity(
         if !source.columns.is_empty() {
             said["columns"] = source.columns.clone().into();
         }
+        if !source.zero {
+            said["zero"] = false.into();
+        }
         attributes.push(said);
     }
     let mut listed = members.to_vec();
@@ -206,6 +209,11 @@ fn attribute_rows(
             };
             let loss = row.loss.or_else(|| losses.as_ref().and_then(|losses| losses.get(at).copied()));
             let kind = row.kind.unwrap_or_else(|| default.clone());
+            if !source.zero && kind != default {
+                return Err(Error::user(format!("`zero = false` is about kind `{default}`, found a row of `{kind}`"))
+                    .context(in_row())
+                    .hint("write each kind into a file of its own, or name it with `kind`"));
+            }
             // Whether it is a member is settled when all files have been read.
             let (values, values_exact) = match row.values {
                 Numbers::Single(values) => (values, None),

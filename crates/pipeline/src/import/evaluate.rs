@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId};
 use syntrace_base::error::Result;
-use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role};
+use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role, WithoutZero};
 use syntrace_spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
 use syntrace_store::Snapshot;
 use syntrace_store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
@@ -153,6 +153,14 @@ pub(crate) fn empty_spec() -> Spec {
     }
 }
 
+/// The attribute kinds of which an import says that their numbers have no zero.
+pub(crate) fn kinds_without_zero(import: &JobRecord) -> Vec<String> {
+    let spec: serde_json::Value = serde_json::from_str(&import.spec).unwrap_or_default();
+    let files = spec["files"]["attributes"].as_array().cloned().unwrap_or_default();
+    let told = files.iter().filter(|file| file["zero"] == false);
+    told.filter_map(|file| file["kind"].as_str().map(str::to_owned)).collect()
+}
+
 /// A stored model as attacks and measurements see it: nothing here trains or samples.
 pub(crate) fn planned_model(snapshot: &Snapshot, model: &ModelRecord, seed: u64) -> Result<PlannedModel> {
     let (dataset, class) = names::class_name(snapshot, model.class_id)?;
@@ -186,6 +194,7 @@ struct KindFacts {
     width: usize,
     all_losses: bool,
     both_sides: bool,
+    without_zero: bool,
 }
 
 impl Member {
@@ -202,9 +211,12 @@ impl Member {
                 }
             }
         }
-        let facts =
-            |(width, all_losses, members, held_out)| KindFacts { width, all_losses, both_sides: members && held_out };
-        let kinds = kinds.into_iter().map(|(kind, entry)| (kind, facts(entry))).collect();
+        let told = snapshot.job(model.train_job)?.as_ref().map(kinds_without_zero).unwrap_or_default();
+        let facts = |(kind, (width, all_losses, members, held_out)): (String, _)| {
+            let without_zero = told.contains(&kind);
+            (kind, KindFacts { width, all_losses, both_sides: members && held_out, without_zero })
+        };
+        let kinds = kinds.into_iter().map(facts).collect();
         Ok(Self { planned, generator: model.generator.clone(), job: model.train_job, kinds })
     }
 
@@ -254,7 +266,8 @@ fn attack_jobs(
                     }
                     continue;
                 }
-                attack_job(snapshot, target, &shadows, kind, *attack, plan)?;
+                let without_zero = WithoutZero { loss: facts.without_zero, values: facts.without_zero };
+                attack_job(snapshot, target, &shadows, PlannedAttack::preset(*attack, kind, without_zero), plan)?;
             }
         }
     }
@@ -278,11 +291,9 @@ fn attack_job(
     snapshot: &Snapshot,
     target: &Member,
     shadows: &[&Member],
-    attribute: &str,
-    attack: AttackKind,
+    planned: PlannedAttack,
     plan: &mut Plan,
 ) -> Result<()> {
-    let planned = PlannedAttack::preset(attack, attribute);
     let group = AttackGroup {
         target: (target.planned.clone(), target.job),
         shadows: shadows.iter().map(|shadow| (shadow.planned.clone(), shadow.job)).collect(),

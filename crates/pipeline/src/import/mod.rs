@@ -13,5 +13,5 @@ mod model;
 mod names;
 
 pub use evaluate::{EvaluationNotes, evaluation};
-pub(super) use evaluate::{empty_spec, planned_model};
+pub(super) use evaluate::{empty_spec, kinds_without_zero, planned_model};
 pub use model::{ImportedModel, import_models};

@@ -36,6 +36,7 @@ impl Builder<'_> {
             family: planned.family.name(),
             kinds: planned.family.attribute_kinds(),
             overlap: self.plan.spec.split.overlap,
+            told: &[],
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::error::{Error, Result, ResultExt};
+use syntrace_base::record::WithoutZero;
 use syntrace_spec::{StageSpec, closest};
 
 /// The attribute kind of a published attack on a family, where it is not the family's first (paper,
@@ -46,6 +47,18 @@ pub(crate) struct Attacked<'a> {
     pub kinds: &'a [&'a str],
     /// Were shadows trained on the target's traces?
     pub overlap: bool,
+    /// Attribute kinds of which an import says that their numbers have no zero.
+    pub told: &'a [String],
+}
+
+impl Attacked<'_> {
+    /// Which numbers of an attribute kind have no zero.
+    fn without_zero(&self, kind: &str) -> WithoutZero {
+        if self.told.iter().any(|told| told == kind) {
+            return WithoutZero { loss: true, values: true };
+        }
+        syntrace_model::model::without_zero(self.family, kind)
+    }
 }
 
 impl AttackChoice {
@@ -162,8 +175,13 @@ impl AttackChoice {
         if attack.needs_overlap() && !generator.overlap {
             return skipped("it needs shadows trained on the target's traces (`split.overlap = true`)".to_owned());
         }
+        // what the paper ran reads raw numbers
+        let without_zero = if self.kind.is_some() { generator.without_zero(attribute) } else { WithoutZero::default() };
+        if attack.refuses(without_zero) {
+            return skipped(format!("it reads probabilities, and the scores in `{attribute}` have no zero"));
+        }
         let (name, attribute) = (self.name.clone(), attribute.to_owned());
-        Ok(Ok(PlannedAttack { name, attack: Arc::new(attack), attribute, each: self.each }))
+        Ok(Ok(PlannedAttack { name, attack: Arc::new(attack), attribute, each: self.each, without_zero }))
     }
 }
 

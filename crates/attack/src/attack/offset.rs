@@ -1,0 +1,70 @@
+//! Scores without a zero: what each model says, less its own median.
+//!
+//! An attack learns on shadows and is evaluated on another model, so a number with a constant that every
+//! model has for itself ([`WithoutZero`]) says nothing across models until that constant is gone. What is
+//! taken off is the median of all that the model says about its own split, members and held-out traces
+//! alike: an attacker who holds the candidates can do that without a label. A model's attributes on traces
+//! outside its split are moved by the same constant.
+
+use super::table::AttributeTable;
+use std::collections::BTreeMap;
+use syntrace_base::base::ModelId;
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::WithoutZero;
+
+/// Medians of what each model says about its own split.
+pub(super) struct Offsets {
+    of_model: BTreeMap<ModelId, (f64, Vec<f64>)>,
+    without: WithoutZero,
+}
+
+impl Offsets {
+    /// Of the models of some tables, each of which has all its rows in one of them.
+    pub fn of(own: &[&AttributeTable], without: WithoutZero) -> Self {
+        let mut of_model = BTreeMap::new();
+        for table in own {
+            let mut rows: BTreeMap<ModelId, Vec<usize>> = BTreeMap::new();
+            table.models.iter().enumerate().for_each(|(row, model)| rows.entry(*model).or_default().push(row));
+            for (model, rows) in rows {
+                let loss = rows.iter().filter_map(|&row| table.loss.get(row).copied());
+                let column =
+                    |at: usize| median(rows.iter().filter_map(|&row| table.row(row)?.get(at).copied()).collect());
+                let values = if without.values { (0..table.width).map(column).collect() } else { Vec::new() };
+                of_model.insert(model, (median(loss.collect()), values));
+            }
+        }
+        Self { of_model, without }
+    }
+
+    /// A table with the constants of its models taken off.
+    ///
+    /// # Errors
+    /// Where a model has no rows about its own split.
+    pub fn taken_off(&self, table: &AttributeTable) -> Result<AttributeTable> {
+        let mut centred = table.clone();
+        for row in 0..table.rows() {
+            let Some(model) = table.models.get(row) else { continue };
+            let Some((loss, values)) = self.of_model.get(model) else {
+                return Err(Error::user(format!(
+                    "model `{model}` was asked about traces outside its own split, found nothing about its own"
+                ))
+                .hint("record the attributes of all models of the group"));
+            };
+            if self.without.loss
+                && let Some(cell) = centred.loss.get_mut(row)
+            {
+                *cell = (f64::from(*cell) - loss) as f32;
+            }
+            let cells = centred.values.iter_mut().skip(row * table.width).take(table.width);
+            cells.zip(values).for_each(|(cell, middle)| *cell = (f64::from(*cell) - middle) as f32);
+        }
+        Ok(centred)
+    }
+}
+
+/// Middle of some numbers; of an even count, halfway between the two.
+fn median(mut numbers: Vec<f32>) -> f64 {
+    numbers.sort_unstable_by(f32::total_cmp);
+    let at = |index: usize| numbers.get(index).map_or(0.0, |number| f64::from(*number));
+    at(numbers.len() / 2).midpoint(at(numbers.len().saturating_sub(1) / 2))
+}
