@@ -109,10 +109,11 @@ fn a_model_that_keeps_every_limit_passes_and_each_limit_alone_fails_it() {
     let (passed, checks) = judged(|_| ());
     assert_eq!(passed, Verdict::Pass, "{checks:#?}");
     type Change = fn(&mut Evidence);
-    let cases: [(Change, &str); 11] = [
+    let cases: [(Change, &str); 12] = [
         (|e| e.epsilon_end_to_end = Some(11.0), "guarantee"),
         (|e| e.epsilon_end_to_end = Some(f64::INFINITY), "guarantee"),
         (|e| e.private = false, "guarantee"),
+        (|e| (e.delta, e.guarantee) = (Some(1.0 / 2_000.0), "none: delta".to_owned()), "guarantee"),
         (|e| e.delta = Some(1.0 / 2_000.0), "guarantee"),
         (
             |e| {

@@ -179,16 +179,16 @@ fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
             (Verdict::Fail, "trained without differential privacy: nothing limits what it gives away".to_owned())
         }
         (true, None) => (Verdict::NotEnough, "an epsilon that its makers claim and that nothing here shows".to_owned()),
-        (true, Some(epsilon)) if epsilon.is_infinite() || evidence.guarantee != "end-to-end" => {
-            let found = format!("guarantee `{}`: its epsilon does not hold end to end", evidence.guarantee);
-            (Verdict::Fail, found)
-        }
         (true, Some(epsilon)) => match (evidence.delta, evidence.members) {
             (Some(delta), Some(members)) if delta * members as f64 >= 1.0 => {
                 let found = format!(
                     "delta {delta} of {members} members promises nothing: a mechanism that gives one member away whole \
                      keeps it"
                 );
+                (Verdict::Fail, found)
+            }
+            _ if epsilon.is_infinite() || evidence.guarantee != "end-to-end" => {
+                let found = format!("guarantee `{}`: its epsilon does not hold end to end", evidence.guarantee);
                 (Verdict::Fail, found)
             }
             _ if epsilon > policy.epsilon_max => (Verdict::Fail, format!("end-to-end epsilon {epsilon:.3}")),
