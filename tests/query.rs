@@ -206,7 +206,7 @@ fn the_headline_names_privacy_and_quality_of_each_budget() {
     assert_eq!(
         named_rows(&session, "study_overview", &[]),
         [
-            "netssm|os|ubuntu|eps 0.5|1|Infinity|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
+            "netssm|os|ubuntu|eps 0.5|1|Infinity|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
             "netssm|os|windows|no DP|2|NULL|mlp|0.9|0.8|1|0.9|12|0.25|0.05|NULL",
             "netssm|os|windows|eps 4.0|1|4|mlp|0.45|0.35|0.55|0.45|12|0.65|0.05|NULL",
         ]
