@@ -2,7 +2,8 @@
 -- Parameters: none
 -- Columns:    datasets and classes (of real traffic), traces (real), models (bases not counted), targets and shadows
 --             (of the models), generators, targets_without_dp, targets_end_to_end and targets_conditional (with DP,
---             by guarantee), targets_claimed (made elsewhere with a claimed epsilon), attack_results (on targets),
+--             by guarantee), targets_claimed (made elsewhere with a claimed epsilon), targets_by_delta (with a delta of
+--             1/members or more: nothing is promised), attack_results (on targets),
 --             audited (targets with an end-to-end guarantee, and an attack or a one-run audit against it), refuted
 --             (whose empirical lower bound lies above what is claimed), synthetic_traces (that hold a packet that
 --             parses), jobs, seconds (wall time of all jobs)
@@ -15,7 +16,8 @@ WITH counted AS (
         count(*) FILTER (WHERE role = 'target' AND epsilon IS NULL) AS targets_without_dp,
         count(*) FILTER (WHERE role = 'target' AND epsilon IS NOT NULL AND guarantee = 'end-to-end') AS targets_end_to_end,
         count(*) FILTER (WHERE role = 'target' AND epsilon IS NOT NULL AND guarantee = 'conditional') AS targets_conditional,
-        count(*) FILTER (WHERE role = 'target' AND epsilon IS NOT NULL AND guarantee = 'none') AS targets_claimed
+        count(*) FILTER (WHERE role = 'target' AND epsilon IS NOT NULL AND guarantee = 'none') AS targets_claimed,
+        count(*) FILTER (WHERE role = 'target' AND guarantee = 'none: delta') AS targets_by_delta
     FROM models
     WHERE role <> 'base'
 ),
@@ -30,6 +32,7 @@ SELECT
         WHERE classes.origin <> 'public') AS traces,
     counted.models, counted.targets, counted.shadows, counted.generators,
     counted.targets_without_dp, counted.targets_end_to_end, counted.targets_conditional, counted.targets_claimed,
+    counted.targets_by_delta,
     (SELECT count(*) FROM attacks WHERE evaluated_on = 'target') AS attack_results,
     (SELECT count(*) FROM privacy_audit WHERE finding IN ('not refuted', 'too few traces to refute it') OR refuted) AS audited,
     (SELECT count(*) FROM privacy_audit WHERE refuted) AS refuted,

@@ -18,11 +18,13 @@ LIMIT 1;
 -- One row per model: what its epsilon promises, in numbers and words.
 CREATE VIEW model_privacy AS
 SELECT
-    model_id, name, generator, dataset, class, role, shadow, epsilon, plan, delta,
+    model_id, name, generator, dataset, class, role, shadow, epsilon, plan, delta, members,
     noise_multiplier, sampling_rate, steps, clip_norm, epsilon_spent, accountant,
     guarantee, epsilon_end_to_end, noise,
     CASE
         WHEN regime = 'none' THEN 'no differential privacy'
+        WHEN guarantee = 'none: delta'
+            THEN concat('nothing: delta is 1/members (1/', members, ') or more, which whoever publishes a member whole keeps to')
         WHEN epsilon_spent IS NULL THEN 'claimed by its makers, not checked here (see lineage)'
         WHEN guarantee = 'end-to-end' THEN 'differentially private for adding or removing one trace'
         ELSE 'private only given upstream weights or choices that saw the same traces'
@@ -419,6 +421,7 @@ SELECT
     CASE
         WHEN refuted THEN 'REFUTED: an empirical bound lies above the claim'
         WHEN regime = 'none' THEN 'nothing is claimed'
+        WHEN guarantee = 'none: delta' THEN 'nothing is claimed: delta is 1/members or more'
         WHEN guarantee <> 'end-to-end' THEN 'nothing is claimed end to end'
         WHEN epsilon_empirical IS NULL AND one_run_epsilon IS NULL AND attack IS NOT NULL THEN 'its scores are not here'
         WHEN epsilon_empirical IS NULL AND one_run_epsilon IS NULL THEN 'not audited'

@@ -36,7 +36,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "attack", "synth", "foreign", "spec", "store", "forest", "utility", "audit",
         ],
     ),
-    ("query", &["base", "error", "record", "store", "eval"]),
+    ("query", &["base", "error", "record", "store", "eval", "privacy"]),
     ("report", &["base", "error", "record", "capture", "encoding", "store", "query"]),
     ("serve", &["base", "error", "store", "query"]),
     (

@@ -37,6 +37,7 @@ mod paper;
 mod pipeline;
 mod plan;
 mod privacy;
+mod promises;
 mod query;
 mod repair;
 mod report;

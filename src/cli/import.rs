@@ -7,6 +7,7 @@ use crate::attack::AttackKind;
 use crate::base::thread_count;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, ImportedModel, Plan, RunObserver, RunOptions, RunReport};
+use crate::privacy::{NONE_BY_DELTA, promises_nothing};
 use crate::spec::{
     Claim, ImportManifest, ImportModel, RawAttributeTable, RawAttributes, RawImportCut, RawImportModel, Told,
 };
@@ -197,6 +198,12 @@ fn prepare(args: &ImportArgs) -> Result<Option<Prepared>> {
             note!("{taken}");
         }
         note!("{}", line(model));
+        if let Some(delta) = model.delta.filter(|delta| promises_nothing(*delta, model.members as u64)) {
+            note!(
+                "note: the claimed delta {delta} is 1/members (1/{}) or more, which promises nothing: its guarantee is `{NONE_BY_DELTA}`",
+                model.members
+            );
+        }
     }
     if args.no_evaluate {
         return Ok(None);

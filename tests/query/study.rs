@@ -235,7 +235,7 @@ fn split(number: i64, role: Role, class: &str) -> JobResult {
     result
 }
 
-fn model(id: i64, class: &str, split: i64, role: Role, regime: Regime, guarantee: Guarantee) -> ModelRecord {
+pub fn model(id: i64, class: &str, split: i64, role: Role, regime: Regime, guarantee: Guarantee) -> ModelRecord {
     let is_private = regime.epsilon().is_some();
     ModelRecord {
         model_id: ModelId(id),

@@ -5,6 +5,7 @@ use std::io::Write;
 use syntrace_base::base::{Digest, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{CaptureRecord, ClassRecord, LineageKind, Packet, Trace};
+use syntrace_measure::privacy::promise;
 use syntrace_spec::closest;
 use syntrace_store::Snapshot;
 use syntrace_traffic::capture::{write_pcap, write_pcapng};
@@ -129,6 +130,7 @@ pub fn export_weights(snapshot: &Snapshot, model_id: ModelId, out: &mut dyn Writ
     snapshot.object_to(&Digest(digest), out)?;
     let config: serde_json::Value = serde_json::from_str(&model.config)
         .map_err(|error| Error::internal(format!("the configuration of model {model_id}: {error}")))?;
+    let members = snapshot.split(model.split_id)?.map(|split| split.members);
     let ancestors = model.lineage.iter().filter(|edge| edge.kind == LineageKind::Weights).map(|edge| edge.source_id);
     Ok(serde_json::json!({
         "model_id": model_id.0,
@@ -138,7 +140,7 @@ pub fn export_weights(snapshot: &Snapshot, model_id: ModelId, out: &mut dyn Writ
         "config": config,
         "epsilon": model.regime.epsilon(),
         "delta": model.regime.delta(),
-        "guarantee": model.guarantee.name(),
+        "guarantee": promise(&model, members).0,
         "digest": Digest(digest).hex(),
         "ancestors": ancestors.collect::<Vec<_>>(),
     }))

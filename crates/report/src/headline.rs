@@ -220,6 +220,11 @@ fn guarantees(totals: &Answer, attacks: &Answer) -> Result<Vec<Sentence>> {
             .count(totals, "targets_claimed", "target")?
             .text(" with an epsilon that their makers claim, unchecked. ");
     }
+    if total(totals, "targets_by_delta")? > 0.0 {
+        sentence = sentence.count(totals, "targets_by_delta", "target")?.text(" with ").strong("no").text(
+            " guarantee: a delta of 1/members or more promises nothing (publishing a member whole keeps to it). ",
+        );
+    }
     if total(totals, "targets_without_dp")? > 0.0 {
         sentence = sentence.count(totals, "targets_without_dp", "target")?.text(" without DP promise nothing.");
     }

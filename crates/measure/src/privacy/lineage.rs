@@ -1,6 +1,27 @@
 //! What an epsilon is worth, given what a model's weights descend from.
 
-use syntrace_base::record::{Guarantee, LineageEdge};
+use syntrace_base::record::{Guarantee, LineageEdge, ModelRecord, Regime};
+
+/// Word for the guarantee of a model whose delta promises nothing (see [`promises_nothing`]).
+pub const NONE_BY_DELTA: &str = "none: delta";
+
+/// Is a delta a promise about nothing? Whoever publishes each of `members` traces whole with probability delta is
+/// (0, delta)-DP: from 1/members on that gives away one of them or more on average.
+pub fn promises_nothing(delta: f64, members: u64) -> bool {
+    // not a number promises nothing either
+    !(delta < 1.0 / members as f64)
+}
+
+/// What may be said of a stored model's epsilon, given how many traces it was trained on (`None` = not known): the word
+/// of its guarantee, and its end-to-end epsilon (infinite where nothing holds end to end, `None` without DP and where
+/// the epsilon is only claimed).
+pub fn promise(model: &ModelRecord, members: Option<u32>) -> (&'static str, Option<f64>) {
+    let Regime::Dp { delta, .. } = model.regime else { return (model.guarantee.name(), None) };
+    let nothing = members.is_some_and(|members| promises_nothing(delta, u64::from(members)));
+    let word = if nothing { NONE_BY_DELTA } else { model.guarantee.name() };
+    let epsilon = if nothing { None } else { model.epsilon_end_to_end };
+    (word, model.epsilon_spent.map(|_| epsilon.unwrap_or(f64::INFINITY)))
+}
 
 /// Guarantee and end-to-end epsilon (`None` = infinite) of a model whose mechanism spent
 /// `epsilon_spent` (`None` = trained without DP). The epsilon holds end to end only if nothing in the
@@ -26,6 +47,12 @@ mod tests {
             through_mechanism,
             saw_private,
         }
+    }
+
+    #[test]
+    fn a_delta_from_one_over_members_on_promises_nothing() {
+        assert!(promises_nothing(1.0 / 49.0, 49) && promises_nothing(0.5, 49) && promises_nothing(f64::NAN, 49));
+        assert!(!promises_nothing(0.02, 49) && !promises_nothing(1e-5, 49) && !promises_nothing(1e-5, 0));
     }
 
     #[test]

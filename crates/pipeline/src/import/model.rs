@@ -22,7 +22,7 @@ const TRACE_PACKETS: u32 = 10;
 const SEGMENT_VALUES: usize = 8 << 20;
 
 /// What became of one model of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ImportedModel {
     /// The model.
     pub model_id: ModelId,
@@ -32,6 +32,8 @@ pub struct ImportedModel {
     pub added: bool,
     /// Traces that it was trained on.
     pub members: usize,
+    /// Delta of the epsilon that its makers claim.
+    pub delta: Option<f64>,
     /// Traces that were held out.
     pub held_out: usize,
     /// Rows of each attribute kind.
@@ -117,6 +119,7 @@ fn prepare(snapshot: &Snapshot, model: &ImportModel) -> Result<Prepared> {
         label: model.label(),
         added: snapshot.job(head.job_id)?.is_none(),
         members,
+        delta: model.regime.delta(),
         held_out: content.members.len() - members,
         attributes,
         synthetic: synthetic.traces.len(),

@@ -6,8 +6,24 @@ use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Regime};
 use syntrace_measure::audit::{ONE_RUN_CONFIDENCE, one_run_canaries, one_run_provable};
+use syntrace_measure::privacy::{NONE_BY_DELTA, promises_nothing};
 
 impl Builder<'_> {
+    /// Says which budgets promise nothing because of their delta.
+    pub(super) fn note_empty_promises(&mut self) {
+        let members = u64::from(self.plan.spec.split.members);
+        let empty = |regime: &&Regime| regime.delta().is_some_and(|delta| promises_nothing(delta, members));
+        let empty: Vec<Regime> = self.plan.spec.regimes.iter().filter(empty).copied().collect();
+        let Some(delta) = empty.first().and_then(|regime| regime.delta()) else { return };
+        let epsilons: Vec<String> = empty.iter().filter_map(|regime| regime.epsilon()).map(|e| e.to_string()).collect();
+        self.plan.notes.push(format!(
+            "`regimes.delta` {delta} is 1/members (1/{members}) or more: whoever publishes a member whole keeps such a promise, so \
+             epsilon {} promises nothing, its guarantee is `{NONE_BY_DELTA}` and no audit passes; set it far below {}",
+            epsilons.join(", "),
+            1.0 / members as f64
+        ));
+    }
+
     /// Leakage into the synthetic traces that a job (its id and index) makes.
     pub(super) fn leakage(
         &mut self,

@@ -263,6 +263,7 @@ impl Plan {
         let plan = Self { generators, ..Self::bare(spec.clone()) };
         let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0 };
         builder.choices()?;
+        builder.note_empty_promises();
         let (public, private) = builder.datasets()?;
         for generator in 0..builder.plan.generators.len() {
             builder.base(generator, &public)?;

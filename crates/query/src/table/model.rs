@@ -7,7 +7,8 @@ use crate::relation::Relation;
 use crate::study::{Index, Study};
 use std::sync::Arc;
 use syntrace_base::error::Result;
-use syntrace_base::record::{Guarantee, IMPORTED, LineageEdge, ModelRecord, ModelStatus, Regime, Role};
+use syntrace_base::record::{IMPORTED, LineageEdge, ModelRecord, ModelStatus, Role};
+use syntrace_measure::privacy::promise;
 
 /// A model with the names of its class.
 struct ModelRow {
@@ -15,6 +16,8 @@ struct ModelRow {
     dataset: String,
     class: String,
     plan: Option<String>,
+    /// Traces that it was trained on; not known of a base.
+    members: Option<u32>,
 }
 
 impl ModelRow {
@@ -22,7 +25,8 @@ impl ModelRow {
         let plan = plans.of(model.model_id.0).map(|plan| plan.name.to_string());
         let (dataset, class) = index.class(model.class_id).unwrap_or_default();
         let (dataset, class) = (dataset.to_owned(), class.to_owned());
-        Self { model, dataset, class, plan }
+        let members = index.split(model.split_id).map(|split| split.members);
+        Self { model, dataset, class, plan, members }
     }
 
     /// `netssm os/windows eps4 shadow0`.
@@ -40,14 +44,8 @@ impl ModelRow {
         (self.model.preset != IMPORTED || value != T::default()).then_some(value)
     }
 
-    /// NULL without DP and where the epsilon is only claimed; infinite where something upstream saw the
-    /// private traces outside the mechanism.
-    fn epsilon_end_to_end(&self) -> Option<f64> {
-        match self.model.regime {
-            Regime::None => None,
-            Regime::Dp { .. } if self.model.epsilon_spent.is_none() => None,
-            Regime::Dp { .. } => Some(self.model.epsilon_end_to_end.unwrap_or(f64::INFINITY)),
-        }
+    fn guarantee(&self) -> String {
+        promise(&self.model, self.members).0.to_owned()
     }
 }
 
@@ -81,6 +79,7 @@ fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
     fields
         .real_or_null("epsilon", "target epsilon; NULL = no DP", |row| row.model.regime.epsilon())
         .real_or_null("delta", "delta of every epsilon here; NULL = no DP", |row| row.model.regime.delta())
+        .big_or_null("members", "traces that it was trained on; NULL for a base", |row| row.members.map(i64::from))
         .real_or_null("noise_multiplier", "noise on the sum, in units of the clip norm; NULL = no DP", |row| {
             row.model.noise_multiplier
         })
@@ -96,11 +95,15 @@ fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
             row.model.epsilon_spent
         })
         .text_or_null("accountant", "what computed epsilon_spent", |row| row.model.accountant.clone())
-        .text("guarantee", "`end-to-end`, `conditional` or `none`", |row| row.model.guarantee.name().to_owned())
+        .text(
+            "guarantee",
+            "`end-to-end`, `conditional`, `none`, or `none: delta` where delta is 1/members or more, which promises nothing",
+            ModelRow::guarantee,
+        )
         .real_or_null(
             "epsilon_end_to_end",
-            "epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP, or only claimed",
-            ModelRow::epsilon_end_to_end,
+            "epsilon over the whole lineage; infinite where private traces leaked past the mechanism or delta promises nothing; NULL = no DP, or only claimed",
+            |row| promise(&row.model, row.members).1,
         )
         .text_or_null("noise", "`system` (seed not stored) or `reproducible`; NULL = no DP", |row| {
             row.model.noise.clone()
@@ -157,12 +160,8 @@ pub(super) fn lineage(study: &Arc<Study>) -> Arc<dyn Relation> {
         .text("description", "in words", |row| row.edge.description.clone())
         .flag("through_mechanism", "only through a DP mechanism?", |row| row.edge.through_mechanism)
         .flag("saw_private", "did it see private traces?", |row| row.edge.saw_private)
-        .text("guarantee", "guarantee of the model", |row| guarantee(row.row.model.guarantee));
+        .text("guarantee", "guarantee of the model", |row| row.row.guarantee());
     record_table(study, fields, load_lineage)
-}
-
-fn guarantee(guarantee: Guarantee) -> String {
-    guarantee.name().to_owned()
 }
 
 fn load_lineage(study: &Study) -> Result<Vec<LineageRow>> {
