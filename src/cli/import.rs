@@ -137,7 +137,7 @@ A model trained with differential privacy adds epsilon, delta and the terms of t
   epsilon = 4.0
   delta = 1e-5
   claim = { by = "A. Author, section 5", unit = "trace", neighbours = "add or remove one",
-            guarantee = "end-to-end", accountant = "RDP" }
+            guarantee = "end-to-end", accountant = "RDP", mechanism = "DP-SGD" }
 
 A claim is stored as claimed: it names the row in every view (column epsilon), but epsilon_spent stays
 NULL, the guarantee is `none`, and the lineage says who claims what. Attacks put it to the test.
@@ -249,6 +249,7 @@ fn single(args: &ImportArgs) -> RawImportModel {
             neighbours: claim(&args.claimed_neighbours),
             guarantee: claim(&args.claimed_guarantee),
             accountant: None,
+            mechanism: None,
         }),
         traces: RawImportCut { unit: args.trace.clone(), packets: args.packets, min_packets: None },
         synthetic: args.synthetic.clone(),

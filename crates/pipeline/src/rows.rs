@@ -570,23 +570,28 @@ pub(super) fn logged_epochs_segment(model: i64, rows: &[syntrace_foreign::Logged
     Ok(NewSegment { table: &schema::EPOCHS, partition: model, rows: batch(&schema::EPOCHS, columns)? })
 }
 
-/// Privacy events with (epsilon after, delta).
+/// One row of `privacy_ledger`.
 #[cfg(feature = "torch")]
-pub(super) fn ledger_segment(
-    model: i64,
-    rows: &[(syntrace_measure::privacy::PrivacyEvent, f64, f64)],
-) -> Result<NewSegment> {
+pub(super) struct LedgerRow {
+    pub event: syntrace_measure::privacy::PrivacyEvent,
+    pub mechanism: syntrace_base::record::Mechanism,
+    pub epsilon_after: f64,
+    pub delta: f64,
+}
+
+#[cfg(feature = "torch")]
+pub(super) fn ledger_segment(model: i64, rows: &[LedgerRow]) -> Result<NewSegment> {
     let numbered: Vec<_> = rows.iter().enumerate().collect();
     let columns: Vec<ArrayRef> = vec![
         column!(Int32Array, numbered, |(number, _)| *number as i32),
-        column!(StringArray, numbered, |(_, row)| row.0.phase.as_str()),
-        column!(StringArray, numbered, |_| "poisson_subsampled_gaussian"),
-        column!(Float64Array, numbered, |(_, row)| row.0.sampling_rate.get()),
-        column!(Float64Array, numbered, |(_, row)| row.0.noise_multiplier.get()),
-        column!(Float64Array, numbered, |(_, row)| row.0.clip_norm.get()),
-        column!(Int64Array, numbered, |(_, row)| row.0.steps as i64),
-        column!(Float64Array, numbered, |(_, row)| row.1),
-        column!(Float64Array, numbered, |(_, row)| row.2),
+        column!(StringArray, numbered, |(_, row)| row.event.phase.as_str()),
+        column!(StringArray, numbered, |(_, row)| row.mechanism.name()),
+        column!(Float64Array, numbered, |(_, row)| row.event.sampling_rate.get()),
+        column!(Float64Array, numbered, |(_, row)| row.event.noise_multiplier.get()),
+        column!(Float64Array, numbered, |(_, row)| row.event.clip_norm.get()),
+        column!(Int64Array, numbered, |(_, row)| row.event.steps as i64),
+        column!(Float64Array, numbered, |(_, row)| row.epsilon_after),
+        column!(Float64Array, numbered, |(_, row)| row.delta),
         column!(StringArray, numbered, |_| syntrace_measure::privacy::NEIGHBOURS),
     ];
     Ok(NewSegment { table: &schema::PRIVACY_LEDGER, partition: model, rows: batch(&schema::PRIVACY_LEDGER, columns)? })

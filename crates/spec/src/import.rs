@@ -72,6 +72,9 @@ pub struct Claim {
     /// How they computed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accountant: Option<String>,
+    /// What was done to the private traces, in their words: no event of ours is made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<String>,
 }
 
 /// How synthetic captures are cut into traces.

@@ -190,8 +190,13 @@ pub const PRIVACY_LEDGER: SegmentTable = SegmentTable {
     columns: &[
         column("event", I32, false, "number of the event, from 0"),
         column("phase", Text, false, "what was trained or measured"),
-        column("mechanism", Text, false, "`poisson_subsampled_gaussian`"),
-        column("sampling_rate", F64, false, "probability of a trace to be in a step's batch"),
+        column(
+            "mechanism",
+            Text,
+            false,
+            "`poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch) or `gaussian` (on counts of all members)",
+        ),
+        column("sampling_rate", F64, false, "probability of a trace to be in a step's batch; 1 where all members are"),
         column("noise_multiplier", F64, false, "noise standard deviation in units of the clip norm"),
         column("clip_norm", F64, false, "L2 bound of one trace's contribution"),
         column("steps", I64, false, "times it was applied"),

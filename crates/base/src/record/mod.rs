@@ -19,7 +19,7 @@ pub use attribute::{NamedScalar, WithoutZero};
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};
 pub use job::{JobKind, JobOutput, JobRecord};
-pub use model::{Guarantee, IMPORTED, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
+pub use model::{Guarantee, IMPORTED, LineageEdge, LineageKind, Mechanism, ModelRecord, ModelStatus, Regime, Role};
 pub use packet::{Direction, Packet};
 pub use split::{Part, SplitRecord};
 pub use trace::{Trace, TraceUnit};

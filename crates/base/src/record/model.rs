@@ -112,6 +112,25 @@ impl Guarantee {
     }
 }
 
+/// What an event of a privacy ledger did to the private traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Gaussian noise on the clipped sum of a Poisson batch: a step of DP-SGD.
+    PoissonSubsampledGaussian,
+    /// Gaussian noise on counts of all members, one release a step; sampling rate 1.
+    Gaussian,
+}
+
+impl Mechanism {
+    /// Name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PoissonSubsampledGaussian => "poisson_subsampled_gaussian",
+            Self::Gaussian => "gaussian",
+        }
+    }
+}
+
 /// What kind of thing a model's weights descend from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum LineageKind {

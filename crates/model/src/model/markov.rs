@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syntrace_base::base::{Progress, Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ModelStatus, Regime};
+use syntrace_base::record::{Mechanism, ModelStatus, Regime};
 use syntrace_traffic::encoding::tokens::{TOKEN_BYTES, TOKEN_DELIMITER, TOKEN_END, TOKEN_LABEL};
 use syntrace_traffic::encoding::{EncodingKind, Generated, TokenLayout};
 
@@ -178,7 +178,8 @@ impl Markov {
         }
         let chain = Chain::new(&counts);
         let events = model.dp.map(|dp| PrivacyEvent {
-            phase: "training".to_owned(),
+            phase: "transition counts".to_owned(),
+            mechanism: Mechanism::Gaussian,
             sampling_rate: 1.0,
             noise_multiplier: dp.noise_multiplier,
             clip_norm: dp.clip_norm,

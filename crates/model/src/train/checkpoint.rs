@@ -14,6 +14,7 @@ use crate::nn::{Params, kind_bytes, tensor_from_view};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::Mechanism;
 use tch::{Device, Kind, Tensor};
 
 /// Layout version of the JSON text.
@@ -225,6 +226,7 @@ impl Running {
 pub(super) fn event(model: &ModelState, dp: super::DpPlan, sampling_rate: f64) -> PrivacyEvent {
     PrivacyEvent {
         phase: "training".to_owned(),
+        mechanism: Mechanism::PoissonSubsampledGaussian,
         sampling_rate,
         noise_multiplier: dp.noise_multiplier,
         clip_norm: dp.clip_norm,

@@ -2,7 +2,7 @@
 
 use syntrace_base::base::{Seed, TraceId};
 use syntrace_base::error::Result;
-use syntrace_base::record::ModelStatus;
+use syntrace_base::record::{Mechanism, ModelStatus};
 
 /// One trace in one encoding.
 #[derive(Debug, Clone, PartialEq)]
@@ -192,8 +192,10 @@ pub struct MonitorRow {
 /// What an accountant needs to know of a model's training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrivacyEvent {
-    /// What was trained.
+    /// What was trained or counted.
     pub phase: String,
+    /// What was done.
+    pub mechanism: Mechanism,
     /// Probability of a trace to be in a step's batch.
     pub sampling_rate: f64,
     /// Noise standard deviation in units of the clip norm.

@@ -349,12 +349,13 @@ fn model_record(
 fn lineage(model: &ImportModel, split_id: SplitId) -> Vec<LineageEdge> {
     let description = match (&model.claim, model.regime) {
         (Some(claim), Regime::Dp { epsilon, delta }) => format!(
-            "member traces, made elsewhere; claimed by {}: epsilon {epsilon}, delta {delta:e}, unit {}, neighbours {}, {}{}",
+            "member traces, made elsewhere; claimed by {}: epsilon {epsilon}, delta {delta:e}, unit {}, neighbours {}, {}{}{}",
             claim.by,
             claim.unit,
             claim.neighbours,
             claim.guarantee,
-            claim.accountant.as_ref().map(|accountant| format!(", by {accountant}")).unwrap_or_default()
+            claim.accountant.as_ref().map(|accountant| format!(", by {accountant}")).unwrap_or_default(),
+            claim.mechanism.as_ref().map(|mechanism| format!(", mechanism {mechanism}")).unwrap_or_default()
         ),
         _ => "member traces, made elsewhere; no differential privacy is claimed".to_owned(),
     };

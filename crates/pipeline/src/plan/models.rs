@@ -10,9 +10,10 @@ use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
 use syntrace_model::model::Start;
 
-/// Version of what models with DP go through besides their training: raised when the same seeds give other noise.
-/// 2: noise of 53 bits, gradients that are not finite count as zero.
-const MECHANISM_VERSION: i64 = 2;
+/// Version of what models with DP go through besides their training: raised when the same seeds give other
+/// noise or another ledger.
+/// 2: noise of 53 bits, gradients that are not finite count as zero. 3: ledgers name their mechanism.
+const MECHANISM_VERSION: i64 = 3;
 
 impl Builder<'_> {
     pub(super) fn class(&mut self, class: &PlannedClass) -> Result<()> {

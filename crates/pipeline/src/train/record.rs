@@ -2,7 +2,7 @@
 
 use super::pool::generator;
 use crate::plan::{Ancestor, PlannedModel, noise_name};
-use crate::rows;
+use crate::rows::{self, LedgerRow};
 use crate::stage::Context;
 use syntrace_base::base::{ClipNorm, Delta, Digest, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
@@ -44,27 +44,27 @@ pub(super) fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Re
     Ok(edges)
 }
 
-/// The events of a training, each with epsilon after it and its delta.
+/// The events of a training, each with epsilon after it.
 pub(super) fn ledger(
     model: &PlannedModel,
     name: &str,
     events: &[syntrace_model::train::PrivacyEvent],
     dp: bool,
-) -> Result<Vec<(PrivacyEvent, f64, f64)>> {
+) -> Result<Vec<LedgerRow>> {
     let mut ledger = Ledger::default();
     let mut ledger_rows = Vec::new();
-    for event in events {
+    let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
+    for happened in events {
         let event = PrivacyEvent {
-            phase: event.phase.clone(),
-            sampling_rate: SamplingRate::new(event.sampling_rate)?,
-            noise_multiplier: NoiseMultiplier::new(event.noise_multiplier)?,
-            clip_norm: ClipNorm::new(event.clip_norm)?,
-            steps: event.steps,
+            phase: happened.phase.clone(),
+            sampling_rate: SamplingRate::new(happened.sampling_rate)?,
+            noise_multiplier: NoiseMultiplier::new(happened.noise_multiplier)?,
+            clip_norm: ClipNorm::new(happened.clip_norm)?,
+            steps: happened.steps,
         };
         ledger.record(event.clone());
-        let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
-        let spent = privacy::epsilon(&ledger, delta)?;
-        ledger_rows.push((event, spent.epsilon, delta.get()));
+        let epsilon_after = privacy::epsilon(&ledger, delta)?.epsilon;
+        ledger_rows.push(LedgerRow { event, mechanism: happened.mechanism, epsilon_after, delta: delta.get() });
     }
     if dp && ledger_rows.is_empty() {
         return Err(Error::internal(format!("`{}` was trained with DP and has no privacy event", model.label(name))));
@@ -83,7 +83,7 @@ pub(super) fn add_model(
 ) -> Result<()> {
     let (name, family) = generator(context, model.generator)?;
     let ledger_rows = ledger(model, name, &trained.events, dp.is_some())?;
-    let epsilon_spent = ledger_rows.last().map(|(_, epsilon, _)| *epsilon);
+    let epsilon_spent = ledger_rows.last().map(|row| row.epsilon_after);
     if let (Some(spent), Some(target)) = (epsilon_spent, model.regime.epsilon())
         && spent > target
     {

@@ -9,6 +9,7 @@ use crate::train::PrivacyEvent;
 use rand::RngExt;
 use syntrace_base::base::{Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::Mechanism;
 
 /// Every noise is this much larger than its rho asks for, so that rounding never spends too much.
 const ROUNDING: f64 = 1e-9;
@@ -60,6 +61,7 @@ impl RhoLedger {
         self.spent += cost;
         self.events.push(PrivacyEvent {
             phase: phase.to_owned(),
+            mechanism: Mechanism::Gaussian,
             sampling_rate: 1.0,
             noise_multiplier,
             clip_norm: sensitivity,
