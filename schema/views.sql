@@ -17,9 +17,15 @@ LIMIT 1;
 
 -- One row per model: what its epsilon promises, in numbers and words.
 CREATE VIEW model_privacy AS
+WITH spent AS (
+    SELECT
+        model_id, last_value(epsilon_rdp ORDER BY event) AS epsilon_rdp, last_value(epsilon_pld ORDER BY event) AS epsilon_pld
+    FROM privacy_ledger
+    GROUP BY model_id
+)
 SELECT
-    model_id, name, generator, dataset, class, role, shadow, epsilon, plan, delta, members,
-    noise_multiplier, sampling_rate, steps, clip_norm, epsilon_spent, accountant,
+    models.model_id, name, generator, dataset, class, role, shadow, epsilon, plan, delta, members,
+    noise_multiplier, sampling_rate, steps, clip_norm, epsilon_spent, accountant, spent.epsilon_rdp, spent.epsilon_pld,
     guarantee, epsilon_end_to_end, noise,
     CASE
         WHEN regime = 'none' THEN 'no differential privacy'
@@ -29,7 +35,8 @@ SELECT
         WHEN guarantee = 'end-to-end' THEN 'differentially private for adding or removing one trace'
         ELSE 'private only given upstream weights or choices that saw the same traces'
     END AS meaning
-FROM models;
+FROM models
+LEFT JOIN spent ON spent.model_id = models.model_id;
 
 -- One row per attack result: who leaks how much, with intervals.
 CREATE VIEW leakage AS

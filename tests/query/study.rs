@@ -327,6 +327,8 @@ fn train() -> JobResult {
                 reals([epsilon * 0.99]),
                 reals([1e-5]),
                 texts(["add or remove one trace"]),
+                reals([epsilon * 1.1]),
+                reals([epsilon * 0.99]),
             ],
         ));
     }

@@ -577,6 +577,8 @@ pub(super) struct LedgerRow {
     pub mechanism: syntrace_base::record::Mechanism,
     pub epsilon_after: f64,
     pub delta: f64,
+    pub epsilon_rdp: Option<f64>,
+    pub epsilon_pld: Option<f64>,
 }
 
 #[cfg(feature = "torch")]
@@ -593,6 +595,8 @@ pub(super) fn ledger_segment(model: i64, rows: &[LedgerRow]) -> Result<NewSegmen
         column!(Float64Array, numbered, |(_, row)| row.epsilon_after),
         column!(Float64Array, numbered, |(_, row)| row.delta),
         column!(StringArray, numbered, |_| syntrace_measure::privacy::NEIGHBOURS),
+        optional!(Float64Array, numbered, |(_, row)| row.epsilon_rdp),
+        optional!(Float64Array, numbered, |(_, row)| row.epsilon_pld),
     ];
     Ok(NewSegment { table: &schema::PRIVACY_LEDGER, partition: model, rows: batch(&schema::PRIVACY_LEDGER, columns)? })
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use syntrace_base::base::{Delta, DeviceChoice, Epsilon};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{Regime, TraceUnit};
+use syntrace_measure::privacy::Accountant;
 
 /// The spec of `make demo`.
 pub const DEMO: &str = include_str!("../../../studies/demo.toml");
@@ -42,6 +43,8 @@ pub struct Spec {
     pub regimes: Vec<Regime>,
     /// Where privacy noise comes from.
     pub noise: NoiseSource,
+    /// Whose upper bound the noise is calibrated by, and is what a model has spent.
+    pub accountant: Accountant,
     /// Generators with their options.
     pub generators: Vec<StageSpec>,
     /// Attacks with their options.
@@ -210,6 +213,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
                 return Err(Error::user(format!("regimes.noise must be `system` or `reproducible`, found `{other}`")));
             }
         },
+        accountant: Accountant::from_name(&raw.regimes.accountant).context(|| "regimes.accountant")?,
         generators: raw.generator.into_iter().map(stage).collect::<Result<_>>()?,
         attacks: raw.attack.into_iter().map(stage).collect::<Result<_>>()?,
         synthetic_traces: between(u64::from(raw.synthesis.traces), 0, ITEMS_MAX, "synthesis.traces")? as u32,

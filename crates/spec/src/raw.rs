@@ -102,16 +102,22 @@ pub(super) struct RawRegimes {
     pub delta: f64,
     #[serde(default = "system")]
     pub noise: String,
+    #[serde(default = "pld")]
+    pub accountant: String,
 }
 
 impl Default for RawRegimes {
     fn default() -> Self {
-        Self { none: true, epsilon: Vec::new(), delta: delta(), noise: system() }
+        Self { none: true, epsilon: Vec::new(), delta: delta(), noise: system(), accountant: pld() }
     }
 }
 
 fn delta() -> f64 {
     1e-5
+}
+
+fn pld() -> String {
+    "pld".to_owned()
 }
 
 fn system() -> String {

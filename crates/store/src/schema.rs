@@ -200,9 +200,26 @@ pub const PRIVACY_LEDGER: SegmentTable = SegmentTable {
         column("noise_multiplier", F64, false, "noise standard deviation in units of the clip norm"),
         column("clip_norm", F64, false, "L2 bound of one trace's contribution"),
         column("steps", I64, false, "times it was applied"),
-        column("epsilon_after", F64, false, "epsilon of all events up to this one, upper bound, at the model's delta"),
+        column(
+            "epsilon_after",
+            F64,
+            false,
+            "epsilon of all events up to this one, upper bound, at the model's delta, by the model's accountant",
+        ),
         column("delta", F64, false, "delta of that epsilon"),
         column("neighbours", Text, false, "neighbouring relation: `add or remove one trace`"),
+        column(
+            "epsilon_rdp",
+            F64,
+            true,
+            "the same bound by Renyi DP; NULL where it has no answer, and in rows of earlier versions",
+        ),
+        column(
+            "epsilon_pld",
+            F64,
+            true,
+            "the same bound by privacy loss distributions; NULL where they have no answer, and in rows of earlier versions",
+        ),
     ],
 };
 

@@ -227,7 +227,7 @@ pub struct ModelRecord {
     pub clip_norm: Option<f64>,
     /// Epsilon of the mechanism (upper bound of the accountant) at `regime`'s delta.
     pub epsilon_spent: Option<f64>,
-    /// Accountant that gave it (`rdp`).
+    /// Accountant that gave it (`pld`, `rdp`).
     pub accountant: Option<String>,
     /// What the epsilon means.
     pub guarantee: Guarantee,

@@ -12,6 +12,7 @@ use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role, WithoutZero};
+use syntrace_measure::privacy::Accountant;
 use syntrace_spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
 use syntrace_store::Snapshot;
 use syntrace_store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
@@ -144,6 +145,7 @@ pub(crate) fn empty_spec() -> Spec {
         split: SplitSpec { members: 0, shadows: 0, overlap: false },
         regimes: Vec::new(),
         noise: NoiseSource::System,
+        accountant: Accountant::Pld,
         generators: Vec::new(),
         attacks: Vec::new(),
         synthetic_traces: 0,

@@ -21,7 +21,7 @@ impl Plan {
             let (mut flops, mut trained) = (0.0, 0.0);
             for &regime in self.spec.regimes.iter().filter(|regime| family.supports(**regime)) {
                 let plan = family.plan(members, regime);
-                let noise = match super::super::train::noise_multiplier(&plan, regime)? {
+                let noise = match self.noise_multiplier(&plan, regime)? {
                     Some(noise) => format!(", noise multiplier {noise:.4}"),
                     None => String::new(),
                 };

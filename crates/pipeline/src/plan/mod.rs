@@ -11,6 +11,7 @@ pub(super) mod choice;
 mod cost;
 mod data;
 mod models;
+mod noise;
 mod record;
 mod shard;
 mod total;
@@ -231,6 +232,7 @@ pub struct Plan {
     pub(super) cohort_of: HashMap<ModelId, u32>,
     /// Cohorts whose models the study holds already: they need no job.
     trained: usize,
+    noises: noise::Noises,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -250,7 +252,8 @@ impl Plan {
     /// A plan without jobs and generators.
     pub(super) fn bare(spec: Spec) -> Self {
         let (jobs, generators, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0 }
+        let noises = noise::Noises::default();
+        Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0, noises }
     }
 
     /// Makes the plan of a spec over what a study already holds.

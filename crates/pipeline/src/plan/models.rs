@@ -8,11 +8,13 @@ use crate::stage::require_enough;
 use syntrace_base::base::{Identity, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
+use syntrace_measure::privacy::Accountant;
 use syntrace_model::model::Start;
 
 /// Version of what models with DP go through besides their training: raised when the same seeds give other
 /// noise or another ledger.
-/// 2: noise of 53 bits, gradients that are not finite count as zero. 3: ledgers name their mechanism.
+/// 2: noise of 53 bits, gradients that are not finite count as zero. 3: ledgers name their mechanism,
+/// noise is calibrated by the spec's accountant.
 const MECHANISM_VERSION: i64 = 3;
 
 impl Builder<'_> {
@@ -165,6 +167,9 @@ impl Builder<'_> {
             .bytes(&self.plan.spec.seed.to_le_bytes());
         if regime != Regime::None {
             identity = identity.text("mechanism").int(MECHANISM_VERSION);
+            if self.plan.spec.accountant != Accountant::Pld {
+                identity = identity.text("accountant").text(self.plan.spec.accountant.name());
+            }
         }
         if let Some(base) = base {
             identity = identity.text("base").int(base.0);

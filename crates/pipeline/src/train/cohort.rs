@@ -1,6 +1,5 @@
 //! Cohort training as a job.
 
-use super::noise_multiplier;
 use super::pool::{Pool, StoreSink, generator, weights_of};
 use super::record::{add_model, lineage};
 use crate::job::{JobHead, Start};
@@ -14,8 +13,8 @@ use syntrace_model::train::{CohortInput, CohortModel, DpPlan, TrainPlan};
 use syntrace_spec::NoiseSource;
 use syntrace_store::{JobResult, Snapshot};
 
-pub(super) fn dp_plan(plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
-    let noise = noise_multiplier(plan, regime)?;
+pub(super) fn dp_plan(context: &Context<'_>, plan: &TrainPlan, regime: Regime) -> Result<Option<DpPlan>> {
+    let noise = context.plan.noise_multiplier(plan, regime)?;
     Ok(noise.map(|noise_multiplier| DpPlan { noise_multiplier, clip_norm: plan.clip_norm }))
 }
 
@@ -43,7 +42,7 @@ fn cohort_model(
         noise_seed,
         members: load::positions(&members, &pool.positions)?,
         held_out: load::positions(&held_out, &pool.positions)?,
-        dp: dp_plan(plan, model.regime)?,
+        dp: dp_plan(context, plan, model.regime)?,
         initial,
     })
 }

@@ -14,30 +14,11 @@ mod record;
 #[cfg(feature = "torch")]
 mod traces;
 
-use syntrace_base::base::{Delta, Epsilon, SamplingRate};
-use syntrace_base::error::Result;
-use syntrace_base::record::Regime;
-use syntrace_measure::privacy::{self, Budget};
-use syntrace_model::train::TrainPlan;
-
 /// One thread for the tensors of this worker: jobs run side by side instead, and sums do not depend on
 /// the number of cores.
 pub(super) fn use_one_thread() {
     #[cfg(feature = "torch")]
     syntrace_model::nn::use_threads(1);
-}
-
-/// The noise multiplier of a regime under a plan, so that the accountant's upper bound meets the
-/// target; `None` without DP.
-pub(super) fn noise_multiplier(plan: &TrainPlan, regime: Regime) -> Result<Option<f64>> {
-    let Regime::Dp { epsilon, delta } = regime else { return Ok(None) };
-    let budget = Budget {
-        epsilon: Epsilon::new(epsilon)?,
-        delta: Delta::new(delta)?,
-        sampling_rate: SamplingRate::new(plan.sampling_rate)?,
-        steps: plan.steps,
-    };
-    Ok(Some(privacy::noise_multiplier(&budget, privacy::Accountant::Rdp)?.get()))
 }
 
 #[cfg(feature = "torch")]

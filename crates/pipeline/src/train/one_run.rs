@@ -136,7 +136,7 @@ pub(crate) fn one_run(
         family,
         canaries: &canaries,
         plan,
-        dp: dp_plan(&plan, model.regime)?,
+        dp: dp_plan(context, &plan, model.regime)?,
         base: base.as_deref(),
         seed: head.derived_seed(),
         reproducible: context.plan.spec.noise == NoiseSource::Reproducible,
@@ -153,7 +153,7 @@ pub(crate) fn one_run(
     let included = audited.canaries.iter().filter(|canary| canary.included).count() as i64;
     let mut result = JobResult::new(head.record_on(start, family.device()));
     // what the audited run's own ledger says
-    let claimed = ledger(model, name, &audited.events, true)?.last().map(|row| row.epsilon_after);
+    let claimed = ledger(context, model, name, &audited.events, None)?.last().map(|row| row.epsilon_after);
     result.segments.push(segment(model.model_id.0, &found, included, delta.get(), claimed)?);
     context.store.commit(result)?;
     Ok(())

@@ -7,7 +7,7 @@ use crate::stage::Context;
 use syntrace_base::base::{ClipNorm, Delta, Digest, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord};
-use syntrace_measure::privacy::{self, Ledger, PrivacyEvent};
+use syntrace_measure::privacy::{self, Ledger, PrivacyEvent, SpentByBoth};
 use syntrace_model::train::{DpPlan, ModelOutcome, TrainPlan};
 use syntrace_store::{JobResult, NewObject, Snapshot};
 
@@ -44,16 +44,19 @@ pub(super) fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Re
     Ok(edges)
 }
 
-/// The events of a training, each with epsilon after it.
+/// The events of a private training, each with epsilon after it by the spec's accountant, and by both; none without DP. A
+/// training that ended early is the planned one whose rest is ignored: it spent `at_most` what that one would, also
+/// where a bound for fewer steps comes out a hair larger.
 pub(super) fn ledger(
+    context: &Context<'_>,
     model: &PlannedModel,
     name: &str,
     events: &[syntrace_model::train::PrivacyEvent],
-    dp: bool,
+    at_most: Option<f64>,
 ) -> Result<Vec<LedgerRow>> {
-    let mut ledger = Ledger::default();
-    let mut ledger_rows = Vec::new();
-    let delta = Delta::new(model.regime.delta().unwrap_or(1e-5))?;
+    let Some(delta) = model.regime.delta() else { return Ok(Vec::new()) };
+    let delta = Delta::new(delta)?;
+    let (mut ledger, mut ledger_rows) = (Ledger::default(), Vec::new());
     for happened in events {
         let event = PrivacyEvent {
             phase: happened.phase.clone(),
@@ -63,10 +66,14 @@ pub(super) fn ledger(
             steps: happened.steps,
         };
         ledger.record(event.clone());
-        let epsilon_after = privacy::epsilon(&ledger, delta)?.epsilon;
-        ledger_rows.push(LedgerRow { event, mechanism: happened.mechanism, epsilon_after, delta: delta.get() });
+        let spent = SpentByBoth::of(&ledger, delta)?;
+        let answer = |spent: &Result<f64>| spent.as_ref().ok().copied();
+        let (epsilon_rdp, epsilon_pld) = (answer(&spent.rdp), answer(&spent.pld));
+        let epsilon_after = spent.by(context.plan.spec.accountant)?.min(at_most.unwrap_or(f64::INFINITY));
+        let (mechanism, delta) = (happened.mechanism, delta.get());
+        ledger_rows.push(LedgerRow { event, mechanism, epsilon_after, delta, epsilon_rdp, epsilon_pld });
     }
-    if dp && ledger_rows.is_empty() {
+    if ledger_rows.is_empty() {
         return Err(Error::internal(format!("`{}` was trained with DP and has no privacy event", model.label(name))));
     }
     Ok(ledger_rows)
@@ -82,7 +89,9 @@ pub(super) fn add_model(
     seconds: f64,
 ) -> Result<()> {
     let (name, family) = generator(context, model.generator)?;
-    let ledger_rows = ledger(model, name, &trained.events, dp.is_some())?;
+    let ended_early = trained.steps < plan.steps;
+    let at_most = model.regime.epsilon().filter(|_| ended_early);
+    let ledger_rows = ledger(context, model, name, &trained.events, at_most)?;
     let epsilon_spent = ledger_rows.last().map(|row| row.epsilon_after);
     if let (Some(spent), Some(target)) = (epsilon_spent, model.regime.epsilon())
         && spent > target
@@ -109,7 +118,7 @@ pub(super) fn add_model(
         expected_batch: plan.expected_batch,
         clip_norm: dp.map(|dp| dp.clip_norm),
         epsilon_spent,
-        accountant: dp.map(|_| privacy::Accountant::Rdp.name().to_owned()),
+        accountant: dp.map(|_| context.plan.spec.accountant.name().to_owned()),
         guarantee,
         epsilon_end_to_end,
         noise: dp.map(|_| noise_name(context.plan.spec.noise).to_owned()),

@@ -3,7 +3,7 @@
 //! A Gaussian release of L2 sensitivity D with noise of standard deviation s costs rho = D^2 / (2 s^2)
 //! (Bun and Steinke 2016, proposition 1.6), as one Gaussian step of noise multiplier s / D. Costs add
 //! up, also where a release's rho was chosen by looking at earlier ones, because their sum is fixed
-//! beforehand (Feldman and Zrnic 2021).
+//! beforehand (Feldman and Zrnic 2021 for Renyi DP; as one Gaussian mechanism, which is tighter, Smith and Thakurta 2022).
 
 use crate::train::PrivacyEvent;
 use rand::RngExt;
