@@ -38,6 +38,68 @@ SELECT
 FROM models
 LEFT JOIN spent ON spent.model_id = models.model_id;
 
+-- A trace of a split is a member of all models that were trained on it, and each spends on its own: whoever releases them
+-- together promises no more than the composition of their ledgers. `release` says of which: `all targets` of the split, or
+-- those alone whose guarantee is end-to-end. `syntrace privacy compose` answers for any other choice.
+-- One row per split and release of its target models: what a trace has lost in all of them together.
+CREATE VIEW release_privacy AS
+WITH released AS (
+    SELECT
+        'all targets' AS release, split_id, model_id, dataset, class, members, delta, epsilon_spent, guarantee
+    FROM models
+    WHERE role = 'target'
+    UNION ALL
+    SELECT 'end-to-end targets', split_id, model_id, dataset, class, members, delta, epsilon_spent, guarantee
+    FROM models
+    WHERE role = 'target' AND guarantee = 'end-to-end'
+),
+parts AS (
+    SELECT
+        release, split_id, dataset, class, count(*) AS models, min(members) AS members, min(delta) AS delta,
+        count(*) - count(epsilon_spent) AS unaccounted,
+        CASE
+            WHEN bool_or(guarantee = 'none') THEN 'none'
+            WHEN bool_or(guarantee = 'none: delta') THEN 'none: delta'
+            WHEN bool_or(guarantee = 'conditional') THEN 'conditional'
+            ELSE 'end-to-end'
+        END AS guarantee
+    FROM released
+    GROUP BY release, split_id, dataset, class
+),
+events AS (
+    SELECT
+        released.release, released.split_id,
+        array_agg(ledger.sampling_rate ORDER BY ledger.model_id, ledger.event) AS rates,
+        array_agg(ledger.noise_multiplier ORDER BY ledger.model_id, ledger.event) AS noises,
+        array_agg(ledger.steps ORDER BY ledger.model_id, ledger.event) AS steps
+    FROM released
+    JOIN privacy_ledger AS ledger ON ledger.model_id = released.model_id
+    GROUP BY released.release, released.split_id
+),
+joint AS (
+    SELECT
+        parts.*,
+        CASE
+            WHEN unaccounted > 0 THEN CAST('Infinity' AS DOUBLE)
+            ELSE joint_epsilon('pld', events.rates, events.noises, events.steps, parts.delta)
+        END AS epsilon_pld,
+        CASE
+            WHEN unaccounted > 0 THEN CAST('Infinity' AS DOUBLE)
+            ELSE joint_epsilon('rdp', events.rates, events.noises, events.steps, parts.delta)
+        END AS epsilon_rdp
+    FROM parts
+    LEFT JOIN events ON events.release = parts.release AND events.split_id = parts.split_id
+)
+SELECT
+    release, split_id, dataset, class, models, members, delta,
+    'trace' AS unit, 'add or remove one trace' AS neighbours, guarantee,
+    coalesce(epsilon_pld, epsilon_rdp) AS epsilon,
+    CASE WHEN epsilon_pld IS NULL THEN 'rdp' ELSE 'pld' END AS accountant,
+    epsilon_rdp,
+    CASE WHEN guarantee = 'end-to-end' THEN coalesce(epsilon_pld, epsilon_rdp) ELSE CAST('Infinity' AS DOUBLE) END
+        AS epsilon_end_to_end
+FROM joint;
+
 -- One row per attack result: who leaks how much, with intervals.
 CREATE VIEW leakage AS
 SELECT

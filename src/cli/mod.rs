@@ -12,6 +12,7 @@ mod bars;
 mod beside;
 mod command;
 mod compact;
+mod compose;
 mod device;
 mod diff;
 mod export;

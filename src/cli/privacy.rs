@@ -1,5 +1,6 @@
-//! `syntrace privacy epsilon` and `syntrace privacy noise`
+//! `syntrace privacy`: accounting without a study (`epsilon`, `noise`), and of a release (`compose`)
 
+use super::compose::{ComposeArgs, compose};
 use super::print_error;
 use crate::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Account for DP-SGD without a study: epsilon of some training, or the noise that a budget needs
+/// Account for DP: epsilon of some training, the noise that a budget needs, the epsilon of several models together
 ///
 /// For Poisson sampling, noise on the sum of clipped contributions, and neighbours that differ by one
 /// trace. Two accountants answer: `rdp` (Renyi) and `pld` (privacy loss distributions, tight).
@@ -24,6 +25,7 @@ pub(super) struct PrivacyArgs {
 enum Question {
     Epsilon(EpsilonArgs),
     Noise(NoiseArgs),
+    Compose(ComposeArgs),
 }
 
 /// What a training spends
@@ -75,6 +77,7 @@ pub(super) fn privacy(args: &PrivacyArgs) -> Result<ExitCode> {
     match &args.question {
         Question::Epsilon(args) => epsilon(args)?,
         Question::Noise(args) => noise(args)?,
+        Question::Compose(args) => compose(args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -176,7 +179,7 @@ fn noise(args: &NoiseArgs) -> Result<()> {
 }
 
 /// The answer of one accountant; why there is none goes to stderr.
-fn shown<T>(answer: &Result<T>) -> Option<&T> {
+pub(super) fn shown<T>(answer: &Result<T>) -> Option<&T> {
     answer.as_ref().map_err(print_error).ok()
 }
 
@@ -185,11 +188,11 @@ fn answer_json<T>(answer: &Result<T>, json: impl Fn(&T) -> Value) -> Value {
     shown(answer).map_or(Value::Null, json)
 }
 
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.is_finite() { format!("{value:.6}") } else { "infinite".to_owned() }
 }
 
 /// JSON has no infinity: the text `inf`, which float parsers read.
-fn number_json(value: f64) -> Value {
+pub(super) fn number_json(value: f64) -> Value {
     if value.is_finite() { json!(value) } else { json!("inf") }
 }

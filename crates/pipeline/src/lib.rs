@@ -26,6 +26,7 @@ mod order;
 mod plan;
 mod quality;
 mod reattack;
+mod release;
 mod rows;
 mod run;
 mod share;
@@ -47,6 +48,7 @@ pub use ingest::{
 pub use input::CaptureInput;
 pub use plan::{KNOWN_GPUS, Plan, PlanDevice};
 pub use reattack::reattack;
+pub use release::{ReleaseGroup, release};
 pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 #[cfg(feature = "torch")]

@@ -581,6 +581,34 @@ pub(super) struct LedgerRow {
     pub epsilon_pld: Option<f64>,
 }
 
+/// What an accountant needs of a stored row of `privacy_ledger`.
+pub(super) struct LedgerEvent {
+    pub sampling_rate: f64,
+    pub noise_multiplier: f64,
+    pub clip_norm: f64,
+    pub steps: u64,
+}
+
+/// Stored events with their numbers.
+pub(super) fn ledger_events(columns: &[ArrayRef]) -> Result<Vec<(i32, LedgerEvent)>> {
+    let number = typed::<Int32Array>(columns, 0)?;
+    let real = |index| typed::<Float64Array>(columns, index);
+    let (rates, noises, norms) = (real(3)?, real(4)?, real(5)?);
+    let steps = typed::<Int64Array>(columns, 6)?;
+    let event = |row: usize| {
+        let steps = u64::try_from(steps.value(row))
+            .map_err(|_| Error::internal("`privacy_ledger` has negative steps").hint("run `syntrace verify STUDY`"))?;
+        let event = LedgerEvent {
+            sampling_rate: rates.value(row),
+            noise_multiplier: noises.value(row),
+            clip_norm: norms.value(row),
+            steps,
+        };
+        Ok((number.value(row), event))
+    };
+    (0..number.len()).map(event).collect()
+}
+
 #[cfg(feature = "torch")]
 pub(super) fn ledger_segment(model: i64, rows: &[LedgerRow]) -> Result<NewSegment> {
     let numbered: Vec<_> = rows.iter().enumerate().collect();

@@ -79,6 +79,7 @@ queries! {
     "roc_curves"
     "paper_agreement"
     "model_guarantees"
+    "release_privacy"
     "privacy_ledger"
     "privacy_audit"
     "leaks_by_model"

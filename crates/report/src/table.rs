@@ -70,6 +70,12 @@ pub(super) const PROMISES: &[Table] = &[
         "One row for each target model. An infinite end-to-end epsilon promises nothing.",
         MODELS,
     ),
+    table(
+        "release_privacy",
+        "All models of a split together",
+        "Each released model spends on its own: who releases several promises the epsilon of all together.",
+        MODELS,
+    ),
     Table {
         given: &["role=target"],
         rows_max: 400,

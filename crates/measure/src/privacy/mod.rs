@@ -16,6 +16,7 @@ mod normal;
 mod pld;
 mod quadrature;
 mod rdp;
+mod release;
 
 pub use calibrate::{Budget, noise_multiplier, noise_multiplier_where};
 pub use convert::{rdp_epsilon, rdp_to_epsilon};
@@ -23,3 +24,4 @@ pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentByBoth, Spent
 pub use lineage::{NONE_BY_DELTA, guarantee, promise, promises_nothing};
 pub use pld::{EpsilonBounds, pld_epsilon, pld_upper};
 pub use rdp::{default_orders, rdp_step};
+pub use release::{Joint, Released, joint};

@@ -51,7 +51,8 @@ impl Plan {
             sampling_rate: SamplingRate::new(plan.sampling_rate)?,
             steps: plan.steps,
         };
-        let solve = |budget: &Budget, accountant| privacy::noise_multiplier(budget, accountant).map(|noise| noise.get());
+        let solve =
+            |budget: &Budget, accountant| privacy::noise_multiplier(budget, accountant).map(|noise| noise.get());
         self.noises.multiplier(&budget, self.spec.accountant, solve).map(Some)
     }
 }
@@ -70,9 +71,13 @@ mod tests {
             steps,
         };
         let (noises, mut solved) = (Noises::default(), 0);
-        for (steps, accountant) in
-            [(10, Accountant::Pld), (10, Accountant::Pld), (10, Accountant::Rdp), (11, Accountant::Pld), (10, Accountant::Pld)]
-        {
+        for (steps, accountant) in [
+            (10, Accountant::Pld),
+            (10, Accountant::Pld),
+            (10, Accountant::Rdp),
+            (11, Accountant::Pld),
+            (10, Accountant::Pld),
+        ] {
             let found = noises.multiplier(&budget(steps), accountant, |budget, _| {
                 solved += 1;
                 Ok(budget.steps as f64)

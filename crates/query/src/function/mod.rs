@@ -1,8 +1,8 @@
 //! SQL functions, so that a new attack or fidelity measure is a query.
 //!
 //! Aggregates: `auc`, `tpr_at_fpr`, `jsd`, `js_divergence`, `wasserstein`, `entropy_bits`.
-//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`, `empirical_epsilon`, `inet`, `in_network`,
-//! `json_extract`, `json_extract_string`; `length` and `octet_length` of bytes too. `sum` of integers does not wrap.
+//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`, `empirical_epsilon`, `joint_epsilon`, `inet`,
+//! `in_network`, `json_extract`, `json_extract_string`; `length` and `octet_length` of bytes too. `sum` of integers does not wrap.
 
 mod address;
 mod aggregate;
@@ -40,6 +40,7 @@ pub(super) fn register(context: &SessionContext) {
         context.register_udf(ScalarUDF::from(json::JsonFunction::new(kind)));
     }
     context.register_udf(ScalarUDF::from(privacy::EmpiricalEpsilon::new()));
+    context.register_udf(ScalarUDF::from(privacy::JointEpsilon::new()));
     context.register_udaf(AggregateUDF::from(sum::Sum::new()));
     modest::register(context);
 }
@@ -58,6 +59,7 @@ pub const NAMES: &[&str] = &[
     "list_mean",
     "list_std",
     "empirical_epsilon",
+    "joint_epsilon",
     "inet",
     "in_network",
     "json_extract",

@@ -63,13 +63,17 @@ const STEP_POINTS_MAX: f64 = (1u32 << 18) as f64;
 const ALLOWANCE_RELATIVE: f64 = 1e-3;
 const ALLOWANCE_MAX: f64 = 1e-4;
 
+/// Most different kinds of step of one ledger: each holds a lattice of its own in memory.
+const PHASES_MAX: usize = 256;
+
 /// Relative part of delta that closed forms keep for rounding.
 const CLOSED_ROUNDING: f64 = 1e-9;
 
 /// Tight epsilon of a ledger at `delta`.
 ///
 /// # Errors
-/// Where the noise is too small for the lattice (below 0.001), or delta too small for double precision.
+/// Where the noise is too small for the lattice (below 0.001), delta too small for double precision, or the ledger has
+/// more than 256 different kinds of steps.
 pub fn pld_epsilon(ledger: &Ledger, delta: Delta) -> Result<EpsilonBounds> {
     bounds(ledger, delta, Want::Both)
 }
@@ -97,10 +101,15 @@ fn bounds(ledger: &Ledger, delta: Delta, want: Want) -> Result<EpsilonBounds> {
         }
         return Ok(closed_bounds(|epsilon| closed::one_step_delta(q, sigma, epsilon), delta.get()));
     }
-    numeric_epsilon(&phases, delta.get(), want).map_err(|error| {
+    let composed = if phases.len() > PHASES_MAX {
+        Err(Error::user(format!("`{}` kinds of steps are more than {PHASES_MAX}", phases.len())))
+    } else {
+        numeric_epsilon(&phases, delta.get(), want)
+    };
+    composed.map_err(|error| {
         error
             .context(format!("privacy loss distribution of `{steps}` steps at delta `{}`", delta.get()))
-            .hint("the accountant `rdp` gives a looser bound for any ledger")
+            .hint("the accountant `rdp` gives a looser bound for any ledger (`regimes.accountant = \"rdp\"` in a spec)")
     })
 }
 

@@ -1,0 +1,173 @@
+//! What the models of a release cost together, from their stored ledgers.
+
+use super::load::all_columns;
+use super::rows;
+use std::collections::HashMap;
+use syntrace_base::base::{ClassId, ClipNorm, Delta, ModelId, NoiseMultiplier, SamplingRate, SplitId};
+use syntrace_base::error::{Error, Result, ResultExt};
+use syntrace_base::record::{ModelRecord, Role};
+use syntrace_measure::privacy::{Joint, Ledger, PrivacyEvent, Released, joint, promise};
+use syntrace_spec::closest;
+use syntrace_store::Snapshot;
+use syntrace_store::schema::PRIVACY_LEDGER;
+
+/// Models that a trace may all be a member of, and what it has lost in them.
+#[derive(Debug)]
+pub struct ReleaseGroup {
+    /// `os/mac`; several where classes share captures.
+    pub classes: Vec<String>,
+    /// Their splits: the same split, the same members.
+    pub splits: Vec<SplitId>,
+    /// Names of the models, each with the word of its guarantee and what it has spent.
+    pub models: Vec<(String, &'static str, Option<f64>)>,
+    /// Together.
+    pub joint: Joint,
+}
+
+/// Composes the named models (by id, by name, or a part of a target's name), in groups of the models that a trace may
+/// all be in: those of one class, and of classes that share a capture. Without names, all targets of each split. The
+/// delta is the given one, or the smallest of the models'.
+///
+/// # Errors
+/// `user` for a name that no model has, and where nothing is promised; where no accountant has an answer.
+pub fn release(snapshot: &Snapshot, names: &[String], delta: Option<Delta>) -> Result<Vec<ReleaseGroup>> {
+    let models = Candidate::all(snapshot)?;
+    let chosen: Vec<&Candidate> = match names {
+        [] => models.iter().filter(|model| model.record.role == Role::Target).collect(),
+        names => chosen(&models, names)?,
+    };
+    if chosen.is_empty() {
+        return Err(Error::user("the study has no target models").hint("`syntrace run STUDY SPEC` trains them"));
+    }
+    let classes = class_groups(snapshot)?;
+    let group_of = |model: &Candidate| match names {
+        [] => model.record.split_id.0,
+        _ => classes.get(&model.record.class_id).copied().unwrap_or(model.record.class_id.0),
+    };
+    // One delta for a release that is named, so that its groups can be compared.
+    let smallest = chosen.iter().filter_map(|model| model.record.regime.delta()).min_by(f64::total_cmp);
+    let delta = match (delta, names) {
+        (None, [_, ..]) => smallest.map(Delta::new).transpose()?,
+        (delta, _) => delta,
+    };
+    let mut groups: Vec<(i64, Vec<&Candidate>)> = Vec::new();
+    for model in chosen {
+        let key = group_of(model);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(model),
+            None => groups.push((key, vec![model])),
+        }
+    }
+    groups.into_iter().map(|(_, models)| group(snapshot, &models, delta)).collect()
+}
+
+/// A model that may be released.
+struct Candidate {
+    record: ModelRecord,
+    class: String,
+    name: String,
+}
+
+impl Candidate {
+    /// All but bases, which saw nothing private, in the order of their names.
+    fn all(snapshot: &Snapshot) -> Result<Vec<Self>> {
+        let classes: HashMap<ClassId, String> = snapshot
+            .classes()?
+            .into_iter()
+            .map(|class| (class.class_id, format!("{}/{}", class.dataset, class.class)))
+            .collect();
+        let records = snapshot.models()?.into_iter().filter(|record| record.role != Role::Base);
+        let mut models: Vec<Self> = records
+            .map(|record| {
+                let class = classes.get(&record.class_id).cloned().unwrap_or_else(|| "?".to_owned());
+                let (generator, regime, role) = (&record.generator, record.regime.label(), record.role.label());
+                Self { name: format!("{generator} {class} {regime} {role}"), class, record }
+            })
+            .collect();
+        models.sort_by(|a, b| (&a.class, &a.name, a.record.model_id).cmp(&(&b.class, &b.name, b.record.model_id)));
+        Ok(models)
+    }
+
+    fn released(&self, snapshot: &Snapshot) -> Result<(Released, Option<f64>)> {
+        let members = snapshot.split(self.record.split_id)?.map(|split| split.members);
+        let (guarantee, _) = promise(&self.record, members);
+        let ledger = match self.record.epsilon_spent {
+            Some(_) => Some(ledger(snapshot, self.record.model_id).context(|| self.name.clone())?),
+            None => None,
+        };
+        let delta = self.record.regime.delta();
+        Ok((Released { guarantee, delta, members: members.map(u64::from), ledger }, self.record.epsilon_spent))
+    }
+}
+
+/// The models that names mean: by id or whole name any, else the targets whose name holds it.
+fn chosen<'a>(models: &'a [Candidate], names: &[String]) -> Result<Vec<&'a Candidate>> {
+    let mut taken = vec![false; models.len()];
+    for name in names {
+        let exact = |model: &Candidate| model.name == *name || model.record.model_id.0.to_string() == *name;
+        let part = |model: &Candidate| model.record.role == Role::Target && model.name.contains(name.as_str());
+        let by = |test: &dyn Fn(&Candidate) -> bool| -> Vec<bool> { models.iter().map(test).collect() };
+        let found = Some(by(&exact)).filter(|found| found.contains(&true)).unwrap_or_else(|| by(&part));
+        if !found.contains(&true) {
+            let known: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+            let near = closest(name, &known).map(|near| format!("did you mean `{near}`?"));
+            return Err(Error::user(format!("the study has no model `{name}`"))
+                .hint(near.unwrap_or_else(|| format!("it has: {}", known.join(", ")))));
+        }
+        taken.iter_mut().zip(found).for_each(|(taken, found)| *taken |= found);
+    }
+    Ok(models.iter().zip(taken).filter(|(_, taken)| *taken).map(|(model, _)| model).collect())
+}
+
+/// A number for each class, the same for classes that a capture is in both of: their traces may be the same.
+fn class_groups(snapshot: &Snapshot) -> Result<HashMap<ClassId, i64>> {
+    let mut groups: HashMap<ClassId, i64> =
+        snapshot.classes()?.into_iter().map(|class| (class.class_id, class.class_id.0)).collect();
+    let mut first_of = HashMap::new();
+    for ingest in snapshot.ingests()? {
+        let first = *first_of.entry(ingest.capture_id).or_insert(ingest.class_id);
+        let (Some(&to), Some(&from)) = (groups.get(&first), groups.get(&ingest.class_id)) else { continue };
+        groups.values_mut().filter(|group| **group == from).for_each(|group| *group = to);
+    }
+    Ok(groups)
+}
+
+fn group(snapshot: &Snapshot, models: &[&Candidate], delta: Option<Delta>) -> Result<ReleaseGroup> {
+    let (mut classes, mut splits, mut parts, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for model in models {
+        let (part, spent) = model.released(snapshot)?;
+        named.push((model.name.clone(), part.guarantee, spent));
+        classes.push(model.class.clone());
+        splits.push(model.record.split_id);
+        parts.push(part);
+    }
+    classes.dedup();
+    splits.sort_unstable();
+    splits.dedup();
+    Ok(ReleaseGroup { classes, splits, models: named, joint: joint(&parts, delta)? })
+}
+
+/// The stored events of a model, in their order.
+fn ledger(snapshot: &Snapshot, model: ModelId) -> Result<Ledger> {
+    let mut events = Vec::new();
+    for segment in snapshot.segments_of(&PRIVACY_LEDGER, model.0)? {
+        let columns = snapshot.read_columns(&PRIVACY_LEDGER, &segment, &all_columns(&PRIVACY_LEDGER))?;
+        events.extend(rows::ledger_events(&columns)?);
+    }
+    events.sort_by_key(|(number, _)| *number);
+    let mut ledger = Ledger::default();
+    for (_, event) in events {
+        ledger.record(PrivacyEvent {
+            phase: String::new(),
+            sampling_rate: SamplingRate::new(event.sampling_rate)?,
+            noise_multiplier: NoiseMultiplier::new(event.noise_multiplier)?,
+            clip_norm: ClipNorm::new(event.clip_norm)?,
+            steps: event.steps,
+        });
+    }
+    if ledger.steps() == 0 {
+        return Err(Error::internal("a model that has spent an epsilon has no event in `privacy_ledger`")
+            .hint("`syntrace verify STUDY` says what is damaged"));
+    }
+    Ok(ledger)
+}
