@@ -1,5 +1,6 @@
 -- Question:   the paper's Figure 1 beside generated traffic: what do real and synthetic traces look like as nPrint images?
 -- Parameters: $dataset = NULL (all datasets)
+--             $real = true (false: generated traces alone)
 -- Columns:    dataset, class, generator (NULL: a real trace), epsilon, regime, trace_id (the longest real trace of the
 --             class; the longest synthetic one of each target without DP and at its smallest epsilon),
 --             position, ip_length, headers (hexadecimal: the first 134 bytes of the Ethernet frame, which hold all
@@ -22,7 +23,7 @@ candidates AS (
     SELECT traces.dataset, traces.class, NULL AS generator, NULL AS epsilon, traces.trace_id, traces.packets
     FROM traces
     JOIN classes ON classes.dataset = traces.dataset AND classes.class = traces.class
-    WHERE classes.origin <> 'public' AND ($dataset IS NULL OR traces.dataset = $dataset)
+    WHERE $real AND classes.origin <> 'public' AND ($dataset IS NULL OR traces.dataset = $dataset)
 ),
 chosen AS (
     SELECT dataset, class, generator, epsilon, trace_id

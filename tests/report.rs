@@ -9,7 +9,7 @@ use std::sync::Arc;
 use syntrace::base::ClassId;
 use syntrace::query::{Format, Parameters, Session, SessionOptions, bind, cells, named, parse_parameter, write_answer};
 use syntrace::record::{ClassRecord, JobKind, Origin};
-use syntrace::report::{FigureFormat, figure, figure_names, html};
+use syntrace::report::{FigureFormat, Members, figure, figure_names, html};
 use syntrace::store::schema::PACKETS;
 use syntrace::store::{JobResult, Store, StoreWriter};
 
@@ -93,7 +93,7 @@ fn embedded(page: &str) -> Vec<(String, String, String)> {
 fn every_csv_in_the_page_is_the_answer_of_its_query() {
     let study = study::small();
     let session = open(&study.path);
-    let page = html(&session, "small").unwrap();
+    let page = html(&session, "small", Members::Named).unwrap();
     let found = embedded(&page);
     for (name, given, csv) in &found {
         assert_eq!(*csv, asked(&session, name, given).0, "{name} {given}");
@@ -113,10 +113,70 @@ fn every_csv_in_the_page_is_the_answer_of_its_query() {
 }
 
 #[test]
+fn a_page_names_no_member_no_capture_and_no_seed_unless_it_is_asked_to() {
+    let study = study::small();
+    let session = open(&study.path);
+    let names: Vec<String> = [
+        "SELECT DISTINCT ip_text(src_ip) FROM traces",
+        "SELECT DISTINCT ip_text(dst_ip) FROM traces",
+        "SELECT name FROM captures",
+        "SELECT digest FROM captures",
+        "SELECT DISTINCT weights FROM models WHERE weights IS NOT NULL",
+    ]
+    .iter()
+    .flat_map(|sql| cells_of(&session, sql))
+    .collect();
+    assert!(names.len() > 4, "{names:?}");
+    let text = |members: Members| {
+        let page = html(&session, "small", members).unwrap();
+        let data: Vec<String> = embedded(&page).into_iter().map(|(name, _, csv)| format!("{name}\n{csv}")).collect();
+        (format!("{page}\n{}", data.join("\n")), embedded(&page))
+    };
+    let (hidden, answers) = text(Members::Hidden);
+    for name in &names {
+        assert!(!hidden.contains(name.as_str()), "`{name}` stands in the page");
+    }
+    let (_, given, seeds) = answers.iter().find(|(name, _, _)| name == "provenance").unwrap();
+    let seed = seeds.lines().next().unwrap().split(',').position(|column| column == "seed").unwrap();
+    assert_eq!(given, "seeds=false");
+    assert!(seeds.lines().skip(1).all(|line| line.split(',').nth(seed) == Some("")), "{seeds}");
+    for query in ["most_exposed_traces", "figure8", "provenance_jobs", "provenance_captures", "provenance_weights"] {
+        assert!(!answers.iter().any(|(name, _, _)| name == query), "{query}");
+    }
+    assert!(!hidden.contains("names training members") && hidden.contains("<code>--members</code> shows them"));
+    let error = figure(&session, "figure8", FigureFormat::Csv, Members::Hidden).unwrap_err();
+    assert!(error.exit_code() == 2 && error.hint_text().unwrap().contains("--members"), "{error}");
+
+    let (named, _) = text(Members::Named);
+    for name in &names {
+        assert!(named.contains(name.as_str()), "`{name}` is missing");
+    }
+    assert!(named.contains("This page names training members"));
+    // the program hides them too, by default
+    let page = study.path.with_extension("html").to_string_lossy().into_owned();
+    let path = study.path.to_string_lossy().into_owned();
+    for (arguments, banner) in
+        [(&["report", &path, "-o", &page][..], false), (&["report", &path, "--members", "-o", &page], true)]
+    {
+        run_ok(arguments);
+        let written = std::fs::read_to_string(&page).unwrap();
+        assert_eq!(written.contains("This page names training members"), banner);
+    }
+}
+
+/// The first column of an answer.
+fn cells_of(session: &Session, sql: &str) -> Vec<String> {
+    let answer = session.sql_with(sql, &Parameters::new()).unwrap();
+    let schema = answer.schema();
+    let rows = cells(&schema, &answer.collect_batches().unwrap()).unwrap().rows;
+    rows.into_iter().filter_map(|row| row.into_iter().next()).collect()
+}
+
+#[test]
 fn every_table_cell_in_the_page_is_a_cell_of_its_query() {
     let study = study::small();
     let session = open(&study.path);
-    let page = html(&session, "small").unwrap();
+    let page = html(&session, "small", Members::Named).unwrap();
     let mut seen = 0;
     for block in between(&page, "<div class=\"table\" id=\"", "<pre>") {
         let Some(body) = between(block, "<tbody>", "</tbody>").first().copied() else { continue };
@@ -147,7 +207,7 @@ fn every_table_cell_in_the_page_is_a_cell_of_its_query() {
 fn every_number_of_the_headline_is_the_cell_that_it_names() {
     let study = study::small();
     let session = open(&study.path);
-    let page = html(&session, "small").unwrap();
+    let page = html(&session, "small", Members::Named).unwrap();
     let headline = between(&page, "id=\"headline\"", "</ul>")[0];
     let mut answers: HashMap<&str, String> = HashMap::new();
     let mut seen = 0;
@@ -182,7 +242,7 @@ fn rounded_numbers(csv: &str) -> Vec<f64> {
 fn marks_of_figures_carry_numbers_of_their_queries() {
     let study = study::small();
     let session = open(&study.path);
-    let page = html(&session, "small").unwrap();
+    let page = html(&session, "small", Members::Named).unwrap();
     let mut seen = 0;
     for block in between(&page, "<figure id=\"", "</figure>") {
         let name = block.split('"').next().unwrap();
@@ -208,7 +268,8 @@ fn marks_of_figures_carry_numbers_of_their_queries() {
 fn marks_stand_where_their_values_are() {
     let study = study::small();
     let session = open(&study.path);
-    let svg = String::from_utf8(figure(&session, "strongest_attacks", FigureFormat::Svg).unwrap()).unwrap();
+    let svg =
+        String::from_utf8(figure(&session, "strongest_attacks", FigureFormat::Svg, Members::Named).unwrap()).unwrap();
     // centres of the circles of netssm: no DP (AUC 0.9) and epsilon 4 (0.45), and the axis ticks 0 and 1
     let height = |text: &str| -> f64 { text.parse().unwrap() };
     let circles: Vec<f64> = between(&svg, "d=\"M", "\"")
@@ -233,7 +294,7 @@ fn an_empty_study_says_what_is_missing_instead_of_empty_frames() {
     let path = folder.path().join("empty.redb");
     drop(StoreWriter::open_or_create(&path, study::CACHE).unwrap());
     let session = open(&path);
-    let page = html(&session, "empty").unwrap();
+    let page = html(&session, "empty", Members::Named).unwrap();
     assert!(page.contains("The study holds neither traffic nor models yet"), "no headline");
     assert!(!page.contains("class=\"panel\""), "an empty study has no panel");
     let figures = between(&page, "<figure id=\"", "</figure>");
@@ -242,7 +303,7 @@ fn an_empty_study_says_what_is_missing_instead_of_empty_frames() {
         assert!(block.contains("<p class=\"nothing\">Not in this study. "), "{block}");
     }
     for name in figure_names() {
-        let error = figure(&session, name, FigureFormat::Svg).unwrap_err();
+        let error = figure(&session, name, FigureFormat::Svg, Members::Named).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{name}: {error}");
         assert!(error.to_string().contains(name) && error.hint_text().is_some(), "{name}: {error}");
     }
@@ -257,7 +318,7 @@ fn a_study_of_traffic_alone_shows_lengths_and_images() {
         run_ok(&["simulate", &text, "--dataset", "os", "--class", class, "--flows", "12"]);
     }
     let session = open(&path);
-    let page = html(&session, "traffic").unwrap();
+    let page = html(&session, "traffic", Members::Named).unwrap();
     assert!(page.contains("Real traffic alone: "), "no headline");
     let images = between(&page, "<figure id=\"nprint_images\"", "</figure>")[0];
     assert_eq!(images.matches("href=\"data:image/png;base64,").count(), 2, "one real trace a class");
@@ -283,7 +344,7 @@ fn text_of_the_study_cannot_become_markup() {
     result.segments.push(study::packets(&PACKETS, class_id.0, &[1, 2], |_, place| 40 + place));
     result.segments.push(study::traces_of(class_id, &[1, 2]));
     StoreWriter::open_or_create(&path, study::CACHE).unwrap().commit(result).unwrap();
-    let page = html(&open(&path), hostile).unwrap();
+    let page = html(&open(&path), hostile, Members::Named).unwrap();
     assert!(!page.contains("<script") && !page.contains("alert('x')"), "markup of the study is alive");
     let lengths = between(&page, "id=\"table3-table\"", "</table>")[0];
     assert!(unescape(lengths).contains(hostile), "{lengths}");
@@ -292,7 +353,7 @@ fn text_of_the_study_cannot_become_markup() {
 #[test]
 fn the_page_needs_no_script_and_nothing_from_elsewhere() {
     let study = study::small();
-    let page = html(&open(&study.path), "small").unwrap();
+    let page = html(&open(&study.path), "small", Members::Named).unwrap();
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
     for word in ["<script", "<link", "<iframe", "<object", "@import", "url(", " src=", "http:", "https:"] {
         let found: Vec<String> =
@@ -392,7 +453,7 @@ fn texts_neither_overlap_nor_leave_their_panels_in_chromium() {
     };
     let study = study::small();
     let folder = tempfile::tempdir().unwrap();
-    let page = html(&open(&study.path), "small").unwrap();
+    let page = html(&open(&study.path), "small", Members::Named).unwrap();
     let policy = between(&page, "<meta http-equiv", ">")[0].to_owned();
     let probed = page.replace(&format!("<meta http-equiv{policy}>"), "").replace("</body>", PROBE);
     let path = folder.path().join("page.html");

@@ -16,6 +16,7 @@ mod figure;
 #[cfg(feature = "png")]
 mod font;
 mod headline;
+mod naming;
 mod page;
 mod palette;
 #[cfg(feature = "png")]
@@ -27,6 +28,7 @@ mod table;
 use answer::Answer;
 use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct};
 use headline::{Sources, sentences};
+pub use naming::Members;
 use page::{Page, Section, figure_block, table_block};
 use sheet::Sheet;
 use std::collections::HashMap;
@@ -68,14 +70,19 @@ pub fn figure_names() -> Vec<&'static str> {
 /// One figure as the bytes of a file.
 ///
 /// # Errors
-/// `user` if there is no such figure, if the study lacks what it draws, or if a PNG finds no font.
-pub fn figure(session: &Session, name: &str, format: FigureFormat) -> Result<Vec<u8>> {
+/// `user` if there is no such figure, if it shows real traces and members are hidden, if the study lacks what it draws,
+/// or if a PNG finds no font.
+pub fn figure(session: &Session, name: &str, format: FigureFormat, members: Members) -> Result<Vec<u8>> {
     let Some(figure) = FIGURES.iter().find(|figure| figure.name == name) else {
         return Err(
             Error::user(format!("there is no figure `{name}`")).hint(format!("one of: {}", figure_names().join(", ")))
         );
     };
-    let answer = Answer::ask(session, figure.name, figure.given)?;
+    let Some(given) = figure.naming.given(members, figure.given) else {
+        return Err(Error::user(format!("`{name}` shows real traces, which models were trained on"))
+            .hint("add --members, and mind who sees the picture"));
+    };
+    let answer = Answer::ask(session, figure.name, given)?;
     if format == FigureFormat::Csv {
         return Ok(answer.csv()?.into_bytes());
     }
@@ -104,6 +111,7 @@ fn draw(figure: &Figure, answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
 /// What the page is made of: each query is asked once.
 struct Book<'a> {
     session: &'a Session,
+    members: Members,
     look: Look,
     known: HashMap<(&'static str, &'static [&'static str]), Answer>,
 }
@@ -118,19 +126,23 @@ impl Book<'_> {
         }
     }
 
-    fn figure(&mut self, name: &str) -> Result<String> {
+    /// `None` where it names members, which the page does not.
+    fn figure(&mut self, name: &str) -> Result<Option<String>> {
         let Some(figure) = FIGURES.iter().find(|figure| figure.name == name && !NOT_ON_PAGE.contains(&name)) else {
             return Err(Error::internal(format!("the page names a figure `{name}` that is not there")));
         };
+        let Some(given) = figure.naming.given(self.members, figure.given) else { return Ok(None) };
         let look = Look { generators: self.look.generators.clone() };
-        let answer = self.answer(figure.name, figure.given)?;
+        let answer = self.answer(figure.name, given)?;
         let sheet = draw(figure, answer, &look)?;
-        figure_block(answer, figure.title, figure.caption, figure.needs, sheet.as_ref())
+        figure_block(answer, figure.title, figure.caption, figure.needs, sheet.as_ref()).map(Some)
     }
 
-    fn table(&mut self, table: &Table) -> Result<String> {
-        let answer = self.answer(table.name, table.given)?;
-        table_block(answer, table.title, table.caption, table.needs, table.rows_max)
+    /// As [`Book::figure`].
+    fn table(&mut self, table: &Table) -> Result<Option<String>> {
+        let Some(given) = table.naming.given(self.members, table.given) else { return Ok(None) };
+        let answer = self.answer(table.name, given)?;
+        table_block(answer, table.title, table.caption, table.needs, table.rows_max).map(Some)
     }
 
     fn section(
@@ -139,9 +151,12 @@ impl Book<'_> {
         figures: &[&str],
         tables: &[Table],
     ) -> Result<Section> {
-        let mut blocks = figures.iter().map(|name| self.figure(name)).collect::<Result<Vec<_>>>()?;
+        let mut blocks = Vec::new();
+        for name in figures {
+            blocks.extend(self.figure(name)?);
+        }
         for table in tables {
-            blocks.push(self.table(table)?);
+            blocks.extend(self.table(table)?);
         }
         Ok(Section { id, title, text, blocks })
     }
@@ -151,18 +166,20 @@ impl Book<'_> {
 ///
 /// # Errors
 /// As the queries'; `internal` for damaged content.
-pub fn html(session: &Session, study: &str) -> Result<String> {
+pub fn html(session: &Session, study: &str, members: Members) -> Result<String> {
     let totals = Answer::ask(session, "study_totals", &[])?;
     let attacks = Answer::ask(session, "strongest_attacks", &[])?;
     let utility = Answer::ask(session, "privacy_vs_utility", &[])?;
     let headline = sentences(&Sources { totals: &totals, attacks: &attacks, utility: &utility })?;
-    let mut book = Book { session, look: look(&attacks)?, known: HashMap::new() };
+    let mut book = Book { session, members, look: look(&attacks)?, known: HashMap::new() };
     for answer in [totals, attacks, utility] {
         book.known.insert((answer.query.name, answer.given), answer);
     }
     let sections = sections(&mut book)?;
     let style = format!("{}{}", palette::page_style(), include_str!("../templates/report/style.css"));
-    Page { study: study.to_owned(), version: env!("CARGO_PKG_VERSION"), style, headline, sections }.html()
+    let members_named = members == Members::Named;
+    Page { study: study.to_owned(), version: env!("CARGO_PKG_VERSION"), members_named, style, headline, sections }
+        .html()
 }
 
 fn sections(book: &mut Book<'_>) -> Result<Vec<Section>> {

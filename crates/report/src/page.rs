@@ -16,6 +16,8 @@ pub(super) struct Page {
     pub study: String,
     /// Version of the program.
     pub version: &'static str,
+    /// Does it name training members?
+    pub members_named: bool,
     /// All CSS.
     pub style: String,
     /// The study in short.

@@ -1,5 +1,7 @@
 //! The tables of the page, by section.
 
+use super::naming::Naming;
+
 /// A table and the query behind it.
 pub(super) struct Table {
     /// Its query.
@@ -14,13 +16,15 @@ pub(super) struct Table {
     pub needs: &'static str,
     /// Rows that are shown; the CSV has all.
     pub rows_max: usize,
+    /// Whom it names.
+    pub naming: Naming,
 }
 
 const ATTACKS: &str = "No attack was run on a target model.";
 const MODELS: &str = "No model was trained or imported.";
 
 const fn table(name: &'static str, title: &'static str, caption: &'static str, needs: &'static str) -> Table {
-    Table { name, given: &[], title, caption, needs, rows_max: 120 }
+    Table { name, given: &[], title, caption, needs, rows_max: 120, naming: Naming::Nobody }
 }
 
 pub(super) const STRONGEST: Table = table(
@@ -53,6 +57,7 @@ pub(super) const MEMBERSHIP: &[Table] = &[
     ),
     Table {
         rows_max: 20,
+        naming: Naming::Members,
         ..table(
             "most_exposed_traces",
             "Most exposed traces",
@@ -150,22 +155,32 @@ pub(super) const PAPER: &[Table] = &[table(
 )];
 
 pub(super) const PROVENANCE: &[Table] = &[
-    table("provenance", "Jobs, programs and seeds", "Times are UTC; seconds are wall time.", "No job has run."),
+    Table {
+        naming: Naming::Unless(&["seeds=false"]),
+        ..table("provenance", "Jobs, programs and seeds", "Times are UTC; seconds are wall time.", "No job has run.")
+    },
     table(
         "provenance_settings",
         "Resolved settings",
         "All that results depend on besides data and seeds, defaults included.",
         MODELS,
     ),
-    table(
-        "provenance_captures",
-        "Captures",
-        "Digests are BLAKE3 of the files as they came in.",
-        "The study holds no captures (it is empty or a redacted copy).",
-    ),
-    table("provenance_weights", "Weights", "Digests are BLAKE3 of the stored weights.", MODELS),
+    Table {
+        naming: Naming::Members,
+        ..table(
+            "provenance_captures",
+            "Captures",
+            "Digests are BLAKE3 of the files as they came in.",
+            "The study holds no captures (it is empty or a redacted copy).",
+        )
+    },
+    Table {
+        naming: Naming::Members,
+        ..table("provenance_weights", "Weights", "Digests are BLAKE3 of the stored weights.", MODELS)
+    },
     Table {
         rows_max: 25,
+        naming: Naming::Members,
         ..table(
             "provenance_jobs",
             "Every job with its part of the spec",

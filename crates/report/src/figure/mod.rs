@@ -6,6 +6,7 @@ mod plane;
 mod training;
 
 use super::answer::Answer;
+use super::naming::Naming;
 use super::scale::number;
 use super::sheet::Sheet;
 use syntrace_base::error::Result;
@@ -22,6 +23,8 @@ pub(super) struct Figure {
     pub caption: &'static str,
     /// What a study needs to have it.
     pub needs: &'static str,
+    /// Whom it names.
+    pub naming: Naming,
     /// Draws an answer with rows; `None` where no row has a number to draw.
     pub draw: fn(&Answer, &Look) -> Result<Option<Sheet>>,
 }
@@ -59,6 +62,7 @@ pub(super) const FIGURES: &[Figure] = &[
             (up is more useful). Filled: no DP; the emptier, the smaller epsilon. Whiskers: 95 % intervals of the mean \
             over classes. Lane at the left: generators that no attack reads.",
         needs: "Neither attacks nor downstream classifiers are in the study, so there is nothing to weigh.",
+        naming: Naming::Nobody,
         draw: plane::privacy_vs_utility,
     },
     Figure {
@@ -68,6 +72,7 @@ pub(super) const FIGURES: &[Figure] = &[
         caption: "AUC on the targets of the attack that works best on shadow models, which the targets took no part in \
             choosing: mean over classes with its 95 % interval. 0.5 is chance, 1 recognises every training trace.",
         needs: NEEDS_ATTACKS,
+        naming: Naming::Nobody,
         draw: budget::strongest_attacks,
     },
     Figure {
@@ -78,6 +83,7 @@ pub(super) const FIGURES: &[Figure] = &[
             one standard deviation. Of several attacks the strongest on shadows without DP is drawn; all are in the \
             data. Dotted with hollow marks: as printed in the paper.",
         needs: NEEDS_ATTACKS,
+        naming: Naming::Nobody,
         draw: budget::figure2,
     },
     Figure {
@@ -88,6 +94,7 @@ pub(super) const FIGURES: &[Figure] = &[
             privacy (Carlini et al. 2022). Mean over targets. A curve begins at one accused trace of all held-out ones: \
             smaller rates cannot be told from 0.",
         needs: NEEDS_ATTACKS,
+        naming: Naming::Nobody,
         draw: plane::roc_curves,
     },
     Figure {
@@ -98,6 +105,7 @@ pub(super) const FIGURES: &[Figure] = &[
             the same distribution, 1 has no value in common. Dashed: held-out real traces, the value of a perfect \
             generator.",
         needs: NEEDS_FIDELITY,
+        naming: Naming::Nobody,
         draw: budget::figure3,
     },
     Figure {
@@ -109,6 +117,7 @@ pub(super) const FIGURES: &[Figure] = &[
             logarithmic. Dashed: held-out real traces, the value of a \
             perfect generator.",
         needs: NEEDS_FIDELITY,
+        naming: Naming::Nobody,
         draw: budget::figure5,
     },
     Figure {
@@ -118,6 +127,7 @@ pub(super) const FIGURES: &[Figure] = &[
         caption: "A random forest learns the class from synthetic traces and is tested on held-out real ones. Dashed: the \
             same forest trained on real traces. Dotted: guessing the most frequent class.",
         needs: NEEDS_CLASSIFIERS,
+        naming: Naming::Nobody,
         draw: budget::figure4,
     },
     Figure {
@@ -127,6 +137,7 @@ pub(super) const FIGURES: &[Figure] = &[
         caption: "As Figure 4, but the mean over classes of their F1 scores. Dotted with hollow marks: as printed in the \
             paper (mean over its classes).",
         needs: NEEDS_CLASSIFIERS,
+        naming: Naming::Nobody,
         draw: budget::figure9,
     },
     Figure {
@@ -138,6 +149,7 @@ pub(super) const FIGURES: &[Figure] = &[
             length again. Hollow: as printed in the paper. Lower is better.",
         needs: "No regressor of packet lengths was trained on synthetic traffic. It takes sampled targets and \
             `[utility] forecaster = \"small\"` or `\"paper\"`, in a program with libtorch.",
+        naming: Naming::Nobody,
         draw: budget::figure6,
     },
     Figure {
@@ -149,6 +161,7 @@ pub(super) const FIGURES: &[Figure] = &[
             emptier, the smaller epsilon.",
         needs: "The study lacks fidelity or downstream classifiers: both need sampled targets (`[synthesis]`), and \
             classifiers at least two classes of a dataset.",
+        naming: Naming::Nobody,
         draw: plane::fidelity_vs_utility,
     },
     Figure {
@@ -160,6 +173,7 @@ pub(super) const FIGURES: &[Figure] = &[
             deviations of the losses of single traces. Zero: both are known equally well. The paper prints the formula with \
             its 100 under the fraction line; that number is in the data as relative_gap_printed.",
         needs: NEEDS_LOSSES,
+        naming: Naming::Nobody,
         draw: training::gaps,
     },
     Figure {
@@ -168,6 +182,7 @@ pub(super) const FIGURES: &[Figure] = &[
         title: "Figure 10: relative generalization gap of the dataset os by epoch",
         caption: "As Figure 7, for the one dataset.",
         needs: NEEDS_LOSSES,
+        naming: Naming::Nobody,
         draw: training::gaps,
     },
     Figure {
@@ -178,6 +193,7 @@ pub(super) const FIGURES: &[Figure] = &[
             The published pictures are red (1), green (0) and blue (absent); these colours differ in lightness too.",
         needs: "No trace is stored as an nPrint image: only image generators (netdiffusion) train on them, and redacted \
             copies have none.",
+        naming: Naming::Members,
         draw: image::training,
     },
     Figure {
@@ -187,6 +203,7 @@ pub(super) const FIGURES: &[Figure] = &[
         caption: "For each class the longest real trace and the longest generated ones, without DP and at the smallest \
             epsilon. A few packets show structure, not quality: the distances above measure that.",
         needs: "The study holds no packets with readable headers (it is empty or a redacted copy).",
+        naming: Naming::Unless(&["real=false"]),
         draw: image::generated,
     },
 ];

@@ -1,0 +1,33 @@
+//! Whom an answer names. A report is made to be shown around; who was trained on is what the study protects.
+
+/// May the page name training members, captures and seeds? With a seed, whoever holds the captures draws the splits
+/// again, and ids and digests confirm a guess of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Members {
+    /// No.
+    Hidden,
+    /// Yes, under a banner that says so.
+    Named,
+}
+
+/// Whom a figure or a table names.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Naming {
+    /// Nobody.
+    Nobody,
+    /// Training members, or what leads to them.
+    Members,
+    /// The same, unless it is asked with these values.
+    Unless(&'static [&'static str]),
+}
+
+impl Naming {
+    /// The values to ask with, from those of the page; `None` where it must not be asked at all.
+    pub fn given(self, members: Members, given: &'static [&'static str]) -> Option<&'static [&'static str]> {
+        match (members, self) {
+            (Members::Named, _) | (_, Self::Nobody) => Some(given),
+            (Members::Hidden, Self::Unless(given)) => Some(given),
+            (Members::Hidden, Self::Members) => None,
+        }
+    }
+}
