@@ -4,8 +4,8 @@
 --             (of the models), generators, targets_without_dp, targets_end_to_end and targets_conditional (with DP,
 --             by guarantee), targets_claimed (made elsewhere with a claimed epsilon), targets_by_delta (with a delta of
 --             1/members or more: nothing is promised), attack_results (on targets),
---             audited (targets with an end-to-end guarantee, and an attack or a one-run audit against it), refuted
---             (whose empirical lower bound lies above what is claimed), synthetic_traces (that hold a packet that
+--             audited (targets with a claim, and an attack or a one-run audit against it), refuted (whose one-run audit
+--             proves more than is claimed), hinted (on which an attack finds more than is claimed), synthetic_traces (that hold a packet that
 --             parses), jobs, seconds (wall time of all jobs)
 WITH counted AS (
     SELECT
@@ -34,8 +34,12 @@ SELECT
     counted.targets_without_dp, counted.targets_end_to_end, counted.targets_conditional, counted.targets_claimed,
     counted.targets_by_delta,
     (SELECT count(*) FROM attacks WHERE evaluated_on = 'target') AS attack_results,
-    (SELECT count(*) FROM privacy_audit WHERE finding IN ('not refuted', 'too few traces to refute it') OR refuted) AS audited,
+    (
+        SELECT count(*) FROM privacy_audit
+        WHERE refuted OR strong_hint OR finding IN ('not refuted', 'no hint against it', 'too few traces to tell')
+    ) AS audited,
     (SELECT count(*) FROM privacy_audit WHERE refuted) AS refuted,
+    (SELECT count(*) FROM privacy_audit WHERE strong_hint) AS hinted,
     (SELECT count(*) FROM synthetic_traces WHERE packets > 0) AS synthetic_traces,
     (SELECT count(*) FROM jobs) AS jobs,
     (SELECT sum(seconds) FROM jobs) AS seconds

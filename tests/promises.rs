@@ -1,5 +1,6 @@
 //! Promises about privacy that a study makes of itself: what a delta is worth.
 
+use crate::audit::{SideOf, attacked_study, audited_model};
 use crate::common::{TINY_SPEC, fixture, run, run_ok, write_spec};
 use crate::query::study::{self, class_id, job};
 use syntrace::base::{ModelId, SplitId};
@@ -98,4 +99,55 @@ fn a_claimed_delta_of_one_over_members_is_told_apart_from_other_claims() {
         csv(&study, "SELECT generator, guarantee, epsilon_end_to_end FROM models ORDER BY generator"),
         "generator,guarantee,epsilon_end_to_end\ncareful,none,\ncareless,none: delta,\n"
     );
+}
+
+/// What an import stores of a claim.
+fn imported(id: i64, unit: &str, guarantee: &str) -> ModelRecord {
+    let claim =
+        serde_json::json!({ "by": "its makers", "unit": unit, "neighbours": "replace one", "guarantee": guarantee });
+    ModelRecord {
+        generator: format!("made-{id}"),
+        preset: IMPORTED.to_owned(),
+        config: serde_json::json!({ "claim": claim }).to_string(),
+        epsilon_spent: None,
+        accountant: None,
+        guarantee: Guarantee::None,
+        epsilon_end_to_end: None,
+        ..audited_model(id, 0.5)
+    }
+}
+
+#[test]
+fn claims_of_imported_models_are_put_to_the_same_test_as_our_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.redb");
+    // an attack that is right about 95 of 100 traces
+    let leaky: SideOf =
+        (0..200).map(|index| (index < 100, f64::from(u8::from((index < 100) != (index % 20 == 0))))).collect();
+    let blind: SideOf = (0..200).map(|index| (index < 100, f64::from(index % 2))).collect();
+    let models = [
+        (imported(100, "trace", "end-to-end"), &leaky),
+        (imported(101, "user", "end-to-end"), &leaky),
+        (imported(102, "trace", "end-to-end"), &blind),
+        (imported(103, "packet", "end-to-end"), &leaky),
+        (imported(104, "trace", "conditional"), &leaky),
+        (audited_model(105, 0.5), &leaky),
+    ]
+    .map(|(model, side)| (model, [side.clone(), side.clone()]));
+    attacked_study(&path, &models);
+    let study = path.to_string_lossy().into_owned();
+    assert_eq!(
+        csv(&study, "SELECT model_id, epsilon_claimed, strong_hint, refuted, finding FROM privacy_audit ORDER BY 1"),
+        "model_id,epsilon_claimed,strong_hint,refuted,finding\n\
+         100,0.5,true,false,STRONG HINT: an attack finds more than is claimed\n\
+         101,0.5,true,false,STRONG HINT: an attack finds more than is claimed\n\
+         102,0.5,false,false,no hint against it\n\
+         103,,false,false,\"claimed for less than a trace, or conditionally\"\n\
+         104,,false,false,\"claimed for less than a trace, or conditionally\"\n\
+         105,0.5,true,false,STRONG HINT: an attack finds more than is claimed\n"
+    );
+    let report = folder.path().join("report.html");
+    run_ok(&["report", &study, "-o", &report.to_string_lossy()]);
+    let report = std::fs::read_to_string(report).unwrap();
+    assert!(report.contains("<strong>Strong hint: </strong>") && !report.contains("<strong>Refuted: </strong>"));
 }

@@ -231,16 +231,25 @@ fn guarantees(totals: &Answer, attacks: &Answer) -> Result<Vec<Sentence>> {
     Ok(if sentence.0.is_empty() { Vec::new() } else { vec![sentence.done()] })
 }
 
-/// Do attacks prove more than was promised?
+/// Do audits prove, or attacks hint at, more than was promised?
 fn audits(totals: &Answer) -> Result<Vec<Sentence>> {
+    let mut found = Vec::new();
     if total(totals, "refuted")? > 0.0 {
         let sentence = draft().strong("Refuted: ").count(totals, "refuted", "target")?;
-        return Ok(vec![sentence.text(" leak more than their epsilon allows; see the audit below.").done()]);
+        found.push(sentence.text(" leak more than their epsilon allows; see the audit below.").done());
+    }
+    if total(totals, "hinted")? > 0.0 {
+        let sentence = draft().strong("Strong hint: ").count(totals, "hinted", "target")?;
+        let text = " seem to leak more than their epsilon allows, by an attack on the one model (no proof); see the audit below.";
+        found.push(sentence.text(text).done());
+    }
+    if !found.is_empty() {
+        return Ok(found);
     }
     if total(totals, "audited")? > 0.0 {
-        let sentence = draft().text("Attacks refute none of the end-to-end guarantees of the ");
+        let sentence = draft().text("Nothing speaks against the claimed epsilons of the ");
         let sentence = sentence.count(totals, "audited", "audited target")?;
-        return Ok(vec![sentence.text(", as far as their traces can prove anything.").done()]);
+        return Ok(vec![sentence.text(", as far as their traces can tell anything.").done()]);
     }
     Ok(Vec::new())
 }

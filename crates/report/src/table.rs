@@ -95,8 +95,9 @@ pub(super) const PROMISES: &[Table] = &[
     table(
         "privacy_audit",
         "Claimed, end-to-end and empirical epsilon",
-        "epsilon_empirical is what the best attack proves (a lower bound with 95 % confidence over all attacks on the \
-         model), epsilon_provable the most that so many traces could prove.",
+        "epsilon_empirical is what the best attack hints at (95 % over all attacks on the model; no proof, because its \
+         traces are no independent trials), epsilon_provable the most that so many traces could; only the one-run audit \
+         proves.",
         MODELS,
     ),
     table(

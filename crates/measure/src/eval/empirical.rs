@@ -1,5 +1,6 @@
-//! A lower bound on epsilon from an attack's confusion counts: what the attack proves that the model
-//! leaks (Jagielski, Ullman, Oprea 2020; Nasr et al. 2021).
+//! A lower bound on epsilon from an attack's confusion counts (Jagielski, Ullman, Oprea 2020; Nasr et al. 2021). It is a
+//! proof where the counts are of independent trials, such as many trainings with one trace more or less; over the traces of
+//! one model with a split of fixed size it is a strong hint.
 
 use super::interval::clopper_pearson_upper;
 
@@ -19,7 +20,7 @@ pub struct Confusion {
 /// Epsilon that an attack implies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EmpiricalEpsilon {
-    /// Lower bound at the asked confidence; 0 where nothing is proven.
+    /// Lower bound at the asked confidence; 0 where nothing is found.
     pub lower: f64,
     /// From the rates as counted, without confidence; infinite where an error rate is 0,
     /// not a number where a side is empty.

@@ -12,7 +12,7 @@ use syntrace_base::base::{ClipNorm, Delta, NoiseMultiplier, SamplingRate};
 use syntrace_measure::eval;
 use syntrace_measure::privacy::{Accountant, Ledger, PrivacyEvent, epsilon_by};
 
-/// `empirical_epsilon(tp, fp, tn, fn, delta, confidence)`: epsilon that these guesses prove at least
+/// `empirical_epsilon(tp, fp, tn, fn, delta, confidence)`: lower bound on epsilon by these guesses
 /// (see [`eval::empirical_epsilon`]); NULL where an argument is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct EmpiricalEpsilon {
