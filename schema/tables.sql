@@ -136,6 +136,7 @@ CREATE TABLE models (
     regime             TEXT NOT NULL,    -- `none` or `dp`
     epsilon            DOUBLE PRECISION, -- target epsilon; NULL = no DP
     delta              DOUBLE PRECISION, -- delta of every epsilon here; NULL = no DP
+    members            BIGINT,           -- traces that it was trained on; NULL for a base
     noise_multiplier   DOUBLE PRECISION, -- noise on the sum, in units of the clip norm; NULL = no DP
     sampling_rate      DOUBLE PRECISION, -- probability of a trace to be in a step's batch; NULL = not told
     steps              BIGINT,           -- optimiser steps taken; NULL = not told
@@ -143,8 +144,8 @@ CREATE TABLE models (
     clip_norm          DOUBLE PRECISION, -- L2 bound of one trace's gradient; NULL = no DP
     epsilon_spent      DOUBLE PRECISION, -- upper bound of the mechanism's epsilon at delta; NULL = no DP, or only claimed
     accountant         TEXT,             -- what computed epsilon_spent
-    guarantee          TEXT NOT NULL,    -- `end-to-end`, `conditional` or `none`
-    epsilon_end_to_end DOUBLE PRECISION, -- epsilon over the whole lineage; infinite where private traces leaked past the mechanism; NULL = no DP, or only claimed
+    guarantee          TEXT NOT NULL,    -- `end-to-end`, `conditional`, `none`, or `none: delta` where delta is 1/members or more, which promises nothing
+    epsilon_end_to_end DOUBLE PRECISION, -- epsilon over the whole lineage; infinite where private traces leaked past the mechanism or delta promises nothing; NULL = no DP, or only claimed
     noise              TEXT,             -- `system` (seed not stored) or `reproducible`; NULL = no DP
     parameters         BIGINT,           -- all parameters; NULL = not told
     parameters_private BIGINT,           -- parameters trained on private traces; NULL = not told
@@ -189,14 +190,16 @@ CREATE TABLE privacy_ledger (
     plan             TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     event            INTEGER NOT NULL,          -- number of the event, from 0
     phase            TEXT NOT NULL,             -- what was trained or measured
-    mechanism        TEXT NOT NULL,             -- `poisson_subsampled_gaussian`
-    sampling_rate    DOUBLE PRECISION NOT NULL, -- probability of a trace to be in a step's batch
+    mechanism        TEXT NOT NULL,             -- `poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch) or `gaussian` (on counts of all members)
+    sampling_rate    DOUBLE PRECISION NOT NULL, -- probability of a trace to be in a step's batch; 1 where all members are
     noise_multiplier DOUBLE PRECISION NOT NULL, -- noise standard deviation in units of the clip norm
     clip_norm        DOUBLE PRECISION NOT NULL, -- L2 bound of one trace's contribution
     steps            BIGINT NOT NULL,           -- times it was applied
-    epsilon_after    DOUBLE PRECISION NOT NULL, -- epsilon of all events up to this one, upper bound, at the model's delta
+    epsilon_after    DOUBLE PRECISION NOT NULL, -- epsilon of all events up to this one, upper bound, at the model's delta, by the model's accountant
     delta            DOUBLE PRECISION NOT NULL, -- delta of that epsilon
-    neighbours       TEXT NOT NULL              -- neighbouring relation: `add or remove one trace`
+    neighbours       TEXT NOT NULL,             -- neighbouring relation: `add or remove one trace`
+    epsilon_rdp      DOUBLE PRECISION,          -- the same bound by Renyi DP; NULL where it has no answer, and in rows of earlier versions
+    epsilon_pld      DOUBLE PRECISION           -- the same bound by privacy loss distributions; NULL where they have no answer, and in rows of earlier versions
 );
 
 -- One row per model and epoch of its training.

@@ -403,7 +403,7 @@ fn a_session_moves_to_a_newer_snapshot_when_told() {
 #[test]
 fn the_report_is_one_file_with_the_figure_and_the_guarantees() {
     let session = session(&study::small());
-    let text = syntrace::report::html(&session, "a <small> study").unwrap();
+    let text = syntrace::report::html(&session, "a <small> study", syntrace::report::Members::Named).unwrap();
     assert!(text.starts_with("<!doctype html>") && text.contains("<title>a &#60;small&#62; study</title>"));
     assert!(!text.contains("<script") && !text.contains("http:"), "nothing is loaded from outside");
     // Two budgets of one class: the value and its interval are on the marks.

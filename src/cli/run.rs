@@ -204,6 +204,14 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     let threads = args.threads.or(spec.threads).unwrap_or_else(thread_count).max(1);
     print_notes(&plan);
+    let secret = plan.trains_with_secret_noise();
+    if secret && store.begin_training()? {
+        note!(
+            "an earlier run was killed while it trained with DP: packing, so that nothing is left of what it did not commit"
+        );
+        store.compact()?;
+        store.begin_training()?;
+    }
     let place = if device == Device::Cpu { String::new() } else { format!(", networks on {device}") };
     note!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
     let bars = Bars::new(plan.estimate(&store.snapshot()?, threads)?);
@@ -221,6 +229,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let result = pipeline::run(&store, &plan, options, &bars);
     bars.clear();
     drop(bars);
+    if secret {
+        store.end_training()?;
+    }
     let report = result?;
     let code = report_run(&report);
     if report.finished > 0 {

@@ -239,7 +239,7 @@ impl StoreWriter {
 
     /// Notes that trainings with secret noise begin. True where those of an earlier process were cut off: pages that
     /// it had not committed may hold state beyond its last checkpoint, and what is trained over again from there, with
-    /// fresh noise, would be a second release of the same steps. Then pack the study once all is trained.
+    /// fresh noise, would be a second release of the same steps. Then pack the study before anything is trained.
     pub fn begin_training(&self) -> Result<bool> {
         let transaction = self.begin_write()?;
         let had = open(&transaction, tables::META)?

@@ -8,8 +8,7 @@ pub const NONE_BY_DELTA: &str = "none: delta";
 /// Is a delta a promise about nothing? Whoever publishes each of `members` traces whole with probability delta is
 /// (0, delta)-DP: from 1/members on that gives away one of them or more on average.
 pub fn promises_nothing(delta: f64, members: u64) -> bool {
-    // not a number promises nothing either
-    !(delta < 1.0 / members as f64)
+    delta.is_nan() || delta >= 1.0 / members as f64
 }
 
 /// What may be said of a stored model's epsilon, given how many traces it was trained on (`None` = not known): the word

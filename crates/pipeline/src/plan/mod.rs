@@ -232,7 +232,7 @@ pub struct Plan {
     pub(super) cohort_of: HashMap<ModelId, u32>,
     /// Cohorts whose models the study holds already: they need no job.
     trained: usize,
-    noises: noise::Noises,
+    accounts: noise::Accounts,
 }
 
 /// A class of the spec with the jobs that make its traces.
@@ -252,8 +252,8 @@ impl Plan {
     /// A plan without jobs and generators.
     pub(super) fn bare(spec: Spec) -> Self {
         let (jobs, generators, notes) = (Vec::new(), Vec::new(), Vec::new());
-        let noises = noise::Noises::default();
-        Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0, noises }
+        let accounts = noise::Accounts::default();
+        Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0, accounts }
     }
 
     /// Makes the plan of a spec over what a study already holds.

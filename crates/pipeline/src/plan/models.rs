@@ -250,6 +250,11 @@ impl Builder<'_> {
 
     fn train(&mut self, generator: usize, encode: JobId, after: Vec<usize>, models: &[PlannedModel]) -> Result<usize> {
         let planned = &self.plan.generators[generator];
+        for model in models {
+            // What the accountant cannot answer for is said before anything runs.
+            let plan = planned.family.plan(self.plan.spec.split.members, model.regime);
+            self.plan.noise_multiplier(&plan, model.regime)?;
+        }
         let spec = serde_json::json!({
             "generator": planned.name,
             "family": planned.family.name(),

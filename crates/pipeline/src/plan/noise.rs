@@ -1,43 +1,62 @@
-//! The noise that budgets need. Hundreds of models of a study share a handful of answers, and the tight accountant
-//! takes a while: each distinct question is solved once.
+//! The noise that budgets need, and what trainings have spent. Hundreds of models of a study share a handful of answers,
+//! and the tight accountant takes a while: each distinct question is solved once.
 
-use super::Plan;
+use super::{Plan, PlannedJob, Work};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use syntrace_base::base::{Delta, Epsilon, SamplingRate};
 use syntrace_base::error::Result;
 use syntrace_base::record::Regime;
-use syntrace_measure::privacy::{self, Accountant, Budget};
+use syntrace_measure::privacy::{self, Accountant, Budget, Ledger, PrivacyEvent, SpentByBoth};
 use syntrace_model::train::TrainPlan;
+use syntrace_spec::NoiseSource;
 
 /// Bits of epsilon, delta and sampling rate, the steps, the accountant.
 type Question = (u64, u64, u64, u64, Accountant);
 
-/// Noise multipliers that were found.
-#[derive(Default)]
-pub(super) struct Noises(Mutex<HashMap<Question, f64>>);
+/// Upper bounds on what a ledger has spent: by the accountant of the spec, and by each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spent {
+    pub epsilon: f64,
+    pub rdp: Option<f64>,
+    pub pld: Option<f64>,
+}
 
-impl Noises {
-    /// The noise multiplier of a budget; `solve` is asked once, and whoever needs the same meanwhile waits.
-    fn multiplier(
-        &self,
-        budget: &Budget,
-        accountant: Accountant,
-        solve: impl FnOnce(&Budget, Accountant) -> Result<f64>,
-    ) -> Result<f64> {
-        let bits = (budget.epsilon.get().to_bits(), budget.delta.get().to_bits(), budget.sampling_rate.get().to_bits());
-        let question = (bits.0, bits.1, bits.2, budget.steps, accountant);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(noise) = known.get(&question) {
-            return Ok(*noise);
-        }
-        let noise = solve(budget, accountant)?;
-        known.insert(question, noise);
-        Ok(noise)
+/// Answers that were found.
+#[derive(Default)]
+pub(super) struct Accounts {
+    noises: Mutex<HashMap<Question, f64>>,
+    spent: Mutex<HashMap<Vec<u64>, Spent>>,
+}
+
+/// The answer to a question: `solve` is asked once, and whoever needs the same meanwhile waits. A failure is not kept.
+fn once<K: Eq + Hash, V: Copy>(
+    known: &Mutex<HashMap<K, V>>,
+    question: K,
+    solve: impl FnOnce() -> Result<V>,
+) -> Result<V> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(answer) = known.get(&question) {
+        return Ok(*answer);
     }
+    let answer = solve()?;
+    known.insert(question, answer);
+    Ok(answer)
 }
 
 impl Plan {
+    /// Does a job that a run would do train with noise whose seed nobody keeps?
+    pub fn trains_with_secret_noise(&self) -> bool {
+        let private = |work: &Work| match work {
+            Work::Train { models, .. } => models.iter().any(|model| model.regime != Regime::None),
+            Work::OneRunAudit { .. } => true,
+            _ => false,
+        };
+        let missing = |job: &&PlannedJob| !job.done && !job.elsewhere;
+        self.spec.noise == NoiseSource::System && self.jobs.iter().filter(missing).any(|job| private(&job.work))
+    }
+
     /// The noise multiplier of a regime under a training plan, so that the upper bound of the spec's accountant meets
     /// the target; `None` without DP.
     ///
@@ -51,9 +70,29 @@ impl Plan {
             sampling_rate: SamplingRate::new(plan.sampling_rate)?,
             steps: plan.steps,
         };
-        let solve =
-            |budget: &Budget, accountant| privacy::noise_multiplier(budget, accountant).map(|noise| noise.get());
-        self.noises.multiplier(&budget, self.spec.accountant, solve).map(Some)
+        let accountant = self.spec.accountant;
+        let bits = (budget.epsilon.get().to_bits(), budget.delta.get().to_bits(), budget.sampling_rate.get().to_bits());
+        once(&self.accounts.noises, (bits.0, bits.1, bits.2, budget.steps, accountant), || {
+            privacy::noise_multiplier(&budget, accountant).map(|noise| noise.get())
+        })
+        .map(Some)
+    }
+
+    /// What a ledger has spent at a delta.
+    ///
+    /// # Errors
+    /// Where the spec's accountant has no answer, or the two contradict each other.
+    pub(crate) fn spent(&self, ledger: &Ledger, delta: Delta) -> Result<Spent> {
+        let bits = |event: &PrivacyEvent| {
+            [event.sampling_rate.get().to_bits(), event.noise_multiplier.get().to_bits(), event.steps]
+        };
+        let question = std::iter::once(delta.get().to_bits()).chain(ledger.events.iter().flat_map(bits)).collect();
+        once(&self.accounts.spent, question, || {
+            let both = SpentByBoth::of(ledger, delta)?;
+            let answer = |spent: &Result<f64>| spent.as_ref().ok().copied();
+            let (rdp, pld) = (answer(&both.rdp), answer(&both.pld));
+            Ok(Spent { epsilon: both.by(self.spec.accountant)?, rdp, pld })
+        })
     }
 }
 
@@ -64,28 +103,16 @@ mod tests {
 
     #[test]
     fn a_question_is_solved_once_and_a_failure_is_not_kept() {
-        let budget = |steps| Budget {
-            epsilon: Epsilon::new(4.0).unwrap(),
-            delta: Delta::new(1e-5).unwrap(),
-            sampling_rate: SamplingRate::new(0.1).unwrap(),
-            steps,
-        };
-        let (noises, mut solved) = (Noises::default(), 0);
-        for (steps, accountant) in [
-            (10, Accountant::Pld),
-            (10, Accountant::Pld),
-            (10, Accountant::Rdp),
-            (11, Accountant::Pld),
-            (10, Accountant::Pld),
-        ] {
-            let found = noises.multiplier(&budget(steps), accountant, |budget, _| {
+        let (known, mut solved) = (Mutex::default(), 0);
+        for question in [10, 10, 11, 10] {
+            let found = once(&known, question, || {
                 solved += 1;
-                Ok(budget.steps as f64)
+                Ok(2 * question)
             });
-            assert_eq!(found.unwrap(), steps as f64);
+            assert_eq!(found.unwrap(), 2 * question);
         }
-        assert_eq!(solved, 3);
-        assert!(noises.multiplier(&budget(12), Accountant::Pld, |_, _| Err(Error::user("no"))).is_err());
-        assert_eq!(noises.multiplier(&budget(12), Accountant::Pld, |_, _| Ok(1.0)).unwrap(), 1.0);
+        assert_eq!(solved, 2);
+        assert!(once(&known, 12, || Err(Error::user("no"))).is_err());
+        assert_eq!(once(&known, 12, || Ok(1)).unwrap(), 1);
     }
 }

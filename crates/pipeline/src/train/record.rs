@@ -7,7 +7,7 @@ use crate::stage::Context;
 use syntrace_base::base::{ClipNorm, Delta, Digest, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord};
-use syntrace_measure::privacy::{self, Ledger, PrivacyEvent, SpentByBoth};
+use syntrace_measure::privacy::{self, Ledger, PrivacyEvent};
 use syntrace_model::train::{DpPlan, ModelOutcome, TrainPlan};
 use syntrace_store::{JobResult, NewObject, Snapshot};
 
@@ -66,12 +66,15 @@ pub(super) fn ledger(
             steps: happened.steps,
         };
         ledger.record(event.clone());
-        let spent = SpentByBoth::of(&ledger, delta)?;
-        let answer = |spent: &Result<f64>| spent.as_ref().ok().copied();
-        let (epsilon_rdp, epsilon_pld) = (answer(&spent.rdp), answer(&spent.pld));
-        let epsilon_after = spent.by(context.plan.spec.accountant)?.min(at_most.unwrap_or(f64::INFINITY));
-        let (mechanism, delta) = (happened.mechanism, delta.get());
-        ledger_rows.push(LedgerRow { event, mechanism, epsilon_after, delta, epsilon_rdp, epsilon_pld });
+        let spent = context.plan.spent(&ledger, delta)?;
+        ledger_rows.push(LedgerRow {
+            event,
+            mechanism: happened.mechanism,
+            epsilon_after: spent.epsilon.min(at_most.unwrap_or(f64::INFINITY)),
+            delta: delta.get(),
+            epsilon_rdp: spent.rdp,
+            epsilon_pld: spent.pld,
+        });
     }
     if ledger_rows.is_empty() {
         return Err(Error::internal(format!("`{}` was trained with DP and has no privacy event", model.label(name))));
