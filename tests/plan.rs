@@ -94,7 +94,7 @@ fn ids_of_models_are_those_of_every_version() {
 }
 
 const GOLDEN: &str = "name,model_id\n\
-    netssm os/mac eps4 shadow0,7527252705931550104\n\
-    netssm os/mac eps4 target,3665799460326276054\n\
+    netssm os/mac eps4 shadow0,1793471568765711392\n\
+    netssm os/mac eps4 target,5762083082853649301\n\
     netssm os/mac none shadow0,2076089734279698208\n\
     netssm os/mac none target,7619611605498548519\n";

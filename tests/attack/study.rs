@@ -139,7 +139,8 @@ fn mistakes_in_attack_tables_are_found_before_anything_runs() {
 #[test]
 fn rmia_is_not_planned_on_a_critic_and_the_plan_says_why() {
     let folder = tempfile::tempdir().unwrap();
-    let spec = TINY_SPEC.replace("[generator.netssm]", "[generator.netshare]\npreset = \"small\"\n[generator.netssm]");
+    let spec = TINY_SPEC
+        .replace("[generator.netssm]", "[generator.netshare]\npreset = \"small\"\nbatch = 8\n[generator.netssm]");
     let spec = write_spec(folder.path(), &format!("{spec}{MORE}{WITHOUT_UTILITY}"));
     let study = folder.path().join("none.redb").to_string_lossy().into_owned();
     let (code, plan, notes) = run(&["plan", &study, &spec, "--jobs"]);

@@ -135,10 +135,43 @@ fn evidence(snapshot: &Snapshot, planned: &PlannedAttack, group: &AttackGroup) -
         vec![own(&group.target)?],
         group.references.iter().map(reference).collect::<Result<_>>()?,
     ];
+    take_off_medians(&mut sides, planned.without_zero);
     let mut all: Vec<&mut rows::AttributeRow> = sides.iter_mut().flatten().flat_map(|(_, rows)| rows).collect();
     narrow(&mut all);
     let [shadows, target, references] = sides;
     Ok([table(shadows, planned)?, table(target, planned)?, table(references, planned)?])
+}
+
+/// Takes each model's median over its own split off its exact numbers without a zero, before they are narrowed: what
+/// narrowing keeps of them does not depend on a constant either.
+fn take_off_medians(sides: &mut [Vec<ModelRows>; 3], without: WithoutZero) {
+    let loss = |row: &rows::AttributeRow| row.loss_exact.or(row.loss.map(f64::from));
+    let value = |row: &rows::AttributeRow, place: usize| match &row.values_exact {
+        Some(exact) => exact.get(place).copied(),
+        None => row.values.get(place).copied().map(f64::from),
+    };
+    let of = |numbers: Vec<f64>| eval::median(numbers).unwrap_or(0.0);
+    let mut medians: BTreeMap<ModelId, (f64, Vec<f64>)> = BTreeMap::new();
+    for (model, rows) in sides.iter().take(2).flatten() {
+        if rows.iter().all(|row| row.loss_exact.is_none() && row.values_exact.is_none()) {
+            continue;
+        }
+        let width = rows.iter().map(|row| row.values.len()).max().unwrap_or(0);
+        let values = (0..width).map(|place| of(rows.iter().filter_map(|row| value(row, place)).collect())).collect();
+        medians.insert(*model, (of(rows.iter().filter_map(loss).collect()), values));
+    }
+    for (model, rows) in sides.iter_mut().flatten() {
+        let Some((loss_median, value_medians)) = medians.get(model) else { continue };
+        for row in rows {
+            if without.loss {
+                row.loss_exact = loss(row).map(|loss| loss - loss_median);
+            }
+            if without.values {
+                let moved = value_medians.iter().enumerate().filter_map(|(place, by)| Some(value(row, place)? - by));
+                row.values_exact = Some(moved.collect());
+            }
+        }
+    }
 }
 
 fn table(models: Vec<ModelRows>, planned: &PlannedAttack) -> Result<AttributeTable> {

@@ -12,7 +12,7 @@ const IPV4_BYTES: usize = 20;
 const IPV6_BYTES: usize = 40;
 const TCP_BYTES: usize = 20;
 const UDP_BYTES: usize = 8;
-/// The least that an IPv6 extension header takes.
+/// An IPv6 fragment header.
 const EXTENSION_BYTES: usize = 8;
 const FRAGMENT: u8 = 44;
 
@@ -180,13 +180,13 @@ impl Ip<'_> {
             }
             at if at >= IPV4_BYTES => {
                 let options = &self.bytes[IPV4_BYTES..];
-                bytes("ip_options", |byte| option_may_have(options, header - IPV4_BYTES, byte, |_| None))
+                bytes("ip_options", |byte| option_may_have(options, header - IPV4_BYTES, byte, |_| &[]))
             }
             _ => free(),
         }
     }
 
-    /// With the extension headers that the decoder steps over.
+    /// With a fragment header at most.
     fn ipv6(&self) -> Next {
         let at = self.bytes.len();
         match at {
@@ -199,38 +199,29 @@ impl Ip<'_> {
             _ => {}
         }
         let length = IPV6_BYTES + self.u16_at(4);
-        let (mut next, mut start, mut fragment) = (self.at(6), IPV6_BYTES, false);
-        while is_extension(next) {
-            let limit = self.room.min(length);
-            let fits = |units: u8| start + EXTENSION_BYTES * (usize::from(units) + 1);
-            match (at - start, next) {
-                (0, _) => return self.header_after(start + EXTENSION_BYTES),
-                (1, FRAGMENT) => return bytes("ip_extension", |byte| byte == 0),
-                (1, _) => {
-                    let least = least(self.at(start)).unwrap_or(EXTENSION_BYTES + UDP_BYTES);
-                    return bytes("ip_extension", |units| fits(units) + least <= limit);
-                }
-                (2, FRAGMENT) => return bytes("fragment", |byte| byte == 0),
-                (3, FRAGMENT) => return bytes("fragment", |byte| byte & 0xfe == 0),
-                _ => {}
-            }
-            let end = if next == FRAGMENT { fits(0) } else { fits(self.at(start + 1)) };
-            if at < end {
-                return free();
-            }
-            fragment |= next == FRAGMENT && self.at(start + 3) & 1 != 0;
-            next = self.at(start);
-            start = end;
+        if self.at(6) != FRAGMENT {
+            return self.transport(&Transport { protocol: self.at(6), at: IPV6_BYTES, length, fragment: false });
         }
-        self.transport(&Transport { protocol: next, at: start, length, fragment })
+        match at - IPV6_BYTES {
+            0 => self.header_after(IPV6_BYTES + EXTENSION_BYTES),
+            1 => bytes("ip_extension", |byte| byte == 0),
+            2 => bytes("fragment", |byte| byte == 0),
+            // Bits 1 and 2 are reserved, the lowest says that more follow.
+            3 => bytes("fragment", |byte| byte & 0xfe == 0),
+            4..EXTENSION_BYTES => free(),
+            _ => {
+                let (protocol, fragment) = (self.at(IPV6_BYTES), self.at(IPV6_BYTES + 3) & 1 != 0);
+                self.transport(&Transport { protocol, at: IPV6_BYTES + EXTENSION_BYTES, length, fragment })
+            }
+        }
     }
 
     /// Numbers of an IPv6 header that would begin at `start` at the earliest.
     fn header_after(&self, start: usize) -> Next {
         let limit = self.room.min(IPV6_BYTES + self.u16_at(4));
         bytes("protocol", |number| {
-            // Hop-by-hop options stand first.
-            let may_extend = is_extension(number) && (number != 0 || start == IPV6_BYTES);
+            // Other extension headers hold options, which are not checked here.
+            let may_extend = number == FRAGMENT && start == IPV6_BYTES;
             let least = least(number).or(may_extend.then_some(EXTENSION_BYTES + UDP_BYTES));
             least.is_some_and(|least| start + least <= limit)
         })
@@ -254,7 +245,7 @@ impl Ip<'_> {
                         return end();
                     }
                     let options = self.bytes.get(start + TCP_BYTES..).unwrap_or_default();
-                    bytes("tcp_options", |byte| option_may_have(options, header - TCP_BYTES, byte, tcp_option_length))
+                    bytes("tcp_options", |byte| option_may_have(options, header - TCP_BYTES, byte, tcp_option_lengths))
                 }
             };
         }
@@ -280,33 +271,27 @@ fn least(protocol: u8) -> Option<usize> {
     }
 }
 
-/// Hop-by-hop, routing, fragment, destination, mobility, HIP and shim6 (RFC 8200, RFC 7045).
-fn is_extension(number: u8) -> bool {
-    matches!(number, 0 | 43 | FRAGMENT | 60 | 135 | 139 | 140)
-}
-
-/// The only lengths that a kind of TCP option has; `None` where it may have any from 2 on.
-fn tcp_option_length(kind: u8) -> Option<&'static [usize]> {
+/// The lengths of the TCP options that are written (IANA's registry): those whose content any bytes are. Real traffic
+/// has others, seldom; what they hold is not checked here, so they are not written.
+fn tcp_option_lengths(kind: u8) -> &'static [usize] {
     match kind {
-        2 => Some(&[4]),
-        3 => Some(&[3]),
-        4 => Some(&[2]),
-        5 => Some(&[10, 18, 26, 34]),
-        8 => Some(&[10]),
-        28 => Some(&[4]),
-        _ => None,
+        2 | 28 => &[4],
+        3 => &[3],
+        4 => &[2],
+        5 => &[10, 18, 26, 34],
+        8 => &[10],
+        19 => &[18],
+        _ => &[],
     }
 }
 
 /// May a byte follow the options so far, of which `total` bytes are stated? Options are kind 0 (the end; zeros
 /// follow), kind 1 (nothing), or kind, length and data (RFC 791, RFC 9293 section 3.1).
-fn option_may_have(options: &[u8], total: usize, byte: u8, lengths: impl Fn(u8) -> Option<&'static [usize]>) -> bool {
+fn option_may_have(options: &[u8], total: usize, byte: u8, lengths: impl Fn(u8) -> &'static [usize]) -> bool {
     let mut at = 0;
     loop {
         let left = total.saturating_sub(at);
-        let fits = |kind: u8, length: usize| {
-            length >= 2 && length <= left && lengths(kind).is_none_or(|lengths| lengths.contains(&length))
-        };
+        let fits = |kind: u8, length: usize| length <= left && lengths(kind).contains(&length);
         match (options.get(at), options.get(at + 1)) {
             (None, _) => return byte < 2 || (2..=left).any(|length| fits(byte, length)),
             (Some(0), _) => return byte == 0,
