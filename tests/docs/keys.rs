@@ -219,7 +219,7 @@ fn attack_tables() -> String {
             })
             .collect();
         let names: Vec<String> = kinds.iter().map(|kind| format!("`{}`", kind.name())).collect();
-        let table = key_table(structure, &presets, &["criterion", "kind", "statistic"]);
+        let table = key_table(structure, &presets, &["criterion", "kind", "prior", "statistic"]);
         let table = if structure.is_empty() { "No keys of its own.\n".to_owned() } else { table };
         let _ = write!(text, "\n### {}\n\n{table}", names.join(", "));
     }
