@@ -1,12 +1,13 @@
 //! SQL text before it is planned: splitting, what is allowed, parameter values.
 
 use super::shallow::require_few_tables;
-use super::walk::{each_expression, each_expression_mut, walk_mut};
+use super::walk::{any_expression, each_expression, each_expression_mut, walk_mut};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Value, VisitorMut, WildcardAdditionalOptions,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, ObjectName, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Value, VisitorMut,
+    WildcardAdditionalOptions,
 };
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -112,10 +113,28 @@ pub(super) fn admitted(mut statement: Statement) -> Result<Statement> {
     with_select(&mut statement);
     require_few_tables(&statement)?;
     require_reading(&statement)?;
+    require_plain_distinct_from(&mut statement)?;
     read_bytes(&mut statement)?;
     keep_casts_apart(&mut statement);
     name_apart(&mut statement);
     Ok(statement)
+}
+
+/// Refuses `a IS DISTINCT FROM b AND c` without parentheses: sqlparser (0.62) takes all that follows for the right side,
+/// `a IS DISTINCT FROM (b AND c)`, where PostgreSQL and DuckDB take `b` alone.
+fn require_plain_distinct_from(statement: &mut Statement) -> Result<()> {
+    let Some(statement) = inner(statement) else { return Ok(()) };
+    let is_swallowed = |expression: &Expr| match expression {
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => {
+            matches!(right.as_ref(), Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. })
+        }
+        _ => false,
+    };
+    if any_expression(statement, is_swallowed) {
+        return Err(Error::user("expected parentheses around IS DISTINCT FROM beside AND or OR".to_owned())
+            .hint("write (a IS DISTINCT FROM b) AND c: without them, what follows is read as a part of b"));
+    }
+    Ok(())
 }
 
 /// The statement of SQL in one of DataFusion's, `EXPLAIN` left out.

@@ -278,7 +278,7 @@ impl Writer {
         match self.dice.below(6) {
             0 => format!("{left} IS NULL"),
             1 => format!("{left} IS NOT NULL"),
-            2 => format!("{left} IS DISTINCT FROM {right}"),
+            2 => format!("({left} IS DISTINCT FROM {right})"),
             _ => format!("{left} {} {right}", self.dice.one(&["=", "<>", "<", ">", "<=", ">="])),
         }
     }
