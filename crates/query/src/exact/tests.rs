@@ -221,3 +221,15 @@ fn views_named_queries_and_their_functions_answer_in_each_session() {
         assert_eq!(notes, ["no row has the dataset `nope`: `models` has no dataset at all"]);
     }
 }
+
+/// sqlparser 0.62 takes what follows AND or OR for the right side of IS DISTINCT FROM.
+#[test]
+fn is_distinct_from_beside_or_needs_parentheses() {
+    let (session, _folder) = session(1);
+    for sql in ["SELECT true IS DISTINCT FROM true OR true", "SELECT 1 IS NOT DISTINCT FROM 2 AND false"] {
+        assert!(ours(&session, sql).contains("expected parentheses around IS DISTINCT FROM"), "{sql}");
+    }
+    assert_eq!(ours(&session, "SELECT (true IS DISTINCT FROM true) OR true"), "true");
+    assert_eq!(ours(&session, "SELECT true IS DISTINCT FROM (true OR true)"), "false");
+    assert_eq!(theirs(1, "SELECT true IS DISTINCT FROM true OR true"), "false", "right by itself: the rule can go");
+}
