@@ -19,7 +19,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("forest", &["base", "error"]),
     ("eval", &["base", "error", "record", "forest"]),
     ("utility", &["base", "error", "record", "eval", "forest"]),
-    ("audit", &["base", "error", "record", "capture", "eval"]),
+    ("audit", &["base", "error", "record", "capture", "eval", "privacy"]),
     ("kernel", &[]),
     ("nn", &["base", "error"]),
     ("train", &["base", "error", "record", "encoding", "privacy", "nn"]),

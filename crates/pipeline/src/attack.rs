@@ -152,10 +152,12 @@ fn take_off_medians(sides: &mut [Vec<ModelRows>; 3], without: WithoutZero) {
     };
     let of = |numbers: Vec<f64>| eval::median(numbers).unwrap_or(0.0);
     let mut medians: BTreeMap<ModelId, (f64, Vec<f64>)> = BTreeMap::new();
+    let is_exact = |row: &rows::AttributeRow| row.loss_exact.is_some() || row.values_exact.is_some();
+    if !sides.iter().flatten().any(|(_, rows)| rows.iter().any(is_exact)) {
+        return;
+    }
+    // All models, also those of single numbers: they are narrowed together.
     for (model, rows) in sides.iter().take(2).flatten() {
-        if rows.iter().all(|row| row.loss_exact.is_none() && row.values_exact.is_none()) {
-            continue;
-        }
         let width = rows.iter().map(|row| row.values.len()).max().unwrap_or(0);
         let values = (0..width).map(|place| of(rows.iter().filter_map(|row| value(row, place)).collect())).collect();
         medians.insert(*model, (of(rows.iter().filter_map(loss).collect()), values));

@@ -8,6 +8,7 @@ use super::evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEviden
 use super::policy::{AUDITED_FPR, Policy};
 use super::power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
 use crate::eval::{clopper_pearson, difference_of_proportions, resolves_fpr};
+use crate::privacy::promises_nothing;
 use syntrace_base::record::Interval;
 
 /// How a check, or a model, ended. The worst of several is the smallest.
@@ -180,7 +181,7 @@ fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
         }
         (true, None) => (Verdict::NotEnough, "an epsilon that its makers claim and that nothing here shows".to_owned()),
         (true, Some(epsilon)) => match (evidence.delta, evidence.members) {
-            (Some(delta), Some(members)) if delta * members as f64 >= 1.0 => {
+            (Some(delta), Some(members)) if promises_nothing(delta, members) => {
                 let found = format!(
                     "delta {delta} of {members} members promises nothing: a mechanism that gives one member away whole \
                      keeps it"
