@@ -136,9 +136,10 @@ impl std::io::Read for Zeros {
 
 #[test]
 fn decompression_bombs_and_windows_beyond_the_limit_are_refused() {
-    // A frame of zstd that says "one byte, 128 KiB times", again and again: 3 bytes become 131,072.
+    // A frame of zstd that says "one byte, 128 KiB times", again and again: 4 bytes become 131,072 (no records of a
+    // capture, so that the time is that of unpacking).
     let head = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
-    let block = [0x02u8, 0x00, 0x10, 0];
+    let block = [0x02u8, 0x00, 0x10, 0xff];
     let bomb = [head, block.repeat(20_000)].concat();
     let bytes = [pcap(1, &[]), vec![0; 200]].concat();
     let begun = zstd::encode_all(bytes.as_slice(), 3).unwrap();

@@ -5,8 +5,9 @@ use crate::query::study;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Rows of the generated input; with a text of 64 digits each some 600 MB in memory.
-const ROWS: u64 = 6_000_000;
+/// Rows of the generated input, each with a text of so many digits: some 600 MB in memory.
+const ROWS: u64 = 1_200_000;
+const WIDTH: u64 = 480;
 
 /// What the process needs besides the budget: the program, its threads, batches under way, the page cache.
 const REST_MIB: u64 = 400;
@@ -39,7 +40,7 @@ fn measured(memory_mib: u64, sql: &str) -> (i32, String, String, u64) {
 fn input() -> String {
     let multiplier = 2_654_435_761_u64;
     format!(
-        "SELECT (value * {multiplier}) % {ROWS} AS n, lpad(CAST((value * {multiplier}) % {ROWS} AS VARCHAR), 64, '0') AS wide \
+        "SELECT (value * {multiplier}) % {ROWS} AS n, lpad(CAST((value * {multiplier}) % {ROWS} AS VARCHAR), {WIDTH}, '0') AS wide \
          FROM generate_series(1, {ROWS})"
     )
 }
