@@ -269,7 +269,7 @@ fn report_loops(generator: &NetSsm, pool: &[EncodedTrace]) {
 fn tokens(traces: &[RawTrace]) -> f64 {
     let of = |trace: &RawTrace| match &trace.content {
         Generated::Tokens(tokens) => tokens.len(),
-        Generated::Fields(_) | Generated::Nprint(_) => 0,
+        Generated::Fields(_) | Generated::Nprint(_) | Generated::Packets(_) => 0,
     };
     traces.iter().map(of).sum::<usize>() as f64
 }

@@ -106,7 +106,7 @@ CREATE TABLE encodings (
     dataset  TEXT NOT NULL,    -- dataset
     class    TEXT NOT NULL,    -- class
     trace_id BIGINT NOT NULL,  -- trace
-    encoding TEXT NOT NULL,    -- `nprint`, `fields` or `tokens`
+    encoding TEXT NOT NULL,    -- `nprint`, `fields`, `tokens` or `packets`
     rows     INTEGER NOT NULL, -- packets
     width    INTEGER NOT NULL, -- ternary bits, fields or tokens a row
     data     BYTEA NOT NULL    -- nprint: value plane then presence plane; fields: little-endian i64 a field; tokens: little-endian u16 a token
@@ -190,7 +190,7 @@ CREATE TABLE privacy_ledger (
     plan             TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     event            INTEGER NOT NULL,          -- number of the event, from 0
     phase            TEXT NOT NULL,             -- what was trained or measured
-    mechanism        TEXT NOT NULL,             -- `poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch) or `gaussian` (on counts of all members)
+    mechanism        TEXT NOT NULL,             -- `poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch), `gaussian` (on counts of all members), `gaussian_marginals` (on a histogram with one cell a member) or `exponential` (a choice; the noise is that of a Gaussian release that costs no less)
     sampling_rate    DOUBLE PRECISION NOT NULL, -- probability of a trace to be in a step's batch; 1 where all members are
     noise_multiplier DOUBLE PRECISION NOT NULL, -- noise standard deviation in units of the clip norm
     clip_norm        DOUBLE PRECISION NOT NULL, -- L2 bound of one trace's contribution

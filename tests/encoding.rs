@@ -1,7 +1,8 @@
-//! Tests of encoding: nPrint's tables, bit planes, fields, tokens.
+//! Tests of encoding: nPrint's tables, bit planes, fields, tokens, packets.
 
 mod fields;
 mod grammar;
 mod nprint;
 mod nprint_csv;
+mod packets;
 mod tokens;

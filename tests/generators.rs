@@ -27,6 +27,9 @@ noise = "reproducible"
 [generator.markov]
 [generator.netdpsyn]
 block = 50
+[generator.netpool]
+records = 300
+kept = 100
 [generator.netssm]
 epochs = EPOCHS
 rate = TOKEN_RATE
@@ -81,7 +84,7 @@ fn exported_packets_of_every_generator_open_in_tshark_without_complaint() {
         *written.entry(generator.to_owned()).or_insert(0) += packets.parse::<u32>().unwrap();
     }
     let names: Vec<&str> = written.keys().map(String::as_str).collect();
-    assert_eq!(names, ["markov", "netdiffusion", "netdpsyn", "netshare", "netssm"]);
+    assert_eq!(names, ["markov", "netdiffusion", "netdpsyn", "netpool", "netshare", "netssm"]);
     assert!(written.iter().all(|(name, packets)| *packets > 0 || name == "netssm"), "{written:?}");
 }
 
@@ -93,7 +96,7 @@ fn generators_that_diverge_are_recorded_and_the_rest_of_the_run_goes_on() {
     let path = study(folder.path(), "2", "1e30", "1e30");
     let sql = "SELECT generator, count(*), count(*) FILTER (WHERE status LIKE 'diverged at step %') FROM models
         WHERE role <> 'base' GROUP BY 1 ORDER BY 1";
-    let expected = ["markov,4,0", "netdiffusion,4,4", "netdpsyn,1,0", "netshare,4,4", "netssm,4,4"];
+    let expected = ["markov,4,0", "netdiffusion,4,4", "netdpsyn,1,0", "netpool,1,0", "netshare,4,4", "netssm,4,4"];
     assert_eq!(rows(&path, sql), expected);
     let sql = "SELECT generator, count(DISTINCT model_id), count(*) FILTER (WHERE isnan(loss)) FROM attributes
         GROUP BY 1 ORDER BY 1";

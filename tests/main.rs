@@ -29,6 +29,7 @@ mod intervals;
 mod markov;
 mod netdiffusion;
 mod netdpsyn;
+mod netpool;
 mod netshare;
 mod netssm;
 mod nn;

@@ -177,6 +177,7 @@ fn generator_tables() -> String {
         ("markov", "MarkovConfig"),
         ("netdiffusion", "NetDiffusionConfig"),
         ("netdpsyn", "NetDpSynConfig"),
+        ("netpool", "NetPoolConfig"),
         ("netshare", "NetShareConfig"),
         ("netssm", "NetSsmConfig"),
     ];

@@ -139,7 +139,7 @@ pub const ENCODINGS: SegmentTable = SegmentTable {
     partition: PartitionKind::Class,
     columns: &[
         column("trace_id", I64, false, "trace"),
-        column("encoding", Text, false, "`nprint`, `fields` or `tokens`"),
+        column("encoding", Text, false, "`nprint`, `fields`, `tokens` or `packets`"),
         column("rows", I32, false, "packets"),
         column("width", I32, false, "ternary bits, fields or tokens a row"),
         column(
@@ -194,7 +194,7 @@ pub const PRIVACY_LEDGER: SegmentTable = SegmentTable {
             "mechanism",
             Text,
             false,
-            "`poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch) or `gaussian` (on counts of all members)",
+            "`poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch), `gaussian` (on counts of all members), `gaussian_marginals` (on a histogram with one cell a member) or `exponential` (a choice; the noise is that of a Gaussian release that costs no less)",
         ),
         column("sampling_rate", F64, false, "probability of a trace to be in a step's batch; 1 where all members are"),
         column("noise_multiplier", F64, false, "noise standard deviation in units of the clip norm"),

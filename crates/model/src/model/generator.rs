@@ -174,7 +174,7 @@ pub trait Generator: Family {
 
 /// Names of all generators.
 pub fn generator_names() -> &'static [&'static str] {
-    &["markov", "netdiffusion", "netdpsyn", "netshare", "netssm"]
+    &["markov", "netdiffusion", "netdpsyn", "netpool", "netshare", "netssm"]
 }
 
 /// A generator of the spec, of whichever family. A closed enum, so that making one names no training: what it says of
@@ -185,6 +185,7 @@ pub enum AnyGenerator {
     Markov(super::markov::Markov),
     NetDiffusion(super::netdiffusion::NetDiffusion),
     NetDpSyn(super::netdpsyn::NetDpSyn),
+    NetPool(super::netpool::NetPool),
     NetShare(super::netshare::NetShare),
     NetSsm(super::netssm::NetSsm),
 }
@@ -204,6 +205,7 @@ impl AnyGenerator {
             "markov" => Self::Markov(super::markov::Markov::from_options(options, packets)?),
             "netdiffusion" => Self::NetDiffusion(super::netdiffusion::NetDiffusion::from_options(options, packets)?),
             "netdpsyn" => Self::NetDpSyn(super::netdpsyn::NetDpSyn::from_options(options, packets)?),
+            "netpool" => Self::NetPool(super::netpool::NetPool::from_options(options, packets)?),
             "netshare" => Self::NetShare(super::netshare::NetShare::from_options(options, packets)?),
             "netssm" => Self::NetSsm(super::netssm::NetSsm::from_options(options, packets)?),
             _ => {
@@ -219,6 +221,7 @@ impl AnyGenerator {
             Self::Markov(generator) => generator,
             Self::NetDiffusion(generator) => generator,
             Self::NetDpSyn(generator) => generator,
+            Self::NetPool(generator) => generator,
             Self::NetShare(generator) => generator,
             Self::NetSsm(generator) => generator,
         }
@@ -233,6 +236,7 @@ impl std::ops::Deref for AnyGenerator {
             Self::Markov(generator) => generator,
             Self::NetDiffusion(generator) => generator,
             Self::NetDpSyn(generator) => generator,
+            Self::NetPool(generator) => generator,
             Self::NetShare(generator) => generator,
             Self::NetSsm(generator) => generator,
         }
@@ -245,6 +249,7 @@ impl std::ops::DerefMut for AnyGenerator {
             Self::Markov(generator) => generator,
             Self::NetDiffusion(generator) => generator,
             Self::NetDpSyn(generator) => generator,
+            Self::NetPool(generator) => generator,
             Self::NetShare(generator) => generator,
             Self::NetSsm(generator) => generator,
         }
@@ -264,6 +269,7 @@ pub fn generator(
         AnyGenerator::Markov(generator) => Box::new(generator),
         AnyGenerator::NetDiffusion(generator) => Box::new(generator),
         AnyGenerator::NetDpSyn(generator) => Box::new(generator),
+        AnyGenerator::NetPool(generator) => Box::new(generator),
         AnyGenerator::NetShare(generator) => Box::new(generator),
         AnyGenerator::NetSsm(generator) => Box::new(generator),
     })

@@ -11,6 +11,7 @@ mod generator;
 pub mod markov;
 pub mod netdiffusion;
 pub mod netdpsyn;
+pub mod netpool;
 pub mod netshare;
 pub mod netssm;
 

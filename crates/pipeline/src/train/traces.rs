@@ -15,7 +15,8 @@ use syntrace_store::JobResult;
 use syntrace_store::schema::SYNTHETIC_PACKETS;
 use syntrace_traffic::encoding::{EncodingKind, Generated, tokens_to_packets};
 use syntrace_traffic::synth::{
-    DecodeMode, DecodeOptions, DecodedTrace, RepairProfile, decode_fields, decode_trace, mend, repair, trace_id,
+    DecodeMode, DecodeOptions, DecodedTrace, RepairProfile, decode_fields, decode_packets, decode_trace, mend, repair,
+    trace_id,
 };
 
 /// Records what a model says about its members and its held-out traces, in evaluation mode.
@@ -99,6 +100,7 @@ type Repair = (String, &'static str, u32);
 fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Vec<Repair>)> {
     match (content, family.encoding()) {
         (Generated::Fields(rows), _) => Ok((decode_fields(rows), Vec::new())),
+        (Generated::Packets(packets), _) => Ok((decode_packets(packets), Vec::new())),
         (Generated::Tokens(tokens), EncodingKind::Tokens(layout)) => {
             let options = DecodeOptions { mode: DecodeMode::Raw, ..DecodeOptions::default() };
             Ok((decode_trace(&tokens_to_packets(tokens, &layout), &options), Vec::new()))

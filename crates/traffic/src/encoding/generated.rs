@@ -14,15 +14,18 @@ pub enum Generated {
     Fields(Vec<FieldRow>),
     /// nPrint cells in a named layout, a row a packet; `synth::repair` makes packets of them.
     Nprint(super::NprintImage),
+    /// Header views with absolute times; lengths and checksums that do not fit are set by `synth::decode_packets`.
+    Packets(Vec<super::packets::HeaderPacket>),
 }
 
 impl Generated {
     /// As stored in `synthetic_traces.raw`: tokens as little-endian u16, fields as little-endian i64, nPrint
-    /// cells as the planes of the encoding `nprint`.
+    /// cells as the planes of the encoding `nprint`, packets as the encoding `packets`.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Tokens(tokens) => tokens.iter().flat_map(|token| token.to_le_bytes()).collect(),
             Self::Nprint(image) => image.to_bytes(),
+            Self::Packets(packets) => super::packets::to_bytes(packets),
             Self::Fields(rows) => {
                 rows.iter().flatten().flat_map(|field| field.unwrap_or(FIELD_NULL).to_le_bytes()).collect()
             }

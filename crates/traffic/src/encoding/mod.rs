@@ -1,4 +1,4 @@
-//! Traces as nprint, fields or tokens: the inputs of generators, and their inverses.
+//! Traces as nprint, fields, tokens or packets: the inputs of generators, and their inverses.
 //!
 //! Invariants: an encoding is a pure function of one trace (never of its neighbours, so the unit of
 //! privacy stays the trace); its byte layout is part of the file format and is said in each module; a
@@ -12,6 +12,7 @@ pub mod fields;
 pub mod nprint;
 pub mod nprint_csv;
 mod nprint_image;
+pub mod packets;
 pub mod tokens;
 
 use syntrace_base::record::Trace;
@@ -41,6 +42,8 @@ pub enum EncodingKind {
     Fields,
     /// Bytes as tokens.
     Tokens(TokenLayout),
+    /// Times and header views.
+    Packets,
 }
 
 impl EncodingKind {
@@ -50,13 +53,14 @@ impl EncodingKind {
             Self::Nprint => "nprint",
             Self::Fields => "fields",
             Self::Tokens(_) => "tokens",
+            Self::Packets => "packets",
         }
     }
 
     /// Canonical JSON of the parameters; part of a job's identity.
     pub fn options_json(&self) -> String {
         match self {
-            Self::Nprint | Self::Fields => "{}".to_owned(),
+            Self::Nprint | Self::Fields | Self::Packets => "{}".to_owned(),
             Self::Tokens(layout) => layout.options_json(),
         }
     }
@@ -67,6 +71,7 @@ impl EncodingKind {
             Self::Nprint => nprint::encode(trace),
             Self::Fields => fields::encode(trace),
             Self::Tokens(layout) => tokens::encode(trace, layout),
+            Self::Packets => packets::encode(trace),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::layout::{ETHERNET_BYTES, Layout, TCP, UDP, locate, u8_at, u16_at};
 use super::mend::{MendedFields, mend_frame};
+use crate::encoding::packets::HeaderPacket;
 use crate::encoding::tokens::UDP_PAYLOAD_BYTES;
 use syntrace_base::base::{Identity, ModelId, TraceId};
 use syntrace_base::record::{Direction, DropReason, Packet};
@@ -104,6 +105,26 @@ pub fn decode_trace(frames: &[Vec<u8>], options: &DecodeOptions) -> DecodedTrace
             Err(reason) => trace.rejections.push(reason),
         }
         time_us = time_us.saturating_add(options.interval_us);
+    }
+    trace
+}
+
+/// Turns header views into packets, each at its own time. The generator leaves lengths and checksums to the packet: what
+/// does not fit is set, as where fields become packets, and not counted.
+pub fn decode_packets(packets: &[HeaderPacket]) -> DecodedTrace {
+    let mut trace = DecodedTrace::default();
+    for packet in packets {
+        let options = DecodeOptions { start_us: packet.time_us, ..DecodeOptions::default() };
+        let mut one = decode_trace(&[packet.frame()], &options);
+        for packet in &mut one.packets {
+            packet.direction = direction(trace.packets.first(), packet);
+            if packet.direction == Direction::Backward {
+                // The sender's MAC address says the direction, as in normalised captures.
+                packet.data.get_mut(..12).into_iter().for_each(|macs| macs.rotate_left(6));
+            }
+        }
+        trace.packets.append(&mut one.packets);
+        trace.rejections.append(&mut one.rejections);
     }
     trace
 }

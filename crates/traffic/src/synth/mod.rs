@@ -13,7 +13,7 @@ mod layout;
 mod mend;
 mod repair;
 
-pub use decode::{DecodeMode, DecodeOptions, DecodedTrace, decode_trace, original_length, trace_id};
+pub use decode::{DecodeMode, DecodeOptions, DecodedTrace, decode_packets, decode_trace, original_length, trace_id};
 pub use decode::{INTERVAL_US, START_US};
 pub use fields::decode_fields;
 pub use mend::{MendedFields, mend};

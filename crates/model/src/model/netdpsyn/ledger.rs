@@ -49,6 +49,14 @@ impl RhoLedger {
     /// # Errors
     /// More than is left, or nothing.
     pub fn charge(&mut self, phase: &str, rho: f64, sensitivity: f64) -> Result<f64> {
+        self.charge_for(Mechanism::Gaussian, phase, rho, sensitivity)
+    }
+
+    /// As [`RhoLedger::charge`], for a mechanism of another name that costs no more than that Gaussian release.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn charge_for(&mut self, mechanism: Mechanism, phase: &str, rho: f64, sensitivity: f64) -> Result<f64> {
         let noise_multiplier = (0.5 / rho).sqrt() * (1.0 + ROUNDING);
         let cost = 0.5 / (noise_multiplier * noise_multiplier);
         if !(rho > 0.0 && noise_multiplier.is_finite() && sensitivity > 0.0) || self.spent + cost > self.total {
@@ -61,7 +69,7 @@ impl RhoLedger {
         self.spent += cost;
         self.events.push(PrivacyEvent {
             phase: phase.to_owned(),
-            mechanism: Mechanism::Gaussian,
+            mechanism,
             sampling_rate: 1.0,
             noise_multiplier,
             clip_norm: sensitivity,

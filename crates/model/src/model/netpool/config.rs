@@ -1,0 +1,151 @@
+//! Settings and presets. All of them were chosen on simulated traffic: private classes of the simulator, a pool of its
+//! other ones (`studies/quality.toml`).
+
+use crate::train::{OptimiserPlan, TrainPlan};
+use serde::{Deserialize, Serialize};
+use syntrace_base::error::{Error, Result};
+
+/// All that a model depends on besides data, pool and seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetPoolConfig {
+    /// Most packets of a trace; later ones are not read.
+    pub packets: u32,
+    /// Candidates: public traces and variations of them, among which weights are found.
+    pub records: u32,
+    /// Candidates that a model keeps, drawn by weight; its traces are drawn from them.
+    pub kept: u32,
+    /// Chance of each variation of a candidate (TTL, numbering, flags, service, ports, lengths, gaps, first packet).
+    pub vary: f64,
+    /// Times that the candidates are drawn again around the weights, their attributes crossed.
+    pub refinements: u32,
+    /// Weight of the pool as prior, in traces: relative entropy to it against squared errors in units of noise.
+    pub prior: f64,
+    /// Steps of mirror descent of one fit.
+    pub iterations: u32,
+    /// Most marginals.
+    pub marginals_max: u32,
+    /// Marginals are as many as leave the noise of each below this share of the members, two at least: with more, each
+    /// one costs noise in all others.
+    pub noise_share: f64,
+    /// Share of rho for the addresses of the local hosts.
+    pub local_share: f64,
+    /// Share of rho for the addresses of their peers, by service, where there are four marginals or more.
+    pub peer_share: f64,
+    /// Share of rho for choosing marginals, where there are more than two.
+    pub choice_share: f64,
+    /// Expected number of addresses of nobody that stand out of the noise of one histogram.
+    pub false_addresses: f64,
+}
+
+/// Largest number of packets that the layouts allow.
+const PACKETS_MAX: u32 = 64;
+
+/// More would drown what is found.
+const FALSE_ADDRESSES_MAX: f64 = 1_000.0;
+
+/// Marginals that are always measured.
+pub(super) const FIXED: usize = 2;
+
+impl NetPoolConfig {
+    /// A preset: `small` takes seconds a model, `paper` has more candidates (no publication has this generator).
+    pub fn preset(name: &str) -> Result<Self> {
+        let small = Self {
+            packets: 10,
+            records: 12_000,
+            kept: 3_000,
+            vary: 0.3,
+            refinements: 2,
+            prior: 10.0,
+            iterations: 150,
+            marginals_max: 12,
+            noise_share: 0.02,
+            local_share: 0.25,
+            peer_share: 0.1,
+            choice_share: 0.05,
+            false_addresses: 0.3,
+        };
+        match name {
+            "small" => Ok(small),
+            "paper" => Ok(Self { records: 40_000, kept: 10_000, iterations: 400, ..small }),
+            _ => Err(Error::user(format!("preset of `netpool` must be `small` or `paper`, found `{name}`"))),
+        }
+    }
+
+    /// One full pass: the noise multiplier of this plan is the whole budget, rho = 1 / (2 sigma^2).
+    pub fn plan(&self, members: u32) -> TrainPlan {
+        TrainPlan {
+            sampling_rate: 1.0,
+            expected_batch: f64::from(members.max(1)),
+            steps: 1,
+            epochs: 1,
+            clip_norm: 1.0,
+            microbatch: 1,
+            epochs_per_evaluation: 1,
+            optimiser: OptimiserPlan::Sgd { rate: 0.0, momentum: 0.0 },
+            linear_decay: false,
+        }
+    }
+
+    /// Canonical JSON, keys sorted.
+    pub fn json(&self) -> String {
+        // A struct of plain numbers always serialises.
+        serde_json::to_value(self).unwrap_or_default().to_string()
+    }
+
+    /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
+    /// and values of a wrong type are refused.
+    pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
+        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
+        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
+        map.insert("packets".to_owned(), packets.into());
+        map.extend(options.clone());
+        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Number of marginals of a budget (the noise multiplier of one release with all of it) and a public number of
+    /// members: no private number enters.
+    pub fn marginals(&self, noise_multiplier: f64, members: u32) -> usize {
+        let affordable = (self.noise_share * f64::from(members) / noise_multiplier).powi(2);
+        (affordable as usize).clamp(FIXED, (self.marginals_max as usize).max(FIXED))
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = [
+            ("packets", self.packets),
+            ("records", self.records),
+            ("kept", self.kept),
+            ("iterations", self.iterations),
+            ("marginals_max", self.marginals_max),
+        ];
+        if let Some((key, value)) = positive.into_iter().find(|(_, value)| *value < 1) {
+            return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
+        }
+        if self.packets > PACKETS_MAX {
+            return Err(Error::user(format!("`packets` must be at most {PACKETS_MAX}, found `{}`", self.packets)));
+        }
+        let above =
+            [("prior", self.prior), ("noise_share", self.noise_share), ("false_addresses", self.false_addresses)];
+        if let Some((key, value)) = above.into_iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
+            return Err(Error::user(format!("`{key}` must be above 0, found `{value}`")));
+        }
+        if self.false_addresses > FALSE_ADDRESSES_MAX {
+            return Err(Error::user(format!(
+                "`false_addresses` must be at most {FALSE_ADDRESSES_MAX}, found `{}`",
+                self.false_addresses
+            )));
+        }
+        if !(0.0..=1.0).contains(&self.vary) {
+            return Err(Error::user(format!("`vary` must be between 0 and 1, found `{}`", self.vary)));
+        }
+        let shares = [self.local_share, self.peer_share, self.choice_share];
+        if shares.iter().any(|share| !(*share > 0.0 && *share < 1.0)) || shares.iter().sum::<f64>() >= 1.0 {
+            return Err(Error::user(format!(
+                "`local_share`, `peer_share` and `choice_share` must be above 0 and leave something, found `{shares:?}`"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! From private traces and a public pool to a model, through one ledger.
+
+use super::address::frequent;
+use super::attributes::{Cells, Ends, SERVICE_CELLS, addresses, describe};
+use super::config::{FIXED, NetPoolConfig};
+use super::estimate::{Goal, weigh};
+use super::marginal::{Measured, Query, candidates, choose_next, fixed};
+use super::model::Model;
+use super::pool::{Candidates, Flow, flow_of};
+use crate::model::netdpsyn::RhoLedger;
+use crate::train::{EncodedTrace, PrivacyEvent};
+use syntrace_base::base::Seed;
+use syntrace_base::error::Result;
+use syntrace_base::record::Mechanism;
+
+/// Peers' addresses are measured with so many marginals or more.
+const MARGINALS_WITH_PEERS: usize = 4;
+
+/// A trained model, what it cost, and how near it came.
+pub(super) struct Fit {
+    pub model: Model,
+    pub events: Vec<PrivacyEvent>,
+    /// Names of the marginals, in order, with the final distance of the weighted candidates from each noisy one: sum over
+    /// cells of the absolute difference, as a share of the members.
+    pub marginals: Vec<(String, f64)>,
+    /// One over the sum of squared weights: how many candidates carry the result.
+    pub effective: f64,
+}
+
+/// What is private: attributes and ends of the members. Read by [`Query::measure`], [`choose_next`] and [`frequent`] alone.
+struct Private {
+    flows: Vec<Cells>,
+    local: Vec<(u16, Vec<u8>)>,
+    peers: Vec<(u16, Vec<u8>)>,
+}
+
+impl Private {
+    fn new<'a>(traces: impl IntoIterator<Item = &'a EncodedTrace>, packets: usize) -> Result<Self> {
+        let mut private = Self { flows: Vec::new(), local: Vec::new(), peers: Vec::new() };
+        for trace in traces {
+            let flow = flow_of(trace)?;
+            let (Some(cells), Some([local, peer]), Some(first)) =
+                (describe(&flow, packets), addresses(&flow), flow.first())
+            else {
+                continue;
+            };
+            private.flows.push(cells);
+            private.local.push((0, local));
+            private.peers.push((Ends::of(first).service, peer));
+        }
+        Ok(private)
+    }
+}
+
+/// What is public or released: candidates, weights, marginals so far.
+struct Search<'a> {
+    config: &'a NetPoolConfig,
+    members: f64,
+    candidates: Candidates,
+    weights: Vec<f64>,
+    measured: Vec<Measured>,
+    seed: Seed,
+}
+
+impl Search<'_> {
+    fn weigh(&mut self) {
+        let goal = Goal {
+            measured: &self.measured,
+            members: self.members,
+            prior: self.config.prior,
+            iterations: self.config.iterations,
+        };
+        self.weights = weigh(&self.candidates.cells, &self.weights, goal);
+    }
+
+    /// Draws the candidates again around the weights, and weighs them.
+    fn refine(&mut self, round: usize) {
+        let mut rng = self.seed.named("refine").numbered(round as u64).rng();
+        self.candidates = self.candidates.again(&self.weights, self.config.packets as usize, &mut rng);
+        self.weights = Vec::new();
+        self.weigh();
+    }
+
+    fn distance(&self, measured: &Measured) -> f64 {
+        let mut shares = vec![0.0; measured.counts.len()];
+        for (cells, weight) in self.candidates.cells.iter().zip(&self.weights) {
+            if let Some(share) = shares.get_mut(measured.query.cell(cells) as usize) {
+                *share += weight * self.members;
+            }
+        }
+        let occupied = shares.iter().zip(&measured.counts).filter(|(share, _)| **share > 0.0);
+        occupied.map(|(share, count)| (share - count).abs()).sum::<f64>() / self.members
+    }
+}
+
+/// Fits a model to the traces of a public number of members: the noise multiplier is that of one Gaussian step that
+/// would spend the whole budget. `seed` may be known, `noise_seed` must not.
+///
+/// # Errors
+/// Traces in another encoding; a pool without flows; a noise multiplier of 0.
+pub(super) fn fit<'a>(
+    config: &NetPoolConfig,
+    pool: &[Flow],
+    traces: impl IntoIterator<Item = &'a EncodedTrace>,
+    (members, noise_multiplier): (u32, f64),
+    (seed, noise_seed): (Seed, Seed),
+) -> Result<Fit> {
+    let packets = config.packets as usize;
+    let private = Private::new(traces, packets)?;
+    let mut ledger = RhoLedger::new(noise_multiplier)?;
+    let count = config.marginals(noise_multiplier, members);
+    let with_peers = count >= MARGINALS_WITH_PEERS;
+    let choices = count - FIXED;
+    // All of these add up to the budget.
+    let local_rho = config.local_share * ledger.total();
+    let peer_rho = if with_peers { config.peer_share * ledger.total() } else { 0.0 };
+    let choice_rho = if choices > 0 { config.choice_share * ledger.total() } else { 0.0 };
+    let rho = (ledger.total() - local_rho - peer_rho - choice_rho) / count as f64;
+
+    let mut rng = seed.named("candidates").rng();
+    let mut search = Search {
+        config,
+        members: f64::from(members),
+        candidates: Candidates::of_pool(pool, config, &mut rng)?,
+        weights: Vec::new(),
+        measured: Vec::new(),
+        seed,
+    };
+    for (number, query) in fixed(packets).into_iter().enumerate() {
+        let seed = noise_seed.named("fixed").numbered(number as u64);
+        search.measured.push(query.measure(&private.flows, rho, &mut ledger, seed)?);
+    }
+    search.weigh();
+    adapt(&mut search, &private, &mut ledger, (choices, rho, choice_rho), noise_seed)?;
+    let deviation = ledger.charge_for(Mechanism::GaussianMarginals, "addresses of local hosts", local_rho, 1.0)?;
+    let seed = noise_seed.named("local addresses");
+    let local = frequent(private.local, 1, deviation, config.false_addresses, seed);
+    let mut peers = Vec::new();
+    if with_peers {
+        let phase = "addresses of peers by service";
+        let deviation = ledger.charge_for(Mechanism::GaussianMarginals, phase, peer_rho, 1.0)?;
+        let seed = noise_seed.named("peer addresses");
+        peers = frequent(private.peers, SERVICE_CELLS as u16, deviation, config.false_addresses, seed);
+    }
+    let mut rng = search.seed.named("kept").rng();
+    let flows = search.candidates.drawn(&search.weights, config.kept as usize, &mut rng);
+    let marginals = search.measured.iter().map(|own| (own.query.name(), search.distance(own))).collect();
+    let effective = 1.0 / search.weights.iter().map(|weight| weight * weight).sum::<f64>();
+    let model = Model { config: config.clone(), members, flows, local, peers };
+    Ok(Fit { model, events: ledger.events().to_vec(), marginals, effective })
+}
+
+/// Chooses and measures marginals one by one, each `rho`, all choices together `choice_rho`, and draws the candidates
+/// again in between.
+fn adapt(
+    search: &mut Search<'_>,
+    private: &Private,
+    ledger: &mut RhoLedger,
+    (choices, rho, choice_rho): (usize, f64, f64),
+    noise_seed: Seed,
+) -> Result<()> {
+    let mut open: Vec<Query> = candidates(search.config.packets as usize);
+    let choices = choices.min(open.len());
+    let refinements = search.config.refinements as usize;
+    let mut refined = 0;
+    for round in 0..choices {
+        let seed = noise_seed.named("round").numbered(round as u64);
+        let deviation = (0.5 / rho).sqrt();
+        let present = (&search.candidates.cells[..], &search.weights[..]);
+        let budget = (choice_rho / choices as f64, &mut *ledger, seed.named("choice"));
+        let next = choose_next(&open, &private.flows, present, search.members, deviation, budget)?;
+        let query = open.swap_remove(next);
+        search.measured.push(query.measure(&private.flows, rho, ledger, seed.named("marginal"))?);
+        search.weigh();
+        // The last time after the last round.
+        if refined < refinements.saturating_sub(1) && (round + 1) * refinements >= (refined + 1) * choices {
+            search.refine(refined);
+            refined += 1;
+        }
+    }
+    for round in refined..refinements {
+        search.refine(round);
+    }
+    Ok(())
+}
