@@ -7,7 +7,7 @@ use std::process::Command;
 use syntrace::base::Seed;
 use syntrace::capture::{CutOptions, cut, write_frames};
 use syntrace::record::{DropReason, TraceUnit};
-use syntrace::simulate::{CLASSES, PUBLIC, SimulateOptions, SimulatedFrame, simulate};
+use syntrace::simulate::{CLASSES, SimulateOptions, SimulatedFrame, WIDE, simulate, wide_traces};
 
 /// Link type of Ethernet II.
 const ETHERNET: u32 = 1;
@@ -20,6 +20,11 @@ fn frames(dataset: &str, class: &str, flows: u32) -> Vec<SimulatedFrame> {
 
 fn all_classes() -> impl Iterator<Item = (&'static str, &'static str)> {
     CLASSES.iter().flat_map(|(dataset, classes)| classes.iter().map(move |class| (*dataset, *class)))
+}
+
+/// The classes that are populations of hosts; flows of `wide` have nothing in common, and some share a 5-tuple.
+fn populations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    all_classes().filter(|(dataset, _)| *dataset != WIDE)
 }
 
 /// A packet as these tests see it: a reader of its own, so that it can disagree with the writer.
@@ -110,7 +115,7 @@ fn every_checksum_is_right_and_time_never_runs_back() {
 
 #[test]
 fn each_flow_has_a_five_tuple_of_its_own_and_keeps_the_packet_limit() {
-    for (dataset, class) in all_classes() {
+    for (dataset, class) in populations() {
         let mut options = SimulateOptions::new(dataset, class, 3_000, Seed::root(11));
         options.packets_per_flow_max = 16;
         let flows = flows(&simulate(&options).unwrap());
@@ -161,7 +166,7 @@ fn length_spread_is_near_the_papers_table_3() {
         TABLE_3.iter().map(|(class, median, std, max)| (*class, (*median, *std, *max))).collect();
     let mut rows = Vec::new();
     println!("class     median  (paper)    mean     std  (paper)    max  (paper)  shapes  >=10  dns tcp udp");
-    for (dataset, class) in all_classes().filter(|(dataset, _)| *dataset != PUBLIC) {
+    for (dataset, class) in all_classes().filter(|(_, class)| paper.contains_key(class)) {
         let flows = flows(&frames(dataset, class, 3_000));
         let (median, mean, std, max) = spread(&flows);
         let (paper_median, paper_std, paper_max) = paper[class];
@@ -231,7 +236,7 @@ fn unknown_names_are_answered_with_the_known_ones() {
     );
     assert_eq!(class.hint_text(), Some("did you mean `ubuntu`?"));
     let dataset = error("iot", "hue");
-    assert_eq!(dataset.to_string(), "no dataset is called `iot`: expected one of `os`, `vca`, `public`");
+    assert_eq!(dataset.to_string(), "no dataset is called `iot`: expected one of `os`, `vca`, `public`, `wide`");
     assert_eq!(dataset.exit_code(), 2);
 }
 
@@ -261,8 +266,81 @@ fn the_reader_drops_nothing_and_cuts_as_many_traces_as_flows() {
         // Only what lies past the tenth packet of a flow is in no trace.
         let other = cut.drops.iter().find(|drop| drop.reason != DropReason::BeyondTraceLength);
         assert_eq!(other, None, "{class}");
-        assert_eq!(cut.traces.len(), 500, "{class}");
+        let merged = if dataset == WIDE { 15 } else { 0 };
+        assert!((500 - merged..=500).contains(&cut.traces.len()), "{class}: {} traces", cut.traces.len());
     }
+}
+
+#[test]
+fn wide_traces_are_the_flows_of_the_wide_capture_and_each_depends_on_its_number_alone() {
+    let seed = Seed::root(7);
+    let traces = wide_traces(&seed, 0, 300, 40).unwrap();
+    let mut packets: Vec<(i64, Vec<u8>)> = traces
+        .iter()
+        .flat_map(|trace| trace.packets.iter().map(|packet| (packet.time_us, packet.data.clone())))
+        .collect();
+    let mut frames: Vec<(i64, Vec<u8>)> = frames(WIDE, "internet", 300)
+        .into_iter()
+        .map(|frame| {
+            // Without the padding of short frames, which no trace keeps.
+            let length = 14 + see(&frame.bytes).ip_length;
+            (frame.time_us, frame.bytes[..length].to_vec())
+        })
+        .collect();
+    packets.sort();
+    frames.sort();
+    assert!(packets == frames, "{} packets of traces, {} frames", packets.len(), frames.len());
+    assert_eq!(wide_traces(&seed, 120, 5, 40).unwrap(), traces[120..125]);
+    assert_ne!(wide_traces(&Seed::root(8), 0, 5, 40).unwrap(), traces[..5]);
+    assert!(wide_traces(&seed, 0, 1, 0).is_err());
+}
+
+/// What is missing here nothing that is trained on it, or selected from it, can ever say.
+#[test]
+fn wide_traffic_has_all_services_stacks_and_ways_to_number_packets() {
+    let traces = wide_traces(&Seed::root(3), 0, 4_000, 10).unwrap();
+    let mut ports = HashSet::new();
+    let (mut hop_limits, mut services, mut options) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let (mut zero, mut counting, mut random, mut v6, mut whole) = (0, 0, 0, 0, HashSet::new());
+    for trace in &traces {
+        let first = &trace.packets[0];
+        ports.insert((first.protocol, first.ip_version, first.dst_port));
+        v6 += usize::from(first.ip_version == 6);
+        hop_limits.extend(trace.packets.iter().map(|packet| packet.ttl));
+        services.extend(trace.packets.iter().map(|packet| packet.tos));
+        whole.insert((first.protocol, first.flags));
+        if first.tcp_flags == Some(SYN) && first.ip_version == 4 {
+            options.insert(first.data[54..].iter().step_by(2).copied().collect::<Vec<u8>>());
+        }
+        let ids: Vec<u16> = trace
+            .packets
+            .iter()
+            .filter(|packet| packet.src_ip == first.src_ip)
+            .filter_map(|p| p.identification)
+            .collect();
+        if ids.len() > 2 {
+            zero += usize::from(ids.iter().all(|id| *id == 0));
+            let steps: Vec<u16> = ids.windows(2).skip(1).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+            counting += usize::from(steps.iter().all(|step| (1..64).contains(step)));
+            random += usize::from(steps.iter().any(|step| *step > 256));
+        }
+    }
+    for port in [53, 67, 123, 137, 443, 1_900, 3_478, 5_353, 5_355] {
+        assert!(ports.contains(&(17, 4, port)), "no UDP to port {port} over IPv4");
+    }
+    for port in [53, 123, 443, 547, 1_900, 3_478, 5_353, 5_355] {
+        assert!(ports.contains(&(17, 6, port)), "no UDP to port {port} over IPv6");
+    }
+    for port in [22, 53, 80, 443, 445, 993, 8_080] {
+        assert!(ports.contains(&(6, 4, port)), "no TCP to port {port}");
+    }
+    assert!(ports.len() > 900, "{} services and versions", ports.len());
+    assert!([1, 32, 64, 128, 255].iter().all(|limit| hop_limits.contains(limit)), "{hop_limits:?}");
+    assert!(hop_limits.len() > 120 && services.len() > 15, "{} {}", hop_limits.len(), services.len());
+    assert!(whole.len() >= 6, "fragments forbidden and not, of either transport: {whole:?}");
+    assert!(options.len() > 100, "{} kinds of SYN", options.len());
+    assert!(zero.min(counting).min(random) > 100, "{zero} zero, {counting} counting, {random} random");
+    assert!(v6 * 6 > traces.len() && v6 * 3 < traces.len(), "{v6} over IPv6");
 }
 
 #[test]
@@ -450,8 +528,9 @@ fn tshark_finds_no_malformed_packet_and_no_hole_in_a_connection() {
             );
             return;
         };
+        // Behind their first bytes payloads of `wide` are random, which dissectors call malformed.
         assert!(
-            lines.is_empty(),
+            lines.is_empty() || dataset == WIDE,
             "{class}: {} of {} packets, first {:#?}",
             lines.len(),
             frames.len(),
@@ -461,6 +540,7 @@ fn tshark_finds_no_malformed_packet_and_no_hole_in_a_connection() {
         assert!(holes.is_empty(), "{class}: {} holes, first {:#?}", holes.len(), &holes[..holes.len().min(12)]);
         let repeats = tshark(&path, &["-Y", "tcp.analysis.retransmission || tcp.analysis.out_of_order"]).unwrap();
         let segments = frames.iter().filter(|frame| see(&frame.bytes).protocol == 6).count() as f64;
-        assert!((repeats.len() as f64) < TCP_REPEATS_MAX * segments, "{class}: {} repeats", repeats.len());
+        let most = if dataset == WIDE { 2.0 * TCP_REPEATS_MAX } else { TCP_REPEATS_MAX };
+        assert!((repeats.len() as f64) < most * segments, "{class}: {} repeats", repeats.len());
     }
 }

@@ -13,6 +13,9 @@ use std::process::ExitCode;
 
 /// Make realistic captures: `os` (windows, ubuntu, mac) and `vca` (meet, teams, webex), `public` (bsd, android, zoom)
 ///
+/// `wide` (internet) has no class: each flow has hosts, stacks and a service of its own, drawn over what protocols allow.
+/// Shipped bases are trained on it.
+///
 /// Straight into a study, or as PCAP files (DIR/CLASS/DATASET-CLASS-SEED.pcap) with --out.
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {

@@ -1,4 +1,4 @@
-//! Seeded simulator of the datasets `os`, `vca` and `public`: real packets of hosts that never were.
+//! Seeded simulator of the datasets `os`, `vca`, `public` and `wide`: real packets of hosts that never were.
 //!
 //! ```text
 //! options -> class (mixture of talks) -> talk (payloads in turns) -> tcp | wire -> frame
@@ -13,7 +13,8 @@
 //! - `frame` alone writes headers and checksums, `tcp` alone decides sequence numbers.
 //!
 //! Length distributions aim at Table 3 of the paper; header habits of the systems were taken from real
-//! captures. Sharing is as in households: 60 hosts in 15 private subnets, servers by Zipf's law.
+//! captures. Sharing is as in households: 60 hosts in 15 private subnets, servers by Zipf's law. `wide` is apart: see
+//! there.
 
 mod class;
 mod draw;
@@ -28,6 +29,8 @@ mod talk_call;
 mod talk_local;
 mod talk_web;
 mod tcp;
+mod wide;
 mod wire;
 
-pub use options::{CLASSES, PUBLIC, SimulateOptions, SimulatedFrame, simulate};
+pub use options::{CLASSES, PUBLIC, SimulateOptions, SimulatedFrame, WIDE, simulate};
+pub use wide::wide_traces;

@@ -3,6 +3,7 @@
 use super::class;
 use super::flow::Flow;
 use super::host::{HOSTS, Host};
+use super::wide;
 use syntrace_base::base::{Seed, map_ordered};
 use syntrace_base::error::{Error, Result};
 
@@ -11,14 +12,21 @@ pub const CLASSES: &[(&str, &[&str])] = &[
     ("os", &["windows", "ubuntu", "mac"]),
     ("vca", &["meet", "teams", "webex"]),
     (PUBLIC, &["bsd", "android", "zoom"]),
+    (WIDE, &[WIDE_CLASS]),
 ];
 
 /// The dataset of systems and applications that are in neither study of the paper: what may be learned
 /// from outside a mechanism (base models, vocabularies).
 pub const PUBLIC: &str = "public";
 
+/// The dataset of no class: every flow has hosts, stacks and a service of its own. What shipped bases are trained on,
+/// and a pool to select from.
+pub const WIDE: &str = "wide";
+/// Its one class.
+pub(super) const WIDE_CLASS: &str = "internet";
+
 /// 2024-01-15 08:00:00 UTC.
-const START_US: i64 = 1_705_305_600_000_000;
+pub(super) const START_US: i64 = 1_705_305_600_000_000;
 /// Frames of a flow by default: more than the ten of a trace, so that longer traces can be cut.
 const PACKETS_PER_FLOW_MAX: u32 = 40;
 
@@ -26,17 +34,17 @@ const PACKETS_PER_FLOW_MAX: u32 = 40;
 /// number of threads, and a larger `flows` only adds flows.
 #[derive(Debug, Clone)]
 pub struct SimulateOptions {
-    /// `os`, `vca` or `public`.
+    /// `os`, `vca`, `public` or `wide`.
     pub dataset: String,
     /// A class of the dataset, see [`CLASSES`].
     pub class: String,
-    /// Number of flows: bidirectional 5-tuples.
+    /// Number of flows: bidirectional 5-tuples. In `wide` some share one, as discoveries to everyone do.
     pub flows: u32,
     /// Source of all draws; dataset and class are mixed in.
     pub seed: Seed,
     /// A flow ends after this many packets at the latest, as if the capture had stopped.
     pub packets_per_flow_max: u32,
-    /// Share of flows that are name look-ups (2 to 4 packets each).
+    /// Share of flows that are name look-ups (2 to 4 packets each); `wide` has shares of its own.
     pub dns_share: f64,
     /// Share of flows over IPv6, bounded by the share of households that have it (6 in 10).
     pub ipv6_share: f64,
@@ -74,20 +82,35 @@ pub struct SimulatedFrame {
 /// Errors are the user's: an unknown dataset or class, or an option out of range.
 pub fn simulate(options: &SimulateOptions) -> Result<Vec<SimulatedFrame>> {
     let class = check(options)?;
-    let population = options.seed.named("simulate").named(&options.dataset).named(&options.class);
-    let hosts: [Host; HOSTS] = std::array::from_fn(|index| Host::new(&population, index, class.system));
+    let population = population(&options.seed, &options.dataset, &options.class);
     let indices: Vec<u32> = (0..options.flows).collect();
-    let flows = map_ordered(&indices, |index| {
+    let Some(class) = class else {
+        let limit = options.packets_per_flow_max as usize;
+        return Ok(in_order(map_ordered(&indices, |index| {
+            wide::conversation(&population, u64::from(*index), options.start_us, limit)
+        })));
+    };
+    let hosts: [Host; HOSTS] = std::array::from_fn(|index| Host::new(&population, index, class.system));
+    Ok(in_order(map_ordered(&indices, |index| {
         let flow = Flow::new(options, &population, &hosts, *index, class.offload_bytes);
         class.converse(flow, options.dns_share)
-    });
+    })))
+}
+
+/// The seed of all flows of a class.
+pub(super) fn population(seed: &Seed, dataset: &str, class: &str) -> Seed {
+    seed.named("simulate").named(dataset).named(class)
+}
+
+fn in_order(flows: Vec<Vec<SimulatedFrame>>) -> Vec<SimulatedFrame> {
     let mut frames: Vec<SimulatedFrame> = flows.into_iter().flatten().collect();
     // Stable: frames of one microsecond stay in the order of their flows, and in each flow's own.
     frames.sort_by_key(|frame| frame.time_us);
-    Ok(frames)
+    frames
 }
 
-fn check(options: &SimulateOptions) -> Result<&'static class::Class> {
+/// The class; `None` for the one of `wide`, whose flows have nothing in common.
+fn check(options: &SimulateOptions) -> Result<Option<&'static class::Class>> {
     let datasets: Vec<&str> = CLASSES.iter().map(|(dataset, _)| *dataset).collect();
     let Some((_, classes)) = CLASSES.iter().find(|(dataset, _)| *dataset == options.dataset) else {
         return Err(unknown("dataset", &options.dataset, &datasets));
@@ -102,8 +125,10 @@ fn check(options: &SimulateOptions) -> Result<&'static class::Class> {
             return Err(Error::user(format!("{name} must be at least 1, found `0`")));
         }
     }
-    let what = format!("class of dataset `{}`", options.dataset);
-    class::find(&options.dataset, &options.class).ok_or_else(|| unknown(&what, &options.class, classes))
+    if !classes.contains(&options.class.as_str()) {
+        return Err(unknown(&format!("class of dataset `{}`", options.dataset), &options.class, classes));
+    }
+    Ok(class::find(&options.dataset, &options.class))
 }
 
 fn unknown(what: &str, found: &str, known: &[&str]) -> Error {
