@@ -8,6 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod architecture;
 mod attack;
 mod audit;
+mod bases;
 mod build;
 mod capture;
 mod cli;

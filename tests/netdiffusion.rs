@@ -506,7 +506,7 @@ fn options_are_checked_and_models_that_differ_in_adapters_share_a_base() {
     };
     let plain = build("{}").unwrap();
     let changed = build(r#"{"lora": {"rank": 8}, "rate": 0.01, "repair": "reference"}"#).unwrap();
-    assert_ne!(plain.config_json(), changed.config_json());
+    assert_ne!(plain.config_json(Regime::None), changed.config_json(Regime::None));
     assert_eq!(plain.base(), changed.base());
     assert_eq!(changed.repair(), Some(("reference", PACKETS)));
     assert_eq!(changed.parameters(), 2 * plain.parameters());

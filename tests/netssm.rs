@@ -254,7 +254,7 @@ fn packets_are_drawn_well_formed_and_the_rules_that_decided_are_counted() {
     }
     assert!(sample(&free).iter().all(|trace| trace.repairs.is_empty()));
     // What was stored before there was a choice keeps its identity.
-    assert!(!free.json().contains("decode") && packet.json().contains(r#""decode":"packet""#));
+    assert!(!free.json(Regime::None).contains("decode") && packet.json(Regime::None).contains(r#""decode":"packet""#));
     let published = NetSsmConfig::preset("paper").unwrap();
     assert_eq!(published.decode, Decode::Free);
 }

@@ -6,13 +6,14 @@ use syntrace::base::{NoProgress, Progress, Seed, TraceId};
 use syntrace::encoding::Generated;
 use syntrace::encoding::TokenLayout;
 use syntrace::error::{ErrorKind, Result};
-use syntrace::model::netssm::{NetSsm, NetSsmConfig};
+use syntrace::model::netssm::{NetSsm, NetSsmConfig, NetSsmNetwork};
 use syntrace::model::{Family, Generator, RawTrace, Weights};
 use syntrace::nn::{Param, Params, Tape};
 use syntrace::record::{ModelStatus, Regime};
 use syntrace::train::{
-    CheckpointSink, ClippedSum, Clipping, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, NoCheckpoint,
-    Optimiser, OptimiserPlan, PerSampleGrads, TrainPlan, poisson_batch, standard_normal,
+    Average, CheckpointSink, ClippedSum, Clipping, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace,
+    ModelOutcome, NoCheckpoint, Optimiser, OptimiserPlan, PerSampleGrads, TrainPlan, Trainable, poisson_batch,
+    standard_normal,
 };
 use tch::{Kind, Tensor};
 
@@ -298,16 +299,79 @@ impl CheckpointSink for Kept {
 #[test]
 fn resumed_training_ends_with_the_same_bytes() {
     let pool = pool();
-    let input =
-        CohortInput { traces: &pool, models: vec![model(0, None), model(1, Some(DP))], base: None, plan: plan() };
-    let whole = tiny().train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap();
-    let mut sink = Kept::default();
-    let stop = StopAfter { steps: 9, done: Default::default() };
-    let error = tiny().train_cohort(&input, None, &mut sink, &stop).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Interrupted);
-    assert_eq!(sink.saved.len(), 1);
-    let resumed = tiny().train_cohort(&input, Some(&sink.saved[0]), &mut NoCheckpoint, &NoProgress).unwrap();
-    assert_eq!(resumed, whole);
+    for average in [Average::None, Average::Ema] {
+        let plan = TrainPlan { average, ..plan() };
+        let input = CohortInput { traces: &pool, models: vec![model(0, None), model(1, Some(DP))], base: None, plan };
+        let whole = tiny().train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap();
+        let mut sink = Kept::default();
+        let stop = StopAfter { steps: 9, done: Default::default() };
+        let error = tiny().train_cohort(&input, None, &mut sink, &stop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
+        assert_eq!(sink.saved.len(), 1);
+        let resumed = tiny().train_cohort(&input, Some(&sink.saved[0]), &mut NoCheckpoint, &NoProgress).unwrap();
+        assert_eq!(resumed, whole);
+    }
+}
+
+/// Weights of a model by name.
+fn named(weights: &[u8]) -> Vec<(String, Vec<f32>)> {
+    let file = safetensors::SafeTensors::deserialize(weights).unwrap();
+    let numbers = |data: &[u8]| data.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+    let mut all: Vec<(String, Vec<f32>)> =
+        file.tensors().iter().map(|(name, view)| (name.clone(), numbers(view.data()))).collect();
+    all.sort_by(|left, right| left.0.cmp(&right.0));
+    all
+}
+
+#[test]
+fn only_the_weights_that_are_trained_move_are_clipped_and_are_counted() {
+    let initial = NetSsmNetwork::initialised(tiny().config(), &[model(1, None).seed]);
+    let initial = named(&initial.weights().to_safetensors(0).unwrap());
+    let of = |trainable| train(&pool(), vec![model(1, Some(DP))], TrainPlan { trainable, ..plan() }).models.remove(0);
+    let all = of(Trainable::All);
+    let sets = [
+        (Trainable::Norms, vec!["norm.weight", "norm_f.weight"]),
+        (Trainable::Biases, vec![".bias", "_bias"]),
+        (Trainable::Vectors, vec!["norm.weight", "norm_f.weight", ".bias", "_bias", ".A_log", ".D"]),
+        (Trainable::Output, vec!["norm_f.weight"]),
+    ];
+    for (trainable, endings) in sets {
+        let trained = of(trainable);
+        let mut moved = 0;
+        for ((name, before), (_, after)) in initial.iter().zip(named(&trained.weights)) {
+            let is_trained = endings.iter().any(|ending| name.ends_with(ending));
+            assert_eq!(*before != after, is_trained, "{trainable:?}: {name}");
+            moved += if is_trained { after.len() as u64 } else { 0 };
+        }
+        assert_eq!((trained.parameters_private, trained.parameters), (moved, all.parameters), "{trainable:?}");
+        let norm = |outcome: &ModelOutcome| outcome.epochs[0].gradient_norm.unwrap();
+        assert!(norm(&trained) < norm(&all), "{trainable:?}: the norm is that of what is trained");
+        assert_eq!(trained.events, all.events, "{trainable:?}");
+    }
+}
+
+#[test]
+fn averaged_weights_are_means_of_released_ones_and_cost_no_privacy() {
+    let of = |steps, average| {
+        let plan = TrainPlan { steps, epochs: 1, average, linear_decay: false, ..plan() };
+        train(&pool(), vec![model(1, Some(DP))], plan).models.remove(0)
+    };
+    let passed: Vec<_> = (1..=8).map(|steps| of(steps, Average::None)).collect();
+    let weights: Vec<_> = passed.iter().map(|outcome| named(&outcome.weights)).collect();
+    // An exponential mean of horizon 2 takes half of what was and half of what is.
+    let shares = [0.0, 0.0, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25];
+    let halves = [1.0 / 128.0, 1.0 / 128.0, 1.0 / 64.0, 1.0 / 32.0, 1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0 / 2.0];
+    for (average, shares) in [(Average::Tail, shares), (Average::Ema, halves)] {
+        let kept = of(8, average);
+        assert_eq!(kept.events, passed[7].events, "{average:?}");
+        for (place, (name, found)) in named(&kept.weights).iter().enumerate() {
+            for (index, found) in found.iter().enumerate() {
+                let mean: f64 =
+                    shares.iter().zip(&weights).map(|(share, all)| share * f64::from(all[place].1[index])).sum();
+                assert!((mean - f64::from(*found)).abs() < 1e-4, "{average:?} {name}: {mean} {found}");
+            }
+        }
+    }
 }
 
 /// With system noise two trainings differ, and one resumed from a checkpoint of the first draws fresh noise: what

@@ -9,6 +9,7 @@ mod say;
 mod attack;
 mod audit;
 mod bars;
+mod base;
 mod beside;
 mod command;
 mod compact;
@@ -66,6 +67,7 @@ enum Verb {
     Ingest(ingest::IngestArgs),
     Simulate(simulate::SimulateArgs),
     Import(import::ImportArgs),
+    Base(base::BaseArgs),
     Nprint(nprint::NprintArgs),
     Audit(audit::AuditArgs),
     Privacy(privacy::PrivacyArgs),
@@ -99,6 +101,7 @@ enum Trains {
     Plan(run::PlanArgs),
     Attack(attack::AttackArgs),
     Import(import::ImportArgs),
+    Base(base::BaseArgs),
 }
 
 impl TrainingVerb {
@@ -107,7 +110,7 @@ impl TrainingVerb {
         match &self.0 {
             Trains::Run(args) => args.device(),
             Trains::Plan(args) => args.device(),
-            Trains::Attack(_) | Trains::Import(_) => DeviceChoice::Only(Device::Cpu),
+            Trains::Attack(_) | Trains::Import(_) | Trains::Base(_) => DeviceChoice::Only(Device::Cpu),
         }
     }
 
@@ -129,6 +132,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
         Trains::Plan(args) => run::plan_on_device(&args),
         Trains::Attack(args) => attack::attack(&args),
         Trains::Import(args) => import::import_with_networks(&args),
+        Trains::Base(args) => base::train(&args),
     }
 }
 
@@ -197,6 +201,8 @@ fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Resul
         Verb::Info(args) => info::info(&args),
         Verb::Ingest(args) => ingest::ingest(&args),
         Verb::Simulate(args) => simulate::simulate(&args),
+        Verb::Base(args) if args.trains() => training(TrainingVerb(Trains::Base(args))),
+        Verb::Base(args) => base::base(&args),
         Verb::Nprint(args) => nprint::nprint(&args),
         Verb::Audit(args) => audit::audit(&args),
         Verb::Privacy(args) => privacy::privacy(&args),

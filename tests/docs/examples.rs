@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use syntrace::query::{Session, SessionOptions, named};
-use syntrace::spec::{ImportManifest, Spec};
+use syntrace::spec::{ImportManifest, Spec, parse_bases};
 
 /// Pages whose examples are checked.
 fn checked() -> impl Iterator<Item = (String, String)> {
@@ -176,6 +176,8 @@ fn toml_on_the_pages_is_read() {
             let split = if block.contains("[split]") { "" } else { "[split]\nmembers = 40\nshadows = 2\n" };
             let read = if block.contains("[[model]]") {
                 ImportManifest::parse(&block, place).map(drop)
+            } else if block.contains("[base.") {
+                parse_bases(&block).map(drop)
             } else if block.contains("[[dataset]]") {
                 Spec::parse(&block, place).map(drop)
             } else {

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 use syntrace::attack::AttackKind;
 use syntrace::model::{AnyGenerator, generator_names};
+use syntrace::record::Regime;
 use syntrace::spec::Spec;
 
 const PAGE: &str = "docs/src/specs.md";
@@ -130,7 +131,8 @@ fn meaning(structure: &str, key: &str) -> String {
     let (_, fields) = members(structure).unwrap_or_else(|| panic!("no declaration of {structure}"));
     let field = fields.iter().find(|field| field.name == first).unwrap_or_else(|| panic!("{structure} has no {first}"));
     if !rest.is_empty() {
-        return meaning(&field.kind, rest);
+        let inner = field.kind.strip_prefix("Option<").and_then(|kind| kind.strip_suffix('>'));
+        return meaning(inner.unwrap_or(&field.kind), rest);
     }
     assert!(!field.doc.is_empty(), "{structure}.{first} has no doc comment");
     let mut text = field.doc.clone();
@@ -190,7 +192,9 @@ fn generator_tables() -> String {
         let presets = ["small", "paper"].map(|preset| {
             let mut options = Map::new();
             options.insert("preset".to_owned(), preset.into());
-            let config = AnyGenerator::from_options(name, &options, 10).unwrap().config_json();
+            let config = AnyGenerator::from_options(name, &options, 10)
+                .unwrap()
+                .config_json(Regime::Dp { epsilon: 4.0, delta: 1e-5 });
             let mut flat = BTreeMap::new();
             flatten("", &serde_json::from_str(&config).unwrap(), &mut flat);
             (preset, flat)

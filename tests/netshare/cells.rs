@@ -244,7 +244,7 @@ fn options_are_read_by_name_and_wrong_ones_are_refused() {
         "interpolation": "fake_only", "start": "finetune"}"#;
     let built = generator("netshare", &options(compat), 10).unwrap();
     assert_eq!((built.name(), built.preset()), ("netshare", "paper"));
-    assert!(built.config_json().contains(r#""interpolation":"fake_only""#));
+    assert!(built.config_json(Regime::None).contains(r#""interpolation":"fake_only""#));
     for wrong in
         [r#"{"unit": 3}"#, r#"{"samples": "both"}"#, r#"{"batch": 0}"#, r#"{"preset": "large"}"#, r#"{"fakes": 1}"#]
     {

@@ -10,6 +10,7 @@
 
 mod attack;
 mod audit;
+mod bases;
 mod clock;
 mod compare;
 mod estimate;
@@ -33,6 +34,7 @@ mod share;
 mod stage;
 mod train;
 
+pub use bases::{StoredBase, bases_of, import_base};
 pub use compare::{Comparison, Difference, compare};
 pub use estimate::{Estimate, JobCost};
 pub use export::{
@@ -53,4 +55,6 @@ pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
 pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 #[cfg(feature = "torch")]
 pub use train::{Audited, Experiment};
+#[cfg(feature = "torch")]
+pub use train::{base_traces, train_recipe};
 pub use train::{cuda_devices, device_flops};

@@ -4,7 +4,7 @@ use super::attack::run_attack;
 use super::job::{JobHead, Start};
 use super::plan::{Plan, PlannedJob, Work};
 use super::rows::{self, EncodingRow};
-use super::{audit, ingest, load, quality, train};
+use super::{audit, bases, ingest, load, quality, train};
 use rand::seq::SliceRandom;
 use syntrace_base::base::{ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
 use syntrace_base::error::{Error, Result};
@@ -25,7 +25,7 @@ pub(super) struct Context<'a> {
 pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
     let (store, head) = (context.store, &job.head);
     match &job.work {
-        Work::Base { base } => train::base(context, head, base, progress),
+        Work::Base { base } if base.shipped.is_none() => train::base(context, head, base, progress),
         Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
         Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
         Work::Reference { model, encode, splits, kinds } => {
@@ -47,6 +47,7 @@ pub(super) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, 
             progress.start_bytes(&head.label, std::fs::metadata(path).map_or(0, |file| file.len()));
             ingest::ingest_file(store, options, path, progress)
         }
+        Work::Base { base } if base.shipped.is_some() => bases::add_shipped(store, head, base),
         Work::Simulate { options, flows } => ingest::simulate_class(store, options, head, *flows),
         Work::Encode { class_id, sources, encoding } => encode(store, head, *class_id, sources, encoding),
         Work::Split { class_id, sources, split_id, role } => {

@@ -3,10 +3,12 @@
 //!
 //! Every field that matters to a result goes into the identity of the jobs that depend on it.
 
+mod bases;
 mod import;
 mod policy;
 mod raw;
 
+pub use bases::{BaseRecipe, parse_bases, read_bases};
 pub use import::{
     AttributeSource, Claim, ImportCut, ImportManifest, ImportModel, MemberSource, RawAttributeTable, RawAttributes,
     RawImportCut, RawImportModel, Told,

@@ -1,7 +1,7 @@
 //! The trait every generator implements, and the one place that knows them all by name.
 
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
-use syntrace_base::base::{Device, Progress, Seed};
+use syntrace_base::base::{Device, Digest, Progress, Seed};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ModelStatus, NamedScalar, Regime, WithoutZero};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
@@ -52,6 +52,9 @@ pub enum Start {
 pub struct BaseSpec {
     /// Everything that it depends on besides data and seed, as canonical JSON.
     pub config_json: String,
+    /// The one that is meant, by the digest of its weights: shipped with the program or held by the study. `None` is
+    /// trained in the study.
+    pub named: Option<Digest>,
 }
 
 /// A trained base.
@@ -87,8 +90,8 @@ pub trait Family: Send + Sync {
     /// Preset (`small`, `paper`).
     fn preset(&self) -> &str;
 
-    /// Everything its results depend on besides data, seeds and plan, as canonical JSON.
-    fn config_json(&self) -> String;
+    /// Everything its results in a regime depend on besides data, seeds and plan, as canonical JSON.
+    fn config_json(&self, regime: Regime) -> String;
 
     /// The encoding that it reads.
     fn encoding(&self) -> EncodingKind;
@@ -118,6 +121,11 @@ pub trait Family: Send + Sync {
     /// The public base that it needs; `None` = none.
     fn base(&self) -> Option<BaseSpec> {
         None
+    }
+
+    /// Do the models of a regime need the base?
+    fn shares_base(&self, _regime: Regime) -> bool {
+        true
     }
 
     /// How generated nPrint cells become packets: the repair profile (`strict`, `reference`) and the most

@@ -345,7 +345,7 @@ impl Family for Markov {
         &self.preset
     }
 
-    fn config_json(&self) -> String {
+    fn config_json(&self, _regime: Regime) -> String {
         // A struct of plain numbers always serialises.
         serde_json::to_value(&self.config).unwrap_or_default().to_string()
     }
@@ -374,6 +374,8 @@ impl Family for Markov {
             epochs_per_evaluation: 1,
             optimiser: OptimiserPlan::Sgd { rate: 0.0, momentum: 0.0 },
             linear_decay: false,
+            trainable: crate::train::Trainable::All,
+            average: crate::train::Average::None,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod netdpsyn;
 pub mod netpool;
 pub mod netshare;
 pub mod netssm;
+pub mod shipped;
 
 pub use generator::{
     AnyGenerator, AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights, generator,

@@ -51,6 +51,13 @@ impl Params {
         self.push(name.into(), value, Purpose::Frozen)
     }
 
+    /// Leaves alone, from now on, the trained weights whose names are not kept.
+    pub fn freeze_except(&mut self, keep: impl Fn(&str) -> bool) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.purpose == Purpose::Trained && !keep(&entry.name)) {
+            entry.purpose = Purpose::Frozen;
+        }
+    }
+
     /// Adds a tensor that belongs to the weights and is no parameter: running means, constant tables.
     pub fn add_buffer(&mut self, name: impl Into<String>, value: Tensor) -> Param {
         self.push(name.into(), value, Purpose::Buffer)

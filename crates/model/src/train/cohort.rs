@@ -88,7 +88,8 @@ struct Training<'a, N> {
 impl<'a, N: Network> Training<'a, N> {
     fn new(network: &'a mut N, input: &'a CohortInput<'a>, resume: Option<&[u8]>) -> Result<Self> {
         let plans: Vec<Option<DpPlan>> = input.models.iter().map(|model| model.dp).collect();
-        let mut optimiser = Optimiser::new(input.plan.optimiser, network.params());
+        let optimiser = Optimiser::new(input.plan.optimiser, network.params());
+        let mut optimiser = optimiser.averaging(input.plan.average, input.plan.steps, network.params());
         let resumed = match resume {
             Some(bytes) => checkpoint::read(bytes, network.params_mut(), &mut optimiser)?,
             None => None,
@@ -138,6 +139,9 @@ impl<'a, N: Network> Training<'a, N> {
         }
         self.apply(sum, step, &finite)?;
         self.state.step += 1;
+        if self.state.step == self.input.plan.steps {
+            self.optimiser.settle(self.network.params_mut());
+        }
         Ok((loss_count > 0).then(|| loss_sum / loss_count as f64))
     }
 

@@ -34,8 +34,8 @@ mod step;
 mod tests;
 
 pub use plan::{
-    CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
-    NoCheckpoint, OVERFLOWS, OptimiserPlan, PrivacyEvent, TrainPlan,
+    Average, CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
+    MonitorRow, NoCheckpoint, OVERFLOWS, OptimiserPlan, PrivacyEvent, TrainPlan, Trainable,
 };
 
 #[cfg(feature = "torch")]

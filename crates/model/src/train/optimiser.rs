@@ -1,6 +1,6 @@
 //! Optimisers over all models of a cohort at once: every state has the weights' leading model axis.
 
-use super::{OptimiserPlan, PrivateGrad};
+use super::{Average, OptimiserPlan, PrivateGrad};
 use crate::nn::Params;
 use tch::Tensor;
 
@@ -12,6 +12,11 @@ pub struct Optimiser {
     first: Vec<Tensor>,
     /// Second moment (Adam).
     second: Vec<Tensor>,
+    /// Means of the weights, where they are kept.
+    mean: Vec<Tensor>,
+    average: Average,
+    /// Steps of the whole training, by which means are laid.
+    steps_all: u64,
     steps: u64,
 }
 
@@ -24,7 +29,28 @@ impl Optimiser {
             OptimiserPlan::Sgd { .. } => (zeros(), Vec::new()),
             OptimiserPlan::Adam { .. } => (zeros(), zeros()),
         };
-        Self { plan, first, second, steps: 0 }
+        Self { plan, first, second, mean: Vec::new(), average: Average::None, steps_all: 0, steps: 0 }
+    }
+
+    /// Keeps means of the weights of a training of `steps` steps.
+    pub fn averaging(mut self, average: Average, steps: u64, params: &Params) -> Self {
+        if average != Average::None {
+            self.mean = params.handles().map(|param| params.get(param).zeros_like()).collect();
+        }
+        (self.average, self.steps_all) = (average, steps);
+        self
+    }
+
+    /// Replaces the trained weights by their means, where these are kept.
+    pub fn settle(&self, params: &mut Params) {
+        if self.average.horizon(self.steps, self.steps_all) == 0 {
+            return;
+        }
+        for (param, mean) in params.handles().zip(&self.mean) {
+            if params.trainable(param) {
+                params.set(param, mean);
+            }
+        }
     }
 
     /// Takes one step; `rates [M]` is each model's factor of the learning rate (a schedule; 0 freezes
@@ -38,6 +64,11 @@ impl Optimiser {
             shape[0] = -1;
             let rates = rates.to_kind(gradient.kind()).view(&shape[..]);
             self.update(index, params.get_mut(param), &gradient, &rates);
+            let horizon = self.average.horizon(self.steps, self.steps_all);
+            if let (Some(mean), 1..) = (self.mean.get_mut(index), horizon) {
+                let share = 1.0 / horizon as f64;
+                let _ = mean.g_mul_scalar_(1.0 - share).g_add_(&(params.get(param) * share));
+            }
         }
     }
 
@@ -79,7 +110,8 @@ impl Optimiser {
         let name = |kind: &str, index: usize| format!("optimiser.{kind}.{index}");
         let first = self.first.iter().enumerate().map(|(index, tensor)| (name("first", index), tensor));
         let second = self.second.iter().enumerate().map(|(index, tensor)| (name("second", index), tensor));
-        first.chain(second).collect()
+        let mean = self.mean.iter().enumerate().map(|(index, tensor)| (name("mean", index), tensor));
+        first.chain(second).chain(mean).collect()
     }
 
     /// Restores the state from a checkpoint's tensors.
@@ -95,7 +127,8 @@ impl Optimiser {
             .map(|(name, like)| tensor(&name, like).map(|value| (name, value)))
             .collect::<syntrace_base::error::Result<_>>()?;
         let values = restored.into_iter().map(|(_, value)| value);
-        for (slot, value) in self.first.iter_mut().chain(self.second.iter_mut()).zip(values) {
+        let slots = self.first.iter_mut().chain(self.second.iter_mut()).chain(self.mean.iter_mut());
+        for (slot, value) in slots.zip(values) {
             slot.copy_(&value);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What goes into a cohort's training and what comes out, as plain data.
 
+use serde::{Deserialize, Serialize};
 use syntrace_base::base::{Seed, TraceId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{Mechanism, ModelStatus};
@@ -40,6 +41,49 @@ pub enum OptimiserPlan {
     },
 }
 
+/// Which weights are trained on the members. The noise of a DP training grows with the root of their number, whatever
+/// the number of steps, so that hundreds of traces can move hundreds of weights (Bu et al. 2022, arXiv 2210.00036).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trainable {
+    /// All.
+    #[default]
+    All,
+    /// Weights of norms.
+    Norms,
+    /// Biases.
+    Biases,
+    /// All that is a vector a layer: weights of norms, biases, and what a recurrence has one number a head of.
+    Vectors,
+    /// Weights of the last norm, in front of the output.
+    Output,
+}
+
+/// What is released of the weights that a training passes through. All of it follows from noisy steps: averages cost
+/// no privacy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Average {
+    /// The last weights.
+    #[default]
+    None,
+    /// An exponential mean over about a quarter of the steps, without the initial weights.
+    Ema,
+    /// The mean over the second half of the steps.
+    Tail,
+}
+
+impl Average {
+    /// Steps over which the mean after `step` of `steps` is taken (of an exponential mean: its horizon); 0 = none yet.
+    pub fn horizon(self, step: u64, steps: u64) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Ema => step.min((steps / 4).max(1)),
+            Self::Tail => step.saturating_sub(steps / 2),
+        }
+    }
+}
+
 /// How long and with which batches a generator trains: a function of public numbers only.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainPlan {
@@ -61,6 +105,10 @@ pub struct TrainPlan {
     pub optimiser: OptimiserPlan,
     /// Does the learning rate fall linearly to 0 over the steps?
     pub linear_decay: bool,
+    /// Which weights are trained.
+    pub trainable: Trainable,
+    /// Which of the weights that it passes through are kept.
+    pub average: Average,
 }
 
 impl OptimiserPlan {
@@ -88,13 +136,20 @@ impl TrainPlan {
             epochs_per_evaluation,
             optimiser,
             linear_decay,
+            trainable,
+            average,
         } = self;
         let optimiser = optimiser.identity();
-        format!(
+        let mut text = format!(
             "TrainPlan {{ sampling_rate: {sampling_rate:?}, expected_batch: {expected_batch:?}, steps: {steps}, \
              epochs: {epochs}, clip_norm: {clip_norm:?}, microbatch: {microbatch}, \
              epochs_per_evaluation: {epochs_per_evaluation}, optimiser: {optimiser}, linear_decay: {linear_decay} }}"
-        )
+        );
+        // As it was before there was a choice.
+        if (*trainable, *average) != (Trainable::All, Average::None) {
+            text.push_str(&format!(" {trainable:?} {average:?}"));
+        }
+        text
     }
 
     /// Steps of one epoch, at least 1.
@@ -281,6 +336,8 @@ mod tests {
             epochs_per_evaluation: 1,
             optimiser: adam,
             linear_decay: false,
+            trainable: Trainable::All,
+            average: Average::None,
         };
         let adam = "TrainPlan { sampling_rate: 0.3333333333333333, expected_batch: 4.0, steps: 6, epochs: 2, \
                     clip_norm: 1.0, microbatch: 32, epochs_per_evaluation: 1, optimiser: Adam { rate: 0.001, \
@@ -288,6 +345,8 @@ mod tests {
         assert_eq!(plan.identity(), adam);
         plan.optimiser = OptimiserPlan::Sgd { rate: 0.5, momentum: 0.9 };
         assert!(plan.identity().contains("optimiser: Sgd { rate: 0.5, momentum: 0.9 }, linear_decay"));
+        plan.trainable = Trainable::Norms;
+        assert!(plan.identity().ends_with(" } Norms None"));
         use syntrace_base::record::Regime;
         assert_eq!(Regime::None.identity(), "None");
         assert_eq!(Regime::Dp { epsilon: 4.0, delta: 1e-5 }.identity(), "Dp { epsilon: 4.0, delta: 1e-5 }");

@@ -84,6 +84,8 @@ fn plan() -> TrainPlan {
         epochs_per_evaluation: 1,
         optimiser: OptimiserPlan::Adam { rate: 0.01, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 },
         linear_decay: false,
+        trainable: crate::train::Trainable::All,
+        average: crate::train::Average::None,
     }
 }
 

@@ -25,10 +25,10 @@ use super::ingest::IngestOptions;
 use super::job::JobHead;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
+use syntrace_base::base::{ClassId, Device, Digest, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
-use syntrace_model::model::AnyGenerator;
+use syntrace_model::model::{AnyGenerator, BaseSpec};
 use syntrace_spec::{Spec, StageSpec};
 use syntrace_store::Snapshot;
 use syntrace_traffic::encoding::EncodingKind;
@@ -72,6 +72,8 @@ pub(super) struct PlannedBase {
     pub generator: usize,
     /// Public classes and the jobs that encoded them.
     pub encodes: Vec<(ClassId, JobId)>,
+    /// Digest of the one that ships with the program; `None` is trained.
+    pub shipped: Option<Digest>,
 }
 
 /// Downstream models on the classes of a dataset.
@@ -189,8 +191,8 @@ impl Work {
             | Self::Split { .. }
             | Self::Fidelity { .. }
             | Self::Leakage { .. } => false,
-            Self::Base { .. }
-            | Self::Train { .. }
+            Self::Base { base } => base.shipped.is_none(),
+            Self::Train { .. }
             | Self::Attribute { .. }
             | Self::Reference { .. }
             | Self::Attack { .. }
@@ -360,7 +362,8 @@ impl Builder<'_> {
     /// dataset, a simulated one is added.
     fn datasets(&mut self) -> Result<(Vec<PlannedClass>, Vec<PlannedClass>)> {
         let mut datasets = self.plan.spec.datasets.clone();
-        let needed = self.plan.generators.iter().any(|generator| generator.family.base().is_some());
+        let trains = |base: BaseSpec| base.named.is_none();
+        let needed = self.plan.generators.iter().any(|generator| generator.family.base().is_some_and(trains));
         if needed && !datasets.iter().any(|dataset| dataset.public) {
             datasets.push(data::public_dataset());
         }

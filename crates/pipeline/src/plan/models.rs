@@ -3,13 +3,15 @@
 use super::attacks::Attributed;
 use super::utility::Target;
 use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Work, ids, noise_name, role_text};
+use crate::bases;
 use crate::job::{JobHead, code_version};
 use crate::stage::require_enough;
-use syntrace_base::base::{Identity, JobId, ModelId, SplitId};
+use syntrace_base::base::{Digest, Identity, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
 use syntrace_measure::privacy::Accountant;
 use syntrace_model::model::Start;
+use syntrace_model::model::shipped::shipped_bases;
 
 /// Version of what models with DP go through besides their training: raised when the same seeds give other
 /// noise or another ledger.
@@ -73,6 +75,10 @@ impl Builder<'_> {
     /// The base of a generator on all public classes, where it needs one.
     pub(super) fn base(&mut self, generator: usize, public: &[PlannedClass]) -> Result<()> {
         let Some(base) = self.plan.generators[generator].family.base() else { return Ok(()) };
+        if let Some(digest) = base.named {
+            let table = self.plan.generators[generator].name.clone();
+            return self.named_base(generator, digest).context(|| format!("[generator.{table}]"));
+        }
         let name = self.plan.generators[generator].family.name();
         let (mut encodes, mut after) = (Vec::new(), Vec::new());
         for class in public {
@@ -84,13 +90,41 @@ impl Builder<'_> {
         let spec = serde_json::json!({ "generator": name, "config": base.config_json });
         let head = JobHead::new(JobKind::Base, format!("base of {name}"), &spec, inputs, self.plan.spec.seed);
         let model_id = ModelId::from(Identity::new("base-model").int(head.job_id.0).finish());
-        let planned = PlannedBase { model_id, generator, encodes };
+        let planned = PlannedBase { model_id, generator, encodes, shipped: None };
         let done = match self.snapshot {
             Some(snapshot) => snapshot.model(model_id)?.is_some(),
             None => false,
         };
         let index = self.add(head, Work::Base { base: planned }, after)?;
         self.plan.generators[generator].base = Some((model_id, (!done).then_some(index)));
+        Ok(())
+    }
+
+    /// The base of a digest, where a regime of the spec starts from it: held by the study, or brought in from the program.
+    fn named_base(&mut self, generator: usize, digest: Digest) -> Result<()> {
+        let planned = &self.plan.generators[generator];
+        if !self.plan.spec.regimes.iter().any(|regime| planned.family.shares_base(*regime)) {
+            return Ok(());
+        }
+        let family = planned.family.name();
+        let model_id = bases::base_id(family, &digest);
+        let held = match self.snapshot {
+            Some(snapshot) => snapshot.model(model_id)?.is_some(),
+            None => false,
+        };
+        if held {
+            self.plan.generators[generator].base = Some((model_id, None));
+            return Ok(());
+        }
+        if !shipped_bases().iter().any(|base| base.manifest.family == family && base.digest() == digest.hex()) {
+            return Err(Error::user(format!("neither the study nor the program holds a base of `{family}` with digest `{}`", digest.hex()))
+                .hint("`syntrace base list STUDY` names those that are there, `syntrace base import STUDY FILE` brings one in"));
+        }
+        let spec = serde_json::json!({ "generator": family, "shipped": digest.hex() });
+        let head = JobHead::new(JobKind::Base, format!("base of {family}"), &spec, Vec::new(), 0);
+        let planned = PlannedBase { model_id, generator, encodes: Vec::new(), shipped: Some(digest) };
+        let index = self.add(head, Work::Base { base: planned }, Vec::new())?;
+        self.plan.generators[generator].base = Some((model_id, Some(index)));
         Ok(())
     }
 
@@ -154,11 +188,11 @@ impl Builder<'_> {
                 .hint("set `regimes.none = true`, or another `start`"));
             }
         };
-        let base = planned.base.map(|(model_id, _)| model_id);
+        let base = planned.base.filter(|_| planned.family.shares_base(regime)).map(|(model_id, _)| model_id);
         let mut identity = Identity::new("model")
             .text(&planned.name)
             .text(planned.family.name())
-            .text(&planned.family.config_json())
+            .text(&planned.family.config_json(regime))
             .text(&planned.family.plan(self.plan.spec.split.members, regime).identity())
             .int(split_id.0)
             .text(&regime.identity())

@@ -42,6 +42,7 @@ impl Plan {
             Work::Simulate { flows, .. } => (kind.to_owned(), f64::from(*flows), 2e-3),
             Work::Encode { encoding, .. } => (format!("{kind} {}", encoding.name()), 1.0, 1.0),
             Work::Split { .. } => (kind.to_owned(), 1.0, 0.05),
+            Work::Base { base } if base.shipped.is_some() => (kind.to_owned(), 1.0, 0.05),
             Work::Base { base } => (format!("{kind} {}", self.name(base.generator)), 1.0, 100.0),
             Work::Train { models, .. } => {
                 let flops = models.iter().map(|model| self.flops(model)).sum();

@@ -10,6 +10,8 @@ mod one_run;
 #[cfg(feature = "torch")]
 mod pool;
 #[cfg(feature = "torch")]
+mod recipe;
+#[cfg(feature = "torch")]
 mod record;
 #[cfg(feature = "torch")]
 mod traces;
@@ -31,6 +33,8 @@ pub(super) use cohort::train;
 pub(super) use one_run::one_run;
 #[cfg(feature = "torch")]
 pub use one_run::{Audited, Experiment};
+#[cfg(feature = "torch")]
+pub use recipe::{base_traces, train_recipe};
 #[cfg(feature = "torch")]
 pub(super) use traces::{attributes, references, synthesize};
 

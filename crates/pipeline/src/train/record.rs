@@ -109,7 +109,7 @@ pub(super) fn add_model(
         model_id: model.model_id,
         generator: name.to_owned(),
         preset: family.preset().to_owned(),
-        config: family.config_json(),
+        config: family.config_json(model.regime),
         class_id: model.class_id,
         split_id: model.split_id,
         role: model.role,

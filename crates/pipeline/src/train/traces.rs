@@ -97,7 +97,7 @@ type Repair = (String, &'static str, u32);
 /// Packets of what a model wrote. Stored as generated, so that fidelity measures the generator and
 /// not the mending; exports mend. Cells alone have to be repaired before they are packets at all: by
 /// which profile, and how many cells each rule changed, comes with them.
-fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Vec<Repair>)> {
+pub(super) fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Vec<Repair>)> {
     match (content, family.encoding()) {
         (Generated::Fields(rows), _) => Ok((decode_fields(rows), Vec::new())),
         (Generated::Packets(packets), _) => Ok((decode_packets(packets), Vec::new())),

@@ -29,13 +29,16 @@ impl ModelRow {
         Self { model, dataset, class, plan, members }
     }
 
-    /// `netssm os/windows eps4 shadow0`.
+    /// `netssm os/windows eps4 shadow0`; `netssm base` where it has no class.
     fn name(&self) -> String {
         let role = match self.model.role {
             Role::Target => "target".to_owned(),
             Role::Shadow(index) => format!("shadow{index}"),
             Role::Base => "base".to_owned(),
         };
+        if self.dataset.is_empty() {
+            return format!("{} {role}", self.model.generator);
+        }
         format!("{} {}/{} {} {role}", self.model.generator, self.dataset, self.class, self.model.regime.label())
     }
 

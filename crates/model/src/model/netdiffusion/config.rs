@@ -302,6 +302,8 @@ impl NetDiffusionConfig {
                 weight_decay: self.weight_decay,
             },
             linear_decay: false,
+            trainable: crate::train::Trainable::All,
+            average: crate::train::Average::None,
         }
     }
 

@@ -57,7 +57,7 @@ impl Family for NetDiffusion {
         &self.preset
     }
 
-    fn config_json(&self) -> String {
+    fn config_json(&self, _regime: Regime) -> String {
         self.config.json()
     }
 
@@ -93,7 +93,7 @@ impl Family for NetDiffusion {
     }
 
     fn base(&self) -> Option<BaseSpec> {
-        Some(BaseSpec { config_json: self.config.base_json() })
+        Some(BaseSpec { config_json: self.config.base_json(), named: None })
     }
 
     fn attribute_kinds(&self) -> &'static [&'static str] {

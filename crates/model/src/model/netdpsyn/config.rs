@@ -121,6 +121,8 @@ impl NetDpSynConfig {
             epochs_per_evaluation: 1,
             optimiser: OptimiserPlan::Sgd { rate: 0.0, momentum: 0.0 },
             linear_decay: false,
+            trainable: crate::train::Trainable::All,
+            average: crate::train::Average::None,
         }
     }
 

@@ -116,7 +116,7 @@ impl Family for NetDpSyn {
         &self.preset
     }
 
-    fn config_json(&self) -> String {
+    fn config_json(&self, _regime: Regime) -> String {
         self.config.json()
     }
 

@@ -109,7 +109,7 @@ impl Family for NetPool {
         &self.preset
     }
 
-    fn config_json(&self) -> String {
+    fn config_json(&self, _regime: Regime) -> String {
         self.config.json()
     }
 
@@ -135,7 +135,7 @@ impl Family for NetPool {
 
     /// The pool: traces of the public datasets as they are.
     fn base(&self) -> Option<BaseSpec> {
-        Some(BaseSpec { config_json: format!(r#"{{"packets":{}}}"#, self.config.packets) })
+        Some(BaseSpec { config_json: format!(r#"{{"packets":{}}}"#, self.config.packets), named: None })
     }
 
     fn cohort_size(&self) -> usize {

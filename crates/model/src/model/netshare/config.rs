@@ -282,6 +282,8 @@ impl NetShareConfig {
             epochs_per_evaluation: epochs.div_ceil(EVALUATIONS_MAX).max(1),
             optimiser: OptimiserPlan::Adam { rate: self.rate, betas: BETAS, eps: ADAM_EPS, weight_decay: 0.0 },
             linear_decay: false,
+            trainable: crate::train::Trainable::All,
+            average: crate::train::Average::None,
         }
     }
 

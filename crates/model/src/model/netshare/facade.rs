@@ -54,7 +54,7 @@ impl Family for NetShare {
         &self.preset
     }
 
-    fn config_json(&self) -> String {
+    fn config_json(&self, _regime: Regime) -> String {
         self.config.json()
     }
 
@@ -92,7 +92,7 @@ impl Family for NetShare {
     fn base(&self) -> Option<BaseSpec> {
         // What only private trainings depend on is no part of the base.
         let config = NetShareConfig { finetune_epochs: 1, clip_norm: 1.0, ..self.config.clone() };
-        (self.config.start == StartOption::PublicPretrain).then(|| BaseSpec { config_json: config.json() })
+        (self.config.start == StartOption::PublicPretrain).then(|| BaseSpec { config_json: config.json(), named: None })
     }
 
     fn attribute_kinds(&self) -> &'static [&'static str] {

@@ -1,7 +1,8 @@
 //! Sizes, presets and training plan.
 
+use super::private::{PrivateTraining, steered};
 use super::tokens::VOCABULARY;
-use crate::train::{OptimiserPlan, TrainPlan};
+use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Regime;
@@ -80,6 +81,9 @@ pub struct NetSsmConfig {
     pub clip_norm: f64,
     /// Traces of all models together in one forward pass.
     pub microbatch: u32,
+    /// Training under DP from a public base; `None` = from random weights, as without DP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<PrivateTraining>,
 }
 
 /// Most evaluations of member and held-out loss in one training: each costs a forward pass over both.
@@ -116,6 +120,7 @@ impl NetSsmConfig {
             rate: 5e-3,
             clip_norm: 1.0,
             microbatch: 8,
+            private: PrivateTraining::small(),
         }
     }
 
@@ -134,6 +139,7 @@ impl NetSsmConfig {
             epochs: 10,
             rate: 5e-4,
             microbatch: 1,
+            private: None,
             ..Self::small()
         }
     }
@@ -175,10 +181,18 @@ impl NetSsmConfig {
         (self.vocabulary * self.width + self.layers * block + self.width) as u64
     }
 
-    /// Steps and batches for a public number of members; the same with and without DP, so that one
-    /// cohort can hold all regimes.
-    pub fn plan(&self, members: u32, _regime: Regime) -> TrainPlan {
+    /// The training from a public base, where a regime has one.
+    pub fn private_in(&self, regime: Regime) -> Option<&PrivateTraining> {
+        self.private.as_ref().filter(|_| regime != Regime::None)
+    }
+
+    /// Steps and batches for a public number of members; from random weights the same with and without DP, so that
+    /// one cohort can hold all regimes.
+    pub fn plan(&self, members: u32, regime: Regime) -> TrainPlan {
         let members = members.max(1);
+        if let Some(private) = self.private_in(regime) {
+            return private.plan(members, self.microbatch);
+        }
         let batch = self.batch.min(members);
         TrainPlan {
             sampling_rate: f64::from(batch) / f64::from(members),
@@ -190,13 +204,16 @@ impl NetSsmConfig {
             epochs_per_evaluation: self.epochs.div_ceil(EVALUATIONS_MAX).max(1),
             optimiser: OptimiserPlan::Adam { rate: self.rate, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 },
             linear_decay: true,
+            trainable: Trainable::All,
+            average: Average::None,
         }
     }
 
-    /// Canonical JSON, keys sorted.
-    pub fn json(&self) -> String {
+    /// Canonical JSON, keys sorted, of what a model of a regime depends on.
+    pub fn json(&self, regime: Regime) -> String {
+        let of_regime = Self { private: self.private_in(regime).cloned(), ..self.clone() };
         // A struct of plain numbers and names always serialises.
-        serde_json::to_value(self).unwrap_or_default().to_string()
+        serde_json::to_value(of_regime).unwrap_or_default().to_string()
     }
 
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
@@ -205,7 +222,8 @@ impl NetSsmConfig {
         let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
         let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
         map.insert("packets".to_owned(), packets.into());
-        for (key, option) in options {
+        let options = steered(map, options)?;
+        for (key, option) in &options {
             match (map.get_mut(key), option) {
                 (Some(serde_json::Value::Object(inner)), serde_json::Value::Object(changed)) => {
                     inner.extend(changed.clone());
@@ -272,6 +290,9 @@ impl NetSsmConfig {
         {
             return Err(Error::user(format!("`decode = \"packet\"` needs {expected}"))
                 .hint("change the layout, or set `decode = \"free\"`"));
+        }
+        if let Some(private) = &self.private {
+            private.check(&self.layout)?;
         }
         let positive = |value: f64| value > 0.0 && value.is_finite();
         if !positive(self.rate) || !positive(self.clip_norm) {

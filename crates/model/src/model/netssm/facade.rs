@@ -1,9 +1,11 @@
 //! NetSSM as a [`Generator`].
 
 use super::config::NetSsmConfig;
-use crate::model::{AttributeRow, Family, Generator, RawTrace, Weights};
+use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
-use syntrace_base::base::{Device, Progress, Seed};
+#[cfg(feature = "torch")]
+use crate::train::{CohortModel, Trainable};
+use syntrace_base::base::{Device, Digest, Progress, Seed};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Regime;
 use syntrace_traffic::encoding::EncodingKind;
@@ -45,6 +47,24 @@ impl NetSsm {
     }
 }
 
+/// One public trace of so many is never trained on.
+#[cfg(feature = "torch")]
+const HELD_OUT_EVERY: usize = 50;
+
+/// Is a weight of this name among those that are trained?
+#[cfg(feature = "torch")]
+fn is_trained(trainable: Trainable, name: &str) -> bool {
+    let is_norm = name.ends_with("norm.weight") || name.ends_with("norm_f.weight");
+    let is_bias = name.ends_with(".bias") || name.ends_with("_bias");
+    match trainable {
+        Trainable::All => true,
+        Trainable::Norms => is_norm,
+        Trainable::Biases => is_bias,
+        Trainable::Vectors => is_norm || is_bias || name.ends_with(".A_log") || name.ends_with(".D"),
+        Trainable::Output => name.ends_with("norm_f.weight"),
+    }
+}
+
 impl Family for NetSsm {
     fn name(&self) -> &'static str {
         "netssm"
@@ -54,8 +74,21 @@ impl Family for NetSsm {
         &self.preset
     }
 
-    fn config_json(&self) -> String {
-        self.config.json()
+    fn config_json(&self, regime: Regime) -> String {
+        self.config.json(regime)
+    }
+
+    fn start(&self, regime: Regime) -> Start {
+        if self.config.private_in(regime).is_some() { Start::Base } else { Start::Fresh }
+    }
+
+    fn base(&self) -> Option<BaseSpec> {
+        let private = self.config.private.as_ref()?;
+        Some(BaseSpec { config_json: self.config.json(Regime::None), named: Digest::from_hex(&private.base) })
+    }
+
+    fn shares_base(&self, regime: Regime) -> bool {
+        self.config.private_in(regime).is_some()
     }
 
     fn encoding(&self) -> EncodingKind {
@@ -107,6 +140,23 @@ impl Family for NetSsm {
 
 impl Generator for NetSsm {
     #[cfg(feature = "torch")]
+    fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
+        let is_held_out = |index: &usize| index % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
+        let (held_out, members): (Vec<usize>, Vec<usize>) = (0..traces.len()).partition(is_held_out);
+        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        self.check(count)?;
+        let plan = self.config.plan(count, Regime::None);
+        let label = "netssm public base".to_owned();
+        let model = CohortModel { label, seed, noise_seed: None, members, held_out, dp: None, initial: None };
+        let input = CohortInput { traces, models: vec![model], base: None, plan };
+        let outcome = self.train_cohort(&input, None, &mut crate::train::NoCheckpoint, progress)?;
+        let model = outcome.models.into_iter().next().ok_or_else(|| Error::internal("a base without a model"))?;
+        let (weights, status) = (model.weights, model.status);
+        let (epochs, monitors) = (model.epochs, model.monitors);
+        Ok(BaseOutcome { weights, status, parameters: model.parameters, epochs, monitors })
+    }
+
+    #[cfg(feature = "torch")]
     fn train_cohort(
         &self,
         input: &CohortInput<'_>,
@@ -116,7 +166,12 @@ impl Generator for NetSsm {
     ) -> Result<CohortOutcome> {
         crate::nn::use_threads(1);
         let seeds: Vec<Seed> = input.models.iter().map(|model| model.seed).collect();
-        let mut network = super::NetSsmNetwork::initialised(&self.config, &seeds);
+        let mut network = match input.base {
+            None => super::NetSsmNetwork::initialised(&self.config, &seeds),
+            Some(base) => self.stored(base, seeds.len() as i64)?,
+        };
+        let trainable = input.plan.trainable;
+        network.weights_mut().freeze_except(|name| is_trained(trainable, name));
         network.move_to(self.device);
         network.set_pool(input.traces)?;
         crate::train::train_cohort(&mut network, input, resume, sink, progress)
@@ -131,7 +186,16 @@ impl Generator for NetSsm {
 
     #[cfg(feature = "torch")]
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {
-        self.load(weights.own)?.sample(count, seed, progress)
+        let mut network = self.load(weights.own)?;
+        if let (Some(_), Some(private)) = (weights.base, &self.config.private) {
+            network.config.sampling = private.sampling;
+        }
+        network.sample(count, seed, progress)
+    }
+
+    #[cfg(not(feature = "torch"))]
+    fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
+        Err(without_torch("train the base of"))
     }
 
     #[cfg(not(feature = "torch"))]
@@ -167,9 +231,18 @@ impl NetSsm {
     /// One model with stored weights, on its device and one thread.
     fn load(&self, weights: &[u8]) -> Result<super::NetSsmNetwork> {
         crate::nn::use_threads(1);
-        let mut network = super::NetSsmNetwork::zeros(&self.config, 1);
-        network.weights_mut().load_safetensors(0, weights)?;
+        let mut network = self.stored(weights, 1)?;
         network.move_to(self.device);
+        Ok(network)
+    }
+
+    /// Models with the same stored weights, in the sizes that these have.
+    fn stored(&self, weights: &[u8], models: i64) -> Result<super::NetSsmNetwork> {
+        let config = super::network::sized(&self.config, weights)?;
+        let mut network = super::NetSsmNetwork::zeros(&config, models);
+        for model in 0..models {
+            network.weights_mut().load_safetensors(model, weights)?;
+        }
         Ok(network)
     }
 }

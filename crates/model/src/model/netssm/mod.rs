@@ -8,6 +8,7 @@
 //! lengths and layout are protocol constants; a sampled id is always a byte, a delimiter or the end.
 
 mod config;
+mod private;
 mod tokens;
 
 #[cfg(feature = "torch")]
@@ -32,6 +33,7 @@ mod stepper;
 
 pub use config::{Decode, NetSsmConfig, Sampling};
 pub use facade::NetSsm;
+pub use private::PrivateTraining;
 pub use tokens::{DELIMITER, END, LABEL, PADDING, VOCABULARY, trace_tokens};
 
 #[cfg(feature = "torch")]

@@ -6,7 +6,7 @@ use crate::nn::{Param, Params};
 use crate::train::{EncodedTrace, Microbatch};
 use rand::RngExt;
 use syntrace_base::base::{Device, Seed};
-use syntrace_base::error::Result;
+use syntrace_base::error::{Error, Result};
 use tch::{Kind, Tensor};
 
 /// Weights of one block.
@@ -44,6 +44,26 @@ pub(super) struct TokenBatch {
     pub targets: Tensor,
     /// `[M, B, L - 1]`: one over the trace's number of targets where there is one, else 0.
     pub weights: Tensor,
+}
+
+/// A configuration with the sizes of some stored weights.
+pub(super) fn sized(config: &NetSsmConfig, weights: &[u8]) -> Result<NetSsmConfig> {
+    let file = safetensors::SafeTensors::deserialize(weights)
+        .map_err(|error| Error::internal(format!("weights are not safetensors: {error}")))?;
+    let size = |name: &str, axis: usize| -> Result<i64> {
+        let view = file.tensor(name).ok();
+        let size = view.and_then(|view| view.shape().get(axis).copied()).filter(|size| *size > 0);
+        size.map(|size| size as i64).ok_or_else(|| Error::internal(format!("weight `{name}` expected, not found")))
+    };
+    let mixer = |name: &str| format!("backbone.layers.0.mixer.{name}");
+    let (vocabulary, width) = (size("backbone.embedding.weight", 0)?, size("backbone.embedding.weight", 1)?);
+    let (inner, heads) = (size(&mixer("out_proj.weight"), 1)?, size(&mixer("A_log"), 0)?);
+    let (channels, taps) = (size(&mixer("conv1d.weight"), 0)?, size(&mixer("conv1d.weight"), 2)?);
+    let layers = file.names().iter().filter(|name| name.ends_with("mixer.A_log")).count() as i64;
+    let groups = config.groups;
+    let state = (channels - inner) / (2 * groups);
+    let sizes = (inner / width, inner / heads);
+    Ok(NetSsmConfig { vocabulary, width, layers, state, head: sizes.1, expand: sizes.0, taps, ..config.clone() })
 }
 
 impl NetSsmNetwork {

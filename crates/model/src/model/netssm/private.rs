@@ -1,0 +1,133 @@
+//! Training under DP from a public base.
+
+use crate::model::shipped::shipped;
+use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use syntrace_base::base::Digest;
+use syntrace_base::error::{Error, Result};
+use syntrace_traffic::encoding::TokenLayout;
+
+use super::config::Sampling;
+
+/// What a model under DP starts from and how it goes on. Its network is that of the base, whatever the sizes of models
+/// that start from random weights. All numbers were chosen on simulated traffic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivateTraining {
+    /// Digest (BLAKE3, hexadecimal) of the base's weights.
+    pub base: String,
+    /// Which weights are trained.
+    pub trainable: Trainable,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Expected batch size, traces; 0 = all members, in passes of `microbatch`.
+    pub batch: u32,
+    /// Learning rate of Adam.
+    pub rate: f64,
+    /// Clip norm: about the median of public traces' gradients.
+    pub clip_norm: f64,
+    /// Which weights are kept: `none` (the last), `ema` or `tail`.
+    pub average: Average,
+    /// Drawing of traces: a base holds all of the internet, and narrow draws would be its commonest traffic only.
+    pub sampling: Sampling,
+}
+
+/// Keys of a table that make a network of its own, which no shipped base fits.
+const NETWORK: &[&str] =
+    &["vocabulary", "width", "layers", "state", "head", "expand", "groups", "taps", "eps", "layout"];
+
+impl PrivateTraining {
+    /// From the base that ships with the program.
+    pub fn small() -> Option<Self> {
+        let base = shipped("netssm")?;
+        Some(Self {
+            base: base.digest().to_owned(),
+            trainable: Trainable::Vectors,
+            steps: 15,
+            batch: 0,
+            rate: 1e-2,
+            clip_norm: 0.05,
+            average: Average::Tail,
+            sampling: Sampling { temperature: 1.0, top_k: 0, top_p: 0.98 },
+        })
+    }
+
+    /// Steps and batches for a public number of members.
+    pub fn plan(&self, members: u32, microbatch: u32) -> TrainPlan {
+        let batch = if self.batch == 0 { members } else { self.batch.min(members) };
+        let epochs = u32::try_from(self.steps).unwrap_or(u32::MAX).min(4);
+        TrainPlan {
+            sampling_rate: f64::from(batch) / f64::from(members),
+            expected_batch: f64::from(batch),
+            steps: self.steps,
+            epochs,
+            clip_norm: self.clip_norm,
+            microbatch,
+            epochs_per_evaluation: epochs,
+            optimiser: OptimiserPlan::Adam { rate: self.rate, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 },
+            linear_decay: true,
+            trainable: self.trainable,
+            average: self.average,
+        }
+    }
+
+    /// Refuses what cannot be trained.
+    pub fn check(&self, layout: &TokenLayout) -> Result<()> {
+        if Digest::from_hex(&self.base).is_none() {
+            return Err(Error::user(format!(
+                "`private.base` must be a BLAKE3 digest of 64 hexadecimal digits, found `{}`",
+                self.base
+            ))
+            .hint("`syntrace base list` names the bases"));
+        }
+        if self.steps == 0 {
+            return Err(Error::user("`private.steps` must be at least 1, found `0`"));
+        }
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        if !positive(self.rate) || !positive(self.clip_norm) {
+            return Err(Error::user(format!(
+                "`private.rate` and `private.clip_norm` must be above 0 and finite, found `{}` and `{}`",
+                self.rate, self.clip_norm
+            )));
+        }
+        let shipped = shipped("netssm").filter(|base| base.digest() == self.base);
+        if shipped.is_some() && *layout != TokenLayout::small() {
+            return Err(Error::user(
+                "the shipped base of `netssm` reads the layout of the preset `small`, found another",
+            )
+            .hint("leave `layout` out, or set `start = \"scratch\"`, or name another base in `private.base`"));
+        }
+        Ok(())
+    }
+}
+
+/// Turns `start` into the training under DP: `public` keeps or makes it, `scratch` takes it out. Without it, a table
+/// that makes a network of its own starts from random weights.
+pub(super) fn steered(preset: &mut Map<String, Value>, options: &Map<String, Value>) -> Result<Map<String, Value>> {
+    let mut options = options.clone();
+    let own_network = NETWORK.iter().find(|key| options.contains_key(**key));
+    let public = match options.remove("start") {
+        None => own_network.is_none() || options.contains_key("private"),
+        Some(Value::String(start)) if start == "public" => true,
+        Some(Value::String(start)) if start == "scratch" => {
+            if options.contains_key("private") {
+                return Err(Error::user("`start = \"scratch\"` leaves no use for the table `private`").hint("drop one"));
+            }
+            false
+        }
+        Some(other) => return Err(Error::user(format!("`start` must be `public` or `scratch`, found {other}"))),
+    };
+    if !public {
+        preset.remove("private");
+        return Ok(options);
+    }
+    let named = options.contains_key("private") || own_network.is_some();
+    if named && !preset.contains_key("private") {
+        let recipe = serde_json::to_value(PrivateTraining::small()).unwrap_or_default();
+        if recipe.is_object() {
+            preset.insert("private".to_owned(), recipe);
+        }
+    }
+    Ok(options)
+}

@@ -1,0 +1,91 @@
+//! Public bases that ship with the program, by the digest of their weights.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::LazyLock;
+use syntrace_base::base::Digest;
+use syntrace_base::error::{Error, Result};
+
+/// What a base is and what it was trained on; stands beside its weights as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseManifest {
+    /// Family whose models start from it.
+    pub family: String,
+    /// Digest of its weights (BLAKE3, hexadecimal).
+    pub blake3: String,
+    /// Parameters.
+    pub parameters: u64,
+    /// Did any trace that nobody may read reach its weights? Then no guarantee of a model from it is end-to-end.
+    pub saw_private: bool,
+    /// What it was trained on, in words.
+    pub traffic: String,
+    /// Traces that it was trained on and held out.
+    pub traces: u64,
+    /// Source of all its draws.
+    pub seed: u64,
+    /// Mean loss of public traces that were held out.
+    pub held_out_loss: Option<f64>,
+    /// Day of its training.
+    pub date: String,
+    /// The options of its training.
+    pub options: Value,
+}
+
+impl BaseManifest {
+    /// Reads a manifest, and requires that it is of these weights.
+    ///
+    /// # Errors
+    /// `user` where it cannot be read, or names another digest.
+    pub fn read(text: &str, weights: &[u8]) -> Result<Self> {
+        let manifest: Self =
+            serde_json::from_str(text).map_err(|error| Error::user(format!("the manifest of a base: {error}")))?;
+        let found = Digest::of(weights).hex();
+        if manifest.blake3 != found {
+            return Err(Error::user(format!(
+                "the manifest is of weights with digest `{}`, found weights with digest `{found}`",
+                manifest.blake3
+            ))
+            .hint("bring the weights and the manifest that were written together"));
+        }
+        Ok(manifest)
+    }
+}
+
+/// A base in the program itself.
+#[derive(Debug)]
+pub struct ShippedBase {
+    /// What it is.
+    pub manifest: BaseManifest,
+    /// Its weights, safetensors.
+    pub weights: &'static [u8],
+}
+
+impl ShippedBase {
+    /// Digest of its weights.
+    pub fn digest(&self) -> &str {
+        &self.manifest.blake3
+    }
+}
+
+/// Weights and manifest of each; made by `syntrace base train studies/bases.toml --out bases`.
+const FILES: &[(&[u8], &str)] =
+    &[(include_bytes!("../../../../bases/netssm.safetensors"), include_str!("../../../../bases/netssm.json"))];
+
+static SHIPPED: LazyLock<Vec<ShippedBase>> = LazyLock::new(|| {
+    let read = |(weights, text): &(&'static [u8], &str)| {
+        let manifest = BaseManifest::read(text, weights).ok()?;
+        Some(ShippedBase { manifest, weights })
+    };
+    FILES.iter().filter_map(read).collect()
+});
+
+/// All bases of the program.
+pub fn shipped_bases() -> &'static [ShippedBase] {
+    &SHIPPED
+}
+
+/// The base of a family.
+pub fn shipped(family: &str) -> Option<&'static ShippedBase> {
+    shipped_bases().iter().find(|base| base.manifest.family == family)
+}
