@@ -2,14 +2,17 @@
 -- Parameters: $attack = NULL (all attacks)
 -- Columns:    regime, dataset, class, generator, attack, precision, tpr, fpr (all at the attack's own
 --             threshold), each with the ends of its interval; f1 (of the class, by a forest trained on synthetic
---             traces), mae (median MAE of the next packet length, bytes); paper_precision, paper_tpr, paper_fpr,
---             paper_f1, paper_mae (the same as printed; NULL for what the paper does not have), plan (the spec that
---             every number of the row is of; see the table plans)
+--             traces), mae (median MAE of the next packet length, bytes), members_mae (of the same learner trained on
+--             real traces), guess_mae (of the last length again); paper_precision, paper_tpr, paper_fpr, paper_f1,
+--             paper_mae (the same as printed; NULL for what the paper does not have), plan (the spec that every
+--             number of the row is of; see the table plans)
 WITH quality AS (
     SELECT
         dataset, generator, epsilon, plan, class,
         avg(synthetic_value) FILTER (WHERE metric = 'f1') AS f1,
-        avg(synthetic_value) FILTER (WHERE metric = 'median_mae') AS mae
+        avg(synthetic_value) FILTER (WHERE metric = 'median_mae') AS mae,
+        avg(members_value) FILTER (WHERE metric = 'median_mae') AS members_mae,
+        avg(guess_value) FILTER (WHERE metric = 'median_mae') AS guess_mae
     FROM downstream
     WHERE class IS NOT NULL
     GROUP BY dataset, generator, epsilon, plan, class
@@ -20,7 +23,7 @@ SELECT
     attacks.precision, attacks.precision_low, attacks.precision_high,
     attacks.recall AS tpr, attacks.recall_low AS tpr_low, attacks.recall_high AS tpr_high,
     attacks.fpr, attacks.fpr_low, attacks.fpr_high,
-    quality.f1, quality.mae,
+    quality.f1, quality.mae, quality.members_mae, quality.guess_mae,
     paper.precision AS paper_precision, paper.tpr AS paper_tpr, paper.fpr AS paper_fpr,
     paper.f1 AS paper_f1, paper.mae AS paper_mae, attacks.plan
 FROM attacks

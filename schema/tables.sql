@@ -156,6 +156,7 @@ CREATE TABLE models (
     split_id           BIGINT NOT NULL,  -- split it was trained on
     job_id             BIGINT NOT NULL,  -- cohort job that trained it
     config             TEXT NOT NULL,    -- resolved configuration, JSON
+    loss_has_zero      BOOLEAN,          -- does 0 mean something in its losses? Not in a critic's score; NULL = made elsewhere, or a base
     plan               TEXT              -- newest spec that it belongs to (see plans); NULL = none
 );
 
@@ -427,16 +428,17 @@ CREATE TABLE utility (
     dataset    TEXT NOT NULL,    -- dataset
     generator  TEXT,             -- generator family that made the training traces; NULL for a baseline
     epsilon    DOUBLE PRECISION, -- target epsilon of its models; NULL = no DP, or a baseline
-    task       TEXT NOT NULL,    -- `classification` (class of a trace) or `next_length` (of the next packet)
-    trained_on TEXT NOT NULL,    -- `synthetic`; baselines: `members` (the real traces that the generators learnt from), `majority` and `last_value` (guesses)
+    task       TEXT NOT NULL,    -- `classification` (class of a trace), `augmentation` (the same from few real traces) or `next_length` (of the next packet)
+    trained_on TEXT NOT NULL,    -- `synthetic`; `members_share_and_synthetic`, both together; baselines: `members` (the real traces that the generators learnt from), `members_share` (some of them), `majority` and `last_value` (guesses)
     learner    TEXT NOT NULL,    -- downstream model with its settings
-    metric     TEXT NOT NULL,    -- `accuracy`, `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared)
+    metric     TEXT NOT NULL,    -- `accuracy`, `accuracy_gain` (over the same share of members alone), `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared for `nbeats paper`, bytes for `nbeats small`)
     class      TEXT,             -- class that the value is about; NULL over all classes
     value      DOUBLE PRECISION, -- value; NULL without a trace to learn from or to test on
     n_train    BIGINT NOT NULL,  -- traces learnt from
     n_test     BIGINT NOT NULL,  -- real traces tested on
     value_low  DOUBLE PRECISION, -- lower end of the value's 95 % interval over test traces and forest seeds; NULL without one
-    value_high DOUBLE PRECISION  -- upper end
+    value_high DOUBLE PRECISION, -- upper end
+    real_share DOUBLE PRECISION  -- share of the members that was drawn; NULL where all or none of them were learnt from
 );
 
 -- One row per downstream classifier, header field and packet position: what it used.

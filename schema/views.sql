@@ -184,7 +184,7 @@ GROUP BY model_id, generator, dataset, class, epsilon, plan, aspect, field, metr
 -- standard_error = that of a difference of both sides' means, in units of the deviation.
 -- deviation = standard deviation of the losses of single traces around the mean of their side (member or held out) in
 -- evaluation mode. has_zero: is the loss a likelihood or an error, so that a share of it means something? The score of a
--- critic may be moved by any constant. NULL for kinds of attributes that are not known here (imported ones).
+-- critic may be moved by any constant. NULL for models that were made elsewhere.
 -- One row per model with attributes: the unit and the kind of its losses.
 CREATE VIEW loss_scale AS
 WITH sides AS (
@@ -195,23 +195,6 @@ WITH sides AS (
     WHERE loss IS NOT NULL
     GROUP BY model_id, generator, member
 ),
-kinds AS (
-    SELECT generator, kind FROM attributes GROUP BY generator, kind
-    UNION
-    SELECT generator, attribute AS kind FROM attacks GROUP BY generator, attribute
-),
-zeros AS (
-    SELECT
-        generator,
-        bool_and(CASE
-            WHEN kind IN (
-                'logits', 'summary', 'token_logprob', 'mean_logits', 'log_likelihood', 'predicted_noise', 'noise_error'
-            ) THEN true
-            WHEN kind LIKE 'critic%' THEN false
-        END) AS has_zero
-    FROM kinds
-    GROUP BY generator
-),
 deviations AS (
     SELECT
         model_id, sqrt(sum(variance * traces) / sum(traces)) AS deviation,
@@ -219,10 +202,10 @@ deviations AS (
     FROM sides
     GROUP BY model_id
 )
-SELECT models.model_id, models.generator, deviations.deviation, deviations.standard_error, zeros.has_zero
+SELECT
+    models.model_id, models.generator, deviations.deviation, deviations.standard_error, models.loss_has_zero AS has_zero
 FROM models
-LEFT JOIN deviations ON deviations.model_id = models.model_id
-LEFT JOIN zeros ON zeros.generator = models.generator;
+LEFT JOIN deviations ON deviations.model_id = models.model_id;
 
 -- standardised_gap is in standard deviations of the finished model's losses of single traces (loss_scale): adding a
 -- constant to a loss does not move it. The shares of the member loss are NULL where the loss has no zero (the critic of a
@@ -315,7 +298,7 @@ newest AS (
 SELECT
     answers.job_id, answers.dataset, answers.generator, answers.epsilon, answers.plan, answers.task, answers.trained_on,
     answers.learner, answers.metric, answers.class, answers.value, answers.value_low, answers.value_high,
-    answers.n_train, answers.n_test
+    answers.real_share, answers.n_train, answers.n_test
 FROM answers
 JOIN newest
     ON newest.dataset = answers.dataset AND newest.task = answers.task AND newest.learner = answers.learner
@@ -331,17 +314,23 @@ WITH known AS (
     SELECT utility.*, jobs.finished_us
     FROM current_utility AS utility
     JOIN jobs ON jobs.job_id = utility.job_id
-    WHERE trained_on <> 'synthetic'
+    WHERE trained_on IN ('members', 'majority', 'last_value')
 ),
 baselines AS (
     SELECT
-        dataset, plan, task, metric, class,
-        avg(value) FILTER (WHERE trained_on = 'members') AS members_value,
-        avg(value_low) FILTER (WHERE trained_on = 'members') AS members_low,
-        avg(value_high) FILTER (WHERE trained_on = 'members') AS members_high,
-        avg(value) FILTER (WHERE trained_on IN ('majority', 'last_value')) AS guess_value,
+        dataset, plan, task, learner, metric, class,
+        avg(value) AS members_value, avg(value_low) AS members_low, avg(value_high) AS members_high,
+        row_number() OVER (PARTITION BY dataset, task, learner, metric, class ORDER BY max(finished_us) DESC) AS place
+    FROM known
+    WHERE trained_on = 'members'
+    GROUP BY dataset, plan, task, learner, metric, class
+),
+guesses AS (
+    SELECT
+        dataset, plan, task, metric, class, avg(value) AS guess_value,
         row_number() OVER (PARTITION BY dataset, task, metric, class ORDER BY max(finished_us) DESC) AS place
     FROM known
+    WHERE trained_on <> 'members'
     GROUP BY dataset, plan, task, metric, class
 )
 SELECT
@@ -349,14 +338,63 @@ SELECT
     CASE WHEN utility.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', utility.epsilon) END AS regime,
     utility.task, utility.learner, utility.metric, utility.class,
     utility.value AS synthetic_value, utility.value_low AS synthetic_low, utility.value_high AS synthetic_high,
-    baselines.members_value, baselines.members_low, baselines.members_high, baselines.guess_value,
+    baselines.members_value, baselines.members_low, baselines.members_high, guesses.guess_value,
     utility.n_train, utility.n_test, utility.job_id
 FROM current_utility AS utility
 LEFT JOIN baselines
-    ON utility.dataset = baselines.dataset AND utility.task = baselines.task
+    ON utility.dataset = baselines.dataset AND utility.task = baselines.task AND utility.learner = baselines.learner
     AND utility.metric = baselines.metric AND (utility.class IS NOT DISTINCT FROM baselines.class)
     AND (utility.plan = baselines.plan OR (utility.plan IS NULL AND baselines.place = 1))
+LEFT JOIN guesses
+    ON utility.dataset = guesses.dataset AND utility.task = guesses.task
+    AND utility.metric = guesses.metric AND (utility.class IS NOT DISTINCT FROM guesses.class)
+    AND (utility.plan = guesses.plan OR (utility.plan IS NULL AND guesses.place = 1))
 WHERE utility.trained_on = 'synthetic';
+
+-- real_share is the share of the members that was drawn. alone: a classifier that learnt from it; augmented: from it
+-- and all synthetic traces; gain: what these add, on the same draws and test traces. Intervals are 95 %, over draws
+-- and test traces. synthetic_accuracy and members_accuracy: from synthetic traces, and from all members.
+-- What stands beside a row is of its plan; beside what is of no plan (an import), the newest of any.
+-- One row per generator, regime and share of the members: what synthetic traffic adds to a few real traces.
+CREATE VIEW augmentation AS
+WITH accuracies AS (
+    SELECT dataset, generator, epsilon, plan, learner, synthetic_value, members_value
+    FROM downstream
+    WHERE task = 'classification' AND metric = 'accuracy'
+),
+shares AS (
+    SELECT
+        utility.*,
+        row_number() OVER (
+            PARTITION BY utility.dataset, utility.learner, utility.real_share, utility.trained_on, utility.metric
+            ORDER BY jobs.finished_us DESC
+        ) AS place
+    FROM current_utility AS utility
+    JOIN jobs ON jobs.job_id = utility.job_id
+    WHERE task = 'augmentation'
+)
+SELECT
+    augmented.dataset, augmented.generator, augmented.epsilon, augmented.plan,
+    CASE WHEN augmented.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', augmented.epsilon) END AS regime,
+    augmented.learner, augmented.real_share,
+    alone.value AS alone, alone.value_low AS alone_low, alone.value_high AS alone_high,
+    augmented.value AS augmented, augmented.value_low AS augmented_low, augmented.value_high AS augmented_high,
+    gain.value AS gain, gain.value_low AS gain_low, gain.value_high AS gain_high,
+    accuracies.synthetic_value AS synthetic_accuracy, accuracies.members_value AS members_accuracy,
+    alone.n_train AS n_real, augmented.n_train - alone.n_train AS n_synthetic, augmented.n_test, augmented.job_id
+FROM shares AS augmented
+JOIN shares AS gain
+    ON gain.job_id = augmented.job_id AND gain.real_share = augmented.real_share AND gain.metric = 'accuracy_gain'
+    AND (gain.plan IS NOT DISTINCT FROM augmented.plan)
+LEFT JOIN shares AS alone
+    ON alone.dataset = augmented.dataset AND alone.learner = augmented.learner
+    AND alone.real_share = augmented.real_share AND alone.trained_on = 'members_share' AND alone.metric = 'accuracy'
+    AND (alone.plan = augmented.plan OR (augmented.plan IS NULL AND alone.place = 1))
+LEFT JOIN accuracies
+    ON accuracies.dataset = augmented.dataset AND accuracies.generator = augmented.generator
+    AND accuracies.learner = augmented.learner AND (accuracies.epsilon IS NOT DISTINCT FROM augmented.epsilon)
+    AND (accuracies.plan IS NOT DISTINCT FROM augmented.plan)
+WHERE augmented.trained_on = 'members_share_and_synthetic' AND augmented.metric = 'accuracy';
 
 -- One row per columnar table or kind of object: rows, and bytes before and after compression.
 CREATE VIEW table_bytes AS
@@ -377,24 +415,42 @@ GROUP BY kind;
 -- owes nothing to the traces that it is judged on; an attack without such traces keeps its own decisions. Where
 -- their scores are withheld (a redacted copy) there is no bound: tp, fp and epsilon_lower are NULL.
 -- The bounds are of Clopper and Pearson, 95 % over all attacks on one model. They take its traces for independent trials;
+-- What a newer plan asked anew about a model (the same attack on the same attribute) replaces what an older one or an
+-- earlier program said: evidence counts once. What only an older plan asked stays, it is about the same weights.
+-- One row per attack result on a target model that no newer plan replaces.
+CREATE VIEW newest_attacks AS
+SELECT attack_id, model_id, attack, attribute, job_id, plan
+FROM (
+    SELECT
+        attacks.attack_id, attacks.model_id, attacks.attack, attacks.attribute, attacks.job_id, attacks.plan,
+        rank() OVER (
+            PARTITION BY attacks.model_id, attacks.attack, attacks.attribute ORDER BY plans.started_us DESC NULLS LAST
+        ) AS place
+    FROM attacks
+    LEFT JOIN plans ON plans.plan = attacks.plan
+    WHERE attacks.evaluated_on = 'target'
+)
+WHERE place = 1;
+
 -- those of one training with a split of fixed size are not, so they are strong hints at epsilon and prove nothing.
 -- One row per attack on a target model: the epsilon that its decisions hint at, and the largest that they could.
 CREATE VIEW empirical_privacy AS
 WITH pairs AS (
     SELECT
         target.attack_id, shadow.attack_id AS shadow_id, target.model_id, target.generator, target.dataset,
-        target.class, target.epsilon, coalesce(target.delta, 0.00001) AS delta, target.attack, target.attribute,
-        target.n_members, target.n - target.n_members AS n_held_out,
+        target.class, target.epsilon, target.plan, coalesce(target.delta, 0.00001) AS delta, target.attack,
+        target.attribute, target.n_members, target.n - target.n_members AS n_held_out,
         CAST(round(target.recall * target.n_members) AS BIGINT) AS own_tp,
         CAST(round(target.fpr * (target.n - target.n_members)) AS BIGINT) AS own_fp,
         coalesce(shadow.n_members > 0 AND shadow.n > shadow.n_members, false) AS has_shadow,
         1.0 - 0.05 / count(*) OVER (PARTITION BY target.model_id) AS confidence
-    FROM attacks AS target
+    FROM newest_attacks
+    JOIN attacks AS target ON target.attack_id = newest_attacks.attack_id
     LEFT JOIN attacks AS shadow
         ON shadow.job_id = target.job_id AND shadow.model_id = target.model_id
         AND shadow.attack = target.attack AND shadow.attribute = target.attribute
         AND shadow.evaluated_on = 'shadow_test'
-    WHERE target.evaluated_on = 'target' AND target.n_members > 0 AND target.n > target.n_members
+    WHERE target.n_members > 0 AND target.n > target.n_members
 ),
 ranked AS (
     SELECT
@@ -441,15 +497,15 @@ decided AS (
 ),
 counted AS (
     SELECT
-        pairs.attack_id, pairs.model_id, pairs.generator, pairs.dataset, pairs.class, pairs.epsilon, pairs.delta,
-        pairs.attack, pairs.attribute, decided.threshold, pairs.confidence, pairs.n_members, pairs.n_held_out,
+        pairs.attack_id, pairs.model_id, pairs.generator, pairs.dataset, pairs.class, pairs.epsilon, pairs.plan,
+        pairs.delta, pairs.attack, pairs.attribute, decided.threshold, pairs.confidence, pairs.n_members, pairs.n_held_out,
         CASE WHEN decided.attack_id IS NOT NULL THEN decided.tp WHEN NOT pairs.has_shadow THEN coalesce(pairs.own_tp, 0) END AS tp,
         CASE WHEN decided.attack_id IS NOT NULL THEN decided.fp WHEN NOT pairs.has_shadow THEN coalesce(pairs.own_fp, 0) END AS fp
     FROM pairs
     LEFT JOIN decided ON decided.attack_id = pairs.attack_id
 )
 SELECT
-    attack_id, model_id, generator, dataset, class, epsilon, delta, attack, attribute, threshold, confidence,
+    attack_id, model_id, generator, dataset, class, epsilon, plan, delta, attack, attribute, threshold, confidence,
     n_members, n_held_out, tp, fp, n_held_out - fp AS tn, n_members - tp AS fn,
     empirical_epsilon(tp, fp, n_held_out - fp, n_members - tp, delta, confidence) AS epsilon_lower,
     empirical_epsilon(n_members, 0, n_held_out, 0, delta, confidence) AS epsilon_provable
@@ -459,6 +515,8 @@ FROM counted;
 -- to end for a trace or for more than one (a claim for less bounds nothing that an attack on traces sees). `refuted`: the
 -- bound of the one-run audit lies above it, and that bound is a theorem, because fair coins decided who was a member: the
 -- mechanism does not do what its ledger says. `strong_hint`: the bound of an attack on this one model lies above it.
+-- Evidence is what newest_attacks lists; attack_plan is the plan that it is of (another than the row's where only an
+-- older one ran the attack).
 -- One row per target model: its claimed, its end-to-end and its empirical epsilon side by side.
 CREATE VIEW privacy_audit AS
 WITH claims AS (
@@ -474,26 +532,37 @@ WITH claims AS (
 ),
 best AS (
     SELECT
-        model_id, attack, attribute, n_members + n_held_out AS n, confidence, epsilon_lower, epsilon_provable,
+        model_id, attack, attribute, plan, n_members + n_held_out AS n, confidence, epsilon_lower, epsilon_provable,
         row_number() OVER (PARTITION BY model_id ORDER BY epsilon_lower DESC NULLS FIRST, attack, attribute) AS place
     FROM empirical_privacy
+),
+audits AS (
+    SELECT *
+    FROM (
+        SELECT
+            one_run_audits.*,
+            rank() OVER (PARTITION BY one_run_audits.model_id ORDER BY plans.started_us DESC NULLS LAST) AS place
+        FROM one_run_audits
+        LEFT JOIN plans ON plans.plan = one_run_audits.plan
+    )
+    WHERE place = 1
 ),
 one_run AS (
     SELECT
         model_id, max(canaries) AS canaries, max(epsilon_lower) AS epsilon_lower,
         max(epsilon_provable) AS epsilon_provable,
         bool_or(epsilon_lower > epsilon_claimed) AS refuted
-    FROM one_run_audits
+    FROM audits
     GROUP BY model_id
 ),
 sides AS (
     SELECT
-        models.model_id, models.name, models.generator, models.dataset, models.class, models.regime,
+        models.model_id, models.name, models.generator, models.dataset, models.class, models.regime, models.plan,
         models.epsilon, models.delta, models.epsilon_spent, models.guarantee, models.epsilon_end_to_end,
         CASE WHEN models.guarantee = 'end-to-end' THEN models.epsilon_end_to_end ELSE claims.epsilon_claimed END
             AS epsilon_claimed,
-        best.epsilon_lower AS epsilon_empirical, best.epsilon_provable, best.attack, best.attribute, best.n,
-        best.confidence,
+        best.epsilon_lower AS epsilon_empirical, best.epsilon_provable, best.attack, best.attribute,
+        best.plan AS attack_plan, best.n, best.confidence,
         one_run.epsilon_lower AS one_run_epsilon, one_run.epsilon_provable AS one_run_provable, one_run.canaries,
         coalesce(one_run.refuted, false) AS refuted
     FROM models

@@ -105,6 +105,9 @@ fn gaps_of_a_critic_are_in_deviations_and_know_no_offset() {
             FROM generalization WHERE generator = 'netshare' ORDER BY epoch";
         // losses 1 and 2 of members, 2 and 3 of held-out traces: half a unit around each mean
         assert_eq!(rows(&session, by_epoch), ["0|1|NULL|NULL|NULL", "1|2|NULL|NULL|NULL"]);
+        let zero = "SELECT DISTINCT has_zero, loss_has_zero FROM loss_scale JOIN models USING (model_id)
+            WHERE models.generator = 'netshare'";
+        assert_eq!(rows(&session, zero), ["false|false"]);
     };
     for offset in [0.0, -1.5, 1000.0] {
         gaps(offset);

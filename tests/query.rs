@@ -153,6 +153,19 @@ fn a_downstream_question_asked_again_has_its_newest_answer_alone() {
 }
 
 #[test]
+fn augmentation_stands_beside_the_share_alone_and_replaces_no_other_answer() {
+    let study = study::small();
+    let before = rows(&session(&study), "SELECT * FROM downstream ORDER BY generator, epsilon, task, metric, class");
+    study::add_augmentation(&study);
+    let session = session(&study);
+    // share, real traces, alone, augmented with its ends, gain with its ends, synthetic alone, all members
+    let expected = ["os|netssm|no DP|0.1|40|0.6|0.7|0.6|0.8|0.1|0.02|0.18|0.9|0.9|NULL"];
+    assert_eq!(named_rows(&session, "augmentation", &[]), expected);
+    assert_eq!(rows(&session, "SELECT n_synthetic, alone_low, alone_high FROM augmentation"), ["100|0.5|0.7"]);
+    assert_eq!(rows(&session, "SELECT * FROM downstream ORDER BY generator, epsilon, task, metric, class"), before);
+}
+
+#[test]
 fn distances_compare_the_two_sides_of_a_group() {
     let session = session(&study::small());
     // Real lengths 40, 50, 60 against synthetic 45, 55, 65: disjoint, and shifted by 5.
@@ -179,7 +192,9 @@ fn list_functions_and_texts_reach_into_rows() {
 
 #[test]
 fn every_named_query_runs_with_its_defaults() {
-    let session = session(&study::small());
+    let study = study::small();
+    study::add_augmentation(&study);
+    let session = session(&study);
     for query in named_queries() {
         let parameters = syntrace::query::bind(&query, &Default::default()).unwrap();
         let answer = session.sql_with(query.sql, &parameters).unwrap_or_else(|error| panic!("{}\n{error}", query.name));
@@ -234,8 +249,8 @@ fn the_papers_tables_come_out_in_their_shape() {
     assert_eq!(
         named_rows(&session, "table1", &[]),
         [
-            "no DP|os|windows|netssm|mlp|0.8|0.7|0.9|0.75|0.65|0.85|0.2|0.1|0.3|0.8|30|0.9|0.9|0.05|1|38.6|NULL",
-            "eps 4.0|os|windows|netssm|mlp|NULL|0|1|0.75|0.65|0.85|0.2|0.1|0.3|NULL|20|0.51|0.51|0.56|1|37.1|NULL",
+            "no DP|os|windows|netssm|mlp|0.8|0.7|0.9|0.75|0.65|0.85|0.2|0.1|0.3|0.8|30|10|40|0.9|0.9|0.05|1|38.6|NULL",
+            "eps 4.0|os|windows|netssm|mlp|NULL|0|1|0.75|0.65|0.85|0.2|0.1|0.3|NULL|20|10|40|0.51|0.51|0.56|1|37.1|NULL",
         ]
     );
     assert_eq!(named_rows(&session, "table2", &[]), ["os|netssm|0.25|0.65|0.4|2|0.05|0.48|0.75|0.27|NULL"]);

@@ -28,6 +28,7 @@ pub const CONDITIONAL_TARGET: i64 = 103;
 pub const ATTACK_TARGET: i64 = 500;
 pub const ATTACK_SHADOW: i64 = 501;
 pub const ATTACK_DP: i64 = 502;
+pub const ATTACK_ANEW: i64 = 503;
 
 pub fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
@@ -555,6 +556,7 @@ fn utility() -> JobResult {
             ints(rows.iter().map(|_| 100)),
             reals(rows.iter().map(|row| row.7 * 0.9)),
             reals(rows.iter().map(|row| row.7 * 1.1)),
+            Arc::new(rows.iter().map(|_| None).collect::<Float64Array>()),
         ],
     ));
     let used = [("ttl", 0, 0.5), ("ttl", 1, 0.25), ("src_ip", 0, 0.25)];
@@ -637,6 +639,61 @@ pub fn ask_again(study: &Study, value: f64) {
         ints([100]),
         reals([value * 0.9]),
         reals([value * 1.1]),
+        Arc::new([None].into_iter().collect::<Float64Array>()),
+    ];
+    result.segments.push(segment(&UTILITY, number, columns));
+    StoreWriter::open_or_create(&study.path, CACHE).unwrap().commit(result).unwrap();
+}
+
+/// Records plan `a` of all models and the attacks there are, and an hour later plan `b`, which attacks the private target
+/// anew ([`ATTACK_ANEW`]) and leaves out the conditional one.
+pub fn plan_twice(study: &Study) {
+    let writer = StoreWriter::open_or_create(&study.path, CACHE).unwrap();
+    let plan = |number, name: &str, ids: &[i64]| {
+        let mut result = JobResult::new(job(number, JobKind::Plan));
+        result.job.label = name.to_owned();
+        result.job.spec = format!(r#"{{"spec":{{}},"ids":{ids:?}}}"#);
+        result.job.started_us += number * 3_600_000_000;
+        result
+    };
+    writer.commit(plan(80, "a", &[TARGET, SHADOW, DP_TARGET, CONDITIONAL_TARGET, 30])).unwrap();
+    let mut again = JobResult::new(job(31, JobKind::Attack));
+    let dp = Regime::Dp { epsilon: 4.0, delta: 1e-5 };
+    let mut record = attack_record(ATTACK_ANEW, EvaluatedOn::Target, DP_TARGET, dp, 0.55);
+    record.job_id = JobId(31);
+    again.attacks.push(record);
+    again.segments.extend(scores(ATTACK_ANEW, DP_TARGET, true));
+    writer.commit(again).unwrap();
+    writer.commit(plan(81, "b", &[TARGET, SHADOW, DP_TARGET, 31])).unwrap();
+}
+
+/// Adds what netssm's traces add to a tenth of the real ones.
+pub fn add_augmentation(study: &Study) {
+    let number = UTILITY_JOB + 2;
+    let mut result = JobResult::new(job(number, JobKind::Utility));
+    result.job.finished_us += 3_600_000_000;
+    let netssm = Some("netssm");
+    let rows = [
+        (None, "members_share", "accuracy", 0.6, 0.5, 0.7, 40),
+        (netssm, "members_share_and_synthetic", "accuracy", 0.7, 0.6, 0.8, 140),
+        (netssm, "members_share_and_synthetic", "accuracy_gain", 0.1, 0.02, 0.18, 140),
+    ];
+    let some = |values: [f64; 3]| Arc::new(values.into_iter().map(Some).collect::<Float64Array>());
+    let columns = vec![
+        texts(rows.iter().map(|_| "os")),
+        Arc::new(rows.iter().map(|row| row.0).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|_| None).collect::<Float64Array>()),
+        texts(rows.iter().map(|_| "augmentation")),
+        texts(rows.iter().map(|row| row.1)),
+        texts(rows.iter().map(|_| "random_forest")),
+        texts(rows.iter().map(|row| row.2)),
+        Arc::new(rows.iter().map(|_| None::<&str>).collect::<StringArray>()),
+        reals(rows.iter().map(|row| row.3)),
+        ints(rows.iter().map(|row| row.6)),
+        ints(rows.iter().map(|_| 100)),
+        some(rows.map(|row| row.4)),
+        some(rows.map(|row| row.5)),
+        some([0.1; 3]),
     ];
     result.segments.push(segment(&UTILITY, number, columns));
     StoreWriter::open_or_create(&study.path, CACHE).unwrap().commit(result).unwrap();
@@ -647,6 +704,7 @@ pub fn ask_again(study: &Study, value: f64) {
 pub fn add_critic(study: &Study, offset: f64) {
     let id = 110;
     let mut result = JobResult::new(job(60, JobKind::Train));
+    result.job.spec = r#"{"family":"netshare"}"#.to_owned();
     let mut record = model(id, "windows", 11, Role::Shadow(0), Regime::None, Guarantee::None);
     (record.generator, record.train_job) = ("netshare".to_owned(), JobId(60));
     result.models.push(record);
@@ -674,7 +732,8 @@ pub fn add_critic(study: &Study, offset: f64) {
         vec![
             ints(ids.clone()),
             flags(ids.iter().map(|id| id % 2 == 0)),
-            texts(ids.iter().map(|_| "critic_score")),
+            // what its attributes are called says nothing about its losses
+            texts(ids.iter().map(|_| "logits")),
             floats(ids.iter().map(loss)),
             Arc::new(ListArray::new(
                 item,

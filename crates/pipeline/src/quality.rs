@@ -6,7 +6,9 @@ use super::plan::{PlannedModel, PlannedUtility, UtilityClass};
 use super::stage::Context;
 use super::{load, rows};
 use std::collections::HashSet;
-use syntrace_attack::utility::{self, ClassTraces, ImportanceRow, TrainedOn, UtilityRow, Windows};
+use syntrace_attack::utility::{
+    self, AugmentClass, AugmentOptions, ClassTraces, ImportanceRow, TrainedOn, UtilityRow, Windows,
+};
 use syntrace_base::base::{JobId, Seed, TraceId};
 use syntrace_base::error::Result;
 use syntrace_base::record::Trace;
@@ -167,8 +169,13 @@ pub(super) fn utility(context: &Context<'_>, head: &JobHead, planned: &PlannedUt
     let trained_on = if planned.generator.is_some() { TrainedOn::Synthetic } else { TrainedOn::Members };
     let packets = context.plan.spec.traces.packets as usize;
     let seed = head.derived_seed();
-    let (mut measured, importances) = classification(&classes, trained_on, packets, seed.named("classification"))?;
-    measured.extend(regression(context, &loaded, &classes, trained_on, seed.named("next length"))?);
+    let (measured, importances) = if planned.augmentation {
+        (augmentation(context, planned, &loaded, seed)?, Vec::new())
+    } else {
+        let (mut rows, importances) = classification(&classes, trained_on, packets, seed.named("classification"))?;
+        rows.extend(regression(context, &loaded, &classes, trained_on, seed.named("next length"))?);
+        (rows, importances)
+    };
     let described = rows::UtilityHead {
         job: head.job_id,
         dataset: &planned.dataset,
@@ -180,6 +187,36 @@ pub(super) fn utility(context: &Context<'_>, head: &JobHead, planned: &PlannedUt
     result.segments.push(rows::importances_segment(&described, &importances)?);
     context.store.commit(result)?;
     Ok(())
+}
+
+/// The class of a trace where synthetic traces are added to a share of the real ones; without a generator, of that
+/// share alone. The same members are drawn for every generator.
+fn augmentation(
+    context: &Context<'_>,
+    planned: &PlannedUtility,
+    loaded: &[LoadedClass],
+    seed: Seed,
+) -> Result<Vec<UtilityRow>> {
+    let splits = planned.classes.iter().map(|class| class.split_id);
+    let classes: Vec<AugmentClass<'_>> = loaded
+        .iter()
+        .zip(splits)
+        .map(|(class, split)| AugmentClass {
+            class: class.class.clone(),
+            members: of_ids(&class.real, &class.members),
+            synthetic: class.synthetic.iter().flatten().collect(),
+            test: of_ids(&class.real, &class.held_out),
+            draw: Seed::root(split.0 as u64).named("augmentation"),
+        })
+        .collect();
+    let spec = &context.plan.spec;
+    let options = AugmentOptions {
+        shares: spec.augment.shares.clone(),
+        draws: spec.augment.draws,
+        packets: spec.traces.packets as usize,
+    };
+    let trained_on = if planned.generator.is_some() { TrainedOn::ShareAndSynthetic } else { TrainedOn::Share };
+    utility::augment(&classes, trained_on, &options, seed)
 }
 
 /// The class of a trace; nothing to tell apart where the dataset has one class.

@@ -481,6 +481,7 @@ pub(super) fn utility_segment(head: &UtilityHead<'_>, rows: &[UtilityRow]) -> Re
         column!(Int64Array, rows, |row| row.n_test as i64),
         optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.0)),
         optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.1)),
+        optional!(Float64Array, rows, |row| row.real_share),
     ];
     Ok(NewSegment { table: &schema::UTILITY, partition: head.job.0, rows: batch(&schema::UTILITY, columns)? })
 }

@@ -61,6 +61,7 @@ queries! {
     "fidelity_by_field"
     "fidelity_by_aspect"
     "fidelity_vs_utility"
+    "augmentation"
     "fields_used"
     "table1"
     "table2"

@@ -55,6 +55,8 @@ pub struct Spec {
     pub synthetic_traces: u32,
     /// Which regressor of packet lengths measures their utility.
     pub forecaster: Forecaster,
+    /// Which few real traces synthetic ones are added to.
+    pub augment: Augment,
     /// Optional jobs behind `syntrace audit`.
     pub audit: AuditSpec,
 }
@@ -78,6 +80,30 @@ impl Forecaster {
             Self::Small => "small",
             Self::Paper => "paper",
         }
+    }
+
+    /// In the identity of results: the name, and what was changed under it.
+    pub fn identity(self) -> &'static str {
+        match self {
+            Self::Small => "small, absolute error",
+            Self::None | Self::Paper => self.name(),
+        }
+    }
+}
+
+/// What classifiers learn from besides synthetic traces alone: shares of the real ones, with and without them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Augment {
+    /// Shares of the members, rising; empty = nothing is measured.
+    pub shares: Vec<f64>,
+    /// How often each share is drawn.
+    pub draws: u32,
+}
+
+impl Augment {
+    /// No shares; what is asked for is drawn five times.
+    pub fn none() -> Self {
+        Self { shares: Vec::new(), draws: 5 }
     }
 }
 
@@ -228,8 +254,27 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
                 return Err(Error::user(format!("{known}, found `{other}`")));
             }
         },
+        augment: resolve_augment(raw.utility.augment, raw.utility.augment_draws)?,
         audit: AuditSpec { one_run: raw.audit.one_run },
     })
+}
+
+/// Shares that a spec names at most, and draws of each.
+const SHARES_MAX: usize = 20;
+const DRAWS_MAX: u64 = 100;
+
+fn resolve_augment(mut shares: Vec<f64>, draws: u32) -> Result<Augment> {
+    if let Some(share) = shares.iter().find(|share| !(**share > 0.0 && **share <= 1.0)) {
+        return Err(Error::user(format!("`utility.augment` must hold shares above 0 and at most 1, found `{share}`"))
+            .hint("0.05 is 5 % of the members; `augment = []` leaves augmentation out"));
+    }
+    if shares.len() > SHARES_MAX {
+        let found = shares.len();
+        return Err(Error::user(format!("`utility.augment` must hold at most {SHARES_MAX} shares, found `{found}`")));
+    }
+    shares.sort_by(f64::total_cmp);
+    shares.dedup();
+    Ok(Augment { shares, draws: between(u64::from(draws), 2, DRAWS_MAX, "utility.augment_draws")? as u32 })
 }
 
 fn stage((name, options): (String, toml::Table)) -> Result<StageSpec> {

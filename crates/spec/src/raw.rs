@@ -136,12 +136,20 @@ pub(super) struct RawSynthesis {
 pub(super) struct RawUtility {
     #[serde(default = "small")]
     pub forecaster: String,
+    #[serde(default)]
+    pub augment: Vec<f64>,
+    #[serde(default = "augment_draws")]
+    pub augment_draws: u32,
 }
 
 impl Default for RawUtility {
     fn default() -> Self {
-        Self { forecaster: small() }
+        Self { forecaster: small(), augment: Vec::new(), augment_draws: augment_draws() }
     }
+}
+
+fn augment_draws() -> u32 {
+    super::Augment::none().draws
 }
 
 fn small() -> String {

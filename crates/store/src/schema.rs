@@ -372,19 +372,24 @@ pub const UTILITY: SegmentTable = SegmentTable {
         column("dataset", Text, false, "dataset"),
         column("generator", Text, true, "generator family that made the training traces; NULL for a baseline"),
         column("epsilon", F64, true, "target epsilon of its models; NULL = no DP, or a baseline"),
-        column("task", Text, false, "`classification` (class of a trace) or `next_length` (of the next packet)"),
+        column(
+            "task",
+            Text,
+            false,
+            "`classification` (class of a trace), `augmentation` (the same from few real traces) or `next_length` (of the next packet)",
+        ),
         column(
             "trained_on",
             Text,
             false,
-            "`synthetic`; baselines: `members` (the real traces that the generators learnt from), `majority` and `last_value` (guesses)",
+            "`synthetic`; `members_share_and_synthetic`, both together; baselines: `members` (the real traces that the generators learnt from), `members_share` (some of them), `majority` and `last_value` (guesses)",
         ),
         column("learner", Text, false, "downstream model with its settings"),
         column(
             "metric",
             Text,
             false,
-            "`accuracy`, `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared)",
+            "`accuracy`, `accuracy_gain` (over the same share of members alone), `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared for `nbeats paper`, bytes for `nbeats small`)",
         ),
         column("class", Text, true, "class that the value is about; NULL over all classes"),
         column("value", F64, true, "value; NULL without a trace to learn from or to test on"),
@@ -397,6 +402,12 @@ pub const UTILITY: SegmentTable = SegmentTable {
             "lower end of the value's 95 % interval over test traces and forest seeds; NULL without one",
         ),
         column("value_high", F64, true, "upper end"),
+        column(
+            "real_share",
+            F64,
+            true,
+            "share of the members that was drawn; NULL where all or none of them were learnt from",
+        ),
     ],
 };
 

@@ -12,7 +12,7 @@ use syntrace_measure::eval::{CONFIDENCE, by_field_and_position, clopper_pearson,
 use syntrace_measure::forest::{Forest, ForestOptions};
 
 /// Name of the classifier in the `learner` column.
-const FOREST: &str = "random_forest";
+pub(super) const FOREST: &str = "random_forest";
 
 /// Forests of a classifier.
 const FORESTS: u64 = 5;
@@ -195,6 +195,7 @@ fn rows(classes: &[ClassTraces<'_>], trained_on: TrainedOn, learner: &str, confu
         interval: score.map(|score| (score.low, score.high)),
         n_train: class.map_or(n_train, |class| class.train.len() as u64),
         n_test: class.map_or(n_test, |class| class.test.len() as u64),
+        real_share: None,
     };
     let mut rows = vec![
         row(UtilityMetric::Accuracy, None, accuracy),

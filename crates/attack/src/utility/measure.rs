@@ -5,6 +5,8 @@
 pub enum Task {
     /// The class of a trace: operating system or video-conferencing application (paper section 4.2.1).
     Classification,
+    /// The same from few real traces, with synthetic ones added.
+    Augmentation,
     /// The next packet's length from the ten before (section 4.2.2).
     NextLength,
 }
@@ -14,6 +16,7 @@ impl Task {
     pub fn name(self) -> &'static str {
         match self {
             Self::Classification => "classification",
+            Self::Augmentation => "augmentation",
             Self::NextLength => "next_length",
         }
     }
@@ -26,6 +29,10 @@ pub enum TrainedOn {
     Synthetic,
     /// The real traces that the target models were trained on: the baseline.
     Members,
+    /// A share of these.
+    Share,
+    /// A share of these and all synthetic traces.
+    ShareAndSynthetic,
     /// Nothing: the most frequent class, the floor of classification.
     Majority,
     /// Nothing: the last packet's length, the floor of regression.
@@ -38,6 +45,8 @@ impl TrainedOn {
         match self {
             Self::Synthetic => "synthetic",
             Self::Members => "members",
+            Self::Share => "members_share",
+            Self::ShareAndSynthetic => "members_share_and_synthetic",
             Self::Majority => "majority",
             Self::LastValue => "last_value",
         }
@@ -49,6 +58,8 @@ impl TrainedOn {
 pub enum UtilityMetric {
     /// Share of traces whose class is right.
     Accuracy,
+    /// How much more that is than without the synthetic traces.
+    AccuracyGain,
     /// Mean of the classes' F1.
     MacroF1,
     /// Harmonic mean of precision and recall of a class; 0 where both are 0.
@@ -61,7 +72,7 @@ pub enum UtilityMetric {
     MedianMae,
     /// Mean over test traces of the same, bytes.
     MeanMae,
-    /// Mean squared error over the last epoch of training, bytes squared.
+    /// Mean loss over the last epoch of training: bytes squared (`nbeats paper`) or bytes (`nbeats small`).
     TrainLoss,
 }
 
@@ -70,6 +81,7 @@ impl UtilityMetric {
     pub fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
+            Self::AccuracyGain => "accuracy_gain",
             Self::MacroF1 => "macro_f1",
             Self::F1 => "f1",
             Self::Precision => "precision",
@@ -102,6 +114,8 @@ pub struct UtilityRow {
     pub n_train: u64,
     /// Traces tested on.
     pub n_test: u64,
+    /// Share of the members that was learnt from, where it is not all or none.
+    pub real_share: Option<f64>,
 }
 
 /// What a classifier used: a row of the `importances` table.

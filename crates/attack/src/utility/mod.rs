@@ -6,6 +6,7 @@
 //! Invariants: pure functions of traces and a seed; test traces never enter training; a model without
 //! anything to learn from or to test on has no value (NULL), never a 0.
 
+mod augment;
 mod classify;
 mod measure;
 mod next_length;
@@ -15,6 +16,7 @@ mod forecast;
 #[cfg(feature = "torch")]
 mod nbeats;
 
+pub use augment::{AugmentClass, AugmentOptions, augment};
 pub use classify::{ClassTraces, Classified, classify, guess_majority};
 pub use measure::{ImportanceRow, Task, TrainedOn, UtilityMetric, UtilityRow};
 pub use next_length::{
@@ -22,6 +24,6 @@ pub use next_length::{
 };
 
 #[cfg(feature = "torch")]
-pub use forecast::{ForecastOptions, Series, forecast_rows, train_forecasters};
+pub use forecast::{ForecastOptions, Forecasters, Series, forecast_rows, train_forecasters};
 #[cfg(feature = "torch")]
-pub use nbeats::{Nbeats, NbeatsShape};
+pub use nbeats::{Loss, Nbeats, NbeatsShape};

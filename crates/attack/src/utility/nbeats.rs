@@ -68,6 +68,25 @@ impl NbeatsShape {
     }
 }
 
+/// What a forecaster minimises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Squared errors.
+    Squared,
+    /// Absolute errors.
+    Absolute,
+}
+
+impl Loss {
+    /// The loss of an error.
+    pub(super) fn of(self, error: f64) -> f64 {
+        match self {
+            Self::Squared => error * error,
+            Self::Absolute => error.abs(),
+        }
+    }
+}
+
 /// Name and sizes of one linear layer.
 struct Linear {
     name: String,
@@ -180,17 +199,21 @@ impl Nbeats {
         sum.ok_or_else(|| tch::TchError::Torch("a network without blocks".to_owned()))
     }
 
-    /// Per model, the weighted sum of squared errors over windows and horizon `[M]`: targets
-    /// `[M, B, horizon]`, weights `[M, B, 1]`.
+    /// Per model, the weighted sum of the losses over windows and horizon `[M]`: targets `[M, B, horizon]`,
+    /// weights `[M, B, 1]`.
     ///
     /// # Errors
     /// Where libtorch fails.
-    pub fn losses(&self, windows: &Tensor, targets: &Tensor, weights: &Tensor) -> Result<Tensor> {
-        let squared = |forecast: Tensor| -> Torch<Tensor> {
-            let errors = forecast.f_sub(targets)?.f_square()?.f_mul(weights)?;
-            errors.f_sum_dim_intlist([1, 2].as_slice(), false, None)
+    pub fn losses(&self, loss: Loss, windows: &Tensor, targets: &Tensor, weights: &Tensor) -> Result<Tensor> {
+        let weighted = |forecast: Tensor| -> Torch<Tensor> {
+            let errors = forecast.f_sub(targets)?;
+            let errors = match loss {
+                Loss::Squared => errors.f_square()?,
+                Loss::Absolute => errors.f_abs()?,
+            };
+            errors.f_mul(weights)?.f_sum_dim_intlist([1, 2].as_slice(), false, None)
         };
-        squared(self.forecast(windows)?).map_err(torch)
+        weighted(self.forecast(windows)?).map_err(torch)
     }
 
     /// Gradient `[M, P]` of the sum of some losses; zero for what the losses do not depend on.
@@ -259,8 +282,8 @@ impl Adam {
         Self { rate, steps: 0, moments: None }
     }
 
-    /// One step of the models whose entry of `active [M, 1]` is 1; the others (0) stay as they are.
-    pub fn step(&mut self, weights: &mut Tensor, gradient: &Tensor, active: &Tensor) -> Result<()> {
+    /// One step at a share of the rate for each model (`shares [M, 1]`); those of 0 stay as they are.
+    pub fn step(&mut self, weights: &mut Tensor, gradient: &Tensor, shares: &Tensor) -> Result<()> {
         let mut update = || -> Torch<()> {
             let (mut first, mut second) = match self.moments.take() {
                 Some(moments) => moments,
@@ -275,7 +298,7 @@ impl Adam {
             let _ = scale.f_add_scalar_(1e-8)?;
             let mut change = first.f_div(&scale)?;
             let _ = change.f_mul_scalar_(self.rate / correction_1)?;
-            let _ = weights.f_sub_(&change.f_mul(active)?)?;
+            let _ = weights.f_sub_(&change.f_mul(shares)?)?;
             self.moments = Some((first, second));
             Ok(())
         };

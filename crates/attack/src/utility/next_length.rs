@@ -98,6 +98,7 @@ pub fn error_rows(
         interval,
         n_train,
         n_test,
+        real_share: None,
     };
     let mut rows = vec![
         row(UtilityMetric::MedianMae, median(errors), median_interval),

@@ -11,6 +11,24 @@ pub struct WithoutZero {
 }
 
 impl WithoutZero {
+    /// What has no zero in an attribute of a kind of a family: a constant added to a WGAN critic leaves its
+    /// training as it is (only differences of scores enter), one added to all logits leaves the probabilities.
+    /// Log-probabilities and squared errors have one.
+    pub fn of(family: &str, kind: &str) -> Self {
+        let values = match (family, kind) {
+            // norms of gradients do not see the constant, the loss beside them is the score
+            ("netshare", "critic_gradient_norm") => false,
+            ("netshare", _) | ("netssm", "mean_logits") => true,
+            _ => false,
+        };
+        Self { loss: !Self::loss_has_zero(family), values }
+    }
+
+    /// Does the loss of a family have a zero? A critic's score has none.
+    pub fn loss_has_zero(family: &str) -> bool {
+        family != "netshare"
+    }
+
     /// Is there nothing of the kind?
     pub fn is_none(self) -> bool {
         self == Self::default()

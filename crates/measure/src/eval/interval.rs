@@ -1,6 +1,6 @@
 //! Confidence intervals.
 
-use statrs::function::beta::checked_beta_reg;
+use statrs::function::beta::{checked_beta_reg, inv_beta_reg};
 use syntrace_base::record::Interval;
 
 /// Exact two-sided interval of a proportion (Clopper and Pearson 1934). Without trials the value is not
@@ -40,6 +40,40 @@ pub fn clopper_pearson_upper(successes: u64, trials: u64, tail: f64) -> f64 {
 /// How many deviations either side of the mean hold this share of a normal distribution.
 pub fn normal_quantile(confidence: f64) -> f64 {
     std::f64::consts::SQRT_2 * statrs::function::erf::erfc_inv(1.0 - confidence)
+}
+
+/// How many standard errors either side of a mean hold this share of Student's t.
+fn student_quantile(confidence: f64, freedom: f64) -> f64 {
+    // t^2 / (freedom + t^2) is a beta variable
+    let rest = inv_beta_reg(freedom / 2.0, 0.5, 1.0 - confidence);
+    (freedom * (1.0 - rest) / rest).sqrt()
+}
+
+/// Interval of a mean over draws and units, `values[draw][unit]`: what draws differ by (Student's t on the means of
+/// draws) and what units differ by (normal, on the means of units), squared and added. Both are taken for
+/// independent, so it errs to the wide side: a part of either is in the other. `None` with fewer than two
+/// draws or units, or where draws have different units.
+pub fn mean_over_draws(values: &[Vec<f64>], confidence: f64) -> Option<Interval> {
+    let units = values.first()?.len();
+    if values.len() < 2 || units < 2 || values.iter().any(|draw| draw.len() != units) {
+        return None;
+    }
+    let of_draws: Vec<f64> = values.iter().map(|draw| draw.iter().sum::<f64>() / units as f64).collect();
+    let of_unit = |unit: usize| values.iter().filter_map(|draw| draw.get(unit)).sum::<f64>() / values.len() as f64;
+    let of_units: Vec<f64> = (0..units).map(of_unit).collect();
+    let (value, draws) = mean_and_error(&of_draws);
+    let (_, units) = mean_and_error(&of_units);
+    let freedom = (values.len() - 1) as f64;
+    let half = (student_quantile(confidence, freedom) * draws).hypot(normal_quantile(confidence) * units);
+    Some(Interval { value, low: value - half, high: value + half })
+}
+
+/// Mean of some numbers and its standard error.
+fn mean_and_error(numbers: &[f64]) -> (f64, f64) {
+    let count = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    let squares: f64 = numbers.iter().map(|number| (number - mean) * (number - mean)).sum();
+    (mean, (squares / (count - 1.0) / count).sqrt())
 }
 
 /// Interval of the mean of two independent proportions by "square and add" (Newcombe 1998; MOVER, Zou

@@ -35,7 +35,9 @@ pub use empirical::{Confusion, EmpiricalEpsilon, empirical_epsilon};
 pub use features::{FEATURE_ABSENT, PACKET_FEATURES, by_field_and_position, feature_width, trace_features};
 pub use fidelity::{HeaderSide, Side, fidelity, header_fidelity};
 pub use header::{FIELDS, FieldKind};
-pub use interval::{clopper_pearson, clopper_pearson_upper, difference_of_proportions, normal_quantile};
+pub use interval::{
+    clopper_pearson, clopper_pearson_upper, difference_of_proportions, mean_over_draws, normal_quantile,
+};
 pub use leakage::{CONFIDENCE, INTERVAL_METHOD, Leakage, leakage};
 pub use means::{MEAN_RESAMPLES, header_means};
 pub use measure::{Aspect, FidelityRow, Metric, SideName};

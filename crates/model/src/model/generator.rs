@@ -3,7 +3,7 @@
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
 use syntrace_base::base::{Device, Digest, Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ModelStatus, NamedScalar, Regime, WithoutZero};
+use syntrace_base::record::{ModelStatus, NamedScalar, Regime};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
 
 /// What a model says about one trace.
@@ -300,18 +300,5 @@ pub fn scalars(family: &str, kind: &str) -> Vec<NamedScalar> {
             vec![NamedScalar { name: "noise", start: 0, step: 0, tail: 0, member_high: false }]
         }
         _ => Vec::new(),
-    }
-}
-
-/// What has no zero in an attribute of a kind of a family: a constant added to a WGAN critic leaves its
-/// training as it is (only differences of scores enter), one added to all logits leaves the probabilities.
-/// Log-probabilities and squared errors have one.
-pub fn without_zero(family: &str, kind: &str) -> WithoutZero {
-    match (family, kind) {
-        // norms of gradients do not see the constant, the loss beside them is the score
-        ("netshare", "critic_gradient_norm") => WithoutZero { loss: true, values: false },
-        ("netshare", _) => WithoutZero { loss: true, values: true },
-        ("netssm", "mean_logits") => WithoutZero { loss: false, values: true },
-        _ => WithoutZero::default(),
     }
 }

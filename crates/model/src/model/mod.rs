@@ -18,5 +18,5 @@ pub mod shipped;
 
 pub use generator::{
     AnyGenerator, AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights, generator,
-    generator_names, scalars, without_zero,
+    generator_names, scalars,
 };

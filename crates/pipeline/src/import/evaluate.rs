@@ -5,15 +5,16 @@ use super::names;
 use crate::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
 use crate::ingest::default_cut;
 use crate::job::JobHead;
+use crate::plan::utility::{asks, utility_head, utility_label};
 use crate::plan::{Ancestor, Plan, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work};
 use crate::{load, rows};
 use std::collections::{BTreeMap, HashSet};
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId};
 use syntrace_base::error::Result;
-use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Regime, Role, WithoutZero};
+use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Role, WithoutZero};
 use syntrace_measure::privacy::Accountant;
-use syntrace_spec::{AuditSpec, Forecaster, NoiseSource, Spec, SplitSpec};
+use syntrace_spec::{AuditSpec, Augment, Forecaster, NoiseSource, Spec, SplitSpec};
 use syntrace_store::Snapshot;
 use syntrace_store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
 
@@ -88,49 +89,44 @@ fn utility_jobs(snapshot: &Snapshot, all: &[ModelRecord], imported: &[ModelId], 
             match groups.iter_mut().find(known) {
                 Some(group) if group.classes.iter().any(|one| one.class_id == class.class_id) => {}
                 Some(group) => group.classes.push(class),
-                None => groups.push(PlannedUtility { dataset, generator, classes: vec![class] }),
+                None => groups.push(PlannedUtility { dataset, generator, classes: vec![class], augmentation: false }),
             }
         }
     }
     // Baselines tell of a dataset, not of a generator: one set of them is enough.
-    let measured: Vec<String> = snapshot.jobs()?.into_iter().filter(is_baseline).map(|job| job.label).collect();
-    groups.retain(|group| group.generator.is_some() || !measured.contains(&baseline_label(&group.dataset)));
+    let jobs = snapshot.jobs()?;
+    if let Some(augment) = augment_asked(&jobs) {
+        plan.spec.augment = augment;
+        // nothing is told apart with one class
+        let more = groups.iter().filter(|group| group.classes.len() > 1).cloned();
+        let more: Vec<PlannedUtility> = more.map(|group| PlannedUtility { augmentation: true, ..group }).collect();
+        groups.extend(more);
+    }
+    groups.retain(|group| group.generator.is_some() || !jobs.iter().any(|job| is_baseline(job, &plan.spec, group)));
     for utility in groups {
-        utility_job(snapshot, utility, plan)?;
+        let head = utility_head(&plan.spec, &utility, 0);
+        add(snapshot, plan, head, Work::Utility { utility })?;
     }
     Ok(())
 }
 
-fn is_baseline(job: &JobRecord) -> bool {
-    job.kind == JobKind::Utility && job.spec.contains("\"generator\":null")
-}
-
-fn baseline_label(dataset: &str) -> String {
-    format!("utility real traces {dataset}")
-}
-
-fn utility_job(snapshot: &Snapshot, utility: PlannedUtility, plan: &mut Plan) -> Result<()> {
-    let name = utility.generator.as_ref().map(|(name, _)| name.as_str());
-    let regime = utility.generator.as_ref().map_or(Regime::None, |(_, regime)| *regime).label();
-    let spec = serde_json::json!({
-        "dataset": utility.dataset,
-        "generator": name,
-        "regime": regime,
-        "classes": utility.classes.iter().map(|class| class.class.as_str()).collect::<Vec<_>>(),
-        "packets": plan.spec.traces.packets,
-        "forecaster": plan.spec.forecaster.name(),
+/// What synthetic traces of the study were last added to: an imported model stands beside them.
+fn augment_asked(jobs: &[JobRecord]) -> Option<Augment> {
+    let asked = jobs.iter().filter(|job| job.kind == JobKind::Utility).filter_map(|job| {
+        let spec: serde_json::Value = serde_json::from_str(&job.spec).ok()?;
+        let augment = spec.get("augment")?;
+        let shares = augment["shares"].as_array()?.iter().filter_map(serde_json::Value::as_f64).collect();
+        let draws = u32::try_from(augment["draws"].as_u64()?).ok()?;
+        Some((job.started_us, Augment { shares, draws }))
     });
-    let label = match name {
-        Some(name) => format!("utility {name} {} {regime}", utility.dataset),
-        None => baseline_label(&utility.dataset),
-    };
-    let mut inputs = Vec::new();
-    for class in &utility.classes {
-        inputs.extend(class.sources.iter().map(|job| job.0));
-        inputs.push(class.split_id.0);
-        inputs.extend(class.synthetic.iter().flat_map(|(model, job)| [model.0, job.0]));
-    }
-    add(snapshot, plan, JobHead::new(JobKind::Utility, label, &spec, inputs, 0), Work::Utility { utility })
+    asked.max_by_key(|(started_us, _)| *started_us).map(|(_, augment)| augment)
+}
+
+/// Does a job answer a question about real traces in the way that is asked for?
+fn is_baseline(job: &JobRecord, asked: &Spec, baseline: &PlannedUtility) -> bool {
+    let spec: serde_json::Value = serde_json::from_str(&job.spec).unwrap_or_default();
+    let (key, value) = asks(asked, baseline.augmentation);
+    job.kind == JobKind::Utility && job.label == utility_label(baseline) && spec.get(key) == Some(&value)
 }
 
 /// A spec that asks for nothing, for plans that are made of what a study holds.
@@ -151,6 +147,7 @@ pub(crate) fn empty_spec() -> Spec {
         synthetic_traces: 0,
         // As in a spec that says nothing: what stands beside ours is measured as ours.
         forecaster: Forecaster::Small,
+        augment: Augment::none(),
         audit: AuditSpec { one_run: false },
     }
 }

@@ -57,7 +57,7 @@ impl Attacked<'_> {
         if self.told.iter().any(|told| told == kind) {
             return WithoutZero { loss: true, values: true };
         }
-        syntrace_model::model::without_zero(self.family, kind)
+        WithoutZero::of(self.family, kind)
     }
 }
 

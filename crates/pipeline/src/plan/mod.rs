@@ -15,7 +15,7 @@ mod noise;
 mod record;
 mod shard;
 mod total;
-mod utility;
+pub(crate) mod utility;
 mod weight;
 
 pub use total::{KNOWN_GPUS, PlanDevice};
@@ -84,6 +84,8 @@ pub(super) struct PlannedUtility {
     /// on real traces.
     pub generator: Option<(String, Regime)>,
     pub classes: Vec<UtilityClass>,
+    /// Are they added to shares of the real traces (or, without a generator, these shares alone learnt from)?
+    pub augmentation: bool,
 }
 
 /// One class of a downstream task.

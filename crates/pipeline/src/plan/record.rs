@@ -46,7 +46,7 @@ impl Plan {
         };
         let stage = |stage: &StageSpec| json!({ "name": stage.name, "options": stage.options });
         let regime = |regime: &Regime| json!({ "epsilon": regime.epsilon(), "delta": regime.delta() });
-        json!({
+        let mut short = json!({
             "datasets": spec.datasets.iter().map(dataset).collect::<Vec<_>>(),
             "packets": spec.traces.packets,
             "min_packets": spec.traces.min_packets,
@@ -59,6 +59,11 @@ impl Plan {
             "attacks": spec.attacks.iter().map(stage).collect::<Vec<_>>(),
             "synthetic_traces": spec.synthetic_traces,
             "forecaster": spec.forecaster.name(),
-        })
+        });
+        // what no spec of before asked for: its plan is the one of before
+        if !spec.augment.shares.is_empty() {
+            short["augment"] = json!({ "shares": spec.augment.shares, "draws": spec.augment.draws });
+        }
+        short
     }
 }

@@ -1,10 +1,12 @@
-//! Downstream models: one job for each dataset's real traces, one for each generator and regime.
+//! Downstream models: one job for each dataset's real traces, one for each generator and regime; the same again where
+//! synthetic traces are added to a share of the real ones.
 
 use super::{Builder, PlannedModel, PlannedUtility, UtilityClass, Work};
 use crate::job::JobHead;
 use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Regime};
+use syntrace_spec::{Augment, Spec};
 
 /// A target model with synthetic traces.
 pub(super) struct Target {
@@ -49,39 +51,63 @@ impl Builder<'_> {
                 }
             }
         }
-        for group in groups {
-            self.utility_job(group)?;
+        let asked = !self.plan.spec.augment.shares.is_empty();
+        for Group { utility, after } in groups {
+            // nothing is told apart with one class
+            let augmentation = PlannedUtility { augmentation: true, ..utility.clone() };
+            if asked && utility.classes.len() > 1 {
+                self.utility_job(Group { utility: augmentation, after: after.clone() })?;
+            }
+            self.utility_job(Group { utility, after })?;
         }
         Ok(())
     }
 
     fn utility_job(&mut self, Group { utility, after }: Group) -> Result<()> {
-        let (name, regime) = match &utility.generator {
-            Some((name, regime)) => (name.as_str(), regime.label()),
-            None => ("real traces", Regime::None.label()),
-        };
-        let spec = serde_json::json!({
-            "dataset": utility.dataset,
-            "generator": utility.generator.as_ref().map(|(name, _)| name),
-            "regime": regime,
-            "classes": utility.classes.iter().map(|class| class.class.as_str()).collect::<Vec<_>>(),
-            "packets": self.plan.spec.traces.packets,
-            "forecaster": self.plan.spec.forecaster.name(),
-        });
-        let label = match &utility.generator {
-            Some(_) => format!("utility {name} {} {regime}", utility.dataset),
-            None => format!("utility {name} {}", utility.dataset),
-        };
-        let mut inputs = Vec::new();
-        for class in &utility.classes {
-            inputs.extend(class.sources.iter().map(|job| job.0));
-            inputs.push(class.split_id.0);
-            inputs.extend(class.synthetic.iter().flat_map(|(model, job)| [model.0, job.0]));
-        }
-        let head = JobHead::new(JobKind::Utility, label, &spec, inputs, self.plan.spec.seed);
+        let head = utility_head(&self.plan.spec, &utility, self.plan.spec.seed);
         self.add(head, Work::Utility { utility }, after)?;
         Ok(())
     }
+}
+
+/// Name of a job of downstream models, for people.
+pub(crate) fn utility_label(utility: &PlannedUtility) -> String {
+    let what = if utility.augmentation { "augmentation" } else { "utility" };
+    match &utility.generator {
+        Some((name, regime)) => format!("{what} {name} {} {}", utility.dataset, regime.label()),
+        None => format!("{what} real traces {}", utility.dataset),
+    }
+}
+
+/// The job of some downstream models: the same however it was planned.
+pub(crate) fn utility_head(asked: &Spec, utility: &PlannedUtility, seed: u64) -> JobHead {
+    let mut spec = serde_json::json!({
+        "dataset": utility.dataset,
+        "generator": utility.generator.as_ref().map(|(name, _)| name),
+        "regime": utility.generator.as_ref().map_or(Regime::None, |(_, regime)| *regime).label(),
+        "classes": utility.classes.iter().map(|class| class.class.as_str()).collect::<Vec<_>>(),
+        "packets": asked.traces.packets,
+    });
+    let (key, value) = asks(asked, utility.augmentation);
+    if let Some(keys) = spec.as_object_mut() {
+        keys.insert(key.to_owned(), value);
+    }
+    let mut inputs = Vec::new();
+    for class in &utility.classes {
+        inputs.extend(class.sources.iter().map(|job| job.0));
+        inputs.push(class.split_id.0);
+        inputs.extend(class.synthetic.iter().flat_map(|(model, job)| [model.0, job.0]));
+    }
+    JobHead::new(JobKind::Utility, utility_label(utility), &spec, inputs, seed)
+}
+
+/// The key of a job's spec that says how downstream models are trained, and its value.
+pub(crate) fn asks(asked: &Spec, augmentation: bool) -> (&'static str, serde_json::Value) {
+    if augmentation {
+        let Augment { shares, draws } = &asked.augment;
+        return ("augment", serde_json::json!({ "shares": shares, "draws": draws }));
+    }
+    ("forecaster", asked.forecaster.identity().into())
 }
 
 /// The group of a dataset and generator; a new one where there is none yet.
@@ -89,7 +115,8 @@ fn group<'g>(groups: &'g mut Vec<Group>, dataset: &str, generator: Option<(Strin
     let known = |group: &Group| group.utility.dataset == dataset && group.utility.generator == generator;
     let at = groups.iter().position(known).unwrap_or(groups.len());
     if at == groups.len() {
-        let utility = PlannedUtility { dataset: dataset.to_owned(), generator, classes: Vec::new() };
+        let dataset = dataset.to_owned();
+        let utility = PlannedUtility { dataset, generator, classes: Vec::new(), augmentation: false };
         groups.push(Group { utility, after: Vec::new() });
     }
     &mut groups[at]

@@ -5,9 +5,12 @@ use super::record::{Fields, record_table};
 use crate::plans::Plans;
 use crate::relation::Relation;
 use crate::study::{Index, Study};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
-use syntrace_base::record::{IMPORTED, LineageEdge, ModelRecord, ModelStatus, Role};
+use syntrace_base::record::{IMPORTED, JobRecord, LineageEdge, ModelRecord, ModelStatus, Role, WithoutZero};
 use syntrace_measure::privacy::promise;
 
 /// A model with the names of its class.
@@ -18,6 +21,8 @@ struct ModelRow {
     plan: Option<String>,
     /// Traces that it was trained on; not known of a base.
     members: Option<u32>,
+    /// Has its loss a zero? Not known of a model made elsewhere.
+    loss_has_zero: Option<bool>,
 }
 
 impl ModelRow {
@@ -26,7 +31,7 @@ impl ModelRow {
         let (dataset, class) = index.class(model.class_id).unwrap_or_default();
         let (dataset, class) = (dataset.to_owned(), class.to_owned());
         let members = index.split(model.split_id).map(|split| split.members);
-        Self { model, dataset, class, plan, members }
+        Self { model, dataset, class, plan, members, loss_has_zero: None }
     }
 
     /// `netssm os/windows eps4 shadow0`; `netssm base` where it has no class.
@@ -54,9 +59,28 @@ impl ModelRow {
 
 pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
     record_table(study, provenance(privacy(identity())), |study| {
-        let (index, plans) = (study.index()?, study.plans()?);
-        Ok(study.snapshot()?.models()?.into_iter().map(|model| ModelRow::new(model, index, plans)).collect())
+        let (index, plans, snapshot) = (study.index()?, study.plans()?, study.snapshot()?);
+        let mut families: HashMap<JobId, Option<String>> = HashMap::new();
+        let mut rows = Vec::new();
+        for model in snapshot.models()? {
+            let mut row = ModelRow::new(model, index, plans);
+            if row.model.preset != IMPORTED {
+                let family = match families.entry(row.model.train_job) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(snapshot.job(row.model.train_job)?.as_ref().and_then(family)),
+                };
+                row.loss_has_zero = family.as_deref().map(WithoutZero::loss_has_zero);
+            }
+            rows.push(row);
+        }
+        Ok(rows)
     })
+}
+
+/// The family of the generator that a job trains, whatever a spec calls it.
+fn family(job: &JobRecord) -> Option<String> {
+    let spec: serde_json::Value = serde_json::from_str(&job.spec).ok()?;
+    Some(spec.get("family")?.as_str()?.to_owned())
 }
 
 fn identity() -> Fields<ModelRow> {
@@ -133,6 +157,11 @@ fn provenance(fields: Fields<ModelRow>) -> Fields<ModelRow> {
         .big("split_id", "split it was trained on", |row| row.model.split_id.0)
         .big("job_id", "cohort job that trained it", |row| row.model.train_job.0)
         .text("config", "resolved configuration, JSON", |row| row.model.config.clone())
+        .flag_or_null(
+            "loss_has_zero",
+            "does 0 mean something in its losses? Not in a critic's score; NULL = made elsewhere, or a base",
+            |row| row.loss_has_zero,
+        )
         .text_or_null("plan", "newest spec that it belongs to (see plans); NULL = none", |row| row.plan.clone())
 }
 
