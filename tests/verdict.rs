@@ -82,6 +82,7 @@ fn clean() -> Evidence {
             found: Bound::OneRun { guesses, delta: 1e-5 },
         }],
         leaks: no_leaks(1_000),
+        redacted: false,
     }
 }
 
@@ -205,6 +206,64 @@ fn what_a_policy_does_not_ask_for_is_not_missed_and_still_fails_where_it_is_seen
     };
     assert_eq!(untested(""), Verdict::Pass);
     assert_eq!(untested("[guarantee]\ntested = true\n"), Verdict::NotEnough);
+}
+
+#[test]
+fn a_redacted_copy_passes_under_no_policy() {
+    let lenient =
+        "[guarantee]\nrequired = false\ntested = false\n[attacks]\nrequired = false\n[leakage]\nrequired = false\n";
+    let lenient = parse_policy(lenient).unwrap();
+    let bare = |redacted| Evidence { attacks: Vec::new(), bounds: Vec::new(), redacted, ..clean() };
+    assert_eq!(judged_by(&bare(false), &lenient).0, Verdict::Pass);
+    let (found, checks) = judged_by(&bare(true), &lenient);
+    let why = checks.iter().find(|check| check.group == Group::Attacks).unwrap();
+    assert!(found == Verdict::NotEnough && why.asked && why.reason.contains("redacted copy"), "{checks:#?}");
+    // what speaks against it in the copy still does
+    let copies = |evidence: &mut Evidence| (evidence.redacted, evidence.leaks[0].hits) = (true, 500);
+    assert_eq!(judged(copies).0, Verdict::Fail);
+
+    let (small, folder) = (study::small(), tempfile::tempdir().unwrap());
+    let copy = folder.path().join("copy.redb").to_string_lossy().into_owned();
+    run_ok(&["export", &small.path.to_string_lossy(), "share", "-o", &copy]);
+    let (code, page, said) = run(&["audit", &copy, "--model", "eps4"]);
+    let why = page.contains("not enough evidence on attacks") && page.contains("redacted copy");
+    assert!(code == 4 && why, "{code} {page}{said}");
+}
+
+#[test]
+fn what_a_newer_plan_asked_anew_counts_once_and_its_models_are_judged() {
+    let study = study::small();
+    study::plan_twice(&study);
+    let path = study.path.to_string_lossy().into_owned();
+    let rows = |sql: &str| -> Vec<String> {
+        run_ok(&["sql", &path, "--format", "csv", "-c", sql]).lines().skip(1).map(str::to_owned).collect()
+    };
+    // of the private target the second result alone; of the other the first, which nobody repeated
+    assert_eq!(rows("SELECT attack_id FROM newest_attacks ORDER BY 1"), ["500", "503"]);
+    assert_eq!(rows("SELECT attack_id, confidence FROM empirical_privacy ORDER BY 1"), ["500,0.95", "503,0.95"]);
+    let plans = "SELECT model_id, plan, attack_plan FROM privacy_audit ORDER BY 1";
+    assert_eq!(rows(plans), ["100,b 00000000,a 00000000", "102,b 00000000,b 00000000", "103,a 00000000,"]);
+
+    let audited = |more: &[&str]| -> Value {
+        serde_json::from_str(&run(&[&["audit", &path, "--format", "json"][..], more].concat()).1).unwrap()
+    };
+    let attacks = |model: &Value| -> Vec<String> {
+        let checks = model["checks"].as_array().unwrap().iter().filter(|check| check["group"] == "attacks");
+        checks.map(|check| check["name"].as_str().unwrap().to_owned()).filter(|name| name.starts_with("AUC")).collect()
+    };
+    let newest = audited(&[]);
+    let models = newest["models"].as_array().unwrap();
+    assert_eq!((models.len(), &newest["models_of_other_plans"]), (2, &Value::from(1)), "{newest:#}");
+    assert_eq!(newest["replaced_results"], 1);
+    assert_eq!(attacks(&models[0]), ["AUC of mlp on logits, of plan a 00000000"]);
+    assert_eq!(attacks(&models[1]), ["AUC of mlp on logits"]);
+    assert_eq!(audited(&["--plan", "a"])["models"].as_array().unwrap().len(), 1);
+    assert_eq!(audited(&["--plan", "all"])["models"].as_array().unwrap().len(), 3);
+    let page = run(&["audit", &path]).1;
+    assert!(page.contains("of plan b 00000000") && page.contains("1 target models of other plans"), "{page}");
+    assert!(page.contains("1 results do not count: a newer plan measured the same anew"), "{page}");
+    let (code, _, said) = run(&["audit", &path, "--plan", "c"]);
+    assert!(code == 2 && said.contains("there are: a 00000000, b 00000000"), "{said}");
 }
 
 /// Studies of twelve targets under three attacks: verdicts of all targets.

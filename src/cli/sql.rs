@@ -140,6 +140,11 @@ impl Asker {
         self.session.detach()
     }
 
+    /// Is the study a redacted copy?
+    pub fn is_redacted(&self) -> Result<bool> {
+        self.store.snapshot()?.is_shared_copy()
+    }
+
     /// The study file.
     pub fn study(&self) -> &Path {
         &self.study

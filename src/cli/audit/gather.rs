@@ -10,14 +10,20 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use std::collections::HashMap;
 
-const MODELS: &str = "SELECT model_id, name, regime, epsilon, delta, guarantee, epsilon_end_to_end, sizes.members \
+const MODELS: &str = "SELECT model_id, name, regime, epsilon, delta, guarantee, epsilon_end_to_end, members, \
+     preset = 'imported' AS imported, plan \
      FROM models \
-     LEFT JOIN (SELECT split_id, count(*) AS members FROM splits WHERE part = 'member' GROUP BY split_id) AS sizes \
-     ON sizes.split_id = models.split_id \
      WHERE role = 'target' ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, model_id";
 
-const ATTACKS: &str = "SELECT target.model_id, target.attack_id, concat(target.attack, ' on ', target.attribute) AS name, \
-     target.auc, target.n, target.n_members, shadow.auc AS auc_on_shadows FROM attacks AS target \
+const NEWEST: &str = "SELECT plan FROM newest_plan";
+
+const ATTACKS: &str = "SELECT target.model_id, target.attack_id, \
+     concat(target.attack, ' on ', target.attribute, \
+         CASE WHEN (target.plan IS DISTINCT FROM models.plan) THEN concat(', of plan ', target.plan) ELSE '' END) AS name, \
+     target.auc, target.n, target.n_members, shadow.auc AS auc_on_shadows, newest.attack_id IS NULL AS replaced \
+     FROM attacks AS target \
+     JOIN models ON models.model_id = target.model_id \
+     LEFT JOIN newest_attacks AS newest ON newest.attack_id = target.attack_id \
      LEFT JOIN attacks AS shadow ON shadow.job_id = target.job_id AND shadow.model_id = target.model_id \
      AND shadow.attack = target.attack AND shadow.attribute = target.attribute AND shadow.evaluated_on = 'shadow_test' \
      WHERE target.evaluated_on = 'target' ORDER BY target.model_id, name";
@@ -27,21 +33,46 @@ const SCORES: &str = "SELECT attack_id, score, member FROM attack_scores WHERE e
 const GUESSES: &str = "SELECT model_id, concat(attack, ' on ', attribute) AS name, tp, fp, tn, fn, delta \
      FROM empirical_privacy WHERE tp IS NOT NULL ORDER BY model_id, name";
 
-const ONE_RUN: &str = "SELECT model_id, canaries, guesses, correct, delta FROM one_run_audits \
-     WHERE role = 'target' ORDER BY model_id, canaries";
+const ONE_RUN: &str = "SELECT audits.model_id, canaries, guesses, correct, delta, \
+     rank() OVER (PARTITION BY audits.model_id ORDER BY plans.started_us DESC NULLS LAST) > 1 AS replaced \
+     FROM one_run_audits AS audits LEFT JOIN plans ON plans.plan = audits.plan \
+     WHERE role = 'target' ORDER BY audits.model_id, canaries";
 
-const LEAKS: &str = "SELECT model_id, measure, kind, hits, n, control_hits, control_n FROM leaks WHERE role = 'target'";
+const LEAKS: &str = "SELECT leaks.model_id, measure, kind, hits, n, control_hits, control_n, \
+     rank() OVER (PARTITION BY leaks.model_id ORDER BY plans.started_us DESC NULLS LAST) > 1 AS replaced \
+     FROM leaks LEFT JOIN plans ON plans.plan = leaks.plan WHERE role = 'target'";
+
+/// A target model and what is known of it.
+pub(super) struct Target {
+    pub model_id: i64,
+    /// Newest plan that it belongs to.
+    pub plan: Option<String>,
+    /// Made elsewhere, so of no plan?
+    pub imported: bool,
+    pub evidence: Evidence,
+    /// Results on it that a newer plan replaced.
+    pub replaced: u64,
+}
+
+/// All target models of a study, and the newest of its plans.
+#[derive(Default)]
+pub(super) struct Found {
+    pub targets: Vec<Target>,
+    pub newest: Option<String>,
+    places: HashMap<i64, usize>,
+}
 
 /// Every target model with all that was measured on it.
-pub(super) fn targets(asker: &Asker) -> Result<Vec<(i64, Evidence)>> {
-    let mut targets: Vec<(i64, Evidence)> = Vec::new();
-    let mut places: HashMap<i64, usize> = HashMap::new();
+pub(super) fn targets(asker: &Asker) -> Result<Found> {
+    let mut found = Found::default();
+    let redacted = asker.is_redacted()?;
     each(asker, MODELS, |rows| {
         let (ids, names, regimes) = (rows.ints("model_id")?, rows.texts("name")?, rows.texts("regime")?);
         let (guarantees, members) = (rows.texts("guarantee")?, rows.ints("members")?);
+        let (imported, plans) = (rows.flags("imported")?, rows.texts("plan")?);
         let [epsilon, delta, end_to_end] = rows.reals(["epsilon", "delta", "epsilon_end_to_end"])?;
         for row in 0..ids.len() {
-            places.insert(ids.value(row), targets.len());
+            let plan = plans.is_valid(row).then(|| plans.value(row).to_owned());
             let evidence = Evidence {
                 name: names.value(row).to_owned(),
                 private: regimes.value(row) == "dp",
@@ -50,32 +81,45 @@ pub(super) fn targets(asker: &Asker) -> Result<Vec<(i64, Evidence)>> {
                 guarantee: guarantees.value(row).to_owned(),
                 delta: value(&delta, row),
                 members: members.is_valid(row).then(|| members.value(row).unsigned_abs()),
+                redacted,
                 ..Evidence::default()
             };
-            targets.push((ids.value(row), evidence));
+            found.places.insert(ids.value(row), found.targets.len());
+            let (model_id, imported) = (ids.value(row), imported.value(row));
+            found.targets.push(Target { model_id, plan, imported, evidence, replaced: 0 });
         }
         Ok(())
     })?;
-    if targets.is_empty() {
+    if found.targets.is_empty() {
         return Err(Error::user("the study has no target models").hint("`syntrace run STUDY SPEC` trains them"));
     }
-    let mut found = Found { targets, places };
+    each(asker, NEWEST, |rows| {
+        let plans = rows.texts("plan")?;
+        found.newest = plans.iter().flatten().next().map(str::to_owned);
+        Ok(())
+    })?;
     attacks(asker, &mut found)?;
     bounds(asker, &mut found)?;
     leaks(asker, &mut found)?;
-    Ok(found.targets)
-}
-
-struct Found {
-    targets: Vec<(i64, Evidence)>,
-    places: HashMap<i64, usize>,
+    Ok(found)
 }
 
 impl Found {
     /// The evidence on a model; `None` for rows of a model that is no target.
     fn of(&mut self, model_id: i64) -> Option<&mut Evidence> {
+        self.target(model_id).map(|target| &mut target.evidence)
+    }
+
+    /// As [`Self::of`]; `None` also for a result that a newer plan replaced, which is counted.
+    fn standing(&mut self, model_id: i64, replaced: bool) -> Option<&mut Evidence> {
+        let target = self.target(model_id)?;
+        target.replaced += u64::from(replaced);
+        (!replaced).then_some(&mut target.evidence)
+    }
+
+    fn target(&mut self, model_id: i64) -> Option<&mut Target> {
         let place = *self.places.get(&model_id)?;
-        self.targets.get_mut(place).map(|(_, evidence)| evidence)
+        self.targets.get_mut(place)
     }
 }
 
@@ -94,8 +138,9 @@ fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
         let (models, ids, names) = (rows.ints("model_id")?, rows.ints("attack_id")?, rows.texts("name")?);
         let (traces, members) = (rows.ints("n")?, rows.ints("n_members")?);
         let [auc, on_shadows] = rows.reals(["auc", "auc_on_shadows"])?;
+        let replaced = rows.flags("replaced")?;
         for row in 0..ids.len() {
-            let Some(evidence) = found.of(models.value(row)) else { continue };
+            let Some(evidence) = found.standing(models.value(row), replaced.value(row)) else { continue };
             let members = members.value(row).unsigned_abs();
             evidence.attacks.push(AttackEvidence {
                 name: names.value(row).to_owned(),
@@ -134,8 +179,9 @@ fn bounds(asker: &Asker, found: &mut Found) -> Result<()> {
         let (models, canaries) = (rows.ints("model_id")?, rows.ints("canaries")?);
         let (guesses, correct) = (rows.ints("guesses")?, rows.ints("correct")?);
         let [delta] = rows.reals(["delta"])?;
+        let replaced = rows.flags("replaced")?;
         for row in 0..models.len() {
-            let Some(evidence) = found.of(models.value(row)) else { continue };
+            let Some(evidence) = found.standing(models.value(row), replaced.value(row)) else { continue };
             let guesses = Guesses {
                 canaries: canaries.value(row).unsigned_abs(),
                 guesses: guesses.value(row).unsigned_abs(),
@@ -153,8 +199,9 @@ fn leaks(asker: &Asker, found: &mut Found) -> Result<()> {
         let (models, measures, kinds) = (rows.ints("model_id")?, rows.texts("measure")?, rows.texts("kind")?);
         let (hits, n) = (rows.ints("hits")?, rows.ints("n")?);
         let (control_hits, control_n) = (rows.ints("control_hits")?, rows.ints("control_n")?);
+        let replaced = rows.flags("replaced")?;
         for row in 0..models.len() {
-            let Some(evidence) = found.of(models.value(row)) else { continue };
+            let Some(evidence) = found.standing(models.value(row), replaced.value(row)) else { continue };
             evidence.leaks.push(LeakEvidence {
                 measure: measures.value(row).to_owned(),
                 kind: kinds.value(row).to_owned(),

@@ -21,7 +21,7 @@ pub(super) fn print(audit: &Audit, all: bool) -> Result<()> {
             say!("FAIL {}: {}: {}{more}", model.evidence.name, first.name, first.reason);
         }
     }
-    for line in lacking(audit) {
+    for line in lacking(audit).into_iter().chain(scope(audit)) {
         say!("{line}");
     }
     if all {
@@ -46,6 +46,24 @@ pub(super) fn print(audit: &Audit, all: bool) -> Result<()> {
         if all { "" } else { "; --all lists every check" }
     );
     Ok(())
+}
+
+/// Which models and results are judged, where that is not all that the study holds.
+fn scope(audit: &Audit) -> Vec<String> {
+    let plans: BTreeSet<&str> = audit.models.iter().filter_map(|model| model.plan.as_deref()).collect();
+    let mut lines = Vec::new();
+    if audit.elsewhere > 0 {
+        let plans = Vec::from_iter(plans).join(", ");
+        lines.push(format!(
+            "judged are models of plan {plans} and imported ones; {} target models of other plans or of none are not: `--plan \
+             all`",
+            audit.elsewhere
+        ));
+    }
+    if audit.replaced > 0 {
+        lines.push(format!("{} results do not count: a newer plan measured the same anew", audit.replaced));
+    }
+    lines
 }
 
 fn print_checks(model: &Judged) {
@@ -164,6 +182,8 @@ pub(super) fn json(audit: &Audit) -> Value {
         "comparisons": audit.family.comparisons,
         "error_of_one_end": audit.family.error,
         "power": POWER,
+        "models_of_other_plans": audit.elsewhere,
+        "replaced_results": audit.replaced,
         "models": audit.models.iter().map(model).collect::<Vec<_>>(),
     })
 }
@@ -195,6 +215,7 @@ fn model(model: &Judged) -> Value {
     json!({
         "model_id": model.model_id.to_string(),
         "name": model.evidence.name,
+        "plan": model.plan,
         "verdict": said(model.verdict),
         "strongest_attack_on_shadows": model.evidence.strongest().map(attack),
         "upper_end_largest_auc_on_target": largest(model).map(attack),

@@ -104,6 +104,8 @@ pub struct Evidence {
     pub delta: Option<f64>,
     /// Traces that it was trained on, where that is known.
     pub members: Option<u64>,
+    /// Of a redacted copy, which holds no scores?
+    pub redacted: bool,
     /// Attacks on the model's own members and held-out traces.
     pub attacks: Vec<AttackEvidence>,
     /// Empirical lower bounds.
