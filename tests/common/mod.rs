@@ -114,6 +114,13 @@ epochs = 2
 traces = 4
 "#;
 
+/// [`TINY_SPEC`] with a Markov chain in place of the network, without DP and in less than a second.
+pub fn tiny_markov() -> String {
+    let (start, rest) = TINY_SPEC.split_once("[regimes]").expect("the spec has regimes");
+    let (_, end) = rest.split_once("[attack.mlp-tuned]\n").expect("the spec has the attack");
+    format!("{start}[generator.markov]\n{end}")
+}
+
 /// Writes a spec into a folder; gives its path as text.
 pub fn write_spec(folder: &std::path::Path, text: &str) -> String {
     let path = folder.join("spec.toml");

@@ -1,26 +1,8 @@
 //! Damage is called damage: never a newer program's work, a fault of this one, or nothing.
 
-use crate::common::{run, run_ok, write_spec};
+use crate::common::{run, run_ok, tiny_markov, write_spec};
 use rand::RngExt;
 use syntrace::base::Seed;
-
-const SPEC: &str = r#"
-name = "tiny"
-seed = 5
-[[dataset]]
-name = "os"
-classes = ["mac"]
-simulate = { flows = 60 }
-[traces]
-packets = 3
-[split]
-members = 12
-shadows = 2
-[generator.markov]
-[attack.threshold]
-[synthesis]
-traces = 4
-"#;
 
 /// Flips; `SYNTRACE_SAFETY_FACTOR` multiplies them.
 const FLIPS: u64 = 40;
@@ -29,7 +11,7 @@ const FLIPS: u64 = 40;
 fn a_damaged_study_is_said_to_be_damaged_and_no_run_of_it_ends_well() {
     let folder = tempfile::tempdir().unwrap();
     let study = folder.path().join("s.redb").to_string_lossy().into_owned();
-    let spec = write_spec(folder.path(), SPEC);
+    let spec = write_spec(folder.path(), &tiny_markov());
     run_ok(&["run", &study, &spec, "--quiet"]);
     run_ok(&["compact", &study]);
     let whole = std::fs::read(&study).unwrap();

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use syntrace_base::base::ModelId;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::WithoutZero;
+use syntrace_measure::eval::median;
 
 /// Added to a standard deviation, as in the published code, so that none is zero.
 const DEVIATION_FLOOR: f64 = 1e-30;
@@ -265,7 +266,7 @@ impl Fitted {
 pub fn lira_score(options: LiraOptions, phi: f64, inside: &[f64], outside: &[f64], spread: Spread) -> f64 {
     let centre = |values: &[f64]| match options.centre {
         Centre::Mean => mean(values),
-        Centre::Median => median(values),
+        Centre::Median => median(values.to_vec()).unwrap_or(f64::NAN),
     };
     let (centre_in, centre_out) = match (inside.is_empty(), outside.is_empty()) {
         (true, _) => (centre(outside) + spread.gap, centre(outside)),
@@ -311,14 +312,6 @@ fn deviation(values: &[f64]) -> f64 {
     let centre = mean(values);
     let squares: f64 = values.iter().map(|value| (value - centre) * (value - centre)).sum();
     (squares / values.len() as f64).sqrt() + DEVIATION_FLOOR
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-    if sorted.len() % 2 == 1 { at(middle) } else { at(middle.wrapping_sub(1)).midpoint(at(middle)) }
 }
 
 /// Below this, erfc loses digits and then becomes 0: the asymptotic series takes over.
@@ -371,7 +364,7 @@ mod tests {
 
     #[test]
     fn median_and_logit_are_those_of_the_definition() {
-        assert_eq!((median(&[3.0, 1.0, 2.0]), median(&[4.0, 1.0, 2.0, 3.0])), (2.0, 2.5));
+        assert_eq!((median(vec![3.0, 1.0, 2.0]), median(vec![4.0, 1.0, 2.0, 3.0])), (Some(2.0), Some(2.5)));
         let p: f64 = 0.3;
         assert!((transform(Transform::Logit, p.ln()) - (p / (1.0 - p)).ln()).abs() < 1e-14);
         assert!(transform(Transform::Logit, 0.0).is_finite());

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use syntrace_base::base::ModelId;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::WithoutZero;
+use syntrace_measure::eval::median;
 
 /// Medians of what each model says about its own split.
 pub(super) struct Offsets {
@@ -26,11 +27,12 @@ impl Offsets {
             let mut rows: BTreeMap<ModelId, Vec<usize>> = BTreeMap::new();
             table.models.iter().enumerate().for_each(|(row, model)| rows.entry(*model).or_default().push(row));
             for (model, rows) in rows {
-                let loss = rows.iter().filter_map(|&row| table.loss.get(row).copied());
-                let column =
-                    |at: usize| median(rows.iter().filter_map(|&row| table.row(row)?.get(at).copied()).collect());
+                let of = |numbers: Vec<f64>| median(numbers).unwrap_or(0.0);
+                let loss = rows.iter().filter_map(|&row| table.loss.get(row).copied().map(f64::from));
+                let cell = |row: usize, at: usize| table.row(row)?.get(at).copied().map(f64::from);
+                let column = |at: usize| of(rows.iter().filter_map(|&row| cell(row, at)).collect());
                 let values = if without.values { (0..table.width).map(column).collect() } else { Vec::new() };
-                of_model.insert(model, (median(loss.collect()), values));
+                of_model.insert(model, (of(loss.collect()), values));
             }
         }
         Self { of_model, without }
@@ -60,11 +62,4 @@ impl Offsets {
         }
         Ok(centred)
     }
-}
-
-/// Middle of some numbers; of an even count, halfway between the two.
-fn median(mut numbers: Vec<f32>) -> f64 {
-    numbers.sort_unstable_by(f32::total_cmp);
-    let at = |index: usize| numbers.get(index).map_or(0.0, |number| f64::from(*number));
-    at(numbers.len() / 2).midpoint(at(numbers.len().saturating_sub(1) / 2))
 }

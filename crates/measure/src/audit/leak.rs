@@ -5,6 +5,7 @@ use super::coincide::coincidences;
 use super::exact::{fisher_test, sign_test};
 use super::identifier::{Identifier, IdentifierKind, identifiers, payload};
 use super::name::dns_wire;
+use crate::eval::median;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use syntrace_base::base::Digest;
@@ -108,13 +109,6 @@ fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<Lea
             p_value: if n > 0 && control_n > 0 { sign_test(hits, hits + control_hits) } else { 1.0 },
         },
     ]
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let upper = values.get(values.len() / 2)?;
-    let lower = values.get((values.len() - 1) / 2)?;
-    Some(0.5 * (lower + upper))
 }
 
 pub(super) type Content = [u8; 16];
