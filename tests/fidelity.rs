@@ -236,6 +236,13 @@ fn variance_within_a_trace_is_of_ranks_and_zero_where_all_packets_are_alike() {
     // no scale: what keeps the order keeps the measure
     let stretched = [make(&[10, 2_000]), make(&[10, 60_000])];
     assert_eq!(compared(&stretched, &stretched), rows);
+    // what is constant in every trace does not vary, whatever the mean of equal ranks is rounded to
+    for packets in 2..14 {
+        let constant = [100, 100, 300].map(|length| make(&vec![length; packets]));
+        let rows = compared(&constant, &constant);
+        assert_eq!(of(&rows, "ip_length", Metric::MedianVariance), Some(0.0), "{packets}");
+        assert_eq!(of(&rows, "ip_length", Metric::VarianceKept), None, "{packets}");
+    }
     // half of the traces without packets: what is not there does not vary
     for collapsed in [[make(&[100, 100]), make(&[300, 300])], [make(&[]), make(&[])]] {
         let collapsed = compared(&real, &collapsed);

@@ -22,7 +22,7 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Plan => 1,
         JobKind::Leakage => 2,
         JobKind::Attack | JobKind::Utility => 3,
-        JobKind::Fidelity => 6,
+        JobKind::Fidelity => 7,
     }
 }
 

@@ -136,8 +136,12 @@ fn ordered(value: f64) -> u128 {
     u128::from(if bits >> 63 == 0 { bits | 1 << 63 } else { !bits })
 }
 
-/// Of the population (divided by n), `None` without values.
+/// Of the population (divided by n), `None` without values. Of equal values it is 0, whatever their mean is rounded to: a
+/// share of a rounding error is none.
 fn population_variance(values: &[f64]) -> Option<f64> {
+    if values.windows(2).all(|pair| pair.first() == pair.last()) {
+        return values.first().map(|_| 0.0);
+    }
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     (!values.is_empty()).then(|| values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n)
