@@ -6,7 +6,7 @@ use syntrace::encoding::FieldRow;
 use syntrace::encoding::fields::FIELD_NAMES;
 use syntrace::model::generator;
 use syntrace::model::netshare::{
-    Interarrival, Mask, NetShareConfig, Samples, StartOption, Words, decode_sample, trace_rows, trace_samples,
+    Interarrival, Mask, NetShareConfig, Numbers, Samples, StartOption, Words, decode_sample, trace_rows, trace_samples,
 };
 use syntrace::record::Regime;
 use syntrace::synth::decode_fields;
@@ -23,6 +23,11 @@ fn number(row: &FieldRow, name: &str) -> i64 {
 
 fn small() -> NetShareConfig {
     NetShareConfig::preset("small").unwrap()
+}
+
+/// Both ways of turning numbers into cells.
+fn both() -> [NetShareConfig; 2] {
+    [Numbers::Linear, Numbers::Modes].map(|numbers| NetShareConfig { numbers, ..small() })
 }
 
 fn round_trip(config: &NetShareConfig, rows: &[FieldRow]) -> Vec<Vec<FieldRow>> {
@@ -83,9 +88,11 @@ fn a_trace_comes_back_within_the_stated_loss() {
     for trace in encoded(&traces("windows", 60, 10, 3)) {
         let rows = trace_rows(&trace).unwrap();
         versions[usize::from(number(&rows[0], "ip_version") == 6)] += 1;
-        let found = round_trip(&small(), &rows);
-        assert_eq!(found.len(), 1);
-        check_kept(&small(), &rows, &found[0], LOG_GAP);
+        for config in both() {
+            let found = round_trip(&config, &rows);
+            assert_eq!(found.len(), 1);
+            check_kept(&config, &rows, &found[0], LOG_GAP);
+        }
     }
     assert!(versions.iter().all(|&count| count > 0), "{versions:?}");
 }
@@ -119,14 +126,50 @@ fn directional_samples_are_the_trace_s_5_tuples_in_order_of_appearance() {
 fn min_max_gaps_and_block_padding_come_back_too() {
     // 60e6 / 2^24, and half of it for the cell's own rounding.
     const LINEAR_GAP_US: i64 = 6;
-    let config = NetShareConfig { interarrival: Interarrival::Minmax, mask: Mask::Block, ..small() };
-    for trace in encoded(&traces("mac", 20, 7, 5)) {
-        let rows = trace_rows(&trace).unwrap();
-        let found = &round_trip(&config, &rows)[0];
+    let configs =
+        both().map(|config| NetShareConfig { interarrival: Interarrival::Minmax, mask: Mask::Block, ..config });
+    let all = encoded(&traces("mac", 20, 7, 5));
+    for (config, trace) in configs.iter().flat_map(|config| all.iter().map(move |trace| (config, trace))) {
+        let rows = trace_rows(trace).unwrap();
+        let found = &round_trip(config, &rows)[0];
         assert_eq!(found.len(), rows.len());
         for (real, found) in rows.windows(2).zip(found.windows(2)) {
             let gap = |pair: &[FieldRow]| number(&pair[1], "time_us") - number(&pair[0], "time_us");
             assert!((gap(real) - gap(found)).abs() <= LINEAR_GAP_US);
+        }
+    }
+}
+
+/// Values at both ends of every range, of whichever packet before: what is one choice for the networks is one
+/// value again.
+#[test]
+fn numbers_at_the_ends_of_their_ranges_come_back() {
+    let words = Words::trained(10);
+    let mut rng = Seed::root(4).rng();
+    let trace = encoded(&traces("mac", 20, 2, 5)).into_iter().find(|trace| trace.rows == 2).unwrap();
+    let real = trace_rows(&trace).unwrap();
+    let mut check = |name: &str, values: [i64; 2]| {
+        let mut rows = real[..2].to_vec();
+        for (row, value) in rows.iter_mut().zip(values) {
+            row[at(name)] = Some(value);
+        }
+        // Both from the same sender, so that the second identification may follow the first.
+        rows[1][..5].copy_from_slice(&real[0][..5]);
+        rows[1][at("time_us")] = real[0][at("time_us")];
+        let cells = trace_samples(&small(), &words, &rows).remove(0);
+        let found = decode_sample(&small(), &words, &cells, &mut rng);
+        assert_eq!([number(&found[0], name), number(&found[1], name)], values, "{name}");
+    };
+    for length in 40..=1_500 {
+        check("ip_length", [length, 1_540 - length.clamp(40, 1_500)]);
+    }
+    for number in 0..=255 {
+        check("ttl", [number, 255 - number]);
+        check("tos", [number, 255 - number]);
+    }
+    for first in [0, 1, 8_191, 8_192, 65_520, 65_535] {
+        for step in (0..40).chain([8_192, 65_535]) {
+            check("identification", [first, (first + step) % 65_536]);
         }
     }
 }
@@ -154,8 +197,8 @@ fn any_cells_decode_to_valid_headers() {
     use rand::RngExt;
     let words = Words::trained(10);
     let mut rng = Seed::root(9).rng();
-    for samples in [Samples::Bidirectional, Samples::Directional] {
-        let config = NetShareConfig { samples, ..small() };
+    let samples = [Samples::Bidirectional, Samples::Directional];
+    for config in samples.into_iter().flat_map(|samples| both().map(|config| NetShareConfig { samples, ..config })) {
         for round in 0..50 {
             let spread = [1.0, 100.0][round % 2];
             let mut cells: Vec<f32> =

@@ -2,9 +2,10 @@
 //! their stride: a latent cell sees exactly its own eight columns of one packet, and no bit depends on a
 //! neighbour. So the code can be exact to the bit, which a picture's autoencoder cannot.
 
-use super::config::NetDiffusionConfig;
+use super::config::{LatentCode, NetDiffusionConfig};
 use super::image::one_hot;
 use super::layers::{Builder, value};
+use super::ternary;
 use crate::nn::{Param, Params};
 use tch::{Kind, Tensor};
 
@@ -15,9 +16,18 @@ struct Halving {
     bias: Param,
 }
 
+/// Cells to latents and back, by a fixed code or a learned one.
+#[derive(Debug, Clone)]
+pub(super) enum Autoencoder {
+    /// See [`super::ternary`].
+    Ternary,
+    /// Trained.
+    Learned(Learned),
+}
+
 /// Handles of the autoencoder's weights.
 #[derive(Debug, Clone)]
-pub(super) struct Autoencoder {
+pub(super) struct Learned {
     encoder: [Halving; 3],
     decoder: [Halving; 3],
     /// Mean and standard deviation of the training latents: taken off by `encode`, put back by `decode`.
@@ -30,6 +40,31 @@ const CLASSES: i64 = 3;
 
 impl Autoencoder {
     pub(super) fn build(config: &NetDiffusionConfig, builder: &mut Builder<'_>) -> Self {
+        match config.autoencoder.code {
+            LatentCode::Ternary => Self::Ternary,
+            LatentCode::Learned => Self::Learned(Learned::build(config, builder)),
+        }
+    }
+
+    /// Latents of classes `[n, rows, 8 w]`: `[n, c, rows, w]`.
+    pub(super) fn encode(&self, params: &Params, classes: &Tensor) -> Tensor {
+        match self {
+            Self::Ternary => ternary::encode(classes),
+            Self::Learned(learned) => learned.encode(params, classes),
+        }
+    }
+
+    /// Most likely classes of latents, `[n, rows, 8 w]` u8.
+    pub(super) fn decode(&self, params: &Params, latents: &Tensor) -> Tensor {
+        match self {
+            Self::Ternary => ternary::decode(latents),
+            Self::Learned(learned) => learned.decode(params, latents),
+        }
+    }
+}
+
+impl Learned {
+    fn build(config: &NetDiffusionConfig, builder: &mut Builder<'_>) -> Self {
         let [first, second] = config.autoencoder.hidden;
         let channels = config.autoencoder.channels;
         let mut layer = |name: &str, shape: [i64; 2], to: i64| Halving {
@@ -82,12 +117,11 @@ impl Autoencoder {
     }
 
     /// Latents of mean 0 and variance 1 over the public traces.
-    pub(super) fn encode(&self, params: &Params, classes: &Tensor) -> Tensor {
+    fn encode(&self, params: &Params, classes: &Tensor) -> Tensor {
         (self.code(params, classes) - value(params, self.shift)) / value(params, self.scale)
     }
 
-    /// Most likely classes of latents, `[n, rows, 8 w]` u8.
-    pub(super) fn decode(&self, params: &Params, latents: &Tensor) -> Tensor {
+    fn decode(&self, params: &Params, latents: &Tensor) -> Tensor {
         let codes = latents * value(params, self.scale) + value(params, self.shift);
         self.scores(params, &codes).argmax(1, false).to_kind(Kind::Uint8)
     }

@@ -1,11 +1,12 @@
 //! The base: autoencoder and noise predictor, trained once on public traces and shared by all models.
 
 use super::attention::Adapted;
-use super::autoencoder::Autoencoder;
+use super::autoencoder::{Autoencoder, Learned};
 use super::config::{COLUMNS, NetDiffusionConfig};
 use super::diffusion::{Schedule, step_tensor};
 use super::image::{ABSENT, CELLS, classes, edges};
 use super::layers::{Builder, initialise, value};
+use super::ternary;
 use super::unet::Unet;
 use crate::model::BaseOutcome;
 use crate::nn::{Param, Params, Part, PerTrace};
@@ -58,7 +59,9 @@ impl Base {
         let autoencoder = Autoencoder::build(config, &mut builder);
         let unet = Unet::build(config, &mut builder);
         let templates = builder.buffer("control.templates", &[TEMPLATES, 1, i64::from(config.rows), COLUMNS]);
-        autoencoder.set_statistics(&mut params, 0.0, 1.0);
+        if let Autoencoder::Learned(learned) = &autoencoder {
+            learned.set_statistics(&mut params, 0.0, 1.0);
+        }
         let schedule = Schedule::new(&config.schedule);
         let caption = caption(config);
         Self { config: config.clone(), params, autoencoder, unet, schedule, caption, templates }
@@ -108,9 +111,10 @@ impl Base {
         Tensor::cat(&parts(latents).map(of).collect::<Vec<_>>(), 0)
     }
 
-    /// Noise that is in x `[n, c, rows, 136]` at each trace's step, as predicted. The network gives
+    /// Noise that is in x `[n, c, rows, 136]` at each trace's step, as predicted. For a learned code the network gives
     /// `F = (noise - sqrt(1 - a) x) / sqrt(a)`, so that its zero is the best guess for normal latents (Salimans
-    /// and Ho 2022, section 4: v-prediction); the loss stays the error of the noise.
+    /// and Ho 2022, section 4: v-prediction), for a ternary one the prior of each bit; the loss stays the error of
+    /// the noise.
     pub(super) fn noise(
         &self,
         x: &Tensor,
@@ -120,7 +124,11 @@ impl Base {
     ) -> Tensor {
         let (signal, noise) = self.schedule.roots(steps, x.device());
         let time = step_tensor(steps, x.device()).to_kind(x.kind());
-        x * noise + self.unet.forward(&self.params, x, &time, &self.caption, control, lora) * signal
+        let given = self.unet.forward(&self.params, x, &time, &self.caption, control, lora);
+        match self.autoencoder {
+            Autoencoder::Learned(_) => x * noise + given * signal,
+            Autoencoder::Ternary => (x - ternary::mean(x, &signal, &noise, &given) * &signal) / noise,
+        }
     }
 
     /// Turns weights and caption into another kind.
@@ -200,12 +208,17 @@ pub fn train_base(
         Ok(classes(traces, config.rows)?.to_device(base.params.device()))
     };
     let (trained, held_out) = (moved(&trained)?, moved(&held_out)?);
-    progress.start("netdiffusion base", config.autoencoder.steps + config.base.steps);
-    let (mut monitors, first) =
-        train_autoencoder(&mut base, &trained, &held_out, &seed.named("autoencoder"), progress)?;
+    progress.start("netdiffusion base", config.code_steps() + config.base.steps);
+    let (mut monitors, first) = match base.autoencoder.clone() {
+        Autoencoder::Learned(learned) => {
+            train_autoencoder(&mut base, &learned, &trained, &seed.named("autoencoder"), progress)?
+        }
+        Autoencoder::Ternary => (Vec::new(), None),
+    };
+    monitors.extend(code_monitors(&base, &trained, &held_out));
     let (epochs, second) = train_unet(&mut base, &trained, &held_out, &seed.named("unet"), &mut monitors, progress)?;
     progress.finish();
-    let diverged = first.or(second.map(|step| config.autoencoder.steps + step));
+    let diverged = first.or(second.map(|step| config.code_steps() + step));
     let status = diverged.map_or(ModelStatus::Trained, |step| ModelStatus::Diverged { step });
     Ok(BaseOutcome { weights: base.to_bytes()?, status, parameters: base.parameters(), epochs, monitors })
 }
@@ -214,8 +227,8 @@ pub fn train_base(
 /// with noise on the code. Gives the monitors, and the step at which it diverged.
 fn train_autoencoder(
     base: &mut Base,
+    learned: &Learned,
     trained: &Tensor,
-    held_out: &Tensor,
     seed: &Seed,
     progress: &dyn Progress,
 ) -> Result<(Vec<MonitorRow>, Option<u64>)> {
@@ -228,40 +241,40 @@ fn train_autoencoder(
     for step in 0..config.steps {
         let cells = draw_cells(&public, config.batch as usize, &mut rng);
         let cells = Tensor::from_slice(&cells).to_device(device).view([1, 1, -1]);
-        let code = base.autoencoder.code(&base.params, &cells);
+        let code = learned.code(&base.params, &cells);
         let noise = standard_normal(&seed.named("noise"), step, code.numel() as i64).to_device(device);
         let noise = noise.view(&code.size()[..]);
-        let scores = base.autoencoder.scores(&base.params, &(code + noise * config.noise));
+        let scores = learned.scores(&base.params, &(code + noise * config.noise));
         let loss = scores.cross_entropy_loss(&cells.to_kind(Kind::Int64), None::<&Tensor>, Reduction::Mean, -100, 0.0);
         let Some(loss) = trainer.step(&mut base.params, &loss) else { break };
         loss_of_last = loss;
         advance(progress, "autoencoder", step, loss_of_last)?;
     }
     let diverged = trainer.finish();
-    let codes: Vec<Tensor> =
-        parts(trained).map(|part| tch::no_grad(|| base.autoencoder.code(&base.params, &part))).collect();
+    let codes: Vec<Tensor> = parts(trained).map(|part| tch::no_grad(|| learned.code(&base.params, &part))).collect();
     let codes = Tensor::cat(&codes, 0).to_kind(Kind::Double);
-    base.autoencoder.set_statistics(
+    learned.set_statistics(
         &mut base.params,
         codes.mean(Kind::Double).double_value(&[]),
         codes.std(true).double_value(&[]),
     );
+    Ok((vec![monitor("autoencoder_loss", loss_of_last)], diverged))
+}
+
+/// Share of public cells that do not survive the code, and mean and variance of the latents.
+fn code_monitors(base: &Base, trained: &Tensor, held_out: &Tensor) -> [MonitorRow; 3] {
     let latents = base.encode(trained).to_kind(Kind::Double);
     let decoded = base.decode(&base.encode(held_out));
     let error = decoded.not_equal_tensor(held_out).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-    let monitor = |monitor: &str, value: f64| MonitorRow {
-        epoch: None,
-        monitor: monitor.to_owned(),
-        field: String::new(),
-        value,
-    };
-    let monitors = vec![
-        monitor("autoencoder_loss", loss_of_last),
+    [
         monitor("autoencoder_error", error),
         monitor("latent_mean", latents.mean(Kind::Double).double_value(&[])),
         monitor("latent_variance", latents.var(true).double_value(&[])),
-    ];
-    Ok((monitors, diverged))
+    ]
+}
+
+fn monitor(monitor: &str, value: f64) -> MonitorRow {
+    MonitorRow { epoch: None, monitor: monitor.to_owned(), field: String::new(), value }
 }
 
 /// All latent cells of some traces as eight classes each, the blank ones left out but one.
@@ -313,7 +326,7 @@ fn train_unet(
     for step in 0..plan.steps {
         let loss = unet_loss(base, &latents, &edges, &mut rng, &seed.named("noise").numbered(step));
         let Some(loss) = trainer.step(&mut base.params, &loss) else { break };
-        advance(progress, "noise", base.config.autoencoder.steps + step, loss)?;
+        advance(progress, "noise", base.config.code_steps() + step, loss)?;
         sum += loss;
         count += 1;
         if (step + 1) * EPOCHS / plan.steps > step * EPOCHS / plan.steps {

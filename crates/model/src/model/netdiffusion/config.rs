@@ -7,13 +7,37 @@ use syntrace_base::record::Regime;
 
 /// Columns of a latent: one for eight columns of the image.
 pub(super) const COLUMNS: i64 = 136;
+/// Channels of a ternary latent: two for each of the eight bits of a column.
+pub(super) const TERNARY_CHANNELS: i64 = 16;
 /// Groups of every group norm.
 pub(super) const NORM_GROUPS: i64 = 8;
+
+/// What a latent is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LatentCode {
+    /// That of an autoencoder, trained on public traces.
+    #[default]
+    Learned,
+    /// Three points on a circle for each bit, in two channels of its own: exact without training, and the noise
+    /// predictor gives each bit's prior.
+    Ternary,
+}
+
+impl LatentCode {
+    /// As published, and as in models from before there was a choice: not written.
+    fn is_learned(&self) -> bool {
+        *self == Self::Learned
+    }
+}
 
 /// The image autoencoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutoencoderConfig {
+    /// What a latent is. The other keys but `channels` say how a learned one is trained.
+    #[serde(default, skip_serializing_if = "LatentCode::is_learned")]
+    pub code: LatentCode,
     /// Channels of a latent: 16 give each of a cell's 8 ternary bits a direction of its own.
     pub channels: i64,
     /// Channels after the first and the second halving of the bit axis.
@@ -87,6 +111,9 @@ pub struct LoraConfig {
     /// them the number of private weights halves, but an adapter only ever sees a random subspace. As
     /// published they are trained.
     pub train_down: bool,
+    /// Are there also private shifts of each column at the U-Net's end? As published there are none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shifts: bool,
 }
 
 /// All that a NetDiffusion model depends on besides data and seeds.
@@ -151,6 +178,7 @@ impl NetDiffusionConfig {
             rows: 10,
             packets: 10,
             autoencoder: AutoencoderConfig {
+                code: LatentCode::Ternary,
                 channels: 16,
                 hidden: [32, 64],
                 noise: 0.3,
@@ -171,7 +199,7 @@ impl NetDiffusionConfig {
             },
             schedule: ScheduleConfig { steps: 1000, beta: [0.00085, 0.012] },
             base: BaseTraining { steps: 600, batch: 8, rate: 4e-3 },
-            lora: LoraConfig { rank: 4, alpha: 4.0, train_down: true },
+            lora: LoraConfig { rank: 4, alpha: 4.0, train_down: true, shifts: true },
             sampler_steps: 20,
             control_strength: 0.5,
             fixed_steps: vec![100, 300, 600],
@@ -192,6 +220,7 @@ impl NetDiffusionConfig {
         let small = Self::small();
         Self {
             rows: 16,
+            autoencoder: AutoencoderConfig { code: LatentCode::Learned, ..small.autoencoder },
             unet: UnetConfig {
                 patch: 1,
                 widths: vec![32, 64, 64],
@@ -203,11 +232,20 @@ impl NetDiffusionConfig {
                 ..small.unet
             },
             base: BaseTraining { steps: 50_000, batch: 16, rate: 5e-4 },
+            lora: LoraConfig { shifts: false, ..small.lora },
             batch: 4,
             epochs: 1,
             rate: 1e-4,
             microbatch: 4,
             ..small
+        }
+    }
+
+    /// Optimiser steps that the base spends on its code.
+    pub(super) fn code_steps(&self) -> u64 {
+        match self.autoencoder.code {
+            LatentCode::Learned => self.autoencoder.steps,
+            LatentCode::Ternary => 0,
         }
     }
 
@@ -237,10 +275,22 @@ impl NetDiffusionConfig {
         pairs
     }
 
-    /// Numbers of one model's adapters: up and down of q, k, v and output of each attention.
+    /// Places and width of the shifts behind `out` and behind the cell head's features, where there are any.
+    pub(super) fn shift_shapes(&self) -> Option<[[i64; 2]; 2]> {
+        let (patch, places) = (self.unet.patch, COLUMNS / self.unet.patch.max(1));
+        let shapes = [[places, self.autoencoder.channels * patch], [places, self.unet.cell * patch]];
+        self.lora.shifts.then_some(shapes)
+    }
+
+    /// Numbers of one model: up and down projections of q, k, v and output of each attention, and shifts.
     pub fn parameters(&self) -> u64 {
         let of = |(width, context): (i64, i64)| self.lora.rank * (6 * width + 2 * context);
-        self.attentions().into_iter().map(of).sum::<i64>() as u64
+        self.attentions().into_iter().map(of).sum::<i64>() as u64 + self.shift_parameters()
+    }
+
+    fn shift_parameters(&self) -> u64 {
+        let of = |shape: &[i64; 2]| (shape[0] * shape[1]) as u64;
+        self.shift_shapes().map_or(0, |shapes| shapes.iter().map(of).sum())
     }
 
     /// Those of them that are trained.
@@ -248,7 +298,8 @@ impl NetDiffusionConfig {
         if self.lora.train_down {
             return self.parameters();
         }
-        self.attentions().into_iter().map(|(width, _)| 4 * self.lora.rank * width).sum::<i64>() as u64
+        let ups = self.attentions().into_iter().map(|(width, _)| 4 * self.lora.rank * width).sum::<i64>();
+        ups as u64 + self.shift_parameters()
     }
 
     /// Floating-point operations of one forward pass of the U-Net over one trace: convolutions, attention
@@ -355,6 +406,12 @@ impl NetDiffusionConfig {
             return Err(Error::user(format!(
                 "`rows` must be between the packets of a trace, {}, and 1024, found `{}`",
                 self.packets, self.rows
+            )));
+        }
+        let channels = self.autoencoder.channels;
+        if self.autoencoder.code == LatentCode::Ternary && channels != TERNARY_CHANNELS {
+            return Err(Error::user(format!(
+                "`autoencoder.channels` must be {TERNARY_CHANNELS} where `autoencoder.code` is `ternary`, found `{channels}`"
             )));
         }
         if COLUMNS % self.unet.patch != 0 {

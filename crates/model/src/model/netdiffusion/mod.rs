@@ -60,9 +60,13 @@ mod network;
 #[cfg(feature = "torch")]
 mod sample;
 #[cfg(feature = "torch")]
+mod ternary;
+#[cfg(feature = "torch")]
 mod unet;
 
-pub use config::{AutoencoderConfig, BaseTraining, LoraConfig, NetDiffusionConfig, ScheduleConfig, UnetConfig};
+pub use config::{
+    AutoencoderConfig, BaseTraining, LatentCode, LoraConfig, NetDiffusionConfig, ScheduleConfig, UnetConfig,
+};
 pub use facade::NetDiffusion;
 
 #[cfg(feature = "torch")]

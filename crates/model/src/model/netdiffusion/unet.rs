@@ -6,7 +6,7 @@
 //! (to itself and to the caption) acts on the coarse levels. A small head sees each latent cell by itself
 //! and takes off the last of the noise.
 
-use super::attention::{Adapted, Attention};
+use super::attention::{Adapted, Attention, Shifts};
 use super::config::{COLUMNS, NetDiffusionConfig};
 use super::layers::{Builder, Conv, Linear, Norm, PerPlace, Residual, gather_columns, spread_columns, value};
 use crate::nn::{Param, Params};
@@ -159,13 +159,24 @@ impl Unet {
                 hidden = join.forward(params, &hidden.upsample_nearest2d([size[2], size[3]], None, None));
             }
         }
-        self.finish(params, x, &self.norm.forward(params, &hidden).silu(), &time)
+        self.finish(params, x, &self.norm.forward(params, &hidden).silu(), &time, lora)
     }
 
-    fn finish(&self, params: &Params, x: &Tensor, hidden: &Tensor, time: &Tensor) -> Tensor {
-        let coarse = spread_columns(&self.out.forward(params, hidden), self.patch);
+    fn finish(
+        &self,
+        params: &Params,
+        x: &Tensor,
+        hidden: &Tensor,
+        time: &Tensor,
+        lora: Option<&Adapted<'_, '_>>,
+    ) -> Tensor {
         let cell = &self.cell;
-        let features = spread_columns(&cell.features.forward(params, hidden), self.patch);
+        let (mut coarse, mut features) = (self.out.forward(params, hidden), cell.features.forward(params, hidden));
+        if let Some((lora, shifts)) = lora.and_then(|lora| Some((lora, lora.shifts?))) {
+            coarse += Shifts::of_traces(lora.tape, shifts.out);
+            features += Shifts::of_traces(lora.tape, shifts.cell);
+        }
+        let (coarse, features) = (spread_columns(&coarse, self.patch), spread_columns(&features, self.patch));
         let shift = cell.time.forward(params, time).unsqueeze(-1).unsqueeze(-1);
         let first = (cell.input.over_channels(params, x) + features + shift).silu();
         let second = (&first + cell.hidden.over_channels(params, &first)).silu();

@@ -25,6 +25,24 @@ pub enum Interarrival {
     Minmax,
 }
 
+/// How gaps, lengths, identifications, TTLs and types of service become cells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Numbers {
+    /// One cell each, min-max as published.
+    #[default]
+    Linear,
+    /// A choice among public ranges and the place within (Xu et al. 2019).
+    Modes,
+}
+
+impl Numbers {
+    /// As published, and as in models from before there was a choice: not written.
+    fn is_linear(&self) -> bool {
+        *self == Self::Linear
+    }
+}
+
 /// Where the gradient penalty is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +108,9 @@ pub struct NetShareConfig {
     pub samples: Samples,
     /// Scale of the gaps.
     pub interarrival: Interarrival,
+    /// Cells of a packet's numbers.
+    #[serde(default, skip_serializing_if = "Numbers::is_linear")]
+    pub numbers: Numbers,
     /// Longest gap that is told from longer ones, microseconds: a public constant.
     pub gap_cap_us: u32,
     /// Width of a word vector of ports and protocols.
@@ -133,6 +154,9 @@ pub struct NetShareConfig {
     pub finetune_epochs: u32,
     /// Learning rate of the three Adams.
     pub rate: f64,
+    /// Does the learning rate fall to 0 in a straight line?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub linear_decay: bool,
     /// L2 bound of one trace's gradient of both critics together, under DP.
     pub clip_norm: f64,
     /// Traces of all models together in one pass.
@@ -168,6 +192,7 @@ impl NetShareConfig {
             packets: 10,
             samples: Samples::Bidirectional,
             interarrival: Interarrival::Log1p,
+            numbers: Numbers::Modes,
             gap_cap_us: 60_000_000,
             word_width: 10,
             units: 64,
@@ -188,7 +213,8 @@ impl NetShareConfig {
             fakes: 64,
             epochs: 80,
             finetune_epochs: 10,
-            rate: 1e-3,
+            rate: 3e-3,
+            linear_decay: true,
             clip_norm: 1.0,
             microbatch: 512,
             start: StartOption::FromScratch,
@@ -203,6 +229,7 @@ impl NetShareConfig {
             noise: 5,
             lstm: 100,
             sample_len: 10,
+            numbers: Numbers::Linear,
             norm_momentum: 0.9,
             outputs: Outputs::Soft,
             critic_rounds: 5,
@@ -210,6 +237,7 @@ impl NetShareConfig {
             fakes: 100,
             epochs: 40,
             rate: 1e-4,
+            linear_decay: false,
             microbatch: 100,
             ..Self::small()
         }
@@ -230,13 +258,10 @@ impl NetShareConfig {
         2 * 64 + 3 * self.word_width + 1
     }
 
-    /// Cells of one packet: gap, length, tos, identification, flags (3), offset, ttl, the direction
-    /// (2, bidirectional only), the generation flag (2).
+    /// Cells of one packet. Linear: gap, length, tos, identification, flags (3), offset, ttl, the direction
+    /// (2, bidirectional only), the generation flag (2). Modes: five places, the choices, direction and flag.
     pub fn feature_width(&self) -> i64 {
-        match self.samples {
-            Samples::Bidirectional => 13,
-            Samples::Directional => 11,
-        }
+        super::layout::feature_segments(self).iter().map(|(width, _)| width).sum()
     }
 
     /// Cells of a sample: features of all packets, then attributes.
@@ -281,7 +306,7 @@ impl NetShareConfig {
             microbatch: self.microbatch,
             epochs_per_evaluation: epochs.div_ceil(EVALUATIONS_MAX).max(1),
             optimiser: OptimiserPlan::Adam { rate: self.rate, betas: BETAS, eps: ADAM_EPS, weight_decay: 0.0 },
-            linear_decay: false,
+            linear_decay: self.linear_decay,
             trainable: crate::train::Trainable::All,
             average: crate::train::Average::None,
         }

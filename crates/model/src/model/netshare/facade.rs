@@ -228,6 +228,7 @@ impl NetShare {
         }
         network.move_to(self.device);
         network.set_pool(input.traces)?;
+        network.steps = input.plan.steps;
         let mut outcome = crate::train::train_cohort(&mut network, input, resume, sink, progress)?;
         for (trained, model) in outcome.models.iter_mut().zip(&input.models) {
             let alone = self.load(&trained.weights)?;

@@ -1,7 +1,8 @@
 //! Traces as cells in [-1, 1] and back, on public ranges only.
 //!
-//! Cells of a sample: the features of each packet, packet after packet, then the attributes; the
-//! order of the published tables. Kept exactly: IPv4 addresses, protocol, assigned ports, tos,
+//! Cells of a sample: the features of each packet, packet after packet, then the attributes; with
+//! `numbers = "linear"` in the order of the published tables, with `modes` places before choices (see
+//! [`super::modes`]). Kept exactly: IPv4 addresses, protocol, assigned ports, tos,
 //! identification, flags (other than 3 and more), ttl, the number of packets. The fragment offset has
 //! its cell as published, but comes back as 0: a packet with ports is never a later fragment. Lost:
 //! which port of a bucket; gaps to the grid of f32 under the cap, longer ones cut; lengths outside 20
@@ -12,7 +13,8 @@
 // Without libtorch there are no networks that cells are laid out for.
 #![cfg_attr(not(feature = "torch"), allow(dead_code))]
 
-use super::config::{Interarrival, Mask, NetShareConfig, Samples};
+use super::config::{Interarrival, Mask, NetShareConfig, Numbers, Samples};
+use super::modes::{self, LENGTHS, Placed, Scale, TOS as TOS_RANGES, TTLS};
 use super::words::Words;
 use crate::train::EncodedTrace;
 use syntrace_base::base::StreamRng;
@@ -61,14 +63,27 @@ pub(super) fn attribute_segments(config: &NetShareConfig) -> Vec<Segment> {
     vec![(128, Head::Softmax(2)), (3 * config.word_width, Head::Tanh), (1, Head::Sigmoid)]
 }
 
+/// Choices of one packet with `numbers = "modes"`: ranges of gap, length, identification and TTL, flags,
+/// type of service; a place stands for each but the flags.
+const CHOICES: [usize; 6] =
+    [modes::GAP_MODES, LENGTHS.count(), modes::IDENTIFICATION_MODES, TTLS.count(), 3, TOS_RANGES.count()];
+/// Places of one packet: gap, length, identification, TTL, type of service.
+const PLACES: usize = 5;
+
 /// Heads of one packet's features; the last two cells are the generation flag.
 pub(super) fn feature_segments(config: &NetShareConfig) -> Vec<Segment> {
-    let mut segments = vec![(4, Head::Sigmoid), (3, Head::Softmax(3)), (2, Head::Sigmoid)];
-    if config.samples == Samples::Bidirectional {
-        segments.push((2, Head::Softmax(2)));
+    let flags = if config.samples == Samples::Bidirectional { 4 } else { 2 };
+    match config.numbers {
+        Numbers::Linear => {
+            vec![(4, Head::Sigmoid), (3, Head::Softmax(3)), (2, Head::Sigmoid), (flags, Head::Softmax(2))]
+        }
+        Numbers::Modes => {
+            let mut segments = vec![(PLACES as i64, Head::Sigmoid)];
+            segments.extend(CHOICES.map(|choices| (choices as i64, Head::Softmax(choices as i64))));
+            segments.push((flags, Head::Softmax(2)));
+            segments
+        }
     }
-    segments.push((2, Head::Softmax(2)));
-    segments
 }
 
 /// The rows of an encoded trace.
@@ -102,11 +117,9 @@ pub fn trace_samples(config: &NetShareConfig, words: &Words, rows: &[FieldRow]) 
 fn sample(config: &NetShareConfig, words: &Words, rows: &[FieldRow]) -> Vec<f32> {
     let mut cells = Vec::with_capacity(config.width() as usize);
     let Some(first) = rows.first() else { return vec![0.0; config.width() as usize] };
-    let mut before = value(first, TIME_US);
+    let mut before = Before { time_us: value(first, TIME_US), identifications: [None; 2] };
     for (index, row) in rows.iter().enumerate() {
-        let time = value(row, TIME_US);
-        packet_cells(config, row, first, time - before, index + 1 < rows.len(), &mut cells);
-        before = time;
+        packet_cells(config, row, first, index + 1 < rows.len(), &mut before, &mut cells);
     }
     pad(config, rows.len(), &mut cells);
     for field in [SRC_IP, DST_IP] {
@@ -121,14 +134,39 @@ fn sample(config: &NetShareConfig, words: &Words, rows: &[FieldRow]) -> Vec<f32>
     cells
 }
 
+/// What the next packet of a sample is told from.
+struct Before {
+    time_us: i64,
+    /// Of the newest packet of each direction.
+    identifications: [Option<i64>; 2],
+}
+
 fn packet_cells(
     config: &NetShareConfig,
     row: &FieldRow,
     first: &FieldRow,
-    gap_us: i64,
     continues: bool,
+    before: &mut Before,
     cells: &mut Vec<f32>,
 ) {
+    let gap_us = value(row, TIME_US) - before.time_us;
+    before.time_us = value(row, TIME_US);
+    let forward = (row[SRC_IP], row[SRC_PORT]) == (first[SRC_IP], first[SRC_PORT]);
+    match config.numbers {
+        Numbers::Linear => linear_cells(config, row, gap_us, cells),
+        Numbers::Modes => {
+            let sender = &mut before.identifications[usize::from(!forward)];
+            mode_cells(config, row, gap_us, *sender, cells);
+            *sender = Some(value(row, IDENTIFICATION));
+        }
+    }
+    if config.samples == Samples::Bidirectional {
+        cells.extend(if forward { [1.0, 0.0] } else { [0.0, 1.0] });
+    }
+    cells.extend(if continues { [1.0, 0.0] } else { [0.0, 1.0] });
+}
+
+fn linear_cells(config: &NetShareConfig, row: &FieldRow, gap_us: i64, cells: &mut Vec<f32>) {
     let (low, high) = LENGTH_RANGE;
     let length = (value(row, IP_LENGTH) as f64).clamp(low, high);
     let scaled = |field: usize, largest: f64| (value(row, field) as f64 / largest).clamp(0.0, 1.0) as f32;
@@ -136,15 +174,27 @@ fn packet_cells(
     cells.push(((length - low) / (high - low)) as f32);
     cells.push(scaled(TOS, 255.0));
     cells.push(scaled(IDENTIFICATION, 65_535.0));
-    let flags = value(row, FLAGS);
-    cells.extend((0..3).map(|choice| if flags == choice { 1.0 } else { 0.0 }));
+    cells.extend(chosen(3, value(row, FLAGS)));
     cells.push(scaled(OFFSET, 8_191.0));
     cells.push(scaled(TTL, 255.0));
-    if config.samples == Samples::Bidirectional {
-        let forward = (row[SRC_IP], row[SRC_PORT]) == (first[SRC_IP], first[SRC_PORT]);
-        cells.extend(if forward { [1.0, 0.0] } else { [0.0, 1.0] });
+}
+
+fn mode_cells(config: &NetShareConfig, row: &FieldRow, gap_us: i64, sender: Option<i64>, cells: &mut Vec<f32>) {
+    let cap = f64::from(config.gap_cap_us);
+    let gap = modes::place_gap((gap_us as f64).clamp(0.0, cap), cap, gap_scale(config).0);
+    let length = LENGTHS.place(value(row, IP_LENGTH));
+    let identification = modes::place_identification(value(row, IDENTIFICATION), sender);
+    let (ttl, tos) = (TTLS.place(value(row, TTL)), TOS_RANGES.place(value(row, TOS)));
+    cells.extend([gap, length, identification, ttl, tos].map(|(_, place)| place));
+    let fragment = (value(row, FLAGS) as usize, 0.0);
+    for (choices, (choice, _)) in CHOICES.into_iter().zip([gap, length, identification, ttl, fragment, tos]) {
+        cells.extend(chosen(choices, choice as i64));
     }
-    cells.extend(if continues { [1.0, 0.0] } else { [0.0, 1.0] });
+}
+
+/// One for the choice, zero for the others; any other number is none of them.
+fn chosen(choices: usize, choice: i64) -> impl Iterator<Item = f32> {
+    (0..choices as i64).map(move |index| if index == choice { 1.0 } else { 0.0 })
 }
 
 /// Zeros after the last packet; as published, the flag's second cell stays set to the block's end.
@@ -173,15 +223,24 @@ pub fn decode_sample(config: &NetShareConfig, words: &Words, cells: &[f32], rng:
         let pairs = addresses.chunks_exact(2).skip(from).take(32);
         pairs.fold(0i64, |number, pair| number << 1 | i64::from(pair[1] > pair[0]))
     };
-    let forward = ([address(0), address(32)], ports);
-    let mut time_us = START_US + (f64::from(start.clamp(0.0, 1.0)) * (DAY_US - 1) as f64) as i64;
+    let ends = Ends { addresses: [address(0), address(32)], ports, protocol };
+    let mut before = Before {
+        time_us: START_US + (f64::from(start.clamp(0.0, 1.0)) * (DAY_US - 1) as f64) as i64,
+        identifications: [None; 2],
+    };
     let mut rows = Vec::new();
     for (index, packet) in features.chunks_exact(width).take(config.packets as usize).enumerate() {
+        let backward = config.samples == Samples::Bidirectional && index > 0 && packet[width - 3] > packet[width - 4];
+        let sender = &mut before.identifications[usize::from(backward)];
+        let numbers = match config.numbers {
+            Numbers::Linear => linear_numbers(config, packet),
+            Numbers::Modes => mode_numbers(config, packet, *sender),
+        };
+        *sender = Some(numbers.identification);
         if index > 0 {
-            time_us += gap_us(config, packet[0]);
+            before.time_us += numbers.gap_us;
         }
-        let backward = config.samples == Samples::Bidirectional && index > 0 && packet[10] > packet[9];
-        rows.push(decode_packet(packet, forward, backward, protocol, time_us));
+        rows.push(ends.packet(&numbers, backward, before.time_us));
         if packet[width - 2] <= 0.5 {
             break;
         }
@@ -189,39 +248,85 @@ pub fn decode_sample(config: &NetShareConfig, words: &Words, cells: &[f32], rng:
     rows
 }
 
-fn decode_packet(
-    cells: &[f32],
-    (addresses, ports): ([i64; 2], [i64; 2]),
-    backward: bool,
+/// What all packets of a sample share.
+struct Ends {
+    addresses: [i64; 2],
+    ports: [i64; 2],
     protocol: i64,
-    time_us: i64,
-) -> FieldRow {
-    let (source, destination) = if backward { (1, 0) } else { (0, 1) };
+}
+
+/// What a packet has for itself.
+struct PacketNumbers {
+    gap_us: i64,
+    length: i64,
+    tos: i64,
+    identification: i64,
+    flags: i64,
+    ttl: i64,
+}
+
+fn linear_numbers(config: &NetShareConfig, cells: &[f32]) -> PacketNumbers {
     let scaled = |cell: usize, largest: f64| (f64::from(cells[cell]).clamp(0.0, 1.0) * largest).round() as i64;
     let (low, high) = LENGTH_RANGE;
-    // Headers at least: a packet cannot be shorter than what it says it holds.
-    let least = HEADER + if protocol == TCP { 20 } else { 8 };
-    let length = (low as i64 + scaled(1, high - low)).max(least);
-    let flags = (1..3).fold(0, |best, choice| if cells[4 + choice] > cells[4 + best] { choice } else { best });
-    let mut numbers = [
-        addresses[source],
-        addresses[destination],
-        ports[source],
-        ports[destination],
-        protocol,
-        time_us,
-        length,
-        4,
-        HEADER,
-        scaled(2, 255.0),
-        scaled(3, 65_535.0),
-        flags as i64,
-        0,
-        scaled(8, 255.0),
-        0,
-    ];
-    numbers[FIELD_COUNT - 1] = header_checksum(&numbers);
-    numbers.map(Some)
+    PacketNumbers {
+        gap_us: gap_us(config, cells[0]),
+        length: low as i64 + scaled(1, high - low),
+        tos: scaled(2, 255.0),
+        identification: scaled(3, 65_535.0),
+        flags: choice(&cells[4..7]) as i64,
+        ttl: scaled(8, 255.0),
+    }
+}
+
+fn mode_numbers(config: &NetShareConfig, cells: &[f32], sender: Option<i64>) -> PacketNumbers {
+    let (places, mut rest) = cells.split_at(PLACES);
+    let [gap, length, identification, ttl, flags, tos] = CHOICES.map(|choices| {
+        let (these, after) = rest.split_at(choices);
+        rest = after;
+        choice(these)
+    });
+    let placed = |choice: usize, place: usize| -> Placed { (choice, places[place]) };
+    let (scale, inverse) = gap_scale(config);
+    PacketNumbers {
+        gap_us: modes::gap(placed(gap, 0), f64::from(config.gap_cap_us), scale, inverse),
+        length: LENGTHS.value(placed(length, 1)),
+        tos: TOS_RANGES.value(placed(tos, 4)),
+        identification: modes::identification(placed(identification, 2), sender),
+        flags: flags as i64,
+        ttl: TTLS.value(placed(ttl, 3)),
+    }
+}
+
+/// The largest of some cells, the first of equals.
+fn choice(cells: &[f32]) -> usize {
+    (1..cells.len()).fold(0, |best, index| if cells[index] > cells[best] { index } else { best })
+}
+
+impl Ends {
+    fn packet(&self, numbers: &PacketNumbers, backward: bool, time_us: i64) -> FieldRow {
+        let (source, destination) = if backward { (1, 0) } else { (0, 1) };
+        // Headers at least: a packet cannot be shorter than what it says it holds.
+        let least = HEADER + if self.protocol == TCP { 20 } else { 8 };
+        let mut row = [
+            self.addresses[source],
+            self.addresses[destination],
+            self.ports[source],
+            self.ports[destination],
+            self.protocol,
+            time_us,
+            numbers.length.max(least),
+            4,
+            HEADER,
+            numbers.tos,
+            numbers.identification,
+            numbers.flags,
+            0,
+            numbers.ttl,
+            0,
+        ];
+        row[FIELD_COUNT - 1] = header_checksum(&row);
+        row.map(Some)
+    }
 }
 
 /// Internet checksum (RFC 1071) of the IPv4 header that some fields describe.
@@ -257,19 +362,19 @@ fn address_bits(number: i64) -> u32 {
 }
 
 fn gap_cell(config: &NetShareConfig, gap_us: i64) -> f32 {
-    let cap = f64::from(config.gap_cap_us);
-    let gap = (gap_us as f64).clamp(0.0, cap);
-    match config.interarrival {
-        Interarrival::Log1p => (gap.ln_1p() / cap.ln_1p()) as f32,
-        Interarrival::Minmax => (gap / cap) as f32,
-    }
+    let (cap, scale) = (f64::from(config.gap_cap_us), gap_scale(config).0);
+    (scale((gap_us as f64).clamp(0.0, cap)) / scale(cap)) as f32
 }
 
 fn gap_us(config: &NetShareConfig, cell: f32) -> i64 {
-    let cap = f64::from(config.gap_cap_us);
-    let cell = f64::from(cell).clamp(0.0, 1.0);
+    let (scale, inverse) = gap_scale(config);
+    inverse(f64::from(cell).clamp(0.0, 1.0) * scale(f64::from(config.gap_cap_us))).round() as i64
+}
+
+/// The scale of gaps and its inverse.
+fn gap_scale(config: &NetShareConfig) -> (Scale, Scale) {
     match config.interarrival {
-        Interarrival::Log1p => (cell * cap.ln_1p()).exp_m1().round() as i64,
-        Interarrival::Minmax => (cell * cap).round() as i64,
+        Interarrival::Log1p => (f64::ln_1p, f64::exp_m1),
+        Interarrival::Minmax => (std::convert::identity, std::convert::identity),
     }
 }

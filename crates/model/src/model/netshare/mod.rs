@@ -14,6 +14,14 @@
 //! `D(fake) - D(real)`; of members and held-out traces in evaluation `-D(real)`, so that their
 //! difference is the generalization gap of the critic.
 //!
+//! How much numbers vary: the same networks written anew in PyTorch, with automatic differentiation, have as little
+//! variance as these where each number is a sigmoid cell, as published: after 1,920 steps at rate 1e-3 on 180
+//! simulated traces of each of three systems, 0.11 to 0.25 of the real variance of lengths, TTLs and identifications,
+//! and 0.74 to 1.20 of that of what they choose (ports, fragment flags, direction). So the critics are right, but a
+//! number's cell moves them by a tenth of what a flipped choice does. As choices among public ranges (`numbers =
+//! "modes"`), at 3e-3 falling to 0, the peer gives 0.66 to 1.13 after as many steps, and a classifier that learns from
+//! its traces 0.87 instead of 0.71 (real ones 0.93). A generator step for each critic step gave no more.
+//!
 //! Departures from the published code, all on purpose: Poisson batches that are fresh for each round
 //! (it reuses one batch for five); generated samples drawn per step and not per trace; ranges and
 //! vocabulary from public constants; the penalty between real and generated samples (`interpolation =
@@ -26,6 +34,7 @@
 mod config;
 mod facade;
 mod layout;
+mod modes;
 mod words;
 
 #[cfg(feature = "torch")]
@@ -43,7 +52,9 @@ mod sample;
 #[cfg(feature = "torch")]
 mod step;
 
-pub use config::{Activation, Interarrival, Interpolation, Mask, NetShareConfig, Outputs, Samples, StartOption};
+pub use config::{
+    Activation, Interarrival, Interpolation, Mask, NetShareConfig, Numbers, Outputs, Samples, StartOption,
+};
 pub use facade::NetShare;
 pub use layout::{decode_sample, trace_rows, trace_samples};
 pub use words::Words;

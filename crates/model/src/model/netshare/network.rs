@@ -39,6 +39,8 @@ pub struct NetShareNetwork {
     kind: (Kind, Device),
     pool: Pool,
     step: u64,
+    /// Steps of the training, over which the generator's learning rate may fall.
+    pub(super) steps: u64,
     /// `[M, fakes, width]`.
     fakes: Tensor,
 }
@@ -84,6 +86,7 @@ impl NetShareNetwork {
             kind,
             pool: Pool { ids: Vec::new(), samples: empty(), weights: empty() },
             step: 0,
+            steps: 0,
             fakes: empty(),
         }
     }

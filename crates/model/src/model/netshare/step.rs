@@ -41,15 +41,21 @@ impl NetShareNetwork {
         tch::no_grad(|| {
             let sound = sound(&of_d, &of_a, &gradients);
             let active = Tensor::from_slice(active).to_device(sound.device());
-            self.adam(gradients, &sound.logical_and(&active), (step + 1) / rounds);
+            let rate = self.config.rate * self.rate_factor(step);
+            self.adam(gradients, &sound.logical_and(&active), rate, (step + 1) / rounds);
             self.keep_running(&made.running, &sound.logical_and(&active));
             let stopped = Vec::<bool>::try_from(sound.logical_not().logical_and(&active)).unwrap_or_default();
             (0..stopped.len()).filter(|&model| stopped[model]).collect()
         })
     }
 
+    /// The critics' rate falls with the plan (`TrainPlan::rate_factor`); the generator's as they do.
+    fn rate_factor(&self, step: u64) -> f64 {
+        if self.config.linear_decay { 1.0 - step as f64 / self.steps.max(step + 1) as f64 } else { 1.0 }
+    }
+
     /// Adam (Kingma and Ba 2015, algorithm 1), its moments in the params; `count` from 1.
-    fn adam(&mut self, gradients: Vec<Tensor>, moving: &Tensor, count: u64) {
+    fn adam(&mut self, gradients: Vec<Tensor>, moving: &Tensor, rate: f64, count: u64) {
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         let (beta1, beta2) = BETAS;
         let (correction1, correction2) = (1.0 - beta1.powi(count), 1.0 - beta2.powi(count));
@@ -60,7 +66,7 @@ impl NetShareNetwork {
             let first = self.params.get(moments.first) * beta1 + &gradient * (1.0 - beta1);
             let second = self.params.get(moments.second) * beta2 + &gradient * &gradient * (1.0 - beta2);
             let denominator = second.sqrt() / correction2.sqrt() + ADAM_EPS;
-            let change = &first / denominator * (self.config.rate / correction1);
+            let change = &first / denominator * (rate / correction1);
             let change = change.where_self(&moving, &change.zeros_like());
             self.params.set(moments.first, &first);
             self.params.set(moments.second, &second);
