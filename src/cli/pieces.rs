@@ -13,10 +13,19 @@ pub(super) fn without_mark(text: &str) -> &str {
 /// The command of a line, if it is one rather than a part of a statement: it begins with a dot or a backslash, or is
 /// `exit`, `quit` or `help`.
 pub(super) fn command_of(line: &str) -> Option<&str> {
-    let line = line.trim();
+    let line = without_comment(line);
     let word = line.trim_end_matches(';').trim_end();
     let bare = BARE.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, command)| *command);
     bare.or_else(|| line.starts_with(['.', '\\']).then_some(line))
+}
+
+/// A line without the whole comments that it begins with.
+fn without_comment(line: &str) -> &str {
+    let line = line.trim();
+    match line.strip_prefix("/*").and_then(|open| open.split_once("*/")) {
+        Some((_, rest)) => without_comment(rest),
+        None => line,
+    }
 }
 
 /// True where the next line begins something new: no statement, quote or comment of the text is open.
@@ -126,6 +135,7 @@ mod tests {
     #[test]
     fn a_comment_or_a_byte_order_mark_before_a_command_hides_it_not() {
         assert_eq!(of("-- first\n.tables\nSELECT 1;"), ["-- first", "! .tables", "SELECT 1;"]);
+        assert_eq!(of("/* a */ .tables\n/* b *//* c */\nexit"), ["! .tables", "/* b *//* c */", "! .quit"]);
         assert_eq!(of("\u{feff}.tables"), ["! .tables"]);
         assert_eq!(of("SELECT 1; -- done\n.tables"), ["SELECT 1; -- done", "! .tables"]);
         assert_eq!(of("/* open\n.tables\n*/ SELECT 1;"), ["/* open\n.tables\n*/ SELECT 1;"]);

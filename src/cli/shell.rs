@@ -5,7 +5,7 @@ use super::pieces::is_ready;
 use super::print_error;
 use super::sql::Asker;
 use crate::error::{Error, Result};
-use crate::query::{FUNCTIONS, Format, named_queries, tables, views};
+use crate::query::{FUNCTIONS, Format, TableInfo, named_queries, tables, views};
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -13,6 +13,7 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,6 +60,9 @@ pub(super) fn shell(asker: &Asker, mut state: State) -> Result<ExitCode> {
     asker.rest()?;
     loop {
         let prompt = if pending.is_empty() { "syntrace> " } else { "     ...> " };
+        if let Some(names) = editor.helper_mut() {
+            names.earlier.clone_from(&pending);
+        }
         match editor.readline(prompt) {
             Ok(line) => pending.push_str(&line),
             Err(ReadlineError::Interrupted) => {
@@ -105,6 +109,10 @@ fn history_file() -> Option<PathBuf> {
 
 /// Completes names of tables, columns, functions, queries and commands, each where it may stand, and files.
 struct Names {
+    /// The lines of the statement before the one that is edited.
+    earlier: String,
+    /// Tables with their columns.
+    tables: Vec<TableInfo>,
     relations: Vec<&'static str>,
     columns: Vec<&'static str>,
     queries: Vec<&'static str>,
@@ -128,11 +136,30 @@ impl Names {
         let mut words: Vec<&str> = KEYWORDS.iter().chain(FUNCTIONS).chain(COMMON_FUNCTIONS).copied().collect();
         words.extend(columns.iter().chain(&relations).chain(&queries));
         sorted(&mut words);
-        Self { relations, columns, queries, words, files: FilenameCompleter::new() }
+        let (earlier, tables) = (String::new(), tables());
+        Self { earlier, tables, relations, columns, queries, words, files: FilenameCompleter::new() }
     }
 
-    /// What may stand where `before` ends, and whether all of it is offered before the first letter.
-    fn candidates(&self, before: &str) -> (Vec<&'static str>, bool) {
+    /// Columns of the tables that a statement names; of the one alone that `qualifier` names or stands for.
+    fn columns_in(&self, statement: &str, qualifier: Option<&str>) -> Vec<&'static str> {
+        let is_part = |character: char| character.is_alphanumeric() || character == '_';
+        let words: Vec<&str> =
+            statement.split(|character| !is_part(character)).filter(|word| !word.is_empty()).collect();
+        let mut columns = Vec::new();
+        for (place, word) in words.iter().enumerate() {
+            let Some(table) = self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(word)) else { continue };
+            let after = words.get(place + 1).filter(|word| !word.eq_ignore_ascii_case("as"));
+            let alias = after.or_else(|| words.get(place + 2));
+            let is_meant = |name: &str| name.eq_ignore_ascii_case(word) || alias.is_some_and(|alias| name == *alias);
+            if qualifier.is_none_or(is_meant) {
+                columns.extend(table.columns.iter().map(|column| column.name));
+            }
+        }
+        columns
+    }
+
+    /// What may stand where `before` ends in a statement, and whether all of it is offered before the first letter.
+    fn candidates(&self, before: &str, statement: &str) -> (Vec<&'static str>, bool) {
         let words: Vec<&str> = before.split_whitespace().collect();
         let last = words.last().map(|word| word.to_ascii_lowercase()).unwrap_or_default();
         match words.as_slice() {
@@ -142,9 +169,17 @@ impl Names {
             [".mode"] => (Format::ALL.iter().map(|(name, _)| *name).collect(), true),
             [".pivot"] => (self.columns.clone(), false),
             [".timer" | ".pager"] => (vec!["on", "off"], true),
-            _ if before.ends_with('.') => (self.columns.clone(), false),
+            _ if before.ends_with('.') => {
+                let qualifier =
+                    before.trim_end_matches('.').rsplit(|one: char| !one.is_alphanumeric() && one != '_').next();
+                match self.columns_in(statement, qualifier) {
+                    none if none.is_empty() => (self.columns.clone(), false),
+                    columns => (columns, true),
+                }
+            }
             _ if matches!(last.as_str(), "from" | "join") => (self.relations.clone(), false),
-            _ => (self.words.clone(), false),
+            // What the statement's tables have comes first.
+            _ => (self.columns_in(statement, None).iter().chain(&self.words).copied().collect(), false),
         }
     }
 }
@@ -171,9 +206,12 @@ impl Completer for Names {
         let is_part = |character: char| character.is_alphanumeric() || character == '_';
         let start = before.trim_end_matches(is_part).len();
         let prefix = before[start..].to_lowercase();
-        let (names, at_once) = self.candidates(&before[..start]);
-        let fitting =
-            names.iter().filter(|name| (at_once || !prefix.is_empty()) && name.to_lowercase().starts_with(&prefix));
+        let statement = format!("{}{line}", self.earlier);
+        let (names, at_once) = self.candidates(&before[..start], &statement);
+        let mut seen = HashSet::new();
+        let fitting = names.iter().filter(|name| {
+            (at_once || !prefix.is_empty()) && name.to_lowercase().starts_with(&prefix) && seen.insert(**name)
+        });
         Ok((start, fitting.map(pair).collect()))
     }
 }
@@ -207,6 +245,22 @@ mod tests {
         assert_eq!(found(".mode c"), [".mode csv"]);
         assert_eq!(found(".qu"), [".queries", ".query", ".quit"]);
         assert_eq!(found("SELECT m.model_i"), ["SELECT m.model_id"]);
+        let first = |before: &str, after: &str| {
+            let line = format!("{before}{after}");
+            names
+                .complete(&line, before.len(), &Context::new(&history))
+                .unwrap()
+                .1
+                .first()
+                .map(|one| one.replacement.clone())
+        };
+        assert_eq!(first("SELECT st", " FROM epochs"), Some("step".to_owned()));
+        assert_eq!(first("SELECT st", " FROM models"), Some("steps".to_owned()));
+        assert_eq!(found("SELECT * FROM epochs AS e WHERE e.me"), ["SELECT * FROM epochs AS e WHERE e.member_loss"]);
+        assert!(
+            found("SELECT * FROM epochs e JOIN models m ON m.")
+                .contains(&"SELECT * FROM epochs e JOIN models m ON m.steps".to_owned())
+        );
         assert!(found("SELECT count(dist").contains(&"SELECT count(DISTINCT".to_owned()));
         assert_eq!(found("SELECT "), Vec::<String>::new());
         let folder = tempfile::tempdir().unwrap();

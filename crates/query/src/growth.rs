@@ -172,6 +172,7 @@ fn of_factor(table: &TableFactor, names: &Names) -> Result<Size> {
         }
         TableFactor::Derived { subquery, alias, .. } => (of_query(subquery, names)?, alias),
         TableFactor::NestedJoin { table_with_joins, alias } => (of_tables(table_with_joins, names)?, alias),
+        TableFactor::Pivot { table, alias, .. } => (of_factor(table, names)?, alias),
         _ => return Ok(Size { tables: 1.0, columns: Vec::new() }),
     };
     rename(&mut size, alias.iter().flat_map(|alias| alias.columns.iter().map(|column| &column.name)));

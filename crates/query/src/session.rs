@@ -15,6 +15,7 @@ use super::service::started;
 use super::shallow::{STACK_BYTES, require_shallow};
 use super::statement::admitted;
 use super::study::{Studies, Study};
+use super::summary;
 use super::watch::Ended;
 use super::whole::HashWholePartitions;
 use arrow::array::AsArray;
@@ -167,7 +168,11 @@ pub(super) fn parse(text: &str) -> Result<Statement> {
     let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
     let parsed =
         DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
-    let mut statements = parsed.map_err(|error| explain(&error, text))?;
+    let mut statements = parsed.map_err(|error| match text.trim_start().get(..6) {
+        Some(verb) if verb.eq_ignore_ascii_case("PIVOT ") => Error::user("a statement does not begin with PIVOT here")
+            .hint("`FROM t PIVOT (sum(x) FOR k IN ('a', 'b'))`; `.pivot k` and `--pivot k` turn any answer"),
+        _ => explain(&error, text),
+    })?;
     match (statements.pop_front(), statements.len()) {
         (Some(statement), 0) => Ok(statement),
         (None, _) => Err(Error::user("expected a SQL statement, found nothing")),
@@ -262,6 +267,10 @@ impl Session {
 
     /// As [`Session::sql`], with values for `$name` parameters.
     pub fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer> {
+        if let Some(query) = summary::asked(text) {
+            let schema = self.schema(&query, parameters)?;
+            return self.sql_with(&summary::statement(&query, &schema), parameters);
+        }
         let stream = caught(|| {
             let statement = admitted(parse(text)?)?;
             self.stop.asked.store(false, Ordering::SeqCst);
@@ -269,6 +278,16 @@ impl Session {
             started.map_err(|error| explain(&error, text))
         })?;
         Ok(Answer { runtime: Arc::clone(&self.runtime), stop: Arc::clone(&self.stop), text: text.to_owned(), stream })
+    }
+
+    /// Names and types of the columns of a statement's answer.
+    fn schema(&self, text: &str, parameters: &Parameters) -> Result<SchemaRef> {
+        caught(|| {
+            let statement = admitted(parse(text)?)?;
+            let plan =
+                self.runtime.block_on(self.plan(statement, parameters)).map_err(|error| explain(&error, text))?;
+            Ok(Arc::clone(plan.schema().inner()))
+        })
     }
 
     /// Why a statement's answer is empty, where it asks for a name that the study does not have; one line for each.

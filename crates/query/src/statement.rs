@@ -1,5 +1,6 @@
 //! SQL text before it is planned: splitting, what is allowed, parameter values.
 
+use super::exact::require_exact;
 use super::shallow::require_few_tables;
 use super::walk::{any_expression, each_expression, each_expression_mut, walk_mut};
 use datafusion::scalar::ScalarValue;
@@ -114,6 +115,9 @@ pub(super) fn admitted(mut statement: Statement) -> Result<Statement> {
     require_few_tables(&statement)?;
     require_reading(&statement)?;
     require_plain_distinct_from(&mut statement)?;
+    if let Some(statement) = inner(&mut statement) {
+        require_exact(statement)?;
+    }
     read_bytes(&mut statement)?;
     keep_casts_apart(&mut statement);
     name_apart(&mut statement);

@@ -6,18 +6,30 @@
 //! | `NOT IN` with NULL: constant, correlated, beside another comparison | #25340, #25347, #25336, #25473, #25474 | [`not_in`] |
 //! | `DISTINCT ... ORDER BY ... LIMIT` gives too few rows | #24927 | [`limit`] |
 //! | `DISTINCT ... LIMIT` over a window fails | #25350 | [`limit`] |
+//! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 for kin | [`keys`] |
+//! | ORDER BY is dropped over a hash join of ordered sides | #25052 | [`sides`] |
+//! | `x > ANY (SELECT ...)` compares rows of one name with themselves | #25258 | [`quantified`] |
+//! | `EXCEPT ALL`, `INTERSECT ALL` do not count rows | #12955, #12956 | refused by [`syntax`] |
+//! | the common column of `RIGHT` and `FULL JOIN ... USING` is the left one | #22881 | refused by [`syntax`] |
 //! | integer `+`, `-`, `*` and `sum` wrap | #3520, #17539, #21318 | [`arithmetic`], `function::sum` |
 //!
 //! #25340, #24927 and #25350 are mended in DataFusion's main branch and in no release up to 55.2; the first release
 //! after it makes [`limit`] needless. The others are open there.
 
 mod arithmetic;
+mod keys;
 mod limit;
 mod not_in;
+mod quantified;
+mod sides;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
+pub(super) use syntax::require_exact;
+
 use crate::operator::AddressesBesideText;
+use crate::turned::Pivots;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -31,7 +43,12 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
     // After types are coerced: both sides of a comparison or a sum then have one type.
     rules.push(Arc::new(not_in::ExactIn));
     rules.push(Arc::new(arithmetic::CheckedArithmetic));
-    builder.with_analyzer_rules(rules)
+    rules.push(Arc::new(quantified::NameQuantified));
+    rules.push(Arc::new(keys::ForgetKeysOfRows));
+    builder
+        .with_analyzer_rules(rules)
+        .with_relation_planners(vec![Arc::new(Pivots), Arc::new(keys::ForgetKeys)])
+        .with_query_planner(Arc::new(keys::Planner))
 }
 
 /// Puts the rules that work on physical plans around the one that moves sorts.
@@ -39,6 +56,8 @@ pub(super) fn add_physical_rules(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule +
     let moves_sorts = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == "EnsureRequirements";
     if let Some(place) = rules.iter().position(moves_sorts) {
         rules.insert(place + 1, Arc::new(limit::RestoreLimits));
+        rules.insert(place + 1, Arc::new(sides::ShowOrder));
         rules.insert(place, Arc::new(limit::HoldLimits));
+        rules.insert(place, Arc::new(sides::HideOrder));
     }
 }

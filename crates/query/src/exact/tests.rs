@@ -101,6 +101,98 @@ fn distinct_rows_of_a_window_have_a_limit() {
     assert_eq!(theirs(2, window), "error", "DataFusion is right by itself now");
 }
 
+/// No report of its own: `aggregate_functional_dependencies` takes a key of one side of a join for a key of the row.
+/// 21507 and 24787 (open) are of the kind.
+#[test]
+fn keys_of_grouped_rows_do_not_count_for_what_they_are_joined_with() {
+    let tables = "WITH s AS (SELECT k, count(*) AS v FROM (VALUES (1), (1), (2)) t(k) GROUP BY k), \
+        w(k, x) AS (VALUES (1, 5), (1, 4), (1, 3), (2, 1)), \
+        j AS (SELECT s.k, w.x, count(*) AS c FROM s JOIN w ON s.k = w.k GROUP BY s.k, w.x)";
+    for (sql, right) in [
+        ("SELECT x, c FROM j ORDER BY k DESC, x", "1,1;3,1;4,1;5,1"),
+        ("SELECT DISTINCT k FROM j ORDER BY k", "1;2"),
+        ("SELECT k, sum(c) FROM j GROUP BY k, x ORDER BY k", "1,1;1,1;1,1;2,1"),
+        ("SELECT k, x, sum(c) FROM j GROUP BY k", "error"),
+        ("SELECT w.x FROM w WHERE w.k = (SELECT max(k) FROM (SELECT DISTINCT k FROM j) d) ORDER BY 1, 1", "1"),
+    ] {
+        match sql.contains("max(k)") {
+            true => assert_eq!(ours(&session(2).0, &format!("{tables} {sql}")), right),
+            false => check(&format!("{tables} {sql}"), right),
+        }
+    }
+}
+
+/// Report 24787 (open).
+#[test]
+fn keys_of_grouped_rows_are_none_of_unnested_ones() {
+    let lists = "SELECT k, unnest(array_agg(x)) AS u FROM (VALUES (1, 3), (1, 2), (1, 4)) t(k, x) GROUP BY k";
+    check(&format!("SELECT DISTINCT k FROM ({lists}) s"), "1");
+    check(&format!("{lists} ORDER BY k, u"), "1,2;1,3;1,4");
+}
+
+/// Report 25052 (open).
+#[test]
+fn a_join_of_ordered_rows_is_ordered_by_one_side_only() {
+    check(
+        "SELECT r.b, l.a FROM (SELECT k, a FROM (VALUES (1, 10), (1, 20)) v(k, a) ORDER BY a LIMIT 10) l \
+         JOIN (SELECT k, b FROM (VALUES (1, 7), (1, 7)) w(k, b) ORDER BY b LIMIT 10) r ON l.k = r.k ORDER BY r.b, l.a",
+        "7,10;7,10;7,20;7,20",
+    );
+}
+
+/// Report 25258 (open).
+#[test]
+fn quantified_comparisons_compare_with_the_subquery() {
+    let table = "WITH o(a, b) AS (VALUES (1, 1), (20, 2)) SELECT a FROM o WHERE";
+    for (condition, right) in [
+        ("a > ANY (SELECT a FROM o)", "20"),
+        ("a >= ALL (SELECT a FROM o)", "20"),
+        ("NOT (a = ANY (SELECT a FROM o WHERE a > 5))", "1"),
+    ] {
+        check(&format!("{table} {condition} ORDER BY a"), right);
+    }
+    let (session, _folder) = session(2);
+    for (condition, right) in [
+        ("a <> ALL (SELECT b FROM o)", "20"),
+        ("a <> ALL (SELECT CASE WHEN b = 2 THEN b END FROM o)", ""),
+        ("a = ANY (SELECT i.b FROM o i WHERE i.a = o.a)", "1"),
+        ("a > ALL (SELECT a FROM o WHERE false)", "1;20"),
+    ] {
+        assert_eq!(ours(&session, &format!("{table} {condition} ORDER BY a")), right, "{condition}");
+    }
+    let one_name = "WITH o(a, b) AS (VALUES (1, 1), (20, 2)) SELECT o.a FROM o JOIN o i ON i.b = 2 \
+        WHERE o.a > ANY (SELECT o.a FROM o WHERE o.b < i.b)";
+    assert!(ours(&session, one_name).contains("need another name"), "{}", ours(&session, one_name));
+}
+
+/// Report 22881 (open).
+#[test]
+fn the_common_column_of_both_sides_is_refused_where_the_left_one_may_have_no_row() {
+    let tables = "SELECT k FROM (VALUES (1)) a(k)";
+    for join in ["RIGHT JOIN (VALUES (2)) b(k) USING (k)", "NATURAL FULL JOIN (VALUES (1), (2)) b(k)"] {
+        check(&format!("{tables} {join} ORDER BY k"), "error");
+        let rows = format!("SELECT count(*) - count(k) FROM ({tables} {join}) s");
+        assert_eq!(theirs(1, &rows), "1", "DataFusion is right by itself now: {join}");
+    }
+    let (session, _folder) = session(1);
+    assert_eq!(ours(&session, &format!("{tables} LEFT JOIN (VALUES (2)) b(k) USING (k)")), "1");
+}
+
+/// Reports 12955 and 12956 (open).
+#[test]
+fn copies_of_rows_are_counted_or_refused() {
+    let sets = "SELECT x FROM (VALUES (1), (1), (2)) t(x)";
+    check(&format!("SELECT count(*) FROM ({sets} EXCEPT ALL SELECT 1 AS x) s"), "error");
+    check(&format!("SELECT count(*) FROM ({sets} INTERSECT ALL SELECT 1 AS x) s"), "error");
+    assert_eq!(
+        theirs(1, &format!("SELECT count(*) FROM ({sets} EXCEPT ALL SELECT 1 AS x) s")),
+        "1",
+        "right would be 2"
+    );
+    let (session, _folder) = session(2);
+    assert_eq!(ours(&session, &format!("SELECT count(*) FROM ({sets} EXCEPT SELECT 1 AS x) s")), "1");
+}
+
 /// Reports 3520, 17539 and 21318 (open).
 #[test]
 fn integers_do_not_wrap() {
@@ -163,6 +255,35 @@ fn answers_of_other_systems_are_ours() {
             right => assert_eq!(found, right, "{sql}"),
         }
     }
+}
+
+#[test]
+fn columns_are_summarised_and_values_become_columns() {
+    let (session, _folder) = session(2);
+    let table = "(VALUES ('a', 1, 2), ('b', 1, 3), ('a', 1, 4), ('a', 2, 5), ('c', 3, 9)) t(k, g, x)";
+    for (sql, right) in [
+        (format!("SELECT * FROM {table} PIVOT (sum(x) FOR k IN ('a', 'b')) ORDER BY g"), "1,6,3;2,5,;3,,"),
+        (
+            format!(
+                "SELECT p.g, \"x_n\" FROM {table} PIVOT (sum(x) AS s, count(*) AS n FOR k IN ('a' AS x)) p ORDER BY 1"
+            ),
+            "1,2;2,1;3,0",
+        ),
+        (format!("SUMMARIZE SELECT g, k FROM {table}"), "g,bigint,1,3,3,1.6,0.8944271909999159,5,0;k,text,a,c,3,,,5,0"),
+        ("SUMMARIZE models".to_owned(), ""),
+    ] {
+        let found = ours(&session, &sql);
+        match right {
+            "" => assert!(found.contains("epsilon,double precision,,,0,,,0,0"), "{found}"),
+            right => assert_eq!(found, right, "{sql}"),
+        }
+    }
+    let refused = |sql: &str| session.sql(sql).err().unwrap();
+    assert!(refused("PIVOT models ON role USING count(*)").hint_text().unwrap().contains("FOR k IN"));
+    assert!(
+        refused("SELECT * FROM models PIVOT (count(*) FOR role IN (ANY))").to_string().contains("wants the values")
+    );
+    assert!(refused("SUMMARIZE modles").to_string().contains("modles"));
 }
 
 #[test]

@@ -138,12 +138,15 @@ pub enum Shape {
     Windows,
     Sets,
     Distinct,
+    Joined,
     Edges,
 }
 
 pub struct Query {
     pub shape: Shape,
     pub sql: String,
+    /// Its rows have one order.
+    pub is_ordered: bool,
 }
 
 pub struct Writer {
@@ -158,15 +161,16 @@ impl Writer {
 
     pub fn query(&mut self) -> Query {
         self.aliases = 0;
-        let (shape, body) = match self.dice.below(12) {
+        let (shape, body) = match self.dice.below(15) {
             0..3 => (Shape::Rows, self.rows()),
             3..6 => (Shape::Groups, self.groups()),
             6..8 => (Shape::Windows, self.windows()),
             8 => (Shape::Sets, self.sets()),
             9..11 => (Shape::Distinct, self.distinct()),
-            _ => return Query { shape: Shape::Edges, sql: self.edges() },
+            11..14 => (Shape::Joined, self.joined()),
+            _ => return Query { shape: Shape::Edges, sql: self.edges(), is_ordered: false },
         };
-        Query { shape, sql: format!("WITH {FEW} {body}") }
+        Query { shape, sql: format!("WITH {FEW} {body}"), is_ordered: shape == Shape::Joined }
     }
 
     fn table(&mut self) -> (String, Scope) {
@@ -346,19 +350,25 @@ impl Writer {
         if self.dice.often(7) { format!(" WHERE {}", self.condition(scope, 2)) } else { String::new() }
     }
 
-    /// `ORDER BY` all columns of an answer and a limit, or nothing.
-    fn limited(&mut self, columns: usize) -> String {
-        if !self.dice.often(4) {
-            return String::new();
-        }
+    /// `ORDER BY` all columns of an answer.
+    fn ordered(&mut self, columns: usize) -> String {
         let order: Vec<String> = (1..=columns)
             .map(|place| {
                 let way = self.dice.one(&["ASC NULLS FIRST", "ASC NULLS LAST", "DESC NULLS FIRST", "DESC NULLS LAST"]);
                 format!("{place} {way}")
             })
             .collect();
+        format!(" ORDER BY {}", order.join(", "))
+    }
+
+    /// `ORDER BY` all columns of an answer and a limit, or nothing.
+    fn limited(&mut self, columns: usize) -> String {
+        if !self.dice.often(4) {
+            return String::new();
+        }
+        let order = self.ordered(columns);
         let offset = if self.dice.often(3) { format!(" OFFSET {}", self.dice.below(4)) } else { String::new() };
-        format!(" ORDER BY {} LIMIT {}{offset}", order.join(", "), self.dice.one(&[1, 2, 3, 5, 10, 100]))
+        format!("{order} LIMIT {}{offset}", self.dice.one(&[1, 2, 3, 5, 10, 100]))
     }
 
     fn items(&mut self, scope: &Scope, count: usize) -> Vec<String> {
@@ -500,6 +510,78 @@ impl Writer {
                 "SELECT {column} AS k, count(*) AS n FROM {from} GROUP BY {column} ORDER BY k {way}{last} LIMIT {limit}"
             ),
         }
+    }
+
+    /// Columns of whole numbers and texts, each with its type: what they are ordered by is the same everywhere.
+    fn exact_columns(&mut self, scope: &Scope, most: usize) -> Vec<(String, Kind)> {
+        let mut columns: Vec<(String, Kind)> = Vec::new();
+        for _ in 0..1 + self.dice.below(most) {
+            let kind = self.dice.one(&[Int, Int, Text]);
+            let Some(column) = self.column(scope, kind) else { continue };
+            if columns.iter().all(|(known, _)| *known != column) {
+                columns.push((column, kind));
+            }
+        }
+        columns
+    }
+
+    /// Groups of `from` as a relation; sometimes ordered, with a limit.
+    fn grouped(&mut self, from: &str, scope: &Scope) -> (String, Scope) {
+        let keys = self.exact_columns(scope, 2);
+        let filter = if self.dice.often(3) { format!(" WHERE {}", self.simple(scope)) } else { String::new() };
+        self.aliases += 1;
+        let alias = format!("g{}", self.aliases);
+        let mut items: Vec<String> =
+            keys.iter().enumerate().map(|(place, (key, _))| format!("{key} AS k{place}")).collect();
+        let mut columns: Scope =
+            keys.iter().enumerate().map(|(place, (_, kind))| (format!("{alias}.k{place}"), *kind)).collect();
+        items.push("count(*) AS n".to_owned());
+        columns.push((format!("{alias}.n"), Int));
+        if let Some(column) = self.column(scope, Int) {
+            items.push(format!("max({column}) AS m"));
+            columns.push((format!("{alias}.m"), Int));
+        }
+        let names: Vec<&str> = keys.iter().map(|(key, _)| key.as_str()).collect();
+        let by = if names.is_empty() { String::new() } else { format!(" GROUP BY {}", names.join(", ")) };
+        let order = match self.dice.often(3) {
+            true => format!("{} LIMIT {}", self.ordered(items.len()), self.dice.one(&[3, 1000])),
+            false => String::new(),
+        };
+        (format!("(SELECT {} FROM {from}{filter}{by}{order}) {alias}", items.join(", ")), columns)
+    }
+
+    /// Grouped rows joined with others, grouped once more or not; all columns ordered.
+    fn joined(&mut self) -> String {
+        let (table, scope) = self.table();
+        let (left, mut scope) = self.grouped(&table, &scope);
+        let (table, columns) = self.table();
+        let (right, columns) = if self.dice.often(5) { self.grouped(&table, &columns) } else { (table, columns) };
+        let join = self.dice.one(&["JOIN", "JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN"]);
+        let (one, other) = (self.column(&scope, Int), self.column(&columns, Int));
+        let (Some(one), Some(other)) = (one, other) else { return self.joined() };
+        scope.extend(columns);
+        let mut from = format!("{left} {join} {right} ON {one} = {other}");
+        if self.dice.often(4) {
+            (from, scope) = self.grouped(&from, &scope);
+        }
+        let keys = self.exact_columns(&scope, 3);
+        let mut items: Vec<String> = keys.into_iter().map(|(column, _)| column).collect();
+        let by = items.join(", ");
+        let is_grouped = self.dice.often(5);
+        if is_grouped {
+            // A key may be left out of the answer.
+            if items.len() > 1 && self.dice.often(3) {
+                items.pop();
+            }
+        }
+        if is_grouped || items.is_empty() {
+            items.push("count(*)".to_owned());
+        }
+        let columns = items.len();
+        let items: Vec<String> = items.iter().enumerate().map(|(place, item)| format!("{item} AS c{place}")).collect();
+        let distinct = if self.dice.often(3) { "DISTINCT " } else { "" };
+        let by = if is_grouped && !by.is_empty() { format!(" GROUP BY {by}") } else { String::new() };
+        format!("SELECT {distinct}{} FROM {from}{by}{}", items.join(", "), self.ordered(columns))
     }
 
     /// Arithmetic where types end: one operation, all values of which fit or not.
