@@ -63,10 +63,10 @@ fn category_term(p: f64, q: f64) -> f64 {
     (0.25 * sum * (entropy(d) + entropy(-d))).max(0.0)
 }
 
-/// Wasserstein-1 of two samples; sorts both. `None` where one is empty or holds a value that is not
-/// finite.
+/// Wasserstein-1 of two samples; sorts both. Infinities are values: the distance is infinite where the shares of one of
+/// them differ. `None` where a side is empty or holds what is not a number.
 pub fn wasserstein_1(real: &mut [f64], compared: &mut [f64]) -> Option<f64> {
-    if real.is_empty() || compared.is_empty() || real.iter().chain(&*compared).any(|value| !value.is_finite()) {
+    if real.is_empty() || compared.is_empty() || real.iter().chain(&*compared).any(|value| value.is_nan()) {
         return None;
     }
     real.sort_unstable_by(f64::total_cmp);
@@ -76,11 +76,11 @@ pub fn wasserstein_1(real: &mut [f64], compared: &mut [f64]) -> Option<f64> {
     Some(area_between(left, real.len() as f64, right, compared.len() as f64))
 }
 
-/// Wasserstein-1 of two samples with weights, which need not sum to 1. `None` where a side has no
-/// weight, a weight is negative, or a number is not finite.
+/// Wasserstein-1 of two samples with weights, which need not sum to 1; infinities as in [`wasserstein_1`]. `None` where a
+/// side has no weight, a weight is negative or not finite, or a value is not a number.
 pub fn wasserstein_1_weighted(real: &[(f64, f64)], compared: &[(f64, f64)]) -> Option<f64> {
     let sorted = |side: &[(f64, f64)]| {
-        let legal = side.iter().all(|&(value, weight)| value.is_finite() && weight.is_finite() && weight >= 0.0);
+        let legal = side.iter().all(|&(value, weight)| !value.is_nan() && weight.is_finite() && weight >= 0.0);
         let mut side = side.to_vec();
         side.sort_by(|a, b| a.0.total_cmp(&b.0));
         let total: f64 = side.iter().map(|&(_, weight)| weight).sum();
@@ -110,7 +110,10 @@ pub(super) fn area_between(
         };
         let gap = (seen_left / total_left - seen_right / total_right).abs();
         let Some((value, weight)) = (if from_left { left.next() } else { right.next() }) else { return area };
-        area += previous.map_or(0.0, |before: f64| gap * (value - before));
+        // Neither a step within an infinity nor one that nothing takes counts.
+        if let Some(before) = previous.filter(|before: &f64| gap > 0.0 && *before != value) {
+            area += gap * (value - before);
+        }
         previous = Some(value);
         if from_left {
             seen_left += weight;

@@ -10,7 +10,7 @@ use std::hash::Hash;
 pub(super) enum Distribution {
     /// Categories as 128-bit keys.
     Categories(Vec<(u128, u64)>),
-    /// Finite numbers.
+    /// Numbers, infinities among them.
     Numbers(Vec<(f64, u64)>),
 }
 
@@ -59,9 +59,9 @@ impl Distribution {
         Self::Categories(runs)
     }
 
-    /// Counts numbers; those that are not finite are left out.
+    /// Counts numbers; infinities are values as others are (see [`super::wasserstein_1`]).
     pub fn numbers(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let mut runs: Vec<(f64, u64)> = Vec::new();
         for value in sorted {
@@ -133,14 +133,14 @@ pub(super) fn compare(reference: Sample<'_>, compared: Sample<'_>, scale: f64) -
     Comparison { measures, n_real: reference.values.len(), n_compared: compared.values.len(), absent }
 }
 
-/// The unit of a reference's numbers, over all their distributions: their standard deviation; of equal
+/// The unit of a reference's finite numbers, over all their distributions: their standard deviation; of equal
 /// numbers their magnitude, or 1 where that is 0 or there are none. A generator that misses a constant is
 /// so never without a distance.
 pub(super) fn spread<'a>(parts: impl Iterator<Item = &'a Distribution>) -> f64 {
     let mut runs: Vec<(f64, u64)> = Vec::new();
     for part in parts {
         if let Distribution::Numbers(numbers) = part {
-            runs.extend(numbers);
+            runs.extend(numbers.iter().filter(|run| run.0.is_finite()));
         }
     }
     let low = runs.iter().fold(f64::INFINITY, |low, run| low.min(run.0));
@@ -214,7 +214,7 @@ fn transport(real: &[(f64, u64)], other: &[(f64, u64)], missing: (f64, f64), sca
         0.0
     };
     let kept = 1.0 - missing.0.max(missing.1);
-    absence_cost(missing, scale) + kept * along
+    absence_cost(missing, scale) + if kept > 0.0 { kept * along } else { 0.0 }
 }
 
 /// What it costs that the sides lack different shares of their values.
@@ -333,6 +333,20 @@ mod tests {
         assert_eq!(measure(&all_gone, Metric::WassersteinScaled), Some(2.0));
         let equal = compare(none.with(absent(1)), none.with(absent(2)), 3.0);
         assert_eq!(measure(&equal, Metric::Wasserstein), Some(0.0));
+    }
+
+    #[test]
+    fn an_infinite_number_is_a_value_and_not_left_out() {
+        let of = |real: &[f64], other: &[f64], metric| {
+            let numbers = |values: &[f64]| Distribution::numbers(values.iter().copied());
+            let found = compare(numbers(real).with(Absent::default()), numbers(other).with(Absent::default()), 1.0);
+            (measure(&found, metric).unwrap(), found.n_real, found.n_compared)
+        };
+        let far = f64::INFINITY;
+        assert_eq!(of(&[1.0, far], &[1.0, 1.0], Metric::Wasserstein), (far, 2, 2));
+        assert_eq!(of(&[1.0, far], &[1.0, 1.0], Metric::KolmogorovSmirnov), (0.5, 2, 2));
+        assert_eq!(of(&[1.0, far, -far], &[4.0, -far, far], Metric::Wasserstein), (1.0, 3, 3));
+        assert_eq!(spread([Distribution::numbers([1.0, 3.0, far])].iter()), 1.0);
     }
 
     #[test]

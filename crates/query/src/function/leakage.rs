@@ -243,33 +243,10 @@ fn evaluate(measure: PairMeasure, scored: &[Scored], fpr: Option<f64>) -> Result
             let side = |member: bool| {
                 scored.iter().filter(|one| one.member == member).map(|one| one.score).collect::<Vec<_>>()
             };
-            wasserstein(side(false), side(true))
+            wasserstein_1(&mut side(false), &mut side(true))
         }
     };
     Ok(value.filter(|value| !value.is_nan()))
-}
-
-/// Wasserstein-1 of samples that may hold infinities: infinite where their shares of an infinity differ, else that of
-/// what is finite, in its share. `None` where a side is empty.
-fn wasserstein(mut real: Vec<f64>, mut other: Vec<f64>) -> Option<f64> {
-    let count = |side: &[f64], infinity: f64| side.iter().filter(|value| **value == infinity).count();
-    let (real_size, other_size) = (real.len(), other.len());
-    if real_size == 0 || other_size == 0 {
-        return None;
-    }
-    for infinity in [f64::NEG_INFINITY, f64::INFINITY] {
-        // Shares are equal where the products across are.
-        if count(&real, infinity) * other_size != count(&other, infinity) * real_size {
-            return Some(f64::INFINITY);
-        }
-    }
-    real.retain(|value| value.is_finite());
-    other.retain(|value| value.is_finite());
-    if real.is_empty() {
-        return Some(0.0);
-    }
-    let share = real.len() as f64 / real_size as f64;
-    wasserstein_1(&mut real, &mut other).map(|distance| distance * share)
 }
 
 impl GroupsAccumulator for PairGroups {
@@ -392,7 +369,7 @@ mod tests {
     #[test]
     fn infinities_are_as_far_apart_as_their_shares_differ() {
         let far = f64::INFINITY;
-        let found = |real: &[f64], other: &[f64]| wasserstein(real.to_vec(), other.to_vec());
+        let found = |real: &[f64], other: &[f64]| wasserstein_1(&mut real.to_vec(), &mut other.to_vec());
         assert_eq!(found(&[1.0, far], &[1.0, 2.0]), Some(far));
         assert_eq!(found(&[-far, 1.0], &[1.0, far]), Some(far));
         // Half of the mass is at infinity on both sides; the other half is moved by 2.
