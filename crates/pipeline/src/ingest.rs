@@ -241,8 +241,8 @@ pub fn ingest_again(store: &StoreWriter, renamed: &[(ClassRecord, String, String
                 return Err(Error::user(format!("the bytes of capture `{}` were not kept", capture.name))
                     .hint("ingest its file under the new name, and `forget` the old one"));
             }
-            let spec: serde_json::Value = serde_json::from_str(&job.spec).unwrap_or_default();
-            let min_packets = spec.get("min_packets").and_then(serde_json::Value::as_u64).unwrap_or(1) as u32;
+            let settings = job.settings()?;
+            let min_packets = settings.get("min_packets").and_then(serde_json::Value::as_u64).unwrap_or(1) as u32;
             let unit = if ingest.unit == TraceUnit::Capture.name() { TraceUnit::Capture } else { TraceUnit::Flow };
             let traces = TraceSpec { packets: ingest.trace_packets, min_packets, unit, keep_captures: true };
             let origin = class.origin;

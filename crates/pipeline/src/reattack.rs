@@ -78,7 +78,8 @@ fn groups(snapshot: &Snapshot) -> Result<Vec<Vec<Member>>> {
         let job = jobs.get(&record.train_job);
         let seed = job.map_or(0, |job| job.seed);
         let family = job
-            .and_then(|job| serde_json::from_str::<serde_json::Value>(&job.spec).ok())
+            .map(|job| job.settings())
+            .transpose()?
             .and_then(|spec| spec.get("family").and_then(|family| family.as_str()).map(str::to_owned))
             .unwrap_or_else(|| record.generator.clone());
         let key = format!(
@@ -86,7 +87,7 @@ fn groups(snapshot: &Snapshot) -> Result<Vec<Vec<Member>>> {
             record.generator, record.config, record.class_id, record.regime, record.preset, record.sampling_rate, seed
         );
         let planned = planned_model(snapshot, &record, seed)?;
-        let without_zero = job.map(kinds_without_zero).unwrap_or_default();
+        let without_zero = job.map_or_else(|| Ok(Vec::new()), kinds_without_zero)?;
         groups.entry(key).or_default().push(Member { record, planned, family, without_zero, seed });
     }
     let mut groups: Vec<Vec<Member>> = groups.into_values().collect();

@@ -171,7 +171,7 @@ impl Redaction {
     }
 
     fn job(&self, source: &Snapshot, job: &JobRecord) -> Result<JobResult> {
-        let mut result = JobResult::new(self.job_record(job));
+        let mut result = JobResult::new(self.job_record(job)?);
         for output in &job.outputs {
             let Ok(key) = output.key.parse::<i64>() else { continue };
             match output.table.as_str() {
@@ -193,15 +193,16 @@ impl Redaction {
         Ok(result)
     }
 
-    fn job_record(&self, job: &JobRecord) -> JobRecord {
+    fn job_record(&self, job: &JobRecord) -> Result<JobRecord> {
+        let settings = job.settings()?;
         let label = match job.kind {
             // It ends in the capture's file name; which part of it that is, only the spec says.
-            JobKind::Ingest => ingest_label(&job.spec),
+            JobKind::Ingest => ingest_label(&settings),
             _ => self.text(&job.label),
         };
         let mut inputs: Vec<i64> = job.inputs.iter().map(|input| self.id(*input)).collect();
         inputs.sort_unstable();
-        JobRecord {
+        Ok(JobRecord {
             job_id: JobId(self.id(job.job_id.0)),
             label,
             spec: self.json(&job.spec),
@@ -209,7 +210,7 @@ impl Redaction {
             seed: 0,
             outputs: Vec::new(),
             ..job.clone()
-        }
+        })
     }
 
     fn capture(&self, capture: CaptureRecord) -> CaptureRecord {
@@ -326,8 +327,7 @@ fn without_private_counts(rows: &RecordBatch) -> Result<RecordBatch> {
 }
 
 /// Dataset and class of an ingest, without the capture's name.
-fn ingest_label(spec: &str) -> String {
-    let spec: serde_json::Value = serde_json::from_str(spec).unwrap_or_default();
+fn ingest_label(spec: &serde_json::Value) -> String {
     let text = |key: &str| spec.get(key).and_then(serde_json::Value::as_str);
     match (text("dataset"), text("class")) {
         (Some(dataset), Some(class)) => format!("ingest {dataset}/{class}"),

@@ -35,7 +35,7 @@ impl Plans {
     pub fn load(snapshot: &Snapshot) -> Result<Self> {
         let (plans, others): (Vec<JobRecord>, Vec<JobRecord>) =
             snapshot.jobs()?.into_iter().partition(|job| job.kind == JobKind::Plan);
-        let mut rows: Vec<PlanRow> = plans.into_iter().map(row).collect();
+        let mut rows = plans.into_iter().map(row).collect::<Result<Vec<PlanRow>>>()?;
         rows.sort_by_key(|row| (row.started_us, row.plan_id));
         let named = rows.iter().enumerate().flat_map(|(place, row)| row.ids.iter().map(move |id| (*id, place)));
         let newest: HashMap<i64, usize> = named.collect();
@@ -65,11 +65,11 @@ impl Plans {
     }
 }
 
-/// A job of kind `plan`; one whose text is damaged has no ids.
-fn row(job: JobRecord) -> PlanRow {
-    let text: serde_json::Value = serde_json::from_str(&job.spec).unwrap_or_default();
+/// A job of kind `plan`.
+fn row(job: JobRecord) -> Result<PlanRow> {
+    let text = job.settings()?;
     let ids = text.get("ids").and_then(serde_json::Value::as_array);
     let ids = ids.into_iter().flatten().filter_map(serde_json::Value::as_i64).collect();
     let spec = text.get("spec").map(serde_json::Value::to_string).unwrap_or_default();
-    PlanRow { plan_id: job.job_id, name: job.plan_name().into(), spec, ids, started_us: job.started_us }
+    Ok(PlanRow { plan_id: job.job_id, name: job.plan_name().into(), spec, ids, started_us: job.started_us })
 }

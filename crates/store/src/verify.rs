@@ -212,6 +212,7 @@ impl Snapshot {
 
     fn verify_jobs(&self, jobs: &[JobRecord], report: &mut VerifyReport) {
         for job in jobs {
+            report.note(&format!("job {}", job.job_id), job.settings());
             for output in &job.outputs {
                 let place = format!("job {}, output {} {}", job.job_id, output.table, output.key);
                 match report.note(&place, self.output_digest(output)) {

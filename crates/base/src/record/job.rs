@@ -1,6 +1,7 @@
 //! One unit of work and what came of it.
 
 use crate::base::JobId;
+use crate::error::{Error, Result};
 
 /// Kind of work; with the canonical spec and the inputs it makes a job's identity.
 #[derive(
@@ -103,6 +104,22 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
+    /// Its spec, read.
+    ///
+    /// # Errors
+    /// `internal` where the text is no JSON object: the record is damaged.
+    pub fn settings(&self) -> Result<serde_json::Value> {
+        let damaged = |found: String| {
+            Error::internal(format!("jobs, key {}: its spec is damaged: {found}", self.job_id))
+                .hint("`syntrace verify STUDY` lists everything that is damaged")
+        };
+        match serde_json::from_str(&self.spec) {
+            Ok(settings @ serde_json::Value::Object(_)) => Ok(settings),
+            Ok(_) => Err(damaged("expected a JSON object".to_owned())),
+            Err(error) => Err(damaged(error.to_string())),
+        }
+    }
+
     /// What the column `plan` says of a job of kind [`JobKind::Plan`]: the spec's name and the id's first digits.
     pub fn plan_name(&self) -> String {
         format!("{} {:08x}", self.label, self.job_id.0 as u64 >> 32)

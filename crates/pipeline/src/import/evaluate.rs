@@ -153,11 +153,11 @@ pub(crate) fn empty_spec() -> Spec {
 }
 
 /// The attribute kinds of which an import says that their numbers have no zero.
-pub(crate) fn kinds_without_zero(import: &JobRecord) -> Vec<String> {
-    let spec: serde_json::Value = serde_json::from_str(&import.spec).unwrap_or_default();
+pub(crate) fn kinds_without_zero(import: &JobRecord) -> Result<Vec<String>> {
+    let spec = import.settings()?;
     let files = spec["files"]["attributes"].as_array().cloned().unwrap_or_default();
     let told = files.iter().filter(|file| file["zero"] == false);
-    told.filter_map(|file| file["kind"].as_str().map(str::to_owned)).collect()
+    Ok(told.filter_map(|file| file["kind"].as_str().map(str::to_owned)).collect())
 }
 
 /// A stored model as attacks and measurements see it: nothing here trains or samples.
@@ -210,7 +210,7 @@ impl Member {
                 }
             }
         }
-        let told = snapshot.job(model.train_job)?.as_ref().map(kinds_without_zero).unwrap_or_default();
+        let told = snapshot.job(model.train_job)?.as_ref().map_or_else(|| Ok(Vec::new()), kinds_without_zero)?;
         let facts = |(kind, (width, all_losses, members, held_out)): (String, _)| {
             let without_zero = told.contains(&kind);
             (kind, KindFacts { width, all_losses, both_sides: members && held_out, without_zero })

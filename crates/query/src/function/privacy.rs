@@ -13,7 +13,7 @@ use syntrace_measure::eval;
 use syntrace_measure::privacy::{Accountant, Ledger, PrivacyEvent, epsilon_by};
 
 /// `empirical_epsilon(tp, fp, tn, fn, delta, confidence)`: lower bound on epsilon by these guesses
-/// (see [`eval::empirical_epsilon`]); NULL where an argument is.
+/// (see [`eval::empirical_epsilon`]); NULL where an argument is, an error where one is out of its range.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct EmpiricalEpsilon {
     signature: Signature,
@@ -47,30 +47,40 @@ impl ScalarUDFImpl for EmpiricalEpsilon {
             [tp, fp, tn, fn_].into_iter().map(|value| value.into_array(rows)).collect::<Result<_>>()?;
         let reals: Vec<ArrayRef> =
             [delta, confidence].into_iter().map(|value| value.into_array(rows)).collect::<Result<_>>()?;
-        let count = |index: usize, row: usize| {
-            let column = counts.get(index)?.as_primitive::<Int64Type>();
-            (!column.is_null(row)).then(|| u64::try_from(column.value(row)).ok())?
-        };
-        let real = |index: usize, row: usize| {
-            let column = reals.get(index)?.as_primitive::<Float64Type>();
-            (!column.is_null(row)).then(|| column.value(row))
-        };
         let bound = |row: usize| {
-            let confusion = eval::Confusion {
-                true_positives: count(0, row)?,
-                false_positives: count(1, row)?,
-                true_negatives: count(2, row)?,
-                false_negatives: count(3, row)?,
+            if counts.iter().chain(&reals).any(|column| column.is_null(row)) {
+                return Ok(None);
+            }
+            let count = |value: i64| match u64::try_from(value) {
+                Ok(count) => Ok(count),
+                Err(_) => exec_err!("empirical_epsilon: counts are 0 or more, found {value}"),
             };
-            Some(eval::empirical_epsilon(confusion, real(0, row)?, real(1, row)?).lower)
+            let counts = counts.iter().map(|column| count(column.as_primitive::<Int64Type>().value(row)));
+            let reals = reals.iter().map(|column| column.as_primitive::<Float64Type>().value(row));
+            let (counts, reals) = (counts.collect::<Result<Vec<u64>>>()?, reals.collect::<Vec<f64>>());
+            let ([tp, fp, tn, fn_], [delta, confidence]) = (counts.as_slice(), reals.as_slice()) else {
+                return exec_err!("empirical_epsilon: expected six arguments");
+            };
+            if !(0.0..1.0).contains(delta) || !(0.0..1.0).contains(confidence) {
+                return exec_err!(
+                    "empirical_epsilon: delta and confidence are 0 or more and below 1, found {delta} and {confidence}"
+                );
+            }
+            let confusion = eval::Confusion {
+                true_positives: *tp,
+                false_positives: *fp,
+                true_negatives: *tn,
+                false_negatives: *fn_,
+            };
+            Ok(Some(eval::empirical_epsilon(confusion, *delta, *confidence).lower))
         };
-        Ok(ColumnarValue::Array(Arc::new((0..rows).map(bound).collect::<Float64Array>())))
+        Ok(ColumnarValue::Array(Arc::new((0..rows).map(bound).collect::<Result<Float64Array>>()?)))
     }
 }
 
 /// `joint_epsilon(accountant, sampling_rates, noise_multipliers, steps, delta)`: upper bound on the epsilon of all these
-/// events together, by `pld` or `rdp`; NULL where an argument is, or the accountant has no answer. The lists say one event
-/// an item: columns of `privacy_ledger`.
+/// events together, by `pld` or `rdp`; NULL where an argument is, an error where the accountant has no answer. The lists
+/// say one event an item: columns of `privacy_ledger`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct JointEpsilon {
     signature: Signature,
@@ -118,7 +128,7 @@ impl ScalarUDFImpl for JointEpsilon {
             let Some(ledger) = ledger(&rates, &noises, &items::<Int64Type>(steps, row)?)? else { return Ok(None) };
             let accountant = Accountant::from_name(accountants.as_string::<i32>().value(row)).map_err(external)?;
             let delta = Delta::new(deltas.as_primitive::<Float64Type>().value(row)).map_err(external)?;
-            Ok(epsilon_by(accountant, &ledger, delta).ok().map(|spent| spent.epsilon))
+            Ok(Some(epsilon_by(accountant, &ledger, delta).map_err(external)?.epsilon))
         };
         Ok(ColumnarValue::Array(Arc::new((0..rows).map(bound).collect::<Result<Float64Array>>()?)))
     }
