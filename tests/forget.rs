@@ -211,3 +211,21 @@ fn one_model_of_a_cohort_is_forgotten_alone_and_trained_again() {
     assert_eq!(models(&study), before);
     run_ok(&["verify", &study]);
 }
+
+/// A plan names its datasets and classes: what is left of it names those that are left.
+#[cfg(feature = "torch")]
+#[test]
+fn a_forgotten_class_is_named_by_no_plan() {
+    let study = Study { folder: tempfile::tempdir().unwrap() };
+    let spec = write_spec(study.folder.path(), &TINY_SPEC.replace("[\"mac\"]", "[\"mac\", \"ubuntu\"]"));
+    run_ok(&["run", &study.path(), &spec, "--quiet"]);
+    assert!(study.holds(b"ubuntu"));
+    let plans = study.sql("SELECT plan FROM plans");
+    run_ok(&["forget", &study.path(), "--dataset", "os/ubuntu", "--yes"]);
+    assert!(!study.holds(b"ubuntu"), "{}", study.sql("SELECT kind, label FROM jobs WHERE spec LIKE '%ubuntu%'"));
+    assert_eq!(study.sql("SELECT count(*) AS n, count(plan) AS planned FROM models"), "n,planned\n6,6\n");
+    assert_ne!(study.sql("SELECT plan FROM plans"), plans, "it asks for less: another plan");
+    run_ok(&["verify", &study.path()]);
+    run_ok(&["forget", &study.path(), "--dataset", "os", "--yes"]);
+    assert_eq!(study.counts(&["jobs", "plans", "models"]), [0, 0, 0]);
+}

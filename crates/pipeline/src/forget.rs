@@ -1,9 +1,10 @@
 //! What goes when a model, a capture or a dataset is forgotten: it, all that was made of it, and nothing else.
 
+use super::plan::{Lost, without};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use syntrace_base::base::{CaptureId, Digest};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{JobKind, JobRecord, ModelRecord, Role};
+use syntrace_base::record::{ClassRecord, JobKind, JobRecord, ModelRecord, Role};
 use syntrace_spec::closest;
 use syntrace_store::{Retained, Snapshot};
 
@@ -45,7 +46,7 @@ impl Forgetting {
             words.push(graph.ask(snapshot, one)?);
         }
         graph.follow();
-        let mut forgetting = Self { asked: words, retained: graph.retained(), ..Self::default() };
+        let mut forgetting = Self { asked: words, retained: graph.retained()?, ..Self::default() };
         for job in graph.jobs.iter().filter(|job| graph.gone.contains(&job.job_id.0)) {
             *forgetting.jobs.entry(job.kind).or_default() += 1;
         }
@@ -78,6 +79,7 @@ struct Graph {
     models: HashMap<i64, ModelRecord>,
     /// (class, capture, job) of each ingest.
     ingests: Vec<(i64, i64, i64)>,
+    classes: Vec<ClassRecord>,
     /// Ids of jobs and of what they made.
     gone: HashSet<i64>,
 }
@@ -95,6 +97,7 @@ impl Graph {
             jobs: snapshot.jobs()?,
             models: snapshot.models()?.into_iter().map(|model| (model.model_id.0, model)).collect(),
             ingests: ingests.iter().map(|one| (one.class_id.0, one.capture_id.0, one.job_id.0)).collect(),
+            classes: snapshot.classes()?,
             gone: HashSet::new(),
         })
     }
@@ -188,10 +191,36 @@ impl Graph {
         self.gone.extend(models);
     }
 
-    /// What stays: of models that were trained together, those that are not gone.
-    fn retained(&self) -> Retained {
+    /// Names that go with the last ingest of their class.
+    fn lost(&self) -> Lost {
+        let is_left = |class: &ClassRecord| {
+            self.ingests.iter().any(|(of, _, job)| *of == class.class_id.0 && !self.gone.contains(job))
+        };
+        let (left, lost): (Vec<&ClassRecord>, Vec<&ClassRecord>) = self.classes.iter().partition(|one| is_left(one));
+        let is_lost = |name: &&str| left.iter().all(|class| class.dataset != **name);
+        let datasets = lost.iter().map(|class| class.dataset.as_str()).filter(is_lost).map(str::to_owned).collect();
+        Lost { classes: lost.iter().map(|class| (class.dataset.clone(), class.class.clone())).collect(), datasets }
+    }
+
+    /// What stays: of models that were trained together, those that are not gone; of plans, what they ask for that is
+    /// left.
+    fn retained(&self) -> Result<Retained> {
         let stays = |id: &i64| !self.gone.contains(id);
-        let mut jobs: Vec<JobRecord> = self.jobs.iter().filter(|job| stays(&job.job_id.0)).cloned().collect();
+        let there: HashSet<i64> = self
+            .jobs
+            .iter()
+            .map(|job| job.job_id.0)
+            .chain(self.models.keys().copied())
+            .filter(|id| stays(id))
+            .collect();
+        let lost = self.lost();
+        let mut jobs: Vec<JobRecord> = Vec::new();
+        for job in self.jobs.iter().filter(|job| stays(&job.job_id.0)).cloned() {
+            jobs.extend(match job.kind {
+                JobKind::Plan => without(job, &lost, |id| there.contains(&id))?,
+                _ => Some(job),
+            });
+        }
         let weights = |models: &mut dyn Iterator<Item = &ModelRecord>| -> BTreeSet<String> {
             models.filter_map(|model| model.weights).map(|digest| Digest(digest).hex()).collect()
         };
@@ -208,7 +237,7 @@ impl Graph {
                 _ => true,
             });
         }
-        Retained { jobs, names: HashMap::new() }
+        Ok(Retained { jobs, names: HashMap::new() })
     }
 }
 

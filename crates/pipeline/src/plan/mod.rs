@@ -18,6 +18,7 @@ mod total;
 pub(crate) mod utility;
 mod weight;
 
+pub(super) use record::{Lost, without};
 pub use total::{KNOWN_GPUS, PlanDevice};
 
 use super::attack::{AttackGroup, PlannedAttack};

@@ -7,8 +7,9 @@
 
 use super::Plan;
 use crate::job::JobHead;
-use serde_json::json;
-use syntrace_base::record::{JobKind, Regime};
+use serde_json::{Value, json};
+use syntrace_base::error::Result;
+use syntrace_base::record::{JobKind, JobRecord, Regime};
 use syntrace_spec::{DatasetSpec, SourceSpec, StageSpec};
 
 impl Plan {
@@ -66,4 +67,43 @@ impl Plan {
         }
         short
     }
+}
+
+/// Names of classes with their datasets, and of datasets, that a study no longer has.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    pub classes: Vec<(String, String)>,
+    pub datasets: Vec<String>,
+}
+
+/// The record of a plan without the names that are lost; `None` where nothing of the plan `stays`. What asks for less is
+/// another plan, with an identity of its own.
+///
+/// # Errors
+/// `internal` where the record is damaged.
+pub(crate) fn without(plan: JobRecord, lost: &Lost, stays: impl Fn(i64) -> bool) -> Result<Option<JobRecord>> {
+    let mut settings = plan.settings()?;
+    let ids = settings["ids"].as_array().into_iter().flatten().filter_map(Value::as_i64);
+    if !ids.into_iter().any(stays) {
+        return Ok(None);
+    }
+    let before = settings.clone();
+    if let Some(datasets) = settings["spec"]["datasets"].as_array_mut() {
+        datasets.retain(|dataset| !lost.datasets.iter().any(|name| dataset["name"] == name.as_str()));
+        for dataset in datasets {
+            let name = dataset["name"].clone();
+            let is_lost = |class: &Value| {
+                lost.classes.iter().any(|(dataset, lost)| name == dataset.as_str() && class == lost.as_str())
+            };
+            if let Some(classes) = dataset["classes"].as_array_mut() {
+                classes.retain(|class| !is_lost(class));
+            }
+        }
+    }
+    if settings == before {
+        return Ok(Some(plan));
+    }
+    let JobHead { job_id, spec, .. } =
+        JobHead::new(plan.kind, plan.label.clone(), &settings, plan.inputs.clone(), plan.seed);
+    Ok(Some(JobRecord { job_id, spec, ..plan }))
 }
