@@ -25,6 +25,7 @@ mod info;
 mod ingest;
 #[cfg(feature = "install")]
 mod install;
+mod limits;
 mod merge;
 mod nprint;
 mod pager;
@@ -149,6 +150,10 @@ pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
 /// Parses the process's arguments, runs the verb, prints its error, gives the exit code.
 pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     hide_panics_of_pages();
+    if let Err(error) = limits::require_addresses() {
+        print_error(&error);
+        return ExitCode::from(error.exit_code());
+    }
     let verb = Cli::parse().verb;
     let run = || run_verb(verb, training);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
