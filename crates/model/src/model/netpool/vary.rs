@@ -11,6 +11,9 @@ const TTLS: [u8; 10] = [1, 4, 32, 63, 64, 127, 128, 254, 255, 2];
 /// Named traffic classes (RFC 2474, 3246, 8622) and ECN.
 const CLASSES: [u8; 9] = [0, 2, 8, 16, 32, 72, 136, 184, 192];
 
+/// Of the chance of a variation, that of another traffic class.
+const OTHER_CLASS: f64 = 0.2;
+
 /// Full packets of common links: lengths are not scaled beyond.
 const LENGTH_MAX: f64 = 1_500.0;
 
@@ -62,7 +65,8 @@ fn vary_end(flow: &mut [HeaderPacket], local: bool, chance: f64, rng: &mut Strea
     if roll(rng) {
         set_flags(flow, local, [0, 2][rng.random_range(0..2)]);
     }
-    if roll(rng) {
+    // Most traffic is best effort: what is not measured should stay so.
+    if rng.random::<f64>() < chance * OTHER_CLASS {
         set_tos(flow, local, CLASSES[rng.random_range(0..CLASSES.len())]);
     }
 }
