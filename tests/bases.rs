@@ -80,6 +80,12 @@ fn a_base_trained_twice_has_the_same_bytes() {
     let study = text(&folder.path().join("study.redb"));
     let (code, _, stderr) = run(&["base", "import", &study, &text(&other)]);
     assert!(code == 2 && stderr.contains("the manifest is of weights with digest"), "{stderr}");
+    let nonsense = folder.path().join("nonsense.safetensors");
+    std::fs::write(&nonsense, b"nonsense").unwrap();
+    let manifest = BaseManifest { blake3: Digest::of(b"nonsense").hex(), ..manifest };
+    std::fs::write(nonsense.with_extension("json"), serde_json::to_string(&manifest).unwrap()).unwrap();
+    let (code, _, stderr) = run(&["base", "import", &study, &text(&nonsense)]);
+    assert!(code == 2 && stderr.contains("must be safetensors"), "{stderr}");
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl BaseManifest {
     /// Reads a manifest, and requires that it is of these weights.
     ///
     /// # Errors
-    /// `user` where it cannot be read, or names another digest.
+    /// `user` where either cannot be read, or it names another digest.
     pub fn read(text: &str, weights: &[u8]) -> Result<Self> {
         let manifest: Self =
             serde_json::from_str(text).map_err(|error| Error::user(format!("the manifest of a base: {error}")))?;
@@ -48,6 +48,8 @@ impl BaseManifest {
             ))
             .hint("bring the weights and the manifest that were written together"));
         }
+        safetensors::SafeTensors::read_metadata(weights)
+            .map_err(|error| Error::user(format!("the weights of a base must be safetensors: {error}")))?;
         Ok(manifest)
     }
 }

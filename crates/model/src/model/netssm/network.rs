@@ -62,8 +62,14 @@ pub(super) fn sized(config: &NetSsmConfig, weights: &[u8]) -> Result<NetSsmConfi
     let layers = file.names().iter().filter(|name| name.ends_with("mixer.A_log")).count() as i64;
     let groups = config.groups;
     let state = (channels - inner) / (2 * groups);
-    let sizes = (inner / width, inner / heads);
-    Ok(NetSsmConfig { vocabulary, width, layers, state, head: sizes.1, expand: sizes.0, taps, ..config.clone() })
+    let [expand, head] = [inner / width, inner / heads];
+    if [layers, state, expand, head].into_iter().any(|size| size < 1) || inner % width != 0 || inner % heads != 0 {
+        return Err(Error::user(format!(
+            "weights of `netssm` must fit each other, found width {width}, inner width {inner}, {heads} heads, \
+             {channels} channels and {layers} layers"
+        )));
+    }
+    Ok(NetSsmConfig { vocabulary, width, layers, state, head, expand, taps, ..config.clone() })
 }
 
 impl NetSsmNetwork {
