@@ -11,7 +11,7 @@ use syntrace_traffic::encoding::TokenLayout;
 use super::config::Sampling;
 
 /// What a model under DP starts from and how it goes on. Its network is that of the base, whatever the sizes of models
-/// that start from random weights. All numbers were chosen on simulated traffic.
+/// that start from random weights. The numbers follow from arithmetic and from simulated traffic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrivateTraining {
@@ -25,7 +25,7 @@ pub struct PrivateTraining {
     pub batch: u32,
     /// Learning rate of Adam.
     pub rate: f64,
-    /// Clip norm: about the median of public traces' gradients.
+    /// Clip norm: about what public traces' gradients have in the weights that are trained.
     pub clip_norm: f64,
     /// Which weights are kept: `none` (the last), `ema` or `tail`.
     pub average: Average,
@@ -47,7 +47,7 @@ impl PrivateTraining {
             steps: 15,
             batch: 0,
             rate: 1e-2,
-            clip_norm: 0.05,
+            clip_norm: 0.2,
             average: Average::Tail,
             sampling: Sampling { temperature: 1.0, top_k: 0, top_p: 0.98 },
         })
