@@ -200,7 +200,7 @@ fn a_run_brings_the_shipped_base_in_and_trains_none() {
     let folder = tempfile::tempdir().unwrap();
     let study = text(&folder.path().join("study.redb"));
     let spec = spec("")
-        .replace("private = { base = \"\", steps = 3 }", "private = { steps = 1 }")
+        .replace("private = { base = \"\", steps = 3 }", "batch = 2\nprivate = { steps = 1 }")
         .replace("flows = 60", "flows = 16");
     let spec = write_spec(folder.path(), &spec.replace("members = 12", "members = 3"));
     assert!(!run_ok(&["plan", &study, &spec, "--jobs"]).contains("encode wide"));

@@ -31,6 +31,7 @@ block = 50
 records = 300
 kept = 100
 [generator.netssm]
+start = "scratch"
 epochs = EPOCHS
 rate = TOKEN_RATE
 [generator.netshare]
