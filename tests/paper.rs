@@ -3,7 +3,7 @@
 use crate::query::study;
 use syntrace::query::{Session, SessionOptions, bind, cells, named};
 
-const OPTIONS: SessionOptions = SessionOptions { memory_bytes: 64 << 20, threads: 2 };
+const OPTIONS: SessionOptions = SessionOptions { memory_bytes: 128 << 20, threads: 2 };
 
 fn session(study: &study::Study) -> Session {
     Session::open(std::sync::Arc::new(study.store().snapshot().unwrap()), OPTIONS).unwrap()

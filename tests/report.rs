@@ -13,7 +13,7 @@ use syntrace::report::{FigureFormat, Members, figure, figure_names, html};
 use syntrace::store::schema::PACKETS;
 use syntrace::store::{JobResult, Store, StoreWriter};
 
-const OPTIONS: SessionOptions = SessionOptions { memory_bytes: 64 << 20, threads: 2 };
+const OPTIONS: SessionOptions = SessionOptions { memory_bytes: 128 << 20, threads: 2 };
 
 fn open(path: &Path) -> Session {
     let store = Store::open(path, study::CACHE).unwrap();
