@@ -57,7 +57,7 @@ fn a_delta_of_one_over_members_is_no_guarantee_in_tables_views_report_and_audit(
     let finding = csv(&study, "SELECT finding FROM privacy_audit ORDER BY model_id");
     assert_eq!(finding, "finding\nnothing is claimed: delta is 1/members or more\nnot audited\n");
     let (code, page, _) = run(&["audit", &study, "--model", "100"]);
-    assert!(code == 1 && page.contains("none: delta"), "{page}");
+    assert!(code == 1 && page.contains("delta 0.02 of 50 members promises nothing"), "{page}");
     let report = folder.path().join("report.html");
     run_ok(&["report", &study, "-o", &report.to_string_lossy()]);
     let report = std::fs::read_to_string(report).unwrap();

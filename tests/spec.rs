@@ -29,7 +29,7 @@ fn check_error(text: &str, message: &str, hint: &str) {
 #[test]
 fn the_specs_of_the_repository_resolve() {
     let spec = Spec::parse(DEMO, Path::new(".")).unwrap();
-    assert_eq!((spec.datasets.len(), spec.regimes.len(), spec.generators.len()), (1, 2, 6));
+    assert_eq!((spec.datasets.len(), spec.regimes.len(), spec.generators.len()), (2, 2, 7));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("studies");
     for entry in std::fs::read_dir(&folder).unwrap().flatten().filter(|entry| entry.file_name() != "policy.toml") {
         let text = std::fs::read_to_string(entry.path()).unwrap();

@@ -1,5 +1,6 @@
-//! Settings and presets. All of them were chosen on simulated traffic: private classes of the simulator, a pool of its
-//! other ones (`studies/quality.toml`).
+//! Settings and presets. `noise_share` and `prior` were chosen on simulated traffic: private classes of the simulator, a
+//! pool of its other ones (`studies/quality.toml`). `local_share` and how often a type of service varies were changed after
+//! a look at results on one real dataset (os, 180 members a class), so results on that one are no clean test of them.
 
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
