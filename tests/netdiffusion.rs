@@ -8,7 +8,8 @@ use syntrace::capture::{CutOptions, cut, write_frames};
 use syntrace::encoding::{EncodingKind, Generated, NprintImage};
 use syntrace::error::Result;
 use syntrace::model::netdiffusion::{
-    Base, LatentCode, NetDiffusion, NetDiffusionConfig, NetDiffusionNetwork, Schedule, UnetConfig, classes, images,
+    Base, BaseTraining, LatentCode, NetDiffusion, NetDiffusionConfig, NetDiffusionNetwork, Schedule, UnetConfig,
+    classes, images,
 };
 use syntrace::model::{BaseOutcome, Family, Generator, Start, Weights, generator};
 use syntrace::record::{ModelStatus, Regime, TraceUnit};
@@ -390,6 +391,28 @@ fn frozen_down_projections_halve_the_private_weights_and_stay_as_drawn() {
     }
 }
 
+/// A base that has learnt, not the one of few steps of the other tests; members' loss at the fixed steps before and after
+/// training without DP.
+#[test]
+fn adapters_take_a_tenth_off_the_members_loss() {
+    let mut config = tiny();
+    config.base = BaseTraining { steps: 120, batch: 8, ..config.base };
+    config.epochs = 30;
+    let family = NetDiffusion::new("tiny", config.clone());
+    let base = family.train_base(&public(60), Seed::root(12), &NoProgress).unwrap();
+    let traces = encoded("os", "mac", 40);
+    let mut input = cohort(&traces, &base.weights, &[(1, None)]);
+    input.models[0].members = (0..24).collect();
+    input.plan = family.plan(24, Regime::None);
+    let mut fresh = NetDiffusionNetwork::initialised(Base::load(&config, &base.weights).unwrap(), &[Seed::root(1)]);
+    fresh.set_pool(&traces).unwrap();
+    let all = Microbatch { models: vec![0], rows: vec![input.models[0].members.clone()] };
+    let before = fresh.losses(&all).mean(Kind::Double).double_value(&[]);
+    let outcome = family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0);
+    let after = outcome.epochs.last().unwrap().member_loss.unwrap();
+    assert!(after < 0.9 * before, "from {before} to {after}");
+}
+
 /// A rate that no network survives: the step is recorded, the weights are the last good ones.
 #[test]
 fn adapters_and_bases_that_diverge_keep_their_last_good_weights() {
@@ -534,10 +557,11 @@ fn options_are_checked_and_models_that_differ_in_adapters_share_a_base() {
     assert_eq!(plain.base(), changed.base());
     assert_eq!(changed.repair(), Some(("reference", PACKETS)));
     let adapters = |text: &str| build(text).unwrap().parameters();
-    let [once, twice] = [4, 8].map(|rank| adapters(&format!(r#"{{"lora": {{"rank": {rank}, "shifts": false}}}}"#)));
+    let [once, twice] = [4, 8].map(|rank| adapters(&format!(r#"{{"lora": {{"rank": {rank}, "columns": false}}}}"#)));
     assert_eq!(twice, 2 * once);
-    // For each of 34 words of a header: 4 x 16 numbers behind `out`, 4 x 32 behind the cells' features.
-    assert_eq!(plain.parameters(), once + 34 * (64 + 128));
+    // For each of 34 words of a header: 32 channels down to rank 4, up to 4 x 16 of `out` and 4 x 32 of the cells'
+    // features, and as many numbers of shifts.
+    assert_eq!(plain.parameters(), once + 34 * (4 * 32 + 4 * (64 + 128) + 64 + 128));
     assert_eq!(plain.start(Regime::None), Start::Base);
     assert_ne!(plain.base(), build(r#"{"unet": {"patch": 8}}"#).unwrap().base());
     let message = |text: &str| build(text).map(|_| ()).unwrap_err().to_string();

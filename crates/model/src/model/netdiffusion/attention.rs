@@ -1,5 +1,6 @@
-//! Attention of the base, and the private weights: adapters of its projections, and shifts of columns.
+//! Attention of the base, and its adapters.
 
+use super::columns::ColumnAdapters;
 use super::config::NetDiffusionConfig;
 use super::layers::{Builder, Linear, Norm};
 use crate::nn::{Param, Params, Tape};
@@ -16,35 +17,6 @@ struct Pair {
 /// Adapters of one attention: query, key, value, output.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Adapters([Pair; 4]);
-
-/// Private shifts behind the two maps that have weights of their own for each column: `out`, and the
-/// features of the head that sees each latent cell by itself. A class differs from public traffic first of all
-/// in what stands in a column (a TTL, a length, an address), which adapters of attention can only reach through
-/// tokens that are mixed from all columns; a bias of each column says it directly (Zaken et al. 2022 train
-/// biases alone).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shifts {
-    pub(super) out: Param,
-    pub(super) cell: Param,
-}
-
-impl Shifts {
-    /// Zero, for `models` models; `None` where the configuration has none.
-    pub(super) fn add(config: &NetDiffusionConfig, params: &mut Params) -> Option<Self> {
-        let models = params.models();
-        let [out, cell] = config.shift_shapes()?.map(|[places, width]| [models, places, width]);
-        let zeros = |shape: [i64; 3]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-        Some(Self {
-            out: params.add("places.out.shift", zeros(out)),
-            cell: params.add("places.cell.shift", zeros(cell)),
-        })
-    }
-
-    /// A shift for each trace of a pass, `[models x traces, q, 1, places]`.
-    pub(super) fn of_traces(tape: &Tape<'_>, shift: Param) -> Tensor {
-        tape.per_trace(shift).flatten(0, 1).transpose(1, 2).unsqueeze(2)
-    }
-}
 
 /// Adds the adapters of all attentions, zero, for `models` models; the order is that of
 /// [`NetDiffusionConfig::attentions`].
@@ -87,7 +59,7 @@ pub(super) fn initialise_adapters(config: &NetDiffusionConfig, params: &mut Para
 pub(super) struct Adapted<'t, 'p> {
     pub(super) tape: &'t Tape<'p>,
     pub(super) adapters: &'t [Adapters],
-    pub(super) shifts: Option<Shifts>,
+    pub(super) columns: Option<ColumnAdapters>,
     /// alpha / rank.
     pub(super) scale: f64,
 }

@@ -98,6 +98,17 @@ pub struct BaseTraining {
     pub rate: f64,
 }
 
+/// Sizes of the adapters of columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ColumnShape {
+    /// Columns of the U-Net's first level.
+    pub places: i64,
+    /// Channels that the maps see.
+    pub from: i64,
+    /// Channels that `out` and the cell head's features give.
+    pub to: [i64; 2],
+}
+
 /// The adapters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,9 +122,9 @@ pub struct LoraConfig {
     /// them the number of private weights halves, but an adapter only ever sees a random subspace. As
     /// published they are trained.
     pub train_down: bool,
-    /// Are there also private shifts of each column at the U-Net's end? As published there are none.
+    /// Are there also adapters, and a shift, of each column's maps at the U-Net's end? As published there are none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub shifts: bool,
+    pub columns: bool,
 }
 
 /// All that a NetDiffusion model depends on besides data and seeds.
@@ -152,6 +163,9 @@ pub struct NetDiffusionConfig {
     pub epochs: u32,
     /// Learning rate of AdamW.
     pub rate: f64,
+    /// Does it fall to 0 in a straight line?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub linear_decay: bool,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Clip norm under DP.
@@ -199,17 +213,19 @@ impl NetDiffusionConfig {
             },
             schedule: ScheduleConfig { steps: 1000, beta: [0.00085, 0.012] },
             base: BaseTraining { steps: 600, batch: 8, rate: 4e-3 },
-            lora: LoraConfig { rank: 4, alpha: 4.0, train_down: true, shifts: true },
+            lora: LoraConfig { rank: 4, alpha: 4.0, train_down: true, columns: true },
             sampler_steps: 20,
             control_strength: 0.5,
-            fixed_steps: vec![100, 300, 600],
+            // With a ternary code hardly anything is left to predict below.
+            fixed_steps: vec![200, 400, 600],
             full_maps: false,
             repair: "strict".to_owned(),
             batch: 8,
             epochs: 16,
-            rate: 1e-2,
+            rate: 2e-2,
+            linear_decay: true,
             weight_decay: 1e-4,
-            clip_norm: 2e-4,
+            clip_norm: 1e-3,
             microbatch: 8,
         }
     }
@@ -232,10 +248,13 @@ impl NetDiffusionConfig {
                 ..small.unet
             },
             base: BaseTraining { steps: 50_000, batch: 16, rate: 5e-4 },
-            lora: LoraConfig { shifts: false, ..small.lora },
+            lora: LoraConfig { columns: false, ..small.lora },
+            fixed_steps: vec![100, 300, 600],
             batch: 4,
             epochs: 1,
             rate: 1e-4,
+            linear_decay: false,
+            clip_norm: 2e-4,
             microbatch: 4,
             ..small
         }
@@ -275,22 +294,29 @@ impl NetDiffusionConfig {
         pairs
     }
 
-    /// Places and width of the shifts behind `out` and behind the cell head's features, where there are any.
-    pub(super) fn shift_shapes(&self) -> Option<[[i64; 2]; 2]> {
-        let (patch, places) = (self.unet.patch, COLUMNS / self.unet.patch.max(1));
-        let shapes = [[places, self.autoencoder.channels * patch], [places, self.unet.cell * patch]];
-        self.lora.shifts.then_some(shapes)
+    /// Sizes of the adapters of columns, where there are any.
+    pub(super) fn column_shape(&self) -> Option<ColumnShape> {
+        let (unet, patch) = (&self.unet, self.unet.patch);
+        let shape = ColumnShape {
+            places: COLUMNS / patch.max(1),
+            from: unet.widths.first().copied().unwrap_or(1),
+            to: [self.autoencoder.channels * patch, unet.cell * patch],
+        };
+        self.lora.columns.then_some(shape)
     }
 
-    /// Numbers of one model: up and down projections of q, k, v and output of each attention, and shifts.
+    /// Numbers of one model: up and down projections of q, k, v and output of each attention, and of columns, and
+    /// shifts of columns.
     pub fn parameters(&self) -> u64 {
         let of = |(width, context): (i64, i64)| self.lora.rank * (6 * width + 2 * context);
-        self.attentions().into_iter().map(of).sum::<i64>() as u64 + self.shift_parameters()
+        let columns = self.column_shape().map_or(0, |shape| shape.places * self.lora.rank * shape.from);
+        self.attentions().into_iter().map(of).sum::<i64>() as u64 + columns as u64 + self.column_ups()
     }
 
-    fn shift_parameters(&self) -> u64 {
-        let of = |shape: &[i64; 2]| (shape[0] * shape[1]) as u64;
-        self.shift_shapes().map_or(0, |shapes| shapes.iter().map(of).sum())
+    /// Up projections and shifts of columns.
+    fn column_ups(&self) -> u64 {
+        let of = |shape: ColumnShape| shape.places * shape.to.iter().sum::<i64>() * (self.lora.rank + 1);
+        self.column_shape().map_or(0, of) as u64
     }
 
     /// Those of them that are trained.
@@ -299,7 +325,7 @@ impl NetDiffusionConfig {
             return self.parameters();
         }
         let ups = self.attentions().into_iter().map(|(width, _)| 4 * self.lora.rank * width).sum::<i64>();
-        ups as u64 + self.shift_parameters()
+        ups as u64 + self.column_ups()
     }
 
     /// Floating-point operations of one forward pass of the U-Net over one trace: convolutions, attention
@@ -352,7 +378,7 @@ impl NetDiffusionConfig {
                 eps: 1e-8,
                 weight_decay: self.weight_decay,
             },
-            linear_decay: false,
+            linear_decay: self.linear_decay,
             trainable: crate::train::Trainable::All,
             average: crate::train::Average::None,
         }

@@ -1,7 +1,8 @@
 //! A cohort of adapters over one base.
 
-use super::attention::{Adapted, Adapters, Shifts, add_adapters, initialise_adapters};
+use super::attention::{Adapted, Adapters, add_adapters, initialise_adapters};
 use super::base::{Base, normal};
+use super::columns::ColumnAdapters;
 use super::config::NetDiffusionConfig;
 use super::image::classes;
 use crate::nn::{Params, Tape};
@@ -29,7 +30,7 @@ pub struct NetDiffusionNetwork {
     pub(super) base: Base,
     params: Params,
     adapters: Vec<Adapters>,
-    shifts: Option<Shifts>,
+    columns: Option<ColumnAdapters>,
     seeds: Vec<Seed>,
     step: u64,
     pool: Vec<Pooled>,
@@ -41,8 +42,8 @@ impl NetDiffusionNetwork {
         let config = base.config.clone();
         let mut params = Params::new(seeds.len() as i64);
         let adapters = add_adapters(&config, &mut params);
-        let shifts = Shifts::add(&config, &mut params);
-        Self { config, base, params, adapters, shifts, seeds: seeds.to_vec(), step: 0, pool: Vec::new() }
+        let columns = ColumnAdapters::add(&config, &mut params);
+        Self { config, base, params, adapters, columns, seeds: seeds.to_vec(), step: 0, pool: Vec::new() }
     }
 
     /// Fresh adapters: every model predicts what the base predicts.
@@ -118,7 +119,7 @@ impl NetDiffusionNetwork {
     /// Predicted noise for x `[models x traces, c, rows, 136]`, model by model; `tape` is over `params`.
     pub(super) fn predict(&self, tape: &Tape<'_>, x: &Tensor, steps: &[u32], control: Option<&Tensor>) -> Tensor {
         let scale = self.config.lora.alpha / self.config.lora.rank as f64;
-        let adapted = Adapted { tape, adapters: &self.adapters, shifts: self.shifts, scale };
+        let adapted = Adapted { tape, adapters: &self.adapters, columns: self.columns, scale };
         self.base.noise(x, steps, control, Some(&adapted))
     }
 

@@ -6,7 +6,7 @@
 //! (to itself and to the caption) acts on the coarse levels. A small head sees each latent cell by itself
 //! and takes off the last of the noise.
 
-use super::attention::{Adapted, Attention, Shifts};
+use super::attention::{Adapted, Attention};
 use super::config::{COLUMNS, NetDiffusionConfig};
 use super::layers::{Builder, Conv, Linear, Norm, PerPlace, Residual, gather_columns, spread_columns, value};
 use crate::nn::{Param, Params};
@@ -172,9 +172,10 @@ impl Unet {
     ) -> Tensor {
         let cell = &self.cell;
         let (mut coarse, mut features) = (self.out.forward(params, hidden), cell.features.forward(params, hidden));
-        if let Some((lora, shifts)) = lora.and_then(|lora| Some((lora, lora.shifts?))) {
-            coarse += Shifts::of_traces(lora.tape, shifts.out);
-            features += Shifts::of_traces(lora.tape, shifts.cell);
+        if let Some((lora, columns)) = lora.and_then(|lora| Some((lora, lora.columns?))) {
+            let [of_out, of_cell] = columns.added(lora, hidden);
+            coarse += of_out;
+            features += of_cell;
         }
         let (coarse, features) = (spread_columns(&coarse, self.patch), spread_columns(&features, self.patch));
         let shift = cell.time.forward(params, time).unsqueeze(-1).unsqueeze(-1);
