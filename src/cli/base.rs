@@ -1,8 +1,11 @@
 //! `syntrace base`
 
 use super::CACHE_BYTES;
-use super::bars::Bar;
-use super::beside::{Beside, Existing};
+#[cfg(feature = "torch")]
+use super::{
+    bars::Bar,
+    beside::{Beside, Existing},
+};
 use crate::error::{Error, Result, io_error};
 use crate::model::shipped::{BaseManifest, shipped_bases};
 use crate::pipeline::{bases_of, import_base};

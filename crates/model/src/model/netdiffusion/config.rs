@@ -261,6 +261,7 @@ impl NetDiffusionConfig {
     }
 
     /// Optimiser steps that the base spends on its code.
+    #[cfg(feature = "torch")]
     pub(super) fn code_steps(&self) -> u64 {
         match self.autoencoder.code {
             LatentCode::Learned => self.autoencoder.steps,
