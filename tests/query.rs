@@ -15,7 +15,7 @@ use std::sync::Arc;
 use syntrace::query::{RecordBatch, Session, SessionOptions, cells, named, named_queries};
 use syntrace::{base, record, store};
 
-const OPTIONS: SessionOptions = SessionOptions { memory_bytes: 64 << 20, threads: 2 };
+const OPTIONS: SessionOptions = SessionOptions { memory_bytes: 128 << 20, threads: 2 };
 
 /// Rounding of a few additions of doubles.
 const ROUNDING: f64 = 1e-12;
