@@ -46,17 +46,17 @@ fn models(study: &str) -> Vec<ModelRecord> {
 
 #[test]
 fn what_ships_is_public_and_is_found_by_its_digest() {
-    let base = shipped("netssm").expect("a base of netssm");
+    let base = shipped("netssm").unwrap().expect("a base of netssm");
     assert_eq!(Digest::of(base.weights).hex(), base.digest());
     assert!(base.weights.len() < 4 << 20, "{} bytes", base.weights.len());
     let listed = run_ok(&["base", "list"]);
-    for base in shipped_bases() {
+    for base in shipped_bases().unwrap() {
         assert!(!base.manifest.saw_private && base.manifest.traffic.contains("`wide`"), "{:?}", base.manifest);
         assert!(listed.contains(base.digest()), "{listed}");
     }
     // The recipes in the tree are those that it was made by.
     let recipes = read_bases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("studies/bases.toml")).unwrap();
-    for base in shipped_bases() {
+    for base in shipped_bases().unwrap() {
         let recipe = recipes.iter().find(|recipe| recipe.family == base.manifest.family).expect("its recipe");
         let options = serde_json::Value::Object(recipe.options.clone());
         assert_eq!((&base.manifest.options, base.manifest.seed), (&options, recipe.seed));
@@ -93,7 +93,7 @@ fn small_presets_start_from_the_public_base_under_dp_and_from_scratch_without() 
     let small = NetSsm::preset("small").unwrap();
     assert_eq!((small.start(DP), small.start(Regime::None)), (Start::Base, Start::Fresh));
     assert!(small.shares_base(DP) && !small.shares_base(Regime::None));
-    assert_eq!(small.base().unwrap().named, Digest::from_hex(shipped("netssm").unwrap().digest()));
+    assert_eq!(small.base().unwrap().named, Digest::from_hex(shipped("netssm").unwrap().unwrap().digest()));
     let plan = small.plan(180, DP);
     assert_eq!((plan.sampling_rate, plan.expected_batch), (1.0, 180.0), "full batches");
     assert!((15..=60).contains(&plan.steps) && plan.trainable != Trainable::All && plan.average != Average::None);
@@ -208,7 +208,7 @@ fn a_run_brings_the_shipped_base_in_and_trains_none() {
     let all = models(&study);
     let bases: Vec<_> = all.iter().filter(|model| model.role == Role::Base).collect();
     let [base] = bases.as_slice() else { panic!("{} bases", bases.len()) };
-    assert_eq!(base.weights, Digest::from_hex(shipped("netssm").unwrap().digest()).map(|digest| digest.0));
+    assert_eq!(base.weights, Digest::from_hex(shipped("netssm").unwrap().unwrap().digest()).map(|digest| digest.0));
     assert!(all.iter().filter(|model| model.role != Role::Base).all(|model| model.guarantee == Guarantee::EndToEnd));
     run_ok(&["verify", &study]);
 }

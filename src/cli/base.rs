@@ -85,7 +85,7 @@ pub(super) fn train(args: &BaseArgs) -> Result<ExitCode> {
 }
 
 fn list(args: &ListArgs) -> Result<()> {
-    for base in shipped_bases() {
+    for base in shipped_bases()? {
         let BaseManifest { family, blake3, parameters, traffic, date, .. } = &base.manifest;
         say!("{blake3}  {family}  {parameters} parameters, public, of the program ({date}): {traffic}");
     }

@@ -55,7 +55,7 @@ pub(super) fn base_id(family: &str, digest: &Digest) -> ModelId {
 pub(super) fn add_shipped(store: &StoreWriter, head: &JobHead, base: &PlannedBase) -> Result<()> {
     let start = Start::now();
     let digest = base.shipped.map(|digest| digest.hex()).unwrap_or_default();
-    let found = shipped_bases().iter().find(|base| base.digest() == digest);
+    let found = shipped_bases()?.iter().find(|base| base.digest() == digest);
     let found = found.ok_or_else(|| Error::internal(format!("the program holds no base with digest `{digest}`")))?;
     add(store, head, start, &found.manifest, found.weights.to_vec())
 }

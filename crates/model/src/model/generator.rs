@@ -108,6 +108,11 @@ pub trait Family: Send + Sync {
     /// Refuses what it cannot train with this many members.
     fn check(&self, members: u32) -> Result<()>;
 
+    /// Refuses what it cannot train in this regime with this many members.
+    fn check_in(&self, members: u32, _regime: Regime) -> Result<()> {
+        self.check(members)
+    }
+
     /// Can it be trained in this regime at all?
     fn supports(&self, _regime: Regime) -> bool {
         true
@@ -149,6 +154,11 @@ pub trait Family: Send + Sync {
     /// Parameters of one model that are stored with it (those of a shared base are not).
     fn parameters(&self) -> u64;
 
+    /// The same of one model of a regime, where regimes have networks of their own.
+    fn parameters_in(&self, _regime: Regime) -> u64 {
+        self.parameters()
+    }
+
     /// Floating-point operations of one model's training, forward and backward, to plan with.
     fn training_flops(&self, members: u32, regime: Regime) -> f64;
 
@@ -161,7 +171,8 @@ pub trait Family: Send + Sync {
 pub trait Generator: Family {
     /// Trains the base on public traces, without DP.
     fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
-        Err(Error::internal(format!("generator `{}` has no base", self.name())))
+        Err(Error::user(format!("`{}` starts from no base, so there is none to train", self.name()))
+            .hint("expected a family whose networks start from one: netssm, netshare or netdiffusion"))
     }
 
     /// Trains a cohort; see [`crate::train::train_cohort`].

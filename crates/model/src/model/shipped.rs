@@ -74,20 +74,45 @@ impl ShippedBase {
 const FILES: &[(&[u8], &str)] =
     &[(include_bytes!("../../../../bases/netssm.safetensors"), include_str!("../../../../bases/netssm.json"))];
 
-static SHIPPED: LazyLock<Vec<ShippedBase>> = LazyLock::new(|| {
+static SHIPPED: LazyLock<Result<Vec<ShippedBase>>> = LazyLock::new(|| read_all(FILES));
+
+fn read_all(files: &[(&'static [u8], &str)]) -> Result<Vec<ShippedBase>> {
     let read = |(weights, text): &(&'static [u8], &str)| {
-        let manifest = BaseManifest::read(text, weights).ok()?;
-        Some(ShippedBase { manifest, weights })
+        let manifest = BaseManifest::read(text, weights)?;
+        Ok(ShippedBase { manifest, weights })
     };
-    FILES.iter().filter_map(read).collect()
-});
+    let all = files.iter().map(read).collect::<Result<_>>();
+    all.map_err(|error| Error::internal(format!("a base of this program cannot be read: {error}")))
+}
 
 /// All bases of the program.
-pub fn shipped_bases() -> &'static [ShippedBase] {
-    &SHIPPED
+///
+/// # Errors
+/// `internal` where one of them cannot be read.
+pub fn shipped_bases() -> Result<&'static [ShippedBase]> {
+    SHIPPED.as_deref().map_err(Error::clone)
 }
 
 /// The base of a family.
-pub fn shipped(family: &str) -> Option<&'static ShippedBase> {
-    shipped_bases().iter().find(|base| base.manifest.family == family)
+///
+/// # Errors
+/// As [`shipped_bases`].
+pub fn shipped(family: &str) -> Result<Option<&'static ShippedBase>> {
+    Ok(shipped_bases()?.iter().find(|base| base.manifest.family == family))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_that_cannot_be_read_is_an_error() {
+        let (weights, text) = FILES[0];
+        assert_eq!(read_all(FILES).unwrap().len(), FILES.len());
+        for damaged in [(&weights[1..], text), (weights, "{}")] {
+            let error = read_all(&[FILES[0], damaged]).unwrap_err();
+            assert!(error.to_string().contains("a base of this program cannot be read"), "{error}");
+            assert_eq!(error.exit_code(), 3);
+        }
+    }
 }

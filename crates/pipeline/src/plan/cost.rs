@@ -18,7 +18,7 @@ impl Plan {
             let attackable = !family.attribute_kinds().is_empty();
             let roles = if attackable { self.spec.split.shadows + 1 } else { 1 };
             let models = f64::from(roles) * self.private_classes() as f64;
-            let (mut flops, mut trained) = (0.0, 0.0);
+            let (mut flops, mut trained, mut weights) = (0.0, 0.0, 0.0);
             for &regime in self.spec.regimes.iter().filter(|regime| family.supports(**regime)) {
                 let plan = family.plan(members, regime);
                 let noise = match self.noise_multiplier(&plan, regime)? {
@@ -29,15 +29,15 @@ impl Plan {
                     "{} {} ({} parameters): {roles} models a class, {} steps, sampling rate {:.4}{noise}",
                     generator.name,
                     regime.label(),
-                    family.parameters(),
+                    family.parameters_in(regime),
                     plan.steps,
                     plan.sampling_rate,
                 ));
                 flops += models * family.training_flops(members, regime);
                 trained += models;
+                weights += models * family.parameters_in(regime) as f64 * NUMBER_BYTES;
             }
             let attributes = trained * 2.0 * f64::from(members) * family.attribute_values() as f64 * NUMBER_BYTES;
-            let weights = trained * family.parameters() as f64 * NUMBER_BYTES;
             let hours = match flops_per_second {
                 Some(speed) if speed > 0.0 => format!(", at least {}", duration(flops / speed)),
                 _ => String::new(),

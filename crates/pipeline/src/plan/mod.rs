@@ -347,7 +347,9 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
         Some(other) => return Err(Error::user(format!("`family` must be a text, found {other}"))),
     };
     let family = AnyGenerator::from_options(&family, &options, spec.traces.packets)?;
-    family.check(spec.split.members)?;
+    for &regime in spec.regimes.iter().filter(|regime| family.supports(**regime)) {
+        family.check_in(spec.split.members, regime)?;
+    }
     Ok(PlannedGenerator { name: stage.name.clone(), family, base: None })
 }
 

@@ -116,7 +116,7 @@ impl Builder<'_> {
             self.plan.generators[generator].base = Some((model_id, None));
             return Ok(());
         }
-        if !shipped_bases().iter().any(|base| base.manifest.family == family && base.digest() == digest.hex()) {
+        if !shipped_bases()?.iter().any(|base| base.manifest.family == family && base.digest() == digest.hex()) {
             return Err(Error::user(format!("neither the study nor the program holds a base of `{family}` with digest `{}`", digest.hex()))
                 .hint("`syntrace base list STUDY` names those that are there, `syntrace base import STUDY FILE` brings one in"));
         }

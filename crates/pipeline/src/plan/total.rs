@@ -5,7 +5,7 @@
 
 use super::cost::{bytes, duration};
 use super::weight::GUESS_FLOPS;
-use super::{Plan, PlannedJob, Work};
+use super::{Plan, PlannedJob, PlannedModel, Work};
 
 /// What networks run on.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,16 +107,20 @@ impl Plan {
 
     /// Parameters that are in memory together, of a job that runs networks of a generator.
     fn parameters_of(&self, work: &Work) -> Option<f64> {
-        let (generator, models) = match work {
-            Work::Base { base } => (base.generator, 1),
-            Work::Train { models, .. } => (models.first()?.generator, models.len()),
+        let family = |generator: usize| self.generators.get(generator).map(|found| &found.family);
+        let (model, models) = match work {
+            Work::Base { base } => {
+                let parameters = family(base.generator)?.parameters();
+                return (parameters > 0).then_some(parameters as f64);
+            }
+            Work::Train { models, .. } => (models.first()?, models.len()),
             Work::OneRunAudit { model, .. }
             | Work::Attribute { model, .. }
             | Work::Reference { model, .. }
-            | Work::Synthesize { model, .. } => (model.generator, 1),
+            | Work::Synthesize { model, .. } => (model, 1),
             _ => return None,
         };
-        let parameters = self.generators.get(generator)?.family.parameters();
+        let parameters = family(model.generator)?.parameters_in(model.regime);
         (parameters > 0).then_some(parameters as f64 * models as f64)
     }
 
@@ -136,8 +140,10 @@ impl Plan {
                 family(base.generator).map_or(0.0, |family| family.parameters() as f64) * NUMBER_BYTES
             }
             Work::Train { models, .. } => {
-                let one = models.first().and_then(|model| family(model.generator));
-                one.map_or(0.0, |family| family.parameters() as f64) * models.len() as f64 * NUMBER_BYTES
+                let parameters = |model: &PlannedModel| {
+                    family(model.generator).map_or(0.0, |family| family.parameters_in(model.regime) as f64)
+                };
+                models.iter().map(parameters).sum::<f64>() * NUMBER_BYTES
             }
             Work::Attribute { model, .. } => traces * values(model.generator) * NUMBER_BYTES,
             Work::Reference { model, splits, .. } => {

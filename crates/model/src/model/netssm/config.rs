@@ -2,6 +2,7 @@
 
 use super::private::{PrivateTraining, steered};
 use super::tokens::VOCABULARY;
+use crate::model::shipped::shipped_bases;
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -93,14 +94,14 @@ impl NetSsmConfig {
     /// A preset: `small` trains in seconds on two cores, `paper` has the published sizes.
     pub fn preset(name: &str) -> Result<Self> {
         match name {
-            "small" => Ok(Self::small()),
-            "paper" => Ok(Self::paper()),
+            "small" => Self::small(),
+            "paper" => Self::paper(),
             _ => Err(Error::user(format!("preset of `netssm` must be `small` or `paper`, found `{name}`"))),
         }
     }
 
-    fn small() -> Self {
-        Self {
+    fn small() -> Result<Self> {
+        Ok(Self {
             vocabulary: i64::from(VOCABULARY),
             width: 32,
             layers: 2,
@@ -120,13 +121,13 @@ impl NetSsmConfig {
             rate: 5e-3,
             clip_norm: 1.0,
             microbatch: 8,
-            private: PrivateTraining::small(),
-        }
+            private: PrivateTraining::small()?,
+        })
     }
 
     /// Published sizes (facts sections 5 to 7); batch 1, 10 epochs, AdamW at 5e-4.
-    fn paper() -> Self {
-        Self {
+    fn paper() -> Result<Self> {
+        Ok(Self {
             width: 768,
             layers: 24,
             state: 128,
@@ -140,8 +141,8 @@ impl NetSsmConfig {
             rate: 5e-4,
             microbatch: 1,
             private: None,
-            ..Self::small()
-        }
+            ..Self::small()?
+        })
     }
 
     /// Inner width `expand * width`.
@@ -179,6 +180,13 @@ impl NetSsmConfig {
             + inner * self.width
             + self.width;
         (self.vocabulary * self.width + self.layers * block + self.width) as u64
+    }
+
+    /// Parameters of one model of a regime: those of the base that ships with the program where it starts from that.
+    pub fn parameters_in(&self, regime: Regime) -> u64 {
+        let base = self.private_in(regime).map(|private| private.base.as_str());
+        let shipped = shipped_bases().unwrap_or_default().iter().find(|known| Some(known.digest()) == base);
+        shipped.map_or_else(|| self.parameters(), |known| known.manifest.parameters)
     }
 
     /// The training from a public base, where a regime has one.

@@ -65,6 +65,14 @@ fn is_trained(trainable: Trainable, name: &str) -> bool {
     }
 }
 
+fn require_batch(key: &str, batch: u32, members: u32) -> Result<()> {
+    if batch > members {
+        let message = format!("`{key}` must be at most the number of members, {members}, found `{batch}`");
+        return Err(Error::user(message).hint(format!("lower `{key}`, or raise `split.members`")));
+    }
+    Ok(())
+}
+
 impl Family for NetSsm {
     fn name(&self) -> &'static str {
         "netssm"
@@ -104,14 +112,14 @@ impl Family for NetSsm {
     }
 
     fn check(&self, members: u32) -> Result<()> {
-        if self.config.batch > members {
-            return Err(Error::user(format!(
-                "`batch` must be at most the number of members, {members}, found `{}`",
-                self.config.batch
-            ))
-            .hint("lower `batch`, or raise `split.members`"));
+        require_batch("batch", self.config.batch, members)
+    }
+
+    fn check_in(&self, members: u32, regime: Regime) -> Result<()> {
+        match self.config.private_in(regime) {
+            Some(private) => require_batch("private.batch", private.batch, members),
+            None => self.check(members),
         }
-        Ok(())
     }
 
     fn attribute_kinds(&self) -> &'static [&'static str] {
@@ -126,11 +134,15 @@ impl Family for NetSsm {
         self.config.parameters()
     }
 
+    fn parameters_in(&self, regime: Regime) -> u64 {
+        self.config.parameters_in(regime)
+    }
+
     fn training_flops(&self, members: u32, regime: Regime) -> f64 {
         let plan = self.config.plan(members, regime);
         // Two operations a weight and token forward, four backward.
         let tokens = plan.steps as f64 * plan.expected_batch * self.config.length_max() as f64;
-        6.0 * self.config.parameters() as f64 * tokens
+        6.0 * self.config.parameters_in(regime) as f64 * tokens
     }
 
     fn attribute_values(&self) -> u64 {

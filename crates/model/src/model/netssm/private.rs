@@ -39,9 +39,12 @@ const NETWORK: &[&str] =
 
 impl PrivateTraining {
     /// From the base that ships with the program.
-    pub fn small() -> Option<Self> {
-        let base = shipped("netssm")?;
-        Some(Self {
+    ///
+    /// # Errors
+    /// `internal` where the bases of the program cannot be read.
+    pub fn small() -> Result<Option<Self>> {
+        let Some(base) = shipped("netssm")? else { return Ok(None) };
+        Ok(Some(Self {
             base: base.digest().to_owned(),
             trainable: Trainable::Vectors,
             steps: 15,
@@ -50,7 +53,7 @@ impl PrivateTraining {
             clip_norm: 0.2,
             average: Average::Tail,
             sampling: Sampling { temperature: 1.0, top_k: 0, top_p: 0.98 },
-        })
+        }))
     }
 
     /// Steps and batches for a public number of members.
@@ -91,7 +94,7 @@ impl PrivateTraining {
                 self.rate, self.clip_norm
             )));
         }
-        let shipped = shipped("netssm").filter(|base| base.digest() == self.base);
+        let shipped = shipped("netssm")?.filter(|base| base.digest() == self.base);
         if shipped.is_some() && *layout != TokenLayout::small() {
             return Err(Error::user(
                 "the shipped base of `netssm` reads the layout of the preset `small`, found another",
@@ -124,7 +127,7 @@ pub(super) fn steered(preset: &mut Map<String, Value>, options: &Map<String, Val
     }
     let named = options.contains_key("private") || own_network.is_some();
     if named && !preset.contains_key("private") {
-        let recipe = serde_json::to_value(PrivateTraining::small()).unwrap_or_default();
+        let recipe = serde_json::to_value(PrivateTraining::small()?).unwrap_or_default();
         if recipe.is_object() {
             preset.insert("private".to_owned(), recipe);
         }
