@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 use syntrace::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace::privacy::{
-    Accountant, Budget, EpsilonBounds, Ledger, PrivacyEvent, default_orders, epsilon, epsilon_by, noise_multiplier,
-    noise_multiplier_where, pld_epsilon, pld_upper, rdp_epsilon, rdp_step, rdp_to_epsilon,
+    Accountant, Budget, EpsilonBounds, Ledger, PrivacyEvent, SpentByBoth, default_orders, epsilon, epsilon_by,
+    noise_multiplier, noise_multiplier_where, pld_epsilon, pld_upper, rdp_epsilon, rdp_step, rdp_to_epsilon,
 };
 
 /// Relative tolerance that the conformance README sets for Renyi divergences above `RDP_SMALL`.
@@ -362,6 +362,28 @@ fn delta_too_small_for_double_precision_is_an_error_that_names_another_accountan
     let error = pld_epsilon(&ledger(0.1, 1.0, 100_000), delta(1e-14)).unwrap_err();
     assert!(error.to_string().contains("too small for double precision"), "{error}");
     assert!(error.hint_text().unwrap().contains("rdp"));
+}
+
+#[test]
+fn an_accountant_that_fails_is_an_error_and_never_a_smaller_epsilon() {
+    let (ledger, delta) = (ledger(0.1, 1.0, 100_000), delta(1e-14));
+    let both = SpentByBoth::of(&ledger, delta).unwrap();
+    let rdp = both.rdp.as_ref().copied().unwrap();
+    assert!(rdp > 0.0 && both.pld.is_err(), "{both:?}");
+    assert!(both.by(Accountant::Pld).unwrap_err().to_string().contains("too small for double precision"));
+    assert!(epsilon_by(Accountant::Pld, &ledger, delta).is_err());
+    assert_eq!(epsilon_by(Accountant::Rdp, &ledger, delta).unwrap().epsilon, rdp);
+    // Calibrated noise is not smaller noise of another accountant either.
+    let budget = Budget {
+        epsilon: Epsilon::new(1.0).unwrap(),
+        delta,
+        sampling_rate: SamplingRate::new(0.1).unwrap(),
+        steps: 100_000,
+    };
+    let noise = noise_multiplier(&budget, Accountant::Pld);
+    assert!(
+        noise.is_err() || epsilon_by(Accountant::Pld, &self::ledger(0.1, noise.unwrap().get(), 100_000), delta).is_ok()
+    );
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crate::common::{run, run_ok, tiny_markov, write_spec};
 use rand::RngExt;
-use syntrace::base::Seed;
+use syntrace::base::{JobId, Seed};
+use syntrace::record::{JobKind, JobRecord};
+use syntrace::store::{JobResult, StoreWriter};
 
 /// Flips; `SYNTRACE_SAFETY_FACTOR` multiplies them.
 const FLIPS: u64 = 40;
@@ -50,4 +52,33 @@ fn a_damaged_study_is_said_to_be_damaged_and_no_run_of_it_ends_well() {
         }
     }
     assert!(damaged > FLIPS * factor / 3, "only {damaged} flips were damage");
+}
+
+#[test]
+fn a_job_whose_spec_is_damaged_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("s.redb");
+    let writer = StoreWriter::open_or_create(&study, 1 << 24).unwrap();
+    let damaged = JobRecord {
+        job_id: JobId(7),
+        kind: JobKind::Plan,
+        label: "plan".to_owned(),
+        spec: "{\"ids\":[".to_owned(),
+        inputs: Vec::new(),
+        seed: 0,
+        code_version: 1,
+        program: String::new(),
+        started_us: 0,
+        finished_us: 0,
+        threads: 1,
+        outputs: Vec::new(),
+    };
+    writer.commit(JobResult::new(damaged)).unwrap();
+    drop(writer);
+    let study = study.to_string_lossy();
+    for arguments in [vec!["sql", &*study, "-c", "SELECT * FROM models"], vec!["verify", &*study]] {
+        let (code, stdout, stderr) = run(&arguments);
+        let said = format!("{stdout}{stderr}");
+        assert!(code != 0 && said.contains("its spec is damaged") && !said.contains("newer"), "{arguments:?}: {said}");
+    }
 }

@@ -30,6 +30,9 @@ struct Known {
 /// The segments of a table.
 pub(super) type SegmentRecords = Arc<Vec<Arc<SegmentRecord>>>;
 
+/// A name whose record is missing: damage, which `verify` reports; its rows stay visible.
+pub(super) const MISSING: &str = "?";
+
 /// Records by id.
 #[derive(Default)]
 pub(super) struct Index {
@@ -106,9 +109,10 @@ impl Study {
 }
 
 impl Index {
-    /// Dataset and class name of a class id; `None` where the record is missing.
-    pub fn class(&self, class_id: ClassId) -> Option<(&str, &str)> {
-        self.classes.get(&class_id).map(|record| (record.dataset.as_str(), record.class.as_str()))
+    /// Dataset and class name of a class id.
+    pub fn class(&self, class_id: ClassId) -> (&str, &str) {
+        let names = self.classes.get(&class_id).map(|record| (record.dataset.as_str(), record.class.as_str()));
+        names.unwrap_or((MISSING, MISSING))
     }
 
     /// The split of an id.

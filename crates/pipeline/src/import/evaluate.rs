@@ -95,15 +95,21 @@ fn utility_jobs(snapshot: &Snapshot, all: &[ModelRecord], imported: &[ModelId], 
     }
     // Baselines tell of a dataset, not of a generator: one set of them is enough.
     let jobs = snapshot.jobs()?;
-    if let Some(augment) = augment_asked(&jobs) {
+    if let Some(augment) = augment_asked(&jobs)? {
         plan.spec.augment = augment;
         // nothing is told apart with one class
         let more = groups.iter().filter(|group| group.classes.len() > 1).cloned();
         let more: Vec<PlannedUtility> = more.map(|group| PlannedUtility { augmentation: true, ..group }).collect();
         groups.extend(more);
     }
-    groups.retain(|group| group.generator.is_some() || !jobs.iter().any(|job| is_baseline(job, &plan.spec, group)));
     for utility in groups {
+        let mut there = false;
+        for job in jobs.iter().filter(|job| utility.generator.is_none() && job.kind == JobKind::Utility) {
+            there |= is_baseline(job, &plan.spec, &utility)?;
+        }
+        if there {
+            continue;
+        }
         let head = utility_head(&plan.spec, &utility, 0);
         add(snapshot, plan, head, Work::Utility { utility })?;
     }
@@ -111,22 +117,28 @@ fn utility_jobs(snapshot: &Snapshot, all: &[ModelRecord], imported: &[ModelId], 
 }
 
 /// What synthetic traces of the study were last added to: an imported model stands beside them.
-fn augment_asked(jobs: &[JobRecord]) -> Option<Augment> {
-    let asked = jobs.iter().filter(|job| job.kind == JobKind::Utility).filter_map(|job| {
-        let spec: serde_json::Value = serde_json::from_str(&job.spec).ok()?;
-        let augment = spec.get("augment")?;
+fn augment_asked(jobs: &[JobRecord]) -> Result<Option<Augment>> {
+    let asked = |settings: &serde_json::Value| {
+        let augment = settings.get("augment")?;
         let shares = augment["shares"].as_array()?.iter().filter_map(serde_json::Value::as_f64).collect();
         let draws = u32::try_from(augment["draws"].as_u64()?).ok()?;
-        Some((job.started_us, Augment { shares, draws }))
-    });
-    asked.max_by_key(|(started_us, _)| *started_us).map(|(_, augment)| augment)
+        Some(Augment { shares, draws })
+    };
+    let mut last = None;
+    for job in jobs.iter().filter(|job| job.kind == JobKind::Utility) {
+        if let Some(augment) = asked(&job.settings()?)
+            && last.as_ref().is_none_or(|(started_us, _)| *started_us <= job.started_us)
+        {
+            last = Some((job.started_us, augment));
+        }
+    }
+    Ok(last.map(|(_, augment)| augment))
 }
 
 /// Does a job answer a question about real traces in the way that is asked for?
-fn is_baseline(job: &JobRecord, asked: &Spec, baseline: &PlannedUtility) -> bool {
-    let spec: serde_json::Value = serde_json::from_str(&job.spec).unwrap_or_default();
+fn is_baseline(job: &JobRecord, asked: &Spec, baseline: &PlannedUtility) -> Result<bool> {
     let (key, value) = asks(asked, baseline.augmentation);
-    job.kind == JobKind::Utility && job.label == utility_label(baseline) && spec.get(key) == Some(&value)
+    Ok(job.label == utility_label(baseline) && job.settings()?.get(key) == Some(&value))
 }
 
 /// A spec that asks for nothing, for plans that are made of what a study holds.

@@ -2,7 +2,7 @@
 
 use super::record::{Fields, record_table};
 use crate::relation::Relation;
-use crate::study::Study;
+use crate::study::{MISSING, Study};
 use std::sync::Arc;
 use syntrace_base::error::Result;
 use syntrace_base::record::{AttackRecord, Interval};
@@ -120,8 +120,8 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
 fn load_attacks(study: &Study) -> Result<Vec<AttackRow>> {
     let (index, plans) = (study.index()?, study.plans()?);
     let row = |attack: AttackRecord| {
-        let (dataset, class) = index.class(attack.class_id).unwrap_or_default();
-        let generator = index.model(attack.target_model).map(|model| model.generator.clone()).unwrap_or_default();
+        let (dataset, class) = index.class(attack.class_id);
+        let generator = index.model(attack.target_model).map_or(MISSING, |model| &model.generator).to_owned();
         let plan = plans.of_result(attack.job_id, Some(attack.target_model.0));
         AttackRow { dataset: dataset.to_owned(), class: class.to_owned(), generator, plan, attack }
     };

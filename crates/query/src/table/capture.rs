@@ -2,7 +2,7 @@
 
 use super::record::{Fields, record_table};
 use crate::relation::Relation;
-use crate::study::Study;
+use crate::study::{MISSING, Study};
 use std::collections::HashMap;
 use std::sync::Arc;
 use syntrace_base::base::CaptureId;
@@ -88,11 +88,11 @@ fn load_drops(study: &Study) -> Result<Vec<DropRow>> {
     let mut rows = Vec::new();
     for ingest in study.snapshot()?.ingests()? {
         let ingest = Arc::new(ingest);
-        let (dataset, class) = index.class(ingest.class_id).unwrap_or_default();
+        let (dataset, class) = index.class(ingest.class_id);
         for drop in &ingest.drops {
             rows.push(DropRow {
                 drop: drop.clone(),
-                capture: names.get(&ingest.capture_id).cloned().unwrap_or_default(),
+                capture: names.get(&ingest.capture_id).cloned().unwrap_or_else(|| MISSING.to_owned()),
                 dataset: dataset.to_owned(),
                 class: class.to_owned(),
                 ingest: Arc::clone(&ingest),

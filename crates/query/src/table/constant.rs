@@ -1,6 +1,6 @@
 //! Columns that all rows of a partition share: made at scan time from records, never stored per row.
 
-use crate::study::Index;
+use crate::study::{Index, MISSING};
 use datafusion::scalar::ScalarValue;
 use syntrace_base::base::{AttackId, ClassId, ModelId, SplitId};
 use syntrace_base::record::{EvaluatedOn, ModelRecord};
@@ -39,13 +39,12 @@ const fn plan(doc: &'static str, model: fn(&Index, i64) -> Option<i64>) -> Const
 const PLAN: &str = "newest spec that the row's job belongs to (see plans); NULL = none";
 
 fn text(value: Option<&str>) -> ScalarValue {
-    // A partition whose record is missing is damage that `verify` reports; its rows stay visible.
-    ScalarValue::Utf8(Some(value.unwrap_or("?").to_owned()))
+    ScalarValue::Utf8(Some(value.unwrap_or(MISSING).to_owned()))
 }
 
 fn class_of(index: &Index, class_id: ClassId) -> (ScalarValue, ScalarValue) {
-    let names = index.class(class_id);
-    (text(names.map(|names| names.0)), text(names.map(|names| names.1)))
+    let (dataset, class) = index.class(class_id);
+    (text(Some(dataset)), text(Some(class)))
 }
 
 /// Of a partition that is a class id.

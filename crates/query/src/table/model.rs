@@ -28,7 +28,8 @@ struct ModelRow {
 impl ModelRow {
     fn new(model: ModelRecord, index: &Index, plans: &Plans) -> Self {
         let plan = plans.of(model.model_id.0).map(|plan| plan.name.to_string());
-        let (dataset, class) = index.class(model.class_id).unwrap_or_default();
+        // A base is of no class.
+        let (dataset, class) = if model.role == Role::Base { ("", "") } else { index.class(model.class_id) };
         let (dataset, class) = (dataset.to_owned(), class.to_owned());
         let members = index.split(model.split_id).map(|split| split.members);
         Self { model, dataset, class, plan, members, loss_has_zero: None }
@@ -67,7 +68,10 @@ pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
             if row.model.preset != IMPORTED {
                 let family = match families.entry(row.model.train_job) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(snapshot.job(row.model.train_job)?.as_ref().and_then(family)),
+                    Entry::Vacant(new) => {
+                        let job = snapshot.job(row.model.train_job)?;
+                        new.insert(job.as_ref().map(family).transpose()?.flatten())
+                    }
                 };
                 row.loss_has_zero = family.as_deref().map(WithoutZero::loss_has_zero);
             }
@@ -78,9 +82,9 @@ pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
 }
 
 /// The family of the generator that a job trains, whatever a spec calls it.
-fn family(job: &JobRecord) -> Option<String> {
-    let spec: serde_json::Value = serde_json::from_str(&job.spec).ok()?;
-    Some(spec.get("family")?.as_str()?.to_owned())
+fn family(job: &JobRecord) -> Result<Option<String>> {
+    let settings = job.settings()?;
+    Ok(settings.get("family").and_then(serde_json::Value::as_str).map(str::to_owned))
 }
 
 fn identity() -> Fields<ModelRow> {
