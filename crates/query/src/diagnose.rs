@@ -108,6 +108,11 @@ fn own_error(error: &DataFusionError) -> Option<Error> {
 
 /// Message, hint, and the name in question.
 fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
+    if let DataFusionError::NotImplemented(what) | DataFusionError::Plan(what) = root
+        && let Some((message, hint)) = subquery_wording(what)
+    {
+        return (message.to_owned(), Some(hint.to_owned()), None);
+    }
     match root {
         DataFusionError::SchemaError(schema, _) => schema_wording(schema),
         DataFusionError::SQL(parser, _) => (plain(&parser.to_string()), None, None),
@@ -137,8 +142,32 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
         ),
         DataFusionError::ArrowError(fault, _) => (plain(&root.strip_backtrace()), value_hint(fault), None),
         DataFusionError::Internal(what) if is_of_types(what) => (plain(what), None, None),
+        // What follows is the parser's own types.
+        DataFusionError::NotImplemented(what) if what.contains(" { ") => {
+            let named = what.split(['(', '{']).next().unwrap_or(what);
+            (format!("not supported: {}", plain(named)), None, None)
+        }
         other => (plain(&other.strip_backtrace()), None, None),
     }
+}
+
+/// Message and hint for a subquery of which DataFusion makes no join: it names its own types then.
+fn subquery_wording(what: &str) -> Option<(&'static str, &'static str)> {
+    if what.contains("Too many columns! The subquery should only return one column") {
+        return Some((
+            "IN over several columns is not supported",
+            "write it as EXISTS (SELECT 1 FROM ... WHERE x = a AND y = b), or NOT EXISTS where nothing may be NULL",
+        ));
+    }
+    if what.starts_with("In/Exist/SetComparison subquery") || what.starts_with("Correlated scalar subquery") {
+        return Some(("a subquery is not supported here", "compute it as a column of a query in FROM first"));
+    }
+    let expression = what.strip_prefix("Physical plan does not support logical expression ")?;
+    let kinds = ["InSubquery", "Exists", "SetComparison", "ScalarSubquery", "OuterReferenceColumn"];
+    kinds.iter().any(|kind| expression.starts_with(kind)).then_some((
+        "a subquery that is no value of its own is not supported here",
+        "join it: FROM o LEFT JOIN i ON ..., or compute it as a column of a query in FROM first",
+    ))
 }
 
 /// What to do about a value that an operation cannot take.

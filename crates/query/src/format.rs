@@ -13,9 +13,10 @@
 
 use super::cell::{Style, texts};
 use super::json_text::ExactNumbers;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
@@ -123,15 +124,15 @@ pub fn write_answer_as(
         Format::Csv => write_separated(look, schema, batches, out, ",", csv_cell),
         Format::Tsv => write_separated(look, schema, batches, out, "\t", tsv_cell),
         Format::Json => {
-            let mut writer = json_builder().build::<_, JsonArray>(&mut *out);
-            let rows = each(batches, |batch| writer.write(&batch).map_err(encoding_error))?;
+            let (mut writer, apart) = (json_builder().build::<_, JsonArray>(&mut *out), named_apart(schema));
+            let rows = each(batches, |batch| writer.write(&renamed(batch, &apart)?).map_err(encoding_error))?;
             writer.finish().map_err(encoding_error)?;
             write_text(out, "\n")?;
             Ok(rows)
         }
         Format::Jsonl => {
-            let mut writer = json_builder().build::<_, LineDelimited>(out);
-            let rows = each(batches, |batch| writer.write(&batch).map_err(encoding_error))?;
+            let (mut writer, apart) = (json_builder().build::<_, LineDelimited>(out), named_apart(schema));
+            let rows = each(batches, |batch| writer.write(&renamed(batch, &apart)?).map_err(encoding_error))?;
             writer.finish().map_err(encoding_error)?;
             Ok(rows)
         }
@@ -147,6 +148,22 @@ pub fn write_answer_as(
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => Err(Error::left_out("Parquet files", "parquet")),
     }
+}
+
+/// The columns with a name each, `x_2` for a second `x`: of two members of one name, readers of JSON keep the last.
+fn named_apart(schema: &SchemaRef) -> SchemaRef {
+    let mut seen = HashSet::new();
+    let named = |field: &FieldRef| {
+        let again = (2..).map(|number| format!("{}_{number}", field.name()));
+        let name = std::iter::once(field.name().clone()).chain(again).find(|name| seen.insert(name.clone()));
+        Field::clone(field).with_name(name.unwrap_or_default())
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(named).collect::<Vec<Field>>()))
+}
+
+fn renamed(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options).map_err(encoding_error)
 }
 
 fn json_builder() -> WriterBuilder {

@@ -98,7 +98,12 @@ fn name_apart(statement: &mut Statement) {
         while let Expr::Cast { expr, .. } | Expr::Nested(expr) = named {
             named = expr;
         }
-        let name = named.to_string();
+        // Nor has it the text of a subquery.
+        let name = match named {
+            Expr::Exists { negated, .. } => if *negated { "NOT EXISTS" } else { "EXISTS" }.to_owned(),
+            Expr::InSubquery { expr, negated, .. } => format!("{expr} {}IN", if *negated { "NOT " } else { "" }),
+            named => named.to_string(),
+        };
         if seen.insert(name.clone()) {
             continue;
         }

@@ -3,6 +3,7 @@
 //! DataFusion's own wrap. Each is replaced, once types are coerced, by a function that does the same with Arrow's
 //! checked kernels; it has the name of the operator in answers and errors.
 
+use super::shift::Shift;
 use arrow::compute::kernels::numeric::{add, mul, neg, sub};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
@@ -59,6 +60,12 @@ fn replaced(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Operation::of(op) {
             Some(operation) if is_integer(&left) && is_integer(&right) => {
                 Ok(Transformed::yes(continued(*left, operation, *right)))
+            }
+            None if matches!(op, Operator::BitwiseShiftLeft | Operator::BitwiseShiftRight)
+                && is_integer(&left)
+                && is_integer(&right) =>
+            {
+                Ok(Transformed::yes(Shift::call(op == Operator::BitwiseShiftLeft, *left, *right)))
             }
             _ => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
         },

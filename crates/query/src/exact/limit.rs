@@ -12,6 +12,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{LexOrdering, OrderingRequirements, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::output_requirements::OutputRequirementExec;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, ReplaceChildrenOptions};
 use datafusion::physical_plan::limit::GlobalLimitExec;
@@ -38,6 +39,10 @@ impl PhysicalOptimizerRule for HoldLimits {
                 HeldLimit::new(Arc::new(sort.with_fetch(None)), 0, Some(fetch))
             } else if let Some(limit) = node.downcast_ref::<GlobalLimitExec>() {
                 HeldLimit::new(Arc::clone(limit.input()), limit.skip(), limit.fetch())
+            } else if let Some(output) = node.downcast_ref::<OutputRequirementExec>()
+                && output.fetch().is_some()
+            {
+                return Ok(Some(unlimited(output)));
             } else {
                 return Ok(None);
             };
@@ -52,6 +57,17 @@ impl PhysicalOptimizerRule for HoldLimits {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// What marks the order of an answer, without the copy of a limit that it keeps below an OFFSET.
+fn unlimited(output: &OutputRequirementExec) -> Arc<dyn ExecutionPlan> {
+    let ordering = output.required_input_ordering().pop().flatten();
+    let distribution = output
+        .input_distribution_requirements()
+        .into_per_child()
+        .pop()
+        .unwrap_or(Distribution::UnspecifiedDistribution);
+    Arc::new(OutputRequirementExec::new(output.input(), ordering, distribution, None))
 }
 
 /// Puts limits back, and takes those away that a DISTINCT over sorted rows cannot follow.

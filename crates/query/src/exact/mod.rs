@@ -11,16 +11,23 @@
 //! | `x > ANY (SELECT ...)` compares rows of one name with themselves | #25258 | [`quantified`] |
 //! | `EXCEPT ALL`, `INTERSECT ALL` do not count rows | #12955, #12956 | refused by [`syntax`] |
 //! | the common column of `RIGHT` and `FULL JOIN ... USING` is the left one | #22881 | refused by [`syntax`] |
-//! | integer `+`, `-`, `*` and `sum` wrap | #3520, #17539, #21318 | [`arithmetic`], `function::sum` |
+//! | integer `+`, `-`, `*` and `sum` wrap, `<<` and `>>` count bits modulo the width | #3520, #17539, #21318 | [`arithmetic`], [`shift`], `function::sum` |
+//! | casts to integers cut fractions off, a REAL of a large double is infinite | none found | [`casts`] |
+//! | `coalesce((SELECT x ...), y)` is NULL where there is no row and `x` is never NULL | none found | [`scalar`] |
+//! | `IN` and `EXISTS` as values fail | none found | [`not_in`] |
+//! | `^` is XOR, where PostgreSQL and DuckDB read a power; integers of 20 digits are rounded | none | refused by [`syntax`] |
 //!
 //! #25340, #24927 and #25350 are mended in DataFusion's main branch and in no release up to 55.2; the first release
 //! after it makes [`limit`] needless. The others are open there.
 
 mod arithmetic;
+mod casts;
 mod keys;
 mod limit;
 mod not_in;
 mod quantified;
+mod scalar;
+mod shift;
 mod sides;
 mod syntax;
 #[cfg(test)]
@@ -42,6 +49,8 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
     rules.insert(0, Arc::new(AddressesBesideText));
     // After types are coerced: both sides of a comparison or a sum then have one type.
     rules.push(Arc::new(not_in::ExactIn));
+    rules.push(Arc::new(scalar::ScalarSubqueries));
+    rules.push(Arc::new(casts::RoundingCasts));
     rules.push(Arc::new(arithmetic::CheckedArithmetic));
     rules.push(Arc::new(quantified::NameQuantified));
     rules.push(Arc::new(keys::ForgetKeysOfRows));

@@ -15,9 +15,12 @@ use crate::batch::external;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions_aggregate::count::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Case, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, exists, lit, not, not_exists,
+    Aggregate, Case, Expr, ExprSchemable, FetchType, Filter, LogicalPlan, LogicalPlanBuilder, Operator, exists, lit,
+    not, not_exists, scalar_subquery,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::ident;
@@ -41,7 +44,11 @@ impl AnalyzerRule for ExactIn {
 }
 
 fn rewritten(node: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
-    let LogicalPlan::Filter(filter) = node else { return Ok(Transformed::no(node)) };
+    let filter = match node {
+        LogicalPlan::Filter(filter) => filter,
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => return in_values(node, names),
+        other => return Ok(Transformed::no(other)),
+    };
     let mut found = false;
     filter.predicate.apply(|part| {
         found |= matches!(part, Expr::InSubquery(_) | Expr::Exists(_));
@@ -51,8 +58,84 @@ fn rewritten(node: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<Logic
     if !found {
         return Ok(Transformed::no(LogicalPlan::Filter(filter)));
     }
-    let predicate = Rewriter { schema: filter.input.schema(), names }.where_is(filter.predicate, true)?;
+    let predicate = Rewriter { schema: filter.input.schema(), names, each: false }.where_is(filter.predicate, true)?;
     Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
+}
+
+/// The same in a SELECT list, where DataFusion knows subqueries of one value only: `EXISTS` is whether a count is above
+/// nothing. An aggregate takes them from a projection below it.
+fn in_values(node: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
+    let mut found = false;
+    node.apply_expressions(|expression| {
+        expression.apply(|part| {
+            found |= matches!(part, Expr::InSubquery(_) | Expr::Exists(_));
+            if let Expr::SetComparison(_) = part {
+                let error = Error::user("ANY and ALL of a subquery are not supported as values");
+                return Err(external(
+                    error.hint("compare with one value: `x > (SELECT min(y) FROM ...)` for ANY, max(y) for ALL"),
+                ));
+            }
+            require_plain(part)?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    if !found {
+        return Ok(Transformed::no(node));
+    }
+    let input = node.inputs().first().map(|input| (*input).clone());
+    let Some(input) = input else { return Ok(Transformed::no(node)) };
+    let schema = Arc::clone(input.schema());
+    let rewriter = Rewriter { schema: &schema, names, each: true };
+    let preserver = NamePreserver::new(&node);
+    let is_aggregate = matches!(node, LogicalPlan::Aggregate(_));
+    let mut below = Vec::new();
+    let node = node.map_expressions(|expression| {
+        let name = preserver.save(&expression);
+        let changed = expression.transform_down(|part| {
+            if !matches!(part, Expr::InSubquery(_) | Expr::Exists(_)) {
+                return Ok(Transformed::no(part));
+            }
+            let value = counted(rewriter.values(part)?)?;
+            if !is_aggregate {
+                return Ok(Transformed::new(value, true, TreeNodeRecursion::Jump));
+            }
+            let name = rewriter.name();
+            below.push(value.alias(&name));
+            Ok(Transformed::new(ident(name), true, TreeNodeRecursion::Jump))
+        })?;
+        Ok(changed.update_data(|expression| name.restore(expression)))
+    })?;
+    let LogicalPlan::Aggregate(aggregate) = node.data else {
+        return node.data.recompute_schema().map(Transformed::yes);
+    };
+    let columns = schema.iter().map(Expr::from).chain(below);
+    let input = LogicalPlanBuilder::from(input).project(columns)?.build()?;
+    let aggregate = Aggregate::try_new(Arc::new(input), aggregate.group_expr, aggregate.aggr_expr)?;
+    Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
+}
+
+/// Each `EXISTS` of an expression as a comparison of a count.
+fn counted(expression: Expr) -> Result<Expr> {
+    let compared = |part: Expr| {
+        let Expr::Exists(Exists { subquery, negated }) = &part else { return Ok(Transformed::no(part)) };
+        let mut rows = subquery.subquery.as_ref();
+        // One row of a limit is as good as all.
+        while let LogicalPlan::Limit(limit) = rows
+            && matches!(limit.get_fetch_type()?, FetchType::Literal(None | Some(1..)))
+            && limit.skip.is_none()
+        {
+            rows = limit.input.as_ref();
+        }
+        let mut builder = LogicalPlanBuilder::from(rows.clone());
+        if rows.all_out_ref_exprs().is_empty() {
+            builder = builder.limit(0, Some(1))?;
+        }
+        let rows = builder.aggregate(Vec::<Expr>::new(), [count(lit(1)).alias("rows")])?;
+        let some = rows.project([ident("rows").gt(lit(0_i64)).alias("some")])?.build()?;
+        let some = scalar_subquery(Arc::new(some));
+        Ok(Transformed::yes(if *negated { not(some) } else { some }))
+    };
+    expression.transform_up(compared).data()
 }
 
 /// DataFusion turns a subquery that names columns around it into a join, also where the subquery gives one row
@@ -89,9 +172,16 @@ fn require_plain(part: &Expr) -> Result<()> {
 struct Rewriter<'a> {
     schema: &'a DFSchema,
     names: &'a Cell<usize>,
+    /// Also where nothing may be NULL.
+    each: bool,
 }
 
 impl Rewriter<'_> {
+    /// A name that nothing else has.
+    fn name(&self) -> String {
+        format!("__in_{}", self.names.replace(self.names.get() + 1))
+    }
+
     /// An expression that is true (`wanted`) or false (not `wanted`) where the given one is; where the given one is
     /// not, this one may be anything else. Enough below AND, OR and NOT of a filter.
     fn where_is(&self, expression: Expr, wanted: bool) -> Result<Expr> {
@@ -153,7 +243,7 @@ impl Rewriter<'_> {
         let rows = &found.subquery.subquery;
         let (qualifier, field) = rows.schema().qualified_field(0);
         let may_be_null = (found.expr.nullable(self.schema)?, field.is_nullable());
-        if may_be_null == (false, false) {
+        if may_be_null == (false, false) && !self.each {
             return Ok(None);
         }
         if found.expr.contains_outer() {
@@ -161,7 +251,7 @@ impl Rewriter<'_> {
             return Err(external(Error::user(message).hint("write it as NOT EXISTS (SELECT 1 FROM ... WHERE ...)")));
         }
         // A name of its own: the subquery may read the table that is around it, too.
-        let name = format!("__in_{}", self.names.replace(self.names.get() + 1));
+        let name = self.name();
         let value = Expr::from((qualifier, field)).alias(&name);
         let named = LogicalPlanBuilder::from(Arc::clone(rows)).project([value])?.build()?;
         let over = |condition: Expr| LogicalPlanBuilder::from(named.clone()).filter(condition)?.build();

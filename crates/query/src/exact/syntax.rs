@@ -2,9 +2,10 @@
 
 use crate::walk::walk;
 use datafusion::sql::sqlparser::ast::{
-    JoinConstraint, JoinOperator, Query, Select, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor,
-    TableWithJoins, Visitor,
+    BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, SetOperator, SetQuantifier, Statement,
+    TableFactor, TableWithJoins, Value, Visitor,
 };
+use std::num::IntErrorKind;
 use std::ops::ControlFlow;
 use syntrace_base::error::{Error, Result};
 
@@ -14,6 +15,7 @@ use syntrace_base::error::{Error, Result};
 ///   (#12955, #12956).
 /// - `RIGHT` and `FULL JOIN` with `USING` or `NATURAL`: the common column is the left side's, NULL where that has no row
 ///   (#22881).
+/// - `^`, and integers that no type holds exactly.
 pub(crate) fn require_exact(statement: &Statement) -> Result<()> {
     struct Inexact(Option<Error>);
     impl Visitor for Inexact {
@@ -34,6 +36,28 @@ pub(crate) fn require_exact(statement: &Statement) -> Result<()> {
                     Error::user("RIGHT and FULL JOIN with USING or NATURAL are not supported")
                         .hint("write ON a.k = b.k, and coalesce(a.k, b.k) for the common column"),
                 );
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+            match expression {
+                Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+                    self.0 = Some(
+                        Error::user("`^` is a power to some systems and XOR to others: it is not supported")
+                            .hint("write power(x, y); XOR is (x | y) - (x & y)"),
+                    );
+                }
+                Expr::Value(value) => {
+                    if let Value::Number(digits, _) = &value.value
+                        && digits.parse::<u64>().is_err_and(|error| *error.kind() == IntErrorKind::PosOverflow)
+                    {
+                        self.0 = Some(Error::user(format!("the number {digits} is larger than any integer here")).hint(
+                            format!("write {digits}.0 for a DOUBLE, or CAST('{digits}' AS NUMERIC(38, 0)) for all its digits"),
+                        ));
+                    }
+                }
+                _ => {}
             }
             ControlFlow::Continue(())
         }

@@ -88,6 +88,24 @@ fn distinct_rows_in_order_are_as_many_as_the_limit() {
     check(&sql(3, "DESC", 3), "6;5;4");
 }
 
+/// No report of its own: the limit that is kept with the order below an OFFSET (#24927 for kin).
+#[test]
+fn an_offset_counts_the_rows_that_another_offset_left() {
+    let rows = "SELECT x FROM (VALUES (5), (1), (3), (2), (4)) t(x) ORDER BY x";
+    let copies =
+        format!("WITH s AS ({rows} LIMIT 4) SELECT DISTINCT x FROM (FROM s UNION ALL FROM s UNION ALL FROM s) t");
+    for threads in [1, 2, 4] {
+        let (session, _folder) = session(threads);
+        for (sql, right) in [
+            (format!("SELECT x FROM ({rows} OFFSET 1) q ORDER BY x LIMIT 2 OFFSET 1"), "3;4"),
+            (format!("SELECT x FROM ({rows} LIMIT 4 OFFSET 1) q ORDER BY x LIMIT 3 OFFSET 2"), "4;5"),
+            (format!("{copies} ORDER BY x LIMIT 2 OFFSET 2"), "3;4"),
+        ] {
+            assert_eq!(ours(&session, &sql), right, "{threads} threads: {sql}");
+        }
+    }
+}
+
 /// Report 25350 (mended after 55.2).
 #[test]
 fn distinct_rows_of_a_window_have_a_limit() {
@@ -210,6 +228,99 @@ fn integers_do_not_wrap() {
     }
 }
 
+/// No reports: PostgreSQL and DuckDB answer so.
+#[test]
+fn shifts_casts_and_long_numbers_are_exact_or_refused() {
+    for (sql, right) in [
+        ("SELECT 1 << x FROM (VALUES (64)) t(x)", "error"),
+        ("SELECT x << 1 FROM (VALUES (9223372036854775807)) t(x)", "error"),
+        ("SELECT x >> -1 FROM (VALUES (8)) t(x)", "error"),
+        ("SELECT CAST(4 AS INT) << CAST(x AS INT) FROM (VALUES (31)) t(x)", "error"),
+        ("SELECT CAST(x AS INT) FROM (VALUES (2.7), (-2.7), (3.5)) t(x) ORDER BY 1", "-3;3;4"),
+        ("SELECT CAST(2.5 AS INT) + CAST(-2.5 AS BIGINT) * 10", "-27"),
+        ("SELECT CAST(CAST(x AS NUMERIC(4, 1)) AS INT) FROM (VALUES ('12.5'), ('-0.6')) t(x) ORDER BY 1", "-1;13"),
+        ("SELECT TRY_CAST(x AS INT) FROM (VALUES (2.7)) t(x)", "3"),
+        ("SELECT x::real FROM (VALUES (1e300)) t(x)", "error"),
+        ("SELECT 2 ^ 3", "error"),
+        ("SELECT CAST(99999999999999999999 AS NUMERIC(38, 0))", "error"),
+    ] {
+        check(sql, right);
+    }
+    let (session, _folder) = session(2);
+    for (sql, right) in [
+        ("SELECT CAST(x AS INT) FROM (VALUES (2.5), (-0.5), (3.5)) t(x) ORDER BY 1", "0;2;4"),
+        ("SELECT 5 << 2, -8 >> 1, CAST(-1 AS INT) << CAST(31 AS INT), 1 << NULL", "20,-4,-2147483648,"),
+        ("SELECT x::real FROM (VALUES (1.5), ('Infinity'::double)) t(x) ORDER BY 1", "1.5;Infinity"),
+        (
+            "SELECT sum(CAST(x AS NUMERIC(38, 0))) FROM (VALUES ('99999999999999999999999999999999999999'), ('1')) t(x)",
+            "100000000000000000000000000000000000000",
+        ),
+    ] {
+        assert_eq!(ours(&session, sql), right, "{sql}");
+    }
+}
+
+const AROUND: &str = "WITH o(a, b) AS (VALUES (10, 1), (20, 2), (NULL, 3)), i(a, b) AS (VALUES (10, 1), (NULL, 2)), \
+    n(k) AS (SELECT k FROM (VALUES (1), (2)) v(k) WHERE k IS NOT NULL) SELECT";
+
+/// No reports: in 55.2 all of them fail.
+#[test]
+fn in_and_exists_are_values() {
+    for (sql, right) in [
+        ("b, a IN (SELECT a FROM i) FROM o ORDER BY b", "1,true;2,;3,"),
+        ("b, a NOT IN (SELECT a FROM i) AS x FROM o ORDER BY b", "1,false;2,;3,"),
+        ("b, CASE WHEN a IN (SELECT a FROM i) THEN 'in' ELSE 'out' END FROM o ORDER BY b", "1,in;2,out;3,out"),
+        ("b, EXISTS (SELECT 1 FROM i WHERE i.b = o.b) FROM o ORDER BY b", "1,true;2,true;3,false"),
+        ("b, NOT EXISTS (SELECT 1 FROM i WHERE i.b = o.b LIMIT 1) FROM o ORDER BY b", "1,false;2,false;3,true"),
+        ("b, EXISTS (SELECT 1 FROM i WHERE b > 5), EXISTS (SELECT 1 FROM i) FROM o WHERE b = 1", "1,false,true"),
+        ("count(*) FILTER (WHERE a IN (SELECT a FROM i)) AS n FROM o", "1"),
+        ("sum(CASE WHEN EXISTS (SELECT 1 FROM i WHERE i.b = o.b) THEN 1 ELSE 0 END) FROM o", "2"),
+        ("a IN (SELECT a FROM i) AS x, count(*) FROM o GROUP BY a IN (SELECT a FROM i) ORDER BY x", "true,1;,2"),
+        ("b, b IN (SELECT i.b FROM i WHERE i.a = o.a) FROM o ORDER BY b", "1,true;2,false;3,false"),
+    ] {
+        check(&format!("{AROUND} {sql}"), right);
+    }
+    let (session, _folder) = session(2);
+    for sql in [
+        "a, a > ANY (SELECT a FROM i) FROM o",
+        "a, EXISTS (SELECT 1 FROM i WHERE i.b > o.b) FROM o",
+        "a FROM o ORDER BY a IN (SELECT a FROM i)",
+        "o.a FROM o LEFT JOIN i ON o.b = i.b AND o.a IN (SELECT a FROM i)",
+        "a, (SELECT max(i.a) FROM i WHERE i.b < o.b) AS v FROM o",
+        "a, (SELECT i.a FROM i WHERE i.b = o.b) AS v FROM o",
+        "a, (SELECT i.a FROM i WHERE i.b = o.b ORDER BY i.a LIMIT 1) AS v FROM o",
+        "a, (SELECT max(i.a + o.a) FROM i WHERE i.b = o.b) AS v FROM o",
+        "sum((SELECT max(i.a) FROM i WHERE i.b = o.b)) FROM o",
+        "a FROM o ORDER BY (SELECT max(i.a) FROM i WHERE i.b = o.b)",
+        "o.a, l.x FROM o, LATERAL (SELECT i.a AS x FROM i WHERE i.b <= o.b ORDER BY i.a LIMIT 1) l",
+        "a FROM o WHERE (a, b) IN (SELECT a, b FROM i)",
+    ] {
+        let error = session.sql(&format!("{AROUND} {sql}")).and_then(|answer| answer.collect_batches()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("not supported") && error.hint_text().is_some(), "{sql}\n{text}");
+    }
+}
+
+/// No report of its own.
+#[test]
+fn a_subquery_without_a_row_is_null() {
+    let (session, _folder) = session(2);
+    for (sql, right) in [
+        ("coalesce((SELECT k FROM n WHERE k > 5), -1)", "-1"),
+        ("(SELECT k FROM n WHERE k > 5) IS NULL, (SELECT count(*) FROM n HAVING count(*) > 5) IS NULL", "true,true"),
+        (
+            "b, coalesce((SELECT count(*) FROM i WHERE i.b = o.b HAVING count(*) > 1), -1) FROM o ORDER BY b",
+            "1,-1;2,-1;3,-1",
+        ),
+        ("b FROM o WHERE (SELECT count(*) FROM i WHERE i.b = o.b HAVING count(*) > 0) IS NULL", "3"),
+    ] {
+        assert_eq!(ours(&session, &format!("{AROUND} {sql}")), right, "{sql}");
+    }
+    let sql = format!("{AROUND} coalesce((SELECT count(*) FROM n HAVING count(*) > 5), -1)");
+    assert_eq!(ours(&session, &sql), "-1");
+    assert_ne!(theirs(2, &sql), "-1", "DataFusion is right by itself now");
+}
+
 #[test]
 fn sums_have_the_types_that_postgresql_gives_them() {
     let (session, _folder) = session(2);
@@ -255,6 +366,25 @@ fn answers_of_other_systems_are_ours() {
             right => assert_eq!(found, right, "{sql}"),
         }
     }
+}
+
+#[test]
+fn an_accountant_without_an_answer_is_an_error_of_the_query() {
+    let (session, _folder) = session(1);
+    let sql = |accountant: &str| {
+        format!("SELECT joint_epsilon('{accountant}', make_array(0.1), make_array(1.0), make_array(100000), 1e-14) > 0")
+    };
+    assert_eq!(ours(&session, &sql("rdp")), "true");
+    assert!(ours(&session, &sql("pld")).contains("too small for double precision"));
+}
+
+#[test]
+fn columns_of_one_name_are_all_in_json() {
+    let (session, _folder) = session(1);
+    let answer = session.sql("SELECT a.x, b.x, 3 AS x_2 FROM (VALUES (1)) a(x), (VALUES (2)) b(x)").unwrap();
+    let (schema, mut text) = (answer.schema(), Vec::new());
+    write_answer(Format::Jsonl, &schema, answer, &mut text).unwrap();
+    assert_eq!(String::from_utf8(text).unwrap(), "{\"x\":1,\"x_2\":2,\"x_2_2\":3}\n");
 }
 
 #[test]

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Digits of any 64-bit integer.
 const BIGINT_DIGITS: u8 = 20;
 
+/// Digits of decimals whose sums have eight more.
+const SUMMED_DIGITS_MAX: u8 = 30;
+
 /// `sum`: DataFusion's own, over types whose sums fit.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sum {
@@ -43,6 +46,8 @@ fn summed(kind: &DataType) -> Result<DataType> {
         DataType::Int64 | DataType::UInt32 | DataType::UInt64 => DataType::Decimal128(BIGINT_DIGITS, 0),
         DataType::Null | DataType::Float16 | DataType::Float32 | DataType::Float64 => DataType::Float64,
         DataType::Dictionary(_, value) => summed(value)?,
+        // Sums that 38 digits may not hold.
+        DataType::Decimal128(digits, scale) if *digits > SUMMED_DIGITS_MAX => DataType::Decimal256(*digits, *scale),
         kind if kind.is_decimal() => kind.clone(),
         DataType::Duration(_) | DataType::Interval(_) => kind.clone(),
         other => return plan_err!("sum wants numbers, found {other}"),

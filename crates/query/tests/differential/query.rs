@@ -244,11 +244,12 @@ impl Writer {
             Int => {
                 let (left, right) = (deeper(Int), deeper(Int));
                 let condition = self.simple(scope);
-                match self.dice.below(5) {
+                match self.dice.below(6) {
                     0 => format!("(CAST({left} AS BIGINT) + {right})"),
                     1 => format!("(CAST({left} AS BIGINT) - {right})"),
                     2 => format!("coalesce({left}, {right})"),
                     3 => format!("CASE WHEN {condition} THEN {left} ELSE {right} END"),
+                    4 => self.scalar(scope),
                     _ => format!("nullif({left}, {right})"),
                 }
             }
@@ -344,6 +345,18 @@ impl Writer {
         let more = self.simple(&columns);
         let not = self.dice.one(&["", "NOT "]);
         format!("{not}EXISTS (SELECT 1 FROM {from} WHERE {inner} = {outer} AND {more})")
+    }
+
+    /// One value of a subquery, which may have no row.
+    fn scalar(&mut self, scope: &Scope) -> String {
+        let (from, columns) = self.table();
+        let (Some(inner), Some(value)) = (self.column(&columns, Int), self.column(&columns, Int)) else {
+            return self.literal(Int);
+        };
+        let outer = self.value(scope, Int, 0);
+        let call = self.dice.one(&["max", "min", "count"]);
+        let having = self.dice.one(&["", "", " HAVING count(*) > 1"]);
+        format!("coalesce((SELECT {call}({value}) FROM {from} WHERE {inner} = {outer}{having}), CAST(-7 AS BIGINT))")
     }
 
     fn filter(&mut self, scope: &Scope) -> String {
@@ -493,13 +506,23 @@ impl Writer {
         let way = self.dice.one(&["", "DESC "]);
         let limit = 1 + self.dice.below(6);
         let last = self.dice.one(&["NULLS FIRST", "NULLS LAST"]);
-        match self.dice.below(3) {
+        match self.dice.below(4) {
+            3 => {
+                let order = format!("ORDER BY 1 {way}{last}");
+                let (first, second) = (self.dice.below(3), self.dice.below(3));
+                format!(
+                    "SELECT x FROM (SELECT DISTINCT {column} AS x FROM {from} {order} LIMIT {} OFFSET {first}) s {order} \
+                     LIMIT {limit} OFFSET {second}",
+                    limit + 2
+                )
+            }
             0 => {
                 let copies = vec!["SELECT x FROM s"; 2 + self.dice.below(4)].join(" UNION ALL ");
                 let inner = limit + self.dice.below(3);
+                let offset = self.dice.one(&["", " OFFSET 1", " OFFSET 2"]);
                 format!(
                     ", s(x) AS (SELECT DISTINCT {column} FROM {from} ORDER BY 1 {way}{last} LIMIT {inner}), \
-                     u AS ({copies}) SELECT DISTINCT x FROM u ORDER BY x {way}{last} LIMIT {limit}"
+                     u AS ({copies}) SELECT DISTINCT x FROM u ORDER BY x {way}{last} LIMIT {limit}{offset}"
                 )
             }
             1 => format!(
@@ -602,13 +625,16 @@ impl Writer {
             "(SELECT CAST(a AS {kind}) AS a, CAST(b AS {kind}) AS b FROM (VALUES {}) v(a, b)) e",
             pairs.join(", ")
         );
-        let expression = match self.dice.below(7) {
+        let expression = match self.dice.below(10) {
             0 => "a + b".to_owned(),
             1 => "a - b".to_owned(),
             2 => "a * b".to_owned(),
             3 => "sum(a)".to_owned(),
             4 => "sum(a), sum(b)".to_owned(),
             5 => "max(a + b)".to_owned(),
+            6 => "abs(a)".to_owned(),
+            7 => format!("CAST(CAST(a AS DOUBLE) / 4 AS {kind})"),
+            8 => format!("CAST(CAST(a AS DOUBLE) * 2 AS {kind})"),
             _ => format!("-a - CAST({} AS {kind})", self.dice.below(3)),
         };
         format!("SELECT {expression} FROM {values}")
