@@ -111,6 +111,9 @@ pub(super) fn new_context(options: SessionOptions, ours: Rules) -> Result<Sessio
     config.options_mut().sql_parser.collect_spans = true;
     // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    // `coalesce` of a subquery is never NULL to DataFusion's logical plan and may be to its physical one, which then
+    // refuses to group by it.
+    config.options_mut().execution.skip_physical_aggregate_schema_check = true;
     // The merge of a sort's spilled runs takes what memory is left and cannot give it back: of two sorts side
     // by side under a small budget, one would keep the other from beginning its merge (seen at 64 MiB).
     let has_room = options.memory_bytes / options.threads.max(1) >= SORT_BYTES;
