@@ -150,6 +150,9 @@ pub(super) struct Ends {
     pub local_port: u16,
 }
 
+/// Below it no system draws ports for its clients by default.
+const REGISTERED: u16 = 32_768;
+
 /// Place of a port among the services.
 pub(super) fn known(port: u16) -> Option<usize> {
     SERVICES.iter().position(|service| *service == port)
@@ -158,19 +161,22 @@ pub(super) fn known(port: u16) -> Option<usize> {
 impl Ends {
     /// Of a flow with this first packet.
     pub fn of(first: &HeaderPacket) -> Self {
-        /// Below it no system draws ports for its clients by default.
-        const REGISTERED: u16 = 32_768;
         let [source, destination] = first.ports();
         let low = |port: u16, other: u16| port < 1024 && other >= 1024 || port < REGISTERED && other >= REGISTERED;
         let reverse = known(destination).is_none() && (known(source).is_some() || low(source, destination));
         let (service_port, local_port) = if reverse { (source, destination) } else { (destination, source) };
-        let service = match known(service_port) {
+        Self { service: Self::service_of(service_port), reverse, service_port, local_port }
+    }
+
+    /// Cell of the service of a port.
+    pub fn service_of(port: u16) -> u16 {
+        let cell = match known(port) {
             Some(place) => place,
-            None if service_port < 1024 => SERVICES.len(),
-            None if service_port < REGISTERED => SERVICES.len() + 1,
+            None if port < 1024 => SERVICES.len(),
+            None if port < REGISTERED => SERVICES.len() + 1,
             None => SERVICES.len() + 2,
         };
-        Self { service: service as u16, reverse, service_port, local_port }
+        cell as u16
     }
 }
 
@@ -230,16 +236,6 @@ pub(super) fn describe(flow: &[HeaderPacket], packets: usize) -> Option<Cells> {
         flow.get(1).map_or(GAP_CELLS as u16 - 1, |second| gap_cell(second.time_us.saturating_sub(first.time_us))),
         peer.len() as u16,
     ])
-}
-
-/// IP version of a kind: 4 or 6.
-pub(super) fn version_of(kind: u16) -> u8 {
-    if kind / 2 % 2 == 1 { 6 } else { 4 }
-}
-
-/// Service cell of a kind.
-pub(super) fn service_of(kind: u16) -> u16 {
-    kind / 8
 }
 
 fn length_cell(length: u16) -> u16 {

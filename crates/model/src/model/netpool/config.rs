@@ -1,7 +1,9 @@
-//! Settings and presets. `noise_share` and `prior` were chosen on simulated traffic: private classes of the simulator, a
-//! pool of its other ones (`studies/quality.toml`). `local_share` and how often a type of service varies were changed after
-//! a look at results on one real dataset (os, 180 members a class), so results on that one are no clean test of them.
+//! Settings and presets. Shares, limits of noise and `prior` were chosen on simulated traffic: private classes of the
+//! simulator, a pool of its other ones (`studies/quality.toml`). That addresses of local hosts need a large part of the budget,
+//! and how often a type of service varies, followed from a look at results on one real dataset (os, 180 members a class),
+//! so results on that one are no clean test of them.
 
+use super::place::Place;
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -29,24 +31,28 @@ pub struct NetPoolConfig {
     /// Marginals are as many as leave the noise of each below this share of the members, two at least: with more, each
     /// one costs noise in all others.
     pub noise_share: f64,
-    /// Share of rho for the addresses of the local hosts.
-    pub local_share: f64,
-    /// Share of rho for the addresses of their peers, by service, where there are four marginals or more.
-    pub peer_share: f64,
+    /// Share of rho for the histograms of values (addresses, networks and ports of a flow's ends) that many flows have.
+    pub histogram_share: f64,
+    /// These histograms are as many as leave what stands out of the noise, at five deviations, below this share of the
+    /// members; two at least.
+    pub cut_share: f64,
     /// Share of rho for choosing marginals, where there are more than two.
     pub choice_share: f64,
-    /// Expected number of addresses of nobody that stand out of the noise of one histogram.
-    pub false_addresses: f64,
+    /// Expected number of values of nobody that stand out of the noise of one histogram.
+    pub false_values: f64,
 }
 
 /// Largest number of packets that the layouts allow.
 const PACKETS_MAX: u32 = 64;
 
 /// More would drown what is found.
-const FALSE_ADDRESSES_MAX: f64 = 1_000.0;
+const FALSE_VALUES_MAX: f64 = 1_000.0;
 
 /// Marginals that are always measured.
 pub(super) const FIXED: usize = 2;
+
+/// Histograms of values that are always measured: one of each end.
+const HISTOGRAMS_MIN: usize = 2;
 
 impl NetPoolConfig {
     /// A preset: `small` takes seconds a model, `paper` has more candidates (no publication has this generator).
@@ -57,14 +63,14 @@ impl NetPoolConfig {
             kept: 3_000,
             vary: 0.3,
             refinements: 2,
-            prior: 5.0,
+            prior: 20.0,
             iterations: 150,
             marginals_max: 12,
-            noise_share: 0.04,
-            local_share: 0.35,
-            peer_share: 0.1,
+            noise_share: 0.03,
+            histogram_share: 0.55,
+            cut_share: 0.12,
             choice_share: 0.05,
-            false_addresses: 0.3,
+            false_values: 1.0,
         };
         match name {
             "small" => Ok(small),
@@ -115,6 +121,15 @@ impl NetPoolConfig {
         (affordable as usize).clamp(FIXED, (self.marginals_max as usize).max(FIXED))
     }
 
+    /// Number of histograms of values of a budget, as [`NetPoolConfig::marginals`].
+    pub fn histograms(&self, noise_multiplier: f64, members: u32) -> usize {
+        /// About where a value stands out of the noise.
+        const CUT: f64 = 5.0;
+        let affordable =
+            (self.cut_share * f64::from(members) / (CUT * noise_multiplier)).powi(2) * self.histogram_share;
+        (affordable as usize).clamp(HISTOGRAMS_MIN, Place::ALL.len())
+    }
+
     fn check(&self) -> Result<()> {
         let positive = [
             ("packets", self.packets),
@@ -129,24 +144,28 @@ impl NetPoolConfig {
         if self.packets > PACKETS_MAX {
             return Err(Error::user(format!("`packets` must be at most {PACKETS_MAX}, found `{}`", self.packets)));
         }
-        let above =
-            [("prior", self.prior), ("noise_share", self.noise_share), ("false_addresses", self.false_addresses)];
+        let above = [
+            ("prior", self.prior),
+            ("noise_share", self.noise_share),
+            ("cut_share", self.cut_share),
+            ("false_values", self.false_values),
+        ];
         if let Some((key, value)) = above.into_iter().find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
             return Err(Error::user(format!("`{key}` must be above 0, found `{value}`")));
         }
-        if self.false_addresses > FALSE_ADDRESSES_MAX {
+        if self.false_values > FALSE_VALUES_MAX {
             return Err(Error::user(format!(
-                "`false_addresses` must be at most {FALSE_ADDRESSES_MAX}, found `{}`",
-                self.false_addresses
+                "`false_values` must be at most {FALSE_VALUES_MAX}, found `{}`",
+                self.false_values
             )));
         }
         if !(0.0..=1.0).contains(&self.vary) {
             return Err(Error::user(format!("`vary` must be between 0 and 1, found `{}`", self.vary)));
         }
-        let shares = [self.local_share, self.peer_share, self.choice_share];
+        let shares = [self.histogram_share, self.choice_share];
         if shares.iter().any(|share| !(*share > 0.0 && *share < 1.0)) || shares.iter().sum::<f64>() >= 1.0 {
             return Err(Error::user(format!(
-                "`local_share`, `peer_share` and `choice_share` must be above 0 and leave something, found `{shares:?}`"
+                "`histogram_share` and `choice_share` must be above 0 and leave something, found `{shares:?}`"
             )));
         }
         Ok(())

@@ -92,9 +92,10 @@ fn monitors(fitted: &Fit) -> Vec<MonitorRow> {
     let mut rows = vec![
         row("marginals", String::new(), fitted.marginals.len() as f64),
         row("effective_candidates", String::new(), fitted.effective),
-        row("frequent_addresses", "local".to_owned(), model.local.len() as f64),
-        row("frequent_addresses", "peer".to_owned(), model.peers.len() as f64),
     ];
+    let found =
+        model.found.iter().map(|(place, found)| row("frequent_values", place.name().to_owned(), found.len() as f64));
+    rows.extend(found);
     let distances = fitted.marginals.iter().map(|(name, distance)| row("marginal_distance", name.clone(), *distance));
     rows.extend(distances);
     rows

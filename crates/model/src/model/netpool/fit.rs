@@ -1,20 +1,18 @@
 //! From private traces and a public pool to a model, through one ledger.
 
-use super::address::frequent;
-use super::attributes::{Cells, Ends, SERVICE_CELLS, addresses, describe};
+use super::attributes::{Cells, describe};
 use super::config::{FIXED, NetPoolConfig};
 use super::estimate::{Goal, weigh};
+use super::frequent::Cell;
 use super::marginal::{Measured, Query, candidates, choose_next, fixed};
 use super::model::Model;
+use super::place::{Found, Place};
 use super::pool::{Candidates, Flow, flow_of};
 use crate::model::netdpsyn::RhoLedger;
 use crate::train::{EncodedTrace, PrivacyEvent};
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
 use syntrace_base::record::Mechanism;
-
-/// Peers' addresses are measured with so many marginals or more.
-const MARGINALS_WITH_PEERS: usize = 4;
 
 /// A trained model, what it cost, and how near it came.
 pub(super) struct Fit {
@@ -27,26 +25,23 @@ pub(super) struct Fit {
     pub effective: f64,
 }
 
-/// What is private: attributes and ends of the members. Read by [`Query::measure`], [`choose_next`] and [`frequent`] alone.
+/// What is private: attributes and ends of the members. Read by [`Query::measure`], [`choose_next`] and [`find`] alone.
 struct Private {
     flows: Vec<Cells>,
-    local: Vec<(u16, Vec<u8>)>,
-    peers: Vec<(u16, Vec<u8>)>,
+    /// What the flows add to each of [`Place::ALL`].
+    places: [Vec<Cell>; Place::ALL.len()],
 }
 
 impl Private {
     fn new<'a>(traces: impl IntoIterator<Item = &'a EncodedTrace>, packets: usize) -> Result<Self> {
-        let mut private = Self { flows: Vec::new(), local: Vec::new(), peers: Vec::new() };
+        let mut private = Self { flows: Vec::new(), places: Default::default() };
         for trace in traces {
             let flow = flow_of(trace)?;
-            let (Some(cells), Some([local, peer]), Some(first)) =
-                (describe(&flow, packets), addresses(&flow), flow.first())
-            else {
-                continue;
-            };
+            let Some(cells) = describe(&flow, packets) else { continue };
             private.flows.push(cells);
-            private.local.push((0, local));
-            private.peers.push((Ends::of(first).service, peer));
+            for (place, own) in Place::ALL.into_iter().zip(&mut private.places) {
+                own.extend(place.of(&flow));
+            }
         }
         Ok(private)
     }
@@ -109,13 +104,12 @@ pub(super) fn fit<'a>(
     let private = Private::new(traces, packets)?;
     let mut ledger = RhoLedger::new(noise_multiplier)?;
     let count = config.marginals(noise_multiplier, members);
-    let with_peers = count >= MARGINALS_WITH_PEERS;
+    let histograms = config.histograms(noise_multiplier, members);
     let choices = count - FIXED;
     // All of these add up to the budget.
-    let local_rho = config.local_share * ledger.total();
-    let peer_rho = if with_peers { config.peer_share * ledger.total() } else { 0.0 };
+    let histogram_rho = config.histogram_share * ledger.total() / histograms as f64;
     let choice_rho = if choices > 0 { config.choice_share * ledger.total() } else { 0.0 };
-    let rho = (ledger.total() - local_rho - peer_rho - choice_rho) / count as f64;
+    let rho = ((1.0 - config.histogram_share) * ledger.total() - choice_rho) / count as f64;
 
     let mut rng = seed.named("candidates").rng();
     let mut search = Search {
@@ -132,22 +126,30 @@ pub(super) fn fit<'a>(
     }
     search.weigh();
     adapt(&mut search, &private, &mut ledger, (choices, rho, choice_rho), noise_seed)?;
-    let deviation = ledger.charge_for(Mechanism::GaussianMarginals, "addresses of local hosts", local_rho, 1.0)?;
-    let seed = noise_seed.named("local addresses");
-    let local = frequent(private.local, 1, deviation, config.false_addresses, seed);
-    let mut peers = Vec::new();
-    if with_peers {
-        let phase = "addresses of peers by service";
-        let deviation = ledger.charge_for(Mechanism::GaussianMarginals, phase, peer_rho, 1.0)?;
-        let seed = noise_seed.named("peer addresses");
-        peers = frequent(private.peers, SERVICE_CELLS as u16, deviation, config.false_addresses, seed);
-    }
+    let found = find(&private, config, &mut ledger, (histograms, histogram_rho), noise_seed)?;
     let mut rng = search.seed.named("kept").rng();
     let flows = search.candidates.drawn(&search.weights, config.kept as usize, &mut rng);
     let marginals = search.measured.iter().map(|own| (own.query.name(), search.distance(own))).collect();
     let effective = 1.0 / search.weights.iter().map(|weight| weight * weight).sum::<f64>();
-    let model = Model { config: config.clone(), members, flows, local, peers };
+    let model = Model { config: config.clone(), members, flows, found };
     Ok(Fit { model, events: ledger.events().to_vec(), marginals, effective })
+}
+
+/// Measures the first `count` histograms of values, each for `rho`.
+fn find(
+    private: &Private,
+    config: &NetPoolConfig,
+    ledger: &mut RhoLedger,
+    (count, rho): (usize, f64),
+    noise_seed: Seed,
+) -> Result<Found> {
+    let mut found = Found::new();
+    for (place, flows) in Place::ALL.into_iter().zip(&private.places).take(count) {
+        let deviation = ledger.charge_for(Mechanism::GaussianMarginals, place.name(), rho, 1.0)?;
+        let seed = noise_seed.named(place.name());
+        found.push((place, place.domain().measure(flows, deviation, config.false_values, seed)));
+    }
+    Ok(found)
 }
 
 /// Chooses and measures marginals one by one, each `rho`, all choices together `choice_rho`, and draws the candidates

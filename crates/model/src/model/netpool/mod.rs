@@ -3,7 +3,7 @@
 //! ```text
 //! public traces -> pool -> candidates (variations) --------------+-> weights -> candidates again -> weights -> flows
 //! members -> attributes of the flow -> noisy marginals (rounds) -+
-//!         -> addresses -> noisy histogram, cut -----------------------------------> addresses of drawn flows
+//!         -> addresses, networks, ports -> noisy histograms, cut ------------------> ends of drawn flows
 //! ```
 //!
 //! What is not measured, or measured too noisily, stays as in public traffic, and every trace that is drawn is a
@@ -11,15 +11,16 @@
 //! present estimate: McKenna et al. 2022, AIM, arXiv 2201.12677). No network, no gradient, no attribute.
 //!
 //! Unit of privacy: one trace, added or removed. The number of members is public. A trace is one flow with one value of
-//! each attribute, so it adds 1 to one cell of each marginal and of each address histogram: L2 sensitivity 1 each. A
-//! trace without a packet that parses adds nothing. Four things read private traces, each charged to one [`RhoLedger`]
+//! each attribute, so it adds 1 to one cell at most of each marginal and of each histogram of values: L2 sensitivity 1 each.
+//! A trace without a packet that parses adds nothing. Three things read private traces, each charged to one [`RhoLedger`]
 //! (rho = 1 / (2 sigma^2) of the calibrated noise multiplier, composed as one Gaussian):
 //!
 //! - marginals: every cell gets noise, see [`marginal`];
 //! - choices of marginals: the exponential mechanism on scores of sensitivity 1, see [`choose`] for what it costs;
-//! - addresses of local hosts, addresses of peers by service: all 2^32 + 2^128 cells get noise, see [`address`].
+//! - histograms of values, addresses and networks and ports of both ends ([`place`]): all cells, up to 2^32 + 2^128, get
+//!   noise, see [`frequent`].
 //!
-//! How many marginals there are follows from the budget and the number of members, domains from protocol constants,
+//! How many marginals and histograms there are follows from the budget and the number of members, domains from protocol constants,
 //! candidates from the pool. Weights, candidates that are drawn again, kept flows and all sampling read releases only:
 //! they cost nothing, and neither does drawing more traces.
 //!
@@ -28,15 +29,16 @@
 //!
 //! [`RhoLedger`]: crate::model::netdpsyn::RhoLedger
 
-mod address;
 mod attributes;
 mod choose;
 mod config;
 mod estimate;
 mod facade;
 mod fit;
+mod frequent;
 mod marginal;
 mod model;
+mod place;
 mod pool;
 mod vary;
 

@@ -1,16 +1,16 @@
-//! What is released: flows drawn by weight, and the addresses that stood out of the noise.
+//! What is released: flows drawn by weight, and the addresses, networks and ports that stood out of the noise.
 //!
-//! Safetensors: the tensors of [`pool`], and one JSON text (`syntrace.netpool`) with configuration, members and addresses.
+//! Safetensors: the tensors of [`pool`], and one JSON text (`syntrace.netpool`) with configuration, members and these.
 
-use super::address::Frequent;
-use super::attributes::{Attribute, Ends, addresses, describe, local_packets, service_of, version_of};
 use super::config::NetPoolConfig;
+use super::frequent::Frequent;
+use super::place::{Found, Place, Placing};
 use super::pool::{self, Flow};
 use super::vary::renewed;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use syntrace_base::base::{Progress, Seed, StreamRng};
+use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
 
 const KEY: &str = "syntrace.netpool";
@@ -27,10 +27,8 @@ pub(super) struct Model {
     pub members: u32,
     /// Flows to draw from, each as likely as the other.
     pub flows: Vec<Flow>,
-    /// Frequent addresses of local hosts, with noisy counts of members.
-    pub local: Vec<Frequent>,
-    /// Frequent addresses of their peers, by service.
-    pub peers: Vec<Frequent>,
+    /// Frequent addresses, networks and ports, with noisy counts of members.
+    pub found: Found,
 }
 
 /// The JSON text.
@@ -39,16 +37,22 @@ struct Header {
     version: u32,
     members: u32,
     config: NetPoolConfig,
-    local: Vec<Listed>,
-    peers: Vec<Listed>,
+    found: Vec<(Place, Vec<Listed>)>,
 }
 
-/// An address of the JSON text.
+/// A frequent value of the JSON text.
 #[derive(Serialize, Deserialize)]
 struct Listed {
-    service: u16,
-    address: IpAddr,
+    key: u16,
+    value: Value,
     count: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Port(u16),
+    Address(IpAddr),
 }
 
 /// What every version's JSON text has.
@@ -58,22 +62,23 @@ struct Versioned {
 }
 
 fn listed(frequent: &[Frequent]) -> Vec<Listed> {
-    let address = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
-        Ok(four) => Some(IpAddr::from(four)),
-        Err(_) => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+    let value = |bytes: &[u8]| match bytes.len() {
+        2 => bytes.first_chunk().map(|port| Value::Port(u16::from_be_bytes(*port))),
+        4 => bytes.first_chunk().map(|four: &[u8; 4]| Value::Address((*four).into())),
+        _ => bytes.first_chunk().map(|six: &[u8; 16]| Value::Address((*six).into())),
     };
-    let listed = frequent
-        .iter()
-        .filter_map(|own| Some(Listed { service: own.key, address: address(&own.address)?, count: own.count }));
+    let listed =
+        frequent.iter().filter_map(|own| Some(Listed { key: own.key, value: value(&own.value)?, count: own.count }));
     listed.collect()
 }
 
 fn unlisted(listed: Vec<Listed>) -> Vec<Frequent> {
-    let bytes = |address: IpAddr| match address {
-        IpAddr::V4(four) => four.octets().to_vec(),
-        IpAddr::V6(six) => six.octets().to_vec(),
+    let bytes = |value: Value| match value {
+        Value::Port(port) => port.to_be_bytes().to_vec(),
+        Value::Address(IpAddr::V4(four)) => four.octets().to_vec(),
+        Value::Address(IpAddr::V6(six)) => six.octets().to_vec(),
     };
-    listed.into_iter().map(|own| Frequent { key: own.service, address: bytes(own.address), count: own.count }).collect()
+    listed.into_iter().map(|own| Frequent { key: own.key, value: bytes(own.value), count: own.count }).collect()
 }
 
 impl Model {
@@ -83,8 +88,7 @@ impl Model {
             version: VERSION,
             members: self.members,
             config: self.config.clone(),
-            local: listed(&self.local),
-            peers: listed(&self.peers),
+            found: self.found.iter().map(|(place, found)| (*place, listed(found))).collect(),
         };
         let text = serde_json::to_string(&header).map_err(|error| Error::internal(error.to_string()))?;
         pool::write(&self.flows, KEY, text)
@@ -105,8 +109,8 @@ impl Model {
         if flows.is_empty() || flows.iter().any(Vec::is_empty) {
             return Err(damaged("flows with packets expected".to_owned()));
         }
-        let (local, peers) = (unlisted(header.local), unlisted(header.peers));
-        Ok(Self { config: header.config, members: header.members, flows, local, peers })
+        let found = header.found.into_iter().map(|(place, found)| (place, unlisted(found))).collect();
+        Ok(Self { config: header.config, members: header.members, flows, found })
     }
 
     /// Draws `count` traces; trace i depends on the model, the seed and i alone.
@@ -114,7 +118,7 @@ impl Model {
     /// # Errors
     /// Interrupted, when asked to stop.
     pub fn sample(&self, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<Flow>> {
-        let shares = Shares::new(self);
+        let placing = Placing::new(&self.found, &self.flows, self.members);
         let mut traces = Vec::with_capacity(count as usize);
         progress.start("sampling", u64::from(count));
         for number in 0..count {
@@ -124,64 +128,11 @@ impl Model {
             let mut rng = seed.named("trace").numbered(u64::from(number)).rng();
             let flow = &self.flows[rng.random_range(0..self.flows.len())];
             let mut flow = renewed(flow, START_US, &mut rng);
-            self.address(&mut flow, &shares, &mut rng);
+            placing.place(&mut flow, &mut rng);
             traces.push(flow);
             progress.advance(1, "");
         }
         progress.finish();
         Ok(traces)
-    }
-
-    /// Replaces the addresses of a flow by frequent ones, as often as these are.
-    fn address(&self, flow: &mut Flow, shares: &Shares, rng: &mut StreamRng) {
-        let Some([local, peer]) = addresses(flow) else { return };
-        let Some(first) = flow.first() else { return };
-        let (version, service) = (first.version(), Ends::of(first).service);
-        let members = f64::from(self.members);
-        let own =
-            pick(&self.local, |other| other.address.len() == local.len(), members * shares.of(version, None), rng);
-        let among = |other: &Frequent| other.key == service && other.address.len() == peer.len();
-        let of_service = members * shares.of(version, Some(service));
-        let peer = pick(&self.peers, among, of_service, rng).unwrap_or(peer);
-        let local = own.unwrap_or(local);
-        let sides = local_packets(flow);
-        for (packet, is_local) in flow.iter_mut().zip(sides) {
-            packet.set_addresses(if is_local { [&local, &peer] } else { [&peer, &local] });
-        }
-    }
-}
-
-/// One of some frequent addresses, or none: they have their noisy counts of the `expected` flows.
-fn pick(
-    frequent: &[Frequent],
-    among: impl Fn(&Frequent) -> bool,
-    expected: f64,
-    rng: &mut StreamRng,
-) -> Option<Vec<u8>> {
-    let total: f64 = frequent.iter().filter(|own| among(own)).map(|own| own.count).sum();
-    let mut left = rng.random::<f64>() * total.max(expected);
-    for own in frequent.iter().filter(|own| among(own)) {
-        left -= own.count;
-        if left < 0.0 {
-            return Some(own.address.clone());
-        }
-    }
-    None
-}
-
-/// Shares of a model's flows by IP version and service.
-struct Shares(Vec<(u8, u16)>);
-
-impl Shares {
-    fn new(model: &Model) -> Self {
-        let packets = model.config.packets as usize;
-        let kinds = model.flows.iter().filter_map(|flow| Some(describe(flow, packets)?[Attribute::Kind.index()]));
-        Self(kinds.map(|kind| (version_of(kind), service_of(kind))).collect())
-    }
-
-    fn of(&self, version: u8, service: Option<u16>) -> f64 {
-        let count =
-            self.0.iter().filter(|own| own.0 == version && service.is_none_or(|service| service == own.1)).count();
-        count as f64 / self.0.len().max(1) as f64
     }
 }

@@ -14,6 +14,9 @@ const CLASSES: [u8; 9] = [0, 2, 8, 16, 32, 72, 136, 184, 192];
 /// Of the chance of a variation, that of another traffic class.
 const OTHER_CLASS: f64 = 0.2;
 
+/// Ports of services that are not known are drawn as often as so many known ones.
+const UNKNOWN: usize = 4;
+
 /// Full packets of common links: lengths are not scaled beyond.
 const LENGTH_MAX: f64 = 1_500.0;
 
@@ -30,7 +33,9 @@ pub(super) fn varied(flow: &[HeaderPacket], chance: f64, rng: &mut StreamRng) ->
         flow.truncate(keep);
     }
     if roll(rng) {
-        let service = SERVICES[rng.random_range(0..SERVICES.len())];
+        // Services of no registry as well: which port theirs is, a histogram tells.
+        let known = SERVICES.get(rng.random_range(0..SERVICES.len() + UNKNOWN));
+        let service = known.copied().unwrap_or_else(|| rng.random_range(1_024..32_768));
         set_service(&mut flow, service);
     }
     if roll(rng) {
