@@ -8,6 +8,14 @@
 //! looks at 12 features a node, each counted or sorted once over the node's rows.
 //! Peers: `sklearn.svm.OneClassSVM().fit` (one thread: it has no more), `RandomForestClassifier(n_jobs=2).fit`;
 //! without Python with scikit-learn their column is left out, and the bench says so.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench ends where its expectation does not hold, and prints what it measured"
+)]
 
 /// As in the program: see its line in Cargo.toml.
 #[global_allocator]

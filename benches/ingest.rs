@@ -6,6 +6,14 @@
 //! packet, 10 of 25 packets kept): 200 to 300 ns a packet, 3 to 5 M packets/s. Bit planes copy 40 bytes
 //! into 272 zeroed ones: below 100 ns a packet. CSV writes 2.9 kB a packet: about 400 ns.
 //! `cargo bench --bench ingest` measures the release build, `cargo test --bench ingest` the dev profile.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench ends where its expectation does not hold, and prints what it measured"
+)]
 
 /// As in the program: see its line in Cargo.toml.
 #[global_allocator]

@@ -10,6 +10,14 @@
 //! times is printed. Seen with the development profile (`cargo bench --profile dev --bench quality`) on two
 //! cores shared with other builds: all 149 distances equal to 1.1e-10, and SciPy (one thread) took 3.0 times as
 //! long as this (two threads).
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench ends where its expectation does not hold, and prints what it measured"
+)]
 
 /// As in the program: see its line in Cargo.toml.
 #[global_allocator]

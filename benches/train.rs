@@ -32,6 +32,14 @@
 //! Rates are per second of this thread's CPU time where the kernel tells it (other load on the machine
 //! does not matter), else of wall time, on a CUDA device of wall time until it has finished; the best of
 //! several repeats.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench ends where its expectation does not hold, and prints what it measured"
+)]
 
 /// As in the program: see its line in Cargo.toml.
 #[global_allocator]

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --features examples --example ask
 //! ```
+#![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --features examples --example attack
 //! ```
+#![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 use syntrace::attack::{AttackKind, AttributeTable, run};
 use syntrace::base::{ModelId, Seed, TraceId};

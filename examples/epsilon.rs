@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --features examples --example epsilon
 //! ```
+#![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 use syntrace::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace::error::Result;

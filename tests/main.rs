@@ -1,5 +1,13 @@
 //! The only integration-test binary. Each module tests one boundary; `architecture` fails when a file
 //! in this folder is forgotten here.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test ends where its expectation does not hold, and says what it skips"
+)]
 
 /// As in the program: see its line in Cargo.toml.
 #[global_allocator]

@@ -47,6 +47,14 @@
 //! names a Python with DuckDB (`pip install duckdb`); without one, and without `--features parquet`, the peer is left out.
 //! `SYNTRACE_BENCH_RULES=1` measures each question with and without each of our own optimiser rules instead.
 //! `SYNTRACE_BENCH_TRACES=N` makes splits of N traces (5,556): fewer for a quick look.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a bench ends where its expectation does not hold, and prints what it measured"
+)]
 
 /// As in the program: see its line in Cargo.toml.
 #[global_allocator]

@@ -1,5 +1,5 @@
 //! Shared by the tests: temporary folders, packet builders, tolerances, where `../shared` is.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "not every build of the tests uses all of it")]
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};

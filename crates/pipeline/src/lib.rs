@@ -5,8 +5,10 @@
 //! random draw of a job comes from its id (the study's seed is part of it), so results depend neither
 //! on the order of jobs nor on the number of threads.
 
-// Without libtorch nothing trains, so what only training jobs call has no caller.
-#![cfg_attr(not(feature = "torch"), allow(dead_code))]
+#![cfg_attr(
+    not(feature = "torch"),
+    allow(dead_code, reason = "what only training calls has no caller without libtorch")
+)]
 
 mod attack;
 mod audit;

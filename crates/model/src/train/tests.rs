@@ -1,5 +1,6 @@
 //! The loop on a network so small that its gradients are known: what a poisoned trace changes, and what a
 //! checkpoint holds.
+#![allow(clippy::unwrap_used, reason = "a test ends where its expectation does not hold")]
 
 use super::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, MicroGradients, Microbatch, Network, NoCheckpoint,

@@ -51,7 +51,7 @@ macro_rules! field_methods {
 }
 
 #[expect(clippy::allow_attributes, reason = "not every type is used in both forms")]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not every type is used in both forms")]
 impl<R> Fields<R> {
     pub fn new() -> Self {
         Self { columns: Vec::new(), extracts: Vec::new() }

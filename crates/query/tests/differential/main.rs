@@ -4,10 +4,18 @@
 //! It runs for `SYNTRACE_NET_SECONDS` (30) from `SYNTRACE_NET_SEED` (1) and says how many queries that were. DuckDB is
 //! the Python package, of `python3` or of what `SYNTRACE_PYTHON` names; without it the test says so and compares
 //! our own ways of answering alone. `SYNTRACE_REQUIRE=duckdb` makes its absence a failure.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test ends where its expectation does not hold, and says what it skips"
+)]
 
 mod query;
 #[path = "../../../../tests/query/study.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the other tests use the rest")]
 mod study;
 
 use arrow::array::{Array, ArrayRef, AsArray};

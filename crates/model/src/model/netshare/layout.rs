@@ -10,8 +10,10 @@
 //! trace, the addresses: each becomes 28 bits of its digest in the reserved block 240.0.0.0/4, and the
 //! trace comes back as IPv4.
 
-// Without libtorch there are no networks that cells are laid out for.
-#![cfg_attr(not(feature = "torch"), allow(dead_code))]
+#![cfg_attr(
+    not(feature = "torch"),
+    allow(dead_code, reason = "what only training calls has no caller without libtorch")
+)]
 
 use super::config::{Interarrival, Mask, NetShareConfig, Numbers, Samples};
 use super::modes::{self, LENGTHS, Placed, Scale, TOS as TOS_RANGES, TTLS};
