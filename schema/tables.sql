@@ -146,7 +146,7 @@ CREATE TABLE models (
     accountant         TEXT,             -- what computed epsilon_spent
     guarantee          TEXT NOT NULL,    -- `end-to-end`, `conditional`, `none`, or `none: delta` where delta is 1/members or more, which promises nothing
     epsilon_end_to_end DOUBLE PRECISION, -- epsilon over the whole lineage; infinite where private traces leaked past the mechanism or delta promises nothing; NULL = no DP, or only claimed
-    noise              TEXT,             -- `system` (seed not stored) or `reproducible`; NULL = no DP
+    noise              TEXT,             -- `system` (seed not stored) or `reproducible` (follows from model_id, so no guarantee is end-to-end); NULL = no DP
     parameters         BIGINT,           -- all parameters; NULL = not told
     parameters_private BIGINT,           -- parameters trained on private traces; NULL = not told
     seconds            DOUBLE PRECISION, -- wall time of training, divided evenly over its cohort; NULL = not told

@@ -32,6 +32,8 @@ SELECT
         WHEN guarantee = 'none: delta'
             THEN concat('nothing: delta is 1/members (1/', members, ') or more, which whoever publishes a member whole keeps to')
         WHEN epsilon_spent IS NULL THEN 'claimed by its makers, not checked here (see lineage)'
+        WHEN noise = 'reproducible'
+            THEN 'private only for who cannot make its noise again: that follows from the id of the model'
         WHEN guarantee = 'end-to-end' THEN 'differentially private for adding or removing one trace'
         ELSE 'private only given upstream weights or choices that saw the same traces'
     END AS meaning

@@ -473,6 +473,13 @@ fn no_part_of_a_captures_name_is_in_a_shared_copy() {
     }
     let labels = run_ok(&["sql", &at("copy"), "--format", "csv", "-c", "SELECT label FROM jobs ORDER BY 1"]);
     assert_eq!(labels, "label\ningest\ningest my set/two words\n");
+    // An exact size confirms a guess about a file.
+    for sizes in ["bytes", "packets"] {
+        let sizes = format!("SELECT DISTINCT rtrim(CAST({sizes} AS TEXT), '0') FROM captures");
+        let digits = run_ok(&["sql", &at("copy"), "--format", "csv", "-c", &sizes]);
+        let digits: Vec<&str> = digits.lines().skip(1).collect();
+        assert!(digits.len() == 1 && digits[0].len() == 1, "{digits:?}");
+    }
 }
 
 #[cfg(feature = "torch")]

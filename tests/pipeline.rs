@@ -197,4 +197,13 @@ fn a_model_with_dp_spends_at_most_its_budget_and_says_what_it_means() {
             }
         }
     }
+    // Noise that follows from the model's id, which is in every table, hides nothing from who has the file.
+    let private = "SELECT DISTINCT guarantee, epsilon_end_to_end, meaning LIKE '%make its noise again%' AS said \
+                   FROM model_privacy WHERE epsilon = 4";
+    let found = run_ok(&["sql", &path, "--format", "csv", "-c", private]);
+    assert_eq!(found, "guarantee,epsilon_end_to_end,said\nconditional,Infinity,true\n");
+    let (code, page, _) = run(&["audit", &path, "--model", "eps4"]);
+    assert!(code == 1 && page.contains("guarantee `conditional`"), "{code} {page}");
+    let planned = run_ok(&["plan", &path, &spec]);
+    assert!(planned.contains("every guarantee is `conditional`"), "{planned}");
 }

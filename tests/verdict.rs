@@ -87,7 +87,7 @@ fn clean() -> Evidence {
 }
 
 fn judged_by(evidence: &Evidence, policy: &Policy) -> (Verdict, Vec<Check>) {
-    let checks = judge(evidence, policy, &Family::of(std::slice::from_ref(evidence), policy));
+    let checks = judge(evidence, policy, &Family::of([evidence], 0, policy));
     (verdict(&checks), checks)
 }
 
@@ -283,7 +283,7 @@ fn studies(count: u64, sizes: (u64, u64), apart: f64) -> Vec<Vec<(Verdict, Vec<C
             Evidence { attacks: attacks.into(), leaks: leaks.into(), ..clean() }
         };
         let targets: Vec<Evidence> = (0..12).map(target).collect();
-        let family = Family::of(&targets, &policy);
+        let family = Family::of(&targets, 0, &policy);
         targets.iter().map(|target| judge(target, &policy, &family)).map(|checks| (verdict(&checks), checks)).collect()
     })
 }

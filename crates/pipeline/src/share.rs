@@ -5,7 +5,7 @@
 //! that is forgotten with it, in records and in texts: an id of ours is a hash over the study's seed (a short one
 //! could be guessed and checked against it), splits and reproducible noise are drawn from ids, trace ids follow from
 //! a capture's digest, and a digest confirms to whoever holds a capture, weights or a list of members that they are
-//! the ones. Equal ids and digests stay equal within the copy. Class ids are functions of public names and stay.
+//! the ones. So do exact sizes: those of captures keep one digit. Equal ids and digests stay equal within the copy. Class ids are functions of public names and stay.
 //!
 //! What no key can hide: whoever holds the captures and guesses the seed can run the study again and compare
 //! results. So the study's seed is left out, and the command says so.
@@ -219,6 +219,8 @@ impl Redaction {
             capture_id,
             digest: self.digest(&capture.digest),
             name: "withheld".to_owned(),
+            bytes: one_digit(capture.bytes),
+            packets: one_digit(capture.packets),
             first_us: 0,
             last_us: 0,
             kept: false,
@@ -232,10 +234,13 @@ impl Redaction {
         for drop in &mut drops {
             drop.example = "withheld".to_owned();
             drop.first_packet = 0;
+            drop.packets = one_digit(drop.packets);
         }
         IngestRecord {
             capture_id: CaptureId(self.id(ingest.capture_id.0)),
             job_id: JobId(self.id(ingest.job_id.0)),
+            traces: one_digit(ingest.traces),
+            packets: one_digit(ingest.packets),
             drops,
             ..ingest
         }
@@ -326,6 +331,13 @@ fn without_private_counts(rows: &RecordBatch) -> Result<RecordBatch> {
     filter_record_batch(rows, &kept).map_err(|error| Error::internal(format!("rows of table `monitors`: {error}")))
 }
 
+/// A count to one significant digit: exact sizes of a capture, and of what was left out of it, are a fingerprint that
+/// confirms a guess. Halves are rounded up.
+fn one_digit(count: u64) -> u64 {
+    let unit = 10u64.pow(count.checked_ilog10().unwrap_or(0));
+    (count / unit + u64::from(count % unit >= unit.div_ceil(2) && unit > 1)) * unit
+}
+
 /// Dataset and class of an ingest, without the capture's name.
 fn ingest_label(spec: &serde_json::Value) -> String {
     let text = |key: &str| spec.get(key).and_then(serde_json::Value::as_str);
@@ -368,6 +380,15 @@ mod tests {
         assert_eq!(redaction.text("none or netdiffusion 0.25 12345678901"), "none or netdiffusion 0.25 12345678901");
         assert_eq!(redaction.json("{\"a\":{\"noise_seed\":5,\"b\":1},\"seed\":9}"), "{\"a\":{\"b\":1}}");
         assert_eq!(redaction.id(0), 0);
+    }
+
+    #[test]
+    fn counts_keep_one_digit() {
+        let rounded = [(0, 0), (7, 7), (14, 10), (15, 20), (96, 100), (2_690_308, 3_000_000)];
+        for (count, expected) in rounded {
+            assert_eq!(one_digit(count), expected, "{count}");
+        }
+        assert_eq!(one_digit(9_499_999_999_999_999_999), 9_000_000_000_000_000_000);
     }
 
     #[test]

@@ -84,11 +84,12 @@ pub(super) fn audit(args: &AuditArgs) -> Result<ExitCode> {
         .as_ref()
         .map_or("the built-in policy (studies/policy.toml)".to_owned(), |path| format!("`{}`", path.display()));
     let asker = Asker::open(&args.study, MEMORY_MIB, None)?;
-    let (targets, elsewhere) = of_plan(args.plan.as_deref(), gather::targets(&asker)?)?;
-    let evidence: Vec<Evidence> = targets.iter().map(|target| target.evidence.clone()).collect();
-    let replaced = targets.iter().map(|target| target.replaced).sum();
+    let found = gather::targets(&asker)?;
+    let replaced_anywhere = found.targets.iter().map(|target| target.replaced).sum();
     // What is not shown was tried as well.
-    let family = Family::of(&evidence, &policy);
+    let family = Family::of(found.targets.iter().map(|target| &target.evidence), replaced_anywhere, &policy);
+    let (targets, elsewhere) = of_plan(args.plan.as_deref(), found)?;
+    let replaced = targets.iter().map(|target| target.replaced).sum();
     let judged = |Target { model_id, plan, evidence, .. }: Target| {
         let checks = judge(&evidence, &policy, &family);
         Judged { model_id, plan, evidence, verdict: verdict(&checks), checks }

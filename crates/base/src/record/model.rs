@@ -239,7 +239,7 @@ pub struct ModelRecord {
     pub guarantee: Guarantee,
     /// Epsilon over the whole lineage; `None` = infinite.
     pub epsilon_end_to_end: Option<f64>,
-    /// `system` (seed not stored) or `reproducible`; `None` without DP.
+    /// `system` (seed not stored) or `reproducible` (follows from the model's id); `None` without DP.
     pub noise: Option<String>,
     /// All parameters.
     pub parameters: u64,

@@ -144,13 +144,15 @@ pub struct Family {
 }
 
 impl Family {
-    /// That of all targets of a study, also of those that are not shown.
-    pub fn of(targets: &[Evidence], policy: &Policy) -> Self {
+    /// That of all targets of a study, also of those that are not shown, and of as many results again that newer ones
+    /// replaced: what was tried is not untried by another spec.
+    pub fn of<'a>(targets: impl IntoIterator<Item = &'a Evidence>, replaced: u64, policy: &Policy) -> Self {
         let count = |target: &Evidence| {
             let leaks = target.leaks.iter().filter(|leak| Group::of(&leak.measure, &leak.kind, policy).is_some());
             2 * target.attacks.len() + target.bounds.len() + leaks.count()
         };
-        let comparisons = targets.iter().map(count).sum::<usize>().max(1) as u64;
+        let standing = targets.into_iter().map(count).sum::<usize>() as u64;
+        let comparisons = (standing + 2 * replaced).max(1);
         Self { comparisons, error: (1.0 - policy.confidence) / comparisons as f64 }
     }
 

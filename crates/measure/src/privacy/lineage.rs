@@ -5,6 +5,9 @@ use syntrace_base::record::{Guarantee, LineageEdge, ModelRecord, Regime};
 /// Word for the guarantee of a model whose delta promises nothing (see [`promises_nothing`]).
 pub const NONE_BY_DELTA: &str = "none: delta";
 
+/// `ModelRecord::noise` of a model whose noise follows from its id (`regimes.noise = "reproducible"`).
+pub const REPRODUCIBLE_NOISE: &str = "reproducible";
+
 /// Is a delta a promise about nothing? Whoever publishes each of `members` traces whole with probability delta is
 /// (0, delta)-DP: from 1/members on that gives away one of them or more on average.
 pub fn promises_nothing(delta: f64, members: u64) -> bool {
@@ -13,12 +16,18 @@ pub fn promises_nothing(delta: f64, members: u64) -> bool {
 
 /// What may be said of a stored model's epsilon, given how many traces it was trained on (`None` = not known): the word
 /// of its guarantee, and its end-to-end epsilon (infinite where nothing holds end to end, `None` without DP and where
-/// the epsilon is only claimed).
+/// the epsilon is only claimed). Noise that follows from the model's id can be made again and taken off by whoever holds
+/// the study, so its epsilon is conditional on nobody doing so.
 pub fn promise(model: &ModelRecord, members: Option<u32>) -> (&'static str, Option<f64>) {
     let Regime::Dp { delta, .. } = model.regime else { return (model.guarantee.name(), None) };
     let nothing = members.is_some_and(|members| promises_nothing(delta, u64::from(members)));
-    let word = if nothing { NONE_BY_DELTA } else { model.guarantee.name() };
-    let epsilon = if nothing { None } else { model.epsilon_end_to_end };
+    let known = model.noise.as_deref() == Some(REPRODUCIBLE_NOISE);
+    let word = match model.guarantee {
+        _ if nothing => NONE_BY_DELTA,
+        Guarantee::EndToEnd if known => Guarantee::Conditional.name(),
+        other => other.name(),
+    };
+    let epsilon = if nothing || known { None } else { model.epsilon_end_to_end };
     (word, model.epsilon_spent.map(|_| epsilon.unwrap_or(f64::INFINITY)))
 }
 

@@ -7,10 +7,19 @@ use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Regime};
 use syntrace_measure::audit::{ONE_RUN_CONFIDENCE, one_run_canaries, one_run_provable};
 use syntrace_measure::privacy::{NONE_BY_DELTA, promises_nothing};
+use syntrace_spec::NoiseSource;
 
 impl Builder<'_> {
-    /// Says which budgets promise nothing because of their delta.
+    /// Says which budgets promise nothing because of their delta, and that noise which can be made again is no noise.
     pub(super) fn note_empty_promises(&mut self) {
+        let private = self.plan.spec.regimes.iter().any(|regime| regime.delta().is_some());
+        if private && self.plan.spec.noise == NoiseSource::Reproducible {
+            self.plan.notes.push(
+                "`regimes.noise = \"reproducible\"`: whoever holds the study can make the noise again, so every guarantee is \
+                 `conditional`; it is for tests, and `system` for what is released"
+                    .to_owned(),
+            );
+        }
         let members = u64::from(self.plan.spec.split.members);
         let empty = |regime: &&Regime| regime.delta().is_some_and(|delta| promises_nothing(delta, members));
         let empty: Vec<Regime> = self.plan.spec.regimes.iter().filter(empty).copied().collect();

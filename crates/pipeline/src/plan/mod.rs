@@ -416,7 +416,7 @@ fn role_text(role: Role) -> String {
 pub(super) fn noise_name(noise: syntrace_spec::NoiseSource) -> &'static str {
     match noise {
         syntrace_spec::NoiseSource::System => "system",
-        syntrace_spec::NoiseSource::Reproducible => "reproducible",
+        syntrace_spec::NoiseSource::Reproducible => syntrace_measure::privacy::REPRODUCIBLE_NOISE,
     }
 }
 

@@ -136,7 +136,7 @@ fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
             "epsilon over the whole lineage; infinite where private traces leaked past the mechanism or delta promises nothing; NULL = no DP, or only claimed",
             |row| promise(&row.model, row.members).1,
         )
-        .text_or_null("noise", "`system` (seed not stored) or `reproducible`; NULL = no DP", |row| {
+        .text_or_null("noise", "`system` (seed not stored) or `reproducible` (follows from model_id, so no guarantee is end-to-end); NULL = no DP", |row| {
             row.model.noise.clone()
         })
 }
