@@ -48,8 +48,10 @@ build: setup
 # times slower (seen: 16 s instead of 4 s), and the digits of a sum depend on their number. Property tests draw from
 # one seed here, so that a failure is the same on the next machine; `cargo test` alone draws anew each time. Tests
 # take minutes on two cores: after TEST_SECONDS one hangs, and is named. A test that lacks a tool is skipped, listed at
-# the end, and fails where SYNTRACE_REQUIRE names the tool (SYNTRACE_REQUIRE=tshark,psql make test).
+# the end, and fails where SYNTRACE_REQUIRE names the tool (SYNTRACE_REQUIRE=tshark,psql make test). Tests commit some
+# thousand times, and each commit waits for the disk: they write to memory where there is room (TMPDIR set by you wins).
 TEST_SECONDS ?= 1800
+SCRATCH := $(or $(TMPDIR),$(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'),/tmp)
 SKIPS := $(abspath $(TARGET))/skipped-tests.txt
 LINT := $(shell command -v clippy-driver 2>/dev/null && clippy-driver --version >/dev/null 2>&1 && echo yes)
 ifneq ($(LINT),)
@@ -66,7 +68,7 @@ test: setup
 	@mkdir -p $(dir $(SKIPS)); rm -f $(SKIPS)
 	$(CARGO) build --no-default-features --lib
 	$(CARGO) test --workspace --features full --no-run
-	tools/within.sh $(TEST_SECONDS) $(CARGO) test --workspace --features full
+	TMPDIR=$(SCRATCH) tools/within.sh $(TEST_SECONDS) $(CARGO) test --workspace --features full
 	@if [ -s $(SKIPS) ]; then echo "skipped for want of a tool: $$(sort -u $(SKIPS) | wc -l)"; sort -u $(SKIPS) | sed 's/^/  /'; else echo "skipped for want of a tool: 0"; fi
 
 demo: program

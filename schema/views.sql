@@ -417,8 +417,9 @@ GROUP BY kind;
 -- owes nothing to the traces that it is judged on; an attack without such traces keeps its own decisions. Where
 -- their scores are withheld (a redacted copy) there is no bound: tp, fp and epsilon_lower are NULL.
 -- The bounds are of Clopper and Pearson, 95 % over all attacks on one model. They take its traces for independent trials;
--- What a newer plan asked anew about a model (the same attack on the same attribute) replaces what an older one or an
--- earlier program said: evidence counts once. What only an older plan asked stays, it is about the same weights.
+-- What a newer plan asked anew about a model (the same attack, with the same options, on the same attribute) replaces
+-- what an older one or an earlier program said: evidence counts once. What only an older plan asked stays, it is about the
+-- same weights, and a weaker attack of the same name takes no stronger one away.
 -- One row per attack result on a target model that no newer plan replaces.
 CREATE VIEW newest_attacks AS
 SELECT attack_id, model_id, attack, attribute, job_id, plan
@@ -426,7 +427,8 @@ FROM (
     SELECT
         attacks.attack_id, attacks.model_id, attacks.attack, attacks.attribute, attacks.job_id, attacks.plan,
         rank() OVER (
-            PARTITION BY attacks.model_id, attacks.attack, attacks.attribute ORDER BY plans.started_us DESC NULLS LAST
+            PARTITION BY attacks.model_id, attacks.attack, attacks.attribute, attacks.options
+            ORDER BY plans.started_us DESC NULLS LAST
         ) AS place
     FROM attacks
     LEFT JOIN plans ON plans.plan = attacks.plan

@@ -64,8 +64,7 @@ fn rows(path: &str, sql: &str) -> Vec<String> {
     answer.lines().skip(1).map(str::to_owned).collect()
 }
 
-/// No malformed packet, no length that contradicts another, no wrong checksum where the whole packet is there. `netssm`
-/// writes no packet that parses after so little training; what it writes later takes the way of the chain's bytes.
+/// No malformed packet, no length that contradicts another, no wrong checksum where the whole packet is there.
 #[test]
 fn exported_packets_of_every_generator_open_in_tshark_without_complaint() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,7 +85,7 @@ fn exported_packets_of_every_generator_open_in_tshark_without_complaint() {
     }
     let names: Vec<&str> = written.keys().map(String::as_str).collect();
     assert_eq!(names, ["markov", "netdiffusion", "netdpsyn", "netpool", "netshare", "netssm"]);
-    assert!(written.iter().all(|(name, packets)| *packets > 0 || name == "netssm"), "{written:?}");
+    assert!(written.iter().all(|(_, packets)| *packets > 0), "{written:?}");
 }
 
 /// A learning rate that no network survives: all models of the three networks say at which step they diverged, are

@@ -264,6 +264,10 @@ fn what_a_newer_plan_asked_anew_counts_once_and_its_models_are_judged() {
     assert!(page.contains("1 results do not count: a newer plan measured the same anew"), "{page}");
     let (code, _, said) = run(&["audit", &path, "--plan", "c"]);
     assert!(code == 2 && said.contains("there are: a 00000000, b 00000000"), "{said}");
+
+    // a weaker attack of the same name takes none away: both stand
+    study::attack_otherwise(&study);
+    assert_eq!(rows("SELECT attack_id FROM newest_attacks ORDER BY 1"), ["500", "503", "504"]);
 }
 
 /// Studies of twelve targets under three attacks: verdicts of all targets.

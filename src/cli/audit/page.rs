@@ -144,7 +144,9 @@ fn word(model: &Judged, group: Group) -> &'static str {
 /// `0.532 (0.44 to 0.62)`: with its corrected interval where there is one.
 fn auc(model: &Judged, attack: &AttackEvidence) -> String {
     let name = format!("AUC of {}", attack.name);
-    let interval = model.checks.iter().find(|check| check.name == name).and_then(|check| check.interval);
+    // Of one name there may be two, with different options.
+    let intervals = model.checks.iter().filter(|check| check.name == name).filter_map(|check| check.interval);
+    let interval = intervals.into_iter().find(|interval| interval.value == attack.auc);
     match interval {
         Some(interval) => format!("{:.3} ({:.2} to {:.2})", interval.value, interval.low, interval.high),
         None if attack.auc.is_nan() => "-".to_owned(),
