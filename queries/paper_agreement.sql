@@ -21,6 +21,7 @@ SELECT
     takeaways.takeaway, takeaways.section, takeaways.statement,
     CASE
         WHEN coalesce(counted.holding + counted.failing, 0) = 0 THEN 'cannot tell'
+        WHEN counted.holding + counted.failing < counted.open THEN 'cannot tell'
         WHEN counted.holding >= $margin * (counted.holding + counted.failing) THEN 'agrees'
         WHEN counted.failing >= $margin * (counted.holding + counted.failing) THEN 'disagrees'
         ELSE 'cannot tell'

@@ -309,13 +309,16 @@ JOIN newest
     AND (newest.epsilon IS NOT DISTINCT FROM answers.epsilon)
     AND (newest.plan IS NOT DISTINCT FROM answers.plan);
 
--- The baselines are those of the row's plan. What is of no plan (an import) is held against the newest ones of any.
+-- The baselines are those of the row's plan, also where a newer one asked for the same. What is of no plan (an import) is held against the newest ones of any.
 -- One row per downstream task, learner, training traffic and measure, beside the same learner on real traffic and a guess.
 CREATE VIEW downstream AS
 WITH known AS (
-    SELECT utility.*, jobs.finished_us
+    SELECT
+        utility.dataset, coalesce(members.plan, utility.plan) AS plan, utility.task, utility.learner, utility.metric,
+        utility.class, utility.trained_on, utility.value, utility.value_low, utility.value_high, jobs.finished_us
     FROM current_utility AS utility
     JOIN jobs ON jobs.job_id = utility.job_id
+    LEFT JOIN plan_members AS members ON members.id = utility.job_id
     WHERE trained_on IN ('members', 'majority', 'last_value')
 ),
 baselines AS (
@@ -374,6 +377,14 @@ shares AS (
     FROM current_utility AS utility
     JOIN jobs ON jobs.job_id = utility.job_id
     WHERE task = 'augmentation'
+),
+alone AS (
+    SELECT
+        shares.dataset, shares.learner, shares.real_share, shares.value, shares.value_low, shares.value_high, shares.n_train,
+        shares.place, coalesce(members.plan, shares.plan) AS plan
+    FROM shares
+    LEFT JOIN plan_members AS members ON members.id = shares.job_id
+    WHERE shares.trained_on = 'members_share' AND shares.metric = 'accuracy'
 )
 SELECT
     augmented.dataset, augmented.generator, augmented.epsilon, augmented.plan,
@@ -388,9 +399,9 @@ FROM shares AS augmented
 JOIN shares AS gain
     ON gain.job_id = augmented.job_id AND gain.real_share = augmented.real_share AND gain.metric = 'accuracy_gain'
     AND (gain.plan IS NOT DISTINCT FROM augmented.plan)
-LEFT JOIN shares AS alone
+LEFT JOIN alone
     ON alone.dataset = augmented.dataset AND alone.learner = augmented.learner
-    AND alone.real_share = augmented.real_share AND alone.trained_on = 'members_share' AND alone.metric = 'accuracy'
+    AND alone.real_share = augmented.real_share
     AND (alone.plan = augmented.plan OR (augmented.plan IS NULL AND alone.place = 1))
 LEFT JOIN accuracies
     ON accuracies.dataset = augmented.dataset AND accuracies.generator = augmented.generator
@@ -413,10 +424,6 @@ SELECT
 FROM objects
 GROUP BY kind;
 
--- The threshold is the best one on the attack's shadow traces (there chosen by rates with a margin), so it
--- owes nothing to the traces that it is judged on; an attack without such traces keeps its own decisions. Where
--- their scores are withheld (a redacted copy) there is no bound: tp, fp and epsilon_lower are NULL.
--- The bounds are of Clopper and Pearson, 95 % over all attacks on one model. They take its traces for independent trials;
 -- What a newer plan asked anew about a model (the same attack, with the same options, on the same attribute) replaces
 -- what an older one or an earlier program said: evidence counts once. What only an older plan asked stays, it is about the
 -- same weights, and a weaker attack of the same name takes no stronger one away.
@@ -436,6 +443,10 @@ FROM (
 )
 WHERE place = 1;
 
+-- The threshold is the best one on the attack's shadow traces (there chosen by rates with a margin), so it
+-- owes nothing to the traces that it is judged on; an attack without such traces keeps its own decisions. Where
+-- their scores are withheld (a redacted copy) there is no bound: tp, fp and epsilon_lower are NULL.
+-- The bounds are of Clopper and Pearson, 95 % over all attacks on one model. They take its traces for independent trials;
 -- those of one training with a split of fixed size are not, so they are strong hints at epsilon and prove nothing.
 -- One row per attack on a target model: the epsilon that its decisions hint at, and the largest that they could.
 CREATE VIEW empirical_privacy AS

@@ -134,8 +134,13 @@ fn two_specs_in_one_study_stand_in_rows_of_their_own() {
     let run_spec = |text: &str| run_ok(&["run", &path, &write_spec(folder.path(), text), "--quiet"]);
     run_spec(TINY_SPEC);
     assert_eq!(sql("SELECT count(*), count(DISTINCT plan), count(plan) FROM models"), ["6,1,6"]);
+    let held_against = "SELECT plan, members_value, guess_value FROM downstream WHERE plan =                         (SELECT plan FROM plans ORDER BY started_us LIMIT 1) ORDER BY ALL";
+    let before = sql(held_against);
+    assert!(!before.is_empty() && !before.iter().any(|row| row.ends_with(',')), "{before:?}");
     run_spec(&TINY_SPEC.replace("epochs = 2", "epochs = 1"));
     assert_eq!(sql("SELECT count(*), count(DISTINCT plan), count(plan) FROM models"), ["12,2,12"]);
+    // What both specs ask for is the newer one's, and the older one's rows are still held against it.
+    assert_eq!(sql(held_against), before);
     let names = sql("SELECT plan FROM plans ORDER BY started_us");
     assert!(
         names.len() == 2 && names[0] != names[1] && names.iter().all(|name| name.starts_with("tiny ")),

@@ -362,6 +362,8 @@ fn the_view_and_the_verb_compose_what_a_trace_has_lost_in_all_models_of_its_spli
     // a delta of 1/members
     let loose = composed(&["--models", "100", "--delta", "0.01"]);
     assert_eq!(loose[0]["guarantee"], "none: delta");
+    let words = run_ok(&["privacy", "compose", &study, "--models", "100", "--delta", "0.01"]);
+    assert!(words.contains("delta is 1/members or more"), "{words}");
     let words = run_ok(&["privacy", "compose", &study, "--models", "eps1"]);
     assert!(words.contains("guarantee conditional; unit: trace; neighbours: add or remove one trace"), "{words}");
     let (code, _, stderr) = run(&["privacy", "compose", &study, "--models", "netsm os"]);

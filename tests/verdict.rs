@@ -10,10 +10,10 @@ use syntrace::audit::{
     AttackEvidence, Bound, BoundEvidence, Check, Evidence, Family, Group, Guesses, LeakEvidence, Policy, Verdict,
     judge, smallest_auc, smallest_excess, traces_for_auc, verdict,
 };
-use syntrace::base::{AttackId, Seed, map_ordered};
+use syntrace::base::{AttackId, JobId, Seed, map_ordered};
 use syntrace::eval::{Confusion, Roc, Scored};
 use syntrace::query::{named, named_queries};
-use syntrace::record::{EvaluatedOn, Interval};
+use syntrace::record::{EvaluatedOn, Interval, JobKind, Regime};
 use syntrace::spec::{DEFAULT_POLICY, parse_policy};
 use syntrace::store::{JobResult, StoreWriter};
 
@@ -230,6 +230,22 @@ fn a_redacted_copy_passes_under_no_policy() {
     assert!(code == 4 && why, "{code} {page}{said}");
 }
 
+/// Records plan `c`, which attacks the private target once more with options of its own.
+fn attack_otherwise(study: &study::Study) {
+    let writer = StoreWriter::open_or_create(&study.path, study::CACHE).unwrap();
+    let mut again = JobResult::new(study::job(32, JobKind::Attack));
+    let dp = Regime::Dp { epsilon: 4.0, delta: 1e-5 };
+    let mut record = study::attack_record(504, EvaluatedOn::Target, study::DP_TARGET, dp, 0.5);
+    (record.job_id, record.options) = (JobId(32), "{\"epochs\":1}".to_owned());
+    again.attacks.push(record);
+    writer.commit(again).unwrap();
+    let mut plan = JobResult::new(study::job(82, JobKind::Plan));
+    let ids = [study::TARGET, study::DP_TARGET, 32];
+    (plan.job.label, plan.job.spec) = ("c".to_owned(), format!(r#"{{"spec":{{}},"ids":{ids:?}}}"#));
+    plan.job.started_us += 82 * 3_600_000_000;
+    writer.commit(plan).unwrap();
+}
+
 #[test]
 fn what_a_newer_plan_asked_anew_counts_once_and_its_models_are_judged() {
     let study = study::small();
@@ -266,7 +282,7 @@ fn what_a_newer_plan_asked_anew_counts_once_and_its_models_are_judged() {
     assert!(code == 2 && said.contains("there are: a 00000000, b 00000000"), "{said}");
 
     // a weaker attack of the same name takes none away: both stand
-    study::attack_otherwise(&study);
+    attack_otherwise(&study);
     assert_eq!(rows("SELECT attack_id FROM newest_attacks ORDER BY 1"), ["500", "503", "504"]);
 }
 

@@ -5,7 +5,7 @@ use super::privacy::{number, number_json, shown};
 use crate::base::Delta;
 use crate::error::Result;
 use crate::pipeline::{ReleaseGroup, release};
-use crate::privacy::NEIGHBOURS;
+use crate::privacy::{NEIGHBOURS, NONE_BY_DELTA};
 use crate::store::Store;
 use clap::Args;
 use serde_json::{Value, json};
@@ -74,7 +74,11 @@ fn meaning(guarantee: &str) -> &'static str {
     match guarantee {
         "end-to-end" => "",
         "conditional" => {
-            "\n  end to end nothing is promised: a part holds only given weights or choices that saw the same traces"
+            "\n  end to end nothing is promised: a part holds only given weights or choices that saw the same traces, or has noise \
+             that can be made again"
+        }
+        NONE_BY_DELTA => {
+            "\n  nothing is promised: delta is 1/members or more, which whoever publishes a member whole keeps to"
         }
         _ => "\n  nothing is promised: a part has no guarantee",
     }

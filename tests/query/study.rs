@@ -29,7 +29,6 @@ pub const ATTACK_TARGET: i64 = 500;
 pub const ATTACK_SHADOW: i64 = 501;
 pub const ATTACK_DP: i64 = 502;
 pub const ATTACK_ANEW: i64 = 503;
-pub const ATTACK_OTHERWISE: i64 = 504;
 
 pub fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
@@ -365,7 +364,7 @@ fn interval(value: f64) -> Interval {
     Interval { value, low: value - 0.1, high: value + 0.1 }
 }
 
-fn attack_record(id: i64, side: EvaluatedOn, target: i64, regime: Regime, auc: f64) -> AttackRecord {
+pub fn attack_record(id: i64, side: EvaluatedOn, target: i64, regime: Regime, auc: f64) -> AttackRecord {
     AttackRecord {
         attack_id: AttackId(id),
         attack: "mlp".to_owned(),
@@ -666,21 +665,6 @@ pub fn plan_twice(study: &Study) {
     again.segments.extend(scores(ATTACK_ANEW, DP_TARGET, true));
     writer.commit(again).unwrap();
     writer.commit(plan(81, "b", &[TARGET, SHADOW, DP_TARGET, 31])).unwrap();
-}
-
-/// Records plan `c`, which attacks the private target once more with options of its own ([`ATTACK_OTHERWISE`]).
-pub fn attack_otherwise(study: &Study) {
-    let writer = StoreWriter::open_or_create(&study.path, CACHE).unwrap();
-    let mut again = JobResult::new(job(32, JobKind::Attack));
-    let dp = Regime::Dp { epsilon: 4.0, delta: 1e-5 };
-    let mut record = attack_record(ATTACK_OTHERWISE, EvaluatedOn::Target, DP_TARGET, dp, 0.5);
-    (record.job_id, record.options) = (JobId(32), "{\"epochs\":1}".to_owned());
-    again.attacks.push(record);
-    writer.commit(again).unwrap();
-    let mut plan = JobResult::new(job(82, JobKind::Plan));
-    (plan.job.label, plan.job.spec) = ("c".to_owned(), format!(r#"{{"spec":{{}},"ids":[{TARGET},{DP_TARGET},32]}}"#));
-    plan.job.started_us += 82 * 3_600_000_000;
-    writer.commit(plan).unwrap();
 }
 
 /// Adds what netssm's traces add to a tenth of the real ones.

@@ -159,7 +159,7 @@ pub(super) const UTILITY: &[Table] = &[
 pub(super) const PAPER: &[Table] = &[table(
     "paper_agreement",
     "The paper's takeaways, case by case",
-    "A verdict needs two thirds of the decided cases. Studies on other data or at other sizes need not agree; nothing \
+    "A verdict needs two thirds of the decided cases, and at least as many decided as open ones. Studies on other data or at other sizes need not agree; nothing \
          was tuned towards agreement.",
     "The list of takeaways is missing.",
 )];
@@ -198,6 +198,9 @@ pub(super) const PROVENANCE: &[Table] = &[
             "No job has run.",
         )
     },
-    table("drops_by_reason", "What ingest left out", "", "Nothing was left out, or nothing was ingested."),
+    Table {
+        naming: Naming::Unless(&["examples=false"]),
+        ..table("drops_by_reason", "What ingest left out", "", "Nothing was left out, or nothing was ingested.")
+    },
     table("bytes_by_table", "Where the bytes lie", "", "The study holds no bytes."),
 ];
