@@ -322,6 +322,8 @@ impl Writer {
         let (from, columns) = self.table();
         let kind = self.dice.one(&[Int, Int, Text]);
         let value = if self.dice.often(3) { self.literal(kind) } else { self.value(scope, kind, 1) };
+        // Of a value that is a subquery, a correlated IN is refused, in words that say little.
+        let value = if value.contains("SELECT") { self.literal(kind) } else { value };
         let Some(column) = self.column(&columns, kind) else { return self.simple(scope) };
         let mut conditions = Vec::new();
         if self.dice.often(5)
