@@ -5,8 +5,7 @@
 //! moves a critic by a tenth of what a flipped choice does. As choices, values of common meaning (a pure
 //! acknowledgement, a full segment, an untouched TTL) are exact, and a wrong one is as far off as a wrong bit.
 
-// Without libtorch there are no networks that cells are laid out for.
-#![cfg_attr(not(feature = "torch"), allow(dead_code))]
+#![cfg_attr(not(feature = "torch"), allow(dead_code, reason = "only networks have cells to lay out"))]
 
 /// First value of each range of a field; the last number is the first value beyond all of them.
 #[derive(Debug, Clone, Copy)]
