@@ -238,12 +238,14 @@ impl Rewriter<'_> {
         expression.transform_up(exact).data()
     }
 
-    /// The subqueries that say what a value is among; `None` where nothing may be NULL.
+    /// The subqueries that say what a value is among; `None` where nothing may be NULL and the engine's join is right.
     fn parts(&self, found: &InSubquery) -> Result<Option<Parts>> {
         let rows = &found.subquery.subquery;
         let (qualifier, field) = rows.schema().qualified_field(0);
         let may_be_null = (found.expr.nullable(self.schema)?, field.is_nullable());
-        if may_be_null == (false, false) && !self.each {
+        // Of one that names columns around it DataFusion makes its null-aware join with two keys, which it then refuses.
+        let correlated = !rows.all_out_ref_exprs().is_empty();
+        if may_be_null == (false, false) && !self.each && !correlated {
             return Ok(None);
         }
         if found.expr.contains_outer() {

@@ -72,6 +72,12 @@ fn not_in_with_null_is_unknown() {
     ] {
         check(&format!("{tables} {condition} ORDER BY a"), right);
     }
+    // Of columns that cannot be NULL, where the optimizer later takes the value for one that can.
+    let (session, _folder) = session(2);
+    let sql = "SELECT count(*) FROM packets t1 FULL JOIN models t2 ON t1.model_id = t2.shadow WHERE coalesce(t2.shadow, 2) \
+               NOT IN (SELECT t3.position FROM packets t3 WHERE t3.ip_length = t2.steps)";
+    let found = ours(&session, sql);
+    assert!(!found.starts_with("error"), "{found}");
 }
 
 /// Report 24927 (mended after 55.2).

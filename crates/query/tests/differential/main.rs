@@ -99,6 +99,8 @@ fn text(column: &ArrayRef, row: usize) -> Option<String> {
     if !real.is_finite() {
         return Some(syntrace_query::not_finite(real).to_owned());
     }
+    // Equal in SQL: which of 0 and -0 stands for both in a UNION nothing says.
+    let real = if real == 0.0 { 0.0 } else { real };
     // Python writes at least two digits of an exponent, and its sign.
     let scientific = format!("{real:.8e}");
     let (digits, exponent) = scientific.split_once('e').expect("an exponent");

@@ -43,7 +43,7 @@ def text(value):
             return "NaN"
         if math.isinf(value):
             return "Infinity" if value > 0 else "-Infinity"
-        return f"{float(value):.8e}"
+        return f"{float(value) + 0.0:.8e}"  # 0 and -0 are equal: either may stand for both
     return str(value)
 
 
