@@ -49,9 +49,9 @@ build: setup
 # one seed here, so that a failure is the same on the next machine; `cargo test` alone draws anew each time. Tests
 # take minutes on two cores: after TEST_SECONDS one hangs, and is named. A test that lacks a tool is skipped, listed at
 # the end, and fails where SYNTRACE_REQUIRE names the tool (SYNTRACE_REQUIRE=tshark,psql make test). Tests commit some
-# thousand times, and each commit waits for the disk: they write to memory where there is room (TMPDIR set by you wins).
+# thousand times, and each commit waits for the disk: they write to memory where there is room and programs may run (TMPDIR set by you wins).
 TEST_SECONDS ?= 1800
-SCRATCH := $(or $(TMPDIR),$(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'),/tmp)
+SCRATCH := $(or $(TMPDIR),$(shell grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts || df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'),/tmp)
 SKIPS := $(abspath $(TARGET))/skipped-tests.txt
 LINT := $(shell command -v clippy-driver 2>/dev/null && clippy-driver --version >/dev/null 2>&1 && echo yes)
 ifneq ($(LINT),)
