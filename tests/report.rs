@@ -140,6 +140,11 @@ fn a_page_names_no_member_no_capture_and_no_seed_unless_it_is_asked_to() {
     let seed = seeds.lines().next().unwrap().split(',').position(|column| column == "seed").unwrap();
     assert_eq!(given, "seeds=false");
     assert!(seeds.lines().skip(1).all(|line| line.split(',').nth(seed) == Some("")), "{seeds}");
+    // an example of what was left out may be the size of one flow
+    let given = |answers: &[(String, String, String)]| -> Option<String> {
+        answers.iter().find(|(name, _, _)| name == "drops_by_reason").map(|(_, given, _)| given.clone())
+    };
+    assert_eq!(given(&answers).as_deref(), Some("examples=false"));
     for query in ["most_exposed_traces", "figure8", "provenance_jobs", "provenance_captures", "provenance_weights"] {
         assert!(!answers.iter().any(|(name, _, _)| name == query), "{query}");
     }
