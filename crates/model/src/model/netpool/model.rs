@@ -14,7 +14,8 @@ use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
 
 const KEY: &str = "syntrace.netpool";
-const VERSION: u32 = 1;
+/// 2: histograms of networks and ports beside those of addresses, and the keys of the config that go with them.
+const VERSION: u32 = 2;
 
 /// Time of every trace's first packet: 2000-01-01, as for all synthetic traces.
 const START_US: i64 = 946_684_800_000_000;
@@ -108,6 +109,14 @@ impl Model {
         let header: Header = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
         if flows.is_empty() || flows.iter().any(Vec::is_empty) {
             return Err(damaged("flows with packets expected".to_owned()));
+        }
+        let fits = |place: Place, own: &Listed| {
+            matches!(own.value, Value::Port(_)) == (place == Place::PeerPort) && own.count >= 0.0
+        };
+        if !header.found.iter().all(|(place, found)| found.iter().all(|own| fits(*place, own))) {
+            return Err(damaged(
+                "ports where ports are counted, addresses elsewhere, and counts from 0 on expected".to_owned(),
+            ));
         }
         let found = header.found.into_iter().map(|(place, found)| (place, unlisted(found))).collect();
         Ok(Self { config: header.config, members: header.members, flows, found })
