@@ -179,6 +179,10 @@ fn damaged_models_and_wrong_options_are_refused_without_a_panic() {
         assert!(sample(&own[..cut]).is_err());
     }
     assert!(sample(&base).is_err(), "a pool is no model");
+    let text = b"version\\\":";
+    let place = own.windows(text.len()).position(|at| at == text).unwrap() + text.len();
+    let older = [&own[..place], b"1", &own[place + 1..]].concat();
+    assert!(sample(&older).unwrap_err().to_string().contains("version `2` expected, found `1`"));
     let refused = |key: &str, value: serde_json::Value| {
         let options = [(key.to_owned(), value)].into_iter().collect();
         generator("netpool", &options, PACKETS).err().unwrap().to_string()
