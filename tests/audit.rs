@@ -235,7 +235,7 @@ const RARELY: f64 = 1e-3;
 fn planted_copies_of_members_leak_and_fresh_traffic_does_not() {
     let all = traces("windows", 160, 1);
     let (members, held_out) = (&all[..60], &all[60..120]);
-    let copied = leaks(members, held_out, members);
+    let copied = leaks(members, held_out, &[], members);
     for measure in ["exact_copies", "near_copies"] {
         let row = find(&copied, measure, "trace");
         assert!(row.value == Some(1.0) && row.p_value < RARELY, "{row:?}");
@@ -258,7 +258,7 @@ fn planted_copies_of_members_leak_and_fresh_traffic_does_not() {
         assert!(row.n <= 60 && row.control_n <= 60, "{row:?}");
     }
     // traffic of other hosts at another time: no more of the members than of held-out traces
-    let fresh = leaks(members, held_out, &traces("windows", 60, 2)[..60]);
+    let fresh = leaks(members, held_out, &[], &traces("windows", 60, 2)[..60]);
     for row in &fresh {
         let difference = row.value.unwrap_or(0.0) - row.control.unwrap_or(0.0);
         assert!(row.p_value >= RARELY || difference < 0.02, "{row:?}");
@@ -273,7 +273,7 @@ fn planted_copies_of_members_leak_and_fresh_traffic_does_not() {
 fn real_traffic_verbatim_coincides_with_real_traces_as_real_traces_do_not() {
     let all = traces("windows", 160, 1);
     let (members, held_out) = (&all[..60], &all[60..120]);
-    let sold = leaks(members, held_out, &all[..120]);
+    let sold = leaks(members, held_out, &[], &all[..120]);
     let copies = find(&sold, "exact_copies", "trace");
     assert!(copies.value == copies.control && copies.p_value > 0.4, "{copies:?}");
     for measure in ["coincide_members", "coincide_held_out"] {
@@ -282,7 +282,14 @@ fn real_traffic_verbatim_coincides_with_real_traces_as_real_traces_do_not() {
             assert!(row.value.unwrap() >= 0.5 && row.control.unwrap() < 0.05 && row.p_value < RARELY, "{row:?}");
         }
     }
-    let fresh = leaks(members, held_out, &traces("windows", 60, 2)[..60]);
+    // real traces of the class in neither list
+    let unlisted = leaks(members, held_out, &all[120..], &all[120..]);
+    assert_eq!(find(&unlisted, "exact_copies", "trace").hits, 0);
+    for kind in ["headers", "endpoints"] {
+        let row = find(&unlisted, "coincide_held_out", kind);
+        assert!(row.value == Some(1.0) && row.control.unwrap() < 0.05 && row.p_value < RARELY, "{row:?}");
+    }
+    let fresh = leaks(members, held_out, &[], &traces("windows", 60, 2)[..60]);
     for row in fresh.iter().filter(|row| row.measure.starts_with("coincide")) {
         assert!(row.p_value >= RARELY || row.value < row.control, "{row:?}");
     }
@@ -291,7 +298,7 @@ fn real_traffic_verbatim_coincides_with_real_traces_as_real_traces_do_not() {
 #[test]
 fn without_held_out_traces_no_control_is_made_up() {
     let all = traces("windows", 80, 1);
-    for row in leaks(&all[..60], &[], &all[..60]) {
+    for row in leaks(&all[..60], &[], &[], &all[..60]) {
         assert!(row.control.is_none() && row.control_n == 0 && row.p_value == 1.0, "{row:?}");
         assert!(row.measure != "coincide_held_out" || row.n == 0, "{row:?}");
     }
@@ -306,7 +313,7 @@ fn changed_copies_are_near_and_not_exact_and_names_in_broken_packets_count() {
         // the IPv4 or IPv6 header stays readable: one byte of the destination's hardware address
         packet.data[0] ^= 0xff;
     }
-    let rows = leaks(members, held_out, &changed);
+    let rows = leaks(members, held_out, &[], &changed);
     assert_eq!(find(&rows, "exact_copies", "trace").hits, 0);
     assert_eq!(find(&rows, "near_copies", "trace").value, Some(1.0));
     // the source and destination ports of DNS changed: names are found in raw payload bytes
@@ -314,7 +321,7 @@ fn changed_copies_are_near_and_not_exact_and_names_in_broken_packets_count() {
         packet.src_port = 40_000;
         packet.dst_port = 40_001;
     }
-    let row = leaks(members, held_out, &changed);
+    let row = leaks(members, held_out, &[], &changed);
     let names = find(&row, "identifiers", "dns_name");
     assert!(names.n > 0 && names.hits == names.n && names.p_value < RARELY, "{names:?}");
 }
@@ -340,7 +347,7 @@ fn distance_counts_bytes_that_differ_and_bytes_that_only_one_has() {
 #[test]
 fn leakage_of_nothing_is_undefined_and_not_zero() {
     let all = traces("mac", 40, 1);
-    let rows = leaks(&all[..10], &all[10..20], &[]);
+    let rows = leaks(&all[..10], &all[10..20], &[], &[]);
     assert_eq!(find(&rows, "exact_copies", "trace").value, None);
     assert_eq!(find(&rows, "distance_to_closest", "trace").value, None);
     assert!(rows.iter().all(|row| row.hits == 0 && (0.0..=1.0).contains(&row.p_value)), "{rows:?}");

@@ -14,7 +14,8 @@ use syntrace_measure::audit::{self, LeakRow};
 use syntrace_store::schema::LEAKS;
 use syntrace_store::{JobResult, NewSegment, StoreWriter};
 
-/// Measures what a model's synthetic traces give away of its members, with its held-out traces as control.
+/// Measures what a model's synthetic traces give away of its members, with its held-out traces as control, and of the class's other
+/// real traces.
 pub(super) fn leakage(
     store: &StoreWriter,
     head: &JobHead,
@@ -26,14 +27,16 @@ pub(super) fn leakage(
     let snapshot = store.snapshot()?;
     let all = load::traces(&snapshot, model.class_id, sources)?;
     let (members, held_out) = load::split(&snapshot, model.split_id)?;
-    let side = |ids: Vec<TraceId>| -> Vec<Trace> {
-        let ids: BTreeSet<TraceId> = ids.into_iter().collect();
-        all.iter().filter(|trace| ids.contains(&trace.trace_id)).cloned().collect()
-    };
+    let (members, held_out): (BTreeSet<TraceId>, BTreeSet<TraceId>) =
+        (members.into_iter().collect(), held_out.into_iter().collect());
+    let (members, others): (Vec<Trace>, Vec<Trace>) =
+        all.into_iter().partition(|trace| members.contains(&trace.trace_id));
+    let (held_out, unlisted): (Vec<Trace>, Vec<Trace>) =
+        others.into_iter().partition(|trace| held_out.contains(&trace.trace_id));
     let mut synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?.traces;
     // A trace without packets gives nothing away, and is no part of the shares.
     synthetic.retain(|trace| !trace.packets.is_empty());
-    let rows = audit::leaks(&side(members), &side(held_out), &synthetic);
+    let rows = audit::leaks(&members, &held_out, &unlisted, &synthetic);
     let mut result = JobResult::new(head.record(start));
     result.segments.push(leaks_segment(model.model_id.0, &rows)?);
     store.commit(result)?;

@@ -17,13 +17,19 @@ const PARTS: [(&str, Part); 4] =
     [("addresses", addresses), ("endpoints", endpoints), ("headers", headers), ("payload", payload_content)];
 
 /// Synthetic traces that coincide with members, beside held-out traces that do (the same members, so that chance has the
-/// same share in both); and the same with members and held-out traces exchanged.
-pub(super) fn coincidences(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
-    let against = |measure, real: &[Trace], others: &[Trace]| {
+/// same share in both); and the same with members exchanged for all other real traces, held-out and in no list.
+pub(super) fn coincidences(
+    members: &[Trace],
+    held_out: &[Trace],
+    unlisted: &[Trace],
+    synthetic: &[Trace],
+) -> Vec<LeakRow> {
+    let against = |measure, real: &[&[Trace]], others: &[Trace]| {
         PARTS.map(|(kind, part)| {
-            let known: HashSet<Content> = real.iter().flat_map(|trace| trace.packets.iter().filter_map(part)).collect();
+            let packets = real.iter().copied().flatten().flat_map(|trace| &trace.packets);
+            let known: HashSet<Content> = packets.filter_map(part).collect();
             let count = |traces: &[Trace]| {
-                if real.is_empty() {
+                if real.iter().all(|traces| traces.is_empty()) {
                     return (0, 0);
                 }
                 let shares = traces.iter().filter_map(|trace| share_known(trace, part, &known));
@@ -32,8 +38,8 @@ pub(super) fn coincidences(members: &[Trace], held_out: &[Trace], synthetic: &[T
             counted(measure, kind, count(synthetic), count(others))
         })
     };
-    let of_members = against("coincide_members", members, held_out);
-    of_members.into_iter().chain(against("coincide_held_out", held_out, members)).collect()
+    let of_members = against("coincide_members", &[members], held_out);
+    of_members.into_iter().chain(against("coincide_held_out", &[held_out, unlisted], members)).collect()
 }
 
 /// Share of a trace's packets whose part is known; `None` where none has such a part.

@@ -50,12 +50,13 @@ const WINDOWS_MAX: usize = 6_000_000;
 /// Shortest name that is looked for in raw payload bytes; shorter ones occur by chance.
 const NAME_BYTES_MIN: usize = 6;
 
-/// All measures of one model's synthetic traces against its members and held-out traces.
-pub fn leaks(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
+/// All measures of one model's synthetic traces against its members and held-out traces, and against `unlisted`, the
+/// real traces of its class that are in neither list: whoever sells those copied real traffic too.
+pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let mut rows = copies(members, held_out, synthetic);
     rows.extend(memorised(members, held_out, synthetic));
     rows.extend(identifier_rows(members, held_out, synthetic));
-    rows.extend(coincidences(members, held_out, synthetic));
+    rows.extend(coincidences(members, held_out, unlisted, synthetic));
     rows
 }
 
