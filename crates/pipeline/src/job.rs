@@ -20,8 +20,8 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Import
         | JobKind::OneRunAudit
         | JobKind::Plan => 1,
-        JobKind::Leakage => 2,
-        JobKind::Attack | JobKind::Utility => 3,
+        JobKind::Attack | JobKind::Leakage => 3,
+        JobKind::Utility => 4,
         JobKind::Fidelity => 7,
     }
 }

@@ -3,8 +3,9 @@
 //! `paper` is what Darts does by default: raw bytes without scaling, mean squared error, Adam at 1e-3, shuffled
 //! batches of 32, the short last batch kept. On real traffic that predicts conditional means of a distribution of
 //! a few sharp peaks (acknowledgements, full segments), and is judged by absolute errors: with hundreds of windows
-//! it stays behind repeating the last length. `small` minimises what it is judged by, the absolute error, counts in
-//! hundreds of bytes, where the first weights and a higher rate fit, and lets the rate fall to 0.
+//! it stays behind repeating the last length. `small` predicts the change from the last length, minimises what it is
+//! judged by, the absolute error, counts in hundreds of bytes, where the first weights and a higher rate fit, and lets
+//! the rate fall to 0.
 //!
 //! Each model has its own weights, order and number of steps; a model that is through waits. Its result does not
 //! depend on its company beyond rounding.
@@ -39,6 +40,8 @@ pub struct ForecastOptions {
     pub loss: Loss,
     /// Bytes that 1 stands for in what the network reads and predicts.
     pub unit_bytes: f32,
+    /// Does the network predict the change from the window's last length?
+    pub from_last: bool,
 }
 
 impl ForecastOptions {
@@ -54,6 +57,7 @@ impl ForecastOptions {
             rate_falls: false,
             loss: Loss::Squared,
             unit_bytes: 1.0,
+            from_last: false,
         }
     }
 
@@ -69,8 +73,14 @@ impl ForecastOptions {
             rate_falls: true,
             loss: Loss::Absolute,
             unit_bytes: 100.0,
+            from_last: true,
             ..Self::paper()
         }
+    }
+
+    /// Bytes that the network's prediction is added to.
+    fn start(&self, window: &[f32; WINDOW]) -> f32 {
+        if self.from_last { window[WINDOW - 1] } else { 0.0 }
     }
 }
 
@@ -90,9 +100,9 @@ impl Forecasters {
     /// Where libtorch fails.
     pub fn predict(&self, model: usize, windows: &[[f32; WINDOW]]) -> Result<Vec<f32>> {
         let unit = self.options.unit_bytes;
-        let windows: Vec<[f32; WINDOW]> = windows.iter().map(|window| window.map(|length| length / unit)).collect();
-        let predicted = self.network.predict(model as i64, &windows)?;
-        Ok(predicted.into_iter().map(|value| value * unit).collect())
+        let scaled: Vec<[f32; WINDOW]> = windows.iter().map(|window| window.map(|length| length / unit)).collect();
+        let predicted = self.network.predict(model as i64, &scaled)?;
+        Ok(predicted.into_iter().zip(windows).map(|(value, window)| value * unit + self.options.start(window)).collect())
     }
 }
 
@@ -194,7 +204,7 @@ fn step(network: &mut Nbeats, optimiser: &mut Adam, batches: &[Batch], options: 
             // rows beyond a short batch have weight 0
             let (window, target) = batch.rows.get(row).copied().unwrap_or(([0.0; WINDOW], 0.0));
             inputs.extend(window.map(|length| length / options.unit_bytes));
-            targets.push(target / options.unit_bytes);
+            targets.push((target - options.start(&window)) / options.unit_bytes);
             weights.push(if row < batch.rows.len() { 1.0 / batch.rows.len() as f32 } else { 0.0 });
         }
     }
