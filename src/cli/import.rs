@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::pipeline::{self, ImportedModel, Plan, RunObserver, RunOptions, RunReport};
 use crate::privacy::{NONE_BY_DELTA, promises_nothing};
 use crate::spec::{
-    Claim, ImportManifest, ImportModel, RawAttributeTable, RawAttributes, RawImportCut, RawImportModel, Told,
+    Claim, ImportManifest, ImportModel, RawAttributeTable, RawAttributes, RawImportCut, RawImportModel,
+    ReportedTraining,
 };
 use crate::store::{Store, StoreWriter};
 use clap::Args;
@@ -257,7 +258,7 @@ fn single(args: &ImportArgs) -> RawImportModel {
         attributes: args.attributes.iter().map(|text| attribute(text, &args.columns)).collect(),
         weights: args.weights.clone(),
         log: args.log.clone(),
-        training: Told::default(),
+        training: ReportedTraining::default(),
         note: args.note.clone(),
     }
 }

@@ -1,10 +1,10 @@
 //! All tables and views by name, and the text of `schema/tables.sql`.
 
-use super::provider::StudyTable;
-use super::relation::sql_type;
-use super::statement::split_statements;
-use super::study::Study;
-use super::table::TABLES;
+use crate::scan::provider::StudyTable;
+use crate::scan::relation::sql_type;
+use crate::sql::statement::split_statements;
+use crate::table::TABLES;
+use crate::table::study::Study;
 use datafusion::catalog::TableProvider;
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
@@ -46,13 +46,13 @@ pub fn tables() -> Vec<TableInfo> {
 }
 
 /// A table of a study as DataFusion sees it; nothing is read. `None` where there is no such table.
-pub(super) fn provider(name: &str, study: &Arc<Study>) -> Option<Arc<dyn TableProvider>> {
+pub(crate) fn provider(name: &str, study: &Arc<Study>) -> Option<Arc<dyn TableProvider>> {
     let table = TABLES.iter().find(|table| table.name == name)?;
     Some(Arc::new(StudyTable::new(table.name, (table.make)(study))))
 }
 
 /// All tables without content, made once: what statements are planned over.
-pub(super) fn tables_without_content() -> &'static [(&'static str, Arc<dyn TableProvider>)] {
+pub(crate) fn tables_without_content() -> &'static [(&'static str, Arc<dyn TableProvider>)] {
     static ALL: LazyLock<Vec<(&'static str, Arc<dyn TableProvider>)>> = LazyLock::new(|| {
         let study = Arc::new(Study::detached());
         TABLES.iter().filter_map(|table| Some((table.name, provider(table.name, &study)?))).collect()

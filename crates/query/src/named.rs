@@ -9,9 +9,9 @@
 //! -- Columns:    generator, auc, ...
 //! ```
 
-use super::diagnose::{near_hint, no_such_query};
-use super::session::Parameters;
-use super::statement::parse_value;
+use crate::session::Parameters;
+use crate::sql::diagnose::{near_hint, no_such_query};
+use crate::sql::statement::parse_value;
 use datafusion::scalar::ScalarValue;
 use std::sync::LazyLock;
 use syntrace_base::error::{Error, Result};

@@ -5,15 +5,15 @@
 //! pins no snapshot. [`Service::run`] puts the tables of the given snapshot into it, in views and
 //! subqueries too, so every query is consistent and none sees an older study than it asked for.
 
-use super::apart::apart;
-use super::batch::external;
-use super::diagnose::explain;
-use super::information::described;
-use super::names::{self, over};
-use super::session::{Rules, SessionOptions, new_context, parse};
-use super::statement::admitted;
-use super::study::Studies;
-use super::watch::{Ended, watched};
+use crate::information_schema::described;
+use crate::optimizer::cancellation::{CancelFlag, cancellable};
+use crate::query_thread::on_query_threads;
+use crate::scan::batch::external;
+use crate::session::{Rules, SessionOptions, new_context, parse};
+use crate::sql::diagnose::explain;
+use crate::sql::name_resolution::{self, over};
+use crate::sql::statement::admitted;
+use crate::table::study::Studies;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
@@ -40,7 +40,7 @@ impl Service {
     /// threads of `work`.
     pub async fn new(options: SessionOptions, work: Handle) -> Result<Self> {
         let context = new_context(options, Rules::default())?;
-        names::register_all(&context).await.map_err(|error| explain(&error, ""))?;
+        name_resolution::register_all(&context).await.map_err(|error| explain(&error, ""))?;
         Ok(Self { context, studies: Studies::default(), work })
     }
 
@@ -75,21 +75,21 @@ impl Service {
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
         let study = self.studies.study(snapshot).map_err(external)?;
         let plan = over(plan, &Arc::new(study))?;
-        let (context, ended) = (self.context.clone(), Ended::default());
-        let of_query = Ended::clone(&ended);
-        apart(&self.work, ended, async move { started(&context, plan, &of_query).await }).await
+        let (context, cancelled) = (self.context.clone(), CancelFlag::default());
+        let of_query = CancelFlag::clone(&cancelled);
+        on_query_threads(&self.work, cancelled, async move { started(&context, plan, &of_query).await }).await
     }
 }
 
-/// Starts a plan whose nested loops end once `ended` is set.
-pub(super) async fn started(
+/// Starts a plan whose nested loops end once `cancelled` is set.
+pub(crate) async fn started(
     context: &SessionContext,
     plan: LogicalPlan,
-    ended: &Ended,
+    cancelled: &CancelFlag,
 ) -> datafusion::common::Result<SendableRecordBatchStream> {
     let frame = context.execute_logical_plan(plan).await?;
     let task = Arc::new(frame.task_ctx());
-    execute_stream(watched(frame.create_physical_plan().await?, ended)?, task)
+    execute_stream(cancellable(frame.create_physical_plan().await?, cancelled)?, task)
 }
 
 /// A DataFusion error in our words, with the place in `text`.

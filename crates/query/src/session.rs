@@ -1,23 +1,23 @@
 //! A query context over one snapshot, and the bridge from DataFusion's async to plain iterators.
 
-use super::absent;
-use super::batch::external;
-use super::cooperate::CooperativeJoins;
-use super::diagnose::{explain, unbound, unbound_parameter};
-use super::early::GroupBeforeJoin;
-use super::exact;
-use super::function;
-use super::grouping::GroupAtScan;
-use super::information::{self, described};
-use super::names::{over, register_named, register_tables};
-use super::operator::Operators;
-use super::service::started;
-use super::shallow::{STACK_BYTES, require_shallow};
-use super::statement::admitted;
-use super::study::{Studies, Study};
-use super::summary;
-use super::watch::Ended;
-use super::whole::HashWholePartitions;
+use crate::correctness;
+use crate::function;
+use crate::information_schema::{self, described};
+use crate::optimizer::cancellation::CancelFlag;
+use crate::optimizer::group_at_scan::GroupAtScan;
+use crate::optimizer::group_before_join::GroupBeforeJoin;
+use crate::optimizer::hash_window::HashWholePartitions;
+use crate::optimizer::yielding_joins::CooperativeJoins;
+use crate::scan::batch::external;
+use crate::service::started;
+use crate::sql::diagnose::{explain, unbound, unbound_parameter};
+use crate::sql::empty_answer;
+use crate::sql::name_resolution::{over, register_named, register_tables};
+use crate::sql::nesting_limits::{STACK_BYTES, require_shallow};
+use crate::sql::operators::Operators;
+use crate::sql::statement::admitted;
+use crate::sql::summarize;
+use crate::table::study::{Studies, Study};
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -85,7 +85,7 @@ impl Rules {
 pub struct Session {
     runtime: Arc<tokio::runtime::Runtime>,
     context: SessionContext,
-    stop: Arc<Stop>,
+    cancel: Arc<Cancellation>,
     /// What statements read from now on.
     study: Mutex<Arc<Study>>,
     /// What is known of the study's records from one statement to the next.
@@ -102,7 +102,7 @@ const SORT_BYTES: usize = 128 << 20;
 pub const CATALOG: &str = "study";
 
 /// A context with all functions and no tables. Queries of all its users share one memory budget.
-pub(super) fn new_context(options: SessionOptions, ours: Rules) -> Result<SessionContext> {
+pub(crate) fn new_context(options: SessionOptions, ours: Rules) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, "public")
         .with_target_partitions(options.threads.max(1))
@@ -131,12 +131,12 @@ pub(super) fn new_context(options: SessionOptions, ours: Rules) -> Result<Sessio
         .with_config(config)
         .with_runtime_env(environment)
         .with_physical_optimizer_rules(physical_rules(options.memory_bytes, ours));
-    let mut state = exact::with_exact_rules(builder).build();
+    let mut state = correctness::with_exact_rules(builder).build();
     FunctionRegistry::register_expr_planner(&mut state, Arc::new(Operators))
         .map_err(|error| Error::internal(format!("cannot add the operators: {error}")))?;
     let context = SessionContext::new_with_state(state);
     function::register(&context);
-    information::register(&context, CATALOG)
+    information_schema::register(&context, CATALOG)
         .map_err(|error| Error::internal(format!("cannot make information_schema: {error}")))?;
     Ok(context)
 }
@@ -144,7 +144,7 @@ pub(super) fn new_context(options: SessionOptions, ours: Rules) -> Result<Sessio
 /// DataFusion's rules with ours among them.
 fn physical_rules(memory_bytes: usize, ours: Rules) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
-    exact::add_physical_rules(&mut rules);
+    correctness::add_physical_rules(&mut rules);
     let before = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| {
         rules.iter().position(|rule| rule.name() == name).unwrap_or(rules.len())
     };
@@ -166,7 +166,7 @@ fn physical_rules(memory_bytes: usize, ours: Rules) -> Vec<Arc<dyn PhysicalOptim
 }
 
 /// Reads exactly one statement.
-pub(super) fn parse(text: &str) -> Result<Statement> {
+pub(crate) fn parse(text: &str) -> Result<Statement> {
     require_shallow(text)?;
     let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
     let parsed =
@@ -211,7 +211,7 @@ impl Session {
         let session = Self {
             runtime: Arc::new(runtime),
             context,
-            stop: Arc::default(),
+            cancel: Arc::default(),
             study: Mutex::new(Arc::new(Study::detached())),
             studies: Studies::default(),
         };
@@ -229,12 +229,12 @@ impl Session {
             let _inside = waiting.enter();
             signal(SignalKind::interrupt()).map_err(failed)?
         };
-        let stop = Arc::clone(&self.stop);
+        let cancel = Arc::clone(&self.cancel);
         std::thread::spawn(move || {
             waiting.block_on(async {
                 while interrupts.recv().await.is_some() {
-                    stop.asked.store(true, Ordering::SeqCst);
-                    stop.told.notify_waiters();
+                    cancel.requested.store(true, Ordering::SeqCst);
+                    cancel.notified.notify_waiters();
                 }
             });
         });
@@ -270,17 +270,22 @@ impl Session {
 
     /// As [`Session::sql`], with values for `$name` parameters.
     pub fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer> {
-        if let Some(query) = summary::asked(text) {
+        if let Some(query) = summarize::query(text) {
             let schema = self.schema(&query, parameters)?;
-            return self.sql_with(&summary::statement(&query, &schema), parameters);
+            return self.sql_with(&summarize::statement(&query, &schema), parameters);
         }
         let stream = caught(|| {
             let statement = admitted(parse(text)?)?;
-            self.stop.asked.store(false, Ordering::SeqCst);
-            let started = self.runtime.block_on(self.stop.before(self.start(statement, parameters)))?;
+            self.cancel.requested.store(false, Ordering::SeqCst);
+            let started = self.runtime.block_on(self.cancel.before(self.start(statement, parameters)))?;
             started.map_err(|error| explain(&error, text))
         })?;
-        Ok(Answer { runtime: Arc::clone(&self.runtime), stop: Arc::clone(&self.stop), text: text.to_owned(), stream })
+        Ok(Answer {
+            runtime: Arc::clone(&self.runtime),
+            cancel: Arc::clone(&self.cancel),
+            text: text.to_owned(),
+            stream,
+        })
     }
 
     /// Names and types of the columns of a statement's answer.
@@ -295,26 +300,28 @@ impl Session {
 
     /// Why a statement's answer is empty, where it asks for a name that the study does not have; one line for each.
     pub fn why_empty(&self, text: &str, parameters: &Parameters) -> Result<Vec<String>> {
-        let asked = caught(|| {
+        let filters = caught(|| {
             let statement = admitted(parse(text)?)?;
             let planned = self.runtime.block_on(async {
                 let plan = self.plan(statement, parameters).await?;
-                absent::asked(&self.context.state().optimize(&plan)?)
+                empty_answer::text_filters(&self.context.state().optimize(&plan)?)
             });
             planned.map_err(|error| explain(&error, text))
         })?;
         let mut notes = Vec::new();
-        for one in asked {
-            let found: usize =
-                self.sql(&absent::test(&one))?.map(|batch| Ok(batch?.num_rows())).sum::<Result<usize>>()?;
+        for one in filters {
+            let found: usize = self
+                .sql(&empty_answer::exists_query(&one))?
+                .map(|batch| Ok(batch?.num_rows()))
+                .sum::<Result<usize>>()?;
             if found > 0 {
                 continue;
             }
             let mut known = Vec::new();
-            for batch in self.sql(&absent::question(&one))? {
+            for batch in self.sql(&empty_answer::values_query(&one))? {
                 known.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
             }
-            notes.push(absent::note(&one, &known));
+            notes.push(empty_answer::note(&one, &known));
         }
         Ok(notes)
     }
@@ -325,7 +332,7 @@ impl Session {
         parameters: &Parameters,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
         let plan = self.plan(statement, parameters).await?;
-        started(&self.context, plan, &self.stop.asked).await
+        started(&self.context, plan, &self.cancel.requested).await
     }
 
     /// The plan of a statement that only reads, over the study.
@@ -376,17 +383,17 @@ fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// Whether the statement under way shall end.
 #[derive(Default)]
-struct Stop {
-    asked: Ended,
-    told: Notify,
+struct Cancellation {
+    requested: CancelFlag,
+    notified: Notify,
 }
 
-impl Stop {
+impl Cancellation {
     /// What `work` gives, or an error as soon as the statement shall end.
     async fn before<T>(&self, work: impl Future<Output = T>) -> Result<T> {
-        let mut told = std::pin::pin!(self.told.notified());
+        let mut told = std::pin::pin!(self.notified.notified());
         told.as_mut().enable();
-        if self.asked.load(Ordering::SeqCst) {
+        if self.requested.load(Ordering::SeqCst) {
             return Err(Error::interrupted("stopped"));
         }
         tokio::select! {
@@ -400,7 +407,7 @@ impl Stop {
 pub struct Answer {
     text: String,
     stream: SendableRecordBatchStream,
-    stop: Arc<Stop>,
+    cancel: Arc<Cancellation>,
     /// Shared, so that an answer may outlive its session; dropped after the stream.
     runtime: Arc<tokio::runtime::Runtime>,
 }
@@ -421,8 +428,8 @@ impl Iterator for Answer {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (runtime, stop, stream) = (&self.runtime, &self.stop, &mut self.stream);
-        match caught(|| runtime.block_on(stop.before(stream.next()))) {
+        let (runtime, cancel, stream) = (&self.runtime, &self.cancel, &mut self.stream);
+        match caught(|| runtime.block_on(cancel.before(stream.next()))) {
             Ok(batch) => Some(batch?.map_err(|error| explain(&error, &self.text))),
             Err(stopped) => Some(Err(stopped)),
         }

@@ -2,7 +2,7 @@
 //! limit. Rows go out as they are made; no portion is ever collected, whatever size a client asks for.
 
 use super::encode::refused;
-use super::statement::{Act, Prepared, fields};
+use super::statement::{Action, Prepared, fields};
 use datafusion::sql::sqlparser::ast::{FetchDirection, Value};
 use futures::StreamExt;
 use pgwire::api::portal::{Format, Portal, PortalExecutionState};
@@ -48,11 +48,11 @@ pub(super) async fn fetch(
     };
     let most = most.ok_or_else(|| refused("0A000", "cursors here go forward by a number of rows", None))?;
     let portal = cursor(store, name)?;
-    let schema = match (&*portal.state().lock().await, &portal.statement.statement.act) {
+    let schema = match (&*portal.state().lock().await, &portal.statement.statement.action) {
         (PortalExecutionState::Suspended(answer), _) => answer.row_schema(),
         // One that is at its end still has columns.
-        (_, Act::Query(plan)) => Arc::new(fields(plan, &Format::UnifiedText, None)?),
-        (_, Act::Declare(_) | Act::Copy(_) | Act::Session(_)) => Arc::default(),
+        (_, Action::Query(plan)) => Arc::new(fields(plan, &Format::UnifiedText, None)?),
+        (_, Action::Declare(_) | Action::Copy(_) | Action::Session(_)) => Arc::default(),
     };
     let rows = futures::stream::unfold((portal, most), |(portal, left)| async move {
         let state = portal.state();

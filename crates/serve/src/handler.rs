@@ -10,7 +10,7 @@ use super::encode::{of_error, of_query, refused, rows};
 use super::parameter::{values, written};
 use super::rewrite::Rewriter;
 use super::setting::{Settings, change, mode, name_of, shown};
-use super::statement::{Act, Declared, Planner, Prepared, fields, parameters};
+use super::statement::{Action, Declared, Planner, Prepared, fields, parameters};
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
 use datafusion::execution::SendableRecordBatchStream;
@@ -116,7 +116,7 @@ impl Questions {
         let snapshot = self.store.snapshot().map_err(|error| of_error(&error))?;
         let started = limits.within(self.planner.service.run(plan, Arc::new(snapshot))).await?;
         let stream = started.map_err(|error| of_query(&error, text))?;
-        let mut rest = Rest { stream, limits, text: text.to_owned(), fields: Arc::clone(&fields) };
+        let mut rest = RemainingRows { stream, limits, text: text.to_owned(), fields: Arc::clone(&fields) };
         let first = rest.next().await?;
         Ok(QueryResponse::new(fields, rest.all(first)))
     }
@@ -208,7 +208,7 @@ impl Questions {
             }
             SqlStatement::Execute { name, parameters: given, .. } => {
                 let stored = stored(portals(client)?, name.as_ref())?;
-                let Act::Query(plan) = &stored.statement.act else {
+                let Action::Query(plan) = &stored.statement.action else {
                     return Err(refused("0A000", "EXECUTE runs queries", None));
                 };
                 let mut wanted = parameters(plan, stored.statement.parameters)?;
@@ -279,8 +279,8 @@ impl Questions {
         }
         let answer = self.answer(client, plan.clone(), &declared.text, &Format::UnifiedText).await?;
         // Clients have a cursor described as a query is.
-        let act = Act::Query(Box::new(plan));
-        let query = Prepared { text: declared.text.clone(), act, changes: Vec::new(), parameters: 0 };
+        let action = Action::Query(Box::new(plan));
+        let query = Prepared { text: declared.text.clone(), action, changes: Vec::new(), parameters: 0 };
         let statement = Arc::new(StoredStatement::new(name.clone(), query, Vec::new()));
         let portal = Portal::new_cursor(name.clone(), statement);
         portal.start(answer).await;
@@ -296,27 +296,27 @@ where
     C: ClientPortalStore,
     C::PortalStore: PortalStore,
 {
-    match &prepared.act {
-        Act::Query(plan) => fields(plan, format, None),
-        Act::Session(statement) => match statement.as_ref() {
+    match &prepared.action {
+        Action::Query(plan) => fields(plan, format, None),
+        Action::Session(statement) => match statement.as_ref() {
             SqlStatement::ShowVariable { variable } => {
                 let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
                 Ok(vec![text_field(&name_of(&words))])
             }
-            SqlStatement::Execute { name, .. } => match &stored(portals(client)?, name.as_ref())?.statement.act {
-                Act::Query(plan) => fields(plan, &Format::UnifiedText, None),
+            SqlStatement::Execute { name, .. } => match &stored(portals(client)?, name.as_ref())?.statement.action {
+                Action::Query(plan) => fields(plan, &Format::UnifiedText, None),
                 _ => Ok(Vec::new()),
             },
             SqlStatement::Fetch { name, .. } => {
                 let portal = cursor(portals(client)?, &name.value)?;
-                match &portal.statement.statement.act {
-                    Act::Query(plan) => fields(plan, &Format::UnifiedText, None),
-                    Act::Declare(_) | Act::Copy(_) | Act::Session(_) => Ok(Vec::new()),
+                match &portal.statement.statement.action {
+                    Action::Query(plan) => fields(plan, &Format::UnifiedText, None),
+                    Action::Declare(_) | Action::Copy(_) | Action::Session(_) => Ok(Vec::new()),
                 }
             }
             _ => Ok(Vec::new()),
         },
-        Act::Declare(_) | Act::Copy(_) => Ok(Vec::new()),
+        Action::Declare(_) | Action::Copy(_) => Ok(Vec::new()),
     }
 }
 
@@ -346,7 +346,7 @@ fn one_text(name: &str, value: &str) -> PgWireResult<QueryResponse> {
 }
 
 /// The rows of an answer that are still to come; dropping it ends the query.
-struct Rest {
+struct RemainingRows {
     stream: SendableRecordBatchStream,
     limits: Limits,
     text: String,
@@ -355,7 +355,7 @@ struct Rest {
 
 type Row = pgwire::messages::data::DataRow;
 
-impl Rest {
+impl RemainingRows {
     async fn next(&mut self) -> PgWireResult<Option<Vec<PgWireResult<Row>>>> {
         loop {
             let next = self.limits.within(self.stream.next()).await?;
@@ -450,19 +450,19 @@ impl Questions {
     {
         let prepared = self.planner.prepare(text, &Settings::of(client)).await?;
         require_sound(&prepared, status)?;
-        match &prepared.act {
-            Act::Session(statement) => self.session(client, statement).await,
-            Act::Query(plan) => {
+        match &prepared.action {
+            Action::Session(statement) => self.session(client, statement).await,
+            Action::Query(plan) => {
                 require_values(plan)?;
                 keep(client, &prepared);
                 let answer = self.answer(client, (**plan).clone(), text, &Format::UnifiedText).await?;
                 Ok(Response::Query(answer))
             }
-            Act::Copy(copy) => {
+            Action::Copy(copy) => {
                 require_values(&copy.plan)?;
                 self.copy(client, copy).await
             }
-            Act::Declare(declared) => {
+            Action::Declare(declared) => {
                 require_values(&declared.plan)?;
                 self.declare(client, declared, declared.plan.clone(), status).await
             }
@@ -498,7 +498,7 @@ fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalP
 
 /// After an error only the end of a transaction is accepted in it.
 fn require_sound(prepared: &Prepared, status: TransactionStatus) -> PgWireResult<()> {
-    let ends = matches!(&prepared.act, Act::Session(statement)
+    let ends = matches!(&prepared.action, Action::Session(statement)
         if matches!(statement.as_ref(), SqlStatement::Commit { .. } | SqlStatement::Rollback { .. }));
     if status == TransactionStatus::Error && !ends {
         let message = "current transaction is aborted, commands ignored until end of transaction block";
@@ -566,19 +566,19 @@ impl ExtendedQueryHandler for Questions {
         let prepared = &portal.statement.statement;
         let status = client.transaction_status();
         require_sound(prepared, status)?;
-        match &prepared.act {
-            Act::Session(statement) => self.session(client, statement).await,
-            Act::Query(plan) => {
+        match &prepared.action {
+            Action::Session(statement) => self.session(client, statement).await,
+            Action::Query(plan) => {
                 let plan = bound(plan, portal)?;
                 keep(client, prepared);
                 let answer = self.answer(client, plan, &prepared.text, &portal.result_column_format).await?;
                 Ok(Response::Query(answer))
             }
-            Act::Copy(copy) => {
+            Action::Copy(copy) => {
                 require_values(&copy.plan)?;
                 self.copy(client, copy).await
             }
-            Act::Declare(declared) => {
+            Action::Declare(declared) => {
                 let plan = bound(&declared.plan, portal)?;
                 self.declare(client, declared, plan, status).await
             }

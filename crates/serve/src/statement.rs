@@ -29,7 +29,7 @@ use syntrace_query::{Service, require_shallow, split_statements};
 #[derive(Clone)]
 pub(super) struct Prepared {
     pub text: String,
-    pub act: Act,
+    pub action: Action,
     /// Settings that the statement changes for its client, with `set_config`.
     pub changes: Vec<(String, String)>,
     /// Parameters of the text, whether or not the plan still has them.
@@ -38,7 +38,7 @@ pub(super) struct Prepared {
 
 /// What a statement does.
 #[derive(Clone)]
-pub(super) enum Act {
+pub(super) enum Action {
     /// Reads the study; the plan holds no snapshot.
     Query(Box<LogicalPlan>),
     /// Opens a cursor.
@@ -98,7 +98,8 @@ impl Planner {
     /// Reads and plans one statement.
     pub async fn prepare(&self, text: &str, settings: &Settings) -> PgWireResult<Prepared> {
         require_shallow(text).map_err(|error| of_error(&error))?;
-        let prepared = |act, changes, parameters| Ok(Prepared { text: text.to_owned(), act, changes, parameters });
+        let prepared =
+            |action, changes, parameters| Ok(Prepared { text: text.to_owned(), action, changes, parameters });
         let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
         if first.is_some_and(|word| SESSION_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
             && let Some(statement) = session_statement(text)
@@ -106,16 +107,16 @@ impl Planner {
         {
             return match &statement {
                 SqlStatement::Declare { stmts } => {
-                    prepared(Act::Declare(Box::new(self.declared(stmts, settings).await?)), Vec::new(), 0)
+                    prepared(Action::Declare(Box::new(self.declared(stmts, settings).await?)), Vec::new(), 0)
                 }
-                _ => prepared(Act::Session(Box::new(statement)), Vec::new(), 0),
+                _ => prepared(Action::Session(Box::new(statement)), Vec::new(), 0),
             };
         }
         if first.is_some_and(|word| word.eq_ignore_ascii_case("COPY")) {
-            return prepared(Act::Copy(Box::new(self.copied(text, settings).await?)), Vec::new(), 0);
+            return prepared(Action::Copy(Box::new(self.copied(text, settings).await?)), Vec::new(), 0);
         }
         let Planned { plan, changes, parameters } = self.query(text, settings).await?;
-        prepared(Act::Query(Box::new(plan)), changes, parameters)
+        prepared(Action::Query(Box::new(plan)), changes, parameters)
     }
 
     /// Does a client's text begin with `ROLLBACK TO` a savepoint?
@@ -223,17 +224,19 @@ impl QueryParser for Planner {
     }
 
     fn get_parameter_types(&self, statement: &Prepared) -> PgWireResult<Vec<Type>> {
-        match &statement.act {
-            Act::Query(plan) => Ok(parameters(plan, statement.parameters)?.into_iter().map(|(_, wire)| wire).collect()),
-            Act::Declare(declared) => Ok(parameters(&declared.plan, 0)?.into_iter().map(|(_, wire)| wire).collect()),
-            Act::Copy(_) | Act::Session(_) => Ok(Vec::new()),
+        match &statement.action {
+            Action::Query(plan) => {
+                Ok(parameters(plan, statement.parameters)?.into_iter().map(|(_, wire)| wire).collect())
+            }
+            Action::Declare(declared) => Ok(parameters(&declared.plan, 0)?.into_iter().map(|(_, wire)| wire).collect()),
+            Action::Copy(_) | Action::Session(_) => Ok(Vec::new()),
         }
     }
 
     fn get_result_schema(&self, statement: &Prepared, format: Option<&Format>) -> PgWireResult<Vec<FieldInfo>> {
-        match &statement.act {
-            Act::Query(plan) => fields(plan, format.unwrap_or(&Format::UnifiedText), None),
-            Act::Declare(_) | Act::Copy(_) | Act::Session(_) => Ok(Vec::new()),
+        match &statement.action {
+            Action::Query(plan) => fields(plan, format.unwrap_or(&Format::UnifiedText), None),
+            Action::Declare(_) | Action::Copy(_) | Action::Session(_) => Ok(Vec::new()),
         }
     }
 }

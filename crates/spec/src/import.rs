@@ -44,7 +44,7 @@ pub struct ImportModel {
     /// Training log.
     pub log: Option<PathBuf>,
     /// What its makers say of the training.
-    pub told: Told,
+    pub reported: ReportedTraining,
     /// A line for people.
     pub note: Option<String>,
 }
@@ -112,10 +112,10 @@ pub struct AttributeSource {
     pub zero: bool,
 }
 
-/// Facts about the training as told by its makers; none of them is checked.
+/// Facts about the training as reported by its makers; none of them is checked.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Told {
+pub struct ReportedTraining {
     /// Optimiser steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
@@ -169,7 +169,7 @@ pub struct RawImportModel {
     /// Training log.
     pub log: Option<PathBuf>,
     /// Facts about the training.
-    pub training: Told,
+    pub training: ReportedTraining,
     /// A line for people.
     pub note: Option<String>,
 }
@@ -225,7 +225,7 @@ struct RawManifest {
     #[serde(default)]
     traces: RawImportCut,
     #[serde(default)]
-    training: Told,
+    training: ReportedTraining,
     #[serde(default)]
     model: Vec<RawImportModel>,
 }
@@ -279,7 +279,7 @@ fn with_defaults(mut model: RawImportModel, raw: &RawManifest) -> RawImportModel
     model.traces.unit = model.traces.unit.or_else(|| raw.traces.unit.clone());
     model.traces.packets = model.traces.packets.or(raw.traces.packets);
     model.traces.min_packets = model.traces.min_packets.or(raw.traces.min_packets);
-    model.training = Told {
+    model.training = ReportedTraining {
         steps: model.training.steps.or(raw.training.steps),
         sampling_rate: model.training.sampling_rate.or(raw.training.sampling_rate),
         noise_multiplier: model.training.noise_multiplier.or(raw.training.noise_multiplier),
@@ -319,7 +319,7 @@ impl ImportModel {
             attributes: raw.attributes.into_iter().map(|entry| attributes(entry, base)).collect::<Result<_>>()?,
             weights: raw.weights.map(|path| base.join(path)),
             log: raw.log.map(|path| base.join(path)),
-            told: checked_told(raw.training)?,
+            reported: checked_training(raw.training)?,
             note: raw.note,
         };
         if model.synthetic.is_empty() && model.attributes.is_empty() {
@@ -440,22 +440,22 @@ fn attributes(raw: RawAttributes, base: &Path) -> Result<AttributeSource> {
     Ok(AttributeSource { path: base.join(path), kind, loss, columns, zero })
 }
 
-fn checked_told(told: Told) -> Result<Told> {
+fn checked_training(reported: ReportedTraining) -> Result<ReportedTraining> {
     let numbers = [
-        ("sampling_rate", told.sampling_rate),
-        ("noise_multiplier", told.noise_multiplier),
-        ("clip_norm", told.clip_norm),
-        ("seconds", told.seconds),
+        ("sampling_rate", reported.sampling_rate),
+        ("noise_multiplier", reported.noise_multiplier),
+        ("clip_norm", reported.clip_norm),
+        ("seconds", reported.seconds),
     ];
     for (key, value) in numbers {
         if value.is_some_and(|value| !value.is_finite() || value < 0.0) {
             return Err(Error::user(format!("`training.{key}` must be 0 or above and finite, found `{value:?}`")));
         }
     }
-    if told.sampling_rate.is_some_and(|rate| rate > 1.0) {
+    if reported.sampling_rate.is_some_and(|rate| rate > 1.0) {
         return Err(Error::user("`training.sampling_rate` must be at most 1"));
     }
-    Ok(told)
+    Ok(reported)
 }
 
 #[cfg(test)]
@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(shadow.label(), "g os/mac eps4 shadow0");
         assert_eq!(target.synthetic, [Path::new("/x/a.pcap")]);
         assert_eq!(shadow.attributes[1].kind.as_deref(), Some("k"));
-        assert_eq!((shadow.told.steps, shadow.claim.as_ref().unwrap().unit.as_str()), (Some(7), "trace"));
+        assert_eq!((shadow.reported.steps, shadow.claim.as_ref().unwrap().unit.as_str()), (Some(7), "trace"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod raw;
 pub use bases::{BaseRecipe, parse_bases, read_bases};
 pub use import::{
     AttributeSource, Claim, ImportCut, ImportManifest, ImportModel, MemberSource, RawAttributeTable, RawAttributes,
-    RawImportCut, RawImportModel, Told,
+    RawImportCut, RawImportModel, ReportedTraining,
 };
 pub use policy::{DEFAULT_POLICY, parse_policy, read_policy};
 pub use raw::closest;

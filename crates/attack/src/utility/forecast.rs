@@ -102,7 +102,11 @@ impl Forecasters {
         let unit = self.options.unit_bytes;
         let scaled: Vec<[f32; WINDOW]> = windows.iter().map(|window| window.map(|length| length / unit)).collect();
         let predicted = self.network.predict(model as i64, &scaled)?;
-        Ok(predicted.into_iter().zip(windows).map(|(value, window)| value * unit + self.options.start(window)).collect())
+        Ok(predicted
+            .into_iter()
+            .zip(windows)
+            .map(|(value, window)| value * unit + self.options.start(window))
+            .collect())
     }
 }
 

@@ -157,11 +157,11 @@ enum Shape {
     List(&'static Shape),
     Struct(&'static [(i16, Shape)]),
     /// An `I32` (a `Binary` for `Name`) that the caller asked for.
-    Told(Claim),
+    Bounded(Claim),
     Unknown,
 }
 
-use Shape::{Binary, Bool, Double, I8, I16, I32, I64, List, Struct, Told, Unknown};
+use Shape::{Binary, Bool, Bounded, Double, I8, I16, I32, I64, List, Struct, Unknown};
 
 const EMPTY: Shape = Struct(&[]);
 const TIME: Shape = Struct(&[(1, Bool), (2, Struct(&[(1, EMPTY), (2, EMPTY), (3, EMPTY)]))]);
@@ -186,10 +186,10 @@ const LOGICAL_TYPE: Shape = Struct(&[
 ]);
 const SCHEMA_ELEMENT: Shape = Struct(&[
     (1, I32),
-    (2, Told(Claim::Width)),
+    (2, Bounded(Claim::Width)),
     (3, I32),
-    (4, Told(Claim::Name)),
-    (5, Told(Claim::Children)),
+    (4, Bounded(Claim::Name)),
+    (5, Bounded(Claim::Children)),
     (6, I32),
     (7, I32),
     (8, I32),
@@ -242,22 +242,22 @@ const FILE_META_DATA: &[(i16, Shape)] = &[
     (9, Binary),
 ];
 const PAGE_HEADER: &[(i16, Shape)] = &[
-    (1, Told(Claim::PageKind)),
-    (2, Told(Claim::RawBytes)),
-    (3, Told(Claim::StoredBytes)),
+    (1, Bounded(Claim::PageKind)),
+    (2, Bounded(Claim::RawBytes)),
+    (3, Bounded(Claim::StoredBytes)),
     (4, I32),
-    (5, Struct(&[(1, Told(Claim::DataValues)), (2, I32), (3, I32), (4, I32), (5, STATISTICS)])),
+    (5, Struct(&[(1, Bounded(Claim::DataValues)), (2, I32), (3, I32), (4, I32), (5, STATISTICS)])),
     (6, EMPTY),
-    (7, Struct(&[(1, Told(Claim::DictionaryValues)), (2, I32), (3, Bool)])),
+    (7, Struct(&[(1, Bounded(Claim::DictionaryValues)), (2, I32), (3, Bool)])),
     (
         8,
         Struct(&[
-            (1, Told(Claim::DataV2Values)),
+            (1, Bounded(Claim::DataV2Values)),
             (2, I32),
             (3, I32),
             (4, I32),
-            (5, Told(Claim::LevelBytes)),
-            (6, Told(Claim::LevelBytes)),
+            (5, Bounded(Claim::LevelBytes)),
+            (6, Bounded(Claim::LevelBytes)),
             (7, Bool),
             (8, STATISTICS),
         ]),
@@ -327,7 +327,7 @@ impl<R: Read> Walk<'_, R> {
             (I32 | Unknown, wire::I32) => self.integer::<i32>().map(drop),
             (I64 | Unknown, wire::I64) => self.integer::<i64>().map(drop),
             (Double | Unknown, wire::DOUBLE) => self.skip(8),
-            (Told(Claim::Name), wire::BINARY) => {
+            (Bounded(Claim::Name), wire::BINARY) => {
                 let length = self.unsigned()?;
                 if length > NAME_BYTES_MAX {
                     return Err(damaged(format!(
@@ -337,7 +337,7 @@ impl<R: Read> Walk<'_, R> {
                 self.skip(length)?;
                 (self.claimed)(Claim::Name, 0)
             }
-            (Told(claim), wire::I32) => {
+            (Bounded(claim), wire::I32) => {
                 let value = self.integer()?;
                 (self.claimed)(claim, value)
             }

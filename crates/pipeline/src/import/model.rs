@@ -186,7 +186,7 @@ fn head(model: &ImportModel, class: &ClassRecord, index: &TraceIndex, content: &
         "claim": model.claim,
         "cut": { "unit": cut.unit.name(), "packets": cut.trace_packets, "min_packets": cut.min_packets },
         "files": content.identity,
-        "training": model.told,
+        "training": model.reported,
         "note": model.note,
     });
     let sources = index.sources(content.members.iter().map(|(trace, _)| trace));
@@ -313,9 +313,9 @@ fn model_record(
     let lineage = lineage(model, split_id);
     // Nobody here saw a mechanism, so none is counted, whatever is claimed.
     let (guarantee, epsilon_end_to_end) = privacy::guarantee(None, &lineage);
-    let told = &model.told;
+    let reported = &model.reported;
     let private = matches!(model.regime, Regime::Dp { .. });
-    let config = serde_json::json!({ "claim": model.claim, "training": told, "note": model.note });
+    let config = serde_json::json!({ "claim": model.claim, "training": reported, "note": model.note });
     ModelRecord {
         model_id,
         generator: model.generator.clone(),
@@ -326,19 +326,19 @@ fn model_record(
         role: model.role,
         regime: model.regime,
         train_job: head.job_id,
-        noise_multiplier: told.noise_multiplier.filter(|_| private),
-        sampling_rate: told.sampling_rate.unwrap_or(0.0),
-        steps: told.steps.unwrap_or(0),
+        noise_multiplier: reported.noise_multiplier.filter(|_| private),
+        sampling_rate: reported.sampling_rate.unwrap_or(0.0),
+        steps: reported.steps.unwrap_or(0),
         expected_batch: 0.0,
-        clip_norm: told.clip_norm.filter(|_| private),
+        clip_norm: reported.clip_norm.filter(|_| private),
         epsilon_spent: None,
         accountant: None,
         guarantee,
         epsilon_end_to_end,
         noise: None,
-        parameters: told.parameters.unwrap_or(0),
+        parameters: reported.parameters.unwrap_or(0),
         parameters_private: 0,
-        seconds: told.seconds.unwrap_or(0.0),
+        seconds: reported.seconds.unwrap_or(0.0),
         status: ModelStatus::Trained,
         weights: weights.map(|digest| digest.0),
         lineage,

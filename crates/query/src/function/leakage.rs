@@ -4,7 +4,7 @@
 //! All groups of a lane share one row of values; they are told apart once, when a result is wanted.
 //! So a row costs 12 bytes and an append, and the memory that is held is known without counting.
 
-use crate::batch::external;
+use crate::scan::batch::external;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, ListArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Field, Float64Type};

@@ -11,8 +11,8 @@ mod divergence;
 mod histogram;
 mod json;
 mod leakage;
-mod modest;
 mod privacy;
+mod result_size;
 mod scalar;
 mod sum;
 
@@ -42,7 +42,7 @@ pub(super) fn register(context: &SessionContext) {
     context.register_udf(ScalarUDF::from(privacy::EmpiricalEpsilon::new()));
     context.register_udf(ScalarUDF::from(privacy::JointEpsilon::new()));
     context.register_udaf(AggregateUDF::from(sum::Sum::new()));
-    modest::register(context);
+    result_size::register(context);
 }
 
 /// Names of all functions of this module.

@@ -1,8 +1,8 @@
 //! `attacks`.
 
 use super::record::{Fields, record_table};
-use crate::relation::Relation;
-use crate::study::{MISSING, Study};
+use super::study::{MISSING, Study};
+use crate::scan::relation::Relation;
 use std::sync::Arc;
 use syntrace_base::error::Result;
 use syntrace_base::record::{AttackRecord, Interval};

@@ -1,8 +1,8 @@
 //! `captures`, `capture_drops`, `classes`.
 
 use super::record::{Fields, record_table};
-use crate::relation::Relation;
-use crate::study::{MISSING, Study};
+use super::study::{MISSING, Study};
+use crate::scan::relation::Relation;
 use std::collections::HashMap;
 use std::sync::Arc;
 use syntrace_base::base::CaptureId;

@@ -1,6 +1,6 @@
 //! Columns that all rows of a partition share: made at scan time from records, never stored per row.
 
-use crate::study::{Index, MISSING};
+use super::study::{Index, MISSING};
 use datafusion::scalar::ScalarValue;
 use syntrace_base::base::{AttackId, ClassId, ModelId, SplitId};
 use syntrace_base::record::{EvaluatedOn, ModelRecord};

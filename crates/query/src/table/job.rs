@@ -1,10 +1,10 @@
 //! `plans`, `plan_members`, `jobs`, `objects`, `segments`.
 
 use super::capture::hex;
+use super::plans::PlanRow;
 use super::record::{Fields, record_table};
-use crate::plans::PlanRow;
-use crate::relation::Relation;
-use crate::study::Study;
+use super::study::Study;
+use crate::scan::relation::Relation;
 use std::sync::Arc;
 use syntrace_base::base::JobId;
 use syntrace_base::error::Result;

@@ -10,12 +10,14 @@ mod model;
 mod paper;
 mod paper_takeaways;
 mod paper_values;
+pub(crate) mod plans;
 mod record;
 mod segment;
+pub(crate) mod study;
 
-use super::relation::Relation;
-use super::study::Study;
+use crate::scan::relation::Relation;
 use std::sync::Arc;
+use study::Study;
 
 /// A SQL table: its name, what one row of it is, and how it is made for a study.
 pub(super) struct Table {

@@ -1,10 +1,10 @@
 //! `models` and `lineage`.
 
 use super::capture::hex;
+use super::plans::Plans;
 use super::record::{Fields, record_table};
-use crate::plans::Plans;
-use crate::relation::Relation;
-use crate::study::{Index, Study};
+use super::study::{Index, Study};
+use crate::scan::relation::Relation;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use super::paper_takeaways::{TAKEAWAYS, Takeaway};
 use super::paper_values::{SECTION3_TABLE2, TABLE1, TABLE2, TABLE3, Table1};
 use super::record::{Fields, record_table};
-use crate::relation::Relation;
-use crate::study::Study;
+use super::study::Study;
+use crate::scan::relation::Relation;
 use std::sync::Arc;
 
 pub(super) fn table1(study: &Arc<Study>) -> Arc<dyn Relation> {

@@ -1,7 +1,7 @@
 //! A table of records: small, loaded as a whole, one declaration per column.
 
-use crate::relation::{Fact, Fragment, Relation, ScanRequest};
-use crate::study::Study;
+use super::study::Study;
+use crate::scan::relation::{Fact, Fragment, Relation, ScanRequest};
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray};
 use std::sync::Arc;
 use syntrace_base::error::Result;

@@ -4,8 +4,8 @@ use super::constant::{
     Constant, OF_ATTACK, OF_ATTACK_SCORES, OF_CLASS, OF_JOB, OF_MODEL, OF_SPLIT, PACKETS_OF_CLASS, PACKETS_OF_MODEL,
     Value,
 };
-use crate::relation::{Fact, Fragment, Range, Relation, ScanRequest, data_type};
-use crate::study::{Index, Study};
+use super::study::{Index, Study};
+use crate::scan::relation::{Fact, Fragment, Range, Relation, ScanRequest, data_type};
 use arrow::array::new_null_array;
 use datafusion::scalar::ScalarValue;
 use std::sync::Arc;

@@ -1,0 +1,147 @@
+//! A hash join promises the order of its probe side only.
+//!
+//! DataFusion 55.2 appends the order of the other side, as if each row of the probe side had a place of its own; where
+//! two of them are equal, the rows of the other side come twice. Sorts that are needed go missing then, and groups and
+//! windows that rely on the order are cut short (#25052). [`HideOrder`] hides that order, [`ShowOrder`] takes away what
+//! hid nothing.
+
+use crate::optimizer::rewrite::replaced;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{JoinType, Result, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
+use std::fmt;
+use std::sync::Arc;
+
+/// Puts an [`Unordered`] over the build side of each hash join that would append its order.
+#[derive(Debug)]
+pub(super) struct HideOrder;
+
+impl PhysicalOptimizerRule for HideOrder {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        replaced(plan, |node| {
+            let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(None) };
+            if !matches!(join.join_type(), JoinType::Inner | JoinType::Right) {
+                return Ok(None);
+            }
+            let build = Arc::new(Unordered::new(Arc::clone(join.left())));
+            Ok(Some(Arc::clone(node).replace_children(
+                vec![build, Arc::clone(join.right())],
+                ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+            )?))
+        })
+    }
+
+    fn name(&self) -> &str {
+        "hide_order"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Takes each [`Unordered`] away that is over rows without an order.
+#[derive(Debug)]
+pub(super) struct ShowOrder;
+
+impl PhysicalOptimizerRule for ShowOrder {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        replaced(plan, |node| {
+            let hidden = node.downcast_ref::<Unordered>().map(|over| &over.input);
+            Ok(hidden.filter(|input| input.output_ordering().is_none()).cloned())
+        })
+    }
+
+    fn name(&self) -> &str {
+        "show_order"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The rows of its input, in an order that nobody knows.
+#[derive(Debug)]
+struct Unordered {
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+}
+
+impl Unordered {
+    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        let known = input.equivalence_properties();
+        let mut equal = EquivalenceProperties::new(input.schema());
+        // Equal columns and constants stay known. What has the input's schema cannot fail.
+        let _ = equal.add_equivalence_group(known.eq_group().clone());
+        let properties = PlanProperties::new(
+            equal,
+            input.output_partitioning().clone(),
+            input.pipeline_behavior(),
+            input.boundedness(),
+        );
+        Self { input, properties: Arc::new(properties) }
+    }
+}
+
+impl DisplayAs for Unordered {
+    fn fmt_as(&self, _kind: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Unordered")
+    }
+}
+
+impl ExecutionPlan for Unordered {
+    fn name(&self) -> &str {
+        "Unordered"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(Self::new(input))),
+            _ => internal_err!("an Unordered has one child"),
+        }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.input.execute(partition, context)
+    }
+}

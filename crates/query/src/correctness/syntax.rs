@@ -1,0 +1,92 @@
+//! What is refused before a statement is planned.
+
+use crate::sql::walk::walk;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, SetOperator, SetQuantifier, Statement,
+    TableFactor, TableWithJoins, Value, Visitor,
+};
+use std::num::IntErrorKind;
+use std::ops::ControlFlow;
+use syntrace_base::error::{Error, Result};
+
+/// Refuses what DataFusion reads otherwise than SQL says, and what nothing here mends.
+///
+/// - `EXCEPT ALL` and `INTERSECT ALL`: rows that are on the other side are told from those that are not, and not counted
+///   (#12955, #12956).
+/// - `RIGHT` and `FULL JOIN` with `USING` or `NATURAL`: the common column is the left side's, NULL where that has no row
+///   (#22881).
+/// - `^`, and integers that no type holds exactly.
+pub(crate) fn require_exact(statement: &Statement) -> Result<()> {
+    struct Inexact(Option<Error>);
+    impl Visitor for Inexact {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            if let Some(operator) = bag(&query.body) {
+                self.0 = Some(Error::user(format!("{operator} ALL is not supported")).hint(format!(
+                    "{operator} without ALL gives each row once; count rows with GROUP BY where copies matter"
+                )));
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            if select.from.iter().any(merges) {
+                self.0 = Some(
+                    Error::user("RIGHT and FULL JOIN with USING or NATURAL are not supported")
+                        .hint("write ON a.k = b.k, and coalesce(a.k, b.k) for the common column"),
+                );
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+            match expression {
+                Expr::BinaryOp { op: BinaryOperator::BitwiseXor, .. } => {
+                    self.0 = Some(
+                        Error::user("`^` is a power to some systems and XOR to others: it is not supported")
+                            .hint("write power(x, y); XOR is (x | y) - (x & y)"),
+                    );
+                }
+                Expr::Value(value) => {
+                    if let Value::Number(digits, _) = &value.value
+                        && digits.parse::<u64>().is_err_and(|error| *error.kind() == IntErrorKind::PosOverflow)
+                    {
+                        self.0 = Some(Error::user(format!("the number {digits} is larger than any integer here")).hint(
+                            format!("write {digits}.0 for a DOUBLE, or CAST('{digits}' AS NUMERIC(38, 0)) for all its digits"),
+                        ));
+                    }
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut inexact = Inexact(None);
+    let _ = walk(statement, &mut inexact);
+    inexact.0.map_or(Ok(()), Err)
+}
+
+fn bag(body: &SetExpr) -> Option<SetOperator> {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return None };
+    let is_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+    let is_bag = is_all && !matches!(op, SetOperator::Union);
+    is_bag.then_some(*op).or_else(|| bag(left)).or_else(|| bag(right))
+}
+
+/// Does a join of these have one column of both sides, where the left one may have no row?
+fn merges(tables: &TableWithJoins) -> bool {
+    let inside = |table: &TableFactor| match table {
+        TableFactor::NestedJoin { table_with_joins, .. } => merges(table_with_joins),
+        _ => false,
+    };
+    inside(&tables.relation)
+        || tables.joins.iter().any(|join| {
+            let is_merged = matches!(
+                &join.join_operator,
+                JoinOperator::Right(how) | JoinOperator::RightOuter(how) | JoinOperator::FullOuter(how)
+                    if matches!(how, JoinConstraint::Using(_) | JoinConstraint::Natural)
+            );
+            is_merged || inside(&join.relation)
+        })
+}

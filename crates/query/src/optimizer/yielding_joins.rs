@@ -1,0 +1,38 @@
+//! Queries that can be ended: joins hand control back between their batches.
+//!
+//! A join may make millions of batches of one that it reads (a cross join of two large tables), and
+//! whoever counts those asks for the next one at once. DataFusion gives control back where batches are
+//! read, which is too seldom then: neither Ctrl-C nor a time limit would be heard.
+
+use super::rewrite::replaced;
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+use std::sync::Arc;
+
+/// Puts a point of control above every join.
+#[derive(Debug)]
+pub(crate) struct CooperativeJoins;
+
+impl PhysicalOptimizerRule for CooperativeJoins {
+    fn name(&self) -> &str {
+        "CooperativeJoins"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _options: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        replaced(plan, |node| {
+            Ok(match node.name() {
+                "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec" => {
+                    Some(Arc::new(CooperativeExec::new(Arc::clone(node))) as Arc<dyn ExecutionPlan>)
+                }
+                _ => None,
+            })
+        })
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}

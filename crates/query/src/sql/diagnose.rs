@@ -1,0 +1,379 @@
+//! DataFusion's errors as ours: the place in the text with a caret, and the nearest name.
+
+use crate::catalog::views;
+use crate::function;
+use crate::named::named_queries;
+use crate::session::Parameters;
+use crate::table::TABLES;
+use arrow::error::ArrowError;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use syntrace_base::error::Error;
+
+/// How different a suggested name may be, in edits per character.
+const NEAR: f64 = 0.5;
+
+/// Line and column of a fault in the SQL text, from 1, and how many characters are meant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Place {
+    line: usize,
+    column: usize,
+    length: usize,
+}
+
+/// Turns an error of planning or running `text` into one for people.
+pub(crate) fn explain(error: &DataFusionError, text: &str) -> Error {
+    if let Some(own) = own_error(error) {
+        return own;
+    }
+    let root = error.find_root();
+    let (message, hint, name) = wording(root);
+    let place = span(error)
+        .or_else(|| parser_place(&message, text))
+        .or_else(|| name.as_deref().and_then(|name| find_word(text, name)));
+    let message = match (place, suspects(root, text).as_slice()) {
+        (Some(place), _) => format!("{}\n{}", strip_place(&message), caret(text, place)),
+        (None, []) => message,
+        (None, [only]) => format!("{message}\n{}", caret(text, *only)),
+        (None, several) => {
+            let carets: Vec<String> = several.iter().map(|place| caret(text, *place)).collect();
+            format!("{message}\nin one of these places:\n{}", carets.join("\n"))
+        }
+    };
+    let built = match root {
+        DataFusionError::Internal(what) if !is_of_types(what) => Error::internal(message),
+        _ => Error::user(message),
+    };
+    match hint {
+        Some(hint) => built.hint(hint),
+        None => built,
+    }
+}
+
+/// Suspects that an error shows, at most: more would hide it.
+const SUSPECTS_MAX: usize = 3;
+
+/// Where a fault of values may come from: DataFusion does not say which operator met it.
+fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
+    let DataFusionError::ArrowError(fault, _) = root else { return Vec::new() };
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location() else { return Vec::new() };
+    let quoted = |what: &str| quoted_after(what, "'");
+    let is_cast = |token: &Token| match token {
+        Token::DoubleColon => true,
+        Token::Word(word) => matches!(word.keyword, Keyword::CAST | Keyword::CONVERT),
+        _ => false,
+    };
+    let places = |wanted: &dyn Fn(&Token) -> bool| -> Vec<Place> {
+        let found = tokens.iter().filter(|token| wanted(&token.token));
+        let place = |token: &TokenWithSpan| Place {
+            line: token.span.start.line as usize,
+            column: token.span.start.column as usize,
+            length: token.token.to_string().chars().count().max(1),
+        };
+        found.map(place).filter(|place| place.line > 0 && place.column > 0).collect()
+    };
+    let found = match fault.as_ref() {
+        ArrowError::DivideByZero => places(&|token| matches!(token, Token::Div | Token::Mod | Token::DuckIntDiv)),
+        ArrowError::ArithmeticOverflow(_) => places(&|token| matches!(token, Token::Plus | Token::Minus | Token::Mul)),
+        ArrowError::CastError(what) | ArrowError::ParseError(what) => {
+            let value = quoted(what);
+            let literal =
+                places(&|token| matches!(token, Token::SingleQuotedString(found) if value.as_ref() == Some(found)));
+            if literal.is_empty() { places(&is_cast) } else { literal }
+        }
+        _ => Vec::new(),
+    };
+    if found.len() > SUSPECTS_MAX { Vec::new() } else { found }
+}
+
+/// Is a fault that DataFusion calls its own one of the types of a statement?
+fn is_of_types(what: &str) -> bool {
+    what.starts_with("Failed to coerce types")
+}
+
+/// An error of the study that travelled through DataFusion.
+fn own_error(error: &DataFusionError) -> Option<Error> {
+    match error {
+        DataFusionError::External(inner) => inner.downcast_ref::<Error>().cloned(),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => own_error(inner),
+        DataFusionError::Shared(inner) => own_error(inner),
+        DataFusionError::Collection(all) => all.iter().find_map(own_error),
+        _ => None,
+    }
+}
+
+/// Message, hint, and the name in question.
+fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
+    if let DataFusionError::NotImplemented(what) | DataFusionError::Plan(what) = root
+        && let Some((message, hint)) = subquery_wording(what)
+    {
+        return (message.to_owned(), Some(hint.to_owned()), None);
+    }
+    match root {
+        DataFusionError::SchemaError(schema, _) => schema_wording(schema),
+        DataFusionError::SQL(parser, _) => (plain(&parser.to_string()), None, None),
+        DataFusionError::ResourcesExhausted(what) => (
+            format!("the query needs more memory than it may use: {}", plain(what)),
+            Some("raise --memory, or ask for fewer rows or columns".to_owned()),
+            None,
+        ),
+        DataFusionError::Plan(what) => match quoted_after(what, "table '") {
+            Some(name) if what.contains("not found") => {
+                let name = name.rsplit('.').next().unwrap_or(&name).to_owned();
+                let known: Vec<&str> = table_names();
+                (
+                    format!("there is no table or view `{name}`"),
+                    near_hint(&name, &known, "`.tables` lists all"),
+                    Some(name),
+                )
+            }
+            _ => plan_wording(what),
+        },
+        DataFusionError::ArrowError(fault, _) if fault.to_string().contains("non UTF-8") => (
+            "these bytes are no text".to_owned(),
+            Some(
+                "for bytes: hexdump(data), encode(data, 'hex'), octet_length(data), data = '\\x4500'::bytea".to_owned(),
+            ),
+            None,
+        ),
+        DataFusionError::ArrowError(fault, _) => (plain(&root.strip_backtrace()), value_hint(fault), None),
+        DataFusionError::Internal(what) if is_of_types(what) => (plain(what), None, None),
+        // What follows is the parser's own types.
+        DataFusionError::NotImplemented(what) if what.contains(" { ") => {
+            let named = what.split(['(', '{']).next().unwrap_or(what);
+            (format!("not supported: {}", plain(named)), None, None)
+        }
+        other => (plain(&other.strip_backtrace()), None, None),
+    }
+}
+
+/// Message and hint for a subquery of which DataFusion makes no join: it names its own types then.
+fn subquery_wording(what: &str) -> Option<(&'static str, &'static str)> {
+    if what.contains("Too many columns! The subquery should only return one column") {
+        return Some((
+            "IN over several columns is not supported",
+            "write it as EXISTS (SELECT 1 FROM ... WHERE x = a AND y = b), or NOT EXISTS where nothing may be NULL",
+        ));
+    }
+    if what.starts_with("In/Exist/SetComparison subquery") || what.starts_with("Correlated scalar subquery") {
+        return Some(("a subquery is not supported here", "compute it as a column of a query in FROM first"));
+    }
+    let expression = what.strip_prefix("Physical plan does not support logical expression ")?;
+    let kinds = ["InSubquery", "Exists", "SetComparison", "ScalarSubquery", "OuterReferenceColumn"];
+    kinds.iter().any(|kind| expression.starts_with(kind)).then_some((
+        "a subquery that is no value of its own is not supported here",
+        "join it: FROM o LEFT JOIN i ON ..., or compute it as a column of a query in FROM first",
+    ))
+}
+
+/// What to do about a value that an operation cannot take.
+fn value_hint(fault: &ArrowError) -> Option<String> {
+    let hint = match fault {
+        ArrowError::DivideByZero => "x / nullif(y, 0) is NULL where y is 0",
+        ArrowError::ArithmeticOverflow(_) => {
+            "compute with a larger type: CAST(... AS BIGINT), CAST(... AS NUMERIC(38, 0)) or CAST(... AS DOUBLE)"
+        }
+        ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+            "TRY_CAST(... AS ...) is NULL where a value does not fit"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Faults that DataFusion tells apart by their text alone.
+fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
+    if let Some(name) = quoted_after(what, "Invalid function '") {
+        let near = quoted_after(what, "Did you mean '");
+        let known: Vec<&str> = function::NAMES.iter().copied().chain(near.as_deref()).collect();
+        let hint = near_hint(&name, &known, "`SHOW FUNCTIONS` lists all");
+        return (format!("there is no function `{name}`"), hint, Some(name));
+    }
+    if let Some(call) = quoted_after(what, "No function matches the given name and argument types '") {
+        let candidates = what.split_once("Candidate functions:").map(|(_, list)| {
+            let list: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            format!("it takes: {}", list.join(", "))
+        });
+        let name = call.split('(').next().map(str::to_owned);
+        return (format!("no function takes `{call}`"), candidates, name);
+    }
+    (plain(what), None, None)
+}
+
+fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<String>) {
+    match schema {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let known: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
+            let fallback = match known.is_empty() {
+                true => "name the table that has it: SELECT ... FROM ...".to_owned(),
+                false => format!("columns here: {}", known.join(", ")),
+            };
+            let hint = near_hint(&field.name, &known, &fallback);
+            (format!("there is no column `{}` here", field.name), hint, Some(field.name.clone()))
+        }
+        SchemaError::AmbiguousReference { field } => (
+            format!("column `{}` is in more than one of the tables", field.name),
+            Some(format!("name the table: `some_table.{}`", field.name)),
+            Some(field.name.clone()),
+        ),
+        other => (plain(&other.to_string()), None, None),
+    }
+}
+
+/// All names that may follow FROM.
+fn table_names() -> Vec<&'static str> {
+    TABLES.iter().map(|table| table.name).chain(views().into_iter().map(|view| view.name)).collect()
+}
+
+/// `did you mean ...`, or the fallback where no name is near.
+pub(crate) fn near_hint(name: &str, known: &[&str], fallback: &str) -> Option<String> {
+    let nearest = known.iter().min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate));
+    match nearest {
+        Some(nearest) if near(name, nearest) => Some(format!("did you mean `{nearest}`?")),
+        _ => Some(fallback.to_owned()),
+    }
+}
+
+fn near(name: &str, candidate: &str) -> bool {
+    let edits = strsim::damerau_levenshtein(name, candidate) as f64;
+    edits <= NEAR * name.len().max(candidate.len()) as f64
+}
+
+/// The error for a named query that does not exist.
+pub(crate) fn no_such_query(name: &str) -> Error {
+    let all = named_queries();
+    let known: Vec<&str> = all.iter().map(|query| query.name).collect();
+    let error = Error::user(format!("there is no named query `{name}`"));
+    match near_hint(name, &known, &format!("there are: {}", known.join(", "))) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The name of the first parameter without a value.
+pub(crate) fn unbound_parameter(plan: &LogicalPlan, given: &Parameters) -> datafusion::common::Result<Option<String>> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|expression| {
+                if let Expr::Placeholder(placeholder) = expression {
+                    let name = placeholder.id.trim_start_matches('$');
+                    if !given.contains_key(name) {
+                        found = Some(name.to_owned());
+                        return Ok(TreeNodeRecursion::Stop);
+                    }
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
+}
+
+/// The error for a parameter without a value.
+pub(crate) fn unbound(name: &str, given: &[&str]) -> Error {
+    let error = Error::user(format!("parameter `${name}` has no value"));
+    match given.iter().find(|candidate| near(name, candidate)) {
+        Some(candidate) => error.hint(format!("did you mean `-v {name}=...` instead of `-v {candidate}=...`?")),
+        None => error.hint(format!("give it one: -v {name}=VALUE")),
+    }
+}
+
+/// First line without DataFusion's prefixes and full stop.
+fn plain(message: &str) -> String {
+    let message = message.split("\n\nbacktrace").next().unwrap_or(message);
+    let prefixes =
+        ["Error during planning: ", "SQL error: ", "sql parser error: ", "Schema error: ", "Execution error: "];
+    let mut text = message.trim();
+    while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    let text = text.trim_end_matches('.');
+    let mut characters = text.chars();
+    match characters.next() {
+        // A word of capitals stays one.
+        Some(first) if characters.clone().next().is_some_and(char::is_uppercase) => {
+            std::iter::once(first).chain(characters).collect()
+        }
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+fn quoted_after(text: &str, start: &str) -> Option<String> {
+    let rest = text.split_once(start)?.1;
+    rest.split_once('\'').map(|(name, _)| name.to_owned())
+}
+
+fn span(error: &DataFusionError) -> Option<Place> {
+    let span = error.diagnostic()?.span?;
+    if span.start.line == 0 || span.start.column == 0 {
+        return None;
+    }
+    let on_one_line = span.end.line == span.start.line && span.end.column > span.start.column;
+    let length = if on_one_line { span.end.column - span.start.column } else { 1 };
+    Some(Place { line: span.start.line as usize, column: span.start.column as usize, length: length as usize })
+}
+
+/// The parser's own `at Line: 1, Column: 8`, or the end of the text where that is what it met.
+fn parser_place(message: &str, text: &str) -> Option<Place> {
+    if message.ends_with("found: EOF") {
+        let line = text.lines().count().max(1);
+        let column = text.lines().last().map_or(0, |last| last.chars().count()) + 1;
+        return Some(Place { line, column, length: 1 });
+    }
+    let rest = message.split_once("Line: ")?.1;
+    let (line, rest) = rest.split_once(", Column: ")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let found = message.split_once("found: ").and_then(|(_, rest)| rest.split_once(" at ")).map(|(found, _)| found);
+    let length = found.map_or(1, |found| found.chars().count().max(1));
+    Some(Place { line: line.parse().ok()?, column: digits.parse().ok()?, length })
+}
+
+fn strip_place(message: &str) -> &str {
+    message.split_once(" at Line: ").map_or(message, |(before, _)| before)
+}
+
+fn find_word(text: &str, word: &str) -> Option<Place> {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    for (number, line) in text.lines().enumerate() {
+        let lower = line.to_ascii_lowercase();
+        for (offset, _) in lower.match_indices(&word.to_ascii_lowercase()) {
+            let before = lower[..offset].chars().next_back().is_none_or(|character| !is_part(character));
+            let after = lower[offset + word.len()..].chars().next().is_none_or(|character| !is_part(character));
+            if before && after {
+                let column = lower[..offset].chars().count() + 1;
+                return Some(Place { line: number + 1, column, length: word.chars().count() });
+            }
+        }
+    }
+    None
+}
+
+/// The line of the fault and a caret under it.
+fn caret(text: &str, place: Place) -> String {
+    let line = text.lines().nth(place.line - 1).unwrap_or_default();
+    let margin = format!("  {} | ", place.line);
+    // Tabs stay tabs, so that the caret lands where the terminal puts the text.
+    let blank = |character: char| if character == '\t' { '\t' } else { ' ' };
+    let indent: String = line.chars().take(place.column - 1).map(blank).collect();
+    let left = line.chars().count().saturating_sub(place.column - 1).max(1);
+    format!("{margin}{line}\n{}{indent}{}", " ".repeat(margin.len()), "^".repeat(place.length.min(left)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_fault() {
+        let text = "SELECT a,\n\tb FROM t";
+        let place = find_word(text, "B").unwrap();
+        assert_eq!(place, Place { line: 2, column: 2, length: 1 });
+        assert_eq!(caret(text, place), "  2 | \tb FROM t\n      \t^");
+    }
+}

@@ -1,0 +1,13 @@
+//! The text of a statement, before and while it is planned: what is allowed, what names stand for, limits, errors with
+//! a place.
+
+pub(crate) mod diagnose;
+pub(crate) mod empty_answer;
+pub(crate) mod expansion_limits;
+pub(crate) mod name_resolution;
+pub(crate) mod nesting_limits;
+pub(crate) mod operators;
+pub(crate) mod pivot_clause;
+pub(crate) mod statement;
+pub(crate) mod summarize;
+pub mod walk;

@@ -1,0 +1,164 @@
+//! Operators that PostgreSQL has and DataFusion has not: `->` and `->>` into JSON, `<<` into a network; and addresses
+//! that compare with text.
+
+use crate::function::{AddressFunction, JsonFunction, JsonKind, address_bytes, network};
+use crate::scan::batch::external;
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Between, InList};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, cast, lit};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+use syntrace_base::error::Error;
+
+/// Plans the operators as calls of functions.
+#[derive(Debug)]
+pub(crate) struct Operators;
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let function = match expr.op {
+            BinaryOperator::Arrow => ScalarUDF::from(JsonFunction::new(JsonKind::Extract)),
+            BinaryOperator::LongArrow => ScalarUDF::from(JsonFunction::new(JsonKind::ExtractString)),
+            BinaryOperator::PGBitwiseShiftLeft if is_bytes(&expr.left, schema) => {
+                ScalarUDF::from(AddressFunction::in_network())
+            }
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        Ok(PlannerResult::Planned(function.call(vec![expr.left, expr.right])))
+    }
+
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        let args = if expr.func.name() == "sum" { narrowed(expr.args) } else { expr.args };
+        Ok(PlannerResult::Original(RawAggregateExpr { args, ..expr }))
+    }
+
+    fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        let args = if expr.func_def.name() == "sum" { narrowed(expr.args) } else { expr.args };
+        Ok(PlannerResult::Original(RawWindowExpr { args, ..expr }))
+    }
+}
+
+/// Whole numbers of a statement as INTEGER, as PostgreSQL reads them: `sum(CASE WHEN x THEN 1 ELSE 0 END)` is BIGINT
+/// then. DataFusion reads BIGINT, whose sum is NUMERIC.
+fn narrowed(arguments: Vec<Expr>) -> Vec<Expr> {
+    let narrow = |argument: Expr| match is_integer(&argument) {
+        true => cast(argument, DataType::Int32),
+        false => argument,
+    };
+    arguments.into_iter().map(narrow).collect()
+}
+
+/// Is an expression a choice among whole numbers of a statement that are INTEGER?
+fn is_integer(expression: &Expr) -> bool {
+    match expression {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).is_ok(),
+        Expr::Negative(inner) => is_integer(inner),
+        Expr::Case(case) => {
+            let is_value = |value: &Expr| is_integer(value) || matches!(value, Expr::Literal(ScalarValue::Null, _));
+            let values = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+            case.when_then_expr.iter().any(|(_, then)| is_integer(then))
+                && values.into_iter().all(|value| is_value(value))
+        }
+        _ => false,
+    }
+}
+
+fn is_bytes(expression: &Expr, schema: &DFSchema) -> bool {
+    matches!(expression.get_type(schema), Ok(DataType::Binary))
+}
+
+/// Reads text beside an address as an address. Without it the characters of the text are its bytes, and no address is
+/// equal to them.
+#[derive(Debug)]
+pub(crate) struct AddressesBesideText;
+
+impl AnalyzerRule for AddressesBesideText {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| {
+            let schema = merge_schema(&node.inputs());
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expression| {
+                let name = names.save(&expression);
+                let read = expression.transform_up(|part| with_addresses(part, &schema))?;
+                Ok(read.update_data(|expression| name.restore(expression)))
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "addresses_beside_text"
+    }
+}
+
+fn with_addresses(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let other = |address: &Expr, text: Expr| read(address, text, schema);
+    match part {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+            let new_right = other(&left, right.as_ref().clone())?;
+            let new_left = other(&right, left.as_ref().clone())?;
+            let changed = new_right != *right || new_left != *left;
+            let compared = Expr::BinaryExpr(BinaryExpr { left: Box::new(new_left), op, right: Box::new(new_right) });
+            Ok(if changed { Transformed::yes(compared) } else { Transformed::no(compared) })
+        }
+        Expr::InList(InList { expr, list, negated }) if is_bytes(&expr, schema) => {
+            let list = list.into_iter().map(|item| other(&expr, item)).collect::<Result<Vec<_>>>()?;
+            Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
+        }
+        Expr::Between(Between { expr, negated, low, high }) if is_bytes(&expr, schema) => {
+            let (low, high) = (Box::new(other(&expr, *low)?), Box::new(other(&expr, *high)?));
+            Ok(Transformed::yes(Expr::Between(Between { expr, negated, low, high })))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn compares(operator: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+/// Is an expression a column of addresses by its name?
+fn is_address(expression: &Expr) -> bool {
+    match expression {
+        Expr::Column(column) => column.name == "ip" || column.name.ends_with("_ip"),
+        Expr::OuterReferenceColumn(_, column) => column.name == "ip" || column.name.ends_with("_ip"),
+        Expr::ScalarFunction(call) => call.func.name() == "inet",
+        Expr::Alias(alias) => is_address(&alias.expr),
+        _ => false,
+    }
+}
+
+/// Text beside bytes as the bytes of the address that it is; anything else as it is.
+fn read(bytes: &Expr, text: Expr, schema: &DFSchema) -> Result<Expr> {
+    if !is_bytes(bytes, schema) {
+        return Ok(text);
+    }
+    let literal = match &text {
+        Expr::Literal(ScalarValue::Utf8(Some(literal)) | ScalarValue::Utf8View(Some(literal)), _) => literal.as_str(),
+        other if is_address(bytes) && matches!(other.get_type(schema), Ok(DataType::Utf8)) => {
+            return Ok(ScalarUDF::from(AddressFunction::inet()).call(vec![text]));
+        }
+        _ => return Ok(text),
+    };
+    if let Some(address) = address_bytes(literal) {
+        return Ok(lit(ScalarValue::Binary(Some(address))));
+    }
+    if is_address(bytes) {
+        let error = Error::user(format!("expected an address like 192.168.1.1 or 2001:db8::1, found `{literal}`"));
+        let hint = match network(literal) {
+            Some(_) => format!("a network is compared with `<<`: {bytes} << '{literal}'"),
+            None => format!(
+                "compare with `{bytes} = '192.168.1.1'` or `{bytes} << '192.168.0.0/16'`; ip_text({bytes}) is its text"
+            ),
+        };
+        return Err(external(error.hint(hint)));
+    }
+    Ok(text)
+}

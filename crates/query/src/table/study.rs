@@ -1,0 +1,132 @@
+//! A snapshot with the names behind its ids, loaded once and only when a query needs them; the next
+//! statement's snapshot goes on with them where no job has been added.
+
+use super::plans::Plans;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use syntrace_base::base::{AttackId, ClassId, ModelId, SplitId};
+use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{AttackRecord, ClassRecord, ModelRecord, SplitRecord};
+use syntrace_store::schema::SegmentTable;
+use syntrace_store::{Generation, SegmentRecord, Snapshot};
+
+/// A consistent view of a study, and its records by id.
+pub(crate) struct Study {
+    snapshot: Option<Arc<Snapshot>>,
+    known: Arc<Known>,
+}
+
+/// What has been read of a study's records. It pins no snapshot.
+#[derive(Default)]
+struct Known {
+    /// Which jobs the study has; none without a study.
+    generation: Option<Generation>,
+    index: OnceLock<Index>,
+    plans: OnceLock<Plans>,
+    /// Segment records by table code: what a scan is planned from.
+    segments: Mutex<HashMap<u16, SegmentRecords>>,
+}
+
+/// The segments of a table.
+pub(crate) type SegmentRecords = Arc<Vec<Arc<SegmentRecord>>>;
+
+/// A name whose record is missing: damage, which `verify` reports; its rows stay visible.
+pub(crate) const MISSING: &str = "?";
+
+/// Records by id.
+#[derive(Default)]
+pub(crate) struct Index {
+    classes: HashMap<ClassId, ClassRecord>,
+    splits: HashMap<SplitId, SplitRecord>,
+    models: HashMap<ModelId, ModelRecord>,
+    attacks: HashMap<AttackId, AttackRecord>,
+}
+
+/// Makes the studies of one session, statement after statement.
+#[derive(Default)]
+pub(crate) struct Studies {
+    last: Mutex<Arc<Known>>,
+}
+
+impl Studies {
+    /// Wraps a snapshot. What an earlier view of the same jobs has read is not read again.
+    pub fn study(&self, snapshot: Arc<Snapshot>) -> Result<Study> {
+        let generation = Some(snapshot.generation()?);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.generation != generation {
+            *last = Arc::new(Known { generation, ..Known::default() });
+        }
+        Ok(Study { snapshot: Some(snapshot), known: Arc::clone(&last) })
+    }
+}
+
+impl Study {
+    /// A study without content, for names and columns alone.
+    pub fn detached() -> Self {
+        Self { snapshot: None, known: Arc::default() }
+    }
+
+    /// The view that all tables read from.
+    pub fn snapshot(&self) -> Result<&Snapshot> {
+        self.snapshot.as_deref().ok_or_else(|| Error::internal("a query before the session was given a snapshot"))
+    }
+
+    /// The segments of a table; read at the first call.
+    pub fn segments(&self, table: &SegmentTable) -> Result<SegmentRecords> {
+        let mut known = self.known.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(records) = known.get(&table.code) {
+            return Ok(Arc::clone(records));
+        }
+        let records = self.snapshot()?.segments(table)?.into_iter().map(Arc::new).collect();
+        let records: SegmentRecords = Arc::new(records);
+        known.insert(table.code, Arc::clone(&records));
+        Ok(records)
+    }
+
+    /// What belongs to which plan; read at the first call.
+    pub fn plans(&self) -> Result<&Plans> {
+        if let Some(plans) = self.known.plans.get() {
+            return Ok(plans);
+        }
+        let plans = Plans::load(self.snapshot()?)?;
+        Ok(self.known.plans.get_or_init(|| plans))
+    }
+
+    /// The records by id; read at the first call.
+    pub fn index(&self) -> Result<&Index> {
+        if let Some(index) = self.known.index.get() {
+            return Ok(index);
+        }
+        let snapshot = self.snapshot()?;
+        let index = Index {
+            classes: snapshot.classes()?.into_iter().map(|record| (record.class_id, record)).collect(),
+            splits: snapshot.splits()?.into_iter().map(|record| (record.split_id, record)).collect(),
+            models: snapshot.models()?.into_iter().map(|record| (record.model_id, record)).collect(),
+            attacks: snapshot.attacks()?.into_iter().map(|record| (record.attack_id, record)).collect(),
+        };
+        Ok(self.known.index.get_or_init(|| index))
+    }
+}
+
+impl Index {
+    /// Dataset and class name of a class id.
+    pub fn class(&self, class_id: ClassId) -> (&str, &str) {
+        let names = self.classes.get(&class_id).map(|record| (record.dataset.as_str(), record.class.as_str()));
+        names.unwrap_or((MISSING, MISSING))
+    }
+
+    /// The split of an id.
+    pub fn split(&self, split_id: SplitId) -> Option<&SplitRecord> {
+        self.splits.get(&split_id)
+    }
+
+    /// The model of an id.
+    pub fn model(&self, model_id: ModelId) -> Option<&ModelRecord> {
+        self.models.get(&model_id)
+    }
+
+    /// The attack of an id.
+    pub fn attack(&self, attack_id: AttackId) -> Option<&AttackRecord> {
+        self.attacks.get(&attack_id)
+    }
+}
