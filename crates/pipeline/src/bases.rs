@@ -1,7 +1,7 @@
 //! Bases that are there: shipped with the program or trained elsewhere, by the digest of their weights.
 
-use super::job::{JobHead, Start};
-use super::plan::PlannedBase;
+use crate::jobs::job::{JobHead, Start};
+use crate::plan::PlannedBase;
 use syntrace_base::base::{ClassId, Digest, Identity, ModelId, SplitId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{Guarantee, JobKind, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
@@ -47,12 +47,12 @@ pub fn bases_of(snapshot: &Snapshot) -> Result<Vec<StoredBase>> {
 }
 
 /// The id of a base that is meant by the digest of its weights: the same whoever brings it in.
-pub(super) fn base_id(family: &str, digest: &Digest) -> ModelId {
+pub(crate) fn base_id(family: &str, digest: &Digest) -> ModelId {
     ModelId::from(Identity::new("named-base").text(family).digest(digest).finish())
 }
 
 /// Brings a base of the program into the study.
-pub(super) fn add_shipped(store: &StoreWriter, head: &JobHead, base: &PlannedBase) -> Result<()> {
+pub(crate) fn add_shipped(store: &StoreWriter, head: &JobHead, base: &PlannedBase) -> Result<()> {
     let start = Start::now();
     let digest = base.shipped.map(|digest| digest.hex()).unwrap_or_default();
     let found = shipped_bases()?.iter().find(|base| base.digest() == digest);

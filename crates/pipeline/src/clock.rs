@@ -2,7 +2,7 @@
 
 /// The day, in UTC: `2026-01-31`.
 #[cfg(feature = "torch")]
-pub(super) fn today() -> String {
+pub(crate) fn today() -> String {
     // Days to a date of the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
     let days = now_us().div_euclid(86_400_000_000) + 719_468;
     let era = days.div_euclid(146_097);
@@ -17,6 +17,6 @@ pub(super) fn today() -> String {
 }
 
 /// Microseconds since 1970.
-pub(super) fn now_us() -> i64 {
+pub(crate) fn now_us() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as i64)
 }

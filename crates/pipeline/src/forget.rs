@@ -1,6 +1,6 @@
 //! What goes when a model, a capture or a dataset is forgotten: it, all that was made of it, and nothing else.
 
-use super::plan::{Lost, without};
+use crate::plan::{Lost, without};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use syntrace_base::base::{CaptureId, Digest};
 use syntrace_base::error::{Error, Result};

@@ -10,53 +10,40 @@
     allow(dead_code, reason = "what only training calls has no caller without libtorch")
 )]
 
-mod attack;
-mod audit;
 mod bases;
 mod clock;
-mod compare;
 mod estimate;
-mod export;
-mod folder;
 mod forget;
-mod import;
 mod ingest;
-mod input;
-mod job;
-mod load;
-mod narrow;
-mod order;
+mod jobs;
 mod plan;
-mod quality;
-mod reattack;
 mod release;
 mod rows;
 mod run;
-mod share;
-mod stage;
 mod train;
+mod transfer;
 
 pub use bases::{StoredBase, bases_of, import_base};
-pub use compare::{Comparison, Difference, compare};
 pub use estimate::{Estimate, JobCost};
-pub use export::{
-    ImageSelection, TraceSelection, export_capture, export_images, export_nprint, export_pcapng, export_traces,
-    export_weights,
-};
-pub use folder::{ClassFiles, PassedOver, captures_by_folder, captures_in};
 pub use forget::{Forgetting, Forgotten, renamed};
-pub use import::{EvaluationNotes, ImportedModel, evaluation, import_models};
+pub use ingest::folder::{ClassFiles, PassedOver, captures_by_folder, captures_in};
+pub use ingest::input::CaptureInput;
 pub use ingest::{
     IngestOptions, IngestReport, default_cut, ingest_again, ingest_files, simulate_into, simulated_capture,
 };
-pub use input::CaptureInput;
+pub use jobs::reattack::reattack;
 pub use plan::{KNOWN_GPUS, Plan, PlanDevice};
-pub use reattack::reattack;
 pub use release::{ReleaseGroup, release};
 pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
-pub use share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};
 #[cfg(feature = "torch")]
 pub use train::{Audited, Experiment};
 #[cfg(feature = "torch")]
 pub use train::{base_traces, train_recipe};
 pub use train::{cuda_devices, device_flops};
+pub use transfer::compare::{Comparison, Difference, compare};
+pub use transfer::export::{
+    ImageSelection, TraceSelection, export_capture, export_images, export_nprint, export_pcapng, export_traces,
+    export_weights,
+};
+pub use transfer::import::{EvaluationNotes, ImportedModel, evaluation, import_models};
+pub use transfer::share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};

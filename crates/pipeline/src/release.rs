@@ -1,7 +1,6 @@
 //! What the models of a release cost together, from their stored ledgers.
 
-use super::load::all_columns;
-use super::rows;
+use crate::rows;
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, ClipNorm, Delta, ModelId, NoiseMultiplier, SamplingRate, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
@@ -151,7 +150,7 @@ fn group(snapshot: &Snapshot, models: &[&Candidate], delta: Option<Delta>) -> Re
 fn ledger(snapshot: &Snapshot, model: ModelId) -> Result<Ledger> {
     let mut events = Vec::new();
     for segment in snapshot.segments_of(&PRIVACY_LEDGER, model.0)? {
-        let columns = snapshot.read_columns(&PRIVACY_LEDGER, &segment, &all_columns(&PRIVACY_LEDGER))?;
+        let columns = rows::Columns::read(snapshot, &PRIVACY_LEDGER, &segment, &[])?;
         events.extend(rows::ledger_events(&columns)?);
     }
     events.sort_by_key(|(number, _)| *number);

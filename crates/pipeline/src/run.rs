@@ -1,10 +1,10 @@
 //! Runs what a plan says is missing: several jobs side by side, each committed when it is finished, so
 //! that a run can be stopped or killed at any point and goes on where it was.
 
-use super::job::Start;
-use super::order;
-use super::plan::{Plan, PlannedJob};
-use super::stage::{Context, run_job, run_job_without_networks};
+use crate::jobs::job::Start;
+use crate::jobs::order;
+use crate::jobs::stage::{Context, run_job, run_job_without_networks};
+use crate::plan::{Plan, PlannedJob};
 use std::sync::{Condvar, Mutex};
 use syntrace_base::base::Progress;
 use syntrace_base::error::{Error, ErrorKind, Result, ResultExt, panic_text};
@@ -71,7 +71,7 @@ type RunJob = fn(&Context<'_>, &PlannedJob, &dyn Progress) -> Result<()>;
 /// does not stop the others.
 pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn RunObserver) -> Result<RunReport> {
     let with_networks: RunJob = |context, job, progress| {
-        super::train::use_one_thread();
+        crate::train::use_one_thread();
         run_job(context, job, progress)
     };
     run_by(with_networks, store, plan, options, observer)

@@ -2,8 +2,8 @@
 
 use super::choice::{AttackChoice, Attacked};
 use super::{Builder, PlannedModel, Work};
-use crate::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
-use crate::job::JobHead;
+use crate::jobs::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
+use crate::jobs::job::JobHead;
 use syntrace_base::base::{JobId, ModelId, SplitId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Role};

@@ -1,7 +1,7 @@
 //! The jobs behind an audit of a target model.
 
 use super::{Ancestor, Builder, PlannedClass, PlannedModel, Work, ids};
-use crate::job::JobHead;
+use crate::jobs::job::JobHead;
 use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Regime};

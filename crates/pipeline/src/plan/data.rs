@@ -1,9 +1,9 @@
 //! Datasets of a spec to ingest jobs.
 
 use super::{Builder, PlannedClass, Work};
-use crate::folder::captures_by_folder;
+use crate::ingest::folder::captures_by_folder;
+use crate::ingest::input::capture_digest;
 use crate::ingest::{self, IngestOptions};
-use crate::input::capture_digest;
 use syntrace_base::base::JobId;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ClassRecord, Origin, TraceUnit};

@@ -7,7 +7,7 @@
 
 mod attacks;
 mod audit;
-pub(super) mod choice;
+pub(crate) mod choice;
 mod cost;
 mod data;
 mod models;
@@ -18,12 +18,12 @@ mod total;
 pub(crate) mod utility;
 mod weight;
 
-pub(super) use record::{Lost, without};
+pub(crate) use record::{Lost, without};
 pub use total::{KNOWN_GPUS, PlanDevice};
 
-use super::attack::{AttackGroup, PlannedAttack};
-use super::ingest::IngestOptions;
-use super::job::JobHead;
+use crate::ingest::IngestOptions;
+use crate::jobs::attack::{AttackGroup, PlannedAttack};
+use crate::jobs::job::JobHead;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use syntrace_base::base::{ClassId, Device, Digest, JobId, ModelId, SplitId};
@@ -36,7 +36,7 @@ use syntrace_traffic::encoding::EncodingKind;
 
 /// One model to be trained.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PlannedModel {
+pub(crate) struct PlannedModel {
     pub model_id: ModelId,
     /// Index into the plan's generators.
     pub generator: usize,
@@ -56,7 +56,7 @@ pub(super) struct PlannedModel {
 
 /// Whose weights a training starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ancestor {
+pub(crate) enum Ancestor {
     /// Nobody's.
     None,
     /// Those of the public base.
@@ -67,7 +67,7 @@ pub(super) enum Ancestor {
 
 /// A public base to be trained.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PlannedBase {
+pub(crate) struct PlannedBase {
     pub model_id: ModelId,
     /// Index into the plan's generators.
     pub generator: usize,
@@ -79,7 +79,7 @@ pub(super) struct PlannedBase {
 
 /// Downstream models on the classes of a dataset.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct PlannedUtility {
+pub(crate) struct PlannedUtility {
     pub dataset: String,
     /// Whose synthetic traces are learnt from, and how its models were trained; `None` for the baselines
     /// on real traces.
@@ -91,7 +91,7 @@ pub(super) struct PlannedUtility {
 
 /// One class of a downstream task.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct UtilityClass {
+pub(crate) struct UtilityClass {
     pub class: String,
     pub class_id: ClassId,
     pub sources: Vec<JobId>,
@@ -102,7 +102,7 @@ pub(super) struct UtilityClass {
 }
 
 /// A generator of the spec.
-pub(super) struct PlannedGenerator {
+pub(crate) struct PlannedGenerator {
     /// Its name in the study: that of its table.
     pub name: String,
     pub family: AnyGenerator,
@@ -119,7 +119,7 @@ impl PlannedModel {
 
 /// What a job does.
 #[derive(Debug, Clone)]
-pub(super) enum Work {
+pub(crate) enum Work {
     IngestFile {
         options: IngestOptions,
         path: PathBuf,
@@ -186,7 +186,7 @@ pub(super) enum Work {
 
 impl Work {
     /// Is it done with libtorch? Attacks and downstream models count, whichever they are.
-    pub(super) fn needs_networks(&self) -> bool {
+    pub(crate) fn needs_networks(&self) -> bool {
         match self {
             Self::IngestFile { .. }
             | Self::Simulate { .. }
@@ -215,7 +215,7 @@ impl Work {
 
 /// One job of a plan.
 #[derive(Debug, Clone)]
-pub(super) struct PlannedJob {
+pub(crate) struct PlannedJob {
     pub head: JobHead,
     pub work: Work,
     /// Indices of the jobs that must be finished before.
@@ -228,13 +228,13 @@ pub(super) struct PlannedJob {
 
 /// All jobs of a spec, in an order in which they may run.
 pub struct Plan {
-    pub(super) jobs: Vec<PlannedJob>,
-    pub(super) generators: Vec<PlannedGenerator>,
-    pub(super) spec: Spec,
+    pub(crate) jobs: Vec<PlannedJob>,
+    pub(crate) generators: Vec<PlannedGenerator>,
+    pub(crate) spec: Spec,
     /// What was left out, and why.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Number of each model's cohort, in the order of the plan.
-    pub(super) cohort_of: HashMap<ModelId, u32>,
+    pub(crate) cohort_of: HashMap<ModelId, u32>,
     /// Cohorts whose models the study holds already: they need no job.
     trained: usize,
     accounts: noise::Accounts,
@@ -255,7 +255,7 @@ struct PlannedClass {
 
 impl Plan {
     /// A plan without jobs and generators.
-    pub(super) fn bare(spec: Spec) -> Self {
+    pub(crate) fn bare(spec: Spec) -> Self {
         let (jobs, generators, notes) = (Vec::new(), Vec::new(), Vec::new());
         let accounts = noise::Accounts::default();
         Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0, accounts }
@@ -413,7 +413,7 @@ fn role_text(role: Role) -> String {
     }
 }
 
-pub(super) fn noise_name(noise: syntrace_spec::NoiseSource) -> &'static str {
+pub(crate) fn noise_name(noise: syntrace_spec::NoiseSource) -> &'static str {
     match noise {
         syntrace_spec::NoiseSource::System => "system",
         syntrace_spec::NoiseSource::Reproducible => syntrace_measure::privacy::REPRODUCIBLE_NOISE,

@@ -6,7 +6,7 @@
 //! interrupted, record the same plan; the seed, threads and the device are no part of it but by the ids.
 
 use super::Plan;
-use crate::job::JobHead;
+use crate::jobs::job::JobHead;
 use serde_json::{Value, json};
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, JobRecord, Regime};

@@ -2,7 +2,7 @@
 //! synthetic traces are added to a share of the real ones.
 
 use super::{Builder, PlannedModel, PlannedUtility, UtilityClass, Work};
-use crate::job::JobHead;
+use crate::jobs::job::JobHead;
 use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Regime};

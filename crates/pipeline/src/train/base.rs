@@ -2,10 +2,10 @@
 
 use super::pool::{Pool, generator};
 use super::record::edge;
-use crate::job::{JobHead, Start};
+use crate::jobs::job::{JobHead, Start};
+use crate::jobs::stage::Context;
 use crate::plan::PlannedBase;
 use crate::rows;
-use crate::stage::Context;
 use syntrace_base::base::{ClassId, Device, Digest, Progress, SplitId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{Guarantee, LineageEdge, LineageKind, ModelRecord, Regime, Role};

@@ -2,10 +2,10 @@
 
 use super::pool::{Pool, StoreSink, generator, weights_of};
 use super::record::{add_model, lineage};
-use crate::job::{JobHead, Start};
-use crate::load;
+use crate::jobs::job::{JobHead, Start};
+use crate::jobs::load;
+use crate::jobs::stage::Context;
 use crate::plan::{Ancestor, PlannedModel};
-use crate::stage::Context;
 use syntrace_base::base::{Identity, JobId, Progress, Seed};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{JobRecord, Regime};

@@ -18,36 +18,36 @@ mod traces;
 
 /// One thread for the tensors of this worker: jobs run side by side instead, and sums do not depend on
 /// the number of cores.
-pub(super) fn use_one_thread() {
+pub(crate) fn use_one_thread() {
     #[cfg(feature = "torch")]
     syntrace_model::nn::use_threads(1);
 }
 
 #[cfg(feature = "torch")]
-pub(super) use base::base;
+pub(crate) use base::base;
 #[cfg(feature = "torch")]
 pub use base::{cuda_devices, device_flops};
 #[cfg(feature = "torch")]
-pub(super) use cohort::train;
+pub(crate) use cohort::train;
 #[cfg(feature = "torch")]
-pub(super) use one_run::one_run;
+pub(crate) use one_run::one_run;
 #[cfg(feature = "torch")]
 pub use one_run::{Audited, Experiment};
 #[cfg(feature = "torch")]
 pub use recipe::{base_traces, train_recipe};
 #[cfg(feature = "torch")]
-pub(super) use traces::{attributes, references, synthesize};
+pub(crate) use traces::{attributes, references, synthesize};
 
 #[cfg(not(feature = "torch"))]
-pub(super) use without_torch::{attributes, base, one_run, references, synthesize, train};
+pub(crate) use without_torch::{attributes, base, one_run, references, synthesize, train};
 #[cfg(not(feature = "torch"))]
 pub use without_torch::{cuda_devices, device_flops};
 
 #[cfg(not(feature = "torch"))]
 mod without_torch {
-    use crate::job::JobHead;
+    use crate::jobs::job::JobHead;
+    use crate::jobs::stage::Context;
     use crate::plan::{PlannedBase, PlannedModel};
-    use crate::stage::Context;
     use syntrace_base::base::{Device, JobId, Progress, SplitId};
     use syntrace_base::error::{Error, Result};
 

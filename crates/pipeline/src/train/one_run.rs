@@ -3,11 +3,11 @@
 use super::cohort::dp_plan;
 use super::pool::{Pool, StoreSink, generator, weights_of};
 use super::record::ledger;
-use crate::job::{JobHead, Start};
-use crate::load;
+use crate::jobs::job::{JobHead, Start};
+use crate::jobs::load;
+use crate::jobs::stage::Context;
 use crate::plan::PlannedModel;
-use crate::rows::batch;
-use crate::stage::Context;
+use crate::rows;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use std::sync::Arc;
 use syntrace_base::base::{Delta, JobId, Progress, Seed};
@@ -162,17 +162,17 @@ pub(crate) fn one_run(
 fn segment(model: i64, found: &OneRunAudit, included: i64, delta: f64, claimed: Option<f64>) -> Result<NewSegment> {
     let int = |value: u64| -> ArrayRef { Arc::new(Int64Array::from_iter_values([value as i64])) };
     let real = |value: f64| -> ArrayRef { Arc::new(Float64Array::from_iter_values([value])) };
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values([SCORE])),
-        int(found.best.canaries),
-        int(included as u64),
-        int(found.best.guesses),
-        int(found.best.correct),
-        real(delta),
-        real(ONE_RUN_CONFIDENCE),
-        Arc::new([claimed].into_iter().collect::<Float64Array>()),
-        real(found.epsilon_lower),
-        real(found.epsilon_provable),
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("score", Arc::new(StringArray::from_iter_values([SCORE]))),
+        ("canaries", int(found.best.canaries)),
+        ("included", int(included as u64)),
+        ("guesses", int(found.best.guesses)),
+        ("correct", int(found.best.correct)),
+        ("delta", real(delta)),
+        ("confidence", real(ONE_RUN_CONFIDENCE)),
+        ("epsilon_claimed", Arc::new([claimed].into_iter().collect::<Float64Array>())),
+        ("epsilon_lower", real(found.epsilon_lower)),
+        ("epsilon_provable", real(found.epsilon_provable)),
     ];
-    Ok(NewSegment { table: &ONE_RUN_AUDITS, partition: model, rows: batch(&ONE_RUN_AUDITS, columns)? })
+    rows::segment(&ONE_RUN_AUDITS, model, columns)
 }

@@ -1,9 +1,9 @@
 //! What the jobs of a model read: encoded traces, generators, weights, checkpoints.
 
-use crate::job::Start;
-use crate::load;
+use crate::jobs::job::Start;
+use crate::jobs::load;
+use crate::jobs::stage::Context;
 use crate::plan::PlannedModel;
-use crate::stage::Context;
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, Digest, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use super::traces::decode;
 use crate::clock;
-use crate::load;
+use crate::jobs::load;
 use syntrace_base::base::{Digest, Identity, Progress, Seed, map_ordered};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{ModelStatus, Origin, Trace};

@@ -1,9 +1,9 @@
 //! Trained models as records: lineage, ledger, guarantee.
 
 use super::pool::generator;
+use crate::jobs::stage::Context;
 use crate::plan::{Ancestor, PlannedModel, noise_name};
 use crate::rows::{self, LedgerRow};
-use crate::stage::Context;
 use syntrace_base::base::{ClipNorm, Delta, Digest, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord};

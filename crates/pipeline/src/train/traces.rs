@@ -1,10 +1,11 @@
 //! What trained models say about traces, and the traces they draw.
 
 use super::pool::{Pool, generator, weights};
-use crate::job::{JobHead, Start};
+use crate::jobs::job::{JobHead, Start};
+use crate::jobs::load;
+use crate::jobs::stage::Context;
 use crate::plan::PlannedModel;
-use crate::stage::Context;
-use crate::{load, rows};
+use crate::rows;
 use std::collections::BTreeSet;
 use syntrace_base::base::{JobId, Progress, Seed, SplitId, TraceId};
 use syntrace_base::error::{Error, Result};

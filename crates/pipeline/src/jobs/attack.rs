@@ -1,9 +1,10 @@
 //! Attack jobs: what one is, its identity, and running it over stored attributes.
 
 use super::job::{JobHead, Start};
-use super::narrow::narrow;
-use super::plan::PlannedModel;
-use super::{load, rows};
+use super::load;
+use super::single_precision::narrow;
+use crate::plan::PlannedModel;
+use crate::rows;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use syntrace_attack::attack::{self, AnyAttack, AttackKind, AttributeTable, Evidence, SideScores};
@@ -19,7 +20,7 @@ const SHARED_TRACES: &str =
 
 /// An attack with all its choices made.
 #[derive(Debug, Clone)]
-pub(super) struct PlannedAttack {
+pub(crate) struct PlannedAttack {
     /// Name in the spec and in SQL.
     pub name: String,
     pub attack: Arc<AnyAttack>,
@@ -55,7 +56,7 @@ impl PlannedAttack {
 
 /// The models that an attack reads, each with the job that recorded its attributes.
 #[derive(Debug, Clone)]
-pub(super) struct AttackGroup {
+pub(crate) struct AttackGroup {
     pub target: (PlannedModel, JobId),
     pub shadows: Vec<(PlannedModel, JobId)>,
     /// Jobs that recorded attributes on traces outside a model's split, where the attack reads them.
@@ -63,7 +64,7 @@ pub(super) struct AttackGroup {
 }
 
 /// Identity of an attack on a group: the same however it was planned.
-pub(super) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: String, seed: u64) -> JobHead {
+pub(crate) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: String, seed: u64) -> JobHead {
     let (target, target_job) = &group.target;
     let mut spec = serde_json::json!({
         "attack": planned.name,
@@ -84,13 +85,13 @@ pub(super) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: S
 }
 
 /// Name of an attack on a group, for people.
-pub(super) fn attack_label(planned: &PlannedAttack, generator: &str, target: &PlannedModel) -> String {
+pub(crate) fn attack_label(planned: &PlannedAttack, generator: &str, target: &PlannedModel) -> String {
     let PlannedModel { dataset, class, regime, .. } = target;
     format!("attack {} {generator} {dataset}/{class} {} by {}", planned.name, regime.label(), planned.attribute)
 }
 
 /// Runs an attack and commits its results.
-pub(super) fn run_attack(
+pub(crate) fn run_attack(
     store: &StoreWriter,
     head: &JobHead,
     planned: &PlannedAttack,

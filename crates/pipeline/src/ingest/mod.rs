@@ -1,8 +1,11 @@
 //! Captures, real or simulated, into a study.
 
-use super::input::{CaptureInput, Half, digest_of};
-use super::job::{JobHead, Start};
-use super::rows;
+pub(crate) mod folder;
+pub(crate) mod input;
+
+use crate::jobs::job::{JobHead, Start};
+use crate::rows;
+use input::{CaptureInput, Half, digest_of};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{CaptureId, ClassId, Digest, NoProgress, Progress, Seed, try_map_ordered};
@@ -128,7 +131,7 @@ fn stopped(progress: &dyn Progress) -> Result<()> {
 }
 
 /// Identity of the job that cuts a capture into the traces of a class.
-pub(super) fn ingest_head(options: &IngestOptions, name: &str, digest: &Digest) -> JobHead {
+pub(crate) fn ingest_head(options: &IngestOptions, name: &str, digest: &Digest) -> JobHead {
     let spec = serde_json::json!({
         "capture": digest.hex(),
         "dataset": options.dataset,
@@ -156,7 +159,7 @@ fn require_origin(store: &StoreWriter, options: &IngestOptions) -> Result<()> {
 
 /// Ingests one file; does nothing if the same content is already there under the same class and cut.
 /// `progress`, which was started by the caller, hears of the bytes that are read.
-pub(super) fn ingest_file(
+pub(crate) fn ingest_file(
     store: &StoreWriter,
     options: &IngestOptions,
     path: &Path,
@@ -331,7 +334,7 @@ fn cut_result(
 }
 
 /// Identity of the job that simulates a class.
-pub(super) fn simulate_head(options: &IngestOptions, flows: u32, seed: u64) -> JobHead {
+pub(crate) fn simulate_head(options: &IngestOptions, flows: u32, seed: u64) -> JobHead {
     let spec = serde_json::json!({
         "dataset": options.dataset,
         "class": options.class,
@@ -353,7 +356,7 @@ pub fn simulated_capture(dataset: &str, class: &str, flows: u32, seed: u64) -> R
 }
 
 /// Simulates a class straight into the study, by way of a real PCAP capture.
-pub(super) fn simulate_class(store: &StoreWriter, options: &IngestOptions, head: &JobHead, flows: u32) -> Result<()> {
+pub(crate) fn simulate_class(store: &StoreWriter, options: &IngestOptions, head: &JobHead, flows: u32) -> Result<()> {
     let start = Start::now();
     require_origin(store, options)?;
     let bytes = simulated_capture(&options.dataset, &options.class, flows, head.seed)?;
@@ -378,7 +381,7 @@ pub fn simulate_into(store: &StoreWriter, options: &IngestOptions, flows: u32, s
 }
 
 /// Id of a class by its names.
-pub(super) fn class_id(options: &IngestOptions) -> ClassId {
+pub(crate) fn class_id(options: &IngestOptions) -> ClassId {
     ClassRecord::id_of(&options.dataset, &options.class)
 }
 

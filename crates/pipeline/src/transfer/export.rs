@@ -1,6 +1,6 @@
 //! What the study holds, back as files of other tools.
 
-use super::load;
+use crate::jobs::load;
 use std::io::Write;
 use syntrace_base::base::{Digest, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};

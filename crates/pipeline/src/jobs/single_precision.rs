@@ -5,18 +5,18 @@
 //! are attacked together) are moved, then scaled, and at last replaced by their ranks: each keeps their order, which is all
 //! that a threshold or a tree reads of them. Attributes that are FLOAT already are not touched.
 
-use super::rows::AttributeRow;
+use crate::rows::AttributeRow;
 
 /// Share of all pairs of numbers that may become equal: no AUC moves by more.
 const LOST_PAIRS_MAX: f64 = 1e-5;
 
 /// The nearest FLOAT; the largest where it lies beyond.
-pub(super) fn nearest(number: f64) -> f32 {
+pub(crate) fn nearest(number: f64) -> f32 {
     number.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
 /// Sets the single numbers of rows that are attacked together from their exact ones.
-pub(super) fn narrow(rows: &mut [&mut AttributeRow]) {
+pub(crate) fn narrow(rows: &mut [&mut AttributeRow]) {
     if rows.iter().any(|row| row.loss_exact.is_some()) {
         let exact: Vec<f64> =
             rows.iter().map(|row| row.loss_exact.unwrap_or(row.loss.map_or(0.0, f64::from))).collect();

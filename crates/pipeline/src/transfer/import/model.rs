@@ -2,8 +2,8 @@
 
 use super::content::{self, Content, NamedFile};
 use super::names::{self, TraceIndex};
-use crate::folder::PassedOver;
-use crate::job::{JobHead, Start};
+use crate::ingest::folder::PassedOver;
+use crate::jobs::job::{JobHead, Start};
 use crate::rows::{self, AttributeRow, SyntheticRow};
 use std::io::BufReader;
 use syntrace_base::base::{Digest, Identity, ModelId, Progress, SplitId};

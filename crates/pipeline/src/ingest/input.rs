@@ -40,7 +40,7 @@ impl CaptureInput {
     }
 
     /// What is written into a file of a folder that has no name any more.
-    pub(super) fn held(name: &str, folder: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<Self> {
+    pub(crate) fn held(name: &str, folder: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<Self> {
         use std::os::unix::fs::OpenOptionsExt;
         let path = folder.join(format!(".syntrace-stream-{}", std::process::id()));
         let failed = |error: std::io::Error| io_error("hold a capture in", &path, &error);
@@ -57,12 +57,12 @@ impl CaptureInput {
     }
 
     /// File name without its folder.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Size as it is, packed or not; 0 where that cannot be told.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let metadata = match &self.held {
             Some(file) => file.metadata(),
             None => std::fs::metadata(&self.path),
@@ -80,12 +80,12 @@ impl CaptureInput {
     }
 
     /// The capture's bytes, unpacked where they are packed.
-    pub(super) fn unpacked(&self) -> Result<Box<dyn Read + Send>> {
+    pub(crate) fn unpacked(&self) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(Unpacked::new(BufReader::with_capacity(READ_BUFFER_BYTES, self.open()?))?))
     }
 
     /// Its bytes as they are, telling one half of them as they are read: a capture is read twice, to know it and to cut it.
-    pub(super) fn counted<'a>(&self, progress: &'a dyn Progress, half: Half) -> Result<impl Read + use<'a>> {
+    pub(crate) fn counted<'a>(&self, progress: &'a dyn Progress, half: Half) -> Result<impl Read + use<'a>> {
         // Counted beneath the buffer: once a piece, not once a packet.
         let counted = Counted { inner: self.open()?, progress, seen: half as u64, told: 0 };
         Ok(BufReader::with_capacity(READ_BUFFER_BYTES, counted))
@@ -93,16 +93,16 @@ impl CaptureInput {
 }
 
 /// BLAKE3 of a capture, unpacked where it is packed: what it is known by.
-pub(super) fn capture_digest(path: &Path) -> Result<Digest> {
+pub(crate) fn capture_digest(path: &Path) -> Result<Digest> {
     digest_of(CaptureInput::file(path).unpacked()?, path)
 }
 
 /// BLAKE3 of a file, read in pieces.
-pub(super) fn file_digest(path: &Path) -> Result<Digest> {
+pub(crate) fn file_digest(path: &Path) -> Result<Digest> {
     digest_of(CaptureInput::file(path).open()?, path)
 }
 
-pub(super) fn digest_of(file: impl Read, path: &Path) -> Result<Digest> {
+pub(crate) fn digest_of(file: impl Read, path: &Path) -> Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     std::io::copy(&mut BufReader::with_capacity(READ_BUFFER_BYTES, file), &mut hasher)
         .map_err(|error| io_error("read", path, &error))?;
@@ -111,7 +111,7 @@ pub(super) fn digest_of(file: impl Read, path: &Path) -> Result<Digest> {
 
 /// Which of two readings tells of which half of the bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Half {
+pub(crate) enum Half {
     First = 0,
     /// With the odd byte.
     Second = 1,

@@ -2,12 +2,13 @@
 //! in common, fidelity and utility where a target has synthetic traces.
 
 use super::names;
-use crate::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
 use crate::ingest::default_cut;
-use crate::job::JobHead;
+use crate::jobs::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
+use crate::jobs::job::JobHead;
+use crate::jobs::load;
 use crate::plan::utility::{asks, utility_head, utility_label};
 use crate::plan::{Ancestor, Plan, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work};
-use crate::{load, rows};
+use crate::rows;
 use std::collections::{BTreeMap, HashSet};
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId};
@@ -214,7 +215,7 @@ impl Member {
         let mut kinds = BTreeMap::new();
         for segment in snapshot.segments_of(&ATTRIBUTES, model.model_id.0)? {
             if segment.job_id == model.train_job {
-                let columns = snapshot.read_columns(&ATTRIBUTES, &segment, &[0, 1, 2, 3, 4])?;
+                let columns = rows::Columns::read(snapshot, &ATTRIBUTES, &segment, &[])?;
                 for fact in rows::attribute_facts(&columns)? {
                     let (width, loss, member) = (fact.width, fact.has_loss, fact.member);
                     let entry = kinds.entry(fact.kind).or_insert((width, true, false, false));
@@ -338,7 +339,7 @@ fn split_sources(snapshot: &Snapshot, model: &PlannedModel) -> Result<Vec<JobId>
     let wanted: HashSet<_> = members.into_iter().chain(held_out).collect();
     let mut sources = Vec::new();
     for segment in snapshot.segments_of(&TRACES, model.class_id.0)? {
-        let ids = rows::trace_ids(&snapshot.read_columns(&TRACES, &segment, &[0])?)?;
+        let ids = rows::trace_ids(&rows::Columns::read(snapshot, &TRACES, &segment, &["trace_id"])?)?;
         if ids.iter().any(|id| wanted.contains(id)) {
             sources.push(segment.job_id);
         }

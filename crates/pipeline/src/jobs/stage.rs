@@ -2,9 +2,10 @@
 
 use super::attack::run_attack;
 use super::job::{JobHead, Start};
-use super::plan::{Plan, PlannedJob, Work};
-use super::rows::{self, EncodingRow};
-use super::{audit, bases, ingest, load, quality, train};
+use super::{leakage, load, quality};
+use crate::plan::{Plan, PlannedJob, Work};
+use crate::rows::{self, EncodingRow};
+use crate::{bases, ingest, train};
 use rand::seq::SliceRandom;
 use syntrace_base::base::{ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
 use syntrace_base::error::{Error, Result};
@@ -14,7 +15,7 @@ use syntrace_store::{JobResult, StoreWriter};
 use syntrace_traffic::encoding::EncodingKind;
 
 /// What a job runs with.
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     pub store: &'a StoreWriter,
     pub plan: &'a Plan,
     /// Seconds between checkpoints of a training.
@@ -22,7 +23,7 @@ pub(super) struct Context<'a> {
 }
 
 /// Runs one job and commits its result. Whoever names this function is linked to libtorch.
-pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
+pub(crate) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
     let (store, head) = (context.store, &job.head);
     match &job.work {
         Work::Base { base } if base.shipped.is_none() => train::base(context, head, base, progress),
@@ -40,7 +41,7 @@ pub(super) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
 }
 
 /// As [`run_job`] for the jobs that need no libtorch, see [`Work::needs_networks`].
-pub(super) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
+pub(crate) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
     let (store, head) = (context.store, &job.head);
     match &job.work {
         Work::IngestFile { options, path } => {
@@ -54,7 +55,7 @@ pub(super) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, 
             split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split)
         }
         Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
-        Work::Leakage { model, sources, synthesize } => audit::leakage(store, head, model, sources, *synthesize),
+        Work::Leakage { model, sources, synthesize } => leakage::leakage(store, head, model, sources, *synthesize),
         _ => Err(Error::internal("this job trains a network, and this program is not linked to libtorch")),
     }
 }
@@ -84,7 +85,7 @@ fn encode(
 /// The paper's protocol (section 3.3.3): the class is halved once; the target's members and held-out
 /// traces come from the first half, each shadow's are drawn from the second, without overlap between
 /// members and held-out traces, with overlap between shadows.
-pub(super) fn draw_split(
+pub(crate) fn draw_split(
     pool: &[TraceId],
     role: Role,
     members: usize,
@@ -112,7 +113,7 @@ pub(super) fn draw_split(
 /// (Carlini et al. 2022): shadows come in pairs that hold out each other's members, and successive pairs
 /// take successive parts of a shuffled class, so that every trace is a member for nearly the same number
 /// of shadows.
-pub(super) fn draw_overlapping(
+pub(crate) fn draw_overlapping(
     pool: &[TraceId],
     shadow: u32,
     members: usize,
@@ -132,7 +133,7 @@ pub(super) fn draw_overlapping(
 }
 
 /// Refuses a class whose traces are too few for its splits, as drawing them would.
-pub(super) fn require_enough(traces: usize, sizes: SplitSpec) -> Result<()> {
+pub(crate) fn require_enough(traces: usize, sizes: SplitSpec) -> Result<()> {
     let members = sizes.members as usize;
     // The target's members and held-out traces come from one half of the class, whatever the shadows do.
     if traces / 2 < 2 * members { Err(too_few(traces, members, 4)) } else { Ok(()) }

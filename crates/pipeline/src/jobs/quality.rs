@@ -2,9 +2,10 @@
 //! learn from and are tested on.
 
 use super::job::{JobHead, Start};
-use super::plan::{PlannedModel, PlannedUtility, UtilityClass};
+use super::load;
 use super::stage::Context;
-use super::{load, rows};
+use crate::plan::{PlannedModel, PlannedUtility, UtilityClass};
+use crate::rows;
 use std::collections::HashSet;
 use syntrace_attack::utility::{
     self, AugmentClass, AugmentOptions, ClassTraces, ImportanceRow, TrainedOn, UtilityRow, Windows,
@@ -108,7 +109,7 @@ fn fidelity_rows(populations: &Populations<'_>, packets: usize, seed: Seed) -> R
 }
 
 /// Compares a target model's synthetic traces, and the baselines, with real ones.
-pub(super) fn fidelity(
+pub(crate) fn fidelity(
     context: &Context<'_>,
     head: &JobHead,
     model: &PlannedModel,
@@ -161,7 +162,7 @@ impl LoadedClass {
 }
 
 /// Trains downstream models on synthetic traces, or the baselines on real ones, and tests them.
-pub(super) fn utility(context: &Context<'_>, head: &JobHead, planned: &PlannedUtility) -> Result<()> {
+pub(crate) fn utility(context: &Context<'_>, head: &JobHead, planned: &PlannedUtility) -> Result<()> {
     let start = Start::now();
     let snapshot = context.store.snapshot()?;
     let loaded = planned.classes.iter().map(|class| load_class(&snapshot, class)).collect::<Result<Vec<_>>>()?;

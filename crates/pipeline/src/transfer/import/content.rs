@@ -1,9 +1,9 @@
 //! Everything that the files of one model say, checked against the study.
 
 use super::names::TraceIndex;
-use crate::folder::{PassedOver, captures_in};
-use crate::input::file_digest;
-use crate::narrow::nearest;
+use crate::ingest::folder::{PassedOver, captures_in};
+use crate::ingest::input::file_digest;
+use crate::jobs::single_precision::nearest;
 use crate::rows::AttributeRow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Records of the study as inputs of stages.
 
-use super::rows::{self, AttributeRow, EncodingRow, TraceFacts};
+use crate::rows::{self, AttributeRow, Columns, EncodingRow, TraceFacts};
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, JobId, ModelId, SplitId, TraceId};
 use syntrace_base::error::{Error, Result};
@@ -15,15 +15,15 @@ fn segments(snapshot: &Snapshot, table: &SegmentTable, partition: i64, jobs: &[J
     Ok(segments)
 }
 
-pub(super) fn all_columns(table: &SegmentTable) -> Vec<usize> {
+pub(crate) fn all_columns(table: &SegmentTable) -> Vec<usize> {
     (0..table.columns.len()).collect()
 }
 
 /// Ids of all traces of a class that the given jobs cut, sorted: the pool that splits draw from.
-pub(super) fn trace_ids(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<TraceId>> {
+pub(crate) fn trace_ids(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<TraceId>> {
     let mut ids = Vec::new();
     for segment in segments(snapshot, &schema::TRACES, class.0, jobs)? {
-        let columns = snapshot.read_columns(&schema::TRACES, &segment, &[0])?;
+        let columns = Columns::read(snapshot, &schema::TRACES, &segment, &["trace_id"])?;
         ids.extend(rows::trace_ids(&columns)?);
     }
     ids.sort_unstable();
@@ -32,15 +32,15 @@ pub(super) fn trace_ids(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> 
 }
 
 /// All traces of a class that the given jobs cut, with their packets, sorted by id.
-pub(super) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<Trace>> {
+pub(crate) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<Trace>> {
     let mut facts = TraceFacts::new();
     for segment in segments(snapshot, &schema::TRACES, class.0, jobs)? {
-        let columns = snapshot.read_columns(&schema::TRACES, &segment, &all_columns(&schema::TRACES))?;
+        let columns = Columns::read(snapshot, &schema::TRACES, &segment, &[])?;
         rows::trace_facts(&columns, &mut facts)?;
     }
     let mut traces = Vec::new();
     for segment in segments(snapshot, &schema::PACKETS, class.0, jobs)? {
-        let columns = snapshot.read_columns(&schema::PACKETS, &segment, &all_columns(&schema::PACKETS))?;
+        let columns = Columns::read(snapshot, &schema::PACKETS, &segment, &[])?;
         for (trace_id, packets) in rows::packets_by_trace(&columns)? {
             let (first_packet, link_type, flow_packets, flow_bytes) = facts
                 .get(&trace_id)
@@ -55,7 +55,7 @@ pub(super) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Res
 
 /// What a model generated.
 #[derive(Debug, Default)]
-pub(super) struct Synthetic {
+pub(crate) struct Synthetic {
     /// Its traces in the order of their numbers; one of which nothing parses is without packets.
     pub traces: Vec<Trace>,
     /// Packets generated of each that do not parse and are in no trace.
@@ -63,20 +63,16 @@ pub(super) struct Synthetic {
 }
 
 /// Synthetic traces of a model.
-pub(super) fn synthetic_traces(snapshot: &Snapshot, model: ModelId, jobs: &[JobId]) -> Result<Synthetic> {
+pub(crate) fn synthetic_traces(snapshot: &Snapshot, model: ModelId, jobs: &[JobId]) -> Result<Synthetic> {
     let mut packets: HashMap<TraceId, Vec<Packet>> = HashMap::new();
     for segment in segments(snapshot, &schema::SYNTHETIC_PACKETS, model.0, jobs)? {
-        let columns =
-            snapshot.read_columns(&schema::SYNTHETIC_PACKETS, &segment, &all_columns(&schema::SYNTHETIC_PACKETS))?;
+        let columns = Columns::read(snapshot, &schema::SYNTHETIC_PACKETS, &segment, &[])?;
         packets.extend(rows::packets_by_trace(&columns)?);
     }
     let mut facts = Vec::new();
     for segment in segments(snapshot, &schema::SYNTHETIC_TRACES, model.0, jobs)? {
-        facts.extend(rows::synthetic_facts(&snapshot.read_columns(
-            &schema::SYNTHETIC_TRACES,
-            &segment,
-            &[0, 1, 3],
-        )?)?);
+        let names = ["trace_id", "number", "rejected_packets"];
+        facts.extend(rows::synthetic_facts(&Columns::read(snapshot, &schema::SYNTHETIC_TRACES, &segment, &names)?)?);
     }
     facts.sort_by_key(|(_, number, _)| *number);
     let mut out = Synthetic::default();
@@ -95,10 +91,10 @@ pub(super) fn synthetic_traces(snapshot: &Snapshot, model: ModelId, jobs: &[JobI
 }
 
 /// Rows of one encode job, sorted by trace id.
-pub(super) fn encodings(snapshot: &Snapshot, class: ClassId, job: JobId) -> Result<Vec<EncodingRow>> {
+pub(crate) fn encodings(snapshot: &Snapshot, class: ClassId, job: JobId) -> Result<Vec<EncodingRow>> {
     let mut out = Vec::new();
     for segment in segments(snapshot, &schema::ENCODINGS, class.0, &[job])? {
-        let columns = snapshot.read_columns(&schema::ENCODINGS, &segment, &all_columns(&schema::ENCODINGS))?;
+        let columns = Columns::read(snapshot, &schema::ENCODINGS, &segment, &[])?;
         rows::encoding_rows(&columns, &mut out)?;
     }
     out.sort_unstable_by_key(|row| row.trace_id);
@@ -106,16 +102,16 @@ pub(super) fn encodings(snapshot: &Snapshot, class: ClassId, job: JobId) -> Resu
 }
 
 /// Members and held-out traces of a split.
-pub(super) fn split(snapshot: &Snapshot, split: SplitId) -> Result<(Vec<TraceId>, Vec<TraceId>)> {
+pub(crate) fn split(snapshot: &Snapshot, split: SplitId) -> Result<(Vec<TraceId>, Vec<TraceId>)> {
     let segments = snapshot.segments_of(&schema::SPLIT_TRACES, split.0)?;
     let [segment] = segments.as_slice() else {
         return Err(Error::internal(format!("split {split}: expected one segment, found {}", segments.len())));
     };
-    rows::split_rows(&snapshot.read_columns(&schema::SPLIT_TRACES, segment, &[0, 1])?)
+    rows::split_rows(&Columns::read(snapshot, &schema::SPLIT_TRACES, segment, &[])?)
 }
 
 /// Positions of traces in rows sorted by id.
-pub(super) fn positions(ids: &[TraceId], pool: &HashMap<TraceId, usize>) -> Result<Vec<usize>> {
+pub(crate) fn positions(ids: &[TraceId], pool: &HashMap<TraceId, usize>) -> Result<Vec<usize>> {
     ids.iter()
         .map(|id| {
             pool.get(id).copied().ok_or_else(|| Error::internal(format!("trace {id} of a split has no encoding")))
@@ -124,40 +120,40 @@ pub(super) fn positions(ids: &[TraceId], pool: &HashMap<TraceId, usize>) -> Resu
 }
 
 /// Attributes of one kind that one job recorded for a model on its own split.
-pub(super) fn attributes(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+pub(crate) fn attributes(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
     attribute_rows(snapshot, &schema::ATTRIBUTES, model, job, kind)
 }
 
 /// Attributes of one kind that one job recorded for a model on traces outside its split.
-pub(super) fn references(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+pub(crate) fn references(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
     attribute_rows(snapshot, &schema::REFERENCE_ATTRIBUTES, model, job, kind)
 }
 
 fn attribute_rows(
     snapshot: &Snapshot,
-    table: &SegmentTable,
+    table: &'static SegmentTable,
     model: ModelId,
     job: JobId,
     kind: &str,
 ) -> Result<Vec<AttributeRow>> {
     let mut out = Vec::new();
     for segment in segments(snapshot, table, model.0, &[job])? {
-        let columns = snapshot.read_columns(table, &segment, &all_columns(table))?;
+        let columns = Columns::read(snapshot, table, &segment, &[])?;
         rows::attribute_rows(&columns, kind, &mut out)?;
     }
     Ok(out)
 }
 
 /// Kinds of attributes that a model has in a table, each with the job that recorded it, by job id.
-pub(super) fn attribute_kinds(
+pub(crate) fn attribute_kinds(
     snapshot: &Snapshot,
-    table: &SegmentTable,
+    table: &'static SegmentTable,
     model: ModelId,
 ) -> Result<Vec<(String, JobId)>> {
     let mut found = std::collections::BTreeSet::new();
     for segment in snapshot.segments_of(table, model.0)? {
-        let columns = snapshot.read_columns(table, &segment, &[2])?;
-        found.extend(rows::texts(&columns, 0)?.into_iter().map(|kind| (segment.job_id, kind)));
+        let columns = Columns::read(snapshot, table, &segment, &["kind"])?;
+        found.extend(columns.texts("kind")?.into_iter().map(|kind| (segment.job_id, kind)));
     }
     Ok(found.into_iter().map(|(job, kind)| (kind, job)).collect())
 }

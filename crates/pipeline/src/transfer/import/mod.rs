@@ -13,5 +13,5 @@ mod model;
 mod names;
 
 pub use evaluate::{EvaluationNotes, evaluation};
-pub(super) use evaluate::{empty_spec, kinds_without_zero, planned_model};
+pub(crate) use evaluate::{empty_spec, kinds_without_zero, planned_model};
 pub use model::{ImportedModel, import_models};

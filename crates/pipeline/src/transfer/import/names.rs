@@ -11,7 +11,7 @@ use syntrace_store::Snapshot;
 use syntrace_store::schema::TRACES;
 
 /// Columns of `traces`: trace_id, capture_id, first_packet.
-const COLUMNS: [usize; 3] = [0, 1, 2];
+const COLUMNS: [&str; 3] = ["trace_id", "capture_id", "first_packet"];
 
 /// The class that a manifest names; the error lists what the study has.
 pub(super) fn class_of(snapshot: &Snapshot, dataset: &str, class: &str) -> Result<ClassRecord> {
@@ -52,7 +52,7 @@ impl TraceIndex {
             ingests,
         };
         for segment in snapshot.segments_of(&TRACES, class.class_id.0)? {
-            let columns = snapshot.read_columns(&TRACES, &segment, &COLUMNS)?;
+            let columns = rows::Columns::read(snapshot, &TRACES, &segment, &COLUMNS)?;
             for (trace, capture, first_packet) in rows::trace_places(&columns)? {
                 index.jobs.insert(trace, segment.job_id);
                 for name in captures.get(&CaptureId(capture)).into_iter().flatten() {

@@ -4,7 +4,7 @@
 //! so whatever differs under it is a difference of results (another machine, build or thread count, noise
 //! from the operating system). Wall clocks are not compared.
 
-use super::load;
+use crate::jobs::load;
 use arrow::array::ArrayRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::collections::BTreeMap;

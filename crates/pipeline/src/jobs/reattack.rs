@@ -1,10 +1,10 @@
 //! Attacks on an old study: over stored attributes, without training, encoding or sampling anything.
 
 use super::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
-use super::import::{empty_spec, kinds_without_zero, planned_model};
 use super::load;
-use super::plan::choice::{AttackChoice, Attacked};
-use super::plan::{Plan, PlannedJob, PlannedModel, Work};
+use crate::plan::choice::{AttackChoice, Attacked};
+use crate::plan::{Plan, PlannedJob, PlannedModel, Work};
+use crate::transfer::import::{empty_spec, kinds_without_zero, planned_model};
 use std::collections::{BTreeMap, HashSet};
 use syntrace_base::base::{JobId, ModelId};
 use syntrace_base::error::{Error, Result};
@@ -28,7 +28,7 @@ struct Member {
 }
 
 /// The attacks of a spec on every group of models (generator, class, regime) of a study, as a plan to be
-/// [run](super::run); what the study holds already is marked as done, and the plan's notes say what was
+/// [run](crate::run); what the study holds already is marked as done, and the plan's notes say what was
 /// left out and why.
 pub fn reattack(snapshot: &Snapshot, attacks: &[StageSpec]) -> Result<Plan> {
     let choices = attacks.iter().map(AttackChoice::parse).collect::<Result<Vec<_>>>()?;

@@ -18,7 +18,7 @@
 //! they were measured on private traces outside of any mechanism: no epsilon covers a shared copy, which
 //! is why it is made by hand and says what it holds.
 
-use super::load;
+use crate::jobs::load;
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
 use arrow::compute::filter_record_batch;
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! Which of the jobs that are ready is taken first.
 
-use super::plan::Plan;
+use crate::plan::Plan;
 use std::cmp::Reverse;
 
 /// A generator whose jobs together cost at most this share of a run comes before all others.
@@ -9,7 +9,7 @@ const CHEAP_SHARE: f64 = 0.05;
 /// For each job of a plan its rank, lowest first. What leads to the answers about cheap generators comes first, so that a
 /// run soon says something; then whatever most work waits for (list scheduling by the longest path to the end, Graham
 /// 1969), so that the threads end together.
-pub(super) fn ranks(plan: &Plan) -> Vec<usize> {
+pub(crate) fn ranks(plan: &Plan) -> Vec<usize> {
     let costs: Vec<f64> =
         plan.jobs.iter().map(|job| if job.done { 0.0 } else { plan.cost(job).guess_seconds }).collect();
     let mut of_generator = vec![0.0; plan.generators.len()];

@@ -1,13 +1,13 @@
 //! Jobs: units of work with an identity.
 
-use super::clock;
+use crate::clock;
 use std::time::Instant;
 use syntrace_base::base::{Device, Identity, JobId, thread_count};
 use syntrace_base::record::{JobKind, JobRecord};
 
 /// Version of the code of each kind of job: raised when the same inputs give other results, so that
 /// nothing stale is reused.
-pub(super) fn code_version(kind: JobKind) -> u32 {
+pub(crate) fn code_version(kind: JobKind) -> u32 {
     match kind {
         JobKind::Ingest
         | JobKind::Simulate
@@ -28,7 +28,7 @@ pub(super) fn code_version(kind: JobKind) -> u32 {
 
 /// What a job is, before it runs.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct JobHead {
+pub(crate) struct JobHead {
     pub job_id: JobId,
     pub kind: JobKind,
     /// For people; no part of the identity.
@@ -85,7 +85,7 @@ impl JobHead {
 
 /// When a job began.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
+pub(crate) struct Start {
     pub wall_us: i64,
     pub instant: Instant,
 }

@@ -1,0 +1,138 @@
+//! What models say of traces, and scores of attacks.
+
+use super::{Columns, column, flags, optional, segment};
+use arrow::array::*;
+use std::sync::Arc;
+use syntrace_base::base::{AttackId, TraceId};
+use syntrace_base::error::{Error, Result};
+use syntrace_store::NewSegment;
+use syntrace_store::schema::{self, SegmentTable};
+
+/// One row of `attributes`.
+#[derive(Debug, Clone)]
+pub(crate) struct AttributeRow {
+    pub trace_id: TraceId,
+    pub member: bool,
+    pub kind: String,
+    /// `None` where an imported file does not say.
+    pub loss: Option<f32>,
+    pub values: Vec<f32>,
+    /// The loss of an imported file where `loss` is rounded.
+    pub loss_exact: Option<f64>,
+    /// The attribute of an imported file where `values` are rounded.
+    pub values_exact: Option<Vec<f64>>,
+}
+
+impl AttributeRow {
+    /// One whose numbers are single from the start.
+    pub fn single(trace_id: TraceId, member: bool, kind: String, loss: f32, values: Vec<f32>) -> Self {
+        Self { trace_id, member, kind, loss: Some(loss), values, loss_exact: None, values_exact: None }
+    }
+}
+
+pub(crate) fn attributes_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::ATTRIBUTES, partition, rows)
+}
+
+pub(crate) fn references_segment(partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    attribute_rows_segment(&schema::REFERENCE_ATTRIBUTES, partition, rows)
+}
+
+fn attribute_rows_segment(table: &'static SegmentTable, partition: i64, rows: &[AttributeRow]) -> Result<NewSegment> {
+    let field = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float32, false));
+    let mut lists = ListBuilder::new(Float32Builder::new()).with_field(field);
+    let double = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float64, false));
+    let mut exact = ListBuilder::new(Float64Builder::new()).with_field(double);
+    for row in rows {
+        lists.values().append_slice(&row.values);
+        lists.append(true);
+        exact.values().append_slice(row.values_exact.as_deref().unwrap_or_default());
+        exact.append(row.values_exact.is_some());
+    }
+    let columns = vec![
+        ("trace_id", column!(Int64Array, rows, |row| row.trace_id.0)),
+        ("member", flags!(rows, |row| row.member)),
+        ("kind", column!(StringArray, rows, |row| row.kind.as_str())),
+        ("loss", optional!(Float32Array, rows, |row| row.loss)),
+        ("vector", Arc::new(lists.finish()) as ArrayRef),
+        ("loss_exact", optional!(Float64Array, rows, |row| row.loss_exact)),
+        ("vector_exact", Arc::new(exact.finish())),
+    ];
+    segment(table, partition, columns)
+}
+
+pub(crate) fn attribute_rows(columns: &Columns, kind: &str, out: &mut Vec<AttributeRow>) -> Result<()> {
+    let trace_id = columns.typed::<Int64Array>("trace_id")?;
+    let member = columns.typed::<BooleanArray>("member")?;
+    let kinds = columns.typed::<StringArray>("kind")?;
+    let loss = columns.typed::<Float32Array>("loss")?;
+    let lists = columns.typed::<ListArray>("vector")?;
+    let loss_exact = columns.typed::<Float64Array>("loss_exact")?;
+    let exact = columns.typed::<ListArray>("vector_exact")?;
+    for row in (0..trace_id.len()).filter(|row| kinds.value(*row) == kind) {
+        let values = lists.value(row);
+        let values = values
+            .as_any()
+            .downcast_ref::<Float32Array>()
+            .ok_or_else(|| Error::internal("stored attribute values are not FLOAT"))?;
+        let doubles = (!exact.is_null(row)).then(|| exact.value(row));
+        let doubles = doubles.map(|doubles| match doubles.as_any().downcast_ref::<Float64Array>() {
+            Some(doubles) => Ok(doubles.values().to_vec()),
+            None => Err(Error::internal("exact stored attribute values are not DOUBLE")),
+        });
+        out.push(AttributeRow {
+            trace_id: TraceId(trace_id.value(row)),
+            member: member.value(row),
+            kind: kind.to_owned(),
+            loss: (!loss.is_null(row)).then(|| loss.value(row)),
+            values: values.values().to_vec(),
+            loss_exact: (!loss_exact.is_null(row)).then(|| loss_exact.value(row)),
+            values_exact: doubles.transpose()?,
+        });
+    }
+    Ok(())
+}
+
+/// What one attribute row is, without its values.
+pub(crate) struct AttributeFacts {
+    pub kind: String,
+    pub width: usize,
+    pub has_loss: bool,
+    pub member: bool,
+}
+
+/// Facts of all rows of `attributes`.
+pub(crate) fn attribute_facts(columns: &Columns) -> Result<Vec<AttributeFacts>> {
+    let member = columns.typed::<BooleanArray>("member")?;
+    let kinds = columns.typed::<StringArray>("kind")?;
+    let loss = columns.typed::<Float32Array>("loss")?;
+    let lists = columns.typed::<ListArray>("vector")?;
+    let facts = |row: usize| AttributeFacts {
+        kind: kinds.value(row).to_owned(),
+        width: lists.value_length(row) as usize,
+        has_loss: !loss.is_null(row),
+        member: member.value(row),
+    };
+    Ok((0..kinds.len()).map(facts).collect())
+}
+
+/// Scores of one side of an attack.
+pub(crate) fn scores_segment(attack: AttackId, rows: &[(TraceId, i64, bool, f32)]) -> Result<NewSegment> {
+    let columns = vec![
+        ("trace_id", column!(Int64Array, rows, |row| row.0.0)),
+        ("model_id", column!(Int64Array, rows, |row| row.1)),
+        ("member", flags!(rows, |row| row.2)),
+        ("score", column!(Float32Array, rows, |row| row.3)),
+    ];
+    segment(&schema::ATTACK_SCORES, attack.0, columns)
+}
+
+/// ROC corners (threshold, fpr, tpr) of one side of an attack.
+pub(crate) fn roc_segment(attack: AttackId, rows: &[(f64, f64, f64)]) -> Result<NewSegment> {
+    let columns = vec![
+        ("threshold", column!(Float64Array, rows, |row| row.0)),
+        ("fpr", column!(Float64Array, rows, |row| row.1)),
+        ("tpr", column!(Float64Array, rows, |row| row.2)),
+    ];
+    segment(&schema::ROC, attack.0, columns)
+}
