@@ -1,7 +1,7 @@
 //! Training of the attack network on a table of attributes.
 
-use super::kind::FittedAttack;
-use super::mlp::MlpOptions;
+use super::learner::FittedAttack;
+use super::mlp_options::MlpOptions;
 use super::network::{Adam, MlpNetwork, torch};
 use super::scaling::Scaling;
 use super::shuffle::shuffle;

@@ -5,7 +5,7 @@
 //! on it (in), one for those not (out). Online: ln N(phi; in) - ln N(phi; out). Offline: ln Pr[Z <= phi]
 //! under out, all that is possible where no shadow was trained on the target's traces (the paper's split).
 
-use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, overlay};
 use super::references::{Around, PerModel, References, mean};
 use super::statistic::Statistic;

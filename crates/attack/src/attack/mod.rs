@@ -21,8 +21,10 @@
 #[cfg(feature = "torch")]
 mod fit;
 mod kind;
+mod learner;
 mod lira;
 mod mlp;
+mod mlp_options;
 #[cfg(feature = "torch")]
 mod network;
 mod ocsvm;
@@ -38,9 +40,11 @@ mod statistic;
 mod table;
 mod threshold;
 
-pub use kind::{AnyAttack, Attack, AttackKind, AttackTerms, FittedAttack, Lesson};
+pub use kind::{AnyAttack, AttackKind};
+pub use learner::{Attack, AttackTerms, FittedAttack, Lesson};
 pub use lira::{Centre, Lira, LiraMode, LiraOptions, Spread, Transform, Variance, lira_score};
-pub use mlp::{Mlp, MlpOptions};
+pub use mlp::Mlp;
+pub use mlp_options::MlpOptions;
 #[cfg(feature = "torch")]
 pub use network::{Adam, MlpNetwork};
 pub use ocsvm::{Gamma, GammaRule, Ocsvm, OcsvmOptions, OneClass, Points, SolverOptions};

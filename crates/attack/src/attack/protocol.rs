@@ -1,7 +1,8 @@
 //! The paper's evaluation of an attack: learn on a share of the shadows' attributes, evaluate on the
 //! rest and on the target.
 
-use super::kind::{Attack, AttackKind, FittedAttack, Lesson};
+use super::kind::AttackKind;
+use super::learner::{Attack, FittedAttack, Lesson};
 use super::offset::Offsets;
 use super::shuffle::shuffle;
 use super::table::AttributeTable;

@@ -1,6 +1,6 @@
 //! A random forest on attributes: no scaling, no learning rate, no libtorch.
 
-use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
 use super::table::AttributeTable;
 use syntrace_base::error::Result;

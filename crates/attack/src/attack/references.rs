@@ -1,6 +1,6 @@
 //! What all models but one say about each trace: the joint evidence of LiRA and RMIA.
 
-use super::kind::Lesson;
+use super::learner::Lesson;
 use super::statistic::Statistic;
 use super::table::AttributeTable;
 use std::collections::{BTreeMap, HashMap};

@@ -10,7 +10,7 @@
 //! that every other model saw is no population, an x that every other model saw has no score. 1 - a is a
 //! probability and the ratios are of probabilities, so scores without a zero are refused.
 
-use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
 use super::references::{Around, PerModel, References, mean};
 use super::statistic::Statistic;

@@ -1,7 +1,7 @@
 //! One threshold on one number: the attack of Yeom et al. (2018) on the loss, and its like on any other
 //! scalar (confidence, entropy, margin, a critic's score), the threshold learnt on shadows.
 
-use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::canonical;
 use super::statistic::Statistic;
 use super::table::AttributeTable;

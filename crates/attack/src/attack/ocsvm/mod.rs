@@ -11,7 +11,7 @@ mod exponential;
 mod kernel;
 mod solver;
 
-use super::kind::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
 use super::scaling::Scaling;
 use super::shuffle::shuffle;
