@@ -5,8 +5,9 @@
 //! two says nothing. What gives it away is that real traces of the same place share few headers and payloads with each
 //! other, and copies share all.
 
+use super::content::{Content, content, payload_content};
 use super::identifier::header;
-use super::leak::{Content, LeakRow, content, counted, payload_content};
+use super::leak_row::{LeakRow, counted};
 use std::collections::HashSet;
 use syntrace_base::record::{Packet, Trace};
 

@@ -2,44 +2,15 @@
 
 use super::closest::{NEAR_SHARE, closest};
 use super::coincide::coincidences;
-use super::exact::{fisher_test, sign_test};
+use super::content::{Content, content, payload_content};
+use super::exact::sign_test;
 use super::identifier::{Identifier, IdentifierKind, identifiers, payload};
+use super::leak_row::{LeakRow, counted};
 use super::name::dns_wire;
 use crate::eval::median;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
-use syntrace_base::base::Digest;
 use syntrace_base::record::{Packet, Trace};
-
-/// One measure of one kind of thing (SQL table `leaks`). What is counted are traces, never packets or runs of bytes:
-/// traces are drawn independently, what stands in one of them is not.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LeakRow {
-    /// `exact_copies`, `near_copies`, `distance_to_closest`, `memorised`, `identifiers`, `coincide_members`,
-    /// `coincide_held_out`.
-    pub measure: &'static str,
-    /// Of what: `trace`, `frame`, `payload`, `payload_window`, `addresses`, `endpoints`, `headers`, or a kind of
-    /// identifier (`any`: all but ports).
-    pub kind: &'static str,
-    /// The measure for members; `None` where nothing could leak.
-    pub value: Option<f64>,
-    /// The same for traces that the model never saw.
-    pub control: Option<f64>,
-    /// Traces that leaked.
-    pub hits: u64,
-    /// Out of how many.
-    pub n: u64,
-    /// Traces of the control that seem to have leaked.
-    pub control_hits: u64,
-    /// Out of how many.
-    pub control_n: u64,
-    /// Probability of so large a difference to the control by chance, one-sided: Fisher's exact test; sign
-    /// test for the distances.
-    pub p_value: f64,
-}
-
-/// Payloads shorter than this say nothing that is worth memorising.
-const PAYLOAD_BYTES_MIN: usize = 16;
 
 /// Bytes of the windows that are looked for in synthetic payloads.
 const WINDOW_BYTES: usize = 16;
@@ -58,29 +29,6 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], syntheti
     rows.extend(identifier_rows(members, held_out, synthetic));
     rows.extend(coincidences(members, held_out, unlisted, synthetic));
     rows
-}
-
-fn share(hits: u64, n: u64) -> Option<f64> {
-    (n > 0).then(|| hits as f64 / n as f64)
-}
-
-pub(super) fn counted(
-    measure: &'static str,
-    kind: &'static str,
-    (hits, n): (u64, u64),
-    control: (u64, u64),
-) -> LeakRow {
-    LeakRow {
-        measure,
-        kind,
-        value: share(hits, n),
-        control: share(control.0, control.1),
-        hits,
-        n,
-        control_hits: control.0,
-        control_n: control.1,
-        p_value: fisher_test(hits, n, control.0, control.1),
-    }
 }
 
 /// Share of synthetic traces that are (nearly) a member, beside the share that are (nearly) a held-out
@@ -112,14 +60,8 @@ fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<Lea
     ]
 }
 
-pub(super) type Content = [u8; 16];
-
 /// What counts as one thing in a packet; `None` where it has none.
 type ContentOf = fn(&Packet) -> Option<Content>;
-
-pub(super) fn content(bytes: &[u8]) -> Content {
-    Digest::of(bytes).prefix16()
-}
 
 /// Contents of one trace, each once.
 fn contents(trace: &Trace, of: ContentOf) -> BTreeSet<Content> {
@@ -128,11 +70,6 @@ fn contents(trace: &Trace, of: ContentOf) -> BTreeSet<Content> {
 
 fn frame_content(packet: &Packet) -> Option<Content> {
     Some(content(&packet.data))
-}
-
-pub(super) fn payload_content(packet: &Packet) -> Option<Content> {
-    let payload = payload(packet);
-    (payload.len() >= PAYLOAD_BYTES_MIN).then(|| content(payload))
 }
 
 /// A real trace that has something of its own, and whether the model gave any of it away.

@@ -10,10 +10,14 @@
 
 mod closest;
 mod coincide;
+mod content;
 mod evidence;
 mod exact;
+mod family;
+mod group;
 mod identifier;
 mod leak;
+mod leak_row;
 mod name;
 mod one_run;
 mod policy;
@@ -22,12 +26,15 @@ mod verdict;
 
 pub use closest::{NEAR_SHARE, trace_distance};
 pub use evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEvidence};
+pub use family::Family;
+pub use group::Group;
 pub use identifier::{Identifier, IdentifierKind, identifiers};
-pub use leak::{LeakRow, leaks};
+pub use leak::leaks;
+pub use leak_row::LeakRow;
 pub use one_run::{
     Canary, Guesses, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit, one_run_bound, one_run_canaries,
     one_run_epsilon, one_run_guesses, one_run_provable,
 };
 pub use policy::Policy;
 pub use power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
-pub use verdict::{Check, Family, Group, Verdict, judge, verdict};
+pub use verdict::{Check, Verdict, judge, verdict};

@@ -1,7 +1,7 @@
 //! How large a leak must be for so many traces to show it, and how many traces it takes to show that there is none.
 
 use super::evidence::LeakEvidence;
-use super::verdict::Family;
+use super::family::Family;
 use crate::eval::{
     auc_deviation, clopper_pearson, clopper_pearson_upper, difference_of_proportions, normal_quantile, rare_rank,
 };

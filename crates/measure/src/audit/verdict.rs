@@ -5,6 +5,8 @@
 //! ones whose ends err with the same small probability, so that together they err with that of the policy (Bonferroni).
 
 use super::evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEvidence};
+use super::family::Family;
+use super::group::Group;
 use super::policy::{AUDITED_FPR, Policy};
 use super::power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
 use crate::eval::{clopper_pearson, difference_of_proportions, resolves_fpr};
@@ -29,64 +31,6 @@ impl Verdict {
             Self::Fail => "FAIL",
             Self::NotEnough => "not enough evidence",
             Self::Pass => "pass",
-        }
-    }
-}
-
-/// What a check is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// Epsilon over the whole lineage.
-    Guarantee,
-    /// Evidence against a claimed epsilon.
-    Claim,
-    /// Membership inference.
-    Attacks,
-    /// Synthetic traces that are members.
-    Copies,
-    /// What only one member has, found again.
-    Memorised,
-    /// Names of hosts and services that only members have, found again.
-    Identifiers,
-    /// Synthetic traces that are real ones, members or not.
-    Coincidences,
-}
-
-impl Group {
-    /// All groups, in the order of the page.
-    pub const ALL: [Self; 7] = [
-        Self::Guarantee,
-        Self::Claim,
-        Self::Attacks,
-        Self::Copies,
-        Self::Memorised,
-        Self::Identifiers,
-        Self::Coincidences,
-    ];
-
-    /// Name on the page.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Guarantee => "guarantee",
-            Self::Claim => "claim",
-            Self::Attacks => "attacks",
-            Self::Copies => "copies",
-            Self::Memorised => "memorised",
-            Self::Identifiers => "identifiers",
-            Self::Coincidences => "coincidences",
-        }
-    }
-
-    /// The group of a measure of leakage with the limit of one of its kinds; `None` where it is not judged.
-    fn of(measure: &str, kind: &str, policy: &Policy) -> Option<(Self, f64)> {
-        match (measure, kind) {
-            ("exact_copies" | "near_copies", _) => Some((Self::Copies, policy.copies_max)),
-            ("memorised", _) => Some((Self::Memorised, policy.memorised_max)),
-            // of its kinds many traces have none, and a port names nobody
-            ("identifiers", "any") => Some((Self::Identifiers, policy.identifiers_max)),
-            ("coincide_members" | "coincide_held_out", "addresses") => Some((Self::Coincidences, policy.addresses_max)),
-            ("coincide_members" | "coincide_held_out", _) => Some((Self::Coincidences, policy.coincidences_max)),
-            _ => None,
         }
     }
 }
@@ -131,33 +75,6 @@ impl Check {
             Verdict::NotEnough
         };
         Self { interval: Some(interval), limit: Some(limit), ..Self::new(group, &name, verdict, String::new()) }
-    }
-}
-
-/// How often each end of an interval may err.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Family {
-    /// Comparisons with a limit, over all targets and all attacks of a study.
-    pub comparisons: u64,
-    /// Probability with which one end of one interval may err.
-    pub error: f64,
-}
-
-impl Family {
-    /// That of all targets of a study, also of those that are not shown, and of as many results again that newer ones
-    /// replaced: what was tried is not untried by another spec.
-    pub fn of<'a>(targets: impl IntoIterator<Item = &'a Evidence>, replaced: u64, policy: &Policy) -> Self {
-        let count = |target: &Evidence| {
-            let leaks = target.leaks.iter().filter(|leak| Group::of(&leak.measure, &leak.kind, policy).is_some());
-            2 * target.attacks.len() + target.bounds.len() + leaks.count()
-        };
-        let standing = targets.into_iter().map(count).sum::<usize>() as u64;
-        let comparisons = (standing + 2 * replaced).max(1);
-        Self { comparisons, error: (1.0 - policy.confidence) / comparisons as f64 }
-    }
-
-    fn confidence(&self) -> f64 {
-        1.0 - 2.0 * self.error
     }
 }
 

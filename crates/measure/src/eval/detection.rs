@@ -5,9 +5,9 @@
 //! are cut to the same number of traces.
 
 use super::features::{feature_width, trace_features};
-use super::fidelity::Rows;
 use super::measure::{Aspect, FidelityRow, Metric, SideName};
 use super::roc::{Roc, Scored};
+use super::rows::Rows;
 use crate::forest::{Forest, ForestOptions};
 use rand::seq::SliceRandom;
 use syntrace_base::base::Seed;

@@ -4,9 +4,9 @@
 //! was not generated is in the aspects `header` and `flow`.
 
 use super::distribution::count;
-use super::fidelity::Rows;
 use super::header::{FIELDS, FieldKind};
 use super::measure::{Aspect, Metric};
+use super::rows::Rows;
 use std::collections::HashMap;
 use syntrace_base::base::Identity;
 use syntrace_base::record::{Direction, Packet, Trace};

@@ -2,8 +2,8 @@
 //! to. All measures are over whole traces (no packet position).
 
 use super::distribution::{Absent, Distribution, compare, spread};
-use super::fidelity::Rows;
 use super::measure::{Aspect, Metric};
+use super::rows::Rows;
 use syntrace_base::record::{Direction, Packet, Trace};
 
 /// All measures that a comparison gives but the divergence (the square of the distance beside it).

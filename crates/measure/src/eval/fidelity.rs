@@ -5,15 +5,14 @@
 //! value is what a perfect generator gets), and synthetic, member and held-out traces with fresh real
 //! ones: copying the training traces looks good in the first and no better than members in the second.
 
-use super::distribution::Comparison;
 use super::diversity::Diversity;
 use super::dynamics::Dynamics;
 use super::header::Header;
 use super::joint::Joint;
-use super::measure::{Aspect, FidelityRow, Metric, SideName};
+use super::measure::{FidelityRow, SideName};
+use super::rows::Rows;
 use super::validity::Validity;
 use super::variance::Variance;
-use std::borrow::Cow;
 use syntrace_base::record::Trace;
 
 /// One population of traces, prepared for comparisons.
@@ -53,8 +52,8 @@ impl Side {
     }
 }
 
-/// All measures of `compared` against `reference`, aspect by aspect in the order of [`Aspect`], but for
-/// [`Aspect::Detection`] (see [`super::detection`]).
+/// All measures of `compared` against `reference`, aspect by aspect in the order of [`Aspect`](super::Aspect), but for
+/// [`Aspect::Detection`](super::Aspect::Detection) (see [`super::detection`]).
 pub fn fidelity(reference: &Side, compared: &Side) -> Vec<FidelityRow> {
     let mut rows = Rows::new(reference.name, compared.name);
     reference.header.rows(&compared.header, &mut rows);
@@ -84,58 +83,4 @@ pub fn header_fidelity(reference: &HeaderSide, compared: &HeaderSide) -> Vec<Fid
     let mut rows = Rows::new(reference.name, compared.name);
     reference.header.rows(&compared.header, &mut rows);
     rows.rows
-}
-
-/// Rows of one pair of sides, as they come.
-pub(super) struct Rows {
-    reference: SideName,
-    compared: SideName,
-    pub rows: Vec<FidelityRow>,
-}
-
-impl Rows {
-    pub fn new(reference: SideName, compared: SideName) -> Self {
-        Self { reference, compared, rows: Vec::new() }
-    }
-
-    /// One measure with the numbers of values on both sides: (reference, compared).
-    pub fn push(
-        &mut self,
-        (aspect, field, position): (Aspect, impl Into<Cow<'static, str>>, Option<u32>),
-        metric: Metric,
-        value: Option<f64>,
-        (n_real, n_compared): (u64, u64),
-    ) {
-        self.rows.push(FidelityRow {
-            compared: self.compared,
-            reference: self.reference,
-            aspect,
-            field: field.into(),
-            position,
-            metric,
-            value,
-            n_real,
-            n_compared,
-            absent: None,
-            interval: None,
-        });
-    }
-
-    /// Those measures of a comparison that are in `stored`.
-    pub fn comparison(
-        &mut self,
-        aspect: Aspect,
-        field: impl Into<Cow<'static, str>>,
-        position: Option<u32>,
-        found: &Comparison,
-        stored: &[Metric],
-    ) {
-        let field = field.into();
-        for (metric, value) in found.measures.iter().filter(|(metric, _)| stored.contains(metric)) {
-            self.push((aspect, field.clone(), position), *metric, *value, (found.n_real, found.n_compared));
-            if let Some(row) = self.rows.last_mut() {
-                row.absent = Some(found.absent);
-            }
-        }
-    }
 }

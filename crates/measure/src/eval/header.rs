@@ -9,8 +9,8 @@
 //! so not judged by the few packets that it got right.
 
 use super::distribution::{Absent, Distribution, compare, spread};
-use super::fidelity::Rows;
 use super::measure::{Aspect, Metric};
+use super::rows::Rows;
 use syntrace_base::record::{Packet, Trace};
 
 /// How a field is compared.

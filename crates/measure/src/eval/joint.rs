@@ -2,9 +2,9 @@
 
 use super::distribution::{Absent, Distribution, compare};
 use super::dynamics::length_bucket;
-use super::fidelity::Rows;
 use super::header::address_bits;
 use super::measure::{Aspect, Metric};
+use super::rows::Rows;
 use syntrace_base::record::{Direction, Packet, Trace};
 
 const STORED: [Metric; 2] = [Metric::JensenShannonDistance, Metric::TotalVariation];

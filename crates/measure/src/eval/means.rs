@@ -10,11 +10,11 @@
 
 use super::distance::jensen_shannon_counts;
 use super::distribution::{Distribution, absence_cost, spread};
-use super::fidelity::Rows;
 use super::header::{FIELDS, FieldKind};
 use super::interval::normal_quantile;
 use super::leakage::CONFIDENCE;
 use super::measure::{Aspect, FidelityRow, Metric, SideName};
+use super::rows::Rows;
 use rand::RngExt;
 use syntrace_base::base::{Seed, map_ordered};
 use syntrace_base::record::Trace;

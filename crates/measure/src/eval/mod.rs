@@ -22,6 +22,7 @@ mod leakage;
 mod means;
 mod measure;
 mod roc;
+mod rows;
 mod summary;
 mod tcp;
 mod tpr;

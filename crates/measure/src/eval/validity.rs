@@ -5,9 +5,9 @@
 //! cannot be checked (a checksum over bytes that were not captured) is not counted; a trace without packets
 //! fails, and so do headers that do not parse.
 
-use super::fidelity::Rows;
 use super::frame::Frame;
 use super::measure::{Aspect, Metric};
+use super::rows::Rows;
 use super::tcp;
 use syntrace_base::record::{Direction, Packet, Trace};
 

@@ -11,9 +11,9 @@
 //! varies by the mean over its fields, also where most of them are constant; one without packets not at
 //! all. Time enters as the gap to the packet before.
 
-use super::fidelity::Rows;
 use super::header::{FIELDS, FieldKind};
 use super::measure::{Aspect, Metric};
+use super::rows::Rows;
 use syntrace_base::record::{Packet, Trace};
 
 /// The values of each field: by trace in the order of packets, and all of them sorted.

@@ -1,7 +1,7 @@
 //! Growing one tree, depth first, left child first (CART as in scikit-learn's `BestSplitter`).
 
 use super::columns::Column;
-use super::model::ForestOptions;
+use super::options::ForestOptions;
 use super::split::{Cut, Found, Splitter};
 use super::tree::{LEAF, Node, Tree};
 use rand::Rng;

@@ -8,7 +8,9 @@
 mod columns;
 mod grow;
 mod model;
+mod options;
 mod split;
 mod tree;
 
-pub use model::{FeatureShare, Forest, ForestOptions};
+pub use model::Forest;
+pub use options::{FeatureShare, ForestOptions};

@@ -1,6 +1,7 @@
 //! How much noise a budget needs.
 
-use super::event::{Accountant, Ledger, PrivacyEvent, epsilon_by};
+use super::epsilon::epsilon_by;
+use super::event::{Accountant, Ledger, PrivacyEvent};
 use syntrace_base::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
 

@@ -1,9 +1,6 @@
 //! What was done to the private traces, as data; accountants consume these events and nothing else.
 
-use super::convert::rdp_epsilon;
-use super::pld::{pld_epsilon, pld_upper};
-use super::rdp::default_orders;
-use syntrace_base::base::{ClipNorm, Delta, NoiseMultiplier, SamplingRate};
+use syntrace_base::base::{ClipNorm, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
 
 /// The neighbouring relation that every epsilon of this module is for.
@@ -53,7 +50,7 @@ impl Ledger {
 /// How an epsilon was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Accountant {
-    /// Renyi DP over [`default_orders`] (Mironov, Talwar, Zhang 2019).
+    /// Renyi DP over [`default_orders`](super::default_orders) (Mironov, Talwar, Zhang 2019).
     Rdp,
     /// Privacy loss distributions (see [`super::pld_epsilon`]); the upper bound counts.
     Pld,
@@ -93,66 +90,3 @@ pub struct SpentEpsilon {
     /// How.
     pub accountant: Accountant,
 }
-
-/// Epsilon of a ledger at `delta`, upper bound, by RDP over [`default_orders`].
-///
-/// # Errors
-/// Where no order converges.
-pub fn epsilon(ledger: &Ledger, delta: Delta) -> Result<SpentEpsilon> {
-    epsilon_by(Accountant::Rdp, ledger, delta)
-}
-
-/// Epsilon of a ledger at `delta`, upper bound, by a named accountant.
-///
-/// # Errors
-/// Where the accountant does not converge.
-pub fn epsilon_by(accountant: Accountant, ledger: &Ledger, delta: Delta) -> Result<SpentEpsilon> {
-    match accountant {
-        Accountant::Rdp => rdp_epsilon(ledger, delta, &default_orders()),
-        Accountant::Pld => Ok(SpentEpsilon { epsilon: pld_upper(ledger, delta)?, order: None, accountant }),
-    }
-}
-
-/// Upper bounds on the epsilon of one ledger; an accountant without an answer has its error.
-#[derive(Debug)]
-pub struct SpentByBoth {
-    /// By Renyi DP.
-    pub rdp: Result<f64>,
-    /// By privacy loss distributions.
-    pub pld: Result<f64>,
-}
-
-impl SpentByBoth {
-    /// Of a ledger at `delta`. The two know nothing of each other, so they are checked against each other.
-    ///
-    /// # Errors
-    /// `internal` where the lower bound of one lies above the upper bound of the other: one of them is wrong.
-    pub fn of(ledger: &Ledger, delta: Delta) -> Result<Self> {
-        let rdp = epsilon(ledger, delta).map(|spent| spent.epsilon);
-        let pld = pld_epsilon(ledger, delta);
-        if let (Ok(rdp), Ok(bounds)) = (&rdp, &pld)
-            && bounds.lower > rdp * (1.0 + ROUNDING)
-        {
-            return Err(Error::internal(format!(
-                "the accountants contradict each other at delta `{}`: epsilon is at most `{rdp}` by `rdp` and at least `{}` by `pld`",
-                delta.get(),
-                bounds.lower
-            )));
-        }
-        Ok(Self { rdp, pld: pld.map(|bounds| bounds.upper) })
-    }
-
-    /// The bound of one accountant.
-    ///
-    /// # Errors
-    /// Where it has none.
-    pub fn by(self, accountant: Accountant) -> Result<f64> {
-        match accountant {
-            Accountant::Rdp => self.rdp,
-            Accountant::Pld => self.pld,
-        }
-    }
-}
-
-/// Relative rounding of two accountants that give the same number.
-const ROUNDING: f64 = 1e-9;

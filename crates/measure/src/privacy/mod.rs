@@ -9,6 +9,7 @@
 
 mod calibrate;
 mod convert;
+mod epsilon;
 mod event;
 mod lineage;
 mod logspace;
@@ -20,7 +21,8 @@ mod release;
 
 pub use calibrate::{Budget, noise_multiplier, noise_multiplier_where};
 pub use convert::{rdp_epsilon, rdp_to_epsilon};
-pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentByBoth, SpentEpsilon, epsilon, epsilon_by};
+pub use epsilon::{SpentByBoth, epsilon, epsilon_by};
+pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentEpsilon};
 pub use lineage::{NONE_BY_DELTA, REPRODUCIBLE_NOISE, guarantee, promise, promises_nothing};
 pub use pld::{EpsilonBounds, pld_epsilon, pld_upper};
 pub use rdp::{default_orders, rdp_step};

@@ -1,7 +1,8 @@
 //! What several models cost together. Each that is released spends on its own, so whoever holds them all is promised
 //! no more than the composition of their ledgers.
 
-use super::event::{Ledger, SpentByBoth};
+use super::epsilon::SpentByBoth;
+use super::event::Ledger;
 use super::lineage::{NONE_BY_DELTA, promises_nothing};
 use syntrace_base::base::Delta;
 use syntrace_base::error::Result;

@@ -1,0 +1,53 @@
+//! One measure of leakage beside its control: a row of the `leaks` table.
+
+use super::exact::fisher_test;
+
+/// One measure of one kind of thing (SQL table `leaks`). What is counted are traces, never packets or runs of bytes:
+/// traces are drawn independently, what stands in one of them is not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeakRow {
+    /// `exact_copies`, `near_copies`, `distance_to_closest`, `memorised`, `identifiers`, `coincide_members`,
+    /// `coincide_held_out`.
+    pub measure: &'static str,
+    /// Of what: `trace`, `frame`, `payload`, `payload_window`, `addresses`, `endpoints`, `headers`, or a kind of
+    /// identifier (`any`: all but ports).
+    pub kind: &'static str,
+    /// The measure for members; `None` where nothing could leak.
+    pub value: Option<f64>,
+    /// The same for traces that the model never saw.
+    pub control: Option<f64>,
+    /// Traces that leaked.
+    pub hits: u64,
+    /// Out of how many.
+    pub n: u64,
+    /// Traces of the control that seem to have leaked.
+    pub control_hits: u64,
+    /// Out of how many.
+    pub control_n: u64,
+    /// Probability of so large a difference to the control by chance, one-sided: Fisher's exact test; sign
+    /// test for the distances.
+    pub p_value: f64,
+}
+
+pub(super) fn counted(
+    measure: &'static str,
+    kind: &'static str,
+    (hits, n): (u64, u64),
+    control: (u64, u64),
+) -> LeakRow {
+    LeakRow {
+        measure,
+        kind,
+        value: share(hits, n),
+        control: share(control.0, control.1),
+        hits,
+        n,
+        control_hits: control.0,
+        control_n: control.1,
+        p_value: fisher_test(hits, n, control.0, control.1),
+    }
+}
+
+fn share(hits: u64, n: u64) -> Option<f64> {
+    (n > 0).then(|| hits as f64 / n as f64)
+}
