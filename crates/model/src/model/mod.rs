@@ -14,9 +14,8 @@ pub mod netdpsyn;
 pub mod netpool;
 pub mod netshare;
 pub mod netssm;
+mod registry;
 pub mod shipped;
 
-pub use generator::{
-    AnyGenerator, AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights, generator,
-    generator_names, scalars,
-};
+pub use generator::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
+pub use registry::{AnyGenerator, generator, generator_names, scalars};

@@ -30,7 +30,7 @@ pub(super) fn attributes(network: &NetDiffusionNetwork, count: usize) -> Result<
             (table(&Tensor::cat(&maps, 1))?, table(&Tensor::cat(&errors, 1))?, numbers(&loss)?);
         for ((map, error), loss) in maps.into_iter().zip(errors).zip(losses) {
             let values = [map, error];
-            let kinds = super::facade::ATTRIBUTE_KINDS.iter().zip(values);
+            let kinds = super::config::ATTRIBUTE_KINDS.iter().zip(values);
             rows.push(kinds.map(|(kind, values)| AttributeRow { kind, loss, values }).collect());
         }
     }

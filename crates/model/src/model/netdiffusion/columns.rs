@@ -6,9 +6,8 @@
 //! simulated traces took 5 to 7 % off the members' loss, with these besides 11.5 %. Both maps see the same input, so a
 //! column has one down projection, and a shift for each map (a bias: Zaken et al. 2022 train nothing else).
 
-use super::attention::Adapted;
 use super::config::NetDiffusionConfig;
-use crate::nn::{ConvShape, Param, Params};
+use crate::nn::{ConvShape, Param, Params, Tape};
 use tch::{Device, Kind, Tensor};
 
 /// What is added behind one map.
@@ -46,16 +45,17 @@ impl ColumnAdapters {
         Some(Self { down, out, cell, places })
     }
 
-    /// What is added to both maps of `hidden [models x traces, p, rows, places]`: `[models x traces, q, rows, places]`.
-    pub(super) fn added(&self, lora: &Adapted<'_, '_>, hidden: &Tensor) -> [Tensor; 2] {
-        let (models, traces) = lora.tape.shape();
+    /// What is added to both maps of `hidden [models x traces, p, rows, places]`: `[models x traces, q, rows, places]`;
+    /// `scale` is alpha / rank.
+    pub(super) fn added(&self, tape: &Tape<'_>, scale: f64, hidden: &Tensor) -> [Tensor; 2] {
+        let (models, traces) = tape.shape();
         let rows = hidden.size()[2];
         let shape = ConvShape { groups: self.places, ..ConvShape::PLAIN };
         let by_column = hidden.permute([0, 3, 1, 2]).reshape([models, traces, -1, rows]);
-        let low = lora.tape.conv1d(&by_column, self.down, None, shape);
+        let low = tape.conv1d(&by_column, self.down, None, shape);
         [self.out, self.cell].map(|behind| {
-            let added = lora.tape.conv1d(&low, behind.up, None, shape) * lora.scale;
-            let shift = lora.tape.per_trace(behind.shift).flatten(0, 1).transpose(1, 2).unsqueeze(2);
+            let added = tape.conv1d(&low, behind.up, None, shape) * scale;
+            let shift = tape.per_trace(behind.shift).flatten(0, 1).transpose(1, 2).unsqueeze(2);
             added.reshape([models * traces, self.places, -1, rows]).permute([0, 2, 3, 1]) + shift
         })
     }

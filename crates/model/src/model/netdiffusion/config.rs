@@ -11,6 +11,8 @@ pub(super) const COLUMNS: i64 = 136;
 pub(super) const TERNARY_CHANNELS: i64 = 16;
 /// Groups of every group norm.
 pub(super) const NORM_GROUPS: i64 = 8;
+/// Attribute kinds in the order of a trace's rows; the first is the attack's default.
+pub(super) const ATTRIBUTE_KINDS: &[&str] = &["predicted_noise", "noise_error"];
 
 /// What a latent is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

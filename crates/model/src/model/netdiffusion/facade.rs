@@ -8,9 +8,6 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Regime;
 use syntrace_traffic::encoding::EncodingKind;
 
-/// Attribute kinds in the order of a trace's rows; the first is the attack's default.
-pub(super) const ATTRIBUTE_KINDS: &[&str] = &["predicted_noise", "noise_error"];
-
 /// The generator `netdiffusion` in one configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetDiffusion {
@@ -97,7 +94,7 @@ impl Family for NetDiffusion {
     }
 
     fn attribute_kinds(&self) -> &'static [&'static str] {
-        ATTRIBUTE_KINDS
+        super::config::ATTRIBUTE_KINDS
     }
 
     fn plan(&self, members: u32, regime: Regime) -> TrainPlan {

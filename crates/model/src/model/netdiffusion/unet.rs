@@ -173,7 +173,7 @@ impl Unet {
         let cell = &self.cell;
         let (mut coarse, mut features) = (self.out.forward(params, hidden), cell.features.forward(params, hidden));
         if let Some((lora, columns)) = lora.and_then(|lora| Some((lora, lora.columns?))) {
-            let [of_out, of_cell] = columns.added(lora, hidden);
+            let [of_out, of_cell] = columns.added(lora.tape, lora.scale, hidden);
             coarse += of_out;
             features += of_cell;
         }

@@ -5,10 +5,11 @@
 //! that is none, as IPv6's, becomes one of the benchmark block 198.18.0.0/15, RFC 2544). The checksum
 //! is left to the packet, which computes it.
 
+use super::column::{FLAG_DF, LENGTH_MAX, Source, field};
 use super::config::RowMode;
 use super::gum::Rows;
 use super::model::Model;
-use super::schema::{FLAG_DF, LENGTH_MAX, Source, field, length_min};
+use super::schema::length_min;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 use syntrace_base::base::StreamRng;

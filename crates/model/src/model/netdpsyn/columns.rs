@@ -1,8 +1,8 @@
 //! The columns of each row mode.
 
+use super::column::{Column, Source, field};
 use super::config::NetDpSynConfig;
 use super::domain::{self, Domain};
-use super::schema::{Column, Source, field};
 use syntrace_base::error::Result;
 use syntrace_traffic::encoding::fields::{FIELD_COUNT, FIELD_NAMES};
 

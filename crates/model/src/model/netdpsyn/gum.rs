@@ -1,19 +1,10 @@
 //! Rows from marginals: start, gradual updating (GUM), leaves (facts section 9), for one stratum.
 
 use super::leaves::clip_leaves;
-use super::table::{Shape, project};
+use super::table::{Goal, Shape, project};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use syntrace_base::base::StreamRng;
-
-/// A marginal of one stratum; its shares sum to 1 or are all 0.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Goal {
-    /// Columns and their groups.
-    pub shape: Shape,
-    /// Share of rows in each cell.
-    pub shares: Vec<f64>,
-}
 
 /// How rows are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

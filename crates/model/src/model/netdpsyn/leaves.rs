@@ -1,7 +1,6 @@
 //! Columns that are synthesised last, from one other alone (facts section 9).
 
-use super::gum::Goal;
-use super::table::{Shape, project};
+use super::table::{Goal, Shape, project};
 
 /// A column that hangs on one other.
 #[derive(Debug, Clone, Copy)]

@@ -31,6 +31,7 @@
 //! sampling error. Setting `published` keeps its harmless choices.
 
 mod assemble;
+mod column;
 mod columns;
 mod config;
 mod consistency;
@@ -47,14 +48,15 @@ mod sample;
 mod schema;
 mod table;
 
+pub use column::Column;
 pub use config::{NetDpSynConfig, RowMode};
 pub use dependence::dependence;
 pub use domain::Domain;
 pub use facade::NetDpSyn;
 pub use fit::{Fit, fit};
-pub use gum::{Goal, GumOptions, Rows, synthesise};
+pub use gum::{GumOptions, Rows, synthesise};
 pub use ledger::{RhoLedger, add_noise};
 pub use model::{Model, Target};
 pub use sample::{block_error, sample};
-pub use schema::{Column, Records, Schema};
-pub use table::{Shape, count};
+pub use schema::{Records, Schema};
+pub use table::{Goal, Shape, count};

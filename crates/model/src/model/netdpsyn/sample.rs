@@ -3,8 +3,9 @@
 
 use super::assemble;
 use super::config::RowMode;
-use super::gum::{Goal, GumOptions, Rows, synthesise};
+use super::gum::{GumOptions, Rows, synthesise};
 use super::model::Model;
+use super::table::Goal;
 use syntrace_base::base::{Progress, Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
 use syntrace_traffic::encoding::FieldRow;

@@ -1,4 +1,4 @@
-//! Contingency tables over some columns, one per stratum, and their projections.
+//! Contingency tables over some columns, one per stratum, their projections, and the shares that one is to have.
 
 use super::schema::Records;
 
@@ -9,6 +9,15 @@ pub struct Shape {
     pub columns: Vec<usize>,
     /// Cells of each.
     pub sizes: Vec<usize>,
+}
+
+/// A marginal of one stratum; its shares sum to 1 or are all 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    /// Columns and their groups.
+    pub shape: Shape,
+    /// Share of rows in each cell.
+    pub shares: Vec<f64>,
 }
 
 impl Shape {

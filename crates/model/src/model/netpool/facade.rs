@@ -2,6 +2,7 @@
 
 use super::config::NetPoolConfig;
 use super::fit::{Fit, fit};
+use super::flow::{Flow, flow_of};
 use super::model::Model;
 use super::pool;
 use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
@@ -42,7 +43,7 @@ impl NetPool {
         &self.config
     }
 
-    fn train(&self, input: &CohortInput<'_>, pool: &[pool::Flow], model: &CohortModel) -> Result<ModelOutcome> {
+    fn train(&self, input: &CohortInput<'_>, pool: &[Flow], model: &CohortModel) -> Result<ModelOutcome> {
         let Some(dp) = model.dp else {
             return Err(Error::user("`netpool` has no training without DP").hint("leave the regime `none` out"));
         };
@@ -172,7 +173,7 @@ impl Family for NetPool {
 impl Generator for NetPool {
     fn train_base(&self, traces: &[EncodedTrace], _seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
         progress.start("pool", 1);
-        let mut flows = traces.iter().map(pool::flow_of).collect::<Result<Vec<_>>>()?;
+        let mut flows = traces.iter().map(flow_of).collect::<Result<Vec<_>>>()?;
         flows.retain(|flow| !flow.is_empty());
         let epoch = EpochRow {
             epoch: 0,

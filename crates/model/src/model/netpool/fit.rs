@@ -3,11 +3,12 @@
 use super::attributes::{Cells, describe};
 use super::config::{FIXED, NetPoolConfig};
 use super::estimate::{Goal, weigh};
+use super::flow::{Flow, flow_of};
 use super::frequent::Cell;
 use super::marginal::{Measured, Query, candidates, choose_next, fixed};
 use super::model::Model;
 use super::place::{Found, Place};
-use super::pool::{Candidates, Flow, flow_of};
+use super::pool::Candidates;
 use crate::model::netdpsyn::RhoLedger;
 use crate::train::{EncodedTrace, PrivacyEvent};
 use syntrace_base::base::Seed;

@@ -35,6 +35,7 @@ mod config;
 mod estimate;
 mod facade;
 mod fit;
+mod flow;
 mod frequent;
 mod marginal;
 mod model;

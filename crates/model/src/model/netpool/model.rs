@@ -3,9 +3,10 @@
 //! Safetensors: the tensors of [`pool`], and one JSON text (`syntrace.netpool`) with configuration, members and these.
 
 use super::config::NetPoolConfig;
+use super::flow::Flow;
 use super::frequent::Frequent;
 use super::place::{Found, Place, Placing};
-use super::pool::{self, Flow};
+use super::pool;
 use super::vary::renewed;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};

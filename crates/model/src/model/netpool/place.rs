@@ -2,8 +2,8 @@
 //! found.
 
 use super::attributes::{Ends, SERVICE_CELLS, SERVICES, addresses, local_packets};
+use super::flow::Flow;
 use super::frequent::{ADDRESSES, Cell, Domain, Frequent, PORTS, joined};
-use super::pool::Flow;
 use super::vary::set_service;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};

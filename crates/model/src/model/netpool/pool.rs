@@ -2,18 +2,14 @@
 
 use super::attributes::{Attribute, Cells, SILENT, describe, numbering};
 use super::config::NetPoolConfig;
+use super::flow::Flow;
 use super::vary::{self, varied};
-use crate::train::EncodedTrace;
 use rand::RngExt;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::{BTreeMap, HashMap};
 use syntrace_base::base::StreamRng;
 use syntrace_base::error::{Error, Result};
-use syntrace_traffic::encoding::Encoded;
-use syntrace_traffic::encoding::packets::{self, HeaderPacket};
-
-/// Packets of one flow, at least one.
-pub(super) type Flow = Vec<HeaderPacket>;
+use syntrace_traffic::encoding::{Encoded, packets};
 
 /// Chance that a crossed candidate takes an attribute from the other one.
 const CROSSED: f64 = 0.4;
@@ -32,15 +28,6 @@ const VARY_AGAIN: f64 = 0.03;
 pub(super) struct Candidates {
     pub flows: Vec<Flow>,
     pub cells: Vec<Cells>,
-}
-
-/// The flow of a trace.
-///
-/// # Errors
-/// A trace in another encoding.
-pub(super) fn flow_of(trace: &EncodedTrace) -> Result<Flow> {
-    let encoded = Encoded { rows: trace.rows, width: trace.width, data: trace.data.clone() };
-    packets::decode(&encoded).map_err(|error| error.context(format!("trace {}", trace.trace_id)))
 }
 
 impl Candidates {

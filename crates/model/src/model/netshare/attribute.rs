@@ -1,7 +1,8 @@
 //! What a model says about a real trace: its critics' scores under the model's own encoder.
 
-use super::config::{ATTRIBUTE_KINDS, ATTRIBUTE_NUMBERS, NetShareConfig, Samples};
+use super::config::{ATTRIBUTE_KINDS, ATTRIBUTE_NUMBERS, NetShareConfig};
 use super::network::{NetShareNetwork, RealBatch};
+use super::options::Samples;
 use crate::model::AttributeRow;
 use crate::train::Microbatch;
 use syntrace_base::error::{Error, Result};

@@ -10,7 +10,7 @@
 //! `h = act''(z) (W f) (W_next^T b_next) + act'(z) (W_next^T h_next)` back: layer k gets `h a^T` and
 //! its bias h. So a weight's gradient is a sum of three (four) outer products a sample.
 
-use super::config::Activation;
+use super::options::Activation;
 use crate::nn::{Param, Params, Part, PerTrace};
 use tch::Tensor;
 

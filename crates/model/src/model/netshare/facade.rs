@@ -1,6 +1,7 @@
 //! NetShare as a [`Generator`].
 
-use super::config::{NetShareConfig, StartOption};
+use super::config::NetShareConfig;
+use super::options::StartOption;
 use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, TrainPlan};
 use syntrace_base::base::{Device, Progress, Seed};

@@ -2,8 +2,9 @@
 //! noise, `sample_len` packets a step (facts section 7). Everything is differentiable in the weights
 //! that `values` hands out.
 
-use super::config::{Mask, NetShareConfig, Outputs};
-use super::layout::{Head, Segment, attribute_segments, feature_segments};
+use super::config::NetShareConfig;
+use super::options::{Mask, Outputs};
+use super::segments::{Head, Segment, attribute_segments, feature_segments};
 use crate::nn::Param;
 use tch::{Kind, Tensor};
 
@@ -77,7 +78,7 @@ impl GeneratorParams {
         let features = self.features(config, values, noise, &hardened(&attributes, config).detach());
         let attributes = match config.outputs {
             Outputs::Soft => attributes,
-            Outputs::StraightThrough => straight_through(&attributes, &attribute_segments(config)),
+            Outputs::StraightThrough => straight_through(&attributes, &attribute_segments(config.word_width)),
         };
         Samples { cells: Tensor::cat(&[features, attributes], 2), running }
     }
@@ -109,7 +110,7 @@ impl GeneratorParams {
             x = normed * values(norm.scale).unsqueeze(1) + values(norm.shift).unsqueeze(1);
         }
         let cells = linear(&x, &values(self.head.0), &values(self.head.1));
-        (activated(&cells, &attribute_segments(config)), running)
+        (activated(&cells, &attribute_segments(config.word_width)), running)
     }
 
     /// Packets `[M, n, length * feature_width]`, zero behind the end.
@@ -134,7 +135,7 @@ impl GeneratorParams {
             blocks.push(linear(&hidden, &out_weight, &out_bias));
         }
         let shape = [models, n, config.length(), config.feature_width()];
-        let segments = feature_segments(config);
+        let segments = feature_segments(config.samples, config.numbers);
         let cells = activated(&Tensor::cat(&blocks, 2).view(shape), &segments);
         let kept = kept(config, &cells);
         let cells = match config.outputs {
@@ -177,7 +178,7 @@ fn activated(cells: &Tensor, segments: &[Segment]) -> Tensor {
 
 /// Choices as zeros and ones; other cells as they are.
 fn hardened(cells: &Tensor, config: &NetShareConfig) -> Tensor {
-    by_segment(cells, &attribute_segments(config), |part, head| match head {
+    by_segment(cells, &attribute_segments(config.word_width), |part, head| match head {
         Head::Softmax(choices) => one_hot(&part, choices),
         Head::Sigmoid | Head::Tanh => part,
     })

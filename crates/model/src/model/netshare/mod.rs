@@ -35,6 +35,8 @@ mod config;
 mod facade;
 mod layout;
 mod modes;
+mod options;
+mod segments;
 mod words;
 
 #[cfg(feature = "torch")]
@@ -52,11 +54,10 @@ mod sample;
 #[cfg(feature = "torch")]
 mod step;
 
-pub use config::{
-    Activation, Interarrival, Interpolation, Mask, NetShareConfig, Numbers, Outputs, Samples, StartOption,
-};
+pub use config::NetShareConfig;
 pub use facade::NetShare;
 pub use layout::{decode_sample, trace_rows, trace_samples};
+pub use options::{Activation, Interarrival, Interpolation, Mask, Numbers, Outputs, Samples, StartOption};
 pub use words::Words;
 
 #[cfg(feature = "torch")]

@@ -1,9 +1,10 @@
 //! Weights of a cohort of NetShare models, their initialisation, and the critics' step.
 
-use super::config::{Interpolation, NetShareConfig};
+use super::config::NetShareConfig;
 use super::critic::{Critic, CriticBatch, PENALTY_EPS};
 use super::generator::{GeneratorParams, HiddenLayer, Noise, Norm, Statistics};
 use super::layout::{trace_rows, trace_samples};
+use super::options::Interpolation;
 use super::words::Words;
 use crate::nn::{Param, Params, PerTrace};
 use crate::train::{EncodedTrace, MicroGradients, Microbatch, Network, PerSampleGrads, standard_normal};

@@ -1,6 +1,7 @@
 //! Sizes, presets and training plan.
 
 use super::private::{PrivateTraining, steered};
+use super::sampling::{Decode, Sampling};
 use super::tokens::VOCABULARY;
 use crate::model::shipped::shipped_bases;
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
@@ -8,36 +9,6 @@ use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Regime;
 use syntrace_traffic::encoding::{PacketGrammar, TokenLayout};
-
-/// How traces are drawn (facts section 7): top-k first, then temperature, then top-p inside the top-k.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sampling {
-    /// Divides logits; 0 takes the largest.
-    pub temperature: f64,
-    /// Most candidates; 0 = all.
-    pub top_k: u32,
-    /// Smallest set of candidates with at least this probability; 1 = all.
-    pub top_p: f64,
-}
-
-/// What may be drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decode {
-    /// Any byte or delimiter at any place, as published.
-    #[default]
-    Free,
-    /// What can go on to a well-formed packet: see `syntrace_traffic::encoding::PacketGrammar`.
-    Packet,
-}
-
-impl Decode {
-    /// As published, and as in models from before there was a choice: not written.
-    fn is_free(&self) -> bool {
-        *self == Self::Free
-    }
-}
 
 /// All that a NetSSM model depends on besides data and seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -146,7 +146,10 @@ impl Family for NetSsm {
     }
 
     fn attribute_values(&self) -> u64 {
-        super::tokens::attribute_values(&self.config)
+        // See `attribute`: the summary, each byte's place, the mean logits.
+        let (packets, packet_bytes) = (u64::from(self.config.packets), u64::from(self.config.layout.packet_bytes));
+        let (summary, by_place) = (5 * packets + 8, packets * (packet_bytes + 1) + 1);
+        summary + by_place + u64::from(super::tokens::VOCABULARY)
     }
 }
 

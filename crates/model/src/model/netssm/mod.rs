@@ -9,6 +9,7 @@
 
 mod config;
 mod private;
+mod sampling;
 mod tokens;
 
 #[cfg(feature = "torch")]
@@ -31,9 +32,10 @@ mod ssd;
 #[cfg(feature = "torch")]
 mod stepper;
 
-pub use config::{Decode, NetSsmConfig, Sampling};
+pub use config::NetSsmConfig;
 pub use facade::NetSsm;
 pub use private::PrivateTraining;
+pub use sampling::{Decode, Sampling};
 pub use tokens::{DELIMITER, END, LABEL, PADDING, VOCABULARY, trace_tokens};
 
 #[cfg(feature = "torch")]

@@ -1,5 +1,6 @@
 //! Training under DP from a public base.
 
+use super::sampling::Sampling;
 use crate::model::shipped::shipped;
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
@@ -7,8 +8,6 @@ use serde_json::{Map, Value};
 use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
 use syntrace_traffic::encoding::TokenLayout;
-
-use super::config::Sampling;
 
 /// What a model under DP starts from and how it goes on. Its network is that of the base, whatever the sizes of models
 /// that start from random weights. The numbers follow from arithmetic and from simulated traffic.

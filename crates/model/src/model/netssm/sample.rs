@@ -1,7 +1,8 @@
 //! Drawing traces token by token.
 
-use super::config::{Decode, NetSsmConfig, Sampling};
+use super::config::NetSsmConfig;
 use super::network::NetSsmNetwork;
+use super::sampling::{Decode, Sampling};
 use super::stepper::Stepper;
 use super::tokens::{DELIMITER, END, LABEL, VOCABULARY};
 use crate::model::RawTrace;

@@ -1,6 +1,5 @@
 //! Token ids and layouts (facts: noise-lab/netssm tokenizers/create_tokenizer.py).
 
-use super::config::NetSsmConfig;
 use crate::train::EncodedTrace;
 use syntrace_base::error::{Error, Result};
 
@@ -33,13 +32,6 @@ pub fn trace_tokens(trace: &EncodedTrace) -> Result<Vec<u16>> {
         Some(token) => Err(found(format!("ids below `{VOCABULARY}` expected, found `{token}`"))),
         None => Ok(tokens),
     }
-}
-
-/// Values of all attribute kinds of a trace: see `attribute`.
-pub(super) fn attribute_values(config: &NetSsmConfig) -> u64 {
-    let (packets, packet_bytes) = (u64::from(config.packets), u64::from(config.layout.packet_bytes));
-    let (summary, by_place) = (5 * packets + 8, packets * (packet_bytes + 1) + 1);
-    summary + by_place + u64::from(VOCABULARY)
 }
 
 /// Attribute kinds in the order of a trace's rows; the first is the attack's default.
