@@ -4,13 +4,11 @@ use std::io::Read;
 
 use super::pcap::{Magic, PcapFile};
 use super::pcapng::{PcapngFile, SECTION_HEADER};
+use super::record::{Record, Step};
 use super::source::Source;
 use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Damage;
-
-/// Largest frame that is believed: libpcap's largest snapshot length. A longer record is damage.
-pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 
 /// One captured frame, borrowed from the reader's window.
 #[derive(Debug, Clone, Copy)]
@@ -49,32 +47,6 @@ pub struct CaptureSummary {
     /// Why frames are missing, if any are: reading ended there, or (a PCAPNG section of an unknown
     /// version) went on behind it.
     pub damage: Option<Damage>,
-}
-
-/// Where a frame lies in the window.
-pub(super) struct Record {
-    pub(super) time_us: i64,
-    pub(super) link_type: u32,
-    /// Start of the frame's bytes in the window.
-    pub(super) data_start: usize,
-    /// Bytes captured.
-    pub(super) captured: usize,
-    /// Bytes on the wire.
-    pub(super) original_length: u32,
-    /// Bytes of the whole record or block.
-    pub(super) length: usize,
-}
-
-/// What a format's reader met next.
-pub(super) enum Step {
-    Packet(Record),
-    /// A link type was declared.
-    Interface(u32),
-    /// Nothing more can be read from here.
-    Damage(String),
-    /// Something that cannot be read is stepped over.
-    Gap(String),
-    End,
 }
 
 enum Format {

@@ -17,7 +17,7 @@ use pcap_parser::{
 };
 
 use super::bytes::Order;
-use super::frames::{RECORD_BYTES_MAX, Record, Step};
+use super::record::{RECORD_BYTES_MAX, Record, Step};
 use super::source::Source;
 use syntrace_base::error::Result;
 

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::decode::LINK_HEADER_BYTES;
-use super::frames::RECORD_BYTES_MAX;
 use super::link::link_type as link;
+use super::record::RECORD_BYTES_MAX;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Packet;
 

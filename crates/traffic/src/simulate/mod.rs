@@ -17,6 +17,7 @@
 //! there.
 
 mod class;
+mod dataset;
 mod draw;
 mod flow;
 mod frame;
@@ -32,5 +33,7 @@ mod tcp;
 mod wide;
 mod wire;
 
-pub use options::{CLASSES, PUBLIC, SimulateOptions, SimulatedFrame, WIDE, simulate};
+pub use dataset::simulate;
+pub use options::{CLASSES, PUBLIC, SimulateOptions, WIDE};
 pub use wide::wide_traces;
+pub use wire::SimulatedFrame;

@@ -1,9 +1,17 @@
 //! The wire of one flow: two ends, a clock, and the frames that pass the capturing client.
 
-use super::SimulatedFrame;
 use super::draw::Draw;
 use super::frame::{Network, TcpHeader, tcp_frame, udp_frame};
 use std::net::IpAddr;
+
+/// One packet on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulatedFrame {
+    /// Microseconds since 1970.
+    pub time_us: i64,
+    /// A complete Ethernet II frame without its check sequence; IP, TCP and UDP checksums are valid.
+    pub bytes: Vec<u8>,
+}
 
 /// Which end of a flow; the capture is taken at the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

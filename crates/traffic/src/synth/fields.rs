@@ -1,8 +1,9 @@
 //! Generated header fields to packets.
 
-use super::decode::{DecodedTrace, direction, packet_of};
+use super::decode::{DecodedTrace, direction};
 use super::layout::{ETHERNET_BYTES, TCP, UDP, UDP_BYTES, locate};
 use super::mend::{header_checksum, set_transport_checksum};
+use super::packet::packet_of;
 use crate::encoding::FieldRow;
 use syntrace_base::record::{DropReason, Packet};
 

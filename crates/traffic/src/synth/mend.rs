@@ -1,7 +1,7 @@
 //! Making a packet consistent, so that other tools read it: as few fields as possible, each counted.
 
-use super::decode::packet_of;
 use super::layout::{ETHERNET_BYTES, IPV6_BYTES, Layout, TCP, UDP, locate, u16_at};
+use super::packet::packet_of;
 use syntrace_base::record::Packet;
 
 /// How many packets had each field changed.

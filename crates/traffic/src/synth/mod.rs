@@ -11,6 +11,7 @@ mod decode;
 mod fields;
 mod layout;
 mod mend;
+mod packet;
 mod repair;
 
 pub use decode::{DecodeMode, DecodeOptions, DecodedTrace, decode_packets, decode_trace, original_length, trace_id};

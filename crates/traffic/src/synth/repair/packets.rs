@@ -3,9 +3,10 @@
 use super::RepairedTrace;
 use super::flow::{Checksums, Flow, IP_BYTES, Transport, tcp_bytes};
 use super::row::{Field, Row, Sheet, columns as c};
-use crate::synth::decode::{INTERVAL_US, START_US, packet_of};
+use crate::synth::decode::{INTERVAL_US, START_US};
 use crate::synth::layout::locate;
 use crate::synth::mend::{checksum_without, header_checksum, ones_sum};
+use crate::synth::packet::packet_of;
 use syntrace_base::record::{Direction, DropReason, Packet};
 
 /// Computes checksums and builds the frames.
