@@ -1,9 +1,10 @@
 //! Runs what a plan says is missing: several jobs side by side, each committed when it is finished, so
 //! that a run can be stopped or killed at any point and goes on where it was.
 
+use crate::jobs::context::Context;
 use crate::jobs::job::Start;
 use crate::jobs::order;
-use crate::jobs::stage::{Context, run_job, run_job_without_networks};
+use crate::jobs::stage::{run_job, run_job_without_networks};
 use crate::plan::{Plan, PlannedJob};
 use std::sync::{Condvar, Mutex};
 use syntrace_base::base::Progress;

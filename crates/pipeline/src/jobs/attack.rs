@@ -1,13 +1,12 @@
-//! Attack jobs: what one is, its identity, and running it over stored attributes.
+//! Attack jobs: their identity, and running them over stored attributes.
 
 use super::job::{JobHead, Start};
 use super::load;
 use super::single_precision::narrow;
-use crate::plan::PlannedModel;
+use crate::plan::{AttackGroup, PlannedAttack, PlannedModel};
 use crate::rows;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use syntrace_attack::attack::{self, AnyAttack, AttackKind, AttributeTable, Evidence, SideScores};
+use syntrace_attack::attack::{self, AttributeTable, Evidence, SideScores};
 use syntrace_base::base::{AttackId, Identity, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind, WithoutZero};
@@ -17,51 +16,6 @@ use syntrace_store::{JobResult, Snapshot, StoreWriter};
 /// Added to the method of the intervals where traces count several times.
 const SHARED_TRACES: &str =
     "; traces that several targets share count once for each, so intervals are on the narrow side";
-
-/// An attack with all its choices made.
-#[derive(Debug, Clone)]
-pub(crate) struct PlannedAttack {
-    /// Name in the spec and in SQL.
-    pub name: String,
-    pub attack: Arc<AnyAttack>,
-    /// Attribute kind that it reads.
-    pub attribute: String,
-    /// Is each model of the group a target in turn, besides the paper's protocol?
-    pub each: bool,
-    /// Which numbers of the attribute have no zero, so that each model's median is taken off first.
-    pub without_zero: WithoutZero,
-}
-
-impl PlannedAttack {
-    /// A preset by its own name.
-    pub fn preset(kind: AttackKind, attribute: &str, without_zero: WithoutZero) -> Self {
-        let (name, attack) = (kind.name().to_owned(), Arc::new(kind.attack()));
-        Self { name, attack, attribute: attribute.to_owned(), each: false, without_zero }
-    }
-
-    /// Resolved options as canonical JSON, with `offset` where something has no zero.
-    fn options(&self) -> String {
-        let options = self.attack.options();
-        if self.without_zero.is_none() {
-            return options;
-        }
-        let mut keys: BTreeMap<String, serde_json::Value> = serde_json::from_str(&options).unwrap_or_default();
-        let WithoutZero { loss, values } = self.without_zero;
-        let off = [(loss, "loss"), (values, "values")];
-        let off: Vec<&str> = off.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
-        keys.insert("median_taken_off".to_owned(), off.into());
-        serde_json::to_string(&keys).unwrap_or(options)
-    }
-}
-
-/// The models that an attack reads, each with the job that recorded its attributes.
-#[derive(Debug, Clone)]
-pub(crate) struct AttackGroup {
-    pub target: (PlannedModel, JobId),
-    pub shadows: Vec<(PlannedModel, JobId)>,
-    /// Jobs that recorded attributes on traces outside a model's split, where the attack reads them.
-    pub references: Vec<(ModelId, JobId)>,
-}
 
 /// Identity of an attack on a group: the same however it was planned.
 pub(crate) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: String, seed: u64) -> JobHead {

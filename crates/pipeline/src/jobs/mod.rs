@@ -1,6 +1,7 @@
 //! Jobs: their identity, what each kind does, and what they load.
 
 pub(crate) mod attack;
+pub(crate) mod context;
 pub(crate) mod job;
 pub(crate) mod leakage;
 pub(crate) mod load;

@@ -1,9 +1,9 @@
 //! The fidelity and utility jobs: which populations are compared, and which traces downstream models
 //! learn from and are tested on.
 
+use super::context::Context;
 use super::job::{JobHead, Start};
 use super::load;
-use super::stage::Context;
 use crate::plan::{PlannedModel, PlannedUtility, UtilityClass};
 use crate::rows;
 use std::collections::HashSet;

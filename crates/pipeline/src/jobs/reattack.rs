@@ -1,9 +1,9 @@
 //! Attacks on an old study: over stored attributes, without training, encoding or sampling anything.
 
-use super::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
+use super::attack::{attack_head, attack_label};
 use super::load;
 use crate::plan::choice::{AttackChoice, Attacked};
-use crate::plan::{Plan, PlannedJob, PlannedModel, Work};
+use crate::plan::{AttackGroup, Plan, PlannedAttack, PlannedJob, PlannedModel, Work};
 use crate::transfer::import::{empty_spec, kinds_without_zero, planned_model};
 use std::collections::{BTreeMap, HashSet};
 use syntrace_base::base::{JobId, ModelId};

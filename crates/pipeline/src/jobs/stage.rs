@@ -1,9 +1,10 @@
 //! What each kind of job does: load, call the stage, commit.
 
 use super::attack::run_attack;
+use super::context::Context;
 use super::job::{JobHead, Start};
 use super::{leakage, load, quality};
-use crate::plan::{Plan, PlannedJob, Work};
+use crate::plan::{PlannedJob, Work};
 use crate::rows::{self, EncodingRow};
 use crate::{bases, ingest, train};
 use rand::seq::SliceRandom;
@@ -13,14 +14,6 @@ use syntrace_base::record::{Part, Role, SplitRecord};
 use syntrace_spec::SplitSpec;
 use syntrace_store::{JobResult, StoreWriter};
 use syntrace_traffic::encoding::EncodingKind;
-
-/// What a job runs with.
-pub(crate) struct Context<'a> {
-    pub store: &'a StoreWriter,
-    pub plan: &'a Plan,
-    /// Seconds between checkpoints of a training.
-    pub checkpoint_seconds: f64,
-}
 
 /// Runs one job and commits its result. Whoever names this function is linked to libtorch.
 pub(crate) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {

@@ -1,8 +1,9 @@
 //! Attack jobs of a generator's models, and the reference attributes that joint attacks read.
 
 use super::choice::{AttackChoice, Attacked};
-use super::{Builder, PlannedModel, Work};
-use crate::jobs::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
+use super::planned::{AttackGroup, PlannedAttack, PlannedModel};
+use super::{Builder, Work};
+use crate::jobs::attack::{attack_head, attack_label};
 use crate::jobs::job::JobHead;
 use syntrace_base::base::{JobId, ModelId, SplitId};
 use syntrace_base::error::Result;

@@ -1,6 +1,6 @@
 //! An attack's table in a spec, and what it comes to on one generator.
 
-use crate::jobs::attack::PlannedAttack;
+use super::planned::PlannedAttack;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use syntrace_attack::attack::AttackKind;

@@ -12,110 +12,30 @@ mod cost;
 mod data;
 mod models;
 mod noise;
+mod planned;
 mod record;
 mod shard;
 mod total;
 pub(crate) mod utility;
 mod weight;
 
+pub(crate) use planned::{
+    Ancestor, AttackGroup, PlannedAttack, PlannedBase, PlannedGenerator, PlannedModel, PlannedUtility, UtilityClass,
+};
 pub(crate) use record::{Lost, without};
 pub use total::{KNOWN_GPUS, PlanDevice};
 
 use crate::ingest::IngestOptions;
-use crate::jobs::attack::{AttackGroup, PlannedAttack};
 use crate::jobs::job::JobHead;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use syntrace_base::base::{ClassId, Device, Digest, JobId, ModelId, SplitId};
+use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
-use syntrace_base::record::{JobKind, Regime, Role};
+use syntrace_base::record::{JobKind, Role};
 use syntrace_model::model::{AnyGenerator, BaseSpec};
 use syntrace_spec::{Spec, StageSpec};
 use syntrace_store::Snapshot;
 use syntrace_traffic::encoding::EncodingKind;
-
-/// One model to be trained.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PlannedModel {
-    pub model_id: ModelId,
-    /// Index into the plan's generators.
-    pub generator: usize,
-    pub dataset: String,
-    pub class: String,
-    pub class_id: ClassId,
-    pub role: Role,
-    pub regime: Regime,
-    pub split_id: SplitId,
-    /// Study seed, from which its initial weights and batches come.
-    pub seed: u64,
-    /// The public base that it shares.
-    pub base: Option<ModelId>,
-    /// What its training starts from.
-    pub ancestor: Ancestor,
-}
-
-/// Whose weights a training starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ancestor {
-    /// Nobody's.
-    None,
-    /// Those of the public base.
-    Base,
-    /// Those of the model of the same split without DP.
-    NonPrivate(ModelId),
-}
-
-/// A public base to be trained.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PlannedBase {
-    pub model_id: ModelId,
-    /// Index into the plan's generators.
-    pub generator: usize,
-    /// Public classes and the jobs that encoded them.
-    pub encodes: Vec<(ClassId, JobId)>,
-    /// Digest of the one that ships with the program; `None` is trained.
-    pub shipped: Option<Digest>,
-}
-
-/// Downstream models on the classes of a dataset.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PlannedUtility {
-    pub dataset: String,
-    /// Whose synthetic traces are learnt from, and how its models were trained; `None` for the baselines
-    /// on real traces.
-    pub generator: Option<(String, Regime)>,
-    pub classes: Vec<UtilityClass>,
-    /// Are they added to shares of the real traces (or, without a generator, these shares alone learnt from)?
-    pub augmentation: bool,
-}
-
-/// One class of a downstream task.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct UtilityClass {
-    pub class: String,
-    pub class_id: ClassId,
-    pub sources: Vec<JobId>,
-    /// Split of the target models: its held-out traces are tested on.
-    pub split_id: SplitId,
-    /// Target model and the job that sampled it; `None` for the baselines.
-    pub synthetic: Option<(ModelId, JobId)>,
-}
-
-/// A generator of the spec.
-pub(crate) struct PlannedGenerator {
-    /// Its name in the study: that of its table.
-    pub name: String,
-    pub family: AnyGenerator,
-    /// Its base and, where that is missing, the index of the job that trains it.
-    pub base: Option<(ModelId, Option<usize>)>,
-}
-
-impl PlannedModel {
-    pub fn label(&self, generator: &str) -> String {
-        let role = self.role.label();
-        format!("{generator} {}/{} {} {role}", self.dataset, self.class, self.regime.label())
-    }
-}
 
 /// What a job does.
 #[derive(Debug, Clone)]

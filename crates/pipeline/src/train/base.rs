@@ -2,8 +2,8 @@
 
 use super::pool::{Pool, generator};
 use super::record::edge;
+use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};
-use crate::jobs::stage::Context;
 use crate::plan::PlannedBase;
 use crate::rows;
 use syntrace_base::base::{ClassId, Device, Digest, Progress, SplitId};

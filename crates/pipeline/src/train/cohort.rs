@@ -2,9 +2,9 @@
 
 use super::pool::{Pool, StoreSink, generator, weights_of};
 use super::record::{add_model, lineage};
+use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};
 use crate::jobs::load;
-use crate::jobs::stage::Context;
 use crate::plan::{Ancestor, PlannedModel};
 use syntrace_base::base::{Identity, JobId, Progress, Seed};
 use syntrace_base::error::{Error, Result};

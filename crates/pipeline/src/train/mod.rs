@@ -45,8 +45,8 @@ pub use without_torch::{cuda_devices, device_flops};
 
 #[cfg(not(feature = "torch"))]
 mod without_torch {
+    use crate::jobs::context::Context;
     use crate::jobs::job::JobHead;
-    use crate::jobs::stage::Context;
     use crate::plan::{PlannedBase, PlannedModel};
     use syntrace_base::base::{Device, JobId, Progress, SplitId};
     use syntrace_base::error::{Error, Result};

@@ -3,9 +3,9 @@
 use super::cohort::dp_plan;
 use super::pool::{Pool, StoreSink, generator, weights_of};
 use super::record::ledger;
+use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};
 use crate::jobs::load;
-use crate::jobs::stage::Context;
 use crate::plan::PlannedModel;
 use crate::rows;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};

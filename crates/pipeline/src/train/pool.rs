@@ -1,8 +1,8 @@
 //! What the jobs of a model read: encoded traces, generators, weights, checkpoints.
 
+use crate::jobs::context::Context;
 use crate::jobs::job::Start;
 use crate::jobs::load;
-use crate::jobs::stage::Context;
 use crate::plan::PlannedModel;
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, Digest, JobId, ModelId, TraceId};

@@ -1,7 +1,7 @@
 //! Trained models as records: lineage, ledger, guarantee.
 
 use super::pool::generator;
-use crate::jobs::stage::Context;
+use crate::jobs::context::Context;
 use crate::plan::{Ancestor, PlannedModel, noise_name};
 use crate::rows::{self, LedgerRow};
 use syntrace_base::base::{ClipNorm, Delta, Digest, NoiseMultiplier, SamplingRate};

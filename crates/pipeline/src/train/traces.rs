@@ -1,9 +1,9 @@
 //! What trained models say about traces, and the traces they draw.
 
 use super::pool::{Pool, generator, weights};
+use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};
 use crate::jobs::load;
-use crate::jobs::stage::Context;
 use crate::plan::PlannedModel;
 use crate::rows;
 use std::collections::BTreeSet;

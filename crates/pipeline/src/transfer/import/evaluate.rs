@@ -3,11 +3,13 @@
 
 use super::names;
 use crate::ingest::default_cut;
-use crate::jobs::attack::{AttackGroup, PlannedAttack, attack_head, attack_label};
+use crate::jobs::attack::{attack_head, attack_label};
 use crate::jobs::job::JobHead;
 use crate::jobs::load;
 use crate::plan::utility::{asks, utility_head, utility_label};
-use crate::plan::{Ancestor, Plan, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work};
+use crate::plan::{
+    Ancestor, AttackGroup, Plan, PlannedAttack, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work,
+};
 use crate::rows;
 use std::collections::{BTreeMap, HashSet};
 use syntrace_attack::attack::AttackKind;

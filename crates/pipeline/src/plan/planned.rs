@@ -1,0 +1,136 @@
+//! What a plan's jobs work on, with all choices made: models, bases, downstream tasks, attacks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use syntrace_attack::attack::{AnyAttack, AttackKind};
+use syntrace_base::base::{ClassId, Digest, JobId, ModelId, SplitId};
+use syntrace_base::record::{Regime, Role, WithoutZero};
+use syntrace_model::model::AnyGenerator;
+
+/// One model to be trained.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlannedModel {
+    pub model_id: ModelId,
+    /// Index into the plan's generators.
+    pub generator: usize,
+    pub dataset: String,
+    pub class: String,
+    pub class_id: ClassId,
+    pub role: Role,
+    pub regime: Regime,
+    pub split_id: SplitId,
+    /// Study seed, from which its initial weights and batches come.
+    pub seed: u64,
+    /// The public base that it shares.
+    pub base: Option<ModelId>,
+    /// What its training starts from.
+    pub ancestor: Ancestor,
+}
+
+impl PlannedModel {
+    pub fn label(&self, generator: &str) -> String {
+        let role = self.role.label();
+        format!("{generator} {}/{} {} {role}", self.dataset, self.class, self.regime.label())
+    }
+}
+
+/// Whose weights a training starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ancestor {
+    /// Nobody's.
+    None,
+    /// Those of the public base.
+    Base,
+    /// Those of the model of the same split without DP.
+    NonPrivate(ModelId),
+}
+
+/// A public base to be trained.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlannedBase {
+    pub model_id: ModelId,
+    /// Index into the plan's generators.
+    pub generator: usize,
+    /// Public classes and the jobs that encoded them.
+    pub encodes: Vec<(ClassId, JobId)>,
+    /// Digest of the one that ships with the program; `None` is trained.
+    pub shipped: Option<Digest>,
+}
+
+/// Downstream models on the classes of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlannedUtility {
+    pub dataset: String,
+    /// Whose synthetic traces are learnt from, and how its models were trained; `None` for the baselines
+    /// on real traces.
+    pub generator: Option<(String, Regime)>,
+    pub classes: Vec<UtilityClass>,
+    /// Are they added to shares of the real traces (or, without a generator, these shares alone learnt from)?
+    pub augmentation: bool,
+}
+
+/// One class of a downstream task.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UtilityClass {
+    pub class: String,
+    pub class_id: ClassId,
+    pub sources: Vec<JobId>,
+    /// Split of the target models: its held-out traces are tested on.
+    pub split_id: SplitId,
+    /// Target model and the job that sampled it; `None` for the baselines.
+    pub synthetic: Option<(ModelId, JobId)>,
+}
+
+/// A generator of the spec.
+pub(crate) struct PlannedGenerator {
+    /// Its name in the study: that of its table.
+    pub name: String,
+    pub family: AnyGenerator,
+    /// Its base and, where that is missing, the index of the job that trains it.
+    pub base: Option<(ModelId, Option<usize>)>,
+}
+
+/// An attack with all its choices made.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedAttack {
+    /// Name in the spec and in SQL.
+    pub name: String,
+    pub attack: Arc<AnyAttack>,
+    /// Attribute kind that it reads.
+    pub attribute: String,
+    /// Is each model of the group a target in turn, besides the paper's protocol?
+    pub each: bool,
+    /// Which numbers of the attribute have no zero, so that each model's median is taken off first.
+    pub without_zero: WithoutZero,
+}
+
+impl PlannedAttack {
+    /// A preset by its own name.
+    pub fn preset(kind: AttackKind, attribute: &str, without_zero: WithoutZero) -> Self {
+        let (name, attack) = (kind.name().to_owned(), Arc::new(kind.attack()));
+        Self { name, attack, attribute: attribute.to_owned(), each: false, without_zero }
+    }
+
+    /// Resolved options as canonical JSON, with `offset` where something has no zero.
+    pub fn options(&self) -> String {
+        let options = self.attack.options();
+        if self.without_zero.is_none() {
+            return options;
+        }
+        let mut keys: BTreeMap<String, serde_json::Value> = serde_json::from_str(&options).unwrap_or_default();
+        let WithoutZero { loss, values } = self.without_zero;
+        let off = [(loss, "loss"), (values, "values")];
+        let off: Vec<&str> = off.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
+        keys.insert("median_taken_off".to_owned(), off.into());
+        serde_json::to_string(&keys).unwrap_or(options)
+    }
+}
+
+/// The models that an attack reads, each with the job that recorded its attributes.
+#[derive(Debug, Clone)]
+pub(crate) struct AttackGroup {
+    pub target: (PlannedModel, JobId),
+    pub shadows: Vec<(PlannedModel, JobId)>,
+    /// Jobs that recorded attributes on traces outside a model's split, where the attack reads them.
+    pub references: Vec<(ModelId, JobId)>,
+}
