@@ -94,3 +94,6 @@ pub fn create_table_text(table: &TableInfo) -> String {
     text.push_str(");\n");
     text
 }
+
+/// What `information_schema` and servers call the one catalog of a study.
+pub const CATALOG: &str = "study";

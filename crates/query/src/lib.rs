@@ -10,6 +10,7 @@
 //! here writes. The home of DataFusion; `serve` puts a protocol over [`Service`].
 
 mod catalog;
+mod context;
 mod correctness;
 mod function;
 mod information_schema;
@@ -24,17 +25,19 @@ mod sql;
 mod table;
 
 pub use arrow::record_batch::RecordBatch;
-pub use catalog::{TableInfo, ViewInfo, create_table_text, tables, views};
+pub use catalog::{CATALOG, TableInfo, ViewInfo, create_table_text, tables, views};
+pub use context::{Rules, SessionOptions};
 pub use function::NAMES as FUNCTIONS;
 pub use information_schema::{TypeName, type_name};
 pub use named::{NamedQuery, Parameter, bind, named, named_queries};
 pub use output::cell::not_finite;
 pub use output::cell::visible;
-pub use output::format::{Format, Look, Rendered, cells, write_answer, write_answer_as};
+pub use output::format::{Format, Rendered, cells, write_answer, write_answer_as};
 pub use output::pivot::pivot;
+pub use output::text::Look;
 pub use service::{Service, explained};
-pub use session::{Answer, CATALOG, Parameters, Rules, Session, SessionOptions};
+pub use session::{Answer, Session};
 pub use sql::name_resolution::QUERIES_SCHEMA;
 pub use sql::nesting_limits::{STACK_BYTES, require_shallow};
-pub use sql::statement::{is_complete, parse_parameter, split_statements};
+pub use sql::statement::{Parameters, is_complete, parse_parameter, split_statements};
 pub use sql::walk;

@@ -9,9 +9,8 @@
 //! -- Columns:    generator, auc, ...
 //! ```
 
-use crate::session::Parameters;
-use crate::sql::diagnose::{near_hint, no_such_query};
-use crate::sql::statement::parse_value;
+use crate::sql::near_name::near_hint;
+use crate::sql::statement::{Parameters, parse_value};
 use datafusion::scalar::ScalarValue;
 use std::sync::LazyLock;
 use syntrace_base::error::{Error, Result};
@@ -108,6 +107,17 @@ pub fn named_queries() -> Vec<NamedQuery> {
 pub fn named(name: &str) -> Result<NamedQuery> {
     let found = QUERIES.iter().find(|(known, _)| *known == name);
     found.map(|(name, sql)| parse(name, sql)).ok_or_else(|| no_such_query(name))
+}
+
+/// The error for a named query that does not exist.
+fn no_such_query(name: &str) -> Error {
+    let all = named_queries();
+    let known: Vec<&str> = all.iter().map(|query| query.name).collect();
+    let error = Error::user(format!("there is no named query `{name}`"));
+    match near_hint(name, &known, &format!("there are: {}", known.join(", "))) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 fn parse(name: &'static str, sql: &'static str) -> NamedQuery {

@@ -5,20 +5,20 @@
 //! pins no snapshot. [`Service::run`] puts the tables of the given snapshot into it, in views and
 //! subqueries too, so every query is consistent and none sees an older study than it asked for.
 
+use crate::context::{Rules, SessionOptions, new_context, started};
 use crate::information_schema::described;
-use crate::optimizer::cancellation::{CancelFlag, cancellable};
+use crate::optimizer::cancellation::CancelFlag;
 use crate::query_thread::on_query_threads;
 use crate::scan::batch::external;
-use crate::session::{Rules, SessionOptions, new_context, parse};
 use crate::sql::diagnose::explain;
 use crate::sql::name_resolution::{self, over};
+use crate::sql::parse::parse;
 use crate::sql::statement::admitted;
 use crate::table::study::Studies;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use std::sync::Arc;
@@ -79,17 +79,6 @@ impl Service {
         let of_query = CancelFlag::clone(&cancelled);
         on_query_threads(&self.work, cancelled, async move { started(&context, plan, &of_query).await }).await
     }
-}
-
-/// Starts a plan whose nested loops end once `cancelled` is set.
-pub(crate) async fn started(
-    context: &SessionContext,
-    plan: LogicalPlan,
-    cancelled: &CancelFlag,
-) -> datafusion::common::Result<SendableRecordBatchStream> {
-    let frame = context.execute_logical_plan(plan).await?;
-    let task = Arc::new(frame.task_ctx());
-    execute_stream(cancellable(frame.create_physical_plan().await?, cancelled)?, task)
 }
 
 /// A DataFusion error in our words, with the place in `text`.

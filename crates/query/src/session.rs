@@ -1,85 +1,32 @@
 //! A query context over one snapshot, and the bridge from DataFusion's async to plain iterators.
 
-use crate::correctness;
-use crate::function;
-use crate::information_schema::{self, described};
+use crate::context::{Rules, SessionOptions, new_context, started};
+use crate::information_schema::described;
 use crate::optimizer::cancellation::CancelFlag;
-use crate::optimizer::group_at_scan::GroupAtScan;
-use crate::optimizer::group_before_join::GroupBeforeJoin;
-use crate::optimizer::hash_window::HashWholePartitions;
-use crate::optimizer::yielding_joins::CooperativeJoins;
 use crate::scan::batch::external;
-use crate::service::started;
 use crate::sql::diagnose::{explain, unbound, unbound_parameter};
 use crate::sql::empty_answer;
 use crate::sql::name_resolution::{over, register_named, register_tables};
-use crate::sql::nesting_limits::{STACK_BYTES, require_shallow};
-use crate::sql::operators::Operators;
-use crate::sql::statement::admitted;
+use crate::sql::nesting_limits::STACK_BYTES;
+use crate::sql::parse::parse;
+use crate::sql::statement::{Parameters, admitted};
 use crate::sql::summarize;
 use crate::table::study::{Studies, Study};
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::FunctionRegistry;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
 use futures::StreamExt;
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use syntrace_base::base::try_threads;
 use syntrace_base::error::{Error, Result, panic_text};
 use syntrace_store::Snapshot;
 use tokio::sync::Notify;
-
-/// Limits of a session.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionOptions {
-    /// Bytes that sorts, joins and aggregates may hold before they spill to disk.
-    pub memory_bytes: usize,
-    /// Threads, and partitions of a scan.
-    pub threads: usize,
-}
-
-/// Which of our own rules of the optimiser are on: all of them, unless somebody measures or checks what they do. No
-/// answer depends on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
-    /// Rows are grouped by a join's key before they are joined.
-    pub group_before_join: bool,
-    /// Windows over whole partitions are hashed instead of sorted.
-    pub hash_windows: bool,
-    /// Grouping by constants of partitions is done by the scan.
-    pub group_at_scan: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self { group_before_join: true, hash_windows: true, group_at_scan: true }
-    }
-}
-
-impl Rules {
-    /// All rules but one, with a name for that.
-    pub fn each_off() -> [(&'static str, Self); 3] {
-        let all = Self::default();
-        [
-            ("without group_before_join", Self { group_before_join: false, ..all }),
-            ("without hash_windows", Self { hash_windows: false, ..all }),
-            ("without group_at_scan", Self { group_at_scan: false, ..all }),
-        ]
-    }
-}
 
 /// SQL over one consistent view of a study. Read-only.
 pub struct Session {
@@ -91,100 +38,6 @@ pub struct Session {
     /// What is known of the study's records from one statement to the next.
     studies: Studies,
 }
-
-/// How many users of memory an error names where there is too little.
-const CONSUMERS_NAMED: usize = 5;
-
-/// Memory per thread from which on a sort is done in parts side by side.
-const SORT_BYTES: usize = 128 << 20;
-
-/// What `information_schema` and servers call the one catalog of a study.
-pub const CATALOG: &str = "study";
-
-/// A context with all functions and no tables. Queries of all its users share one memory budget.
-pub(crate) fn new_context(options: SessionOptions, ours: Rules) -> Result<SessionContext> {
-    let mut config = SessionConfig::new()
-        .with_default_catalog_and_schema(CATALOG, "public")
-        .with_target_partitions(options.threads.max(1))
-        // Ours is registered below.
-        .with_information_schema(false);
-    config.options_mut().sql_parser.collect_spans = true;
-    // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
-    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-    // `coalesce` of a subquery is never NULL to DataFusion's logical plan and may be to its physical one, which then
-    // refuses to group by it.
-    config.options_mut().execution.skip_physical_aggregate_schema_check = true;
-    // The merge of a sort's spilled runs takes what memory is left and cannot give it back: of two sorts side
-    // by side under a small budget, one would keep the other from beginning its merge (seen at 64 MiB).
-    let has_room = options.memory_bytes / options.threads.max(1) >= SORT_BYTES;
-    config.options_mut().optimizer.repartition_sorts = has_room;
-    config.options_mut().optimizer.repartition_windows = has_room;
-    // What can spill gets an equal share each: first come, first served would let one sort's merge take
-    // what the others need to begin theirs.
-    let top = NonZeroUsize::MIN.saturating_add(CONSUMERS_NAMED - 1);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top);
-    let environment = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
-        .build_arc()
-        .map_err(|error| Error::internal(format!("cannot make the query environment: {error}")))?;
-    let builder = SessionStateBuilder::new_with_default_features()
-        .with_config(config)
-        .with_runtime_env(environment)
-        .with_physical_optimizer_rules(physical_rules(options.memory_bytes, ours));
-    let mut state = correctness::with_exact_rules(builder).build();
-    FunctionRegistry::register_expr_planner(&mut state, Arc::new(Operators))
-        .map_err(|error| Error::internal(format!("cannot add the operators: {error}")))?;
-    let context = SessionContext::new_with_state(state);
-    function::register(&context);
-    information_schema::register(&context, CATALOG)
-        .map_err(|error| Error::internal(format!("cannot make information_schema: {error}")))?;
-    Ok(context)
-}
-
-/// DataFusion's rules with ours among them.
-fn physical_rules(memory_bytes: usize, ours: Rules) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    correctness::add_physical_rules(&mut rules);
-    let before = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| {
-        rules.iter().position(|rule| rule.name() == name).unwrap_or(rules.len())
-    };
-    if ours.hash_windows {
-        // Before sorts and exchanges are put in: what is hashed needs no sort.
-        let at = before(&rules, "hold_limits");
-        rules.insert(at, Arc::new(HashWholePartitions { memory_bytes }));
-    }
-    if ours.group_before_join {
-        // After projections went into joins, before filters of joins are handed down.
-        let at = before(&rules, "EnsureCooperative");
-        rules.insert(at, Arc::new(GroupBeforeJoin));
-    }
-    if ours.group_at_scan {
-        rules.push(Arc::new(GroupAtScan));
-    }
-    rules.push(Arc::new(CooperativeJoins));
-    rules
-}
-
-/// Reads exactly one statement.
-pub(crate) fn parse(text: &str) -> Result<Statement> {
-    require_shallow(text)?;
-    let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
-    let parsed =
-        DFParserBuilder::new(text).with_dialect(&dialect).build().and_then(|mut parser| parser.parse_statements());
-    let mut statements = parsed.map_err(|error| match text.trim_start().get(..6) {
-        Some(verb) if verb.eq_ignore_ascii_case("PIVOT ") => Error::user("a statement does not begin with PIVOT here")
-            .hint("`FROM t PIVOT (sum(x) FOR k IN ('a', 'b'))`; `.pivot k` and `--pivot k` turn any answer"),
-        _ => explain(&error, text),
-    })?;
-    match (statements.pop_front(), statements.len()) {
-        (Some(statement), 0) => Ok(statement),
-        (None, _) => Err(Error::user("expected a SQL statement, found nothing")),
-        (_, more) => Err(Error::user(format!("expected one SQL statement, found {}", more + 1))),
-    }
-}
-
-/// Values of `$name` parameters.
-pub type Parameters = HashMap<String, ScalarValue>;
 
 impl Session {
     /// Makes a context with all tables and functions; reads nothing from the study.
@@ -367,7 +220,7 @@ fn of_wanted_types(plan: &LogicalPlan, parameters: &Parameters) -> datafusion::c
     typed.collect()
 }
 
-/// Does what walks trees where the deepest that [`require_shallow`] lets through has room, whatever thread the
+/// Does what walks trees where the deepest that [`require_shallow`](crate::sql::nesting_limits::require_shallow) lets through has room, whatever thread the
 /// caller is on.
 fn with_stack<T>(work: impl FnOnce() -> T) -> T {
     stacker::grow(STACK_BYTES, work)

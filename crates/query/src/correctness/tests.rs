@@ -1,7 +1,8 @@
 //! Statements that DataFusion 55.2 answers wrongly: here they are right, and there they still are not. The second half
 //! of each test fails once DataFusion is right by itself; the rule that it names can go then.
 
-use crate::session::{Session, SessionOptions};
+use crate::context::SessionOptions;
+use crate::session::Session;
 use crate::{Format, write_answer};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Answers as boxes for a terminal.
 
-use super::format::{Look, each, header, numeric, write_text};
+use super::text::{Look, each, header, numeric, write_text};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use std::io::Write;

@@ -11,8 +11,8 @@
 //! | bytes | hexadecimal | hexadecimal | hexadecimal | itself |
 //! | list, struct, map | `[1, NULL]`, `{a: x}` | `[1.0, null]`, `{"a": "x"}` | array, object | itself |
 
-use super::cell::{Style, texts};
 use super::json_numbers::ExactNumbers;
+use super::text::{Look, each, header, numeric, write_error, write_text};
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -71,31 +71,6 @@ impl Format {
     /// True if the output is bytes that a terminal cannot show.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Parquet | Self::Arrow)
-    }
-}
-
-/// What readers can change about text: the formats `json`, `jsonl`, `parquet` and `arrow` know nothing of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// What stands for NULL; `None`: `NULL` for people, nothing in `csv` and `tsv`.
-    pub null: Option<String>,
-    /// Widest cell of a `table`, columns of the terminal; the rest is cut with `...`.
-    pub width: usize,
-}
-
-impl Default for Look {
-    fn default() -> Self {
-        Self { null: None, width: 60 }
-    }
-}
-
-impl Look {
-    pub(crate) fn readable(&self, batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
-        text_rows(batch, Style::Readable, self.null.as_deref().unwrap_or("NULL"))
-    }
-
-    fn exact(&self, batch: &RecordBatch) -> Result<Vec<Vec<String>>> {
-        text_rows(batch, Style::Exact, self.null.as_deref().unwrap_or_default())
     }
 }
 
@@ -170,32 +145,11 @@ fn json_builder() -> WriterBuilder {
     WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(ExactNumbers))
 }
 
-pub(crate) fn each(
-    batches: impl Iterator<Item = Result<RecordBatch>>,
-    mut write: impl FnMut(RecordBatch) -> Result<()>,
-) -> Result<u64> {
-    let mut rows = 0;
-    for batch in batches {
-        let batch = batch?;
-        rows += batch.num_rows() as u64;
-        write(batch)?;
-    }
-    Ok(rows)
-}
-
 fn encoding_error(error: arrow::error::ArrowError) -> Error {
     match error {
         arrow::error::ArrowError::IoError(_, error) => write_error(error),
         other => Error::user(format!("cannot write the answer: {other}")),
     }
-}
-
-pub(crate) fn write_error(error: std::io::Error) -> Error {
-    Error::user(format!("cannot write the answer: {error}"))
-}
-
-pub(crate) fn write_text(out: &mut dyn Write, text: &str) -> Result<()> {
-    out.write_all(text.as_bytes()).map_err(write_error)
 }
 
 /// The cells of a batch as text, ready to show.
@@ -215,24 +169,6 @@ pub fn cells(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Rendered> {
         rows.extend(Look::default().readable(batch)?);
     }
     Ok(Rendered { header: header(schema), numeric: numeric(schema), rows })
-}
-
-pub(crate) fn header(schema: &SchemaRef) -> Vec<String> {
-    schema.fields().iter().map(|field| field.name().clone()).collect()
-}
-
-pub(crate) fn numeric(schema: &SchemaRef) -> Vec<bool> {
-    schema.fields().iter().map(|field| field.data_type().is_numeric()).collect()
-}
-
-/// One text per cell, by row.
-fn text_rows(batch: &RecordBatch, style: Style, null: &str) -> Result<Vec<Vec<String>>> {
-    let columns: Vec<Vec<String>> =
-        batch.columns().iter().map(|column| texts(column, style, null)).collect::<Result<_>>()?;
-    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-    Ok((0..batch.num_rows())
-        .map(|_| columns.iter_mut().map(|column| column.next().unwrap_or_default()).collect())
-        .collect())
 }
 
 fn write_separated(

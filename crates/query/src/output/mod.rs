@@ -7,3 +7,4 @@ pub(crate) mod json_numbers;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet_file;
 pub(crate) mod pivot;
+pub(crate) mod text;

@@ -1,6 +1,6 @@
 //! An answer as a Parquet file.
 
-use super::format::{each, write_error};
+use super::text::{each, write_error};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;

@@ -1,9 +1,8 @@
 //! From a fragment to record batches: filter columns first, the rest only where a row matches.
 
-use super::dynamic_filter::Source;
 use super::relation::{Fact, Fragment};
 use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
-use arrow::compute::{BatchCoalescer, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::cast::as_boolean_array;
@@ -63,50 +62,6 @@ impl ReadPlan {
         let filter_schema = Arc::new(table.project(&filter_columns)?);
         let filter = filter.map(|filter| reassign_expr_columns(filter, &filter_schema)).transpose()?;
         Ok(Self { filter, filter_columns, filter_schema, ..self.clone() })
-    }
-
-    /// Reads fragments one after another and hands batches to `emit` until that answers false. Rows of
-    /// small fragments travel together: a study has hundreds of segments of a few rows, and a batch
-    /// costs each operator the same however few it has.
-    pub fn read_all(
-        &self,
-        mut source: Source,
-        limit: Option<usize>,
-        emit: &mut dyn FnMut(RecordBatch) -> bool,
-    ) -> Result<()> {
-        let mut left = limit.unwrap_or(usize::MAX);
-        let together = self.batch_rows.min(left).max(1);
-        let mut coalescer = BatchCoalescer::new(Arc::clone(&self.schema), together)
-            .with_biggest_coalesce_batch_size(Some(together / 2));
-        while let Some((plan, fragment)) = source.next()? {
-            let mut passed = 0;
-            let more = plan.read(&fragment, &mut |batch| {
-                passed += batch.num_rows();
-                let batch = batch.slice(0, batch.num_rows().min(left));
-                left -= batch.num_rows();
-                if self.schema.fields().is_empty() {
-                    return Ok(emit(batch) && left > 0);
-                }
-                coalescer.push_batch(batch)?;
-                while let Some(batch) = coalescer.next_completed_batch() {
-                    if !emit(batch) {
-                        return Ok(false);
-                    }
-                }
-                Ok(left > 0)
-            })?;
-            if !more {
-                break;
-            }
-            source.passed(passed);
-        }
-        coalescer.finish_buffered_batch()?;
-        while let Some(batch) = coalescer.next_completed_batch() {
-            if !emit(batch) {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Reads a fragment and hands its batches to `emit` until that answers false.

@@ -8,7 +8,9 @@
 use super::batch::ReadPlan;
 use super::prune::prune;
 use super::relation::Fragment;
+use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::physical_expr::utils::reassign_expr_columns;
 use datafusion::physical_expr::{PhysicalExpr, conjunction};
@@ -104,6 +106,46 @@ impl Source {
     /// Says how many rows came out of the fragment before.
     pub fn passed(&mut self, rows: usize) {
         self.passed += rows;
+    }
+
+    /// Reads the fragments and hands batches to `emit` until that answers false. Rows of
+    /// small fragments travel together: a study has hundreds of segments of a few rows, and a batch
+    /// costs each operator the same however few it has.
+    pub fn read_all(mut self, limit: Option<usize>, emit: &mut dyn FnMut(RecordBatch) -> bool) -> Result<()> {
+        let answer = Arc::clone(&self.plan);
+        let mut left = limit.unwrap_or(usize::MAX);
+        let together = answer.batch_rows.min(left).max(1);
+        let mut coalescer = BatchCoalescer::new(Arc::clone(&answer.schema), together)
+            .with_biggest_coalesce_batch_size(Some(together / 2));
+        while let Some((plan, fragment)) = self.next()? {
+            let mut passed = 0;
+            let more = plan.read(&fragment, &mut |batch| {
+                passed += batch.num_rows();
+                let batch = batch.slice(0, batch.num_rows().min(left));
+                left -= batch.num_rows();
+                if answer.schema.fields().is_empty() {
+                    return Ok(emit(batch) && left > 0);
+                }
+                coalescer.push_batch(batch)?;
+                while let Some(batch) = coalescer.next_completed_batch() {
+                    if !emit(batch) {
+                        return Ok(false);
+                    }
+                }
+                Ok(left > 0)
+            })?;
+            if !more {
+                break;
+            }
+            self.passed(passed);
+        }
+        coalescer.finish_buffered_batch()?;
+        while let Some(batch) = coalescer.next_completed_batch() {
+            if !emit(batch) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Leaves out what the filters exclude by now.

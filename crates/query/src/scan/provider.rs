@@ -363,9 +363,9 @@ impl ExecutionPlan for StudyScan {
             let sender = builder.tx();
             builder.spawn_blocking(move || {
                 let fragments = lanes.get(partition).map(Vec::as_slice).unwrap_or_default();
-                let source = Source::new(Arc::clone(&plan), fragments, dynamic);
+                let source = Source::new(plan, fragments, dynamic);
                 // A receiver that is gone wants no more.
-                plan.read_all(source, limit, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
+                source.read_all(limit, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
             });
             builder.build()
         });

@@ -1,9 +1,9 @@
 //! DataFusion's errors as ours: the place in the text with a caret, and the nearest name.
 
+use super::near_name::{near, near_hint};
+use super::statement::Parameters;
 use crate::catalog::views;
 use crate::function;
-use crate::named::named_queries;
-use crate::session::Parameters;
 use crate::table::TABLES;
 use arrow::error::ArrowError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -13,9 +13,6 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use syntrace_base::error::Error;
-
-/// How different a suggested name may be, in edits per character.
-const NEAR: f64 = 0.5;
 
 /// Line and column of a fault in the SQL text, from 1, and how many characters are meant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -227,31 +224,6 @@ fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<Strin
 /// All names that may follow FROM.
 fn table_names() -> Vec<&'static str> {
     TABLES.iter().map(|table| table.name).chain(views().into_iter().map(|view| view.name)).collect()
-}
-
-/// `did you mean ...`, or the fallback where no name is near.
-pub(crate) fn near_hint(name: &str, known: &[&str], fallback: &str) -> Option<String> {
-    let nearest = known.iter().min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate));
-    match nearest {
-        Some(nearest) if near(name, nearest) => Some(format!("did you mean `{nearest}`?")),
-        _ => Some(fallback.to_owned()),
-    }
-}
-
-fn near(name: &str, candidate: &str) -> bool {
-    let edits = strsim::damerau_levenshtein(name, candidate) as f64;
-    edits <= NEAR * name.len().max(candidate.len()) as f64
-}
-
-/// The error for a named query that does not exist.
-pub(crate) fn no_such_query(name: &str) -> Error {
-    let all = named_queries();
-    let known: Vec<&str> = all.iter().map(|query| query.name).collect();
-    let error = Error::user(format!("there is no named query `{name}`"));
-    match near_hint(name, &known, &format!("there are: {}", known.join(", "))) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
 }
 
 /// The name of the first parameter without a value.

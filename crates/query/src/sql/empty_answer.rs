@@ -4,7 +4,7 @@
 //! that reach a table in the optimised plan are looked at, after the answer was empty; what the column holds is asked
 //! of the study.
 
-use super::diagnose::near_hint;
+use super::near_name::near_hint;
 use crate::scan::provider::StudyTable;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue};

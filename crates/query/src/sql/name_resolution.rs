@@ -2,12 +2,12 @@
 //! queries are planned once in a process, when a statement names them first; the plans hold no study, which is put in
 //! with [`over`].
 
+use super::statement::Parameters;
 use super::walk::walk;
-use crate::catalog::{ViewInfo, provider, tables_without_content, views};
+use crate::catalog::{CATALOG, ViewInfo, provider, tables_without_content, views};
 use crate::named::{NamedQuery, bind, named_queries};
 use crate::scan::batch::external;
 use crate::scan::provider::StudyTable;
-use crate::session::{CATALOG, Parameters};
 use crate::table::study::Study;
 use datafusion::catalog::{MemorySchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::tree_node::Transformed;

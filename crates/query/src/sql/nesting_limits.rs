@@ -273,7 +273,7 @@ impl Visitor for Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::parse;
+    use crate::sql::parse::parse;
 
     fn refusal(text: &str) -> String {
         require_shallow(text).err().map(|error| error.to_string()).unwrap_or_default()

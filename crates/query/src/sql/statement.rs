@@ -355,6 +355,9 @@ pub(crate) fn parse_value(text: &str) -> ScalarValue {
     }
 }
 
+/// Values of `$name` parameters.
+pub type Parameters = HashMap<String, ScalarValue>;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,21 +394,21 @@ mod tests {
 
     #[test]
     fn columns_of_one_name_are_named_apart() {
-        let statement = admitted(crate::session::parse("SELECT NULL, NULL::int, 1 AS a, NULL").unwrap()).unwrap();
+        let statement = admitted(crate::sql::parse::parse("SELECT NULL, NULL::int, 1 AS a, NULL").unwrap()).unwrap();
         assert_eq!(statement.to_string(), "SELECT NULL, NULL::INT AS \"NULL_2\", 1 AS a, NULL AS \"NULL_3\"");
     }
 
     #[test]
     fn a_query_may_begin_with_from_and_end_there() {
         for (text, read) in [("FROM t", "SELECT * FROM t"), ("SELECT 1 IN (FROM u)", "SELECT 1 IN (SELECT * FROM u)")] {
-            let statement = admitted(crate::session::parse(text).unwrap()).unwrap();
+            let statement = admitted(crate::sql::parse::parse(text).unwrap()).unwrap();
             assert_eq!(statement.to_string(), read);
         }
     }
 
     #[test]
     fn calls_that_differ_in_casts_alone_are_named_apart() {
-        let admitted = |text: &str| admitted(crate::session::parse(text).unwrap()).unwrap().to_string();
+        let admitted = |text: &str| admitted(crate::sql::parse::parse(text).unwrap()).unwrap().to_string();
         let found = admitted("SELECT avg(x), avg(x::real) AS b FROM t HAVING avg(x::real) > 1");
         assert_eq!(found, "SELECT avg(x), avg(coalesce(x::REAL)) AS b FROM t HAVING avg(coalesce(x::REAL)) > 1");
         let alone = "SELECT avg(x::REAL), avg(x::REAL) + 1 FROM t";
@@ -414,7 +417,7 @@ mod tests {
 
     #[test]
     fn bytea_literals_are_pairs_of_hex_digits() {
-        let admitted = |text: &str| Ok::<_, Error>(admitted(crate::session::parse(text)?)?.to_string());
+        let admitted = |text: &str| Ok::<_, Error>(admitted(crate::sql::parse::parse(text)?)?.to_string());
         let found = admitted(r"SELECT '\x45aF'::bytea, CAST('\x' AS BYTEA), 'ab'::bytea, '\x45'").unwrap();
         assert_eq!(found, r"SELECT X'45aF', X'', 'ab'::BYTEA, '\x45'");
         assert_eq!(admitted(r"EXPLAIN SELECT '\x00'::bytea").unwrap(), "EXPLAIN SELECT X'00'");
