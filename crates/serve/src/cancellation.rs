@@ -1,6 +1,6 @@
 //! What ends a query before its last row: the client's request, and its `statement_timeout`.
 
-use super::encode::refused;
+use super::error::refused;
 use super::setting::timeout;
 use async_trait::async_trait;
 use pgwire::api::ClientInfo;

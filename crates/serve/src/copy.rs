@@ -1,6 +1,6 @@
 //! `COPY (query) TO STDOUT` and `COPY table TO STDOUT`: an answer as text, CSV or in PostgreSQL's binary form.
 
-use super::encode::refused;
+use super::error::refused;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, Statement,

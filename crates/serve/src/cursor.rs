@@ -1,7 +1,7 @@
 //! Answers that are read in portions: cursors of SQL, and portals that a client executes with a row
 //! limit. Rows go out as they are made; no portion is ever collected, whatever size a client asks for.
 
-use super::encode::refused;
+use super::error::refused;
 use super::statement::{Action, Prepared, fields};
 use datafusion::sql::sqlparser::ast::{FetchDirection, Value};
 use futures::StreamExt;

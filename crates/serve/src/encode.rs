@@ -1,6 +1,7 @@
-//! Rows and errors as the protocol wants them.
+//! Rows as the protocol wants them.
 
 use crate::catalog::types::marked;
+use crate::error::refused;
 use crate::rewrite::shown_name;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder};
 use arrow::compute::cast;
@@ -9,54 +10,15 @@ use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow_pg::datatypes::field_into_pg_type;
 use arrow_pg::encoder::encode_value;
-use datafusion::common::DataFusionError;
 use pgwire::api::Type;
 use pgwire::api::portal::Format;
 use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
-use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use pgwire::error::PgWireResult;
 use pgwire::messages::data::DataRow;
 use pgwire::types::format::FormatOptions;
 use pgwire::types::format::float_digits::ExtraFloatDigits;
 use std::sync::Arc;
-use syntrace_base::error::{Error, ErrorKind};
-use syntrace_query::{explained, not_finite};
-
-/// An error with a SQLSTATE code of PostgreSQL.
-pub(super) fn refused(code: &str, message: &str, hint: Option<&str>) -> PgWireError {
-    let mut info = ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.to_owned());
-    info.hint = hint.map(str::to_owned);
-    PgWireError::UserError(Box::new(info))
-}
-
-/// What messages of ours begin with, and the code by which clients tell such an error.
-const CODES: [(&str, &str); 8] = [
-    ("SQL here only reads", "25006"),
-    ("there is no column `", "42703"),
-    ("there is no table or view `", "42P01"),
-    ("there is no function `", "42883"),
-    ("no function takes `", "42883"),
-    ("expected: ", "42601"), // the parser's
-    ("arrow error: Divide by zero", "22012"),
-    ("arrow error: Cast error", "22P02"),
-];
-
-/// One of our errors: by its message, `42000` for another statement that cannot be answered, `53200` for
-/// one that needs more memory than it may use, `XX000` for damage and faults of ours.
-pub(super) fn of_error(error: &Error) -> PgWireError {
-    let text = error.to_string();
-    let code = match error.kind() {
-        ErrorKind::Internal => "XX000",
-        ErrorKind::Interrupted => "57014",
-        ErrorKind::User if text.contains("more memory than it may use") => "53200",
-        ErrorKind::User => CODES.iter().find(|(start, _)| text.starts_with(start)).map_or("42000", |(_, code)| code),
-    };
-    refused(code, &text, error.hint_text())
-}
-
-/// An error of planning or running `text`.
-pub(super) fn of_query(error: &DataFusionError, text: &str) -> PgWireError {
-    of_error(&explained(error, text))
-}
+use syntrace_query::not_finite;
 
 /// The type as which an Arrow type is sent, and PostgreSQL's for it. `None`: PostgreSQL has none for it
 /// (lists of lists, structs, maps), so it is sent as JSON.

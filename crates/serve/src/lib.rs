@@ -15,6 +15,7 @@ mod catalog;
 mod copy;
 mod cursor;
 mod encode;
+mod error;
 mod function;
 mod handler;
 mod parameter;

@@ -1,7 +1,7 @@
 //! Values that clients bind to parameters: from PostgreSQL's text or binary form to the types that a plan wants.
 
 use crate::catalog::types::{arrow_type, is_object_number, item_of};
-use crate::encode::refused;
+use crate::error::refused;
 use crate::rewrite::array_items;
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;

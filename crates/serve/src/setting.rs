@@ -1,7 +1,7 @@
 //! Statements about the session: transactions, SET and SHOW, cursors. What is accepted here changes how
 //! answers look to this one client and nothing else; everything else is refused.
 
-use super::encode::refused;
+use super::error::refused;
 use datafusion::sql::sqlparser::ast::{
     Expr, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };

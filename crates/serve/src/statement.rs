@@ -5,7 +5,7 @@
 //! so that no question about the study changes its meaning on the way.
 
 use super::copy::{self, Copy};
-use super::encode::{of_error, of_query, refused};
+use super::error::{of_error, of_query, refused};
 use super::rewrite::{Rewriter, Rewritten};
 use super::setting::Settings;
 use arrow_pg::datatypes::{PG_OID_ALIAS_KEY, into_pg_type};

@@ -1,8 +1,8 @@
-//! Array literals of PostgreSQL: `{a,NULL,"b, c"}`.
+//! Arrays of PostgreSQL: literals, `{a,NULL,"b, c"}`, and arrays of text.
 
 use super::text;
 use crate::catalog::types::item_of;
-use datafusion::sql::sqlparser::ast::{Array, Expr, Value};
+use datafusion::sql::sqlparser::ast::{Array, ArrayElemTypeDef, CastKind, DataType, Expr, Value};
 use pgwire::api::Type;
 
 /// The items of an array literal of one dimension; `None` for NULL among them, and for a text that is no such array.
@@ -61,6 +61,17 @@ pub(super) fn literal(literal: &str, kind: Option<&Type>) -> Option<Expr> {
     };
     let elem = items(literal)?.into_iter().map(expression).collect();
     Some(Expr::Array(Array { elem, named: true }))
+}
+
+/// An array that is an array of texts.
+pub(super) fn text_array(array: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(array),
+        data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+        array: false,
+        format: None,
+    }
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ impl VisitorMut for Empty<'_> {
             Expr::InSubquery { subquery, negated, .. } if self.query(subquery) => Expr::value(Value::Boolean(*negated)),
             Expr::Function(function) => match &function.args {
                 FunctionArguments::Subquery(query) if is_array_of_rows(function) && self.query(query) => {
-                    super::expression::text_array(call("make_array", Vec::new()))
+                    super::array::text_array(call("make_array", Vec::new()))
                 }
                 _ => return ControlFlow::Continue(()),
             },

@@ -257,17 +257,6 @@ fn sql_type(kind: &Type) -> DataType {
     of(&arrow_type(kind))
 }
 
-/// An array that is an array of texts.
-pub(super) fn text_array(array: Expr) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(array),
-        data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
-        array: false,
-        format: None,
-    }
-}
-
 /// `ARRAY(SELECT x FROM ... ORDER BY y)` as a subquery with one row.
 fn array_of_rows(query: &Query) -> Option<Expr> {
     let mut query = query.clone();
