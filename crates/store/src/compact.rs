@@ -10,14 +10,14 @@
 //! old file keeps reading it; the next snapshot finds the new one. Two compactions of the same content
 //! give the same order of everything, whatever the order of the jobs was.
 
-use super::engine::{create, storage_error};
+use super::checkpoint::write_checkpoint;
+use super::engine::{create, linked, storage_error};
 use super::heap::HeapWriter;
 use super::leftovers;
 use super::place::Place;
 use super::reader::Snapshot;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
-use super::writer::write_checkpoint;
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use std::path::{Path, PathBuf};
 use syntrace_base::base::Digest;
@@ -44,12 +44,6 @@ pub(super) fn replace_by(
         let _ = std::fs::remove_file(&beside);
     }
     written
-}
-
-/// The file that a link names, so that the link keeps pointing to the study; also where there is none yet.
-pub(super) fn linked(path: &Path) -> PathBuf {
-    let to_be = || std::fs::read_link(path).map(|target| path.parent().unwrap_or(Path::new("")).join(target));
-    std::fs::canonicalize(path).or_else(|_| to_be()).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The name of the copy while it is written. One that a killed compaction left is overwritten.

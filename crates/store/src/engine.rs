@@ -3,7 +3,7 @@
 use super::overlay::Overlay;
 use super::tables::{FORMAT_VERSION, META};
 use redb::{Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadableDatabase};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use syntrace_base::error::{Error, ErrorKind, Result, io_error};
 
 const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32, heap";
@@ -85,7 +85,7 @@ pub(super) fn open_writing(path: &Path, cache_bytes: usize) -> Result<Database> 
         Err(error) => return Err(io_error("open", path, &error)),
     };
     if fresh {
-        make(&super::compact::linked(path), cache_bytes)?;
+        make(&linked(path), cache_bytes)?;
     }
     open_existing(path, cache_bytes)
 }
@@ -378,4 +378,10 @@ fn described(action: &str, error: redb::Error) -> Error {
             .hint("`syntrace verify STUDY` lists everything that is damaged"),
         other => Error::internal(format!("cannot {action} the study: {other}")),
     }
+}
+
+/// The file that a link names, so that the link keeps pointing to the study; also where there is none yet.
+pub(super) fn linked(path: &Path) -> PathBuf {
+    let to_be = || std::fs::read_link(path).map(|target| path.parent().unwrap_or(Path::new("")).join(target));
+    std::fs::canonicalize(path).or_else(|_| to_be()).unwrap_or_else(|_| path.to_owned())
 }

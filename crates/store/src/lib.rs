@@ -16,6 +16,7 @@
 //! bytes from the file are validated before they are used; the only home of redb and of rkyv access.
 
 mod cache;
+mod checkpoint;
 mod codec;
 mod column;
 mod compact;

@@ -9,6 +9,7 @@
 //! The source may come from a stranger: every record is validated and must lie under its own key, every
 //! object and column must have its digest.
 
+use super::checkpoint::drop_checkpoint;
 use super::engine::storage_error;
 use super::heap::HeapWriter;
 use super::names::add_names;
@@ -16,7 +17,7 @@ use super::place::{Place, open};
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::{PartitionKind, SEGMENT_TABLES};
-use super::writer::{StoreWriter, drop_checkpoint};
+use super::writer::StoreWriter;
 use super::{codec, tables};
 use redb::{ReadableTable, WriteTransaction};
 use std::collections::{HashMap, HashSet};

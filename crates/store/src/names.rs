@@ -9,7 +9,6 @@ use super::place::{Place, open};
 use super::reader::Snapshot;
 use super::records::CaptureNames;
 use super::tables;
-use super::writer::StoreWriter;
 use redb::{ReadableTable, WriteTransaction};
 use std::collections::HashMap;
 use syntrace_base::base::CaptureId;
@@ -68,23 +67,6 @@ fn shown_name(bytes: &[u8], key: CaptureId) -> Result<String> {
     names.names.into_iter().next().ok_or_else(|| Error::internal(format!("capture {key} has no name")))
 }
 
-impl StoreWriter {
-    /// Notes a name that a capture came with. Nothing is written where it is known by it already.
-    ///
-    /// # Errors
-    /// `internal` for a capture that is not here.
-    pub fn name_capture(&self, capture: CaptureId, name: &str) -> Result<()> {
-        let known = self.snapshot()?.capture_names()?.remove(&capture);
-        let known = known.ok_or_else(|| Error::internal(format!("the study has no capture {capture}")))?;
-        if known.iter().any(|known| known == name) {
-            return Ok(());
-        }
-        let transaction = self.begin_write()?;
-        add_names(&transaction, capture, [name.to_owned()])?;
-        self.commit_transaction(transaction)
-    }
-}
-
 /// Adds names to a capture of the study behind those that it has.
 pub(super) fn add_names(
     transaction: &WriteTransaction,
@@ -108,12 +90,4 @@ pub(super) fn add_names(
         table.insert(capture.0, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
     }
     Ok(())
-}
-
-/// True for two records of one content: the name that it came with, whether its bytes were kept and where the packed stream
-/// that it came in broke off say nothing about it.
-pub(super) fn same_content(a: &CaptureRecord, b: &CaptureRecord) -> bool {
-    let plain =
-        |capture: &CaptureRecord| CaptureRecord { name: String::new(), kept: false, damage: None, ..capture.clone() };
-    plain(a) == plain(b)
 }

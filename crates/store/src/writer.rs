@@ -1,5 +1,6 @@
 //! Writing a study: one transaction per finished job, with its provenance.
 
+use super::checkpoint::{drop_checkpoint, write_checkpoint};
 use super::codec::{self, Record};
 use super::column;
 use super::compact;
@@ -7,23 +8,23 @@ use super::engine::{
     Engine, FileIdentity, damaged_study, file_identity, guarded, open_backend, open_checking, open_writing,
     pages_are_whole, storage_error,
 };
-use super::heap::{self, HeapWriter};
+use super::heap::HeapWriter;
 use super::names;
 use super::pack::pack;
-use super::place::Place;
+use super::place::{Place, open, same_content};
 use super::reader::Snapshot;
-use super::records::{CheckpointRecord, ObjectRecord, SegmentRecord};
+use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::{self, SegmentTable};
 use super::tables::{self, Bytes};
 use arrow::array::RecordBatch;
-use redb::{Database, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use rkyv::api::high::HighSerializer;
 use rkyv::rancor;
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::util::AlignedVec;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use syntrace_base::base::{Digest, Identity, JobId};
+use syntrace_base::base::{CaptureId, Digest, Identity, JobId};
 use syntrace_base::error::{Error, Result, io_error};
 use syntrace_base::record::*;
 
@@ -260,6 +261,21 @@ impl StoreWriter {
         self.commit_transaction(transaction)
     }
 
+    /// Notes a name that a capture came with. Nothing is written where it is known by it already.
+    ///
+    /// # Errors
+    /// `internal` for a capture that is not here.
+    pub fn name_capture(&self, capture: CaptureId, name: &str) -> Result<()> {
+        let known = self.snapshot()?.capture_names()?.remove(&capture);
+        let known = known.ok_or_else(|| Error::internal(format!("the study has no capture {capture}")))?;
+        if known.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let transaction = self.begin_write()?;
+        names::add_names(&transaction, capture, [name.to_owned()])?;
+        self.commit_transaction(transaction)
+    }
+
     /// Replaces the checkpoint of a job under way.
     pub fn save_checkpoint(&self, job_id: JobId, state: &[u8]) -> Result<()> {
         let transaction = self.begin_write()?;
@@ -335,19 +351,6 @@ impl Drop for StoreWriter {
 
 fn begin(database: &Database) -> Result<WriteTransaction> {
     database.begin_write().map_err(|error| storage_error("begin writing to", error.into()))
-}
-
-fn open<'t, K: redb::Key + 'static, V: redb::Value + 'static>(
-    transaction: &'t WriteTransaction,
-    definition: TableDefinition<'_, K, V>,
-) -> Result<Table<'t, K, V>> {
-    transaction.open_table(definition).map_err(|error| storage_error("open a table of", error.into()))
-}
-
-fn remove_parts(parts: &mut Table<'_, (i64, u32), Bytes>, job_id: JobId) -> Result<()> {
-    parts
-        .retain_in((job_id.0, 0)..=(job_id.0, u32::MAX), |_, _| false)
-        .map_err(|error| storage_error("remove a checkpoint of", error.into()))
 }
 
 /// A segment's record and the bytes of its columns that go into the heap.
@@ -505,7 +508,7 @@ fn write_capture(sink: &mut Sink<'_>, record: &CaptureRecord) -> Result<()> {
     let key = record.capture_id;
     if let Some(stored) = Place::Capture(key.0).read_in(sink.transaction)? {
         let stored = codec::decode(&stored, &|| format!("table `captures`, key {key}"))?;
-        if names::same_content(&stored, record) {
+        if same_content(&stored, record) {
             return names::add_names(sink.transaction, key, [record.name.clone()]);
         }
     }
@@ -573,27 +576,5 @@ fn write_file(sink: &mut Sink<'_>, mut file: NewFile) -> Result<()> {
         parts,
     };
     sink.put(tables::OBJECTS, &file.digest.0, file.digest.hex(), &record)?;
-    Ok(())
-}
-
-pub(super) fn write_checkpoint(transaction: &WriteTransaction, job_id: JobId, state: &[u8]) -> Result<()> {
-    let mut checkpoints = open(transaction, tables::CHECKPOINTS)?;
-    let mut parts = open(transaction, tables::CHECKPOINT_PARTS)?;
-    remove_parts(&mut parts, job_id)?;
-    for (number, part) in state.chunks(heap::CHUNK_BYTES).enumerate() {
-        parts.insert((job_id.0, number as u32), part).map_err(|error| storage_error("write", error.into()))?;
-    }
-    let record = CheckpointRecord { job_id, digest: Digest::of(state).0, bytes: state.len() as u64 };
-    let bytes = codec::encode(&record)?;
-    checkpoints.insert(job_id.0, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
-    Ok(())
-}
-
-pub(super) fn drop_checkpoint(transaction: &WriteTransaction, job_id: JobId) -> Result<()> {
-    let mut checkpoints = open(transaction, tables::CHECKPOINTS)?;
-    let had = checkpoints.remove(job_id.0).map_err(|error| storage_error("write", error.into()))?.is_some();
-    if had {
-        remove_parts(&mut open(transaction, tables::CHECKPOINT_PARTS)?, job_id)?;
-    }
     Ok(())
 }
