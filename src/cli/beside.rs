@@ -1,6 +1,6 @@
 //! Files that commands write: whole or not at all, and never over a file that somebody wants to keep.
 
-use super::sql::QuietPipe;
+use super::stdout::QuietPipe;
 use crate::error::{Error, Result, io_error};
 use std::fs::File;
 use std::io::{BufWriter, Write};

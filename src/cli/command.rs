@@ -1,10 +1,11 @@
 //! What a line of `syntrace sql` does, in the shell as in -c, -f and a pipe: statements, and commands
 //! that begin with a dot or a backslash.
 
+use super::asker::Asker;
 use super::beside::{Beside, Existing};
 use super::pager::paged;
 use super::pieces::{Piece, pieces};
-use super::sql::{Asker, print_text};
+use super::stdout::{print_text, to_stdout};
 use crate::error::{Error, Result, io_error};
 use crate::query::{
     Answer, Format, Look, Parameters, bind, create_table_text, named, named_queries, parse_parameter, pivot,
@@ -256,7 +257,7 @@ fn write(
     let rows = if state.pager {
         paged(&look, format, schema, &mut first)?
     } else {
-        super::sql::to_stdout(|out| write_answer_as(&look, format, schema, &mut first, out))?
+        to_stdout(|out| write_answer_as(&look, format, schema, &mut first, out))?
     };
     if first.cut {
         note!("only the first {rows} rows; `.maxrows 0` shows all");

@@ -1,7 +1,7 @@
 //! `syntrace privacy compose`
 
 use super::CACHE_BYTES;
-use super::privacy::{number, number_json, shown};
+use super::number::{number, number_json, shown};
 use crate::base::Delta;
 use crate::error::Result;
 use crate::pipeline::{ReleaseGroup, release};

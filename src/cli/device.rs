@@ -13,7 +13,7 @@
 //! The rejected alternative, loading the library from inside, needs `unsafe` and comes too late: by then the
 //! CPU part is loaded, from wherever the rpath led.
 
-use super::run::read_spec;
+use super::spec_text::read_spec;
 use crate::base::{Device, DeviceChoice};
 use crate::error::{Error, Result};
 use crate::pipeline;

@@ -197,7 +197,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
         }
         What::Tables { out, format, tables } => {
             // One thread keeps the order of rows.
-            let asker = super::sql::Asker::open(&args.study, TABLES_MEMORY_MIB, Some(1))?;
+            let asker = super::asker::Asker::open(&args.study, TABLES_MEMORY_MIB, Some(1))?;
             let format = Format::from_name(format)?;
             let exported = super::export_tables::export_tables(asker.session(), tables, format, out)?;
             note!("{} files, {} rows", exported.files, exported.rows);

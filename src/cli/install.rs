@@ -48,7 +48,7 @@ pub(super) struct UninstallArgs {
 }
 
 pub(super) fn complete(args: &CompleteArgs) -> Result<ExitCode> {
-    super::sql::print_text(&String::from_utf8_lossy(&completions(args.shell)))?;
+    super::stdout::print_text(&String::from_utf8_lossy(&completions(args.shell)))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@
 #[macro_use]
 mod say;
 
+mod asker;
 mod attack;
 mod audit;
 mod bars;
@@ -28,6 +29,7 @@ mod install;
 mod limits;
 mod merge;
 mod nprint;
+mod number;
 mod pager;
 mod pieces;
 mod privacy;
@@ -37,7 +39,9 @@ mod serve;
 mod share;
 mod shell;
 mod simulate;
+mod spec_text;
 mod sql;
+mod stdout;
 mod verify;
 
 use crate::base::{Device, DeviceChoice};

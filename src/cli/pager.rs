@@ -18,7 +18,7 @@ pub(super) fn paged(
     let pager = pager.unwrap_or_else(|| "less -FRSX".to_owned());
     let child = std::process::Command::new("sh").args(["-c", &pager]).stdin(std::process::Stdio::piped()).spawn();
     let Ok(mut child) = child else {
-        return super::sql::to_stdout(|out| write_answer_as(look, format, schema, batches, out));
+        return super::stdout::to_stdout(|out| write_answer_as(look, format, schema, batches, out));
     };
     let mut left_early = false;
     let mut written = Ok(0);

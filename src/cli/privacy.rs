@@ -1,7 +1,7 @@
 //! `syntrace privacy`: accounting without a study (`epsilon`, `noise`), and of a release (`compose`)
 
 use super::compose::{ComposeArgs, compose};
-use super::print_error;
+use super::number::{number, number_json, shown};
 use crate::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use crate::error::{Error, Result};
 use crate::privacy::{
@@ -178,21 +178,7 @@ fn noise(args: &NoiseArgs) -> Result<()> {
     Ok(())
 }
 
-/// The answer of one accountant; why there is none goes to stderr.
-pub(super) fn shown<T>(answer: &Result<T>) -> Option<&T> {
-    answer.as_ref().map_err(print_error).ok()
-}
-
 /// As JSON, null where this accountant has no answer (why goes to stderr).
 fn answer_json<T>(answer: &Result<T>, json: impl Fn(&T) -> Value) -> Value {
     shown(answer).map_or(Value::Null, json)
-}
-
-pub(super) fn number(value: f64) -> String {
-    if value.is_finite() { format!("{value:.6}") } else { "infinite".to_owned() }
-}
-
-/// JSON has no infinity: the text `inf`, which float parsers read.
-pub(super) fn number_json(value: f64) -> Value {
-    if value.is_finite() { json!(value) } else { json!("inf") }
 }

@@ -3,13 +3,13 @@
 use super::bars::Bars;
 use super::compact::pack_if_loose;
 use super::device;
+use super::spec_text::read_spec;
 use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};
 use crate::base::{Device, DeviceChoice, thread_count};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Plan, PlanDevice, RunOptions, RunReport};
 use crate::query::{Format, Parameters, Session, SessionOptions, bind, named, parse_parameter, write_answer};
-use crate::spec::{DEMO, Spec};
 use crate::store::{Store, StoreWriter};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -112,10 +112,6 @@ fn parse_shard(text: &str) -> std::result::Result<(u32, u32), String> {
     parts
         .filter(|(index, count)| (1..=*count).contains(index))
         .ok_or_else(|| "expected I/N with I from 1 to N, such as 2/8".to_owned())
-}
-
-pub(super) fn read_spec(spec: &str) -> Result<Spec> {
-    if spec == "demo" { Spec::parse(DEMO, Path::new(".")) } else { Spec::read(Path::new(spec)) }
 }
 
 /// A plan for this machine's CPU: names nothing of libtorch.

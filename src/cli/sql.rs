@@ -1,20 +1,16 @@
 //! `syntrace sql` and `syntrace query`: the shell, batches of statements, named queries.
 
-use super::CACHE_BYTES;
+use super::asker::Asker;
 use super::command::{State, run_file, run_text, show};
 use super::pieces::statement_count;
 use super::shell::shell;
-use crate::base::thread_count;
+use super::stdout::{print_answer, print_text};
 use crate::error::{Error, Result, io_error};
-use crate::query::{
-    Answer, Format, Parameters, Session, SessionOptions, bind, named, named_queries, parse_parameter, write_answer,
-};
-use crate::store::Store;
+use crate::query::{Format, Parameters, bind, named, named_queries, parse_parameter};
 use clap::Args;
-use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Ask the study in SQL: a shell, or statements from -c, -f or standard input
 ///
@@ -101,61 +97,6 @@ impl QueryOptions {
     }
 }
 
-/// A study opened for queries: each statement sees the newest finished job.
-pub(super) struct Asker {
-    study: PathBuf,
-    store: Store,
-    session: Session,
-}
-
-impl Asker {
-    pub fn open(study: &Path, memory_mib: usize, threads: Option<usize>) -> Result<Self> {
-        let store = Store::open(study, CACHE_BYTES)?;
-        let threads = threads.unwrap_or_else(thread_count).max(1);
-        let options = SessionOptions { memory_bytes: memory_mib.max(1) << 20, threads };
-        let session = Session::open(Arc::new(store.snapshot()?), options)?;
-        Ok(Self { study: study.to_owned(), store, session })
-    }
-
-    fn of(study: &Path, options: &QueryOptions) -> Result<Self> {
-        Self::open(study, options.memory, options.threads)
-    }
-
-    /// Runs one statement over the newest snapshot.
-    pub fn ask(&self, sql: &str, parameters: &Parameters) -> Result<Answer> {
-        self.session.attach(Arc::new(self.store.snapshot()?))?;
-        self.session.sql_with(sql, parameters)
-    }
-
-    /// Says why the answer to a statement is empty, where that is for a name that the study does not have.
-    pub fn note_absent(&self, sql: &str, parameters: &Parameters) {
-        // An empty answer is one, whatever else fails.
-        for line in self.session.why_empty(sql, parameters).unwrap_or_default() {
-            note!("note: {line}");
-        }
-    }
-
-    /// Lets go of the snapshot between the statements of a shell.
-    pub fn rest(&self) -> Result<()> {
-        self.session.detach()
-    }
-
-    /// Is the study a redacted copy?
-    pub fn is_redacted(&self) -> Result<bool> {
-        self.store.snapshot()?.is_shared_copy()
-    }
-
-    /// The study file.
-    pub fn study(&self) -> &Path {
-        &self.study
-    }
-
-    /// The session, over the snapshot of its opening or of the last statement.
-    pub fn session(&self) -> &Session {
-        &self.session
-    }
-}
-
 pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
     let format = args.options.format()?;
     let parameters = args.options.parameters()?;
@@ -164,7 +105,7 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
         let text = std::fs::read_to_string(file).map_err(|error| io_error("read", file, &error))?;
         texts.push((Some(file), text));
     }
-    let asker = Asker::of(&args.study, &args.options)?;
+    let asker = Asker::open(&args.study, args.options.memory, args.options.threads)?;
     if texts.is_empty() {
         if std::io::stdin().is_terminal() {
             return shell(&asker, args.options.state(&args.study, parameters, true)?);
@@ -212,7 +153,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let parameters = bind(&query, &args.options.parameters()?)?;
-    let asker = Asker::of(&args.study, &args.options)?;
+    let asker = Asker::open(&args.study, args.options.memory, args.options.threads)?;
     let mut state = args.options.state(&args.study, parameters.clone(), false)?;
     if show(asker.ask(query.sql, &parameters)?, &mut state)? == 0 {
         asker.note_absent(query.sql, &parameters);
@@ -230,48 +171,4 @@ pub(super) fn print_named(study: &Path, name: &str) -> Result<()> {
     print_text(&format!("\n{} ({name})\n", query.question))?;
     print_answer(answer, Format::Table)?;
     Ok(())
-}
-
-/// Writes an answer to standard output; gives the number of rows.
-pub(super) fn print_answer(answer: Answer, format: Format) -> Result<u64> {
-    let schema = answer.schema();
-    to_stdout(|out| write_answer(format, &schema, answer, out))
-}
-
-/// Hands standard output to `write`, and flushes it.
-pub(super) fn to_stdout<T>(write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
-    let mut out = BufWriter::new(QuietPipe(std::io::stdout().lock()));
-    let written = write(&mut out)?;
-    out.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
-    Ok(written)
-}
-
-/// Writes text to standard output.
-pub(super) fn print_text(text: &str) -> Result<()> {
-    let mut out = QuietPipe(std::io::stdout().lock());
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Error::user(format!("cannot write: {error}")))
-}
-
-/// A writer that ends the process quietly when nobody reads any more (`| head`), as other tools do.
-pub(super) struct QuietPipe<W>(pub W);
-
-impl<W: Write> QuietPipe<W> {
-    fn ended(error: std::io::Error) -> std::io::Error {
-        if error.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        error
-    }
-}
-
-impl<W: Write> Write for QuietPipe<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(bytes).map_err(Self::ended)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush().map_err(Self::ended)
-    }
 }

@@ -1,6 +1,6 @@
 //! What a study knows of its target models: one question a table, whatever the number of models.
 
-use super::super::sql::Asker;
+use super::super::asker::Asker;
 use crate::audit::{AttackEvidence, Bound, BoundEvidence, Evidence, Guesses, LeakEvidence};
 use crate::error::{Error, Result};
 use crate::eval::{Confusion, Roc, Scored};

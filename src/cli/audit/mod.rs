@@ -3,7 +3,7 @@
 mod gather;
 mod page;
 
-use super::sql::Asker;
+use super::asker::Asker;
 use crate::audit::{Check, Evidence, Family, Policy, Verdict, judge, verdict};
 use crate::error::{Error, Result};
 use crate::spec::{closest, read_policy};

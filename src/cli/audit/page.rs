@@ -1,6 +1,6 @@
 //! A verdict as a table with what decided it, and as JSON.
 
-use super::super::sql::to_stdout;
+use super::super::stdout::to_stdout;
 use super::{Audit, Judged};
 use crate::audit::{AttackEvidence, Check, Group, POWER, Verdict};
 use crate::error::{Error, Result};
