@@ -1,30 +1,11 @@
 //! Names of an answer's columns, as PostgreSQL gives them: two may share a name, a call has the name of its function.
 
+use super::apart::{APART, apart};
 use super::{call, folded, last_name};
 use crate::function::Kind;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement,
 };
-
-/// Ends a name in a plan; what follows keeps it apart from an equal one.
-const APART: char = '\u{1}';
-
-/// The name of a plan's column as clients are told it.
-pub(crate) fn shown(name: &str) -> &str {
-    name.split(APART).next().unwrap_or(name)
-}
-
-/// A name that is not yet among those seen.
-pub(super) fn apart(name: &str, seen: &mut Vec<String>) -> String {
-    let mut made = name.to_owned();
-    let mut count = 1;
-    while seen.contains(&made) {
-        count += 1;
-        made = format!("{name}{APART}{count}");
-    }
-    seen.push(made.clone());
-    made
-}
 
 /// The name of a column without an alias.
 pub(super) fn of_expression(expression: &Expr) -> String {

@@ -8,6 +8,7 @@
 //! 3. types, casts, operators and subqueries (`expression`);
 //! 4. columns of the answer have PostgreSQL's names (`column`).
 
+mod apart;
 mod array;
 mod column;
 mod empty;
@@ -15,8 +16,8 @@ mod expression;
 mod known;
 mod table;
 
+pub(crate) use apart::shown as shown_name;
 pub(crate) use array::items as array_items;
-pub(crate) use column::shown as shown_name;
 
 use crate::catalog::Catalog;
 use crate::setting::Settings;
