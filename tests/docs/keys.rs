@@ -25,7 +25,7 @@ struct Member {
 
 /// The members of `pub struct NAME` or `pub enum NAME` as written in any source of the workspace; its attributes too.
 fn members(name: &str) -> Option<(String, Vec<Member>)> {
-    let heads = [format!("struct {name} {{"), format!("enum {name} {{")];
+    let heads = [format!("pub struct {name} {{"), format!("pub enum {name} {{")];
     for text in sources() {
         let Some((before, rest)) = heads.iter().find_map(|head| text.split_once(head.as_str())) else { continue };
         let attributes = before.rsplit("\n\n").next().unwrap_or_default().to_owned();
