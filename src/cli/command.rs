@@ -318,7 +318,11 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
         (".query", [name, given @ ..]) => {
             let query = named(name)?;
             let given = given.iter().map(|text| parse_parameter(text)).collect::<Result<Parameters>>()?;
-            ask_with(asker, state, query.sql, &bind(&query, &given)?)?;
+            // What the shell has by `-v` and `.set`, where the query asks for it; what stands here wins.
+            let mut all = state.parameters.clone();
+            all.retain(|name, _| query.parameters.iter().any(|own| own.name == *name));
+            all.extend(given);
+            ask_with(asker, state, query.sql, &bind(&query, &all)?)?;
         }
         (".schema", []) => print_text(&tables().iter().map(create_table_text).collect::<Vec<_>>().join("\n"))?,
         (".schema" | "\\d", [name]) => print_text(&schema_of(name)?)?,

@@ -230,7 +230,8 @@ fn with_stack<T>(work: impl FnOnce() -> T) -> T {
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     with_stack(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))).unwrap_or_else(|panic| {
         let text = panic_text(panic.as_ref());
-        Err(Error::internal(format!("this statement met a fault of the query engine: {text}")))
+        Err(Error::internal(format!("this statement met a fault of the query engine: {text}"))
+            .hint("`syntrace verify STUDY` says whether the file is damaged"))
     })
 }
 

@@ -36,7 +36,9 @@ impl PhysicalOptimizerRule for HoldLimits {
                 && let Some(fetch) = sort.fetch()
                 && !sort.preserve_partitioning()
             {
-                HeldLimit::new(Arc::new(sort.with_fetch(None)), 0, Some(fetch))
+                // Its own keys: of what it sorts it takes those for no keys that are constant on each thread.
+                let keys = Some(sort.expr().clone());
+                HeldLimit::over(Arc::new(sort.with_fetch(None)), 0, Some(fetch), keys)
             } else if let Some(limit) = node.downcast_ref::<GlobalLimitExec>() {
                 HeldLimit::new(Arc::clone(limit.input()), limit.skip(), limit.fetch())
             } else if let Some(output) = node.downcast_ref::<OutputRequirementExec>()

@@ -13,6 +13,7 @@
 //! | the common column of `RIGHT` and `FULL JOIN ... USING` is the left one | #22881 | refused by [`syntax`] |
 //! | integer `+`, `-`, `*` and `sum` wrap, `<<` and `>>` count bits modulo the width | #3520, #17539, #21318 | [`arithmetic`], [`shift`], `function::sum` |
 //! | casts to integers cut fractions off, a REAL of a large double is infinite | none found | [`casts`] |
+//! | intervals compare field by field, 25 hours are less than a day | none found | refused by [`intervals`] |
 //! | `coalesce((SELECT x ...), y)` is NULL where there is no row and `x` is never NULL | none found | [`scalar`] |
 //! | `IN` and `EXISTS` as values fail | none found | [`not_in`] |
 //! | `^` is XOR, where PostgreSQL and DuckDB read a power; integers of 20 digits are rounded | none | refused by [`syntax`] |
@@ -22,6 +23,7 @@
 
 mod arithmetic;
 mod casts;
+mod intervals;
 mod keys;
 mod limit;
 mod not_in;
@@ -50,6 +52,7 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
     // After types are coerced: both sides of a comparison or a sum then have one type.
     rules.push(Arc::new(not_in::ExactIn));
     rules.push(Arc::new(scalar::ScalarSubqueries));
+    rules.push(Arc::new(intervals::RefuseIntervals));
     rules.push(Arc::new(casts::RoundingCasts));
     rules.push(Arc::new(arithmetic::CheckedArithmetic));
     rules.push(Arc::new(quantified::NameQuantified));

@@ -491,3 +491,47 @@ fn is_distinct_from_beside_or_needs_parentheses() {
     assert_eq!(ours(&session, "SELECT true IS DISTINCT FROM (true OR true)"), "false");
     assert_eq!(theirs(1, "SELECT true IS DISTINCT FROM true OR true"), "false", "right by itself: the rule can go");
 }
+
+#[test]
+fn limits_of_unions_of_constants_take_the_rows_that_come_first() {
+    let union = "(SELECT 1 AS x UNION ALL SELECT 2 UNION ALL SELECT 3 ORDER BY x DESC LIMIT 2) u";
+    for (sql, right) in [
+        (format!("SELECT x FROM {union} ORDER BY x LIMIT 1"), "2"),
+        (format!("SELECT count(*), min(x) FROM {union}"), "2,2"),
+        (
+            "SELECT count(*) FROM (VALUES (1), (2), (3)) t(x) WHERE x IN (SELECT k FROM \
+             (SELECT 3 AS k UNION ALL SELECT 1 UNION ALL SELECT 2 ORDER BY k LIMIT 1) v WHERE k > 1)"
+                .to_owned(),
+            "0",
+        ),
+    ] {
+        for threads in [1, 2, 4] {
+            assert_eq!(ours(&session(threads).0, &sql), right, "{threads} threads: {sql}");
+        }
+    }
+}
+
+#[test]
+fn intervals_are_not_compared_field_by_field() {
+    check("SELECT INTERVAL '25 hours' > INTERVAL '1 day'", "error");
+    check("SELECT max(x) FROM (VALUES (INTERVAL '25 hours'), (INTERVAL '1 day')) t(x)", "error");
+    check("SELECT x FROM (VALUES (INTERVAL '25 hours'), (INTERVAL '1 day')) t(x) ORDER BY x", "error");
+    let (session, _folder) = session(1);
+    let error = ours(&session, "SELECT INTERVAL '25 hours' > INTERVAL '1 day'");
+    assert!(error.contains("intervals are not compared"), "{error}");
+    let seconds = "SELECT extract(epoch FROM INTERVAL '25 hours') > extract(epoch FROM INTERVAL '1 day')";
+    assert_eq!(ours(&session, seconds), "true");
+    assert_eq!(ours(&session, "SELECT INTERVAL '1 day' + INTERVAL '1 day' IS NULL"), "false");
+}
+
+#[test]
+fn numbers_that_are_cast_to_decimals_keep_their_digits() {
+    check("SELECT 12345678901234567890.5::decimal(30, 1)", "12345678901234567890.5");
+    check("SELECT CAST(-123456789.123456789 AS NUMERIC(20, 9))", "-123456789.123456789");
+}
+
+#[test]
+fn aggregates_of_two_casts_stand_beside_each_other() {
+    check("SELECT avg(x), avg(x::double), avg(x::real) FROM (VALUES (1), (2)) t(x)", "1.5,1.5,1.5");
+    check("SELECT sum(x::bigint) a, sum(x::double) b FROM (VALUES (1), (2)) t(x)", "3,3.0");
+}

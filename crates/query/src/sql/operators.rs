@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, InList};
+use datafusion::logical_expr::expr::{Between, InList, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr};
 use datafusion::logical_expr::utils::merge_schema;
@@ -101,8 +101,7 @@ fn with_addresses(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let other = |address: &Expr, text: Expr| read(address, text, schema);
     match part {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
-            let new_right = other(&left, right.as_ref().clone())?;
-            let new_left = other(&right, left.as_ref().clone())?;
+            let (new_left, new_right) = read_both(left.as_ref().clone(), right.as_ref().clone(), schema)?;
             let changed = new_right != *right || new_left != *left;
             let compared = Expr::BinaryExpr(BinaryExpr { left: Box::new(new_left), op, right: Box::new(new_right) });
             Ok(if changed { Transformed::yes(compared) } else { Transformed::no(compared) })
@@ -115,11 +114,55 @@ fn with_addresses(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let (low, high) = (Box::new(other(&expr, *low)?), Box::new(other(&expr, *high)?));
             Ok(Transformed::yes(Expr::Between(Between { expr, negated, low, high })))
         }
+        Expr::Case(mut case) if case.expr.as_ref().is_some_and(|operand| is_bytes(operand, schema)) => {
+            let Some(operand) = case.expr.take() else { return Ok(Transformed::no(Expr::Case(case))) };
+            let read = |(when, then): (Box<Expr>, Box<Expr>)| Ok((Box::new(other(&operand, *when)?), then));
+            case.when_then_expr = case.when_then_expr.into_iter().map(read).collect::<Result<_>>()?;
+            case.expr = Some(operand);
+            Ok(Transformed::yes(Expr::Case(case)))
+        }
+        Expr::ScalarFunction(mut call) if call.func.name() == "nullif" => match call.args.as_mut_slice() {
+            [left, right] => {
+                let (new_left, new_right) = (other(right, left.clone())?, other(left, right.clone())?);
+                (*left, *right) = (new_left, new_right);
+                Ok(Transformed::yes(Expr::ScalarFunction(call)))
+            }
+            _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
+        },
+        Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+            let text = subquery.subquery.schema().fields().first().is_some_and(|field| field.data_type().is_string());
+            if text && is_bytes(&expr, schema) {
+                return Err(external(
+                    Error::user(format!("`{expr}` holds addresses as bytes, and the subquery gives text"))
+                        .hint(format!("make addresses of it: {expr} IN (SELECT inet(...) ...)")),
+                ));
+            }
+            Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })))
+        }
         other => Ok(Transformed::no(other)),
     }
 }
 
-fn compares(operator: Operator) -> bool {
+/// Both sides of a comparison, each read beside the other; tuples place by place.
+fn read_both(left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
+    let is_tuple = |call: &ScalarFunction| matches!(call.func.name(), "struct" | "row");
+    match (left, right) {
+        (Expr::ScalarFunction(mut a), Expr::ScalarFunction(mut b))
+            if is_tuple(&a) && is_tuple(&b) && a.args.len() == b.args.len() =>
+        {
+            for (left, right) in a.args.iter_mut().zip(&mut b.args) {
+                (*left, *right) = read_both(left.clone(), right.clone(), schema)?;
+            }
+            Ok((Expr::ScalarFunction(a), Expr::ScalarFunction(b)))
+        }
+        (left, right) => {
+            let new_right = read(&left, right.clone(), schema)?;
+            Ok((read(&right, left, schema)?, new_right))
+        }
+    }
+}
+
+pub(crate) fn compares(operator: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
     matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }

@@ -7,10 +7,10 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Value, VisitorMut,
-    WildcardAdditionalOptions,
+    Ident, ObjectName, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, UnaryOperator, Value,
+    VisitorMut, WildcardAdditionalOptions,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use syntrace_base::error::{Error, Result};
 
@@ -124,6 +124,7 @@ pub(crate) fn admitted(mut statement: Statement) -> Result<Statement> {
         require_exact(statement)?;
     }
     read_bytes(&mut statement)?;
+    read_decimals(&mut statement);
     keep_casts_apart(&mut statement);
     name_apart(&mut statement);
     Ok(statement)
@@ -174,6 +175,32 @@ fn with_select(statement: &mut Statement) {
     }
 }
 
+/// Reads the number in `12345678901234567890.5::decimal(30, 1)` digit by digit: DataFusion's number is a double, which
+/// has 17.
+fn read_decimals(statement: &mut Statement) {
+    let Some(statement) = inner(statement) else { return };
+    let digits = |expression: &Expr| match expression {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if !digits.contains(['e', 'E']) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let _ = each_expression_mut(statement, |part| {
+        if let Expr::Cast { expr, data_type: DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_), .. } = part
+        {
+            let written = match expr.as_ref() {
+                Expr::UnaryOp { op: UnaryOperator::Minus, expr } => digits(expr).map(|digits| format!("-{digits}")),
+                plain => digits(plain),
+            };
+            if let Some(written) = written {
+                **expr = Expr::value(Value::SingleQuotedString(written));
+            }
+        }
+        ControlFlow::Continue(())
+    });
+}
+
 /// An expression's text without the casts in it: DataFusion's name for it.
 fn without_casts(expression: &Expr) -> String {
     let mut expression = expression.clone();
@@ -190,7 +217,7 @@ fn without_casts(expression: &Expr) -> String {
 /// both. `coalesce` of one argument is that argument, but its name is another.
 fn keep_casts_apart(statement: &mut Statement) {
     let Some(statement) = inner(statement) else { return };
-    let mut texts: HashMap<String, HashSet<String>> = HashMap::new();
+    let mut texts: HashMap<String, BTreeSet<String>> = HashMap::new();
     each_expression(statement, |part| {
         if matches!(part, Expr::Function(_)) {
             texts.entry(without_casts(part)).or_default().insert(part.to_string());
@@ -204,9 +231,12 @@ fn keep_casts_apart(statement: &mut Statement) {
         let (bare, text) = (without_casts(part), part.to_string());
         if let Expr::Function(function) = part
             && bare != text
-            && texts.contains_key(&bare)
+            && let Some(place) = texts
+                .get(&bare)
+                .and_then(|texts| texts.iter().filter(|known| **known != bare).position(|known| *known == text))
         {
-            mark_casts(function);
+            // Each by a number of its own.
+            (0..=place).for_each(|_| mark_casts(function));
         }
         ControlFlow::Continue(())
     });
