@@ -72,6 +72,43 @@ fn every_takeaway_has_a_verdict_and_says_so_where_the_study_has_no_case() {
     assert_eq!(verdict("image_entropy")[3..7], ["cannot tell", "0", "0", "2"]);
 }
 
+/// The named query over made-up evidence: cases that hold, that fail and that are open.
+#[test]
+fn a_takeaway_is_decided_by_two_thirds_of_its_cases_and_no_fewer_than_are_open() {
+    let study = study::small();
+    let session = session(&study);
+    let query = named("paper_agreement").unwrap();
+    let expected = [
+        ([2, 1, 0], "agrees"),
+        ([1, 2, 0], "disagrees"),
+        ([1, 1, 0], "cannot tell"),
+        ([0, 0, 3], "cannot tell"),
+        ([3, 0, 3], "agrees"),
+        ([3, 0, 4], "cannot tell"),
+        ([0, 3, 4], "cannot tell"),
+    ];
+    for (counts, verdict) in expected {
+        let cases = ["true", "false", "CAST(NULL AS BOOLEAN)"].iter().zip(counts);
+        let cases = cases.flat_map(|(holds, count)| vec![format!("('mia_netssm', {holds}, 1.0)"); count]);
+        let cases: Vec<String> = cases.collect();
+        let evidence = format!(
+            "WITH evidence AS (SELECT column1 AS takeaway, column2 AS holds, column3 AS ours, column3 AS compared_with, \
+             column3 AS margin, column3 AS resolution, CAST(NULL AS TEXT) AS plan FROM (VALUES {})), counted AS",
+            cases.join(", ")
+        );
+        let sql = query.sql.replace("FROM paper_evidence", "FROM evidence").replace("WITH counted AS", &evidence);
+        assert_ne!(sql, query.sql);
+        let answer = session.sql_with(&sql, &bind(&query, &Default::default()).unwrap()).unwrap();
+        let schema = answer.schema();
+        let found = cells(&schema, &answer.collect_batches().unwrap()).unwrap().rows;
+        let row = found.iter().find(|row| row[0] == "mia_netssm").unwrap();
+        assert_eq!(
+            row[3..7],
+            [verdict.to_owned(), counts[0].to_string(), counts[1].to_string(), counts[2].to_string()]
+        );
+    }
+}
+
 #[test]
 fn evidence_names_only_takeaways_that_are_stated() {
     let study = study::small();
