@@ -473,7 +473,7 @@ CREATE TABLE leaks (
     n            BIGINT NOT NULL,           -- traces out of which
     control_hits BIGINT NOT NULL,           -- traces of the control that seem to have leaked
     control_n    BIGINT NOT NULL,           -- traces out of which
-    p_value      DOUBLE PRECISION NOT NULL  -- probability of so large a difference by chance: Fisher's exact test, sign test for the distance
+    p_value      DOUBLE PRECISION NOT NULL  -- probability of so many more members than held-out traces by chance: Fisher's exact test over real traces
 );
 
 -- One row per one-run audit of the mechanism that trained a model.

@@ -295,6 +295,20 @@ fn real_traffic_verbatim_coincides_with_real_traces_as_real_traces_do_not() {
     }
 }
 
+/// What a model writes again and again is one finding and not sixty.
+#[test]
+fn one_trace_written_sixty_times_is_no_evidence_of_sixty() {
+    let all = traces("windows", 160, 1);
+    let (members, held_out) = (&all[..60], &all[60..120]);
+    let collapsed = vec![members[0].clone(); 60];
+    let rows = leaks(members, held_out, &[], &collapsed);
+    for measure in ["exact_copies", "near_copies", "distance_to_closest"] {
+        let row = find(&rows, measure, "trace");
+        // one of 120 real traces is met, and it is a member: a throw of a coin
+        assert!(row.hits == 60 && (row.p_value - 0.5).abs() < 1e-9, "{row:?}");
+    }
+}
+
 #[test]
 fn without_held_out_traces_no_control_is_made_up() {
     let all = traces("windows", 80, 1);

@@ -43,6 +43,7 @@ mod netshare;
 mod netssm;
 mod nn;
 mod one_run;
+mod outside;
 mod paper;
 mod pipeline;
 mod plan;

@@ -53,12 +53,33 @@ pub struct Spec {
     pub attacks: Vec<StageSpec>,
     /// Synthetic traces per target model; 0 = none.
     pub synthetic_traces: u32,
+    /// Whose shadows draw as many, so that attacks can read what synthetic traces say.
+    pub synthetic_shadows: SyntheticShadows,
     /// Which regressor of packet lengths measures their utility.
     pub forecaster: Forecaster,
     /// Which few real traces synthetic ones are added to.
     pub augment: Augment,
     /// Optional jobs behind `syntrace audit`.
     pub audit: AuditSpec,
+}
+
+/// Generators whose shadows draw synthetic traces too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyntheticShadows {
+    /// Every generator.
+    All,
+    /// Those of these names; none where there is none.
+    Of(Vec<String>),
+}
+
+impl SyntheticShadows {
+    /// Is a generator among them?
+    pub fn concerns(&self, generator: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(names) => names.iter().any(|name| name == generator),
+        }
+    }
 }
 
 /// Size of the regressor that predicts packet lengths.
@@ -213,6 +234,8 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
     if raw.dataset.is_empty() {
         return Err(Error::user("expected at least one [[dataset]], found none"));
     }
+    let generators = raw.generator.into_iter().map(stage).collect::<Result<Vec<StageSpec>>>()?;
+    let synthetic_shadows = resolve_shadows(raw.synthesis.shadows, raw.synthesis.traces, &generators)?;
     let datasets = raw.dataset.into_iter().map(|dataset| resolve_dataset(dataset, base)).collect::<Result<Vec<_>>>()?;
     for (index, dataset) in datasets.iter().enumerate() {
         if datasets[..index].iter().any(|earlier| earlier.name == dataset.name) {
@@ -242,9 +265,10 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
             }
         },
         accountant: Accountant::from_name(&raw.regimes.accountant).context(|| "regimes.accountant")?,
-        generators: raw.generator.into_iter().map(stage).collect::<Result<_>>()?,
+        generators,
         attacks: raw.attack.into_iter().map(stage).collect::<Result<_>>()?,
         synthetic_traces: between(u64::from(raw.synthesis.traces), 0, ITEMS_MAX, "synthesis.traces")? as u32,
+        synthetic_shadows,
         forecaster: match raw.utility.forecaster.as_str() {
             "none" => Forecaster::None,
             "small" => Forecaster::Small,
@@ -257,6 +281,31 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         augment: resolve_augment(raw.utility.augment, raw.utility.augment_draws)?,
         audit: AuditSpec { one_run: raw.audit.one_run },
     })
+}
+
+fn resolve_shadows(raw: raw::RawShadows, traces: u32, generators: &[StageSpec]) -> Result<SyntheticShadows> {
+    let found = match raw {
+        raw::RawShadows::All(true) => SyntheticShadows::All,
+        raw::RawShadows::All(false) => SyntheticShadows::Of(Vec::new()),
+        raw::RawShadows::Of(names) => SyntheticShadows::Of(names),
+    };
+    if let SyntheticShadows::Of(names) = &found {
+        let known: Vec<&str> = generators.iter().map(|generator| generator.name.as_str()).collect();
+        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            let known = known.join(", ");
+            return Err(Error::user(format!(
+                "`synthesis.shadows` must name generators of the spec ({known}), found `{name}`"
+            )));
+        }
+        if names.is_empty() {
+            return Ok(found);
+        }
+    }
+    if traces == 0 {
+        return Err(Error::user("`synthesis.shadows` needs `synthesis.traces` above 0")
+            .hint("shadows draw as many synthetic traces as the target"));
+    }
+    Ok(found)
 }
 
 /// Shares that a spec names at most, and draws of each.

@@ -129,6 +129,22 @@ fn system() -> String {
 pub(super) struct RawSynthesis {
     #[serde(default)]
     pub traces: u32,
+    #[serde(default)]
+    pub shadows: RawShadows,
+}
+
+/// `true`, `false` or names of generators.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "`synthesis.shadows` must be true, false or a list of generators")]
+pub(super) enum RawShadows {
+    All(bool),
+    Of(Vec<String>),
+}
+
+impl Default for RawShadows {
+    fn default() -> Self {
+        Self::All(false)
+    }
 }
 
 #[derive(Debug, Deserialize)]

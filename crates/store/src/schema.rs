@@ -498,7 +498,7 @@ pub const LEAKS: SegmentTable = SegmentTable {
             "p_value",
             F64,
             false,
-            "probability of so large a difference by chance: Fisher's exact test, sign test for the distance",
+            "probability of so many more members than held-out traces by chance: Fisher's exact test over real traces",
         ),
     ],
 };

@@ -35,9 +35,48 @@ fn bounded_distance(a: &Trace, b: &Trace, limit: f64) -> Option<f64> {
     (different as f64 <= most).then_some(different as f64 / total as f64)
 }
 
-/// Distance of each trace to the closest of `others`; 1 where there is none.
-pub(super) fn closest(traces: &[Trace], others: &[Trace]) -> Vec<f64> {
+/// Distances of a trace to the `N` closest of `others`, in order; 1 where there are no more.
+pub(super) fn closest_of<const N: usize>(trace: &Trace, others: &[Trace]) -> [f64; N] {
+    let mut least = [1.0; N];
+    for other in others {
+        let limit = least.last().copied().unwrap_or(1.0);
+        if let Some(distance) = bounded_distance(trace, other, limit) {
+            keep(&mut least, distance);
+        }
+    }
+    least
+}
+
+/// Distance of each trace to the closest of `others`, and its place among them; 1 where there is none.
+pub(super) fn closest(traces: &[Trace], others: &[Trace]) -> Vec<(f64, usize)> {
     map_ordered(traces, |trace| {
-        others.iter().fold(1.0, |best: f64, other| bounded_distance(trace, other, best).unwrap_or(best))
+        let first = (1.0, others.len());
+        others.iter().enumerate().fold(first, |best, (place, other)| match bounded_distance(trace, other, best.0) {
+            Some(distance) if distance < best.0 || best == first => (distance, place),
+            _ => best,
+        })
     })
+}
+
+/// Keeps the least of some distances, in order.
+pub(super) fn keep(least: &mut [f64], distance: f64) {
+    let place = least.partition_point(|kept| *kept <= distance);
+    if let Some(rest @ [_, ..]) = least.get_mut(place..) {
+        rest.rotate_right(1);
+        rest[0] = distance;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keep;
+
+    #[test]
+    fn the_least_distances_are_kept_in_order() {
+        let mut least = [1.0; 3];
+        for distance in [0.5, 0.7, 0.2, 0.9, 0.5, 2.0] {
+            keep(&mut least, distance);
+        }
+        assert_eq!(least, [0.2, 0.5, 0.5]);
+    }
 }

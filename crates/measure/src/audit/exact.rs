@@ -16,17 +16,6 @@ pub(super) fn binomial_masses(trials: u64, p: f64) -> Vec<f64> {
     (0..=trials).map(mass).collect()
 }
 
-/// One-sided sign test: probability of at least `successes` heads in `trials` throws of a fair coin; 1
-/// without throws.
-pub(super) fn sign_test(successes: u64, trials: u64) -> f64 {
-    if trials == 0 {
-        return 1.0;
-    }
-    let masses = binomial_masses(trials, 0.5);
-    // from the far end, so that small masses are added first
-    masses.iter().skip(successes as usize).rev().sum::<f64>().min(1.0)
-}
-
 /// Fisher's exact test, one-sided: probability, given the margins, that at least `hits` of the
 /// `hits + control_hits` lie among the `n` rather than among the `control_n`; 1 where a side is empty.
 pub(super) fn fisher_test(hits: u64, n: u64, control_hits: u64, control_n: u64) -> f64 {
@@ -53,13 +42,5 @@ mod tests {
         assert!((fisher_test(4, 4, 0, 4) - 1.0 / 70.0).abs() < ROUNDING);
         assert!((fisher_test(0, 4, 4, 4) - 1.0).abs() < ROUNDING);
         assert!((fisher_test(0, 0, 0, 4) - 1.0).abs() < ROUNDING);
-    }
-
-    #[test]
-    fn sign_test_counts_the_tail_with_its_border() {
-        // P(at least 8 heads of 10) = 56 / 1024
-        assert!((sign_test(8, 10) - 56.0 / 1024.0).abs() < ROUNDING);
-        assert!((sign_test(0, 10) - 1.0).abs() < ROUNDING);
-        assert_eq!(sign_test(0, 0), 1.0);
     }
 }

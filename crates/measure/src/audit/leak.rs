@@ -3,7 +3,7 @@
 use super::closest::{NEAR_SHARE, closest};
 use super::coincide::coincidences;
 use super::content::{Content, content, payload_content};
-use super::exact::sign_test;
+use super::exact::fisher_test;
 use super::identifier::{Identifier, IdentifierKind, identifiers, payload};
 use super::leak_row::{LeakRow, counted};
 use super::name::dns_wire;
@@ -31,31 +31,52 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], syntheti
     rows
 }
 
+/// Distance to the closest real trace of a side, and its place there.
+type Closest = (f64, usize);
+
 /// Share of synthetic traces that are (nearly) a member, beside the share that are (nearly) a held-out
 /// trace; and the median distance to the closest of either. Undefined where there is no real trace on a side.
 fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let (to_members, to_held_out) = (closest(synthetic, members), closest(synthetic, held_out));
     let of = |real: &[Trace]| if real.is_empty() { 0 } else { synthetic.len() as u64 };
     let (n, control_n) = (of(members), of(held_out));
-    let within = |distances: &[f64], limit: f64| distances.iter().filter(|&&distance| distance <= limit).count() as u64;
-    let copied = |measure, limit| {
-        counted(measure, "trace", (within(&to_members, limit), n), (within(&to_held_out, limit), control_n))
+    let within = |found: &[Closest], limit: f64| found.iter().filter(|(distance, _)| *distance <= limit).count() as u64;
+    // Synthetic traces of a model that writes the same again and again are no independent draws; members and held-out traces
+    // are. So the test asks how many of these are met.
+    let test = |met: &dyn Fn(usize, &Closest) -> bool| {
+        let count = |own: &[Closest]| {
+            let places = own.iter().enumerate().filter(|(at, closest)| met(*at, closest)).map(|(_, (_, place))| *place);
+            places.collect::<BTreeSet<usize>>().len() as u64
+        };
+        let known = n > 0 && control_n > 0;
+        let (members, held_out) = (members.len() as u64, held_out.len() as u64);
+        if known { fisher_test(count(&to_members), members, count(&to_held_out), held_out) } else { 1.0 }
     };
-    let nearer = |a: &[f64], b: &[f64]| a.iter().zip(b).filter(|(a, b)| a < b).count() as u64;
+    let copied = |measure, limit| LeakRow {
+        p_value: test(&|_, (distance, _)| *distance <= limit),
+        ..counted(measure, "trace", (within(&to_members, limit), n), (within(&to_held_out, limit), control_n))
+    };
+    let least = |at: usize| {
+        let of = |found: &[Closest]| found.get(at).map_or(1.0, |(distance, _)| *distance);
+        of(&to_members).min(of(&to_held_out))
+    };
+    let nearest = test(&|at, (distance, _)| *distance <= least(at));
+    let nearer = |a: &[Closest], b: &[Closest]| a.iter().zip(b).filter(|(a, b)| a.0 < b.0).count() as u64;
     let (hits, control_hits) = (nearer(&to_members, &to_held_out), nearer(&to_held_out, &to_members));
+    let distances = |found: &[Closest]| median(found.iter().map(|(distance, _)| *distance).collect());
     vec![
         copied("exact_copies", 0.0),
         copied("near_copies", NEAR_SHARE),
         LeakRow {
             measure: "distance_to_closest",
             kind: "trace",
-            value: median(to_members).filter(|_| n > 0),
-            control: median(to_held_out).filter(|_| control_n > 0),
+            value: distances(&to_members).filter(|_| n > 0),
+            control: distances(&to_held_out).filter(|_| control_n > 0),
             hits,
             n,
             control_hits,
             control_n,
-            p_value: if n > 0 && control_n > 0 { sign_test(hits, hits + control_hits) } else { 1.0 },
+            p_value: nearest,
         },
     ]
 }

@@ -6,6 +6,7 @@ pub(crate) mod job;
 pub(crate) mod leakage;
 pub(crate) mod load;
 pub(crate) mod order;
+pub(crate) mod outside;
 pub(crate) mod quality;
 pub(crate) mod reattack;
 pub(crate) mod single_precision;

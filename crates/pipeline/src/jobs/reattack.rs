@@ -47,15 +47,15 @@ pub fn reattack(snapshot: &Snapshot, attacks: &[StageSpec]) -> Result<Plan> {
     let all: Vec<Attacked<'_>> = seen
         .iter()
         .zip(&names)
-        .map(|((name, _), kinds)| Attacked { name, family: name, kinds, overlap: false, told: &[] })
+        .map(|((name, _), kinds)| Attacked { name, family: name, kinds: kinds.clone(), overlap: false, told: &[] })
         .collect();
     choices.iter().try_for_each(|choice| choice.check(&all))?;
     for ((group, (name, kinds)), names) in groups.iter().zip(&seen).zip(&names) {
         let Some(first) = group.first() else { continue };
         let (overlap, told) = (overlaps(snapshot, group)?, &first.without_zero);
-        let attacked = Attacked { name, family: &first.family, kinds: names, overlap, told };
+        let attacked = Attacked { name, family: &first.family, kinds: names.clone(), overlap, told };
         for choice in choices.iter().filter(|choice| choice.concerns(name)) {
-            match choice.on(attacked)? {
+            match choice.on(&attacked)? {
                 Ok(attack) => add_attack(snapshot, &mut plan, group, name, kinds, attack)?,
                 Err(note) => note_once(&mut plan, note),
             }

@@ -3,7 +3,7 @@
 use super::attack::run_attack;
 use super::context::Context;
 use super::job::{JobHead, Start};
-use super::{leakage, load, quality};
+use super::{leakage, load, outside, quality};
 use crate::plan::{PlannedJob, Work};
 use crate::rows::{self, EncodingRow};
 use crate::{bases, ingest, train};
@@ -49,6 +49,9 @@ pub(crate) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, 
         }
         Work::Fidelity { model, sources, synthesize } => quality::fidelity(context, head, model, sources, *synthesize),
         Work::Leakage { model, sources, synthesize } => leakage::leakage(store, head, model, sources, *synthesize),
+        Work::Outside { model, sources, synthesize, splits } => {
+            outside::outside(store, head, model, sources, *synthesize, splits)
+        }
         _ => Err(Error::internal("this job trains a network, and this program is not linked to libtorch")),
     }
 }

@@ -8,6 +8,7 @@ use crate::jobs::job::JobHead;
 use syntrace_base::base::{JobId, ModelId, SplitId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Role};
+use syntrace_measure::audit::OUTSIDE_KINDS;
 
 /// A model with its attributes.
 #[derive(Debug, Clone)]
@@ -21,6 +22,15 @@ pub(super) struct Attributed {
     pub attribute: (JobId, usize),
 }
 
+/// The models of a generator and a class by what attacks read of them.
+#[derive(Debug, Default)]
+pub(super) struct AttributedModels {
+    /// What the models themselves say.
+    pub inside: Vec<Attributed>,
+    /// What their synthetic traces say.
+    pub outside: Vec<Attributed>,
+}
+
 impl Builder<'_> {
     /// Reads the attacks of the spec.
     pub(super) fn choices(&self) -> Result<Vec<AttackChoice>> {
@@ -32,10 +42,11 @@ impl Builder<'_> {
 
     fn attacked(&self, generator: usize) -> Attacked<'_> {
         let planned = &self.plan.generators[generator];
+        let outside = self.plan.attacked_from_outside(generator).then_some(OUTSIDE_KINDS);
         Attacked {
             name: &planned.name,
             family: planned.family.name(),
-            kinds: planned.family.attribute_kinds(),
+            kinds: planned.family.attribute_kinds().iter().copied().chain(outside.into_iter().flatten()).collect(),
             overlap: self.plan.spec.split.overlap,
             told: &[],
         }
@@ -45,7 +56,7 @@ impl Builder<'_> {
     fn on_generator(&mut self, generator: usize) -> Result<Vec<PlannedAttack>> {
         let (mut attacks, mut notes) = (Vec::new(), Vec::new());
         for choice in self.choices()?.iter().filter(|choice| choice.concerns(&self.plan.generators[generator].name)) {
-            match choice.on(self.attacked(generator))? {
+            match choice.on(&self.attacked(generator))? {
                 Ok(attack) => attacks.push(attack),
                 Err(note) => notes.push(note),
             }
@@ -58,8 +69,37 @@ impl Builder<'_> {
         Ok(attacks)
     }
 
-    pub(super) fn attacks(&mut self, generator: usize, encode: (JobId, usize), models: &[Attributed]) -> Result<()> {
-        let attacks = self.on_generator(generator)?;
+    pub(super) fn attacks(
+        &mut self,
+        generator: usize,
+        encode: (JobId, usize),
+        models: &AttributedModels,
+    ) -> Result<()> {
+        let is_outside = |attack: &PlannedAttack| OUTSIDE_KINDS.contains(&attack.attribute.as_str());
+        let (outside, inside) = self.on_generator(generator)?.into_iter().partition(is_outside);
+        self.inside_attacks(generator, encode, &models.inside, inside)?;
+        self.outside_attacks(generator, &models.outside, outside)
+    }
+
+    /// Attacks on what synthetic traces say: the jobs that record it have the traces of the other splits too.
+    fn outside_attacks(&mut self, generator: usize, models: &[Attributed], attacks: Vec<PlannedAttack>) -> Result<()> {
+        for group in models.chunk_by(|a, b| a.model.regime == b.model.regime) {
+            let recorded = group.iter().map(|member| (member.model.model_id, member.attribute.0, member.attribute.1));
+            let recorded: Vec<(ModelId, JobId, usize)> = recorded.collect();
+            for attack in &attacks {
+                self.group_attack(generator, attack, group, &recorded)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inside_attacks(
+        &mut self,
+        generator: usize,
+        encode: (JobId, usize),
+        models: &[Attributed],
+        attacks: Vec<PlannedAttack>,
+    ) -> Result<()> {
         let mut joint: Vec<String> = attacks
             .iter()
             .filter(|attack| attack.attack.needs_references())
@@ -68,23 +108,35 @@ impl Builder<'_> {
         joint.sort();
         joint.dedup();
         for group in models.chunk_by(|a, b| a.model.regime == b.model.regime) {
-            let Some(target) = group.iter().find(|member| member.model.role == Role::Target) else { continue };
             let references = self.references(generator, encode, group, &joint)?;
             for attack in &attacks {
-                let joins = attack.attack.needs_references();
-                let shadows = group.iter().filter(|member| member.model.role != Role::Target);
-                let read = AttackGroup {
-                    target: (target.model.clone(), target.attribute.0),
-                    shadows: shadows.map(|shadow| (shadow.model.clone(), shadow.attribute.0)).collect(),
-                    references: references.iter().filter(|_| joins).map(|(model, job, _)| (*model, *job)).collect(),
-                };
-                let mut after: Vec<usize> = group.iter().map(|member| member.attribute.1).collect();
-                after.extend(references.iter().filter(|_| joins).map(|(_, _, index)| *index));
-                let label = attack_label(attack, &self.plan.generators[generator].name, &target.model);
-                let head = attack_head(attack, &read, label, self.plan.spec.seed);
-                self.add(head, Work::Attack { attack: attack.clone(), group: read }, after)?;
+                self.group_attack(generator, attack, group, &references)?;
             }
         }
+        Ok(())
+    }
+
+    /// An attack on the target of a group of models of one regime.
+    fn group_attack(
+        &mut self,
+        generator: usize,
+        attack: &PlannedAttack,
+        group: &[Attributed],
+        references: &[(ModelId, JobId, usize)],
+    ) -> Result<()> {
+        let Some(target) = group.iter().find(|member| member.model.role == Role::Target) else { return Ok(()) };
+        let joins = attack.attack.needs_references();
+        let shadows = group.iter().filter(|member| member.model.role != Role::Target);
+        let read = AttackGroup {
+            target: (target.model.clone(), target.attribute.0),
+            shadows: shadows.map(|shadow| (shadow.model.clone(), shadow.attribute.0)).collect(),
+            references: references.iter().filter(|_| joins).map(|(model, job, _)| (*model, *job)).collect(),
+        };
+        let mut after: Vec<usize> = group.iter().map(|member| member.attribute.1).collect();
+        after.extend(references.iter().filter(|_| joins).map(|(_, _, index)| *index));
+        let label = attack_label(attack, &self.plan.generators[generator].name, &target.model);
+        let head = attack_head(attack, &read, label, self.plan.spec.seed);
+        self.add(head, Work::Attack { attack: attack.clone(), group: read }, after)?;
         Ok(())
     }
 

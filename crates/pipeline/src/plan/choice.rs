@@ -6,6 +6,7 @@ use std::sync::Arc;
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::WithoutZero;
+use syntrace_measure::audit::outside_scalars;
 use syntrace_spec::{StageSpec, closest};
 
 /// The attribute kind of a published attack on a family, where it is not the family's first (paper,
@@ -38,13 +39,13 @@ enum AttributeChoice {
 }
 
 /// A generator as an attack sees it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Attacked<'a> {
     /// Its name in the study.
     pub name: &'a str,
     pub family: &'a str,
     /// Its attribute kinds, the default first.
-    pub kinds: &'a [&'a str],
+    pub kinds: Vec<&'a str>,
     /// Were shadows trained on the target's traces?
     pub overlap: bool,
     /// Attribute kinds of which an import says that their numbers have no zero.
@@ -109,7 +110,7 @@ impl AttackChoice {
     /// Fails where the table names a generator that is not there, or an attribute kind that none has.
     pub fn check(&self, all: &[Attacked<'_>]) -> Result<()> {
         let names: Vec<&str> = all.iter().map(|generator| generator.name).collect();
-        let kinds: Vec<&str> = all.iter().flat_map(|generator| generator.kinds).copied().collect();
+        let kinds: Vec<&str> = all.iter().flat_map(|generator| &generator.kinds).copied().collect();
         let mut checked: Vec<(&str, &str, &[&str])> = Vec::new();
         for name in self.generators.iter().flatten() {
             checked.push(("generator", name, &names));
@@ -142,7 +143,7 @@ impl AttackChoice {
     }
 
     /// The attack on a generator, or why there is none.
-    pub fn on(&self, generator: Attacked<'_>) -> Result<std::result::Result<PlannedAttack, String>> {
+    pub fn on(&self, generator: &Attacked<'_>) -> Result<std::result::Result<PlannedAttack, String>> {
         let skipped = |reason: String| Ok(Err(format!("no attack `{}` on {}: {reason}", self.name, generator.name)));
         let Some(first) = generator.kinds.first() else {
             return skipped("it has no attributes".to_owned());
@@ -166,7 +167,8 @@ impl AttackChoice {
         if !generator.kinds.contains(&attribute) {
             return skipped(format!("it has no attribute kind `{attribute}` (it has {})", generator.kinds.join(", ")));
         }
-        let scalars = syntrace_model::model::scalars(generator.family, attribute);
+        let mut scalars = outside_scalars(attribute);
+        scalars.extend(syntrace_model::model::scalars(generator.family, attribute));
         let attack = kind.with(&self.options, &scalars).context(|| format!("[attack.{}]", self.name))?;
         let Some(attack) = attack else {
             let known: Vec<&str> = scalars.iter().map(|scalar| scalar.name).chain(["loss"]).collect();

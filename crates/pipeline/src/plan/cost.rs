@@ -13,9 +13,9 @@ impl Plan {
     pub fn training_lines(&self, flops_per_second: Option<f64>) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         let members = self.spec.split.members;
-        for generator in &self.generators {
+        for (number, generator) in self.generators.iter().enumerate() {
             let family = &generator.family;
-            let attackable = !family.attribute_kinds().is_empty();
+            let attackable = !family.attribute_kinds().is_empty() || self.attacked_from_outside(number);
             let roles = if attackable { self.spec.split.shadows + 1 } else { 1 };
             let models = f64::from(roles) * self.private_classes() as f64;
             let (mut flops, mut trained, mut weights) = (0.0, 0.0, 0.0);

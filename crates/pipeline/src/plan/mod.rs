@@ -77,6 +77,13 @@ pub(crate) enum Work {
         splits: Vec<SplitId>,
         kinds: Vec<String>,
     },
+    /// Attributes of a model from its synthetic traces alone, on its split and on the traces of others.
+    Outside {
+        model: PlannedModel,
+        sources: Vec<JobId>,
+        synthesize: JobId,
+        splits: Vec<SplitId>,
+    },
     Attack {
         attack: PlannedAttack,
         group: AttackGroup,
@@ -113,7 +120,8 @@ impl Work {
             | Self::Encode { .. }
             | Self::Split { .. }
             | Self::Fidelity { .. }
-            | Self::Leakage { .. } => false,
+            | Self::Leakage { .. }
+            | Self::Outside { .. } => false,
             Self::Base { base } => base.shipped.is_none(),
             Self::Train { .. }
             | Self::Attribute { .. }
@@ -201,6 +209,13 @@ impl Plan {
         }
         builder.utility()?;
         Ok(builder.plan)
+    }
+
+    /// Is a generator attacked by what its synthetic traces say?
+    pub(crate) fn attacked_from_outside(&self, generator: usize) -> bool {
+        let named = self.generators.get(generator);
+        let concerned = named.is_some_and(|planned| self.spec.synthetic_shadows.concerns(&planned.name));
+        concerned && self.spec.synthetic_traces > 0
     }
 
     /// Puts the networks of all generators onto a device; the jobs stay the same.

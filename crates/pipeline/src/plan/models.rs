@@ -1,6 +1,6 @@
 //! Splits, bases, cohorts, attributes and synthesis of a class.
 
-use super::attacks::Attributed;
+use super::attacks::{Attributed, AttributedModels};
 use super::utility::Target;
 use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Work, ids, noise_name, role_text};
 use crate::bases;
@@ -9,6 +9,7 @@ use crate::jobs::stage::require_enough;
 use syntrace_base::base::{Digest, Identity, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
+use syntrace_measure::audit::OUTSIDE_KINDS;
 use syntrace_measure::privacy::Accountant;
 use syntrace_model::model::Start;
 use syntrace_model::model::shipped::shipped_bases;
@@ -131,28 +132,39 @@ impl Builder<'_> {
     fn generator(&mut self, class: &PlannedClass, generator: usize, splits: &[(Role, SplitId, usize)]) -> Result<()> {
         let (encode, encode_index) = self.encode(class, generator)?;
         let regimes = self.regimes(generator);
-        // Shadows serve attacks, and there is none on a generator without attributes.
-        let attackable = !self.plan.generators[generator].family.attribute_kinds().is_empty();
+        let says = !self.plan.generators[generator].family.attribute_kinds().is_empty();
+        let outside = self.plan.attacked_from_outside(generator);
+        // Shadows serve attacks, and there is none on a generator that says nothing of traces and is not attacked from outside.
         let mut models = Vec::new();
         for regime in regimes {
-            for &(role, split_id, split_index) in splits.iter().filter(|(role, ..)| attackable || *role == Role::Target)
-            {
+            let serves = |role: Role| says || outside || role == Role::Target;
+            for &(role, split_id, split_index) in splits.iter().filter(|(role, ..)| serves(*role)) {
                 models.push((self.model(class, generator, regime, role, split_id)?, split_index));
             }
         }
         let trained = self.cohorts(generator, encode, encode_index, &models)?;
-        let mut attributed = Vec::new();
+        let mut attributed = AttributedModels::default();
         for ((model, split_index), train_index) in models.iter().zip(&trained) {
-            if attackable && model.role == Role::Target {
+            let with = |attribute| Attributed {
+                model: model.clone(),
+                split_index: *split_index,
+                train_index: *train_index,
+                attribute,
+            };
+            if says && model.role == Role::Target {
                 self.one_run(model, *split_index, (encode, encode_index))?;
             }
-            if attackable {
-                let attribute = self.attribute(generator, model, encode, *train_index)?;
-                let (model, split_index, train_index) = (model.clone(), *split_index, *train_index);
-                attributed.push(Attributed { model, split_index, train_index, attribute });
+            if says {
+                attributed.inside.push(with(self.attribute(generator, model, encode, *train_index)?));
             }
-            if model.role == Role::Target {
-                self.synthesis(class, generator, model, *train_index)?;
+            let synthesized = match model.role {
+                Role::Target => self.synthesis(class, generator, model, *train_index)?,
+                _ if outside => self.synthesize(generator, model, *train_index)?,
+                _ => None,
+            };
+            if let Some(synthesized) = synthesized.filter(|_| outside) {
+                let attribute = self.outside_attribute(class, generator, model, synthesized, splits)?;
+                attributed.outside.push(with(attribute));
             }
         }
         self.attacks(generator, (encode, encode_index), &attributed)
@@ -331,23 +343,62 @@ impl Builder<'_> {
         Ok((job, index))
     }
 
+    /// What synthetic traces say about those of all splits: (job, index).
+    fn outside_attribute(
+        &mut self,
+        class: &PlannedClass,
+        generator: usize,
+        model: &PlannedModel,
+        (synthesize, index): (JobId, usize),
+        splits: &[(Role, SplitId, usize)],
+    ) -> Result<(JobId, usize)> {
+        let ids_of: Vec<SplitId> = splits.iter().map(|(_, split_id, _)| *split_id).collect();
+        let spec = serde_json::json!({
+            "model": model.model_id.0,
+            "kinds": OUTSIDE_KINDS,
+            "synthetic": synthesize.0,
+            "splits": ids_of.iter().map(|split| split.0).collect::<Vec<_>>(),
+        });
+        let mut inputs = ids(&class.sources);
+        inputs.extend(ids_of.iter().map(|split| split.0).chain([model.model_id.0, synthesize.0]));
+        let label = format!("attributes from synthetic traces {}", model.label(&self.plan.generators[generator].name));
+        let head = JobHead::new(JobKind::Attribute, label, &spec, inputs, 0);
+        let job = head.job_id;
+        let after = splits.iter().map(|(.., split_index)| *split_index).chain([index]).collect();
+        let (model, sources) = (model.clone(), class.sources.clone());
+        let work = Work::Outside { model, sources, synthesize, splits: ids_of };
+        Ok((job, self.add(head, work, after)?))
+    }
+
+    /// A model's synthetic traces, where the spec asks for any: (job, index).
+    fn synthesize(
+        &mut self,
+        generator: usize,
+        model: &PlannedModel,
+        train: Option<usize>,
+    ) -> Result<Option<(JobId, usize)>> {
+        let count = self.plan.spec.synthetic_traces;
+        if count == 0 {
+            return Ok(None);
+        }
+        let spec = serde_json::json!({ "model": model.model_id.0, "traces": count });
+        let label = format!("synthesize {}", model.label(&self.plan.generators[generator].name));
+        let head = JobHead::new(JobKind::Synthesize, label, &spec, vec![model.model_id.0], self.plan.spec.seed);
+        let job = head.job_id;
+        let index = self.add(head, Work::Synthesize { model: model.clone(), count }, train.into_iter().collect())?;
+        Ok(Some((job, index)))
+    }
+
+    /// A target's synthetic traces and what is measured of them.
     fn synthesis(
         &mut self,
         class: &PlannedClass,
         generator: usize,
         model: &PlannedModel,
         train: Option<usize>,
-    ) -> Result<()> {
-        let count = self.plan.spec.synthetic_traces;
-        if count == 0 {
-            return Ok(());
-        }
+    ) -> Result<Option<(JobId, usize)>> {
+        let Some((synthesize, index)) = self.synthesize(generator, model, train)? else { return Ok(None) };
         let name = self.plan.generators[generator].name.clone();
-        let spec = serde_json::json!({ "model": model.model_id.0, "traces": count });
-        let label = format!("synthesize {}", model.label(&name));
-        let head = JobHead::new(JobKind::Synthesize, label, &spec, vec![model.model_id.0], self.plan.spec.seed);
-        let synthesize = head.job_id;
-        let index = self.add(head, Work::Synthesize { model: model.clone(), count }, train.into_iter().collect())?;
         self.targets.push(Target {
             model: model.clone(),
             sources: class.sources.clone(),
@@ -361,6 +412,7 @@ impl Builder<'_> {
         let head = JobHead::new(JobKind::Fidelity, label, &spec, inputs, 0);
         let work = Work::Fidelity { model: model.clone(), sources: class.sources.clone(), synthesize };
         self.add(head, work, vec![index])?;
-        self.leakage(class, model, (synthesize, index))
+        self.leakage(class, model, (synthesize, index))?;
+        Ok(Some((synthesize, index)))
     }
 }

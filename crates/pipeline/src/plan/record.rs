@@ -10,7 +10,7 @@ use crate::jobs::job::JobHead;
 use serde_json::{Value, json};
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, JobRecord, Regime};
-use syntrace_spec::{DatasetSpec, SourceSpec, StageSpec};
+use syntrace_spec::{DatasetSpec, SourceSpec, StageSpec, SyntheticShadows};
 
 impl Plan {
     /// The job that records this plan; `None` for one that is made of what a study holds (an import, an attack
@@ -64,6 +64,11 @@ impl Plan {
         // what no spec of before asked for: its plan is the one of before
         if !spec.augment.shares.is_empty() {
             short["augment"] = json!({ "shares": spec.augment.shares, "draws": spec.augment.draws });
+        }
+        match &spec.synthetic_shadows {
+            SyntheticShadows::All => short["synthetic_shadows"] = json!(true),
+            SyntheticShadows::Of(names) if !names.is_empty() => short["synthetic_shadows"] = json!(names),
+            SyntheticShadows::Of(_) => {}
         }
         short
     }

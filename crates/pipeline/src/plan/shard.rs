@@ -46,6 +46,7 @@ fn models_of(work: &Work) -> Vec<ModelId> {
         | Work::Synthesize { model, .. }
         | Work::Fidelity { model, .. }
         | Work::Leakage { model, .. }
+        | Work::Outside { model, .. }
         | Work::OneRunAudit { model, .. } => vec![model.model_id],
         Work::Attack { group, .. } => {
             group.shadows.iter().chain([&group.target]).map(|(model, _)| model.model_id).collect()

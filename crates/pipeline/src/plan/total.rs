@@ -53,6 +53,8 @@ const ROW_BYTES: f64 = 12.0;
 const RESULT_BYTES: f64 = 20e3;
 /// Bytes of a stored number: weights and attributes are f32.
 const NUMBER_BYTES: f64 = 4.0;
+/// Numbers of the attributes that synthetic traces give a trace.
+const OUTSIDE_VALUES: f64 = 22.0;
 
 /// Jobs, seconds and bytes of a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -149,6 +151,7 @@ impl Plan {
             Work::Reference { model, splits, .. } => {
                 traces * splits.len() as f64 * values(model.generator) * NUMBER_BYTES
             }
+            Work::Outside { splits, .. } => traces * (1.0 + splits.len() as f64) * OUTSIDE_VALUES * NUMBER_BYTES,
             Work::Attack { group, .. } => traces * (1.0 + 0.3 * group.shadows.len() as f64) * ROW_BYTES + RESULT_BYTES,
             Work::Synthesize { count, .. } => f64::from(*count) * packets * PACKET_BYTES,
             Work::OneRunAudit { .. } => RESULT_BYTES,
@@ -161,7 +164,7 @@ fn step(work: &Work) -> usize {
     match work {
         Work::IngestFile { .. } | Work::Simulate { .. } | Work::Encode { .. } | Work::Split { .. } => 0,
         Work::Base { .. } | Work::Train { .. } => 1,
-        Work::Attribute { .. } | Work::Reference { .. } | Work::Attack { .. } => 2,
+        Work::Attribute { .. } | Work::Reference { .. } | Work::Outside { .. } | Work::Attack { .. } => 2,
         Work::Synthesize { .. } => 3,
         Work::Fidelity { .. } | Work::Leakage { .. } | Work::Utility { .. } | Work::OneRunAudit { .. } => 4,
     }

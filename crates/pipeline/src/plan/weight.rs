@@ -7,8 +7,16 @@ use syntrace_store::Snapshot;
 
 /// Operations that a core does a second in training, about: only what nothing was measured of is weighed with it.
 pub(super) const GUESS_FLOPS: f64 = 4e9;
-/// A trace that is sampled costs about as much as one of a training in three steps: it is made piece by piece.
-const SAMPLING_STEPS: f64 = 3.0;
+/// What a trace costs that is sampled, as a share of one step of training with it: 0.05 to 0.9 in the demo.
+const SAMPLING_SHARE: f64 = 0.5;
+/// And one that is asked about: no gradient, and epochs are not evaluated; 0.1 to 0.2 in the demo.
+const ASKING_SHARE: f64 = 0.2;
+/// Seconds of a trace that a model of marginals draws.
+const MARGINALS_SECONDS: f64 = 3e-4;
+/// Seconds that an attack takes a model.
+const ATTACK_SECONDS: f64 = 0.05;
+/// Seconds that a real and a synthetic trace take to be compared.
+const OUTSIDE_SECONDS: f64 = 3e-6;
 
 impl Plan {
     /// The time left of a run of this plan, `threads` jobs side by side. What the study holds already says how fast
@@ -49,15 +57,19 @@ impl Plan {
                 (models.first().map_or_else(|| kind.to_owned(), of), flops, 1.0 / GUESS_FLOPS)
             }
             Work::OneRunAudit { model, .. } => (of(model), self.flops(model), 1.0 / GUESS_FLOPS),
-            Work::Attribute { model, .. } => (of(model), 2.0 * members, self.trace_seconds(model).max(0.01)),
+            Work::Attribute { model, .. } => (of(model), 2.0 * members, ASKING_SHARE * self.trace_seconds(model)),
             Work::Reference { model, splits, .. } => {
-                (of(model), 2.0 * members * splits.len() as f64, self.trace_seconds(model).max(0.01))
+                (of(model), 2.0 * members * splits.len() as f64, ASKING_SHARE * self.trace_seconds(model))
+            }
+            Work::Outside { model, splits, .. } => {
+                let compared = 2.0 * members * splits.len() as f64 * f64::from(self.spec.synthetic_traces);
+                (format!("outside {}", self.name(model.generator)), compared, OUTSIDE_SECONDS)
             }
             Work::Attack { attack, group } => {
-                (format!("{kind} {}", attack.name), 1.0 + group.shadows.len() as f64, 0.5)
+                (format!("{kind} {}", attack.name), 1.0 + group.shadows.len() as f64, ATTACK_SECONDS)
             }
             Work::Synthesize { model, count } => {
-                (of(model), f64::from(*count), (SAMPLING_STEPS * self.trace_seconds(model)).max(0.05))
+                (of(model), f64::from(*count), SAMPLING_SHARE * self.trace_seconds(model))
             }
             Work::Fidelity { .. } | Work::Leakage { .. } => (kind.to_owned(), 1.0, 1.0),
             Work::Utility { utility } => (kind.to_owned(), utility.classes.len() as f64, 2.0),
@@ -84,7 +96,8 @@ impl Plan {
             | Work::Reference { model, .. }
             | Work::Synthesize { model, .. }
             | Work::Fidelity { model, .. }
-            | Work::Leakage { model, .. } => Some(model.generator),
+            | Work::Leakage { model, .. }
+            | Work::Outside { model, .. } => Some(model.generator),
         }
     }
 
@@ -97,6 +110,9 @@ impl Plan {
         let Some(generator) = self.generators.get(model.generator) else { return 0.0 };
         let plan = generator.family.plan(self.spec.split.members, model.regime);
         let traces = plan.steps as f64 * plan.expected_batch;
+        if plan.steps <= 1 {
+            return MARGINALS_SECONDS / SAMPLING_SHARE;
+        }
         if traces > 0.0 { self.flops(model) / traces / GUESS_FLOPS } else { 0.0 }
     }
 

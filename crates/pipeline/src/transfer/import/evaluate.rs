@@ -160,6 +160,7 @@ pub(crate) fn empty_spec() -> Spec {
         generators: Vec::new(),
         attacks: Vec::new(),
         synthetic_traces: 0,
+        synthetic_shadows: syntrace_spec::SyntheticShadows::Of(Vec::new()),
         // As in a spec that says nothing: what stands beside ours is measured as ours.
         forecaster: Forecaster::Small,
         augment: Augment::none(),

@@ -1,0 +1,267 @@
+//! What a set of synthetic traces says about a real trace, for whoever holds the synthetic traffic and nothing of the
+//! model. Attacks read these attributes like those of a model: calibrated by shadows (a threshold, a forest), or by what
+//! the synthetic traces of other models say of the same trace (LiRA, RMIA).
+//!
+//! | kind | loss | values | after |
+//! | --- | --- | --- | --- |
+//! | `synthetic_nearest` | share of bytes that differ from the closest synthetic trace | that of the five closest; share of header fields that differ, of the five closest | GAN-Leaks (Chen et al. 2020, arXiv 1909.03935) |
+//! | `synthetic_marginals` | minus the mean log share of synthetic traces that have the trace's value, over one and two fields | log ratio to the share among reference traces; minus loss; means over single fields, pairs of a flow, steps to the next packet | DOMIAS (van Breugel et al. 2023, arXiv 2302.12580); MAMA-MIA (Golob et al. 2024, arXiv 2410.05506) |
+//! | `synthetic_markov` | minus the mean log-likelihood of a header byte under a Markov chain that learnt from the synthetic traces | log ratio to a chain that learnt from reference traces; minus loss; that of the likeliest and of the unlikeliest packet | n-gram surrogate (Meeus et al. 2025, arXiv 2502.14921) |
+//!
+//! Reference traces are real traces of the class that the model's split does not hold; without any, ratios are 0.
+
+use super::closest::{closest_of, keep};
+use super::content::{Content, content};
+use super::identifier::header;
+use std::collections::HashMap;
+use syntrace_base::base::map_ordered;
+use syntrace_base::record::{NamedScalar, Packet, Trace};
+
+/// Names of the kinds.
+pub const OUTSIDE_KINDS: [&str; 3] = ["synthetic_markov", "synthetic_marginals", "synthetic_nearest"];
+
+/// One attribute of a real trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutsideAttribute {
+    /// One of [`OUTSIDE_KINDS`].
+    pub kind: &'static str,
+    /// Lower = likelier a member.
+    pub loss: f32,
+    /// As many for every trace.
+    pub values: Vec<f32>,
+}
+
+/// Scalars inside an attribute of a kind; none where the kind is another.
+pub fn outside_scalars(kind: &str) -> Vec<NamedScalar> {
+    let one = |name, start, member_high| NamedScalar { name, start, step: 0, tail: 0, member_high };
+    match kind {
+        "synthetic_nearest" => vec![one("bytes", 0, false), one("fields", NEIGHBOURS as u32, false)],
+        "synthetic_marginals" | "synthetic_markov" => vec![one("ratio", 0, true), one("likelihood", 1, true)],
+        _ => Vec::new(),
+    }
+}
+
+/// Closest synthetic traces that an attribute lists.
+const NEIGHBOURS: usize = 5;
+
+/// The attributes of real traces, one of each kind in the order of [`OUTSIDE_KINDS`], given what a model wrote and
+/// reference traces.
+pub fn outside_attributes(traces: &[Trace], synthetic: &[Trace], reference: &[Trace]) -> Vec<[OutsideAttribute; 3]> {
+    let own = Neighbours::new(synthetic);
+    let (marginals, of_reference) = (Marginals::new(synthetic), Marginals::new(reference));
+    let (chain, chain_of_reference) = (Chain::new(synthetic), Chain::new(reference));
+    map_ordered(traces, |trace| {
+        [chain.attribute(trace, &chain_of_reference), marginals.attribute(trace, &of_reference), own.attribute(trace)]
+    })
+}
+
+/// Number of header fields of a packet that are compared.
+const FIELDS: usize = 14;
+
+/// Header fields of a packet; gaps by powers of two, what it does not have as a value of its own.
+fn fields(packet: &Packet, gap_us: i64) -> [u64; FIELDS] {
+    let address = |bytes: &[u8]| short(content(bytes));
+    let optional = |value: Option<u64>| value.map_or(u64::MAX, |value| value);
+    [
+        u64::from(packet.direction == syntrace_base::record::Direction::Backward),
+        address(&packet.src_ip),
+        address(&packet.dst_ip),
+        u64::from(packet.src_port),
+        u64::from(packet.dst_port),
+        u64::from(packet.protocol),
+        u64::from(packet.ip_length),
+        u64::from(packet.ttl),
+        u64::from(packet.tos),
+        optional(packet.identification.map(u64::from)),
+        optional(packet.flags.map(u64::from)),
+        optional(packet.tcp_flags.map(u64::from)),
+        u64::from(packet.payload_length),
+        u64::from(64 - gap_us.unsigned_abs().leading_zeros()),
+    ]
+}
+
+fn short(content: Content) -> u64 {
+    content.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// The fields of all packets of a trace.
+fn rows(trace: &Trace) -> Vec<[u64; FIELDS]> {
+    let before = trace.packets.iter().map(|packet| packet.time_us);
+    let before = trace.packets.first().map(|first| first.time_us).into_iter().chain(before);
+    trace.packets.iter().zip(before).map(|(packet, before)| fields(packet, packet.time_us - before)).collect()
+}
+
+/// Synthetic traces as bytes and as fields.
+struct Neighbours<'a> {
+    traces: &'a [Trace],
+    rows: Vec<Vec<[u64; FIELDS]>>,
+}
+
+impl<'a> Neighbours<'a> {
+    fn new(traces: &'a [Trace]) -> Self {
+        Self { traces, rows: map_ordered(traces, rows) }
+    }
+
+    fn attribute(&self, trace: &Trace) -> OutsideAttribute {
+        let by_bytes = closest_of::<NEIGHBOURS>(trace, self.traces);
+        let own = rows(trace);
+        let mut by_fields = [1.0; NEIGHBOURS];
+        for other in &self.rows {
+            let different: usize = own.iter().zip(other).map(|(a, b)| unequal(a, b)).sum();
+            let total = FIELDS * own.len().max(other.len());
+            let distance = (different + FIELDS * own.len().abs_diff(other.len())) as f64 / total.max(1) as f64;
+            keep(&mut by_fields, distance);
+        }
+        let values = by_bytes.iter().chain(&by_fields).map(|distance| *distance as f32).collect();
+        OutsideAttribute { kind: OUTSIDE_KINDS[2], loss: by_bytes[0] as f32, values }
+    }
+}
+
+fn unequal(a: &[u64; FIELDS], b: &[u64; FIELDS]) -> usize {
+    a.iter().zip(b).filter(|(a, b)| a != b).count()
+}
+
+/// Fields of the first packet, pairs of which are counted.
+const FLOW_FIELDS: [usize; 8] = [1, 2, 3, 4, 6, 7, 9, 11];
+/// Fields whose steps from packet to packet are counted.
+const STEP_FIELDS: [usize; 5] = [0, 6, 11, 12, 13];
+
+/// How a cell came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Cell {
+    /// A field at a position.
+    Single(usize, usize, u64),
+    /// Two fields of the first packet.
+    Pair(usize, usize, u64, u64),
+    /// A field at a position and at the next.
+    Step(usize, usize, u64, u64),
+}
+
+/// How many traces have each value.
+struct Marginals {
+    counts: HashMap<Cell, u32>,
+    traces: u32,
+}
+
+impl Marginals {
+    fn new(traces: &[Trace]) -> Self {
+        let mut counts = HashMap::new();
+        for cell in map_ordered(traces, cells).into_iter().flatten() {
+            *counts.entry(cell).or_default() += 1;
+        }
+        Self { counts, traces: traces.len() as u32 }
+    }
+
+    /// Log share of the traces that are in a cell; half a trace is added to each.
+    fn log_share(&self, cell: &Cell) -> f64 {
+        let count = self.counts.get(cell).copied().unwrap_or(0);
+        ((f64::from(count) + 0.5) / (f64::from(self.traces) + 1.0)).ln()
+    }
+
+    fn attribute(&self, trace: &Trace, reference: &Self) -> OutsideAttribute {
+        let (mut all, mut ratio) = (Mean::default(), Mean::default());
+        let mut by_kind = [Mean::default(); 3];
+        for cell in cells(trace) {
+            let share = self.log_share(&cell);
+            all.add(share);
+            ratio.add(share - reference.log_share(&cell));
+            by_kind[match cell {
+                Cell::Single(..) => 0,
+                Cell::Pair(..) => 1,
+                Cell::Step(..) => 2,
+            }]
+            .add(share);
+        }
+        let ratio = if reference.traces == 0 { 0.0 } else { ratio.value() };
+        let values = [ratio, all.value()].into_iter().chain(by_kind.map(Mean::value)).map(|value| value as f32);
+        OutsideAttribute { kind: OUTSIDE_KINDS[1], loss: -all.value() as f32, values: values.collect() }
+    }
+}
+
+fn cells(trace: &Trace) -> Vec<Cell> {
+    let rows = rows(trace);
+    let mut found = Vec::new();
+    for (position, row) in rows.iter().enumerate() {
+        found.extend(row.iter().enumerate().map(|(field, value)| Cell::Single(field, position, *value)));
+    }
+    if let Some(first) = rows.first() {
+        for (at, a) in FLOW_FIELDS.into_iter().enumerate() {
+            found.extend(FLOW_FIELDS.into_iter().skip(at + 1).map(|b| Cell::Pair(a, b, first[a], first[b])));
+        }
+    }
+    for (position, pair) in rows.windows(2).enumerate() {
+        found.extend(STEP_FIELDS.map(|field| Cell::Step(field, position, pair[0][field], pair[1][field])));
+    }
+    found
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Mean {
+    sum: f64,
+    count: u32,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    /// 0 over nothing.
+    fn value(self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.sum / f64::from(self.count) }
+    }
+}
+
+/// Added to the count of each of 256 bytes.
+const SMOOTHING: f64 = 0.01;
+
+/// Counts of header bytes by place and byte before.
+struct Chain {
+    next: HashMap<(u16, u8, u8), u32>,
+    states: HashMap<(u16, u8), u32>,
+}
+
+impl Chain {
+    fn new(traces: &[Trace]) -> Self {
+        let mut chain = Self { next: HashMap::new(), states: HashMap::new() };
+        for packet in traces.iter().flat_map(|trace| &trace.packets) {
+            for (place, before, byte) in transitions(header(packet)) {
+                *chain.next.entry((place, before, byte)).or_default() += 1;
+                *chain.states.entry((place, before)).or_default() += 1;
+            }
+        }
+        chain
+    }
+
+    fn log_likelihood(&self, (place, before, byte): (u16, u8, u8)) -> f64 {
+        let of = |count: Option<&u32>| count.map_or(0.0, |count| f64::from(*count));
+        let (next, state) = (of(self.next.get(&(place, before, byte))), of(self.states.get(&(place, before))));
+        ((next + SMOOTHING) / (state + 256.0 * SMOOTHING)).ln()
+    }
+
+    fn attribute(&self, trace: &Trace, reference: &Self) -> OutsideAttribute {
+        let (mut all, mut ratio) = (Mean::default(), Mean::default());
+        let (mut best, mut worst) = (f64::NEG_INFINITY, f64::INFINITY);
+        for packet in &trace.packets {
+            let mut own = Mean::default();
+            for transition in transitions(header(packet)) {
+                let value = self.log_likelihood(transition);
+                own.add(value);
+                all.add(value);
+                ratio.add(value - reference.log_likelihood(transition));
+            }
+            (best, worst) = (best.max(own.value()), worst.min(own.value()));
+        }
+        let ratio = if reference.states.is_empty() { 0.0 } else { ratio.value() };
+        let ends = if trace.packets.is_empty() { [0.0, 0.0] } else { [best, worst] };
+        let values = [ratio, all.value()].into_iter().chain(ends).map(|value| value as f32).collect();
+        OutsideAttribute { kind: OUTSIDE_KINDS[0], loss: -all.value() as f32, values }
+    }
+}
+
+/// Place in the header, the byte before (0 before the first) and the byte.
+fn transitions(bytes: &[u8]) -> impl Iterator<Item = (u16, u8, u8)> {
+    let before = std::iter::once(0).chain(bytes.iter().copied());
+    (0u16..).zip(before).zip(bytes).map(|((place, before), byte)| (place, before, *byte))
+}

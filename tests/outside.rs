@@ -1,0 +1,145 @@
+//! Attacks that read synthetic traces alone: they find planted copies and what a generator without DP memorised, and
+//! nothing where there is nothing.
+
+use crate::common::{run, run_ok, simulated_traces, write_spec};
+use std::collections::BTreeMap;
+use syntrace::audit::{OUTSIDE_KINDS, outside_attributes};
+use syntrace::eval::{Scored, leakage};
+use syntrace::record::Trace;
+
+/// AUC of the loss and, where `ratio`, of the first value, by kind.
+fn aucs(members: &[Trace], held_out: &[Trace], synthetic: &[Trace], reference: &[Trace]) -> BTreeMap<String, f64> {
+    let all: Vec<Trace> = members.iter().chain(held_out).cloned().collect();
+    let found = outside_attributes(&all, synthetic, reference);
+    let auc = |score: &dyn Fn(usize) -> f32| {
+        let scored = |at| Scored { score: f64::from(score(at)), member: at < members.len() };
+        let scored: Vec<Scored> = (0..all.len()).map(scored).collect();
+        leakage(&scored, 0.0).unwrap().auc.value
+    };
+    let mut aucs = BTreeMap::new();
+    for (place, kind) in OUTSIDE_KINDS.into_iter().enumerate() {
+        assert!(found.iter().all(|own| own[place].kind == kind));
+        aucs.insert(kind.to_owned(), auc(&|at| -found[at][place].loss));
+        if kind != "synthetic_nearest" {
+            aucs.insert(format!("{kind} ratio"), auc(&|at| found[at][place].values[0]));
+        }
+    }
+    aucs
+}
+
+#[test]
+fn copies_of_some_members_are_found_in_synthetic_traffic_and_fresh_traffic_gives_nothing_away() {
+    let all = simulated_traces("os", "windows", 400, 6);
+    let (members, held_out, reference, fresh) = (&all[..100], &all[100..200], &all[200..300], &all[300..400]);
+    // every fifth member is in the synthetic traffic, byte for byte
+    let copied: Vec<Trace> = fresh.iter().take(80).chain(members.iter().step_by(5)).cloned().collect();
+    for (kind, auc) in aucs(members, held_out, &copied, reference) {
+        assert!(auc > 0.54, "{kind}: {auc}");
+    }
+    // chance lies between these with a probability of 0.9999 for hundred and hundred
+    for (kind, auc) in aucs(members, held_out, fresh, reference) {
+        assert!((0.34..0.66).contains(&auc), "{kind}: {auc}");
+    }
+    // without reference traces there is no ratio, and without synthetic ones nothing
+    for (kind, auc) in aucs(members, held_out, &[], &[]) {
+        assert_eq!(auc, 0.5, "{kind}");
+    }
+}
+
+/// Two classes, a Markov chain without DP (which repeats its members) and one generator that says nothing of traces.
+const SPEC: &str = r#"
+name = "outside"
+seed = 3
+[[dataset]]
+name = "os"
+classes = ["windows", "ubuntu"]
+simulate = { flows = 340 }
+[traces]
+packets = 4
+[split]
+members = 50
+shadows = 2
+[regimes]
+none = true
+epsilon = [4.0]
+delta = 1e-5
+noise = "reproducible"
+[generator.markov]
+packets = 4
+[generator.netdpsyn]
+[attack.threshold]
+[attack.surrogate]
+kind = "threshold"
+attribute = "synthetic_markov"
+statistic = "ratio"
+[attack.compared]
+kind = "rmia"
+attribute = "synthetic_markov"
+[synthesis]
+traces = 120
+shadows = true
+[utility]
+forecaster = "none"
+"#;
+
+#[test]
+fn a_study_attacks_models_by_their_synthetic_traces_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = write_spec(folder.path(), SPEC);
+    let study = folder.path().join("s.redb");
+    let study = study.to_str().unwrap();
+    run_ok(&["run", study, &spec]);
+    let ask = |sql: &str| run_ok(&["sql", study, "--format", "csv", "-c", sql]);
+    let found =
+        ask("SELECT generator, epsilon IS NULL AS free, attack, attribute, min(auc) AS low, max(auc) AS high, \
+                     count(*) AS n FROM attacks WHERE evaluated_on = 'target' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3");
+    let rows: Vec<Vec<&str>> = found.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let keys: Vec<String> = rows.iter().map(|row| row[..4].join(" ")).collect();
+    let expected = [
+        "markov false compared synthetic_markov",
+        "markov false surrogate synthetic_markov",
+        "markov false threshold log_likelihood",
+        "markov true compared synthetic_markov",
+        "markov true surrogate synthetic_markov",
+        "markov true threshold log_likelihood",
+        "netdpsyn false compared synthetic_markov",
+        "netdpsyn false surrogate synthetic_markov",
+        "netdpsyn false threshold synthetic_markov",
+    ];
+    assert_eq!(keys, expected);
+    for row in &rows {
+        let (low, high): (f64, f64) = (row[4].parse().unwrap(), row[5].parse().unwrap());
+        assert_eq!(row[6], "2");
+        if row[1] == "true" {
+            assert!(low > 0.8, "a chain that repeats its members: {row:?}");
+        } else {
+            // fifty members and fifty others: chance has a standard deviation of 0.058
+            assert!(low > 0.2 && high < 0.8, "{row:?}");
+        }
+    }
+    // a generator that says nothing of traces is no longer `not audited`
+    let audited = "SELECT count(*) FROM privacy_audit WHERE generator = 'netdpsyn' AND finding = 'not audited'";
+    assert_eq!(ask(audited).lines().last(), Some("0"));
+    // the same spec again is done; attributes are there for later attacks
+    assert!(run_ok(&["run", study, &spec]).contains("nothing to do") || run_ok(&["plan", study, &spec]).contains(" 0"));
+}
+
+#[test]
+fn shadows_that_draw_synthetic_traces_are_named_in_the_spec_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |from: &str, to: &str| {
+        let spec = write_spec(folder.path(), &SPEC.replace(from, to));
+        let study = folder.path().join("none.redb");
+        let (code, _, error) = run(&["plan", study.to_str().unwrap(), &spec]);
+        assert_eq!(code, 2, "{error}");
+        error
+    };
+    let error = refused("shadows = true", "shadows = [\"netpol\"]");
+    assert!(error.contains("must name generators of the spec (markov, netdpsyn), found `netpol`"), "{error}");
+    let error = refused("shadows = true", "shadows = 3");
+    assert!(error.contains("`synthesis.shadows` must be true, false or a list of generators"), "{error}");
+    let error = refused("traces = 120", "traces = 0");
+    assert!(error.contains("`synthesis.shadows` needs `synthesis.traces` above 0"), "{error}");
+    let error = refused("shadows = true", "shadows = false");
+    assert!(error.contains("expected a attribute kind of") || error.contains("synthetic_markov"), "{error}");
+}
