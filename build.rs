@@ -7,7 +7,9 @@ const EXPORTS: &str = "{ global: malloc; calloc; realloc; free; cfree; memalign;
     posix_memalign; malloc_usable_size; reallocarray; local: *; };\n";
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    // Members give this file by a path of their own.
+    let here = [Path::new("build.rs"), Path::new("../../build.rs")].into_iter().find(|path| path.exists());
+    println!("cargo:rerun-if-changed={}", here.unwrap_or(Path::new("build.rs")).display());
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=CARGO_FEATURE_TORCH");
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {

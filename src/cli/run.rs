@@ -23,8 +23,8 @@ const HEADLINE: &str = "headline";
 const ANSWER_MEMORY_BYTES: usize = 256 << 20;
 
 /// Where the detail is: the headline has one row a generator and budget, these one a class, model or event.
-const DETAILS: &str = "more: syntrace query STUDY mia_by_model_and_epsilon, fidelity_by_model_and_epsilon, \
-    privacy_audit or privacy_ledger; without a name it lists all questions";
+const DETAILS: &str = "mia_by_model_and_epsilon, fidelity_by_model_and_epsilon, privacy_audit or privacy_ledger; without \
+    a name it lists all questions";
 
 /// Run a whole study: plan, train, attack, measure; does only what is missing
 ///
@@ -284,6 +284,7 @@ pub(super) fn print_notes(plan: &Plan) {
 
 fn print_headline(study: &Path) -> Result<()> {
     print_named(study, HEADLINE)?;
-    note!("{DETAILS}");
+    let program = std::env::args().next().unwrap_or_else(|| "syntrace".to_owned());
+    note!("more: {} query {} {DETAILS}", program.trim_end_matches("-torch"), study.display());
     Ok(())
 }

@@ -163,7 +163,12 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
         draft()
             .text(
                 "Each is the mean AUC on the targets, with its 95 % interval, of the attack that works best on shadow \
-        models.",
+        models. Of ",
+            )
+            .text(attacked.len().to_string())
+            .text(
+                " such intervals one in forty lies above 0.5 by chance alone: one that hardly does, with DP, is no finding \
+        yet.",
             )
             .done(),
     );
