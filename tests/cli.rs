@@ -89,9 +89,30 @@ fn files_of_a_wrong_type_are_refused() {
     let study = small_study(folder.path());
     check(&["ingest", &study, "--dataset", "d", "--class", "c", &text], 2, "notes.txt", "");
     check(&["ingest", &study, "--dataset", "d", "--class", "c", "missing.pcap"], 2, "missing.pcap", "check the path");
+    for name in ["a/b", "", " "] {
+        check(&["ingest", &study, "--dataset", name, "--class", "c", &text], 2, "none of them `/`", "");
+        check(&["ingest", &study, "--dataset", "d", "--class", name, &text], 2, "none of them `/`", "");
+    }
     check(&["ingest", &study, "--dataset", "d", "--class", "c"], 2, "expected captures", "--by-folder");
     check(&["info", "missing.redb"], 2, "missing.redb", "check the path");
     check(&["verify", &study], 0, "all is well", "");
+}
+
+#[test]
+fn an_answer_has_the_format_that_the_ending_of_its_file_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = small_study(folder.path());
+    let written = |name: &str, more: &[&str]| {
+        let path = folder.path().join(name).to_string_lossy().into_owned();
+        let asked = ["sql", &study, "-c", "SELECT 1 AS a, 'x' AS b", "-o", &path];
+        run_ok(&[&asked, more].concat());
+        std::fs::read_to_string(path).unwrap()
+    };
+    assert_eq!(written("a.csv", &[]), "a,b\n1,x\n");
+    assert_eq!(written("a.tsv", &[]), "a\tb\n1\tx\n");
+    assert_eq!(written("a.jsonl", &[]), "{\"a\":1,\"b\":\"x\"}\n");
+    assert_eq!(written("b.csv", &["--format", "tsv"]), "a\tb\n1\tx\n");
+    assert!(written("a.md", &[]).starts_with("| a |") && written("a.txt", &[]).contains("a"));
 }
 
 #[test]

@@ -469,12 +469,8 @@ fn copy(asker: &Asker, state: &mut State, argument: &str) -> Result<()> {
         .split(|character| !is_part(character))
         .find_map(|word| Format::from_name(&word.to_ascii_lowercase()).ok());
     let path = PathBuf::from(file);
-    let of_name = path.extension().and_then(|ending| ending.to_str()).and_then(|ending| match ending {
-        "md" => Some(Format::Markdown),
-        other => Format::from_name(other).ok(),
-    });
     super::require_other_file(&path, asker.study())?;
-    let before = std::mem::replace(&mut state.format, named.or(of_name).unwrap_or(Format::Csv));
+    let before = std::mem::replace(&mut state.format, named.or(Format::of_file(&path)).unwrap_or(Format::Csv));
     let pivot = state.pivot.take();
     state.once = Some(path);
     let done = ask(asker, state, &statement);

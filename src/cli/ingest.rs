@@ -26,10 +26,10 @@ pub(super) struct IngestArgs {
     /// Captures, packed by gzip, zstd or xz or not; folders of them; `-` is standard input
     files: Vec<PathBuf>,
     /// Dataset that they belong to
-    #[arg(long)]
+    #[arg(long, value_parser = plain_name)]
     dataset: String,
     /// Class within the dataset; without it, the sub-folders of a folder are classes
-    #[arg(long)]
+    #[arg(long, value_parser = plain_name)]
     class: Option<String>,
     /// Name of the capture on standard input
     #[arg(long, default_value = "stdin")]
@@ -123,6 +123,14 @@ pub(super) fn say_passed_over(passed_over: &[PassedOver]) {
     for passed in passed_over {
         note!("{passed}");
     }
+}
+
+/// A name of a dataset or a class: `DATASET/CLASS` names both elsewhere.
+fn plain_name(text: &str) -> std::result::Result<String, String> {
+    if text.trim().is_empty() || text.contains('/') || text.chars().count() > 64 {
+        return Err("expected 1 to 64 characters, none of them `/`".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn fill(args: &IngestArgs, store: &StoreWriter, groups: Vec<Group>) -> Result<ExitCode> {

@@ -47,9 +47,9 @@ pub(super) struct QueryArgs {
 /// What both verbs have.
 #[derive(Debug, Args)]
 pub(super) struct QueryOptions {
-    /// Output: table, csv, tsv, json, jsonl, markdown, expanded, parquet or arrow
-    #[arg(long, default_value = "table", value_name = "FORMAT")]
-    format: String,
+    /// Output: table, csv, tsv, json, jsonl, markdown, expanded, parquet or arrow; by default what the ending of the file of -o says, else table
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
     /// Value of a parameter `$name`; `null`, numbers, true and false are what they look like
     #[arg(short, long = "value", value_name = "NAME=VALUE")]
     value: Vec<String>,
@@ -69,10 +69,12 @@ pub(super) struct QueryOptions {
 
 impl QueryOptions {
     fn format(&self) -> Result<Format> {
-        let format = Format::from_name(&self.format)?;
+        let format = match &self.format {
+            Some(name) => Format::from_name(name)?,
+            None => self.file().and_then(Format::of_file).unwrap_or(Format::Table),
+        };
         if format.is_binary() && self.file().is_none() && std::io::stdout().is_terminal() {
-            return Err(Error::user(format!("{} output would go to the terminal", self.format))
-                .hint("name a file: -o answer.parquet"));
+            return Err(Error::user("binary output would go to the terminal").hint("name a file: -o answer.parquet"));
         }
         Ok(format)
     }
@@ -118,11 +120,8 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
     }
     let statements: usize = texts.iter().map(|(_, text)| statement_count(text)).sum();
     if format.is_binary() && statements != 1 {
-        return Err(Error::user(format!(
-            "{} output holds one answer a file, found {statements} statements",
-            args.options.format
-        ))
-        .hint("ask for one statement at a time"));
+        return Err(Error::user(format!("a binary file holds one answer, found {statements} statements"))
+            .hint("ask for one statement at a time"));
     }
     let mut state = args.options.state(&args.study, parameters, false)?;
     for (file, text) in &texts {

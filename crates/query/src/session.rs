@@ -230,6 +230,11 @@ fn with_stack<T>(work: impl FnOnce() -> T) -> T {
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     with_stack(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))).unwrap_or_else(|panic| {
         let text = panic_text(panic.as_ref());
+        // Arrow counts the bytes of a column of a batch in 31 bits.
+        if text.contains("offset overflow") {
+            return Err(Error::user("this statement makes more than 2 GiB of text in one place")
+                .hint("aggregate less of it: fewer rows, or shorter texts"));
+        }
         Err(Error::internal(format!("this statement met a fault of the query engine: {text}"))
             .hint("`syntrace verify STUDY` says whether the file is damaged"))
     })

@@ -18,6 +18,7 @@ use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use std::collections::HashSet;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
 use unicode_width::UnicodeWidthStr;
@@ -66,6 +67,14 @@ impl Format {
             let names: Vec<&str> = Self::ALL.iter().map(|(known, _)| *known).collect();
             Error::user(format!("there is no output format `{name}`")).hint(format!("one of: {}", names.join(", ")))
         })
+    }
+
+    /// The format that a file's ending names.
+    pub fn of_file(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "md" => Some(Self::Markdown),
+            ending => Self::from_name(ending).ok(),
+        }
     }
 
     /// True if the output is bytes that a terminal cannot show.
