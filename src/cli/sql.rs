@@ -120,7 +120,7 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
     }
     let statements: usize = texts.iter().map(|(_, text)| statement_count(text)).sum();
     if format.is_binary() && statements != 1 {
-        return Err(Error::user(format!("a binary file holds one answer, found {statements} statements"))
+        return Err(Error::user(format!("binary output holds one answer a file, found {statements} statements"))
             .hint("ask for one statement at a time"));
     }
     let mut state = args.options.state(&args.study, parameters, false)?;
