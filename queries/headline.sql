@@ -17,21 +17,13 @@ WITH counted AS (
     WHERE role = 'target' AND ($dataset IS NULL OR dataset = $dataset)
     GROUP BY generator, epsilon, plan, guarantee
 ),
-attempts AS (
+attacked AS (
     SELECT
-        generator, epsilon, plan, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
-        count(*) FILTER (WHERE auc_low > 0.5) AS above, count(*) AS targets
+        generator, epsilon, plan, CASE WHEN min(attack) = max(attack) THEN min(attack) ELSE 'several' END AS attack,
+        avg(auc) AS auc, count(*) FILTER (WHERE auc_low > 0.5) AS above, count(*) AS targets
     FROM attack_strength
-    WHERE auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon, plan, attack, attribute
-),
-ranked AS (
-    SELECT
-        generator, epsilon, plan, attack, auc, above, targets,
-        row_number() OVER (
-            PARTITION BY generator, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
-        ) AS place
-    FROM attempts
+    WHERE strongest AND ($dataset IS NULL OR dataset = $dataset)
+    GROUP BY generator, epsilon, plan
 ),
 measured AS (
     SELECT
@@ -52,14 +44,13 @@ SELECT
     counted.generator,
     CASE WHEN counted.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', counted.epsilon) END AS regime,
     counted.guarantee, counted.epsilon_end_to_end,
-    ranked.attack, ranked.auc,
-    CASE WHEN ranked.targets > 0 THEN concat(ranked.above, ' of ', ranked.targets) END AS above_chance,
+    attacked.attack, attacked.auc,
+    CASE WHEN attacked.targets > 0 THEN concat(attacked.above, ' of ', attacked.targets) END AS above_chance,
     measured.jsd, measured.jsd_real, trained.accuracy, trained.accuracy_real, counted.plan
 FROM counted
-LEFT JOIN ranked
-    ON ranked.place = 1 AND counted.generator = ranked.generator
-    AND (counted.epsilon IS NOT DISTINCT FROM ranked.epsilon)
-    AND (counted.plan IS NOT DISTINCT FROM ranked.plan)
+LEFT JOIN attacked
+    ON counted.generator = attacked.generator AND (counted.epsilon IS NOT DISTINCT FROM attacked.epsilon)
+    AND (counted.plan IS NOT DISTINCT FROM attacked.plan)
 LEFT JOIN measured
     ON counted.generator = measured.generator AND (counted.epsilon IS NOT DISTINCT FROM measured.epsilon)
     AND (counted.plan IS NOT DISTINCT FROM measured.plan)

@@ -4,7 +4,7 @@
 --             (cases of this study), open (cases that its numbers cannot decide), ours and compared_with (means
 --             over the cases of the measured number and of what it is held against), margin (the difference that the
 --             rule is about) and resolution (half the 95 % interval of ours, mean over the cases: what the study tells
---             apart at its size; NULL where the measure has none), paper_number (as printed), plan (the newest spec: no
+--             apart at its size; NULL where a single model has no interval), paper_number (as printed), plan (the newest spec: no
 --             other's cases count), rule (what a case is, and when it holds); the cases are in the view paper_evidence
 WITH counted AS (
     SELECT

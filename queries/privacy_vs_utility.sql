@@ -17,19 +17,12 @@ WITH trained AS (
 ),
 attacked AS (
     SELECT
-        dataset, generator, epsilon, plan, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
+        dataset, generator, epsilon, plan,
+        CASE WHEN min(attack) = max(attack) THEN min(attack) ELSE 'several' END AS attack, avg(auc) AS auc,
         sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width
     FROM attack_strength
-    WHERE auc IS NOT NULL
-    GROUP BY dataset, generator, epsilon, plan, attack, attribute
-),
-ranked AS (
-    SELECT
-        *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
-        row_number() OVER (
-            PARTITION BY dataset, generator, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
-        ) AS place
-    FROM attacked
+    WHERE strongest
+    GROUP BY dataset, generator, epsilon, plan
 ),
 useful AS (
     SELECT
@@ -47,14 +40,15 @@ SELECT
     trained.dataset, trained.generator, trained.epsilon, trained.plan,
     CASE WHEN trained.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', trained.epsilon) END AS regime,
     trained.guarantee,
-    ranked.attack, ranked.auc,
-    ranked.auc_low, ranked.auc_high,
+    attacked.attack, attacked.auc,
+    greatest(attacked.auc - attacked.half_width, 0.0) AS auc_low,
+    least(attacked.auc + attacked.half_width, 1.0) AS auc_high,
     useful.accuracy, useful.macro_f1, useful.members_accuracy, useful.guess_accuracy, useful.n_test
 FROM trained
-LEFT JOIN ranked
-    ON ranked.dataset = trained.dataset AND ranked.generator = trained.generator AND ranked.place = 1
-    AND (ranked.epsilon IS NOT DISTINCT FROM trained.epsilon)
-    AND (ranked.plan IS NOT DISTINCT FROM trained.plan)
+LEFT JOIN attacked
+    ON attacked.dataset = trained.dataset AND attacked.generator = trained.generator
+    AND (attacked.epsilon IS NOT DISTINCT FROM trained.epsilon)
+    AND (attacked.plan IS NOT DISTINCT FROM trained.plan)
 LEFT JOIN useful
     ON useful.dataset = trained.dataset AND useful.generator = trained.generator
     AND (useful.epsilon IS NOT DISTINCT FROM trained.epsilon)

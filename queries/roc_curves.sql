@@ -6,7 +6,7 @@
 --             it would be what is found without any false positive), targets, smallest_fpr (1 / held-out traces of the
 --             target with the fewest), plan (the spec that every number of the row is of; see the table plans)
 WITH attacked AS (
-    SELECT generator, epsilon, plan, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows
+    SELECT generator, epsilon, plan, attack, attribute, avg(mean_on_shadows) AS mean_on_shadows
     FROM attack_strength
     WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
         AND auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
@@ -16,7 +16,7 @@ WITH attacked AS (
 strongest AS (
     SELECT
         *, row_number() OVER (
-            PARTITION BY generator, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, epsilon, plan ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attacked
 ),

@@ -23,7 +23,7 @@ WITH trained AS (
 ),
 attacked AS (
     SELECT
-        generator, epsilon, plan, attack, attribute, count(*) AS targets, avg(auc_on_shadows) AS auc_on_shadows, avg(auc) AS auc,
+        generator, epsilon, plan, attack, attribute, count(*) AS targets, avg(mean_on_shadows) AS mean_on_shadows, avg(auc) AS auc,
         sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width,
         sum(CASE WHEN auc_low > 0.5 THEN 1 ELSE 0 END) AS targets_above_chance
     FROM attack_strength
@@ -34,7 +34,7 @@ ranked AS (
     SELECT
         *, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
         row_number() OVER (
-            PARTITION BY generator, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, epsilon, plan ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place,
         max(auc) OVER (PARTITION BY generator, epsilon, plan) AS auc_largest,
         count(*) OVER (PARTITION BY generator, epsilon, plan) AS tried

@@ -1,8 +1,8 @@
 -- Question:   what does the study say in short: privacy and quality of each generator and budget?
 -- Parameters: $dataset = NULL (all datasets)
 -- Columns:    generator, dataset, class, regime, models (target and shadows), epsilon_end_to_end (infinite
---             where private traces went past the mechanism, NULL without DP), attack (the strongest by AUC on
---             shadow test data; the target takes no part in the choice), auc on the target with that attack's
+--             where private traces went past the mechanism, NULL without DP), attack (the strongest by mean
+--             AUC on shadow test data; the target takes no part in the choice), auc on the target with that attack's
 --             interval (0.5 = chance), auc_largest (of all attacks on the target: an upper end, above chance by
 --             selection alone), synthetic_packets (that parse; 0 where the model generated
 --             none), jsd (mean Jensen-Shannon distance of synthetic from member packets over fields and
@@ -17,20 +17,13 @@ WITH counted AS (
     WHERE role <> 'base'
     GROUP BY generator, dataset, class, epsilon, plan
 ),
-ranked AS (
-    SELECT
-        generator, dataset, class, epsilon, plan, attack, auc, auc_low, auc_high,
-        row_number() OVER (
-            PARTITION BY generator, dataset, class, epsilon, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
-        ) AS place,
-        max(auc) OVER (PARTITION BY generator, dataset, class, epsilon, plan) AS auc_largest
-    FROM attack_strength
-    WHERE auc IS NOT NULL
-),
 attacked AS (
-    SELECT generator, dataset, class, epsilon, plan, attack, auc, auc_low, auc_high, auc_largest
-    FROM ranked
-    WHERE place = 1
+    SELECT
+        generator, dataset, class, epsilon, plan, min(attack) FILTER (WHERE strongest) AS attack,
+        avg(auc) FILTER (WHERE strongest) AS auc, avg(auc_low) FILTER (WHERE strongest) AS auc_low,
+        avg(auc_high) FILTER (WHERE strongest) AS auc_high, max(auc) AS auc_largest
+    FROM attack_strength
+    GROUP BY generator, dataset, class, epsilon, plan
 ),
 generated AS (
     SELECT generator, dataset, class, epsilon, plan, sum(packets) AS synthetic_packets

@@ -38,7 +38,8 @@ FROM kinds;
 -- The numbers behind paper_agreement; paper_takeaways says each rule in words. Only models that are made as the paper
 -- makes them count (model_kinds). A case holds where its whole 95 % interval lies on the claimed side, fails where all of
 -- it lies on the other, and is open (holds IS NULL) else. margin = the difference that the rule is about; where the
--- resolution (half the interval) is larger, the study cannot tell. NULL resolution: the measure has no interval.
+-- resolution (half the interval) is larger, the study cannot tell. NULL resolution: of a single class or model, whose measure
+-- has no interval of its own.
 -- One row per takeaway of the paper and case of this study that bears on it.
 CREATE VIEW paper_evidence AS
 WITH kinds AS (
@@ -179,6 +180,48 @@ novelty AS (
     WHERE aspect = 'diversity' AND metric = 'novelty' AND field NOT IN ('trace', 'headers')
     GROUP BY traffic.generator, traffic.dataset, traffic.class, traffic.epsilon, traffic.plan
 ),
+student AS (
+    SELECT column1 AS n, column2 AS t
+    FROM (VALUES
+        (2, 12.706), (3, 4.303), (4, 3.182), (5, 2.776), (6, 2.571), (7, 2.447), (8, 2.365), (9, 2.306), (10, 2.262)
+    ) AS quantiles
+),
+singles AS (
+    SELECT
+        'mode_collapse' AS takeaway, collapse.generator, collapse.dataset, collapse.epsilon, collapse.plan,
+        collapse.reduction AS ours, collapse.real_reduction AS compared_with, collapse.reduction AS measured
+    FROM mode_collapse AS collapse
+    JOIN model_kinds AS kinds ON kinds.model_id = collapse.model_id
+    WHERE kinds.family = 'netshare' AND kinds.published AND collapse.epsilon IS NOT NULL AND collapse.field = 'all'
+    UNION ALL
+    SELECT 'image_entropy', generator, dataset, CAST(NULL AS DOUBLE), plan, avg(entropy_bits), 1.585, avg(entropy_bits)
+    FROM image_entropy
+    WHERE role = 'target'
+    GROUP BY generator, dataset, class, plan
+    UNION ALL
+    SELECT
+        'copies_without_dp', private.generator, private.dataset, private.epsilon, private.plan,
+        private.novelty, plain.novelty, private.novelty - plain.novelty
+    FROM novelty AS private
+    JOIN novelty AS plain
+        ON plain.generator = private.generator AND plain.dataset = private.dataset AND plain.class = private.class
+        AND (plain.plan IS NOT DISTINCT FROM private.plan)
+    WHERE private.epsilon IS NOT NULL AND plain.epsilon IS NULL
+),
+means AS (
+    SELECT
+        takeaway, generator, dataset, epsilon, plan, count(*) AS models, avg(ours) AS ours,
+        avg(compared_with) AS compared_with, avg(measured) AS measured,
+        stddev_samp(measured) / sqrt(count(*)) AS standard_error
+    FROM singles
+    WHERE measured IS NOT NULL
+    GROUP BY takeaway, generator, dataset, epsilon, plan
+),
+spread AS (
+    SELECT means.*, student.t * standard_error AS half
+    FROM means
+    LEFT JOIN student ON student.n = least(means.models, 10)
+),
 cases AS (
     SELECT
         CASE WHEN epsilon IS NULL THEN concat('mia_', family) ELSE 'dp_netssm' END AS takeaway,
@@ -208,19 +251,25 @@ cases AS (
     WHERE private.epsilon IS NOT NULL AND plain.epsilon IS NULL AND private.family <> 'netssm'
     UNION ALL
     SELECT
-        'mode_collapse', collapse.generator, collapse.dataset, collapse.class, collapse.epsilon, collapse.plan,
-        'share of the real variance within a trace that is gone', reduction, real_reduction, NULL, 0.9,
-        CASE WHEN reduction >= 0.9 THEN true WHEN reduction < 0.5 THEN false END
-    FROM mode_collapse AS collapse
-    JOIN model_kinds AS kinds ON kinds.model_id = collapse.model_id
-    WHERE kinds.family = 'netshare' AND kinds.published AND collapse.epsilon IS NOT NULL AND collapse.field = 'all'
-    UNION ALL
-    SELECT
-        'image_entropy', generator, dataset, class, epsilon, plan, 'bits of the colour histogram; three colours can have 1.585',
-        entropy_bits, 1.585, NULL, 0.1585,
-        CASE WHEN entropy_bits <= 0.1585 THEN true WHEN entropy_bits > 0.7925 THEN false END
-    FROM image_entropy
-    WHERE role = 'target'
+        takeaway, generator, dataset, NULL, epsilon, plan,
+        concat(
+            CASE takeaway
+                WHEN 'mode_collapse' THEN 'share of the real variance within a trace that is gone'
+                WHEN 'image_entropy' THEN 'bits of the colour histogram; three colours can have 1.585'
+                ELSE 'share of new header values, with DP beside no DP'
+            END, ', mean over ', models, ' classes'
+        ),
+        ours, compared_with, half,
+        CASE takeaway WHEN 'mode_collapse' THEN 0.4 WHEN 'image_entropy' THEN 0.1585 ELSE 0.05 END,
+        CASE takeaway
+            WHEN 'mode_collapse'
+                THEN CASE WHEN measured >= 0.9 AND measured - half > 0.5 THEN true WHEN measured + half < 0.9 THEN false END
+            WHEN 'image_entropy'
+                THEN CASE WHEN measured + half <= 0.1585 THEN true WHEN measured - half > 0.1585 THEN false END
+            WHEN 'copies_without_dp'
+                THEN CASE WHEN measured >= 0.05 AND measured - half > 0 THEN true WHEN measured + half < 0.05 THEN false END
+        END
+    FROM spread
     UNION ALL
     SELECT
         'noise_error', generator, dataset, NULL, epsilon, plan, concat('relative change of ', models, ' models'), change, 0.0,
@@ -317,11 +366,12 @@ cases AS (
     UNION ALL
     SELECT
         'fidelity_is_not_utility', NULL, worse.dataset, NULL, NULL, worse.plan,
-        'pairs against the order, of all whose fidelity and accuracy are told apart',
-        CAST(count(*) FILTER (WHERE worse.worst > better.best) AS DOUBLE), CAST(count(*) AS DOUBLE), NULL, 0.05,
+        concat('share of pairs against the order, of ', count(*), ' whose fidelity and accuracy are told apart'),
+        count(*) FILTER (WHERE worse.worst > better.best) / CAST(count(*) AS DOUBLE), 0.0,
+        1.0 - power(0.05, 1.0 / count(*)), 0.05,
         CASE
             WHEN count(*) FILTER (WHERE worse.worst > better.best) >= greatest(1.0, 0.05 * count(*)) THEN true
-            WHEN count(*) >= 10 AND count(*) FILTER (WHERE worse.worst > better.best) = 0 THEN false
+            WHEN 1.0 - power(0.05, 1.0 / count(*)) <= 0.05 AND count(*) FILTER (WHERE worse.worst > better.best) = 0 THEN false
         END
     FROM scored AS worse
     JOIN scored AS better ON better.dataset = worse.dataset AND (better.plan IS NOT DISTINCT FROM worse.plan)
@@ -342,19 +392,6 @@ cases AS (
         ON kinds.generator = gaps.generator AND kinds.dataset = gaps.dataset
         AND (kinds.epsilon IS NOT DISTINCT FROM gaps.epsilon) AND (kinds.plan IS NOT DISTINCT FROM gaps.plan)
     WHERE gap IS NOT NULL
-    UNION ALL
-    SELECT
-        'copies_without_dp', private.generator, private.dataset, private.class, private.epsilon, private.plan,
-        'share of new header values, with DP beside no DP', private.novelty, plain.novelty, NULL, 0.05,
-        CASE
-            WHEN private.novelty - plain.novelty >= 0.05 THEN true
-            WHEN private.novelty - plain.novelty <= -0.05 THEN false
-        END
-    FROM novelty AS private
-    JOIN novelty AS plain
-        ON plain.generator = private.generator AND plain.dataset = private.dataset AND plain.class = private.class
-        AND (plain.plan IS NOT DISTINCT FROM private.plan)
-    WHERE private.epsilon IS NOT NULL AND plain.epsilon IS NULL
 )
 SELECT
     takeaway, generator, dataset, class, epsilon, plan, detail, ours, compared_with, half AS resolution, margin, holds

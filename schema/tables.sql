@@ -503,6 +503,7 @@ CREATE TABLE plans (
     plan_id    BIGINT NOT NULL, -- id of the plan: a hash of what the spec asks for
     plan       TEXT NOT NULL,   -- name of the spec and the id's first digits
     members    BIGINT NOT NULL, -- jobs and models that belong to it, done or not
+    done       BIGINT NOT NULL, -- of them, those that are here; fewer than members = its run has not ended
     spec       TEXT NOT NULL,   -- what the spec asks for, JSON; no files, seed, threads or device
     started_us BIGINT NOT NULL  -- first run, microseconds since 1970
 );

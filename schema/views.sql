@@ -115,19 +115,35 @@ SELECT
     attack_id, model_id
 FROM attacks;
 
--- Of several attacks the strongest is the one with the largest auc_on_shadows: the target takes no part in the choice. The
--- largest auc on the target is an upper end, above 0.5 by selection alone.
+-- mean_on_shadows = the mean of auc_on_shadows over all targets of the row's generator, epsilon and plan. The strongest
+-- attack on a model is the one with the largest: targets take no part in the choice, and there is one rule for a model, for
+-- a generator and in an audit. The largest auc on the target is an upper end, above 0.5 by selection alone.
 -- One row per attack on a target model: its AUC on shadow test data, by which attacks are chosen, and on the target.
 CREATE VIEW attack_strength AS
+WITH averaged AS (
+    SELECT
+        model_id, generator, dataset, class, epsilon, plan, attack, attribute,
+        avg(auc) FILTER (WHERE evaluated_on = 'shadow_test') AS auc_on_shadows,
+        avg(auc) FILTER (WHERE evaluated_on = 'target') AS auc,
+        avg(auc_low) FILTER (WHERE evaluated_on = 'target') AS auc_low,
+        avg(auc_high) FILTER (WHERE evaluated_on = 'target') AS auc_high
+    FROM attacks
+    WHERE evaluated_on IN ('shadow_test', 'target')
+    GROUP BY model_id, generator, dataset, class, epsilon, plan, attack, attribute
+),
+compared AS (
+    SELECT
+        *,
+        avg(CASE WHEN auc IS NOT NULL THEN auc_on_shadows END)
+            OVER (PARTITION BY generator, epsilon, plan, attack, attribute) AS mean_on_shadows
+    FROM averaged
+)
 SELECT
-    model_id, generator, dataset, class, epsilon, plan, attack, attribute,
-    avg(auc) FILTER (WHERE evaluated_on = 'shadow_test') AS auc_on_shadows,
-    avg(auc) FILTER (WHERE evaluated_on = 'target') AS auc,
-    avg(auc_low) FILTER (WHERE evaluated_on = 'target') AS auc_low,
-    avg(auc_high) FILTER (WHERE evaluated_on = 'target') AS auc_high
-FROM attacks
-WHERE evaluated_on IN ('shadow_test', 'target')
-GROUP BY model_id, generator, dataset, class, epsilon, plan, attack, attribute;
+    *,
+    auc IS NOT NULL AND row_number() OVER (
+        PARTITION BY model_id, plan, auc IS NOT NULL ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
+    ) = 1 AS strongest
+FROM compared;
 
 -- absent = the share of synthetic values that are not there (a packet that its trace does not have, a field that
 -- its packet does not have): each counts as a value of its own. NULL where an earlier version left it out.
@@ -671,7 +687,7 @@ varied AS (
 ),
 attacked AS (
     SELECT
-        generator, dataset, epsilon, plan, attack, attribute, avg(auc_on_shadows) AS auc_on_shadows,
+        generator, dataset, epsilon, plan, attack, attribute, avg(mean_on_shadows) AS mean_on_shadows,
         avg(auc) AS auc, sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width
     FROM attack_strength
     WHERE auc IS NOT NULL
@@ -681,7 +697,7 @@ strongest AS (
     SELECT
         generator, dataset, plan, attack, attribute, auc, half_width,
         row_number() OVER (
-            PARTITION BY generator, dataset, plan ORDER BY auc_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, dataset, plan ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attacked
     WHERE epsilon IS NULL

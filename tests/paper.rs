@@ -68,8 +68,41 @@ fn every_takeaway_has_a_verdict_and_says_so_where_the_study_has_no_case() {
     // mean JSD 0.25 without DP, 0.65 at epsilon 4, each 0.02 more or less
     assert_eq!(verdict("jsd_netssm")[3..7], ["agrees", "1", "0", "0"]);
     assert_eq!(verdict("dp_fidelity")[3..7], ["disagrees", "0", "1", "0"]);
-    // images of a quarter and a half bit
-    assert_eq!(verdict("image_entropy")[3..7], ["cannot tell", "0", "0", "2"]);
+    // one class: no interval over classes, so no verdict
+    assert_eq!(verdict("image_entropy")[3..7], ["cannot tell", "0", "0", "1"]);
+    assert_eq!(verdict("image_entropy")[10], "NULL");
+}
+
+/// The statement of `paper_evidence` over made-up measures of three classes.
+#[test]
+fn a_measure_without_an_interval_is_judged_by_its_spread_over_classes() {
+    let study = study::small();
+    let session = session(&study);
+    let text = include_str!("../schema/paper.sql");
+    let (_, view) = text.split_once("CREATE VIEW paper_evidence AS\n").unwrap();
+    let start = view.find("singles AS (").unwrap();
+    let end = view.find("means AS (").unwrap();
+    let judge = |takeaway: &str, measured: [f64; 3]| {
+        let values = measured.map(|one| format!("('{takeaway}', 'g', 'os', 4.0, 'p', {one:?}, 0.5, {one:?})"));
+        let singles = format!(
+            "singles AS (SELECT column1 AS takeaway, column2 AS generator, column3 AS dataset, column4 AS epsilon, \
+             column5 AS plan, column6 AS ours, column7 AS compared_with, column8 AS measured FROM (VALUES {})), ",
+            values.join(", ")
+        );
+        let sql = format!("{}{singles}{}", &view[..start], view[end..].trim_end().trim_end_matches(';'));
+        let sql = format!("SELECT holds, round(resolution, 3) FROM ({sql}) WHERE plan = 'p'");
+        rows(&session, &sql).join(" ")
+    };
+    // 4.303 standard errors of three: 4.303 * 0.01 / sqrt(3) = 0.025
+    assert_eq!(judge("mode_collapse", [0.94, 0.95, 0.96]), "true|0.025");
+    assert_eq!(judge("mode_collapse", [0.94, 0.2, 0.96]), "NULL|1.076");
+    assert_eq!(judge("mode_collapse", [0.1, 0.11, 0.12]), "false|0.025");
+    assert_eq!(judge("image_entropy", [0.02, 0.03, 0.04]), "true|0.025");
+    assert_eq!(judge("image_entropy", [0.1, 0.12, 0.17]), "NULL|0.09");
+    assert_eq!(judge("image_entropy", [0.5, 0.51, 0.52]), "false|0.025");
+    assert_eq!(judge("copies_without_dp", [0.3, 0.31, 0.32]), "true|0.025");
+    assert_eq!(judge("copies_without_dp", [0.05, 0.3, 0.6]), "NULL|0.684");
+    assert_eq!(judge("copies_without_dp", [-0.1, -0.11, -0.12]), "false|0.025");
 }
 
 /// The named query over made-up evidence: cases that hold, that fail and that are open.

@@ -142,6 +142,7 @@ fn two_specs_in_one_study_stand_in_rows_of_their_own() {
     assert_eq!(sql("SELECT count(*), count(DISTINCT plan), count(plan) FROM models"), ["12,2,12"]);
     // What both specs ask for is the newer one's, and the older one's rows are still held against it.
     assert_eq!(sql(held_against), before);
+    assert_eq!(sql("SELECT count(*) FROM plans WHERE done = members AND done > 0"), ["2"]);
     let names = sql("SELECT plan FROM plans ORDER BY started_us");
     assert!(
         names.len() == 2 && names[0] != names[1] && names.iter().all(|name| name.starts_with("tiny ")),

@@ -377,7 +377,7 @@ fn errors_point_at_the_place_and_suggest_the_nearest_name() {
     check(
         "SELECT auc(generator, member) FROM attack_scores",
         "no function takes `auc(Utf8, Boolean)`\n  1 | SELECT auc(generator, member) FROM attack_scores\n             ^^^",
-        "it takes: auc(Float64, Boolean)",
+        "it takes: auc(Float64, Boolean), auc(Int64, Boolean)",
     );
     check(
         "SELECT bad",

@@ -32,7 +32,7 @@ fn attack(name: &str, sizes: (u64, u64), apart: f64, seed: Seed) -> AttackEviden
     let roc = Roc::new(&scored).unwrap();
     AttackEvidence {
         name: name.to_owned(),
-        auc_on_shadows: Some(0.5),
+        mean_on_shadows: Some(0.5),
         auc: roc.auc(),
         members,
         held_out,

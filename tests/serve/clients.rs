@@ -210,6 +210,8 @@ fn an_error_has_its_place_and_its_hint_and_a_session_goes_on() {
         ("DELETE FROM models", "25006"),
         ("SELECT count(*) / (count(*) - count(*)) FROM models", "22012"),
         ("SELECT CAST(name AS INT) FROM models", "22P02"),
+        ("SELECT CAST(12345 AS DECIMAL(3, 1))", "22003"),
+        ("SELECT chr(-1)", "22023"),
     ] {
         let arguments = ["-v", "VERBOSITY=sqlstate", "-c", statement];
         let (code, _, stderr) = psql(&server.url(), &arguments, test).unwrap();

@@ -278,7 +278,7 @@ fn silent_connections_lock_nobody_out_and_end() {
     let server = Server::of(&study.path, &[]);
     let connect = || std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     let started = Instant::now();
-    let mut others: Vec<_> = (0..64).map(|_| connect()).collect();
+    let mut others: Vec<_> = (0..300).map(|_| connect()).collect();
     drop(connected(&server));
     let mut silent = others.pop().unwrap();
     silent.set_read_timeout(Some(PROCESS_LIMIT)).unwrap();

@@ -27,6 +27,7 @@ pub struct Error {
     context: Vec<String>,
     hint: Option<String>,
     of_storage: bool,
+    sqlstate: Option<&'static str>,
 }
 
 impl Error {
@@ -52,7 +53,7 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), hint: None, of_storage: false }
+        Self { kind, message: message.into(), context: Vec::new(), hint: None, of_storage: false, sqlstate: None }
     }
 
     /// Adds where it happened; printed before the message, outermost first.
@@ -79,6 +80,23 @@ impl Error {
     /// Is it of the study's file or its disk?
     pub fn is_of_storage(&self) -> bool {
         self.of_storage
+    }
+
+    /// Gives it PostgreSQL's code of its kind (the manual's appendix A), by which clients tell errors apart.
+    #[must_use]
+    pub fn with_sqlstate(mut self, code: &'static str) -> Self {
+        self.sqlstate = Some(code);
+        self
+    }
+
+    /// PostgreSQL's code: its own where it has one, otherwise that of who has to act.
+    pub fn sqlstate(&self) -> &'static str {
+        match (self.kind, self.sqlstate) {
+            (ErrorKind::Internal, _) => "XX000",
+            (ErrorKind::Interrupted, _) => "57014",
+            (ErrorKind::User, Some(code)) => code,
+            (ErrorKind::User, None) => "42000",
+        }
     }
 
     /// Who has to act.

@@ -130,7 +130,7 @@ fn check_claims(metadata: &ArrowReaderMetadata, file_bytes: u64) -> Result<()> {
 }
 
 /// Refuses pages that claim more values than they hold or than the footer says, or more bytes than there are:
-/// the decoder makes room for what a page claims before it looks at its bytes.
+/// the decoder allocates what a page claims before it looks at its bytes.
 fn check_pages<R: ChunkReader>(file: &R, metadata: &ArrowReaderMetadata) -> Result<()> {
     let mut raw = 0;
     for column in metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {

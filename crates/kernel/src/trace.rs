@@ -143,7 +143,7 @@ impl Trainer<'_, f32> {
 }
 
 impl Trainer<'_, f64> {
-    /// As in single precision, for comparisons that shall not end at rounding.
+    /// As in single precision, for comparisons that single precision would round away.
     pub fn gradient_double(&mut self, tokens: &[u16], gradient: &mut MambaWeights<f64>) -> f64 {
         self.gradient_inline(tokens, gradient)
     }

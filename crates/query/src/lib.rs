@@ -12,6 +12,7 @@
 mod catalog;
 mod context;
 mod correctness;
+mod error;
 mod function;
 mod information_schema;
 mod named;

@@ -1,7 +1,7 @@
 //! A query that works on threads of its own: whoever waits for it stays free to hear its client and the clock.
 
+use crate::error::external;
 use crate::optimizer::cancellation::CancelFlag;
-use crate::scan::batch::external;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;

@@ -6,10 +6,10 @@
 //! subqueries too, so every query is consistent and none sees an older study than it asked for.
 
 use crate::context::{Rules, SessionOptions, new_context, started};
+use crate::error::external;
 use crate::information_schema::described;
 use crate::optimizer::cancellation::CancelFlag;
 use crate::query_thread::on_query_threads;
-use crate::scan::batch::external;
 use crate::sql::diagnose::explain;
 use crate::sql::name_resolution::{self, over};
 use crate::sql::parse::parse;

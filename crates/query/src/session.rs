@@ -1,9 +1,9 @@
 //! A query context over one snapshot, and the bridge from DataFusion's async to plain iterators.
 
 use crate::context::{Rules, SessionOptions, new_context, started};
+use crate::error::external;
 use crate::information_schema::described;
 use crate::optimizer::cancellation::CancelFlag;
-use crate::scan::batch::external;
 use crate::sql::diagnose::{explain, unbound, unbound_parameter};
 use crate::sql::empty_answer;
 use crate::sql::name_resolution::{over, register_named, register_tables};
@@ -240,7 +240,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Whether the statement under way shall end.
+/// Has the statement that is running been cancelled?
 #[derive(Default)]
 struct Cancellation {
     requested: CancelFlag,
@@ -248,7 +248,7 @@ struct Cancellation {
 }
 
 impl Cancellation {
-    /// What `work` gives, or an error as soon as the statement shall end.
+    /// What `work` gives, or an error as soon as the statement is cancelled.
     async fn before<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         let mut told = std::pin::pin!(self.notified.notified());
         told.as_mut().enable();

@@ -27,6 +27,7 @@ mod tls;
 use authentication::{Admission, Authentication};
 use handler::{Connection, Handlers};
 use pgwire::tokio::{TlsAcceptor, process_socket};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,12 +37,12 @@ use syntrace_query::{STACK_BYTES, Service, SessionOptions};
 use syntrace_store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 
 /// PostgreSQL's own port, taken where it is free and no port is asked for.
 pub const DEFAULT_PORT: u16 = 5432;
 
-/// Connections that have not authenticated yet; further ones are closed.
+/// Connections that have not authenticated yet; the oldest makes way for a further one, so that silent ones lock nobody out.
 const HANDSHAKES_MAX: usize = 256;
 
 /// Time in which a client has to authenticate.
@@ -109,7 +110,7 @@ async fn listen(
         listener.local_addr().map_err(|error| Error::internal(format!("no address to listen on: {error}")))?;
     let mut stop = std::pin::pin!(stop_asked()?);
     announce(address);
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let mut handshakes: VecDeque<oneshot::Sender<()>> = VecDeque::new();
     loop {
         let socket = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -122,17 +123,23 @@ async fn listen(
             },
             () = &mut stop => return Ok(()),
         };
-        let Ok(handshake) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
-        tokio::spawn(serve_client(socket, tls.clone(), Arc::clone(&handlers), handshake));
+        handshakes.retain(|handshake| !handshake.is_closed());
+        if handshakes.len() >= HANDSHAKES_MAX {
+            // What is dropped is closed by its task.
+            handshakes.pop_front();
+        }
+        let (handshake, displaced) = oneshot::channel();
+        handshakes.push_back(handshake);
+        tokio::spawn(serve_client(socket, tls.clone(), Arc::clone(&handlers), displaced));
     }
 }
 
-/// Serves one client to its end, or closes its connection where it does not authenticate in time.
+/// Serves one client to its end, or closes its connection where it does not authenticate in time or until it is displaced.
 async fn serve_client(
     socket: TcpStream,
     tls: Option<TlsAcceptor>,
     handlers: Arc<Handlers>,
-    handshake: OwnedSemaphorePermit,
+    displaced: oneshot::Receiver<()>,
 ) {
     let admission = Arc::new(Admission::default());
     let connection = Arc::new(Connection::new(handlers, Arc::clone(&admission)));
@@ -140,13 +147,13 @@ async fn serve_client(
     let mut served = std::pin::pin!(process_socket(socket, tls, connection));
     tokio::select! {
         _ = &mut served => return,
+        _ = displaced => return,
         admitted = tokio::time::timeout(HANDSHAKE_TIME, admission.admitted()) => {
             if admitted.is_err() {
                 return;
             }
         }
     }
-    drop(handshake);
     let _ = served.await;
 }
 

@@ -20,12 +20,13 @@ const NEWEST: &str = "SELECT plan FROM newest_plan";
 const ATTACKS: &str = "SELECT target.model_id, target.attack_id, \
      concat(target.attack, ' on ', target.attribute, \
          CASE WHEN (target.plan IS DISTINCT FROM models.plan) THEN concat(', of plan ', target.plan) ELSE '' END) AS name, \
-     target.auc, target.n, target.n_members, shadow.auc AS auc_on_shadows, newest.attack_id IS NULL AS replaced \
+     target.auc, target.n, target.n_members, strength.mean_on_shadows, newest.attack_id IS NULL AS replaced \
      FROM attacks AS target \
      JOIN models ON models.model_id = target.model_id \
      LEFT JOIN newest_attacks AS newest ON newest.attack_id = target.attack_id \
-     LEFT JOIN attacks AS shadow ON shadow.job_id = target.job_id AND shadow.model_id = target.model_id \
-     AND shadow.attack = target.attack AND shadow.attribute = target.attribute AND shadow.evaluated_on = 'shadow_test' \
+     LEFT JOIN attack_strength AS strength ON strength.model_id = target.model_id \
+     AND (strength.plan IS NOT DISTINCT FROM target.plan) \
+     AND strength.attack = target.attack AND strength.attribute = target.attribute \
      WHERE target.evaluated_on = 'target' ORDER BY target.model_id, name";
 
 const SCORES: &str = "SELECT attack_id, score, member FROM attack_scores WHERE evaluated_on = 'target'";
@@ -137,14 +138,14 @@ fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
     each(asker, ATTACKS, |rows| {
         let (models, ids, names) = (rows.ints("model_id")?, rows.ints("attack_id")?, rows.texts("name")?);
         let (traces, members) = (rows.ints("n")?, rows.ints("n_members")?);
-        let [auc, on_shadows] = rows.reals(["auc", "auc_on_shadows"])?;
+        let [auc, on_shadows] = rows.reals(["auc", "mean_on_shadows"])?;
         let replaced = rows.flags("replaced")?;
         for row in 0..ids.len() {
             let Some(evidence) = found.standing(models.value(row), replaced.value(row)) else { continue };
             let members = members.value(row).unsigned_abs();
             evidence.attacks.push(AttackEvidence {
                 name: names.value(row).to_owned(),
-                auc_on_shadows: value(&on_shadows, row),
+                mean_on_shadows: value(&on_shadows, row),
                 auc: value(&auc, row).unwrap_or(f64::NAN),
                 members,
                 held_out: traces.value(row).unsigned_abs().saturating_sub(members),

@@ -209,7 +209,7 @@ fn model(model: &Judged) -> Value {
         json!({
             "name": attack.name,
             "auc": number(attack.auc),
-            "auc_on_shadows": attack.auc_on_shadows,
+            "mean_auc_on_shadows": attack.mean_on_shadows,
             "members": attack.members,
             "held_out": attack.held_out,
         })

@@ -1,8 +1,8 @@
 //! Footer and page headers of a Parquet file (Thrift's compact protocol), walked before the decoder reads them.
 //!
-//! The decoder believes what they claim: it makes room for as many row groups, columns and bytes as they say,
+//! The decoder believes what they claim: it allocates for as many row groups, columns and bytes as they say,
 //! follows a schema as deep as it goes, and counts through a list of two thousand million elements that take
-//! no bytes. A file of 665 bytes kept it busy for minutes so, and one with 50,000 groups in each other ended
+//! no bytes. A file of 665 bytes kept it busy for minutes so, and one with 50,000 nested groups ended
 //! the program. What passes here is whole: each element that is claimed has its bytes, each field that the
 //! decoder reads is of the type that the format gives it (so that both read the same), and sizes are within
 //! the limits below.
@@ -14,13 +14,13 @@ use super::damaged;
 use std::io::Read;
 use syntrace_base::error::Result;
 
-/// Groups in each other; a list of numbers takes two.
+/// Nested groups; a list of numbers takes two.
 const LEVELS_MAX: usize = 16;
 const COLUMNS_MAX: usize = 100_000;
 const NAME_BYTES_MAX: u64 = 256;
-/// Bytes of one value of fixed length: the decoder makes room for NULL too.
+/// Bytes of one value of fixed length: the decoder allocates it for NULL too.
 const WIDTH_MAX: i32 = 1024;
-/// Structs and lists in each other, of all kinds.
+/// Nested structs and lists, of all kinds.
 const DEPTH_MAX: usize = 32;
 
 /// What the header of one page says.
@@ -128,7 +128,7 @@ pub(super) fn check_footer(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// A number that the decoder makes room by.
+/// A number by which the decoder allocates.
 #[derive(Debug, Clone, Copy)]
 enum Claim {
     /// There is a schema element (its name, not the number).

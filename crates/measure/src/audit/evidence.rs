@@ -8,8 +8,9 @@ use crate::eval::{Confusion, Roc, empirical_epsilon};
 pub struct AttackEvidence {
     /// Attack and attribute kind.
     pub name: String,
-    /// AUC on shadow test data, by which the strongest is chosen; `None` where it has none.
-    pub auc_on_shadows: Option<f64>,
+    /// Mean AUC on shadow test data over all targets of the generator and regime, by which the strongest is chosen;
+    /// `None` where it has none.
+    pub mean_on_shadows: Option<f64>,
     /// AUC on the model's own traces; not a number where it is undefined.
     pub auc: f64,
     /// Members attacked.
@@ -117,7 +118,7 @@ pub struct Evidence {
 impl Evidence {
     /// The attack that works best on shadows: the target takes no part in the choice.
     pub fn strongest(&self) -> Option<&AttackEvidence> {
-        let strength = |attack: &AttackEvidence| attack.auc_on_shadows.unwrap_or(f64::NEG_INFINITY);
+        let strength = |attack: &AttackEvidence| attack.mean_on_shadows.unwrap_or(f64::NEG_INFINITY);
         // of equals the first by name, as queries do
         self.attacks.iter().min_by(|a, b| strength(b).total_cmp(&strength(a)).then_with(|| a.name.cmp(&b.name)))
     }

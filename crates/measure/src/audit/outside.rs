@@ -8,17 +8,21 @@
 //! | `synthetic_marginals` | minus the mean log share of synthetic traces that have the trace's value, over one and two fields | log ratio to the share among reference traces; minus loss; means over single fields, pairs of a flow, steps to the next packet | DOMIAS (van Breugel et al. 2023, arXiv 2302.12580); MAMA-MIA (Golob et al. 2024, arXiv 2410.05506) |
 //! | `synthetic_markov` | minus the mean log-likelihood of a header byte under a Markov chain that learnt from the synthetic traces | log ratio to a chain that learnt from reference traces; minus loss; that of the likeliest and of the unlikeliest packet | n-gram surrogate (Meeus et al. 2025, arXiv 2502.14921) |
 //!
-//! Reference traces are real traces of the class that the model's split does not hold; without any, ratios are 0.
+//! Reference traces are real traces of the class that the model's split does not hold; without any, ratios are 0. A trace that
+//! is one of them is held against the others.
 
 use super::closest::{closest_of, keep};
 use super::content::{Content, content};
 use super::identifier::header;
-use std::collections::HashMap;
-use syntrace_base::base::map_ordered;
+use std::collections::{HashMap, HashSet};
+use syntrace_base::base::{TraceId, map_ordered};
 use syntrace_base::record::{NamedScalar, Packet, Trace};
 
 /// Names of the kinds.
 pub const OUTSIDE_KINDS: [&str; 3] = ["synthetic_markov", "synthetic_marginals", "synthetic_nearest"];
+
+/// Raised when the same traces give other attributes.
+pub const OUTSIDE_VERSION: u32 = 2;
 
 /// One attribute of a real trace.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,8 +54,15 @@ pub fn outside_attributes(traces: &[Trace], synthetic: &[Trace], reference: &[Tr
     let own = Neighbours::new(synthetic);
     let (marginals, of_reference) = (Marginals::new(synthetic), Marginals::new(reference));
     let (chain, chain_of_reference) = (Chain::new(synthetic), Chain::new(reference));
+    let references: HashSet<TraceId> = reference.iter().map(|trace| trace.trace_id).collect();
     map_ordered(traces, |trace| {
-        [chain.attribute(trace, &chain_of_reference), marginals.attribute(trace, &of_reference), own.attribute(trace)]
+        // A reference trace is held against the others.
+        let itself: &[Trace] = if references.contains(&trace.trace_id) { std::slice::from_ref(trace) } else { &[] };
+        [
+            chain.attribute(trace, &chain_of_reference, &Chain::new(itself)),
+            marginals.attribute(trace, &of_reference, &Marginals::new(itself)),
+            own.attribute(trace),
+        ]
     })
 }
 
@@ -88,7 +99,12 @@ fn short(content: Content) -> u64 {
 fn rows(trace: &Trace) -> Vec<[u64; FIELDS]> {
     let before = trace.packets.iter().map(|packet| packet.time_us);
     let before = trace.packets.first().map(|first| first.time_us).into_iter().chain(before);
-    trace.packets.iter().zip(before).map(|(packet, before)| fields(packet, packet.time_us - before)).collect()
+    trace
+        .packets
+        .iter()
+        .zip(before)
+        .map(|(packet, before)| fields(packet, packet.time_us.saturating_sub(before)))
+        .collect()
 }
 
 /// Synthetic traces as bytes and as fields.
@@ -152,19 +168,25 @@ impl Marginals {
         Self { counts, traces: traces.len() as u32 }
     }
 
-    /// Log share of the traces that are in a cell; half a trace is added to each.
-    fn log_share(&self, cell: &Cell) -> f64 {
-        let count = self.counts.get(cell).copied().unwrap_or(0);
-        ((f64::from(count) + 0.5) / (f64::from(self.traces) + 1.0)).ln()
+    fn count(&self, cell: &Cell) -> u32 {
+        self.counts.get(cell).copied().unwrap_or(0)
     }
 
-    fn attribute(&self, trace: &Trace, reference: &Self) -> OutsideAttribute {
+    /// Log share of the traces, but for some of them, that are in a cell; half a trace is added to each.
+    fn log_share(&self, cell: &Cell, without: &Self) -> f64 {
+        let count = self.count(cell).saturating_sub(without.count(cell));
+        let traces = self.traces.saturating_sub(without.traces);
+        ((f64::from(count) + 0.5) / (f64::from(traces) + 1.0)).ln()
+    }
+
+    fn attribute(&self, trace: &Trace, reference: &Self, itself: &Self) -> OutsideAttribute {
+        let none = Self::new(&[]);
         let (mut all, mut ratio) = (Mean::default(), Mean::default());
         let mut by_kind = [Mean::default(); 3];
         for cell in cells(trace) {
-            let share = self.log_share(&cell);
+            let share = self.log_share(&cell, &none);
             all.add(share);
-            ratio.add(share - reference.log_share(&cell));
+            ratio.add(share - reference.log_share(&cell, itself));
             by_kind[match cell {
                 Cell::Single(..) => 0,
                 Cell::Pair(..) => 1,
@@ -172,7 +194,7 @@ impl Marginals {
             }]
             .add(share);
         }
-        let ratio = if reference.traces == 0 { 0.0 } else { ratio.value() };
+        let ratio = if reference.traces == itself.traces { 0.0 } else { ratio.value() };
         let values = [ratio, all.value()].into_iter().chain(by_kind.map(Mean::value)).map(|value| value as f32);
         OutsideAttribute { kind: OUTSIDE_KINDS[1], loss: -all.value() as f32, values: values.collect() }
     }
@@ -234,26 +256,31 @@ impl Chain {
         chain
     }
 
-    fn log_likelihood(&self, (place, before, byte): (u16, u8, u8)) -> f64 {
+    /// As the traces, but for some of them, say.
+    fn log_likelihood(&self, (place, before, byte): (u16, u8, u8), without: &Self) -> f64 {
         let of = |count: Option<&u32>| count.map_or(0.0, |count| f64::from(*count));
-        let (next, state) = (of(self.next.get(&(place, before, byte))), of(self.states.get(&(place, before))));
+        let counts =
+            |chain: &Self| (of(chain.next.get(&(place, before, byte))), of(chain.states.get(&(place, before))));
+        let ((next, state), (next_without, state_without)) = (counts(self), counts(without));
+        let (next, state) = ((next - next_without).max(0.0), (state - state_without).max(0.0));
         ((next + SMOOTHING) / (state + 256.0 * SMOOTHING)).ln()
     }
 
-    fn attribute(&self, trace: &Trace, reference: &Self) -> OutsideAttribute {
+    fn attribute(&self, trace: &Trace, reference: &Self, itself: &Self) -> OutsideAttribute {
+        let none = Self::new(&[]);
         let (mut all, mut ratio) = (Mean::default(), Mean::default());
         let (mut best, mut worst) = (f64::NEG_INFINITY, f64::INFINITY);
         for packet in &trace.packets {
             let mut own = Mean::default();
             for transition in transitions(header(packet)) {
-                let value = self.log_likelihood(transition);
+                let value = self.log_likelihood(transition, &none);
                 own.add(value);
                 all.add(value);
-                ratio.add(value - reference.log_likelihood(transition));
+                ratio.add(value - reference.log_likelihood(transition, itself));
             }
             (best, worst) = (best.max(own.value()), worst.min(own.value()));
         }
-        let ratio = if reference.states.is_empty() { 0.0 } else { ratio.value() };
+        let ratio = if reference.next == itself.next { 0.0 } else { ratio.value() };
         let ends = if trace.packets.is_empty() { [0.0, 0.0] } else { [best, worst] };
         let values = [ratio, all.value()].into_iter().chain(ends).map(|value| value as f32).collect();
         OutsideAttribute { kind: OUTSIDE_KINDS[0], loss: -all.value() as f32, values }

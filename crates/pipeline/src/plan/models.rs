@@ -9,7 +9,7 @@ use crate::jobs::stage::require_enough;
 use syntrace_base::base::{Digest, Identity, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
-use syntrace_measure::audit::OUTSIDE_KINDS;
+use syntrace_measure::audit::{OUTSIDE_KINDS, OUTSIDE_VERSION};
 use syntrace_measure::privacy::Accountant;
 use syntrace_model::model::Start;
 use syntrace_model::model::shipped::shipped_bases;
@@ -354,6 +354,7 @@ impl Builder<'_> {
     ) -> Result<(JobId, usize)> {
         let ids_of: Vec<SplitId> = splits.iter().map(|(_, split_id, _)| *split_id).collect();
         let spec = serde_json::json!({
+            "version": OUTSIDE_VERSION,
             "model": model.model_id.0,
             "kinds": OUTSIDE_KINDS,
             "synthetic": synthesize.0,

@@ -2,7 +2,7 @@
 //! nanoseconds), so that 25 hours are less than one day. PostgreSQL and DuckDB count a day as 24 hours and a month as 30
 //! days.
 
-use crate::scan::batch::external;
+use crate::error::external;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};

@@ -11,7 +11,7 @@
 //!                       THEN NULL ELSE false END
 //! ```
 
-use crate::scan::batch::external;
+use crate::error::external;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};

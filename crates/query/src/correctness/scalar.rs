@@ -5,7 +5,7 @@
 //! names columns around it and compares them otherwise than by `=` below an aggregate, DataFusion fails later, with the
 //! name of some inner column.
 
-use crate::scan::batch::external;
+use crate::error::external;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};

@@ -165,6 +165,23 @@ fn a_join_of_ordered_rows_is_ordered_by_one_side_only() {
     );
 }
 
+/// No report: the names of DataFusion's casts.
+#[test]
+fn a_cast_column_is_ordered_by_what_it_shows() {
+    let (session, _folder) = session(2);
+    let table = "(VALUES (9, 1), (10, 2), (10, 3)) t(x, y)";
+    for (sql, right) in [
+        ("SELECT x::text FROM {} ORDER BY x", "10;10;9"),
+        ("SELECT t.x::text, y FROM {} ORDER BY x, y DESC", "10,3;10,2;9,1"),
+        ("SELECT x::text, count(*) FROM {} GROUP BY x ORDER BY x", "10,2;9,1"),
+        ("SELECT x::text AS s FROM {} ORDER BY x", "9;10;10"),
+        ("SELECT y, x::text FROM {} ORDER BY 2, 1", "2,10;3,10;1,9"),
+        ("SELECT x, x::text FROM {} ORDER BY y", "9,9;10,10;10,10"),
+    ] {
+        assert_eq!(ours(&session, &sql.replace("{}", table)), right, "{sql}");
+    }
+}
+
 /// Report 25258 (open).
 #[test]
 fn quantified_comparisons_compare_with_the_subquery() {
@@ -358,6 +375,12 @@ fn answers_of_other_systems_are_ours() {
         ("FROM (VALUES (1, 'a')) t(x, y)", "1,a"),
         ("SELECT avg(x) AS a, avg(x::double) AS b FROM (VALUES (1::real), (2::real)) t(x)", "1.5,1.5"),
         ("SELECT auc(s, m) FROM (VALUES ('NaN'::double, true), (1.0, true), (0.5, false)) t(s, m)", "error"),
+        ("SELECT auc(s, m) FROM (VALUES (9007199254740993, true), (9007199254740992, false)) t(s, m)", "error"),
+        (
+            "SELECT auc(s - 9007199254740000, m) FROM (VALUES (9007199254740993, true), (9007199254740992, false)) t(s, m)",
+            "1.0",
+        ),
+        ("SELECT wasserstein(s, m) FROM (VALUES (3, true), (1, false)) t(s, m)", "2.0"),
         ("SELECT jsd(s, m) FROM (VALUES ('NaN'::double, true), (1.0, true), (0.5, false)) t(s, m)", "error"),
         ("SELECT wasserstein(s, m) FROM (VALUES ('Infinity'::double, true), (1.0, false)) t(s, m)", "Infinity"),
         ("SELECT json_extract('{\"a\": {\"b\": [1, \"x\"]}}', '$.a.b[1]')", "\"\"\"x\"\"\""),

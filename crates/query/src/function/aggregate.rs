@@ -7,7 +7,9 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, TypeSignature, Volatility,
+};
 use std::sync::Arc;
 
 /// The aggregates.
@@ -44,11 +46,15 @@ impl Kind {
     }
 
     fn signature(self) -> Signature {
-        use DataType::{Boolean, Float64};
-        let exact = |types: &[DataType]| Signature::exact(types.to_vec(), Volatility::Immutable);
+        use DataType::{Boolean, Float64, Int64};
+        // Integers stay integers up to the function, which refuses those that no double is.
+        let scored = |rest: &[DataType]| {
+            let of = |value| TypeSignature::Exact([&[value], rest].concat());
+            Signature::one_of(vec![of(Float64), of(Int64)], Volatility::Immutable)
+        };
         match self {
-            Self::Auc | Self::Wasserstein => exact(&[Float64, Boolean]),
-            Self::TprAtFpr => exact(&[Float64, Boolean, Float64]),
+            Self::Auc | Self::Wasserstein => scored(&[Boolean]),
+            Self::TprAtFpr => scored(&[Boolean, Float64]),
             Self::Jsd | Self::JsDivergence => Signature::any(2, Volatility::Immutable),
             Self::EntropyBits => Signature::any(1, Volatility::Immutable),
         }

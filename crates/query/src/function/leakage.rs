@@ -4,10 +4,10 @@
 //! All groups of a lane share one row of values; they are told apart once, when a result is wanted.
 //! So a row costs 12 bytes and an append, and the memory that is held is known without counting.
 
-use crate::scan::batch::external;
+use crate::error::external;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, ListArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{Field, Float64Type};
+use arrow::datatypes::{Field, Float64Type, Int64Type};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use std::sync::Arc;
@@ -77,6 +77,24 @@ impl PairGroups {
         Ok(())
     }
 
+    /// Integers as the doubles that they are.
+    ///
+    /// # Errors
+    ///
+    /// One beyond 2^53 is between two doubles: values that differ would become equal.
+    fn doubles(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        let Some(integers) = values.as_primitive_opt::<Int64Type>() else { return Ok(Arc::clone(values)) };
+        let inexact = |value: &i64| value.unsigned_abs() > 1 << f64::MANTISSA_DIGITS;
+        if let Some(value) = integers.iter().flatten().find(inexact) {
+            let function = self.measure.name();
+            let error = Error::user(format!(
+                "{function} of the integer {value}: beyond 2^53 integers have no double of their own"
+            ));
+            return Err(external(error.hint("subtract a constant near them first")));
+        }
+        Ok(Arc::new(integers.unary::<_, Float64Type>(|value| value as f64)))
+    }
+
     fn set_fpr(&mut self, fpr: f64, group: usize) -> Result<()> {
         if !(0.0..=1.0).contains(&fpr) {
             return exec_err!("the third argument of tpr_at_fpr must be between 0 and 1, found {fpr}");
@@ -94,6 +112,7 @@ impl PairGroups {
         filter: Option<&BooleanArray>,
     ) -> Result<()> {
         let [values, sides, rest @ ..] = arguments else { return exec_err!("expected a value and a side") };
+        let values = self.doubles(values)?;
         let (values, sides) = (values.as_primitive::<Float64Type>(), sides.as_boolean());
         let wanted = |row: usize| filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
         // As in all aggregates, a NULL says nothing.

@@ -1,6 +1,6 @@
 //! `empirical_epsilon` and `joint_epsilon`.
 
-use crate::scan::batch::external;
+use crate::error::external;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, PrimitiveArray};
 use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};

@@ -5,7 +5,7 @@
 //! heard. Its condition is evaluated all the time, so that is where it is told to end.
 
 use super::rewrite::replaced;
-use crate::scan::batch::external;
+use crate::error::external;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, internal_err};

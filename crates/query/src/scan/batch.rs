@@ -1,12 +1,13 @@
 //! From a fragment to record batches: filter columns first, the rest only where a row matches.
 
 use super::relation::{Fact, Fragment};
+use crate::error::external;
 use arrow::array::{Array, ArrayRef, BooleanArray, new_empty_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::Result;
 use datafusion::common::cast::as_boolean_array;
-use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use std::sync::Arc;
@@ -27,11 +28,6 @@ pub(crate) struct ReadPlan {
     pub filter_schema: SchemaRef,
     /// Rows of a batch.
     pub batch_rows: usize,
-}
-
-/// Carries an error of ours through DataFusion.
-pub(crate) fn external(error: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }
 
 fn column_indices(expression: &Arc<dyn PhysicalExpr>) -> Vec<usize> {

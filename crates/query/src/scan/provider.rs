@@ -6,10 +6,11 @@
 //! the filter's own columns before any other column is read. Bodies are read on blocking threads,
 //! when polled.
 
-use super::batch::{ReadPlan, external};
+use super::batch::ReadPlan;
 use super::dynamic_filter::{DynamicFilter, Source};
 use super::prune::prune;
 use super::relation::{Fact, Fragment, Relation, ScanRequest, arrow_schema};
+use crate::error::external;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};

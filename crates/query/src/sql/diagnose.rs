@@ -3,6 +3,7 @@
 use super::near_name::{near, near_hint};
 use super::statement::Parameters;
 use crate::catalog::views;
+use crate::error::own_error;
 use crate::function;
 use crate::table::TABLES;
 use arrow::error::ArrowError;
@@ -43,11 +44,36 @@ pub(crate) fn explain(error: &DataFusionError, text: &str) -> Error {
     };
     let built = match root {
         DataFusionError::Internal(what) if !is_of_types(what) => Error::internal(message),
-        _ => Error::user(message),
+        _ => Error::user(message).with_sqlstate(sqlstate(root)),
     };
     match hint {
         Some(hint) => built.hint(hint),
         None => built,
+    }
+}
+
+/// PostgreSQL's code of an error's kind (its manual, appendix A).
+fn sqlstate(root: &DataFusionError) -> &'static str {
+    match root {
+        DataFusionError::SQL(..) => "42601",
+        DataFusionError::NotImplemented(_) => "0A000",
+        DataFusionError::ResourcesExhausted(_) => "53200",
+        DataFusionError::Execution(_) => "22023",
+        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
+            SchemaError::FieldNotFound { .. } => "42703",
+            SchemaError::AmbiguousReference { .. } => "42702",
+            _ => "42000",
+        },
+        DataFusionError::Plan(what) if quoted_after(what, "Invalid function '").is_some() => "42883",
+        DataFusionError::Plan(what) if what.contains("No function matches the given name") => "42883",
+        DataFusionError::Plan(what) if what.contains("table '") && what.contains("not found") => "42P01",
+        DataFusionError::ArrowError(fault, _) => match fault.as_ref() {
+            ArrowError::DivideByZero => "22012",
+            ArrowError::ArithmeticOverflow(_) | ArrowError::InvalidArgumentError(_) => "22003",
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => "22P02",
+            _ => "22000",
+        },
+        _ => "42000",
     }
 }
 
@@ -56,7 +82,9 @@ const SUSPECTS_MAX: usize = 3;
 
 /// Where a fault of values may come from: DataFusion does not say which operator met it.
 fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
-    let DataFusionError::ArrowError(fault, _) = root else { return Vec::new() };
+    if !matches!(root, DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) {
+        return Vec::new();
+    }
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location() else { return Vec::new() };
     let quoted = |what: &str| quoted_after(what, "'");
     let is_cast = |token: &Token| match token {
@@ -73,6 +101,19 @@ fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
         };
         found.map(place).filter(|place| place.line > 0 && place.column > 0).collect()
     };
+    let called = || {
+        let names: Vec<Token> = tokens
+            .windows(2)
+            .filter(|pair| pair[1].token == Token::LParen)
+            .map(|pair| pair[0].token.clone())
+            .filter(|token| matches!(token, Token::Word(_)))
+            .collect();
+        let said = root.to_string().to_lowercase();
+        let meant = |token: &Token| said.contains(&token.to_string().to_lowercase());
+        let found = places(&|token| names.contains(token) && meant(token));
+        if found.is_empty() { places(&|token| names.contains(token)) } else { found }
+    };
+    let DataFusionError::ArrowError(fault, _) = root else { return few(called()) };
     let found = match fault.as_ref() {
         ArrowError::DivideByZero => places(&|token| matches!(token, Token::Div | Token::Mod | Token::DuckIntDiv)),
         ArrowError::ArithmeticOverflow(_) => places(&|token| matches!(token, Token::Plus | Token::Minus | Token::Mul)),
@@ -82,25 +123,19 @@ fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
                 places(&|token| matches!(token, Token::SingleQuotedString(found) if value.as_ref() == Some(found)));
             if literal.is_empty() { places(&is_cast) } else { literal }
         }
-        _ => Vec::new(),
+        ArrowError::InvalidArgumentError(what) if what.contains("Decimal") => places(&is_cast),
+        _ => called(),
     };
-    if found.len() > SUSPECTS_MAX { Vec::new() } else { found }
+    few(found)
+}
+
+fn few(places: Vec<Place>) -> Vec<Place> {
+    if places.len() > SUSPECTS_MAX { Vec::new() } else { places }
 }
 
 /// Is a fault that DataFusion calls its own one of the types of a statement?
 fn is_of_types(what: &str) -> bool {
     what.starts_with("Failed to coerce types")
-}
-
-/// An error of the study that travelled through DataFusion.
-fn own_error(error: &DataFusionError) -> Option<Error> {
-    match error {
-        DataFusionError::External(inner) => inner.downcast_ref::<Error>().cloned(),
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => own_error(inner),
-        DataFusionError::Shared(inner) => own_error(inner),
-        DataFusionError::Collection(all) => all.iter().find_map(own_error),
-        _ => None,
-    }
 }
 
 /// Message, hint, and the name in question.
@@ -174,6 +209,7 @@ fn value_hint(fault: &ArrowError) -> Option<String> {
         ArrowError::ArithmeticOverflow(_) => {
             "compute with a larger type: CAST(... AS BIGINT), CAST(... AS NUMERIC(38, 0)) or CAST(... AS DOUBLE)"
         }
+        ArrowError::InvalidArgumentError(what) if what.contains("Decimal") => "cast to more digits: NUMERIC(38, 9)",
         ArrowError::CastError(_) | ArrowError::ParseError(_) => {
             "TRY_CAST(... AS ...) is NULL where a value does not fit"
         }
@@ -258,8 +294,19 @@ pub(crate) fn unbound(name: &str, given: &[&str]) -> Error {
 /// First line without DataFusion's prefixes and full stop.
 fn plain(message: &str) -> String {
     let message = message.split("\n\nbacktrace").next().unwrap_or(message);
-    let prefixes =
-        ["Error during planning: ", "SQL error: ", "sql parser error: ", "Schema error: ", "Execution error: "];
+    let prefixes = [
+        "Error during planning: ",
+        "SQL error: ",
+        "sql parser error: ",
+        "Schema error: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "Arithmetic overflow: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Invalid argument error: ",
+        "Parser error: ",
+    ];
     let mut text = message.trim();
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;

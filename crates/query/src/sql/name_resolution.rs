@@ -5,8 +5,8 @@
 use super::statement::Parameters;
 use super::walk::walk;
 use crate::catalog::{CATALOG, ViewInfo, provider, tables_without_content, views};
+use crate::error::external;
 use crate::named::{NamedQuery, bind, named_queries};
-use crate::scan::batch::external;
 use crate::scan::provider::StudyTable;
 use crate::table::study::Study;
 use datafusion::catalog::{MemorySchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider};

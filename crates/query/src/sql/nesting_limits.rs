@@ -53,7 +53,7 @@ fn require_shallow_in(dialect: &dyn Dialect, text: &str) -> Result<()> {
     let found = levels(&tokens);
     if found > LEVELS_MAX {
         let hint = "name inner queries with WITH and compute inner values there";
-        return refused(LEVELS_MAX, "levels of CASE, CAST, lists and subqueries in each other", found, hint);
+        return refused(LEVELS_MAX, "levels of nested CASE, CAST, lists and subqueries", found, hint);
     }
     let intersects =
         |token: &&Token| matches!(keyword(token), Some(Keyword::INTERSECT | Keyword::EXCEPT | Keyword::MINUS));

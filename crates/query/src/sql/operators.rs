@@ -1,8 +1,8 @@
 //! Operators that PostgreSQL has and DataFusion has not: `->` and `->>` into JSON, `<<` into a network; and addresses
 //! that compare with text.
 
+use crate::error::external;
 use crate::function::{AddressFunction, JsonFunction, JsonKind, address_bytes, network};
-use crate::scan::batch::external;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};

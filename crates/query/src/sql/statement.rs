@@ -113,6 +113,44 @@ fn name_apart(statement: &mut Statement) {
     }
 }
 
+/// In an ordered query a cast column is called as in PostgreSQL, by its own name: `SELECT x::text ... ORDER BY x` is
+/// ordered by what it shows. DataFusion would add the `x` before the cast, which it calls the same, and refuse both.
+fn name_casts(statement: &mut Statement) {
+    let Statement::Statement(statement) = statement else { return };
+    let SqlStatement::Query(query) = statement.as_mut() else { return };
+    let (true, SetExpr::Select(select)) = (query.order_by.is_some(), query.body.as_mut()) else { return };
+    let mut names: HashSet<String> =
+        select.projection.iter().filter_map(plain_name).map(|name| name.value.clone()).collect();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expression @ Expr::Cast { .. }) = item else { continue };
+        let mut named = &*expression;
+        while let Expr::Cast { expr, .. } | Expr::Nested(expr) = named {
+            named = expr;
+        }
+        let Some(alias) = column_name(named).cloned() else { continue };
+        if names.insert(alias.value.clone()) {
+            *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+        }
+    }
+}
+
+/// The name of an item that is a column or has a name of its own.
+fn plain_name(item: &SelectItem) -> Option<&Ident> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias),
+        SelectItem::UnnamedExpr(expression) => column_name(expression),
+        _ => None,
+    }
+}
+
+fn column_name(expression: &Expr) -> Option<&Ident> {
+    match expression {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(names) => names.last(),
+        _ => None,
+    }
+}
+
 /// A statement that may be planned: it only reads, its `bytea` literals are bytes and its columns have names of
 /// their own.
 pub(crate) fn admitted(mut statement: Statement) -> Result<Statement> {
@@ -126,6 +164,7 @@ pub(crate) fn admitted(mut statement: Statement) -> Result<Statement> {
     read_bytes(&mut statement)?;
     read_decimals(&mut statement);
     keep_casts_apart(&mut statement);
+    name_casts(&mut statement);
     name_apart(&mut statement);
     Ok(statement)
 }
@@ -341,7 +380,7 @@ fn require_no_into(statement: &SqlStatement) -> Result<()> {
 }
 
 fn refusal(what: &str) -> Error {
-    Error::user(format!("SQL here only reads, found `{what}`")).hint(
+    Error::user(format!("SQL here only reads, found `{what}`")).with_sqlstate("25006").hint(
         "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; to keep a result, use --format csv|parquet|... and redirect it",
     )
 }

@@ -5,8 +5,9 @@ use super::plans::PlanRow;
 use super::record::{Fields, record_table};
 use super::study::Study;
 use crate::scan::relation::Relation;
+use std::collections::HashSet;
 use std::sync::Arc;
-use syntrace_base::base::JobId;
+use syntrace_base::base::{JobId, ModelId};
 use syntrace_base::error::Result;
 use syntrace_base::record::JobRecord;
 use syntrace_store::schema::SEGMENT_TABLES;
@@ -38,13 +39,20 @@ pub(super) fn jobs(study: &Arc<Study>) -> Arc<dyn Relation> {
 }
 
 pub(super) fn plans(study: &Arc<Study>) -> Arc<dyn Relation> {
-    let fields = Fields::<PlanRow>::new()
-        .big("plan_id", "id of the plan: a hash of what the spec asks for", |plan| plan.plan_id.0)
-        .text("plan", "name of the spec and the id's first digits", |plan| plan.name.to_string())
-        .big("members", "jobs and models that belong to it, done or not", |plan| plan.ids.len() as i64)
-        .text("spec", "what the spec asks for, JSON; no files, seed, threads or device", |plan| plan.spec.clone())
-        .big("started_us", "first run, microseconds since 1970", |plan| plan.started_us);
-    record_table(study, fields, |study| Ok(study.plans()?.rows.clone()))
+    let fields = Fields::<(PlanRow, i64)>::new()
+        .big("plan_id", "id of the plan: a hash of what the spec asks for", |(plan, _)| plan.plan_id.0)
+        .text("plan", "name of the spec and the id's first digits", |(plan, _)| plan.name.to_string())
+        .big("members", "jobs and models that belong to it, done or not", |(plan, _)| plan.ids.len() as i64)
+        .big("done", "of them, those that are here; fewer than members = its run has not ended", |(_, done)| *done)
+        .text("spec", "what the spec asks for, JSON; no files, seed, threads or device", |(plan, _)| plan.spec.clone())
+        .big("started_us", "first run, microseconds since 1970", |(plan, _)| plan.started_us);
+    record_table(study, fields, |study| {
+        let jobs: HashSet<i64> = study.snapshot()?.jobs()?.iter().map(|job| job.job_id.0).collect();
+        let index = study.index()?;
+        let is_here = |id: &&i64| jobs.contains(*id) || index.model(ModelId(**id)).is_some();
+        let with_done = |plan: &PlanRow| (plan.clone(), plan.ids.iter().filter(is_here).count() as i64);
+        Ok(study.plans()?.rows.iter().map(with_done).collect())
+    })
 }
 
 pub(super) fn plan_members(study: &Arc<Study>) -> Arc<dyn Relation> {

@@ -61,7 +61,7 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "image_entropy",
         "3.4.2",
         "nPrint images carry far less entropy than photographs",
-        "a case is a target that recorded it: holds where its images' entropy is at most a tenth of what three colours can have (1.585 bits); fails where it is more than half; else open. It has no interval",
+        "a case is a generator and dataset, the mean over its classes: holds where the whole interval of its images' entropy lies at or below a tenth of what three colours can have (1.585 bits); fails where it lies above; else open. The interval is Student's over classes",
         Some("0.03 bits on average; MNIST 1.61, CIFAR-10 6.96"),
     ),
     takeaway(
@@ -89,7 +89,7 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "mode_collapse",
         "3.5.1",
         "fields vary far less within synthetic netshare traces under DP than within real ones",
-        "a case is a target with DP: holds where its variance within a trace (median over traces of the mean variance of ranked fields) is at least 90 % below that of its members; fails where it is less than half below; else open. Held-out traces stand beside it, and it has no interval",
+        "a case is a generator and budget, the mean over classes: how far the variance within a trace (median over traces of the mean variance of ranked fields) lies below that of the members: holds where that is at least 90 % and the whole interval lies above half; fails where it lies below 90 %; else open. Held-out traces stand beside it, and the interval is Student's over classes",
         Some("99.46 % less"),
     ),
     takeaway(
@@ -152,7 +152,7 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "fidelity_is_not_utility",
         "4.2.1",
         "low fidelity does not imply poor utility",
-        "a case is a dataset, over pairs of generators and regimes whose average JSDs and accuracies are both told apart by their intervals: holds where at least one pair and 5 % of them have the higher accuracy with the higher JSD; fails where none of at least ten has; else open",
+        "a case is a dataset, over pairs of generators and regimes whose average JSDs and accuracies are both told apart by their intervals: holds where at least one pair and 5 % of them have the higher accuracy with the higher JSD; fails where none has, of so many pairs (59) that 5 % would show in 95 % of studies; else open. Its resolution is the share that so many pairs would show",
         None,
     ),
     takeaway(
@@ -187,7 +187,7 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "copies_without_dp",
         "4.3",
         "without DP netssm puts out values very close to or exactly as in the ground truth, with DP less",
-        "a case is a class and budget: holds where the share of synthetic header values that the members do not have is larger with DP by at least 0.05; fails where it is smaller by as much; else open. It has no interval",
+        "a case is a generator and budget, the mean over classes: by how much the share of synthetic header values that the members do not have is larger with DP: holds where it is at least 0.05 and the whole interval lies above 0; fails where it lies below 0.05; else open. The interval is Student's over classes",
         None,
     ),
 ];
