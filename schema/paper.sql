@@ -7,7 +7,8 @@
 CREATE VIEW model_kinds AS
 WITH starts AS (
     SELECT
-        model_id, bool_or(kind = 'weights' AND saw_private) AS from_private, bool_or(kind = 'weights') AS from_weights
+        model_id, bool_or(kind = 'weights' AND saw_private) AS from_private, bool_or(kind = 'weights') AS from_weights,
+        bool_or(kind = 'released_traces') AS from_released
     FROM lineage
     GROUP BY model_id
 ),
@@ -17,6 +18,7 @@ kinds AS (
         models.plan,
         CASE WHEN models.preset <> 'imported' THEN json_extract_string(jobs.spec, 'family') END AS family,
         CASE
+            WHEN starts.from_released THEN 'released traces'
             WHEN starts.from_private THEN 'private weights'
             WHEN starts.from_weights THEN 'public base'
             ELSE 'fresh'

@@ -122,6 +122,7 @@ fn model(index: usize, dp: Option<DpPlan>) -> CohortModel {
         seed: Seed::root(index as u64),
         noise_seed: Some(Seed::root(1_000 + index as u64)),
         members: (0..TRACES).filter(|number| (number + index).is_multiple_of(2)).collect(),
+        learnt: None,
         held_out: (0..TRACES).filter(|number| !(number + index).is_multiple_of(2)).collect(),
         dp,
         initial: None,

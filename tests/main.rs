@@ -50,6 +50,7 @@ mod plan;
 mod privacy;
 mod promises;
 mod query;
+mod released;
 mod repair;
 mod report;
 mod safety;

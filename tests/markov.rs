@@ -57,6 +57,7 @@ fn train(traces: &[EncodedTrace], members: usize, dp: Option<DpPlan>, seed: u64)
         seed: Seed::root(1),
         noise_seed: Some(Seed::root(seed)),
         members: (0..members).collect(),
+        learnt: None,
         held_out: (members..traces.len()).collect(),
         dp,
         initial: None,

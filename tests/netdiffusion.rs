@@ -306,6 +306,7 @@ fn cohort<'a>(traces: &'a [EncodedTrace], base: &'a [u8], models: &[(u64, Option
         seed: Seed::root(*seed),
         noise_seed: Some(Seed::root(1_000 + seed)),
         members: (0..6).map(|index| index + (*seed as usize) % 2).collect(),
+        learnt: None,
         held_out: (8..12).collect(),
         dp: *dp,
         initial: None,

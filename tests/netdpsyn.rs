@@ -389,6 +389,7 @@ fn cohort(traces: &[EncodedTrace], plan: syntrace::train::TrainPlan, dp: Option<
         seed: Seed::root(1),
         noise_seed: Some(Seed::root(2)),
         members: (0..traces.len()).collect(),
+        learnt: None,
         held_out: Vec::new(),
         dp,
         initial: None,

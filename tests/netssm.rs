@@ -205,6 +205,7 @@ fn a_cohort_of_the_paper_preset_trains_a_few_steps() {
         seed: Seed::root(1),
         noise_seed: Some(Seed::root(2)),
         members: vec![0],
+        learnt: None,
         held_out: vec![1],
         dp,
         initial: None,

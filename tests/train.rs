@@ -156,6 +156,7 @@ fn model(index: u64, dp: Option<DpPlan>) -> CohortModel {
         seed: Seed::root(index),
         noise_seed: Some(Seed::root(1_000 + index)),
         members: (0..24).filter(|number| (number + index as usize).is_multiple_of(2)).collect(),
+        learnt: None,
         held_out: (0..24).filter(|number| !(number + index as usize).is_multiple_of(2)).collect(),
         dp,
         initial: None,

@@ -52,6 +52,7 @@ fn model(index: usize, dp: Option<DpPlan>) -> CohortModel {
         seed: Seed::root(index as u64),
         noise_seed: Some(Seed::root(1_000 + index as u64)),
         members: (0..48).filter(|number| (number + index).is_multiple_of(2)).collect(),
+        learnt: None,
         held_out: (0..48).filter(|number| !(number + index).is_multiple_of(2)).collect(),
         dp,
         initial: None,
@@ -377,7 +378,7 @@ fn the_small_preset_learns_ports_protocols_and_how_much_numbers_vary() {
     let generator = NetShare::preset("small").unwrap();
     let plan = TrainPlan { epochs_per_evaluation: 100, ..generator.plan(pool.len() as u32, Regime::None) };
     let members: Vec<usize> = (0..pool.len()).collect();
-    let all = CohortModel { members, held_out: Vec::new(), ..model(5, None) };
+    let all = CohortModel { members, learnt: None, held_out: Vec::new(), ..model(5, None) };
     let run = |steps| {
         let plan = TrainPlan { steps, epochs: 10, ..plan };
         let input = CohortInput { traces: &pool, models: vec![all.clone()], base: None, plan };

@@ -1,6 +1,7 @@
 //! One trained generator and what its weights descend from.
 
 use crate::base::{ClassId, JobId, ModelId, SplitId};
+use crate::error::{Error, Result};
 
 /// Target, or one of the shadows.
 #[derive(
@@ -135,6 +136,16 @@ impl Mechanism {
             Self::Exponential => "exponential",
         }
     }
+
+    /// The mechanism of a name.
+    ///
+    /// # Errors
+    /// Where there is none of that name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let all = [Self::PoissonSubsampledGaussian, Self::Gaussian, Self::GaussianMarginals, Self::Exponential];
+        let found = all.into_iter().find(|mechanism| mechanism.name() == name);
+        found.ok_or_else(|| Error::internal(format!("there is no mechanism `{name}`")))
+    }
 }
 
 /// What kind of thing a model's weights descend from.
@@ -152,6 +163,8 @@ pub enum LineageKind {
     PublicTraces,
     /// A choice (hyper-parameters, stopping) made by looking at private traces.
     PrivateSelection,
+    /// Synthetic traces of a private model: what it has released.
+    ReleasedTraces,
 }
 
 impl LineageKind {
@@ -164,6 +177,7 @@ impl LineageKind {
             Self::Weights => "weights",
             Self::PublicTraces => "public_traces",
             Self::PrivateSelection => "private_selection",
+            Self::ReleasedTraces => "released_traces",
         }
     }
 }

@@ -171,7 +171,8 @@ impl Markov {
             positions.iter().filter_map(|position| input.traces.get(*position)).collect()
         };
         let (members, held_out) = (pick(&model.members), pick(&model.held_out));
-        let (mut counts, norms) = self.counts(members.iter().copied(), model.dp.map(|dp| dp.clip_norm))?;
+        let learnt = pick(model.learns_from());
+        let (mut counts, norms) = self.counts(learnt.iter().copied(), model.dp.map(|dp| dp.clip_norm))?;
         if let Some(dp) = model.dp {
             let seed = model.noise_seed.map_or_else(Seed::from_system, Ok)?;
             counts = self.privatise(&counts, dp, seed.named("markov"));
@@ -194,7 +195,7 @@ impl Markov {
             held_out_loss: self.mean_loss(&chain, &held_out)?,
             gradient_norm: None,
             clipped_fraction: model.dp.map(|dp| clipped(dp) / norms.len().max(1) as f64),
-            traces: members.len() as u64,
+            traces: learnt.len() as u64,
             seconds: 0.0,
         };
         Ok(ModelOutcome {

@@ -182,7 +182,7 @@ impl<'a, N: Network> Training<'a, N> {
             // Amplification by sampling assumes that nobody knows the draws: with system noise they are
             // as secret as the noise, and not a function of the study's seed.
             let seed = secret.unwrap_or(model.seed);
-            let mut batch = poisson_batch(&seed, step, &model.members, self.input.plan.sampling_rate);
+            let mut batch = poisson_batch(&seed, step, model.learns_from(), self.input.plan.sampling_rate);
             batch.sort_by_key(|&trace| (std::cmp::Reverse(self.network.size(trace)), trace));
             batch
         });

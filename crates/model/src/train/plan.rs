@@ -183,12 +183,21 @@ pub struct CohortModel {
     pub noise_seed: Option<Seed>,
     /// Positions of its members in the pool.
     pub members: Vec<usize>,
+    /// Positions of what it learns from, where that is not its members: traces that a private model released.
+    pub learnt: Option<Vec<usize>>,
     /// Positions of its held-out traces in the pool.
     pub held_out: Vec<usize>,
     /// `None` trains without DP.
     pub dp: Option<DpPlan>,
     /// Weights to start from, those of an earlier model; `None` = the generator's own start.
     pub initial: Option<Vec<u8>>,
+}
+
+impl CohortModel {
+    /// Positions of what it learns from.
+    pub fn learns_from(&self) -> &[usize] {
+        self.learnt.as_ref().unwrap_or(&self.members)
+    }
 }
 
 /// A cohort and the traces it shares.

@@ -96,6 +96,7 @@ fn model(members: usize, dp: Option<DpPlan>, noise_seed: Option<Seed>) -> Cohort
         seed: Seed::root(1),
         noise_seed,
         members: (0..members).collect(),
+        learnt: None,
         held_out: Vec::new(),
         dp,
         initial: None,

@@ -57,7 +57,8 @@ impl Builder<'_> {
         split_index: usize,
         (encode, encode_index): (JobId, usize),
     ) -> Result<()> {
-        let claims = model.regime != Regime::None && !matches!(model.ancestor, Ancestor::NonPrivate(_));
+        let claims =
+            model.regime != Regime::None && !matches!(model.ancestor, Ancestor::NonPrivate(_) | Ancestor::Released(_));
         if !self.plan.spec.audit.one_run || !claims {
             return Ok(());
         }

@@ -15,27 +15,30 @@ impl Plan {
         let members = self.spec.split.members;
         for (number, generator) in self.generators.iter().enumerate() {
             let family = &generator.family;
-            let attackable = !family.attribute_kinds().is_empty() || self.attacked_from_outside(number);
+            let attackable =
+                !family.attribute_kinds().is_empty() || self.attacked_from_outside(number) || self.teaches(number);
             let roles = if attackable { self.spec.split.shadows + 1 } else { 1 };
             let models = f64::from(roles) * self.private_classes() as f64;
             let (mut flops, mut trained, mut weights) = (0.0, 0.0, 0.0);
             for &regime in self.spec.regimes.iter().filter(|regime| family.supports(**regime)) {
-                let plan = family.plan(members, regime);
-                let noise = match self.noise_multiplier(&plan, regime)? {
+                let (traces, trained_as) = generator.recipe(&self.spec, regime);
+                let plan = family.plan(traces, trained_as);
+                let noise = match self.noise_multiplier(&plan, trained_as)? {
                     Some(noise) => format!(", noise multiplier {noise:.4}"),
+                    None if trained_as != regime => format!(", on {traces} released traces"),
                     None => String::new(),
                 };
                 lines.push(format!(
                     "{} {} ({} parameters): {roles} models a class, {} steps, sampling rate {:.4}{noise}",
                     generator.name,
                     regime.label(),
-                    family.parameters_in(regime),
+                    family.parameters_in(trained_as),
                     plan.steps,
                     plan.sampling_rate,
                 ));
-                flops += models * family.training_flops(members, regime);
+                flops += models * family.training_flops(traces, trained_as);
                 trained += models;
-                weights += models * family.parameters_in(regime) as f64 * NUMBER_BYTES;
+                weights += models * family.parameters_in(trained_as) as f64 * NUMBER_BYTES;
             }
             let attributes = trained * 2.0 * f64::from(members) * family.attribute_values() as f64 * NUMBER_BYTES;
             let hours = match flops_per_second {

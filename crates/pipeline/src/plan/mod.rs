@@ -20,7 +20,8 @@ pub(crate) mod utility;
 mod weight;
 
 pub(crate) use planned::{
-    Ancestor, AttackGroup, PlannedAttack, PlannedBase, PlannedGenerator, PlannedModel, PlannedUtility, UtilityClass,
+    Ancestor, AttackGroup, PlannedAttack, PlannedBase, PlannedGenerator, PlannedModel, PlannedUtility, Released,
+    UtilityClass,
 };
 pub(crate) use record::{Lost, without};
 pub use total::{KNOWN_GPUS, PlanDevice};
@@ -31,7 +32,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
-use syntrace_base::record::{JobKind, Role};
+use syntrace_base::record::{JobKind, Regime, Role};
 use syntrace_model::model::{AnyGenerator, BaseSpec};
 use syntrace_spec::{Spec, StageSpec};
 use syntrace_store::Snapshot;
@@ -197,7 +198,7 @@ impl Plan {
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
         let plan = Self { generators, ..Self::bare(spec.clone()) };
-        let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0 };
+        let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0, released: Vec::new() };
         builder.choices()?;
         builder.note_empty_promises();
         let (public, private) = builder.datasets()?;
@@ -209,6 +210,16 @@ impl Plan {
         }
         builder.utility()?;
         Ok(builder.plan)
+    }
+
+    /// Do other generators learn from the synthetic traces of this one?
+    pub(crate) fn teaches(&self, generator: usize) -> bool {
+        self.generators.iter().any(|other| other.learns_from == Some(generator))
+    }
+
+    /// The traces and the regime as which a model is trained.
+    pub(crate) fn recipe(&self, generator: usize, regime: Regime) -> (u32, Regime) {
+        self.generators.get(generator).map_or((self.spec.split.members, regime), |own| own.recipe(&self.spec, regime))
     }
 
     /// Is a generator attacked by what its synthetic traces say?
@@ -281,11 +292,42 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
         Some(serde_json::Value::String(family)) => family,
         Some(other) => return Err(Error::user(format!("`family` must be a text, found {other}"))),
     };
+    let learns_from = options.remove("learns_from").map(|named| teacher(stage, spec, &named)).transpose()?;
     let family = AnyGenerator::from_options(&family, &options, spec.traces.packets)?;
-    for &regime in spec.regimes.iter().filter(|regime| family.supports(**regime)) {
-        family.check_in(spec.split.members, regime)?;
+    let planned = PlannedGenerator { name: stage.name.clone(), family, base: None, learns_from };
+    if learns_from.is_some() && !planned.family.supports(Regime::None) {
+        return Err(Error::user(format!(
+            "`{}` has no training without DP, so it learns from no released traces",
+            planned.family.name()
+        ))
+        .hint("leave `learns_from` out"));
     }
-    Ok(PlannedGenerator { name: stage.name.clone(), family, base: None })
+    for &regime in spec.regimes.iter().filter(|regime| planned.family.supports(**regime)) {
+        let (members, regime) = planned.recipe(spec, regime);
+        planned.family.check_in(members, regime)?;
+    }
+    Ok(planned)
+}
+
+/// The place of the generator that `learns_from` names.
+fn teacher(stage: &StageSpec, spec: &Spec, named: &serde_json::Value) -> Result<usize> {
+    let others: Vec<&str> = spec
+        .generators
+        .iter()
+        .filter(|other| other.name != stage.name && !other.options.contains_key("learns_from"))
+        .map(|other| other.name.as_str())
+        .collect();
+    let place = spec.generators.iter().position(|other| Some(other.name.as_str()) == named.as_str());
+    let place = place.filter(|place| others.contains(&spec.generators[*place].name.as_str())).ok_or_else(|| {
+        Error::user(format!(
+            "`learns_from` must name a generator of the spec that learns from no other ({}), found {named}",
+            others.join(", ")
+        ))
+    })?;
+    if spec.synthetic_traces == 0 {
+        return Err(Error::user("`learns_from` needs `synthesis.traces` above 0: they are what is learnt from"));
+    }
+    Ok(place)
 }
 
 struct Builder<'a> {
@@ -295,6 +337,8 @@ struct Builder<'a> {
     targets: Vec<utility::Target>,
     /// Cohorts so far, those that are done included.
     cohorts_planned: u32,
+    /// Private models that others learn from, each with the index of the job that draws its traces.
+    released: Vec<(PlannedModel, Released, usize)>,
 }
 
 impl Builder<'_> {

@@ -2,7 +2,7 @@
 
 use super::attacks::{Attributed, AttributedModels};
 use super::utility::Target;
-use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Work, ids, noise_name, role_text};
+use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Released, Work, ids, noise_name, role_text};
 use crate::bases;
 use crate::jobs::job::{JobHead, code_version};
 use crate::jobs::stage::require_enough;
@@ -23,7 +23,10 @@ const MECHANISM_VERSION: i64 = 3;
 impl Builder<'_> {
     pub(super) fn class(&mut self, class: &PlannedClass) -> Result<()> {
         let splits = self.splits(class)?;
-        for generator in 0..self.plan.generators.len() {
+        // Who learns from others comes after them.
+        let mut order: Vec<usize> = (0..self.plan.generators.len()).collect();
+        order.sort_by_key(|generator| self.plan.generators[*generator].learns_from.is_some());
+        for generator in order {
             self.generator(class, generator, &splits)?;
         }
         Ok(())
@@ -104,7 +107,8 @@ impl Builder<'_> {
     /// The base of a digest, where a regime of the spec starts from it: held by the study, or brought in from the program.
     fn named_base(&mut self, generator: usize, digest: Digest) -> Result<()> {
         let planned = &self.plan.generators[generator];
-        if !self.plan.spec.regimes.iter().any(|regime| planned.family.shares_base(*regime)) {
+        let trained_as = |regime| planned.recipe(&self.plan.spec, regime).1;
+        if !self.plan.spec.regimes.iter().any(|regime| planned.family.shares_base(trained_as(*regime))) {
             return Ok(());
         }
         let family = planned.family.name();
@@ -134,10 +138,11 @@ impl Builder<'_> {
         let regimes = self.regimes(generator);
         let says = !self.plan.generators[generator].family.attribute_kinds().is_empty();
         let outside = self.plan.attacked_from_outside(generator);
+        let teaches = self.plan.teaches(generator);
         // Shadows serve attacks, and there is none on a generator that says nothing of traces and is not attacked from outside.
         let mut models = Vec::new();
         for regime in regimes {
-            let serves = |role: Role| says || outside || role == Role::Target;
+            let serves = |role: Role| says || outside || teaches || role == Role::Target;
             for &(role, split_id, split_index) in splits.iter().filter(|(role, ..)| serves(*role)) {
                 models.push((self.model(class, generator, regime, role, split_id)?, split_index));
             }
@@ -159,9 +164,13 @@ impl Builder<'_> {
             }
             let synthesized = match model.role {
                 Role::Target => self.synthesis(class, generator, model, *train_index)?,
-                _ if outside => self.synthesize(generator, model, *train_index)?,
+                _ if outside || teaches => self.synthesize(generator, model, *train_index)?,
                 _ => None,
             };
+            if let Some((synthesize, index)) = synthesized.filter(|_| teaches && model.regime != Regime::None) {
+                let released = Released { model: model.model_id, synthesize };
+                self.released.push((model.clone(), released, index));
+            }
             if let Some(synthesized) = synthesized.filter(|_| outside) {
                 let attribute = self.outside_attribute(class, generator, model, synthesized, splits)?;
                 attributed.outside.push(with(attribute));
@@ -185,7 +194,10 @@ impl Builder<'_> {
         split_id: SplitId,
     ) -> Result<PlannedModel> {
         let planned = &self.plan.generators[generator];
-        let ancestor = match planned.family.start(regime) {
+        let (traces, trained_as) = planned.recipe(&self.plan.spec, regime);
+        let released = self.released_to(generator, regime, split_id)?;
+        let ancestor = match planned.family.start(trained_as) {
+            _ if released.is_some() => released.map_or(Ancestor::None, |(released, _)| Ancestor::Released(released)),
             Start::Fresh => Ancestor::None,
             Start::Base => Ancestor::Base,
             Start::NonPrivate if self.plan.spec.regimes.contains(&Regime::None) && regime != Regime::None => {
@@ -200,12 +212,12 @@ impl Builder<'_> {
                 .hint("set `regimes.none = true`, or another `start`"));
             }
         };
-        let base = planned.base.filter(|_| planned.family.shares_base(regime)).map(|(model_id, _)| model_id);
+        let base = planned.base.filter(|_| planned.family.shares_base(trained_as)).map(|(model_id, _)| model_id);
         let mut identity = Identity::new("model")
             .text(&planned.name)
             .text(planned.family.name())
-            .text(&planned.family.config_json(regime))
-            .text(&planned.family.plan(self.plan.spec.split.members, regime).identity())
+            .text(&planned.family.config_json(trained_as))
+            .text(&planned.family.plan(traces, trained_as).identity())
             .int(split_id.0)
             .text(&regime.identity())
             .text(if regime == Regime::None { "none" } else { noise_name(self.plan.spec.noise) })
@@ -223,6 +235,9 @@ impl Builder<'_> {
         if let Ancestor::NonPrivate(ancestor) = ancestor {
             identity = identity.text("from").int(ancestor.0);
         }
+        if let Ancestor::Released(released) = ancestor {
+            identity = identity.text("released").int(released.model.0).int(released.synthesize.0);
+        }
         Ok(PlannedModel {
             model_id: ModelId::from(identity.finish()),
             generator,
@@ -235,6 +250,23 @@ impl Builder<'_> {
             seed: self.plan.spec.seed,
             base,
             ancestor,
+        })
+    }
+
+    /// The traces that a model learns from instead of its members, and the index of the job that draws them.
+    fn released_to(&self, generator: usize, regime: Regime, split_id: SplitId) -> Result<Option<(Released, usize)>> {
+        let Some(teacher) = self.plan.generators[generator].learns_from.filter(|_| regime != Regime::None) else {
+            return Ok(None);
+        };
+        let of_split =
+            |model: &PlannedModel| model.generator == teacher && model.regime == regime && model.split_id == split_id;
+        let found = self.released.iter().find(|(model, ..)| of_split(model));
+        found.map(|(_, released, index)| Some((*released, *index))).ok_or_else(|| {
+            let (own, teacher) = (&self.plan.generators[generator].name, &self.plan.generators[teacher].name);
+            Error::user(format!(
+                "[generator.{own}] learns from `{teacher}`, which is not trained in regime `{}`",
+                regime.label()
+            ))
         })
     }
 
@@ -269,6 +301,7 @@ impl Builder<'_> {
                     let earlier = models.iter().position(|(other, _)| other.model_id == ancestor);
                     after.extend(earlier.and_then(|at| trained.get(at).copied().flatten()));
                 }
+                after.extend(self.released_to(generator, model.regime, model.split_id)?.map(|(_, index)| index));
                 missing.push(model.clone());
             }
             let index = if missing.is_empty() {
@@ -287,9 +320,10 @@ impl Builder<'_> {
     /// Cuts models into cohorts: fixed whatever is already there, so that no result depends on it.
     fn runs<'m>(&self, generator: usize, models: &'m [(PlannedModel, usize)]) -> Vec<&'m [(PlannedModel, usize)]> {
         let family = &self.plan.generators[generator].family;
-        let members = self.plan.spec.split.members;
-        let shape =
-            |model: &PlannedModel| (family.plan(members, model.regime), std::mem::discriminant(&model.ancestor));
+        let shape = |model: &PlannedModel| {
+            let (traces, trained_as) = self.plan.recipe(generator, model.regime);
+            (family.plan(traces, trained_as), std::mem::discriminant(&model.ancestor))
+        };
         let alike = models.chunk_by(|(a, _), (b, _)| shape(a) == shape(b));
         alike.flat_map(|run| run.chunks(family.cohort_size().max(1))).collect()
     }
@@ -298,8 +332,8 @@ impl Builder<'_> {
         let planned = &self.plan.generators[generator];
         for model in models {
             // What the accountant cannot answer for is said before anything runs.
-            let plan = planned.family.plan(self.plan.spec.split.members, model.regime);
-            self.plan.noise_multiplier(&plan, model.regime)?;
+            let (traces, trained_as) = self.plan.recipe(generator, model.regime);
+            self.plan.noise_multiplier(&planned.family.plan(traces, trained_as), trained_as)?;
         }
         let spec = serde_json::json!({
             "generator": planned.name,
@@ -313,6 +347,9 @@ impl Builder<'_> {
         for model in models {
             if let Ancestor::NonPrivate(ancestor) = model.ancestor {
                 inputs.push(ancestor.0);
+            }
+            if let Ancestor::Released(released) = model.ancestor {
+                inputs.extend([released.model.0, released.synthesize.0]);
             }
         }
         let label = match models {

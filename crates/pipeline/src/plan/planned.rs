@@ -6,6 +6,7 @@ use syntrace_attack::attack::{AnyAttack, AttackKind};
 use syntrace_base::base::{ClassId, Digest, JobId, ModelId, SplitId};
 use syntrace_base::record::{Regime, Role, WithoutZero};
 use syntrace_model::model::AnyGenerator;
+use syntrace_spec::Spec;
 
 /// One model to be trained.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +35,7 @@ impl PlannedModel {
     }
 }
 
-/// Whose weights a training starts from.
+/// Whose weights or traces a training starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ancestor {
     /// Nobody's.
@@ -43,6 +44,17 @@ pub(crate) enum Ancestor {
     Base,
     /// Those of the model of the same split without DP.
     NonPrivate(ModelId),
+    /// Nobody's, and it learns from the synthetic traces of a private model of the same split, regime and class.
+    Released(Released),
+}
+
+/// Synthetic traces that another model learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Released {
+    /// The private model that drew them.
+    pub model: ModelId,
+    /// The job that drew them.
+    pub synthesize: JobId,
 }
 
 /// A public base to be trained.
@@ -88,6 +100,19 @@ pub(crate) struct PlannedGenerator {
     pub family: AnyGenerator,
     /// Its base and, where that is missing, the index of the job that trains it.
     pub base: Option<(ModelId, Option<usize>)>,
+    /// The generator of the plan from whose synthetic traces its models with DP learn.
+    pub learns_from: Option<usize>,
+}
+
+impl PlannedGenerator {
+    /// The traces and the regime as which its models of a regime are trained: what learns from released traces learns
+    /// from as many as are drawn, without DP of its own.
+    pub fn recipe(&self, spec: &Spec, regime: Regime) -> (u32, Regime) {
+        match self.learns_from.filter(|_| regime != Regime::None) {
+            Some(_) => (spec.synthetic_traces, Regime::None),
+            None => (spec.split.members, regime),
+        }
+    }
 }
 
 /// An attack with all its choices made.

@@ -122,7 +122,7 @@ impl Plan {
             | Work::Synthesize { model, .. } => (model, 1),
             _ => return None,
         };
-        let parameters = family(model.generator)?.parameters_in(model.regime);
+        let parameters = family(model.generator)?.parameters_in(self.recipe(model.generator, model.regime).1);
         (parameters > 0).then_some(parameters as f64 * models as f64)
     }
 
@@ -143,7 +143,8 @@ impl Plan {
             }
             Work::Train { models, .. } => {
                 let parameters = |model: &PlannedModel| {
-                    family(model.generator).map_or(0.0, |family| family.parameters_in(model.regime) as f64)
+                    let trained_as = self.recipe(model.generator, model.regime).1;
+                    family(model.generator).map_or(0.0, |family| family.parameters_in(trained_as) as f64)
                 };
                 models.iter().map(parameters).sum::<f64>() * NUMBER_BYTES
             }

@@ -108,7 +108,8 @@ impl Plan {
     /// Seconds that a core takes for one trace in one step of a training, about.
     fn trace_seconds(&self, model: &PlannedModel) -> f64 {
         let Some(generator) = self.generators.get(model.generator) else { return 0.0 };
-        let plan = generator.family.plan(self.spec.split.members, model.regime);
+        let (traces, trained_as) = generator.recipe(&self.spec, model.regime);
+        let plan = generator.family.plan(traces, trained_as);
         let traces = plan.steps as f64 * plan.expected_batch;
         if plan.steps <= 1 {
             return MARGINALS_SECONDS / SAMPLING_SHARE;
@@ -117,7 +118,8 @@ impl Plan {
     }
 
     fn flops(&self, model: &PlannedModel) -> f64 {
+        let (traces, trained_as) = self.recipe(model.generator, model.regime);
         let generator = self.generators.get(model.generator);
-        generator.map_or(1.0, |found| found.family.training_flops(self.spec.split.members, model.regime))
+        generator.map_or(1.0, |found| found.family.training_flops(traces, trained_as))
     }
 }

@@ -112,6 +112,24 @@ pub(crate) fn ledger_events(columns: &Columns) -> Result<Vec<(i32, LedgerEvent)>
     (0..number.len()).map(event).collect()
 }
 
+/// Stored events with their numbers, whole.
+#[cfg(feature = "torch")]
+pub(crate) fn training_events(columns: &Columns) -> Result<Vec<(i32, syntrace_model::train::PrivacyEvent)>> {
+    let (phases, mechanisms) = (columns.typed::<StringArray>("phase")?, columns.typed::<StringArray>("mechanism")?);
+    let whole = |(row, (number, event)): (usize, (i32, LedgerEvent))| {
+        let event = syntrace_model::train::PrivacyEvent {
+            phase: phases.value(row).to_owned(),
+            mechanism: syntrace_base::record::Mechanism::from_name(mechanisms.value(row))?,
+            sampling_rate: event.sampling_rate,
+            noise_multiplier: event.noise_multiplier,
+            clip_norm: event.clip_norm,
+            steps: event.steps,
+        };
+        Ok((number, event))
+    };
+    ledger_events(columns)?.into_iter().enumerate().map(whole).collect()
+}
+
 #[cfg(feature = "torch")]
 pub(crate) fn ledger_segment(model: i64, rows: &[LedgerRow]) -> Result<NewSegment> {
     let numbered: Vec<_> = rows.iter().enumerate().collect();

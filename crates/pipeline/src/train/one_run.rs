@@ -98,6 +98,7 @@ impl Experiment<'_> {
             seed,
             noise_seed: self.reproducible.then(|| seed.named("noise")),
             members: side(true),
+            learnt: None,
             held_out: side(false),
             dp: self.dp,
             initial: None,
@@ -122,7 +123,8 @@ pub(crate) fn one_run(
 ) -> Result<()> {
     let start = Start::now();
     let (name, family) = generator(context, model.generator)?;
-    let plan = family.plan(context.plan.spec.split.members, model.regime);
+    let (members, trained_as) = context.plan.recipe(model.generator, model.regime);
+    let plan = family.plan(members, trained_as);
     let snapshot = context.store.snapshot()?;
     let pool = Pool::load(&snapshot, model.class_id, encode)?;
     let (mut traces, held_out) = load::split(&snapshot, model.split_id)?;

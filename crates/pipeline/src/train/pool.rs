@@ -7,9 +7,11 @@ use crate::plan::PlannedModel;
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, Digest, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::Trace;
 use syntrace_model::model::Generator;
 use syntrace_model::train::{CheckpointSink, EncodedTrace};
 use syntrace_store::Snapshot;
+use syntrace_traffic::encoding::EncodingKind;
 
 /// All encoded traces of a class and where each is.
 pub(crate) struct Pool {
@@ -27,6 +29,12 @@ impl Pool {
             .collect();
         Ok(Self { traces, positions })
     }
+}
+
+/// A trace in an encoding.
+pub(super) fn encode_trace(trace: &Trace, encoding: &EncodingKind) -> EncodedTrace {
+    let encoded = encoding.encode(trace);
+    EncodedTrace { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
 }
 
 /// Checkpoints into the study, at most every so many seconds.

@@ -1,5 +1,6 @@
 //! A base by its recipe: simulated traffic in memory, or a dataset of a study, to weights and their manifest.
 
+use super::pool::encode_trace;
 use super::traces::decode;
 use crate::clock;
 use crate::jobs::load;
@@ -104,7 +105,7 @@ fn wide(recipe: &BaseRecipe, encoding: &EncodingKind) -> Result<Vec<EncodedTrace
     for first in (0..recipe.traces).step_by(CHUNK as usize) {
         let count = CHUNK.min(recipe.traces - first);
         let traces = wide_traces(&Seed::root(recipe.seed), u64::from(first), count, recipe.packets)?;
-        encoded.extend(map_ordered(&traces, |trace| encode(trace, encoding)));
+        encoded.extend(map_ordered(&traces, |trace| encode_trace(trace, encoding)));
     }
     Ok(encoded)
 }
@@ -123,7 +124,7 @@ fn stored(
         let jobs: Vec<_> =
             ingests.iter().filter(|ingest| ingest.class_id == class.class_id).map(|ingest| ingest.job_id).collect();
         let traces = load::traces(snapshot, class.class_id, &jobs)?;
-        encoded.extend(map_ordered(&traces, |trace| encode(trace, encoding)));
+        encoded.extend(map_ordered(&traces, |trace| encode_trace(trace, encoding)));
     }
     encoded.truncate(recipe.traces as usize);
     if encoded.is_empty() {
@@ -135,9 +136,4 @@ fn stored(
     let kind = if saw_private { "captured" } else { "public" };
     let traffic = format!("{} {kind} traces of `{}` ({})", encoded.len(), recipe.dataset, names.join(", "));
     Ok((encoded, traffic, saw_private))
-}
-
-fn encode(trace: &Trace, encoding: &EncodingKind) -> EncodedTrace {
-    let encoded = encoding.encode(trace);
-    EncodedTrace { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
 }

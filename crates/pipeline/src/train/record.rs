@@ -4,11 +4,12 @@ use super::pool::generator;
 use crate::jobs::context::Context;
 use crate::plan::{Ancestor, PlannedModel, noise_name};
 use crate::rows::{self, LedgerRow};
-use syntrace_base::base::{ClipNorm, Delta, Digest, NoiseMultiplier, SamplingRate};
+use syntrace_base::base::{ClipNorm, Delta, Digest, ModelId, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord};
 use syntrace_measure::privacy::{self, Ledger, PrivacyEvent};
 use syntrace_model::train::{DpPlan, ModelOutcome, TrainPlan};
+use syntrace_store::schema::PRIVACY_LEDGER;
 use syntrace_store::{JobResult, NewObject, Snapshot};
 
 /// An ancestor that never saw private traces.
@@ -19,29 +20,50 @@ pub(super) fn edge(kind: LineageKind, source_id: i64, description: &str) -> Line
 /// What a model's weights descend from; whether an ancestor saw private traces is read off its own
 /// lineage.
 pub(super) fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Result<Vec<LineageEdge>> {
-    let mut edges = vec![LineageEdge {
-        through_mechanism: dp,
-        saw_private: true,
-        ..edge(LineageKind::TrainingTraces, model.split_id.0, "member traces of the split")
-    }];
-    if model.ancestor == Ancestor::None {
+    let mut edges = Vec::new();
+    if let Ancestor::Released(from) = model.ancestor {
+        // What it learns from is what that model released, so all that this one saw is in its lineage.
+        edges.extend(ancestor_record(snapshot, from.model)?.lineage);
+        edges.push(edge(LineageKind::ReleasedTraces, from.model.0, "synthetic traces that a private model released"));
+    } else {
+        edges.push(LineageEdge {
+            through_mechanism: dp,
+            saw_private: true,
+            ..edge(LineageKind::TrainingTraces, model.split_id.0, "member traces of the split")
+        });
+    }
+    if matches!(model.ancestor, Ancestor::None | Ancestor::Released(_)) && model.base.is_none() {
         edges.push(edge(LineageKind::RandomInitialisation, 0, "initial weights drawn from the model's seed"));
     }
     let shared = model.base.map(|base| (base, "the public base that all models of the generator share"));
     let own = match model.ancestor {
         Ancestor::NonPrivate(ancestor) => Some((ancestor, "the model of the same split trained without DP")),
-        Ancestor::None | Ancestor::Base => None,
+        Ancestor::None | Ancestor::Base | Ancestor::Released(_) => None,
     };
     for (ancestor, description) in shared.into_iter().chain(own) {
-        let record = snapshot
-            .model(ancestor)?
-            .ok_or_else(|| Error::internal(format!("model {ancestor}, an ancestor, is not in the study")))?;
+        let record = ancestor_record(snapshot, ancestor)?;
         let saw_private = record.lineage.iter().any(|edge| edge.saw_private);
         edges.push(LineageEdge { saw_private, ..edge(LineageKind::Weights, ancestor.0, description) });
     }
     let constants = "vocabulary, lengths and layout from protocol constants; sizes from the spec";
     edges.push(edge(LineageKind::PublicConstants, 0, constants));
     Ok(edges)
+}
+
+fn ancestor_record(snapshot: &Snapshot, ancestor: ModelId) -> Result<ModelRecord> {
+    let record = snapshot.model(ancestor)?;
+    record.ok_or_else(|| Error::internal(format!("model {ancestor}, an ancestor, is not in the study")))
+}
+
+/// What a model spent: the events of its ledger.
+pub(super) fn events_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<syntrace_model::train::PrivacyEvent>> {
+    let mut events = Vec::new();
+    for segment in snapshot.segments_of(&PRIVACY_LEDGER, model.0)? {
+        let columns = rows::Columns::read(snapshot, &PRIVACY_LEDGER, &segment, &[])?;
+        events.extend(rows::training_events(&columns)?);
+    }
+    events.sort_by_key(|(number, _)| *number);
+    Ok(events.into_iter().map(|(_, event)| event).collect())
 }
 
 /// The events of a private training, each with epsilon after it by the spec's accountant, and by both; none without DP. A
@@ -109,7 +131,7 @@ pub(super) fn add_model(
         model_id: model.model_id,
         generator: name.to_owned(),
         preset: family.preset().to_owned(),
-        config: family.config_json(model.regime),
+        config: family.config_json(context.plan.recipe(model.generator, model.regime).1),
         class_id: model.class_id,
         split_id: model.split_id,
         role: model.role,
@@ -121,10 +143,10 @@ pub(super) fn add_model(
         expected_batch: plan.expected_batch,
         clip_norm: dp.map(|dp| dp.clip_norm),
         epsilon_spent,
-        accountant: dp.map(|_| context.plan.spec.accountant.name().to_owned()),
+        accountant: model.regime.delta().map(|_| context.plan.spec.accountant.name().to_owned()),
         guarantee,
         epsilon_end_to_end,
-        noise: dp.map(|_| noise_name(context.plan.spec.noise).to_owned()),
+        noise: model.regime.delta().map(|_| noise_name(context.plan.spec.noise).to_owned()),
         parameters: trained.parameters,
         parameters_private: trained.parameters_private,
         seconds,

@@ -127,6 +127,7 @@ impl Generator for NetShare {
             seed,
             noise_seed: None,
             members: (0..traces.len()).collect(),
+            learnt: None,
             held_out: Vec::new(),
             dp: None,
             initial: None,

@@ -162,7 +162,8 @@ impl Generator for NetSsm {
         self.check(count)?;
         let plan = self.config.plan(count, Regime::None);
         let label = "netssm public base".to_owned();
-        let model = CohortModel { label, seed, noise_seed: None, members, held_out, dp: None, initial: None };
+        let model =
+            CohortModel { label, seed, noise_seed: None, members, learnt: None, held_out, dp: None, initial: None };
         let input = CohortInput { traces, models: vec![model], base: None, plan };
         let outcome = self.train_cohort(&input, None, &mut crate::train::NoCheckpoint, progress)?;
         let model = outcome.models.into_iter().next().ok_or_else(|| Error::internal("a base without a model"))?;

@@ -1,0 +1,102 @@
+//! Models with DP that learn from the synthetic traces of another private model (`learns_from`).
+
+use crate::common::{run, run_ok, write_spec};
+
+const SPEC: &str = r#"
+name = "released"
+seed = 3
+[[dataset]]
+name = "os"
+classes = ["windows", "ubuntu"]
+simulate = { flows = 340 }
+[traces]
+packets = 4
+[split]
+members = 50
+shadows = 1
+[regimes]
+none = true
+epsilon = [4.0]
+delta = 1e-5
+noise = "system"
+[generator.chain]
+family = "markov"
+packets = 4
+learns_from = "netdpsyn"
+[generator.netdpsyn]
+[attack.threshold]
+[synthesis]
+traces = 120
+[utility]
+forecaster = "none"
+"#;
+
+#[test]
+fn a_model_learns_from_what_a_private_one_released_and_spends_what_that_one_spent() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = write_spec(folder.path(), SPEC);
+    let study = folder.path().join("s.redb");
+    let study = study.to_str().unwrap();
+    let plan = run_ok(&["plan", study, &spec]);
+    assert!(plan.contains("chain eps4") && plan.contains("on 120 released traces"), "{plan}");
+    run_ok(&["run", study, &spec]);
+    let ask = |sql: &str| -> Vec<String> {
+        run_ok(&["sql", study, "--format", "csv", "-c", sql]).lines().skip(1).map(str::to_owned).collect()
+    };
+    let guarantees =
+        "SELECT generator, regime, role, guarantee, count(*) FROM models GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3";
+    assert_eq!(
+        ask(guarantees),
+        [
+            "chain,dp,shadow,end-to-end,2",
+            "chain,dp,target,end-to-end,2",
+            "chain,none,shadow,none,2",
+            "chain,none,target,none,2",
+            "netdpsyn,dp,shadow,end-to-end,2",
+            "netdpsyn,dp,target,end-to-end,2"
+        ]
+    );
+    // each has the ledger of the model that it learns from, to the last digit
+    let pairs = "SELECT count(*) FROM models AS own
+        JOIN lineage ON lineage.model_id = own.model_id AND lineage.kind = 'released_traces'
+        JOIN models AS teacher ON teacher.model_id = lineage.source_id AND teacher.generator = 'netdpsyn'
+        AND teacher.split_id = own.split_id AND teacher.epsilon_spent = own.epsilon_spent
+        AND teacher.epsilon_end_to_end = own.epsilon_end_to_end WHERE own.regime = 'dp'";
+    assert_eq!(ask(pairs), ["4"]);
+    let events =
+        "SELECT generator, count(*), sum(steps), max(epsilon_after) <= 4 FROM privacy_ledger GROUP BY 1 ORDER BY 1";
+    let events = ask(events);
+    assert_eq!(events[0].replace("chain", ""), events[1].replace("netdpsyn", ""));
+    // it never reads a member: whole packets of members, which the chain without DP repeats, are strangers to it
+    let found = ask("SELECT epsilon, min(auc), max(auc) FROM attacks WHERE generator = 'chain' \
+                     AND evaluated_on = 'target' GROUP BY 1 ORDER BY 1 NULLS FIRST");
+    let numbers: Vec<Vec<f64>> =
+        found.iter().map(|row| row.split(',').skip(1).map(|number| number.parse().unwrap()).collect()).collect();
+    assert!(numbers[0][0] > 0.8 && numbers[1][0] > 0.25 && numbers[1][1] < 0.75, "{found:?}");
+    // the paper's statements are not about it
+    assert_eq!(ask("SELECT count(*) FROM model_kinds WHERE start = 'released traces'"), ["4"]);
+    let jobs = ask("SELECT count(*) FROM jobs");
+    run_ok(&["run", study, &spec]);
+    assert_eq!(ask("SELECT count(*) FROM jobs"), jobs, "all was there");
+    run_ok(&["verify", study]);
+}
+
+#[test]
+fn what_is_learnt_from_is_another_generator_with_dp() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |from: &str, to: &str| {
+        let spec = write_spec(folder.path(), &SPEC.replace(from, to));
+        let study = folder.path().join("none.redb");
+        let (code, _, error) = run(&["plan", study.to_str().unwrap(), &spec]);
+        assert_eq!(code, 2, "{error}");
+        error
+    };
+    let error = refused("learns_from = \"netdpsyn\"", "learns_from = \"netpool\"");
+    assert!(error.contains("learns from no other (netdpsyn), found \"netpool\""), "{error}");
+    let error = refused("learns_from = \"netdpsyn\"", "learns_from = \"chain\"");
+    assert!(error.contains("learns from no other (netdpsyn), found \"chain\""), "{error}");
+    let error = refused("traces = 120", "traces = 0");
+    assert!(error.contains("`learns_from` needs `synthesis.traces` above 0"), "{error}");
+    let error = refused("[generator.netdpsyn]", "[generator.netdpsyn]\nlearns_from = \"chain\"");
+    assert!(error.contains("`learns_from`"), "{error}");
+}
