@@ -82,6 +82,22 @@ fn a_model_learns_from_what_a_private_one_released_and_spends_what_that_one_spen
 }
 
 #[test]
+fn machines_that_share_a_spec_train_a_model_that_others_learn_from_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = write_spec(folder.path(), SPEC);
+    let share = |number: u32| folder.path().join(format!("{number}.redb")).to_str().unwrap().to_owned();
+    for number in 1..=2 {
+        run_ok(&["run", &share(number), &spec, "--shard", &format!("{number}/2"), "--quiet"]);
+    }
+    let merged = folder.path().join("all.redb").to_str().unwrap().to_owned();
+    run_ok(&["merge", &merged, &share(1), &share(2)]);
+    run_ok(&["run", &merged, &spec, "--quiet"]);
+    let counts = "SELECT generator, count(*) FROM models GROUP BY 1 ORDER BY 1";
+    let found = run_ok(&["sql", &merged, "--format", "csv", "-c", counts]);
+    assert_eq!(found.lines().skip(1).collect::<Vec<_>>(), ["chain,8", "netdpsyn,4"]);
+}
+
+#[test]
 fn what_is_learnt_from_is_another_generator_with_dp() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |from: &str, to: &str| {

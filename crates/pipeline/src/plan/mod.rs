@@ -198,7 +198,14 @@ impl Plan {
             .map(|stage| planned_generator(stage, spec).context(|| format!("[generator.{}]", stage.name)))
             .collect::<Result<Vec<_>>>()?;
         let plan = Self { generators, ..Self::bare(spec.clone()) };
-        let mut builder = Builder { plan, snapshot, targets: Vec::new(), cohorts_planned: 0, released: Vec::new() };
+        let mut builder = Builder {
+            plan,
+            snapshot,
+            targets: Vec::new(),
+            cohorts_planned: 0,
+            together: HashMap::new(),
+            released: Vec::new(),
+        };
         builder.choices()?;
         builder.note_empty_promises();
         let (public, private) = builder.datasets()?;
@@ -337,6 +344,8 @@ struct Builder<'a> {
     targets: Vec<utility::Target>,
     /// Cohorts so far, those that are done included.
     cohorts_planned: u32,
+    /// Number of the cohort of a generator that others learn from, in the class at hand.
+    together: HashMap<usize, u32>,
     /// Private models that others learn from, each with the index of the job that draws its traces.
     released: Vec<(PlannedModel, Released, usize)>,
 }

@@ -23,6 +23,7 @@ const MECHANISM_VERSION: i64 = 3;
 impl Builder<'_> {
     pub(super) fn class(&mut self, class: &PlannedClass) -> Result<()> {
         let splits = self.splits(class)?;
+        self.together.clear();
         // Who learns from others comes after them.
         let mut order: Vec<usize> = (0..self.plan.generators.len()).collect();
         order.sort_by_key(|generator| self.plan.generators[*generator].learns_from.is_some());
@@ -282,8 +283,7 @@ impl Builder<'_> {
     ) -> Result<Vec<Option<usize>>> {
         let mut trained: Vec<Option<usize>> = Vec::with_capacity(models.len());
         for run in self.runs(generator, models) {
-            let number = self.cohorts_planned;
-            self.cohorts_planned += 1;
+            let number = self.cohort_number(generator);
             self.plan.cohort_of.extend(run.iter().map(|(model, _)| (model.model_id, number)));
             let mut missing = Vec::new();
             let mut after = vec![encode_index];
@@ -315,6 +315,20 @@ impl Builder<'_> {
             }
         }
         Ok(trained)
+    }
+
+    /// The number of the next cohort of a generator. Whoever learns from a generator shares one with it in each class, so that
+    /// no other machine trains that generator, with other noise, once more.
+    fn cohort_number(&mut self, generator: usize) -> u32 {
+        let teaches = self.plan.teaches(generator).then_some(generator);
+        let teacher = self.plan.generators[generator].learns_from.or(teaches);
+        if let Some(number) = teacher.and_then(|teacher| self.together.get(&teacher)) {
+            return *number;
+        }
+        let number = self.cohorts_planned;
+        self.cohorts_planned += 1;
+        self.together.extend(teacher.map(|teacher| (teacher, number)));
+        number
     }
 
     /// Cuts models into cohorts: fixed whatever is already there, so that no result depends on it.
