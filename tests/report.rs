@@ -341,18 +341,20 @@ fn a_study_of_traffic_alone_shows_lengths_and_images() {
 fn text_of_the_study_cannot_become_markup() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hostile.redb");
-    let hostile = "\"><script>alert('x')</script>&";
+    let markup = "\"><script>alert('x')</script>&";
+    let hostile = &format!("{markup}\u{1b}[2J\u{202e}");
     let mut result = JobResult::new(study::job(1, JobKind::Ingest));
     let class_id: ClassId = ClassRecord::id_of(hostile, hostile);
-    let class = hostile.to_owned();
+    let class = hostile.clone();
     result.classes.push(ClassRecord { class_id, dataset: class.clone(), class, origin: Origin::Captured });
     result.segments.push(study::packets(&PACKETS, class_id.0, &[1, 2], |_, place| 40 + place));
     result.segments.push(study::traces_of(class_id, &[1, 2]));
     StoreWriter::open_or_create(&path, study::CACHE).unwrap().commit(result).unwrap();
-    let page = html(&open(&path), hostile, Members::Named).unwrap();
+    let page = html(&open(&path), markup, Members::Named).unwrap();
+    assert!(!page.contains(['\u{1b}', '\u{202e}']), "what steers a terminal or turns text round is alive");
     assert!(!page.contains("<script") && !page.contains("alert('x')"), "markup of the study is alive");
     let lengths = between(&page, "id=\"table3-table\"", "</table>")[0];
-    assert!(unescape(lengths).contains(hostile), "{lengths}");
+    assert!(unescape(lengths).contains(markup), "{lengths}");
 }
 
 #[test]

@@ -330,6 +330,10 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
         (".read" | "\\i", [path]) => return read(asker, state, Path::new(path)),
         ("\\g", file) if file.len() < 2 => {
             let Some(last) = state.last.clone() else { return Err(Error::user("there is no statement to run again")) };
+            if let Some(program) = file.first().and_then(|file| file.strip_prefix('|')) {
+                return Err(Error::user("`\\g` writes to a file, not to a program")
+                    .hint(format!("outside this shell: syntrace sql STUDY -c '...' | {program}")));
+            }
             state.once = file.first().map(PathBuf::from);
             ask(asker, state, &last)?;
         }
@@ -469,10 +473,13 @@ fn copy(asker: &Asker, state: &mut State, argument: &str) -> Result<()> {
         .split(|character| !is_part(character))
         .find_map(|word| Format::from_name(&word.to_ascii_lowercase()).ok());
     let path = PathBuf::from(file);
-    super::require_other_file(&path, asker.study())?;
+    let is_stdout = !rest.starts_with('\'') && file.eq_ignore_ascii_case("stdout");
+    if !is_stdout {
+        super::require_other_file(&path, asker.study())?;
+    }
     let before = std::mem::replace(&mut state.format, named.or(Format::of_file(&path)).unwrap_or(Format::Csv));
     let pivot = state.pivot.take();
-    state.once = Some(path);
+    state.once = Some(path).filter(|_| !is_stdout);
     let done = ask(asker, state, &statement);
     (state.format, state.pivot, state.once) = (before, pivot, None);
     done

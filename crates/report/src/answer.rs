@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use arrow::record_batch::RecordBatch;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::{
-    Format, NamedQuery, Parameters, Rendered, Session, bind, cells, named, parse_parameter, write_answer,
+    Format, NamedQuery, Parameters, Rendered, Session, bind, cells, named, parse_parameter, visible, write_answer,
 };
 
 /// All rows of a named query, as it was asked.
@@ -71,14 +71,14 @@ impl Answer {
         Ok(values.as_primitive::<Float64Type>().iter().map(|value| value.filter(|value| value.is_finite())).collect())
     }
 
-    /// A column as text; `None` where it is NULL.
+    /// A column as text; `None` where it is NULL. Characters that would steer a terminal or turn text round are escaped.
     ///
     /// # Errors
     /// `internal` if there is no such column.
     pub fn texts(&self, name: &str) -> Result<Vec<Option<String>>> {
         let wrong = |error| Error::internal(format!("column `{name}` of `{}`: {error}", self.query.name));
         let values = cast(self.column(name)?, &DataType::Utf8).map_err(wrong)?;
-        Ok(values.as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect())
+        Ok(values.as_string::<i32>().iter().map(|value| value.map(|text| visible(text.to_owned()))).collect())
     }
 
     /// A column of names: NULL is empty.

@@ -52,7 +52,7 @@ fn rounded(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         match inner.as_ref() {
             Expr::Literal(ScalarValue::Float64(Some(value)), _) => lit(value.round()),
             inner if source.is_floating() => Rounded::call(Rounding::ToEven, inner),
-            inner if source.is_decimal() => round().call(vec![inner.clone(), lit(0_i64)]),
+            inner if source.is_decimal() => round().call(vec![inner.clone(), lit(0_i32)]),
             _ => return Ok(Transformed::no(part)),
         }
     } else if source == DataType::Float64 && *target == DataType::Float32 && !is_tried {

@@ -177,6 +177,11 @@ fn a_cast_column_is_ordered_by_what_it_shows() {
         ("SELECT x::text AS s FROM {} ORDER BY x", "9;10;10"),
         ("SELECT y, x::text FROM {} ORDER BY 2, 1", "2,10;3,10;1,9"),
         ("SELECT x, x::text FROM {} ORDER BY y", "9,9;10,10;10,10"),
+        ("SELECT t.x::text FROM {} ORDER BY t.x", "9;10;10"),
+        ("SELECT x::text FROM {} ORDER BY x * 1, y", "9;10;10"),
+        ("SELECT count(*) FROM (SELECT x::text, y FROM {} ORDER BY x LIMIT 2) q", "2"),
+        ("SELECT y FROM {} WHERE x IN (SELECT x::int FROM {} ORDER BY x LIMIT 1) ORDER BY y", "1"),
+        ("WITH q AS (SELECT x::text FROM {} ORDER BY x LIMIT 2) SELECT min(x) FROM q", "10"),
     ] {
         assert_eq!(ours(&session, &sql.replace("{}", table)), right, "{sql}");
     }
@@ -373,6 +378,11 @@ fn answers_of_other_systems_are_ours() {
     let (session, _folder) = session(2);
     for (sql, right) in [
         ("FROM (VALUES (1, 'a')) t(x, y)", "1,a"),
+        ("SELECT 1.5::numeric(2,1)::int, 2.7::numeric(2,1)::bigint", "2,3"),
+        (
+            "SELECT (2 = ANY(ARRAY[1, NULL])) IS NULL, (NOT (2 = ANY(ARRAY[1, NULL]))) IS NULL, 1 = ANY(ARRAY[1, NULL])",
+            "true,true,true",
+        ),
         ("SELECT avg(x) AS a, avg(x::double) AS b FROM (VALUES (1::real), (2::real)) t(x)", "1.5,1.5"),
         ("SELECT auc(s, m) FROM (VALUES ('NaN'::double, true), (1.0, true), (0.5, false)) t(s, m)", "error"),
         ("SELECT auc(s, m) FROM (VALUES (9007199254740993, true), (9007199254740992, false)) t(s, m)", "error"),

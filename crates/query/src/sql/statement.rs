@@ -7,8 +7,8 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, UnaryOperator, Value,
-    VisitorMut, WildcardAdditionalOptions,
+    Ident, ObjectName, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement,
+    UnaryOperator, Value, VisitorMut, WildcardAdditionalOptions,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -113,12 +113,50 @@ fn name_apart(statement: &mut Statement) {
     }
 }
 
+/// `x = ANY(ARRAY[...])` is `x IN (...)`, whose answer is NULL where a NULL decides; DataFusion's is false there.
+fn list_any(statement: &mut Statement) {
+    let Some(statement) = inner(statement) else { return };
+    let _ = each_expression_mut(statement, |part| {
+        if let Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } = part
+            && let Expr::Array(array) = right.as_ref()
+            && !array.elem.is_empty()
+        {
+            *part = Expr::InList { expr: left.clone(), list: array.elem.clone(), negated: false };
+        }
+        ControlFlow::Continue(())
+    });
+}
+
 /// In an ordered query a cast column is called as in PostgreSQL, by its own name: `SELECT x::text ... ORDER BY x` is
 /// ordered by what it shows. DataFusion would add the `x` before the cast, which it calls the same, and refuse both.
 fn name_casts(statement: &mut Statement) {
-    let Statement::Statement(statement) = statement else { return };
-    let SqlStatement::Query(query) = statement.as_mut() else { return };
-    let (true, SetExpr::Select(select)) = (query.order_by.is_some(), query.body.as_mut()) else { return };
+    struct Queries;
+    impl VisitorMut for Queries {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            name_casts_of(query);
+            ControlFlow::Continue(())
+        }
+    }
+    if let Some(statement) = inner(statement) {
+        let _ = walk_mut(statement, &mut Queries);
+    }
+}
+
+fn name_casts_of(query: &mut Query) {
+    let (Some(order), SetExpr::Select(select)) = (&query.order_by, query.body.as_mut()) else { return };
+    let OrderByKind::Expressions(order) = &order.kind else { return };
+    // What the order is by, as a name alone or as part of an expression.
+    let named_alone = |name: &Ident| {
+        order
+            .iter()
+            .any(|part| matches!(&part.expr, Expr::Identifier(own) if own.value.eq_ignore_ascii_case(&name.value)))
+    };
+    let named_within = |name: &Ident| {
+        let is_it = |part: &Expr| column_name(part).is_some_and(|own| own.value.eq_ignore_ascii_case(&name.value));
+        order.iter().any(|part| any_expression(&part.expr, is_it))
+    };
     let mut names: HashSet<String> =
         select.projection.iter().filter_map(plain_name).map(|name| name.value.clone()).collect();
     for item in &mut select.projection {
@@ -127,7 +165,12 @@ fn name_casts(statement: &mut Statement) {
         while let Expr::Cast { expr, .. } | Expr::Nested(expr) = named {
             named = expr;
         }
-        let Some(alias) = column_name(named).cloned() else { continue };
+        let Some(name) = column_name(named).cloned() else { continue };
+        let alias = match (named_alone(&name), named_within(&name)) {
+            (true, _) => name,
+            (false, true) => Ident::with_quote('"', expression.to_string()),
+            (false, false) => continue,
+        };
         if names.insert(alias.value.clone()) {
             *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
         }
@@ -163,6 +206,7 @@ pub(crate) fn admitted(mut statement: Statement) -> Result<Statement> {
     }
     read_bytes(&mut statement)?;
     read_decimals(&mut statement);
+    list_any(&mut statement);
     keep_casts_apart(&mut statement);
     name_casts(&mut statement);
     name_apart(&mut statement);
