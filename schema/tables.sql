@@ -457,23 +457,23 @@ CREATE TABLE importances (
 
 -- One row per model, measure and kind: training traces in synthetic ones, beside a control.
 CREATE TABLE leaks (
-    model_id     BIGINT NOT NULL,           -- model
-    generator    TEXT NOT NULL,             -- generator family
-    dataset      TEXT NOT NULL,             -- dataset
-    class        TEXT NOT NULL,             -- class
-    role         TEXT NOT NULL,             -- `target` or `shadow`
-    shadow       INTEGER,                   -- index of a shadow; NULL for a target
-    epsilon      DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
-    plan         TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
-    measure      TEXT NOT NULL,             -- `exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member; `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of another real trace of the class) in this
-    kind         TEXT NOT NULL,             -- of what: `trace`, `frame`, `payload`, `payload_window` (16 bytes), `addresses`, `endpoints`, `headers`, or a kind of identifier (`any`: all but ports)
-    value        DOUBLE PRECISION,          -- share that leaked (a distance for `distance_to_closest`); NULL = none could
-    control      DOUBLE PRECISION,          -- the same for traces that the model never saw: held-out traces; for `coincide_held_out` members; NULL = there are none
-    hits         BIGINT NOT NULL,           -- traces that leaked; synthetic ones that are closer to a member for the distance
-    n            BIGINT NOT NULL,           -- traces out of which
-    control_hits BIGINT NOT NULL,           -- traces of the control that seem to have leaked
-    control_n    BIGINT NOT NULL,           -- traces out of which
-    p_value      DOUBLE PRECISION NOT NULL  -- probability of so many more members than held-out traces by chance: Fisher's exact test over real traces
+    model_id     BIGINT NOT NULL,  -- model
+    generator    TEXT NOT NULL,    -- generator family
+    dataset      TEXT NOT NULL,    -- dataset
+    class        TEXT NOT NULL,    -- class
+    role         TEXT NOT NULL,    -- `target` or `shadow`
+    shadow       INTEGER,          -- index of a shadow; NULL for a target
+    epsilon      DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    plan         TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
+    measure      TEXT NOT NULL,    -- `exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member; `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of another real trace of the class) in this
+    kind         TEXT NOT NULL,    -- of what: `trace`, `frame`, `payload`, `payload_window` (16 bytes), `addresses`, `endpoints`, `headers`, or a kind of identifier (`any`: all but ports)
+    value        DOUBLE PRECISION, -- share that leaked (a distance for `distance_to_closest`); NULL = none could
+    control      DOUBLE PRECISION, -- the same for traces that the model never saw: held-out traces (other real traces of the class where none is held out); for `coincide_held_out` members; NULL = there are none
+    hits         BIGINT NOT NULL,  -- traces that leaked; synthetic ones that are closer to a member for the distance
+    n            BIGINT NOT NULL,  -- traces out of which
+    control_hits BIGINT NOT NULL,  -- traces of the control that seem to have leaked
+    control_n    BIGINT NOT NULL,  -- traces out of which
+    p_value      DOUBLE PRECISION  -- probability of so many more members than held-out traces by chance: Fisher's exact test over real traces; NULL = nothing could leak, or there is no control
 );
 
 -- One row per one-run audit of the mechanism that trained a model.

@@ -15,8 +15,10 @@ fn measured(line: &str, units: &[(&str, f64)]) -> f64 {
 const TIMES: &[(&str, f64)] = &[("s", 1.0), ("min", 60.0), ("h", 3600.0), ("days", 86400.0)];
 const SIZES: &[(&str, f64)] = &[("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12)];
 
+/// Lines of steps and of all, without those of single generators.
 fn totals(plan: &str) -> Vec<&str> {
-    plan.lines().filter(|line| line.contains(" about ") && line.contains(" jobs")).collect()
+    let timed = plan.lines().filter(|line| line.contains(" about ") && line.contains(" jobs"));
+    timed.filter(|line| !line.starts_with(' ')).collect()
 }
 
 #[test]
@@ -55,6 +57,10 @@ fn hours_and_bytes_add_up_over_all_steps() {
             let sum: f64 = steps.iter().map(|line| measured(line, units)).sum();
             let all = measured(last, units);
             assert!((sum - all).abs() <= 0.06 * all + 0.5, "{sum} and {all}\n{plan}");
+            let generators = plan.lines().filter(|line| line.starts_with("  ") && line.contains(" about "));
+            let sum: f64 = generators.map(|line| measured(line, units)).sum();
+            let training = measured(steps[1], units);
+            assert!((sum - training).abs() <= 0.06 * training + 0.5, "{sum} and {training}\n{plan}");
         }
         assert!(device.len() < 2 || last.contains(&device[1].to_lowercase()), "{plan}");
     }

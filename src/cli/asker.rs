@@ -4,7 +4,7 @@ use super::CACHE_BYTES;
 use crate::base::thread_count;
 use crate::error::Result;
 use crate::query::{Answer, Parameters, Session, SessionOptions};
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +41,11 @@ impl Asker {
     /// Lets go of the snapshot between the statements of a shell.
     pub fn rest(&self) -> Result<()> {
         self.session.detach()
+    }
+
+    /// The newest state of the study.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.store.snapshot()
     }
 
     /// Is the study a redacted copy?

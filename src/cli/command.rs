@@ -26,16 +26,18 @@ Statements end with `;` and may span lines. Lines that begin with a dot or a bac
 .examples          a few statements to begin with
 .mode FORMAT       table, csv, tsv, json, jsonl, markdown or expanded (\\x: expanded on and off)
 .pivot COLUMN|off  turn a column into columns; the last other column gives the values
-.output [FILE]     write answers to a file; without one, to the terminal again (\\o)
-.once FILE         write the next answer to a file
+.output [FILE]     write answers to a file, as its name ends (.csv, .json, ...) or as .mode says; without one, to the
+                   terminal again (\\o)
+.once FILE         write the next answer to a file, the same way
 .read FILE         run the statements and commands of a file (\\i)
 .explain SQL       how a statement would be run
 .set NAME=VALUE    value of the parameter $NAME
-.nullvalue [TEXT]  what stands for NULL
+.nullvalue [TEXT]  what stands for NULL (\\pset null TEXT)
 .maxrows N         rows of an answer that the terminal is shown; 0 for all
 .width [N]         widest cell of a table; 0 for no limit
 .timer [on|off]    print the time of each statement (\\timing)
 .pager on|off      show tall answers in $PAGER
+.print TEXT        print a line (\\echo)
 .shell COMMAND     run a command of the system (\\!)
 .help              this text
 .quit              leave (\\q, exit, quit, Ctrl-D)
@@ -78,6 +80,7 @@ pub(super) const COMMANDS: &[&str] = &[
     ".width",
     ".timer",
     ".pager",
+    ".print",
     ".shell",
     ".help",
     ".quit",
@@ -126,6 +129,10 @@ pub(super) struct State {
     interactive: bool,
     output: Option<Output>,
     once: Option<PathBuf>,
+    /// Was the format asked for? Otherwise a file's ending says it.
+    format_given: bool,
+    /// Format of the file that answers go to, by its ending.
+    output_format: Option<Format>,
     /// Rows of an answer that the terminal is shown; `None` = all.
     rows_max: Option<u64>,
     look: Look,
@@ -146,6 +153,8 @@ impl State {
             interactive,
             output: None,
             once: None,
+            format_given: format != Format::Table,
+            output_format: None,
             rows_max: None,
             look: Look::default(),
             last: None,
@@ -243,12 +252,14 @@ fn write(
 ) -> Result<u64> {
     let (format, look) = (state.format, state.look.clone());
     if let Some(path) = state.once.take() {
+        let format = Format::of_file(&path).filter(|_| !state.format_given).unwrap_or(format);
         let mut file = Beside::create(&path, Existing::Replace)?;
         let rows = write_answer_as(&look, format, schema, batches, &mut file)?;
         file.finish()?;
         return Ok(rows);
     }
     if let Some(file) = &mut state.output {
+        let format = state.output_format.filter(|_| !state.format_given).unwrap_or(format);
         let rows = write_answer_as(&look, format, schema, batches, file)?;
         file.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
         return Ok(rows);
@@ -343,6 +354,7 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
         }
         ("\\copy", [_, ..]) => copy(asker, state, argument)?,
         (".shell" | ".system" | "\\!", [_, ..]) => shell_out(argument)?,
+        (".print" | "\\echo", _) => print_text(&format!("{}\n", unquoted(argument)))?,
         _ => setting(asker, state, verb, &words, text)?,
     }
     Ok(true)
@@ -358,7 +370,7 @@ fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &
                     Error::user(format!("{name} is for files")).hint("name the file first: `.output answer.parquet`")
                 );
             }
-            state.format = format;
+            (state.format, state.format_given) = (format, true);
         }
         ("\\x", []) if state.format == Format::Expanded => state.format = state.before_expanded,
         ("\\x", []) => {
@@ -371,6 +383,7 @@ fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &
         (".output" | "\\o", [path]) => {
             super::require_other_file(Path::new(path), asker.study())?;
             state.output = Some(create(Path::new(path))?);
+            state.output_format = Format::of_file(Path::new(path));
         }
         (".once", [path]) => {
             super::require_other_file(Path::new(path), asker.study())?;
@@ -384,7 +397,7 @@ fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &
         (".timer" | "\\timing", ["on"]) => state.timer = true,
         (".timer" | "\\timing", ["off"]) => state.timer = false,
         (".nullvalue", []) => state.look.null = None,
-        (".nullvalue", [text]) => state.look.null = Some(unquoted(text)),
+        (".nullvalue", [text]) | ("\\pset", ["null", text]) => state.look.null = Some(unquoted(text)),
         (".maxrows", [number]) => state.rows_max = Some(count(verb, number)?).filter(|rows| *rows > 0),
         (".width", []) => state.look.width = Look::default().width,
         (".width", [number]) => {
@@ -478,10 +491,11 @@ fn copy(asker: &Asker, state: &mut State, argument: &str) -> Result<()> {
         super::require_other_file(&path, asker.study())?;
     }
     let before = std::mem::replace(&mut state.format, named.or(Format::of_file(&path)).unwrap_or(Format::Csv));
+    let given = std::mem::replace(&mut state.format_given, true);
     let pivot = state.pivot.take();
     state.once = Some(path).filter(|_| !is_stdout);
     let done = ask(asker, state, &statement);
-    (state.format, state.pivot, state.once) = (before, pivot, None);
+    (state.format, state.format_given, state.pivot, state.once) = (before, given, pivot, None);
     done
 }
 

@@ -1,16 +1,21 @@
 //! `syntrace privacy compose`
 
-use super::CACHE_BYTES;
+use super::asker::Asker;
 use super::number::{number, number_json, shown};
 use crate::base::Delta;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::{ReleaseGroup, release};
 use crate::privacy::{NEIGHBOURS, NONE_BY_DELTA};
-use crate::store::Store;
+use crate::query::Parameters;
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
 use clap::Args;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+
+const MEMORY_MIB: usize = 256;
 
 /// The epsilon of several models together: each that is released spends on its own
 ///
@@ -34,12 +39,13 @@ pub(super) struct ComposeArgs {
 
 pub(super) fn compose(args: &ComposeArgs) -> Result<()> {
     let delta = args.delta.map(Delta::new).transpose()?;
-    let snapshot = Store::open(&args.study, CACHE_BYTES)?.snapshot()?;
-    let groups = release(&snapshot, &args.models, delta)?;
+    let asker = Asker::open(&args.study, MEMORY_MIB, None)?;
+    let groups = release(&asker.snapshot()?, &args.models, delta)?;
+    let plans = plans(&asker)?;
     if args.json {
-        say!("{}", Value::from(groups.iter().map(as_json).collect::<Vec<_>>()));
+        say!("{}", Value::from(groups.iter().map(|group| as_json(group, &plans)).collect::<Vec<_>>()));
     } else {
-        groups.iter().for_each(print);
+        groups.iter().for_each(|group| print(group, &plans));
     }
     if args.models.is_empty() {
         note_splits(&groups);
@@ -47,7 +53,23 @@ pub(super) fn compose(args: &ComposeArgs) -> Result<()> {
     Ok(())
 }
 
-fn print(group: &ReleaseGroup) {
+/// The newest plan of each model; those that were imported have none.
+fn plans(asker: &Asker) -> Result<HashMap<i64, String>> {
+    let mut plans = HashMap::new();
+    let sql = "SELECT model_id, CAST(plan AS TEXT) AS plan FROM models WHERE plan IS NOT NULL";
+    for batch in asker.ask(sql, &Parameters::new())? {
+        let batch = batch?;
+        let column = |at: usize, kind: &DataType| {
+            cast(batch.column(at), kind).map_err(|error| Error::internal(error.to_string()))
+        };
+        let (ids, names) = (column(0, &DataType::Int64)?, column(1, &DataType::Utf8)?);
+        let rows = ids.as_primitive::<Int64Type>().values().iter().zip(names.as_string::<i32>());
+        plans.extend(rows.filter_map(|(id, plan)| Some((*id, plan?.to_owned()))));
+    }
+    Ok(plans)
+}
+
+fn print(group: &ReleaseGroup, plans: &HashMap<i64, String>) {
     let splits: Vec<String> = group.splits.iter().map(|split| split.to_string()).collect();
     say!(
         "{}, split {}: a trace may be in all {} models",
@@ -55,9 +77,11 @@ fn print(group: &ReleaseGroup) {
         splits.join(", "),
         group.models.len()
     );
-    for (name, guarantee, spent) in &group.models {
-        let spent = spent.map_or("nothing is accounted".to_owned(), |spent| format!("epsilon {}", number(spent)));
-        say!("  {name}: {guarantee}, {spent}");
+    for model in &group.models {
+        let spent =
+            model.epsilon_spent.map_or("nothing is accounted".to_owned(), |spent| format!("epsilon {}", number(spent)));
+        let plan = plans.get(&model.model_id.0).map(|plan| format!(", plan {plan}")).unwrap_or_default();
+        say!("  {}: {}, {spent}{plan}", model.name, model.guarantee);
     }
     let joint = &group.joint;
     let at = joint.delta.map(|delta| format!(" at delta {delta}")).unwrap_or_default();
@@ -84,11 +108,16 @@ fn meaning(guarantee: &str) -> &'static str {
     }
 }
 
-fn as_json(group: &ReleaseGroup) -> Value {
+fn as_json(group: &ReleaseGroup, plans: &HashMap<i64, String>) -> Value {
     let joint = &group.joint;
     let number = |epsilon: &Result<f64>| shown(epsilon).map_or(Value::Null, |epsilon| number_json(*epsilon));
-    let models = group.models.iter().map(|(name, guarantee, spent)| {
-        json!({ "name": name, "guarantee": guarantee, "epsilon_spent": spent.map(number_json) })
+    let models = group.models.iter().map(|model| {
+        json!({
+            "name": model.name,
+            "plan": plans.get(&model.model_id.0),
+            "guarantee": model.guarantee,
+            "epsilon_spent": model.epsilon_spent.map(number_json),
+        })
     });
     json!({
         "classes": group.classes,

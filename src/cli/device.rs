@@ -66,37 +66,6 @@ pub(super) fn restart_for(choice: DeviceChoice) -> Result<()> {
     Err(Error::internal(format!("cannot start `{}` with CUDA: {error}", here.display())))
 }
 
-/// Floating-point operations that all cores do a second at most: their clock times what their widest instructions
-/// do in a cycle. `None` where the clock is not known. Nothing is run: measuring it would take libtorch.
-pub(super) fn cpu_flops() -> Option<f64> {
-    Some(clock_hertz()? * operations_a_cycle() * crate::base::thread_count() as f64)
-}
-
-/// Highest clock of the first core: as the kernel states it, else as it is now.
-fn clock_hertz() -> Option<f64> {
-    let stated = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").ok();
-    let khz = stated.and_then(|text| text.trim().parse::<f64>().ok()).map(|khz| khz * 1e3);
-    khz.or_else(|| {
-        let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-        let line = text.lines().find(|line| line.starts_with("cpu MHz"))?;
-        Some(line.split(':').nth(1)?.trim().parse::<f64>().ok()? * 1e6)
-    })
-}
-
-/// Two multiply-add units of the widest registers there are.
-fn operations_a_cycle() -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return 64.0;
-        }
-        if std::is_x86_feature_detected!("fma") {
-            return 32.0;
-        }
-    }
-    16.0
-}
-
 /// The device that was asked for, among those that are here.
 pub(super) fn resolve(choice: DeviceChoice) -> Result<Device> {
     choice.among(pipeline::cuda_devices()).map_err(|error| error.hint(advice()))

@@ -117,8 +117,8 @@ fn parse_shard(text: &str) -> std::result::Result<(u32, u32), String> {
 /// A plan for this machine's CPU: names nothing of libtorch.
 pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     match args.device {
-        Some(PlannedFor::Elsewhere(name, flops)) => print_plan(args, name, Some(flops), Some(flops)),
-        _ => print_plan(args, "the CPU", device::cpu_flops(), None),
+        Some(PlannedFor::Elsewhere(name, flops)) => print_plan(args, name, Some(flops)),
+        _ => print_plan(args, "the CPU", None),
     }
 }
 
@@ -133,19 +133,17 @@ pub(super) fn plan_on_device(args: &PlanArgs) -> Result<ExitCode> {
         found => found?,
     };
     if device == Device::Cpu {
-        return print_plan(args, "the CPU", device::cpu_flops(), None);
+        return print_plan(args, "the CPU", None);
     }
-    let flops = pipeline::device_flops(device);
-    print_plan(args, &device.to_string(), flops, flops)
+    print_plan(args, &device.to_string(), pipeline::device_flops(device))
 }
 
-/// Prints the plan; `flops` are the operations that the device does a second at most, `gpu_flops` the same of a graphics
-/// processor.
-fn print_plan(args: &PlanArgs, device: &str, flops: Option<f64>, gpu_flops: Option<f64>) -> Result<ExitCode> {
+/// Prints the plan; `gpu_flops` are the operations that a graphics processor does a second at most.
+fn print_plan(args: &PlanArgs, device: &str, gpu_flops: Option<f64>) -> Result<ExitCode> {
     let spec = read_spec(&args.spec)?;
     let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
     let plan = Plan::new(&spec, snapshot.as_ref())?;
-    print_table(&plan, flops)?;
+    print_table(&plan)?;
     let threads = spec.threads.unwrap_or_else(thread_count).max(1);
     for line in plan.total_lines(&PlanDevice { name: device.to_owned(), gpu_flops, threads }) {
         say!("{line}");
@@ -159,12 +157,12 @@ fn print_plan(args: &PlanArgs, device: &str, flops: Option<f64>, gpu_flops: Opti
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_table(plan: &Plan, flops: Option<f64>) -> Result<()> {
+fn print_table(plan: &Plan) -> Result<()> {
     say!("{:<12} {:>7} {:>7} {:>7}", "job", "planned", "done", "missing");
     for (kind, planned, done) in plan.summary() {
         say!("{:<12} {planned:>7} {done:>7} {:>7}", kind.name(), planned - done);
     }
-    for line in plan.training_lines(flops)? {
+    for line in plan.training_lines()? {
         say!("{line}");
     }
     Ok(())

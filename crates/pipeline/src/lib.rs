@@ -33,7 +33,7 @@ pub use ingest::{
 };
 pub use jobs::reattack::reattack;
 pub use plan::{KNOWN_GPUS, Plan, PlanDevice};
-pub use release::{ReleaseGroup, release};
+pub use release::{ReleaseGroup, ReleasedModel, release};
 pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
 #[cfg(feature = "torch")]
 pub use train::{Audited, Experiment};

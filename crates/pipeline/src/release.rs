@@ -17,10 +17,21 @@ pub struct ReleaseGroup {
     pub classes: Vec<String>,
     /// Their splits: the same split, the same members.
     pub splits: Vec<SplitId>,
-    /// Names of the models, each with the word of its guarantee and what it has spent.
-    pub models: Vec<(String, &'static str, Option<f64>)>,
+    pub models: Vec<ReleasedModel>,
     /// Together.
     pub joint: Joint,
+}
+
+/// A model of a release.
+#[derive(Debug)]
+pub struct ReleasedModel {
+    pub model_id: ModelId,
+    /// `netssm os/mac eps4 target`
+    pub name: String,
+    /// The word of its guarantee.
+    pub guarantee: &'static str,
+    /// What it has spent, where that is accounted.
+    pub epsilon_spent: Option<f64>,
 }
 
 /// Composes the named models (by id, by name, or a part of a target's name), in groups of the models that a trace may
@@ -135,7 +146,12 @@ fn group(snapshot: &Snapshot, models: &[&Candidate], delta: Option<Delta>) -> Re
     let (mut classes, mut splits, mut parts, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for model in models {
         let (part, spent) = model.released(snapshot)?;
-        named.push((model.name.clone(), part.guarantee, spent));
+        named.push(ReleasedModel {
+            model_id: model.record.model_id,
+            name: model.name.clone(),
+            guarantee: part.guarantee,
+            epsilon_spent: spent,
+        });
         classes.push(model.class.clone());
         splits.push(model.record.split_id);
         parts.push(part);

@@ -487,7 +487,7 @@ pub const LEAKS: SegmentTable = SegmentTable {
             "control",
             F64,
             true,
-            "the same for traces that the model never saw: held-out traces; for `coincide_held_out` members; NULL = there are \
+            "the same for traces that the model never saw: held-out traces (other real traces of the class where none is held out); for `coincide_held_out` members; NULL = there are \
              none",
         ),
         column("hits", I64, false, "traces that leaked; synthetic ones that are closer to a member for the distance"),
@@ -497,8 +497,9 @@ pub const LEAKS: SegmentTable = SegmentTable {
         column(
             "p_value",
             F64,
-            false,
-            "probability of so many more members than held-out traces by chance: Fisher's exact test over real traces",
+            true,
+            "probability of so many more members than held-out traces by chance: Fisher's exact test over real traces; NULL = \
+             nothing could leak, or there is no control",
         ),
     ],
 };

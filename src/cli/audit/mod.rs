@@ -25,7 +25,7 @@ pub(super) struct AuditArgs {
     /// Target model, by name (`netssm os/mac eps4 target`, or a part of it) or id; all by default
     #[arg(long, value_name = "MODEL")]
     model: Vec<String>,
-    /// Plan whose models are judged, by name or a part of it (table `plans`); `all` for those of every plan and of none
+    /// Plan whose models are judged, by name or a part that no other plan's name has (table `plans`); `all` for those of every plan and of none
     #[arg(long, value_name = "PLAN")]
     plan: Option<String>,
     /// TOML file with limits; what it leaves out is as in studies/policy.toml, which is built in
@@ -115,9 +115,18 @@ fn of_plan(wanted: Option<&str>, found: Found) -> Result<(Vec<Target>, usize)> {
         Some("all") => Vec::new(),
         None => found.newest.iter().collect(),
         Some(name) => {
-            let exact = plans.get(name).into_iter().collect::<Vec<_>>();
-            let named =
-                if exact.is_empty() { plans.iter().filter(|plan| plan.contains(name)).collect() } else { exact };
+            // Whole, without the id's digits, or in part.
+            let tests: [&dyn Fn(&String) -> bool; 3] =
+                [&|plan| plan == name, &|plan| plan.rsplit_once(' ').is_some_and(|(spec, _)| spec == name), &|plan| {
+                    plan.contains(name)
+                }];
+            let found = tests.iter().map(|test| plans.iter().filter(|plan| test(plan)).collect::<Vec<_>>());
+            let named = found.into_iter().find(|found| !found.is_empty()).unwrap_or_default();
+            if named.len() > 1 {
+                let several: Vec<&str> = named.iter().map(|plan| plan.as_str()).collect();
+                return Err(Error::user(format!("`{name}` is a part of the names of {} plans", several.len()))
+                    .hint(format!("name one of: {}; `all` judges the models of every plan", several.join(", "))));
+            }
             if named.is_empty() {
                 let known: Vec<&str> = plans.iter().map(String::as_str).collect();
                 return Err(Error::user(format!("no target model is of a plan `{name}`"))

@@ -2,6 +2,7 @@
 
 use super::one_run::{Guesses, one_run_bound, one_run_provable};
 use crate::eval::{Confusion, Roc, empirical_epsilon};
+use crate::privacy::promises_nothing;
 
 /// An attack on the model's own traces.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +117,11 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Is its delta, claimed or accounted, so large that it promises nothing?
+    pub(super) fn promises_nothing(&self) -> bool {
+        self.delta.zip(self.members).is_some_and(|(delta, members)| promises_nothing(delta, members))
+    }
+
     /// The attack that works best on shadows: the target takes no part in the choice.
     pub fn strongest(&self) -> Option<&AttackEvidence> {
         let strength = |attack: &AttackEvidence| attack.mean_on_shadows.unwrap_or(f64::NEG_INFINITY);

@@ -22,8 +22,10 @@ const WINDOWS_MAX: usize = 6_000_000;
 const NAME_BYTES_MIN: usize = 6;
 
 /// All measures of one model's synthetic traces against its members and held-out traces, and against `unlisted`, the
-/// real traces of its class that are in neither list: whoever sells those copied real traffic too.
+/// real traces of its class that are in neither list: whoever sells those copied real traffic too. Where no trace is
+/// held out, they are the control.
 pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
+    let (held_out, unlisted) = if held_out.is_empty() { (unlisted, held_out) } else { (held_out, unlisted) };
     let mut rows = copies(members, held_out, synthetic);
     rows.extend(memorised(members, held_out, synthetic));
     rows.extend(identifier_rows(members, held_out, synthetic));
@@ -50,7 +52,7 @@ fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<Lea
         };
         let known = n > 0 && control_n > 0;
         let (members, held_out) = (members.len() as u64, held_out.len() as u64);
-        if known { fisher_test(count(&to_members), members, count(&to_held_out), held_out) } else { 1.0 }
+        known.then(|| fisher_test(count(&to_members), members, count(&to_held_out), held_out)).flatten()
     };
     let copied = |measure, limit| LeakRow {
         p_value: test(&|_, (distance, _)| *distance <= limit),

@@ -25,8 +25,8 @@ pub struct LeakRow {
     /// Out of how many.
     pub control_n: u64,
     /// Probability of so large a difference to the control by chance, one-sided: Fisher's exact test; sign
-    /// test for the distances.
-    pub p_value: f64,
+    /// test for the distances. `None` where there is nothing that could leak, or nothing to compare with.
+    pub p_value: Option<f64>,
 }
 
 pub(super) fn counted(

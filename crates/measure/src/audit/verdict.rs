@@ -10,7 +10,6 @@ use super::group::Group;
 use super::policy::{AUDITED_FPR, Policy};
 use super::power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
 use crate::eval::{clopper_pearson, difference_of_proportions, resolves_fpr};
-use crate::privacy::promises_nothing;
 use syntrace_base::record::Interval;
 
 /// How a check, or a model, ended. The worst of several is the smallest.
@@ -98,22 +97,22 @@ fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
         (false, _) => {
             (Verdict::Fail, "trained without differential privacy: nothing limits what it gives away".to_owned())
         }
+        (true, _) if evidence.promises_nothing() => {
+            let [delta, members] = [evidence.delta, evidence.members.map(|n| n as f64)].map(Option::unwrap_or_default);
+            let found = format!(
+                "delta {delta} of {members} members promises nothing: a mechanism that gives one member away whole keeps it"
+            );
+            (Verdict::Fail, found)
+        }
         (true, None) => (Verdict::NotEnough, "an epsilon that its makers claim and that nothing here shows".to_owned()),
-        (true, Some(epsilon)) => match (evidence.delta, evidence.members) {
-            (Some(delta), Some(members)) if promises_nothing(delta, members) => {
-                let found = format!(
-                    "delta {delta} of {members} members promises nothing: a mechanism that gives one member away whole \
-                     keeps it"
-                );
-                (Verdict::Fail, found)
-            }
-            _ if epsilon.is_infinite() || evidence.guarantee != "end-to-end" => {
-                let found = format!("guarantee `{}`: its epsilon does not hold end to end", evidence.guarantee);
-                (Verdict::Fail, found)
-            }
-            _ if epsilon > policy.epsilon_max => (Verdict::Fail, format!("end-to-end epsilon {epsilon:.3}")),
-            _ => (Verdict::Pass, format!("end-to-end epsilon {epsilon:.3}")),
-        },
+        (true, Some(epsilon)) if epsilon.is_infinite() || evidence.guarantee != "end-to-end" => {
+            let found = format!("guarantee `{}`: its epsilon does not hold end to end", evidence.guarantee);
+            (Verdict::Fail, found)
+        }
+        (true, Some(epsilon)) if epsilon > policy.epsilon_max => {
+            (Verdict::Fail, format!("end-to-end epsilon {epsilon:.3}"))
+        }
+        (true, Some(epsilon)) => (Verdict::Pass, format!("end-to-end epsilon {epsilon:.3}")),
     };
     let spared = !policy.guarantee_required && verdict != Verdict::Pass;
     Check {
@@ -259,16 +258,20 @@ const LEAK_MEASURES: [(&str, Group); 6] = [
 
 fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
     let nothing_parses = evidence.leaks.iter().any(|leak| leak.measure == "exact_copies" && leak.n == 0);
-    let mut checks = Vec::new();
+    let (mut checks, mut absent) = (Vec::new(), Vec::new());
     for (measure, group) in LEAK_MEASURES {
         let name = measure.replace('_', " ");
         let rows = evidence.leaks.iter().filter(|leak| leak.measure == measure);
         let rows: Vec<&LeakEvidence> =
             rows.filter(|leak| Group::of(&leak.measure, &leak.kind, policy).is_some()).collect();
-        let judged = rows.iter().filter_map(|leak| leak_check(leak, policy, family));
-        let judged: Vec<Check> = if nothing_parses { Vec::new() } else { judged.collect() };
-        if !judged.is_empty() {
-            checks.extend(judged);
+        let (can_leak, cannot): (Vec<&LeakEvidence>, Vec<&LeakEvidence>) =
+            rows.iter().copied().partition(|leak| leak.n > 0);
+        if !can_leak.is_empty() && !nothing_parses {
+            checks.extend(can_leak.iter().filter_map(|leak| leak_check(leak, policy, family)));
+            // Shown with the others; one kind that is not there is not missed.
+            absent.extend(cannot.iter().map(|leak| {
+                Check::missing(group, &format!("{name} ({})", leak.kind), "the traces hold nothing of this kind")
+            }));
         } else if nothing_parses {
             checks.push(Check::missing(
                 group,
@@ -278,6 +281,9 @@ fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> 
         } else if rows.is_empty() {
             let reason = "not measured: the model has no synthetic traces, or `run` has to measure it again";
             checks.push(Check::missing(group, &name, reason));
+        } else if measure == "coincide_held_out" {
+            let reason = "the study has no other real trace of the class than the members to compare with";
+            checks.push(Check::missing(group, &name, reason));
         } else {
             checks.push(Check::missing(group, &name, "the traces hold nothing of this kind that could leak"));
         }
@@ -285,14 +291,12 @@ fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> 
     for check in &mut checks {
         check.asked = policy.leakage_required;
     }
+    checks.extend(absent.into_iter().map(|check| Check { asked: false, ..check }));
     checks
 }
 
 fn leak_check(leak: &LeakEvidence, policy: &Policy, family: &Family) -> Option<Check> {
     let (group, limit) = Group::of(&leak.measure, &leak.kind, policy)?;
-    if leak.n == 0 {
-        return None;
-    }
     let found = clopper_pearson(leak.hits, leak.n, family.confidence());
     let control = clopper_pearson(leak.control_hits, leak.control_n, family.confidence());
     let excess = difference_of_proportions(found, control);
@@ -316,7 +320,10 @@ fn leak_check(leak: &LeakEvidence, policy: &Policy, family: &Family) -> Option<C
         percent(found.value),
         percent(limit)
     );
-    if check.verdict == Verdict::NotEnough {
+    if leak.control_n == 0 {
+        check.reason += "; without a real trace of the class that the model never saw this neither passes nor fails: name \
+                         held-out traces, or add other captures of the class";
+    } else if check.verdict == Verdict::NotEnough {
         let needs = traces_for_share(limit, family.error);
         check.reason += &format!("; so many traces {}; none found in {needs} passes", shown(check.seen.map(percent)));
     }

@@ -20,8 +20,8 @@ pub(crate) fn code_version(kind: JobKind) -> u32 {
         | JobKind::Import
         | JobKind::OneRunAudit
         | JobKind::Plan => 1,
-        JobKind::Attack | JobKind::Leakage => 3,
-        JobKind::Utility => 4,
+        JobKind::Attack => 3,
+        JobKind::Utility | JobKind::Leakage => 4,
         JobKind::Fidelity => 7,
     }
 }

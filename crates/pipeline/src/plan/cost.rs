@@ -9,8 +9,7 @@ const NUMBER_BYTES: f64 = 4.0;
 
 impl Plan {
     /// A block of lines per generator: the regimes that it is trained in, then what all its models take.
-    /// `flops_per_second` is what the device can do at most; hours are therefore a lower bound.
-    pub fn training_lines(&self, flops_per_second: Option<f64>) -> Result<Vec<String>> {
+    pub fn training_lines(&self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         let members = self.spec.split.members;
         for (number, generator) in self.generators.iter().enumerate() {
@@ -41,13 +40,9 @@ impl Plan {
                 weights += models * family.parameters_in(trained_as) as f64 * NUMBER_BYTES;
             }
             let attributes = trained * 2.0 * f64::from(members) * family.attribute_values() as f64 * NUMBER_BYTES;
-            let hours = match flops_per_second {
-                Some(speed) if speed > 0.0 => format!(", at least {}", duration(flops / speed)),
-                _ => String::new(),
-            };
             lines.push(format!(
                 "{} in all: {trained} models ({} shadows), {} of weights and {} of attributes before compression, \
-                 {:.2e} operations{hours}",
+                 {:.2e} operations",
                 generator.name,
                 trained - trained / f64::from(roles),
                 bytes(weights),

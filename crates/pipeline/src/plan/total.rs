@@ -1,7 +1,7 @@
 //! What the missing jobs of a plan take, step by step and in all: time and bytes.
 //!
 //! Both are guesses, good to a factor of some: what a job takes is not known before one like it ran (a run measures and
-//! says its time left as it goes). They add up: the last line is the sum of the others.
+//! says its time left as it goes). They add up: the last line is the sum of the steps, and training that of the generators below it.
 
 use super::cost::{bytes, duration};
 use super::weight::GUESS_FLOPS;
@@ -64,6 +64,17 @@ struct Total {
     bytes: f64,
 }
 
+impl Total {
+    fn add(&mut self, other: &Self) {
+        self.jobs += other.jobs;
+        self.seconds += other.seconds;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Place of training in [`STEPS`].
+const TRAINING: usize = 1;
+
 /// Steps in the order of the flow.
 const STEPS: [&str; 5] =
     ["captures, encodings and splits", "training", "attributes and attacks", "synthesis", "evaluation"];
@@ -72,17 +83,17 @@ impl Plan {
     /// Lines about what the missing jobs take on a device; none where nothing is missing.
     pub fn total_lines(&self, device: &PlanDevice) -> Vec<String> {
         let mut steps = [Total::default(); STEPS.len()];
+        let mut trainings = vec![Total::default(); self.generators.len()];
+        let mut all = Total::default();
         for job in self.jobs.iter().filter(|job| !job.done && !job.elsewhere) {
-            let Some(step) = steps.get_mut(step(&job.work)) else { continue };
-            step.jobs += 1;
-            step.seconds += self.seconds(job, device);
-            step.bytes += self.bytes(job);
+            let own = Total { jobs: 1, seconds: self.seconds(job, device), bytes: self.bytes(job) };
+            let place = step(&job.work);
+            let generator = self.generator_of(job).filter(|_| place == TRAINING);
+            let training = generator.and_then(|generator| trainings.get_mut(generator));
+            for total in steps.get_mut(place).into_iter().chain(training).chain([&mut all]) {
+                total.add(&own);
+            }
         }
-        let all = steps.iter().fold(Total::default(), |all, step| Total {
-            jobs: all.jobs + step.jobs,
-            seconds: all.seconds + step.seconds,
-            bytes: all.bytes + step.bytes,
-        });
         if all.jobs == 0 {
             return Vec::new();
         }
@@ -91,8 +102,16 @@ impl Plan {
             format!("{name:<31} about {time:>9} {size:>9} in {:>6} jobs{more}", total.jobs)
         };
         let threads = format!(", {} side by side, networks on {}", device.threads, device.name);
-        let named = STEPS.iter().zip(&steps).filter(|(_, step)| step.jobs > 0);
-        named.map(|(name, step)| line(name, step, "")).chain([line("in all", &all, &threads)]).collect()
+        let mut lines = Vec::new();
+        for (place, (name, total)) in STEPS.iter().zip(&steps).enumerate().filter(|(_, (_, total))| total.jobs > 0) {
+            lines.push(line(name, total, ""));
+            if place == TRAINING {
+                let of = self.generators.iter().zip(&trainings).filter(|(_, total)| total.jobs > 0);
+                lines.extend(of.map(|(generator, total)| line(&format!("  {}", generator.name), total, "")));
+            }
+        }
+        lines.push(line("in all", &all, &threads));
+        lines
     }
 
     /// Seconds of the run that a job takes up: those beside it take theirs at the same time.
@@ -164,7 +183,7 @@ impl Plan {
 fn step(work: &Work) -> usize {
     match work {
         Work::IngestFile { .. } | Work::Simulate { .. } | Work::Encode { .. } | Work::Split { .. } => 0,
-        Work::Base { .. } | Work::Train { .. } => 1,
+        Work::Base { .. } | Work::Train { .. } => TRAINING,
         Work::Attribute { .. } | Work::Reference { .. } | Work::Outside { .. } | Work::Attack { .. } => 2,
         Work::Synthesize { .. } => 3,
         Work::Fidelity { .. } | Work::Leakage { .. } | Work::Utility { .. } | Work::OneRunAudit { .. } => 4,

@@ -5,8 +5,11 @@ use crate::estimate::{Estimate, JobCost};
 use syntrace_base::error::Result;
 use syntrace_store::Snapshot;
 
-/// Operations that a core does a second in training, about: only what nothing was measured of is weighed with it.
-pub(super) const GUESS_FLOPS: f64 = 4e9;
+/// Operations that a core does a second in training, about: only what nothing was measured of is weighed with it. With
+/// [`STEP_SECONDS`] the small networks of `studies/` took 0.3 to 1.2 times as long.
+pub(super) const GUESS_FLOPS: f64 = 1.5e10;
+/// What a model's step takes besides, whatever its size: small networks wait for the library's calls.
+const STEP_SECONDS: f64 = 0.015;
 /// What a trace costs that is sampled, as a share of one step of training with it: 0.05 to 0.9 in the demo.
 const SAMPLING_SHARE: f64 = 0.5;
 /// And one that is asked about: no gradient, and epochs are not evaluated; 0.1 to 0.2 in the demo.
@@ -53,10 +56,10 @@ impl Plan {
             Work::Base { base } if base.shipped.is_some() => (kind.to_owned(), 1.0, 0.05),
             Work::Base { base } => (format!("{kind} {}", self.name(base.generator)), 1.0, 100.0),
             Work::Train { models, .. } => {
-                let flops = models.iter().map(|model| self.flops(model)).sum();
-                (models.first().map_or_else(|| kind.to_owned(), of), flops, 1.0 / GUESS_FLOPS)
+                let seconds = models.iter().map(|model| self.training_seconds(model)).sum();
+                (models.first().map_or_else(|| kind.to_owned(), of), seconds, 1.0)
             }
-            Work::OneRunAudit { model, .. } => (of(model), self.flops(model), 1.0 / GUESS_FLOPS),
+            Work::OneRunAudit { model, .. } => (of(model), self.training_seconds(model), 1.0),
             Work::Attribute { model, .. } => (of(model), 2.0 * members, ASKING_SHARE * self.trace_seconds(model)),
             Work::Reference { model, splits, .. } => {
                 (of(model), 2.0 * members * splits.len() as f64, ASKING_SHARE * self.trace_seconds(model))
@@ -114,12 +117,15 @@ impl Plan {
         if plan.steps <= 1 {
             return MARGINALS_SECONDS / SAMPLING_SHARE;
         }
-        if traces > 0.0 { self.flops(model) / traces / GUESS_FLOPS } else { 0.0 }
+        if traces > 0.0 { self.training_seconds(model) / traces } else { 0.0 }
     }
 
-    fn flops(&self, model: &PlannedModel) -> f64 {
+    /// Seconds that a core takes to train a model, about.
+    fn training_seconds(&self, model: &PlannedModel) -> f64 {
         let (traces, trained_as) = self.recipe(model.generator, model.regime);
-        let generator = self.generators.get(model.generator);
-        generator.map_or(1.0, |found| found.family.training_flops(traces, trained_as))
+        self.generators.get(model.generator).map_or(1.0, |generator| {
+            let steps = generator.family.plan(traces, trained_as).steps as f64;
+            generator.family.training_flops(traces, trained_as) / GUESS_FLOPS + steps * STEP_SECONDS
+        })
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn leaks_segment(model: i64, rows: &[LeakRow]) -> Result<NewSegment> 
         ("n", column!(Int64Array, rows, |row| row.n as i64)),
         ("control_hits", column!(Int64Array, rows, |row| row.control_hits as i64)),
         ("control_n", column!(Int64Array, rows, |row| row.control_n as i64)),
-        ("p_value", column!(Float64Array, rows, |row| row.p_value)),
+        ("p_value", optional!(Float64Array, rows, |row| row.p_value)),
     ];
     segment(&schema::LEAKS, model, columns)
 }

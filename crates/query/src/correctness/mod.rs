@@ -15,13 +15,15 @@
 //! | casts to integers cut fractions off, a REAL of a large double is infinite | none found | [`casts`] |
 //! | intervals compare field by field, 25 hours are less than a day | none found | refused by [`intervals`] |
 //! | `coalesce((SELECT x ...), y)` is NULL where there is no row and `x` is never NULL | none found | [`scalar`] |
+//! | a boolean `CASE` becomes AND and OR, which compute what it guards | #25136 | [`case`] |
 //! | `IN` and `EXISTS` as values fail | none found | [`not_in`] |
 //! | `^` is XOR, where PostgreSQL and DuckDB read a power; integers of 20 digits are rounded | none | refused by [`syntax`] |
 //!
-//! #25340, #24927 and #25350 are mended in DataFusion's main branch and in no release up to 55.2; the first release
+//! #25136, #25340, #24927 and #25350 are mended in DataFusion's main branch and in no release up to 55.2; the first release
 //! after it makes [`limit`] needless. The others are open there.
 
 mod arithmetic;
+mod case;
 mod casts;
 mod intervals;
 mod keys;
@@ -37,7 +39,7 @@ mod tests;
 
 pub(super) use syntax::require_exact;
 
-use crate::sql::operators::AddressesBesideText;
+use crate::sql::operators::ReadText;
 use crate::sql::pivot_clause::Pivots;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::optimizer::analyzer::Analyzer;
@@ -48,8 +50,9 @@ use std::sync::Arc;
 pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut rules = Analyzer::new().rules;
     // Before types are coerced: text beside bytes would become bytes.
-    rules.insert(0, Arc::new(AddressesBesideText));
+    rules.insert(0, Arc::new(ReadText));
     // After types are coerced: both sides of a comparison or a sum then have one type.
+    rules.push(Arc::new(case::KeepCase));
     rules.push(Arc::new(not_in::ExactIn));
     rules.push(Arc::new(scalar::ScalarSubqueries));
     rules.push(Arc::new(intervals::RefuseIntervals));

@@ -472,6 +472,20 @@ fn subqueries_that_a_join_cannot_stand_for_are_refused() {
 }
 
 #[test]
+fn faults_of_intervals_patterns_limits_and_subqueries_have_a_place() {
+    let (session, _folder) = session(1);
+    for (sql, place) in [
+        ("SELECT interval 'x'", "       ^^^^^^^^"),
+        ("SELECT 'a' ~ '('", "           ^"),
+        ("SELECT 1 LIMIT 'a'", "         ^^^^^"),
+        ("SELECT (SELECT x FROM (VALUES (1), (2)) t(x))", "        ^^^^^^"),
+    ] {
+        let found = ours(&session, sql);
+        assert!(found.lines().nth(2).is_some_and(|line| line.ends_with(place)), "{found}");
+    }
+}
+
+#[test]
 fn faults_of_values_have_a_place() {
     let (session, _folder) = session(1);
     for (sql, place) in [
@@ -567,4 +581,49 @@ fn numbers_that_are_cast_to_decimals_keep_their_digits() {
 fn aggregates_of_two_casts_stand_beside_each_other() {
     check("SELECT avg(x), avg(x::double), avg(x::real) FROM (VALUES (1), (2)) t(x)", "1.5,1.5,1.5");
     check("SELECT sum(x::bigint) a, sum(x::double) b FROM (VALUES (1), (2)) t(x)", "3,3.0");
+}
+
+/// Report 25136 (mended after 55.2).
+#[test]
+fn a_case_keeps_what_it_guards() {
+    let values = "FROM (VALUES (1, 2), (0, 3), (4, 0)) AS t(y, z) WHERE";
+    check(&format!("SELECT z {values} CASE WHEN y <> 0 THEN 5 / y > 1 ELSE false END"), "2");
+    check(&format!("SELECT z {values} CASE WHEN y = 0 THEN true ELSE 5 / y > 1 END ORDER BY 1"), "2;3");
+    check(&format!("SELECT z {values} NOT CASE WHEN y = 0 THEN true WHEN z = 0 THEN false ELSE 5 / y > 1 END"), "0");
+}
+
+#[test]
+fn values_in_a_list_with_null_are_unknown() {
+    let lists = "FROM (VALUES (1, make_array(1, 2)), (3, make_array(1, NULL)), (1, make_array(1, NULL))) AS t(x, list)";
+    let (session, _folder) = session(2);
+    let asked = |what: &str| ours(&session, &format!("SELECT {what} {lists}"));
+    assert_eq!(asked("x = ANY(list)"), "true;;true");
+    assert_eq!(asked("count(*) FILTER (WHERE NOT x = ANY(list))"), "0");
+    assert_eq!(asked("count(*) FILTER (WHERE 7 = ANY(list))"), "0");
+}
+
+#[test]
+fn subqueries_may_have_columns_of_one_name_and_booleans_stand_beside_text() {
+    let (session, _folder) = session(2);
+    let asked = |sql: &str| ours(&session, sql);
+    assert_eq!(asked("SELECT a + b FROM (SELECT 1, 1) e(a, b)"), "2");
+    assert_eq!(asked("WITH e(a, b) AS (SELECT 1, 1) SELECT a, b FROM e"), "1,1");
+    assert_eq!(asked("SELECT strpos(a, 'b'), position('b' IN a) FROM (VALUES ('ab')) t(a)"), "2,2");
+    let booleans = "FROM (VALUES (1, true), (2, false), (3, NULL)) t(x, b) WHERE";
+    assert_eq!(asked(&format!("SELECT x {booleans} b = 'true'")), "1");
+    assert_eq!(asked(&format!("SELECT x {booleans} 'f' = b")), "2");
+    assert_eq!(asked(&format!("SELECT x {booleans} b IN ('yes', 'no') ORDER BY x")), "1;2");
+    assert!(asked(&format!("SELECT x {booleans} b = 'maybe'")).contains("expected true or false, found `maybe`"));
+    assert!(asked("SELECT nth_value(x, 0) OVER () FROM (VALUES (1)) t(x)").contains("counts rows from 1"));
+}
+
+#[test]
+fn a_statement_that_fails_at_once_writes_no_header() {
+    let (session, _folder) = session(1);
+    for format in [Format::Csv, Format::Json, Format::Markdown, Format::Table] {
+        let answer = session.sql("SELECT 1 / x FROM (VALUES (0)) t(x)").unwrap();
+        let (schema, mut text) = (answer.schema(), Vec::new());
+        assert!(write_answer(format, &schema, answer, &mut text).is_err());
+        assert!(text.is_empty());
+    }
 }

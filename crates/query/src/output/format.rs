@@ -101,6 +101,11 @@ pub fn write_answer_as(
     batches: impl Iterator<Item = Result<RecordBatch>>,
     out: &mut dyn Write,
 ) -> Result<u64> {
+    let mut batches = batches.peekable();
+    // A statement that fails at once writes nothing, no header either.
+    if let Some(Err(error)) = batches.next_if(Result::is_err) {
+        return Err(error);
+    }
     match format {
         Format::Table => super::boxes::write_table(look, schema, batches, out),
         Format::Markdown => write_markdown(look, schema, batches, out),

@@ -82,9 +82,6 @@ const SUSPECTS_MAX: usize = 3;
 
 /// Where a fault of values may come from: DataFusion does not say which operator met it.
 fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
-    if !matches!(root, DataFusionError::ArrowError(..) | DataFusionError::Execution(_)) {
-        return Vec::new();
-    }
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location() else { return Vec::new() };
     let quoted = |what: &str| quoted_after(what, "'");
     let is_cast = |token: &Token| match token {
@@ -113,8 +110,28 @@ fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
         let found = places(&|token| names.contains(token) && meant(token));
         if found.is_empty() { places(&|token| names.contains(token)) } else { found }
     };
-    let DataFusionError::ArrowError(fault, _) = root else { return few(called()) };
+    let is_word = |token: &Token, wanted: Keyword| matches!(token, Token::Word(word) if word.keyword == wanted);
+    if regex_fault(root).is_some() {
+        let is_match = |token: &Token| {
+            use Token::{ExclamationMarkTilde, ExclamationMarkTildeAsterisk, Tilde, TildeAsterisk};
+            matches!(token, Tilde | TildeAsterisk | ExclamationMarkTilde | ExclamationMarkTildeAsterisk)
+        };
+        return few(Some(places(&is_match)).filter(|found| !found.is_empty()).unwrap_or_else(called));
+    }
+    let fault = match root {
+        DataFusionError::Execution(what) if what.contains("calar subquery returned more than one row") => {
+            // All but the query's own.
+            return few(places(&|token| is_word(token, Keyword::SELECT)).into_iter().skip(1).collect());
+        }
+        DataFusionError::Execution(_) => return few(called()),
+        DataFusionError::Plan(what) if what.contains("LIMIT") || what.contains("OFFSET") => {
+            return few(places(&|token| is_word(token, Keyword::LIMIT) || is_word(token, Keyword::OFFSET)));
+        }
+        DataFusionError::ArrowError(fault, _) => fault,
+        _ => return Vec::new(),
+    };
     let found = match fault.as_ref() {
+        ArrowError::ParseError(what) if what.contains("interval") => places(&|token| is_word(token, Keyword::INTERVAL)),
         ArrowError::DivideByZero => places(&|token| matches!(token, Token::Div | Token::Mod | Token::DuckIntDiv)),
         ArrowError::ArithmeticOverflow(_) => places(&|token| matches!(token, Token::Plus | Token::Minus | Token::Mul)),
         ArrowError::CastError(what) | ArrowError::ParseError(what) => {
@@ -133,6 +150,13 @@ fn few(places: Vec<Place>) -> Vec<Place> {
     if places.len() > SUSPECTS_MAX { Vec::new() } else { places }
 }
 
+/// What is wrong with a regular expression, where that is the fault: its last line.
+fn regex_fault(root: &DataFusionError) -> Option<String> {
+    let text = root.to_string();
+    let (_, why) = text.rsplit_once("error: ").filter(|_| text.contains("regex parse error"))?;
+    Some(why.trim().to_owned())
+}
+
 /// Is a fault that DataFusion calls its own one of the types of a statement?
 fn is_of_types(what: &str) -> bool {
     what.starts_with("Failed to coerce types")
@@ -144,6 +168,10 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
         && let Some((message, hint)) = subquery_wording(what)
     {
         return (message.to_owned(), Some(hint.to_owned()), None);
+    }
+    if let Some(why) = regex_fault(root) {
+        let hint = r"`\(`, `\[` and `\.` are the characters themselves".to_owned();
+        return (format!("this is no regular expression: {why}"), Some(hint), None);
     }
     match root {
         DataFusionError::SchemaError(schema, _) => schema_wording(schema),

@@ -40,6 +40,11 @@ impl ExprPlanner for Operators {
 
     fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
         let args = if expr.func_def.name() == "sum" { narrowed(expr.args) } else { expr.args };
+        if let ("nth_value", [_, Expr::Literal(ScalarValue::Int64(Some(0)), _)]) =
+            (expr.func_def.name(), args.as_slice())
+        {
+            return Err(external(Error::user("`nth_value` counts rows from 1, found 0")));
+        }
         Ok(PlannerResult::Original(RawWindowExpr { args, ..expr }))
     }
 }
@@ -69,23 +74,28 @@ fn is_integer(expression: &Expr) -> bool {
     }
 }
 
+/// Is text beside an expression read?
+fn is_read(expression: &Expr, schema: &DFSchema) -> bool {
+    matches!(expression.get_type(schema), Ok(DataType::Binary | DataType::Boolean))
+}
+
 fn is_bytes(expression: &Expr, schema: &DFSchema) -> bool {
     matches!(expression.get_type(schema), Ok(DataType::Binary))
 }
 
-/// Reads text beside an address as an address. Without it the characters of the text are its bytes, and no address is
-/// equal to them.
+/// Reads text beside an address as an address, and beside a BOOLEAN as one. Without it the characters of the text are the
+/// bytes of an address, which equals none, and `member = 'true'` is refused.
 #[derive(Debug)]
-pub(crate) struct AddressesBesideText;
+pub(crate) struct ReadText;
 
-impl AnalyzerRule for AddressesBesideText {
+impl AnalyzerRule for ReadText {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let read = expression.transform_up(|part| with_addresses(part, &schema))?;
+                let read = expression.transform_up(|part| with_text_read(part, &schema))?;
                 Ok(read.update_data(|expression| name.restore(expression)))
             })
         })
@@ -93,11 +103,11 @@ impl AnalyzerRule for AddressesBesideText {
     }
 
     fn name(&self) -> &str {
-        "addresses_beside_text"
+        "read_text"
     }
 }
 
-fn with_addresses(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn with_text_read(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let other = |address: &Expr, text: Expr| read(address, text, schema);
     match part {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
@@ -106,7 +116,7 @@ fn with_addresses(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let compared = Expr::BinaryExpr(BinaryExpr { left: Box::new(new_left), op, right: Box::new(new_right) });
             Ok(if changed { Transformed::yes(compared) } else { Transformed::no(compared) })
         }
-        Expr::InList(InList { expr, list, negated }) if is_bytes(&expr, schema) => {
+        Expr::InList(InList { expr, list, negated }) if is_read(&expr, schema) => {
             let list = list.into_iter().map(|item| other(&expr, item)).collect::<Result<Vec<_>>>()?;
             Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
         }
@@ -178,8 +188,18 @@ fn is_address(expression: &Expr) -> bool {
     }
 }
 
-/// Text beside bytes as the bytes of the address that it is; anything else as it is.
+/// Text beside bytes as the bytes of the address that it is, beside a BOOLEAN as PostgreSQL reads it; anything else as it
+/// is.
 fn read(bytes: &Expr, text: Expr, schema: &DFSchema) -> Result<Expr> {
+    if let Expr::Literal(ScalarValue::Utf8(Some(word)) | ScalarValue::Utf8View(Some(word)), _) = &text
+        && matches!(bytes.get_type(schema), Ok(DataType::Boolean))
+    {
+        return match word.trim().to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "on" | "1" => Ok(lit(true)),
+            "false" | "f" | "no" | "n" | "off" | "0" => Ok(lit(false)),
+            _ => Err(external(Error::user(format!("expected true or false, found `{word}`")).with_sqlstate("22P02"))),
+        };
+    }
     if !is_bytes(bytes, schema) {
         return Ok(text);
     }

@@ -5,10 +5,11 @@ use super::walk::{any_expression, each_expression, each_expression_mut, walk_mut
 use crate::correctness::require_exact;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement,
-    UnaryOperator, Value, VisitorMut, WildcardAdditionalOptions,
+    BinaryOperator, CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    Statement as SqlStatement, UnaryOperator, Value, VisitorMut, WildcardAdditionalOptions,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -85,11 +86,23 @@ pub fn is_complete(text: &str) -> bool {
     split_statements(&marked).last().is_none_or(|last| last.trim_matches('\u{0}').trim().is_empty())
 }
 
-/// PostgreSQL lets columns of an answer share a name (`SELECT NULL, NULL`); here each has its own.
+/// PostgreSQL lets columns of an answer share a name (`SELECT NULL, NULL`); here each has its own, in subqueries too.
 fn name_apart(statement: &mut Statement) {
-    let Statement::Statement(statement) = statement else { return };
-    let SqlStatement::Query(query) = statement.as_mut() else { return };
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    struct Selects;
+    impl VisitorMut for Selects {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            name_apart_in(select);
+            ControlFlow::Continue(())
+        }
+    }
+    if let Some(statement) = inner(statement) {
+        let _ = walk_mut(statement, &mut Selects);
+    }
+}
+
+fn name_apart_in(select: &mut Select) {
     let mut seen = HashSet::new();
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expression) = item else { continue };
@@ -102,6 +115,7 @@ fn name_apart(statement: &mut Statement) {
         let name = match named {
             Expr::Exists { negated, .. } => if *negated { "NOT EXISTS" } else { "EXISTS" }.to_owned(),
             Expr::InSubquery { expr, negated, .. } => format!("{expr} {}IN", if *negated { "NOT " } else { "" }),
+            Expr::Position { expr, r#in } => format!("strpos({}, {expr})", r#in),
             named => named.to_string(),
         };
         if seen.insert(name.clone()) {
@@ -113,18 +127,55 @@ fn name_apart(statement: &mut Statement) {
     }
 }
 
-/// `x = ANY(ARRAY[...])` is `x IN (...)`, whose answer is NULL where a NULL decides; DataFusion's is false there.
+/// `x = ANY(ARRAY[...])` is `x IN (...)`, whose answer is NULL where a NULL decides; DataFusion's is false there. Of a list
+/// that is a column, NULL is added where it holds one: `array_has(list, x) OR CASE WHEN list has NULL THEN NULL ELSE false END`.
 fn list_any(statement: &mut Statement) {
     let Some(statement) = inner(statement) else { return };
     let _ = each_expression_mut(statement, |part| {
-        if let Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } = part
-            && let Expr::Array(array) = right.as_ref()
-            && !array.elem.is_empty()
-        {
-            *part = Expr::InList { expr: left.clone(), list: array.elem.clone(), negated: false };
+        if let Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } = part {
+            match right.as_ref() {
+                Expr::Array(array) if !array.elem.is_empty() => {
+                    *part = Expr::InList { expr: left.clone(), list: array.elem.clone(), negated: false };
+                }
+                // A parameter's type is read from its one place.
+                Expr::Subquery(_) | Expr::Value(_) => {}
+                list => *part = any_of(left, list),
+            }
         }
         ControlFlow::Continue(())
     });
+}
+
+fn any_of(value: &Expr, list: &Expr) -> Expr {
+    let null = || Expr::value(Value::Null);
+    let has_null = Expr::IsNotNull(Box::new(call("array_position", vec![list.clone(), null()])));
+    let unknown = Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition: has_null, result: null() }],
+        else_result: Some(Box::new(Expr::value(Value::Boolean(false)))),
+    };
+    let found = call("array_has", vec![list.clone(), value.clone()]);
+    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(found), op: BinaryOperator::Or, right: Box::new(unknown) }))
+}
+
+/// A call of a function.
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// In an ordered query a cast column is called as in PostgreSQL, by its own name: `SELECT x::text ... ORDER BY x` is
@@ -332,21 +383,7 @@ fn mark_casts(function: &mut Function) {
         if without_casts(value) == value.to_string() {
             continue;
         }
-        let only = FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()));
-        *value = Expr::Function(Function {
-            name: ObjectName::from(vec![Ident::new("coalesce")]),
-            uses_odbc_syntax: false,
-            parameters: FunctionArguments::None,
-            args: FunctionArguments::List(FunctionArgumentList {
-                duplicate_treatment: None,
-                args: vec![only],
-                clauses: Vec::new(),
-            }),
-            filter: None,
-            null_treatment: None,
-            over: None,
-            within_group: Vec::new(),
-        });
+        *value = call("coalesce", vec![value.clone()]);
     }
 }
 

@@ -20,6 +20,10 @@ pub struct NetPoolConfig {
     pub kept: u32,
     /// Chance of each variation of a candidate (TTL, numbering, flags, service, ports, lengths, gaps, first packet).
     pub vary: f64,
+    /// Chance that an end of a candidate whose packets are marked (TOS) gets best effort instead: most traffic is unmarked,
+    /// and simulated traffic is marked in wide variety.
+    #[serde(default)]
+    pub best_effort: f64,
     /// Times that the candidates are drawn again around the weights, their attributes crossed.
     pub refinements: u32,
     /// Weight of the pool as prior, in traces: relative entropy to it against squared errors in units of noise.
@@ -62,6 +66,7 @@ impl NetPoolConfig {
             records: 12_000,
             kept: 3_000,
             vary: 0.3,
+            best_effort: 0.9,
             refinements: 2,
             prior: 20.0,
             iterations: 150,

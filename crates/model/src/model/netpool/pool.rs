@@ -58,7 +58,13 @@ impl Candidates {
                 None => pool[rng.random_range(0..pool.len())],
             };
             let chance = if number < pool.len().min(config.records as usize / 3) { 0.0 } else { config.vary };
-            candidates.push(cut(varied(source, chance, rng), packets), packets);
+            let mut flow = cut(varied(source, chance, rng), packets);
+            for local in [true, false] {
+                if rng.random::<f64>() < config.best_effort {
+                    vary::set_tos(&mut flow, local, 0);
+                }
+            }
+            candidates.push(flow, packets);
         }
         Ok(candidates)
     }
