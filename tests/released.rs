@@ -116,3 +116,64 @@ fn what_is_learnt_from_is_another_generator_with_dp() {
     let error = refused("[generator.netdpsyn]", "[generator.netdpsyn]\nlearns_from = \"chain\"");
     assert!(error.contains("`learns_from`"), "{error}");
 }
+
+/// Trained on the same released traces beside other members: the same weights, to the last bit.
+#[cfg(feature = "torch")]
+#[test]
+fn no_member_moves_a_weight_of_a_model_that_learns_from_released_traces() {
+    use crate::common::simulated_traces;
+    use syntrace::base::{NoProgress, Seed};
+    use syntrace::model::generator;
+    use syntrace::record::Regime;
+    use syntrace::train::{CohortInput, CohortModel, EncodedTrace, NoCheckpoint};
+
+    const PACKETS: u32 = 4;
+    let families = [
+        ("markov", "{}"),
+        ("netssm", r#"{"start": "scratch", "width": 16, "layers": 1, "epochs": 2}"#),
+        ("netshare", r#"{"epochs": 2}"#),
+        (
+            "netdiffusion",
+            r#"{"rows": 4, "epochs": 1,
+                "unet": {"patch": 8, "widths": [16, 16], "heads": 2, "words": 3, "context": 8, "time": 16, "cell": 8},
+                "autoencoder": {"steps": 20, "batch": 256}, "base": {"steps": 5, "batch": 4}}"#,
+        ),
+    ];
+    for (name, options) in families {
+        let family = generator(name, &serde_json::from_str(options).unwrap(), PACKETS).unwrap();
+        let encoded = |class: &str, flows: u32| -> Vec<EncodedTrace> {
+            let traces = simulated_traces("os", class, flows, PACKETS);
+            let encode = |trace: &syntrace::record::Trace| {
+                let encoded = family.encoding().encode(trace);
+                EncodedTrace { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
+            };
+            traces.iter().map(encode).collect()
+        };
+        let base = family.base().map(|_| {
+            family.train_base(&encoded("mac", 24), Seed::root(3), &NoProgress).unwrap().weights
+        });
+        let released = encoded("ubuntu", 30);
+        let trained = |members: Vec<EncodedTrace>, learnt: bool| {
+            let count = members.len();
+            let traces = [members, released.clone()].concat();
+            let model = CohortModel {
+                label: "test".to_owned(),
+                seed: Seed::root(1),
+                noise_seed: None,
+                members: (0..count / 2).collect(),
+                learnt: learnt.then(|| (count..traces.len()).collect()),
+                held_out: (count / 2..count).collect(),
+                dp: None,
+                initial: None,
+            };
+            let plan = family.plan(released.len() as u32, Regime::None);
+            let input = CohortInput { traces: &traces, models: vec![model], base: base.as_deref(), plan };
+            family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0).weights
+        };
+        let (windows, mac) = (encoded("windows", 60), encoded("mac", 60));
+        let weights = trained(windows[..40].to_vec(), true);
+        assert!(trained(mac[..40].to_vec(), true) == weights, "{name}: other members");
+        assert!(trained(windows[..20].to_vec(), true) == weights, "{name}: fewer members");
+        assert!(trained(windows[..40].to_vec(), false) != weights, "{name}: the members themselves");
+    }
+}
