@@ -312,6 +312,41 @@ fn one_trace_written_sixty_times_is_no_evidence_of_sixty() {
     }
 }
 
+/// Of many members some are nearer to fresh traffic than any of few held-out traces, and share more names with it.
+#[test]
+fn lists_of_unequal_length_are_compared_as_equal_ones() {
+    let (all, fresh) = (traces("windows", 420, 1), traces("windows", 90, 2));
+    for (members, held_out) in [(&all[..350], &all[350..390]), (&all[..40], &all[40..390])] {
+        for row in leaks(members, held_out, &[], &fresh[..80]) {
+            assert!(row.p_value.is_none_or(|p| p >= RARELY), "{row:?}");
+        }
+        let names = leaks(members, held_out, &[], &members[..20]);
+        assert!(
+            find(&names, "identifiers", "any").n <= 40 && find(&names, "memorised", "frame").hits >= 15,
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
+fn near_copies_of_real_traces_coincide_whatever_list_they_are_in() {
+    let all = traces("windows", 200, 1);
+    let (members, held_out, unlisted) = (&all[..60], &all[60..120], &all[120..180]);
+    let changed = |traces: &[Trace]| -> Vec<Trace> {
+        let mut traces = traces.to_vec();
+        for packet in traces.iter_mut().flat_map(|trace| &mut trace.packets) {
+            let last = packet.data.last_mut().unwrap();
+            *last ^= 1;
+        }
+        traces
+    };
+    let sold = leaks(members, held_out, unlisted, &changed(unlisted));
+    let row = find(&sold, "coincide_held_out", "trace");
+    assert!(row.value.unwrap() > 0.9 && row.control.unwrap() < 0.1 && row.p_value.unwrap() < RARELY, "{row:?}");
+    let sold = leaks(members, held_out, unlisted, &changed(members));
+    assert!(find(&sold, "coincide_members", "trace").value.unwrap() > 0.9);
+}
+
 #[test]
 fn without_held_out_traces_no_control_is_made_up() {
     let all = traces("windows", 80, 1);

@@ -92,7 +92,10 @@ fn ids_of_models_are_those_of_every_version() {
     let study = folder.path().join("s.redb").to_string_lossy().into_owned();
     let text = TINY_SPEC
         .replace("shadows = 2", "shadows = 1")
-        .replace("epochs = 2\n", "epochs = 2\ndecode = \"free\"\n")
+        .replace(
+            "epochs = 2\n",
+            "epochs = 2\ndecode = \"free\"\nsampling = { temperature = 0.5, top_k = 25, top_p = 0.9 }\n",
+        )
         .replace("[attack.mlp-tuned]\n[attack.threshold]\n", "");
     run_ok(&["run", &study, &write_spec(folder.path(), &text), "--quiet"]);
     let query = "SELECT name, model_id FROM models ORDER BY 1";

@@ -38,6 +38,13 @@ with psycopg.connect(url) as connection:
         cursor.execute("SELECT count(*) FROM captures WHERE to_timestamp(first_us / 1e6) BETWEEN %s AND %s",
                        (datetime.datetime(1970, 1, 1), datetime.datetime(2100, 1, 1)))
         assert cursor.fetchone()[0] > 0
+        # Types are told before the statement runs, and hold whatever the branches of a value have.
+        cursor.execute("SELECT v FROM (SELECT 1 AS v UNION ALL SELECT 2.5) AS t ORDER BY v")
+        assert cursor.fetchall() == [(1.0,), (2.5,)]
+        cursor.execute("SELECT 0 AS e UNION ALL SELECT 0.25")
+        assert sorted(cursor.fetchall()) == [(0.0,), (0.25,)]
+        cursor.execute("SELECT CASE WHEN x = 1 THEN date '2024-01-01' ELSE timestamp '2024-01-01 03:00:00' END FROM (VALUES (2)) t(x)")
+        assert cursor.fetchone() == (datetime.datetime(2024, 1, 1, 3),)
         cursor.execute("SELECT data FROM packets ORDER BY trace_id, position LIMIT 1")
         (data,), = cursor.fetchall()
         assert isinstance(data, bytes) and len(data) > 0, data

@@ -478,6 +478,35 @@ fn real_traffic_sold_as_synthetic_fails_and_does_not_pass_where_evidence_is_with
     assert_eq!(tests.trim(), "p_value", "no test was made");
 }
 
+/// All that the vendor lists is of one capture; what is sold is the other one.
+#[cfg(feature = "torch")]
+#[test]
+fn real_traffic_of_a_capture_that_no_list_names_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let study = at("s.redb");
+    let simulate = ["simulate", &study, "--dataset", "os", "--class", "mac", "--flows", "200"];
+    let ids = || -> std::collections::BTreeSet<String> {
+        let ids = run_ok(&["sql", &study, "--format", "csv", "-c", "SELECT trace_id FROM traces"]);
+        ids.lines().skip(1).map(str::to_owned).collect()
+    };
+    run_ok(&simulate);
+    run_ok(&["export", &study, "pcapng", "--dataset", "os", "--class", "mac", "-o", &at("sold.pcapng")]);
+    let sold = ids();
+    run_ok(&[&simulate[..], &["--seed", "5"]].concat());
+    let listed = ids();
+    let listed = listed.difference(&sold).enumerate().map(|(index, id)| format!("{id},{}\n", index % 2));
+    std::fs::write(at("list"), format!("trace,member\n{}", listed.collect::<String>())).unwrap();
+    let own = ["--generator", "sold", "--members", &at("list"), "--synthetic", &at("sold.pcapng")];
+    run_ok(&[&["import", &study, "--dataset", "os", "--class", "mac"][..], &own].concat());
+    let (code, text, _) = run(&["audit", &study, "--all"]);
+    assert_eq!(code, 1, "{text}");
+    for kind in ["headers", "endpoints", "trace"] {
+        let line = text.lines().find(|line| line.contains(&format!("coincide held out ({kind})"))).unwrap();
+        assert!(line.trim_start().starts_with("FAIL"), "{line}");
+    }
+}
+
 // ---- one rule for the strongest attack
 
 /// Of two attacks one is better on shadows (0.8 against 0.6) and the other on the target (0.9 against 0.7): a number of the

@@ -133,6 +133,8 @@ pub(super) struct State {
     format_given: bool,
     /// Format of the file that answers go to, by its ending.
     output_format: Option<Format>,
+    /// Has it an answer already?
+    output_used: bool,
     /// Rows of an answer that the terminal is shown; `None` = all.
     rows_max: Option<u64>,
     look: Look,
@@ -155,6 +157,7 @@ impl State {
             once: None,
             format_given: format != Format::Table,
             output_format: None,
+            output_used: false,
             rows_max: None,
             look: Look::default(),
             last: None,
@@ -260,6 +263,10 @@ fn write(
     }
     if let Some(file) = &mut state.output {
         let format = state.output_format.filter(|_| !state.format_given).unwrap_or(format);
+        if format.is_binary() && std::mem::replace(&mut state.output_used, true) {
+            return Err(Error::user("binary output holds one answer a file")
+                .hint("`.output FILE` again, or `.once FILE` before each statement"));
+        }
         let rows = write_answer_as(&look, format, schema, batches, file)?;
         file.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
         return Ok(rows);
@@ -383,7 +390,7 @@ fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &
         (".output" | "\\o", [path]) => {
             super::require_other_file(Path::new(path), asker.study())?;
             state.output = Some(create(Path::new(path))?);
-            state.output_format = Format::of_file(Path::new(path));
+            (state.output_format, state.output_used) = (Format::of_file(Path::new(path)), false);
         }
         (".once", [path]) => {
             super::require_other_file(Path::new(path), asker.study())?;

@@ -121,7 +121,7 @@ fn as_json(group: &ReleaseGroup, plans: &HashMap<i64, String>) -> Value {
     });
     json!({
         "classes": group.classes,
-        "splits": group.splits.iter().map(|split| split.0).collect::<Vec<_>>(),
+        "splits": group.splits.iter().map(|split| split.0.to_string()).collect::<Vec<_>>(),
         "models": models.collect::<Vec<_>>(),
         "guarantee": joint.guarantee,
         "pld": number(&joint.epsilon.pld),

@@ -2,7 +2,7 @@
 
 use crate::scan::provider::StudyTable;
 use crate::scan::relation::sql_type;
-use crate::sql::statement::split_statements;
+use crate::sql::split::split_statements;
 use crate::table::TABLES;
 use crate::table::study::Study;
 use datafusion::catalog::TableProvider;

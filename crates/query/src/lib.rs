@@ -40,5 +40,6 @@ pub use service::{Service, explained};
 pub use session::{Answer, Session};
 pub use sql::name_resolution::QUERIES_SCHEMA;
 pub use sql::nesting_limits::{STACK_BYTES, require_shallow};
-pub use sql::statement::{Parameters, is_complete, parse_parameter, split_statements};
+pub use sql::parameter::{Parameters, parse_parameter};
+pub use sql::split::{is_complete, split_statements};
 pub use sql::walk;

@@ -10,7 +10,7 @@
 //! ```
 
 use crate::sql::near_name::near_hint;
-use crate::sql::statement::{Parameters, parse_value};
+use crate::sql::parameter::{Parameters, parse_value};
 use datafusion::scalar::ScalarValue;
 use std::sync::LazyLock;
 use syntrace_base::error::{Error, Result};

@@ -15,10 +15,11 @@ use crate::sql::name_resolution::{self, over};
 use crate::sql::parse::parse;
 use crate::sql::statement::admitted;
 use crate::table::study::Studies;
+use arrow::datatypes::FieldRef;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use std::sync::Arc;
@@ -63,7 +64,26 @@ impl Service {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)?;
-        Ok(plan)
+        self.with_types(plan)
+    }
+
+    /// The plan with a cast to the type that each column has once types are coerced: a client is told of the columns
+    /// before it runs. As it is where parameters without a type leave that open.
+    fn with_types(&self, plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+        let state = self.context.state();
+        let coerced = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+        let Ok(coerced) = coerced else { return Ok(plan) };
+        let is_same = |(before, after): (&FieldRef, &FieldRef)| before.data_type() == after.data_type();
+        if plan.schema().fields().iter().zip(coerced.schema().fields()).all(is_same) {
+            return Ok(plan);
+        }
+        let columns = plan.schema().columns();
+        let typed = columns.into_iter().zip(coerced.schema().fields()).map(|(column, field)| {
+            let name = column.name.clone();
+            cast(Expr::Column(column), field.data_type().clone()).alias(name)
+        });
+        let typed: Vec<Expr> = typed.collect();
+        LogicalPlanBuilder::from(plan).project(typed)?.build()
     }
 
     /// Runs a plan over a snapshot, which the stream holds until it is dropped. Whoever waits for it is never

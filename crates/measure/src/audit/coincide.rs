@@ -1,14 +1,16 @@
 //! Synthetic traces that are real ones in part: how often their addresses, endpoints, payloads or whole headers are those
-//! of real traces, beside how often those of *other* real traces are.
+//! of real traces, and they are near copies of real traces, beside how often *other* real traces are.
 //!
 //! Whoever sells real traffic as synthetic copies members and held-out traces alike, so that the difference between the
 //! two says nothing. What gives it away is that real traces of the same place share few headers and payloads with each
 //! other, and copies share all.
 
+use super::closest::{NEAR_SHARE, closest_of};
 use super::content::{Content, content, payload_content};
 use super::identifier::header;
 use super::leak_row::{LeakRow, counted};
 use std::collections::HashSet;
+use syntrace_base::base::map_ordered;
 use syntrace_base::record::{Packet, Trace};
 
 /// What of a packet is looked for among real packets; `None` where it has none.
@@ -26,7 +28,7 @@ pub(super) fn coincidences(
     synthetic: &[Trace],
 ) -> Vec<LeakRow> {
     let against = |measure, real: &[&[Trace]], others: &[Trace]| {
-        PARTS.map(|(kind, part)| {
+        let parts = PARTS.map(|(kind, part)| {
             let packets = real.iter().copied().flatten().flat_map(|trace| &trace.packets);
             let known: HashSet<Content> = packets.filter_map(part).collect();
             let count = |traces: &[Trace]| {
@@ -37,10 +39,17 @@ pub(super) fn coincidences(
                 (shares.clone().filter(|share| *share > 0.5).count() as u64, shares.count() as u64)
             };
             counted(measure, kind, count(synthetic), count(others))
-        })
+        });
+        let near = |traces: &[Trace]| {
+            let near = |own: &Trace| real.iter().any(|side| closest_of::<1>(own, side)[0] <= NEAR_SHARE);
+            let compared = if real.iter().all(|side| side.is_empty()) { &[][..] } else { traces };
+            let found = map_ordered(compared, near);
+            (found.iter().filter(|is_near| **is_near).count() as u64, compared.len() as u64)
+        };
+        parts.into_iter().chain([counted(measure, "trace", near(synthetic), near(others))])
     };
     let of_members = against("coincide_members", &[members], held_out);
-    of_members.into_iter().chain(against("coincide_held_out", &[held_out, unlisted], members)).collect()
+    of_members.chain(against("coincide_held_out", &[held_out, unlisted], members)).collect()
 }
 
 /// Share of a trace's packets whose part is known; `None` where none has such a part.

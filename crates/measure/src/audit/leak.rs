@@ -26,11 +26,24 @@ const NAME_BYTES_MIN: usize = 6;
 /// held out, they are the control.
 pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let (held_out, unlisted) = if held_out.is_empty() { (unlisted, held_out) } else { (held_out, unlisted) };
-    let mut rows = copies(members, held_out, synthetic);
+    // What is the nearest of many, or is in none of few, is so by their number as well: both sides have the same there.
+    let equal = [equally_many(members, held_out), equally_many(held_out, members)];
+    let mut rows = copies(&equal[0], &equal[1], synthetic);
     rows.extend(memorised(members, held_out, synthetic));
-    rows.extend(identifier_rows(members, held_out, synthetic));
+    rows.extend(identifier_rows(&equal[0], &equal[1], synthetic));
     rows.extend(coincidences(members, held_out, unlisted, synthetic));
     rows
+}
+
+/// Traces of a side, no more than the other has: the first by their ids, which are hashes of what the traces are. All
+/// where the other has none.
+fn equally_many(side: &[Trace], other: &[Trace]) -> Vec<Trace> {
+    let mut chosen: Vec<&Trace> = side.iter().collect();
+    if !other.is_empty() && side.len() > other.len() {
+        chosen.sort_unstable_by_key(|trace| trace.trace_id);
+        chosen.truncate(other.len());
+    }
+    chosen.into_iter().cloned().collect()
 }
 
 /// Distance to the closest real trace of a side, and its place there.

@@ -104,7 +104,11 @@ fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
             );
             (Verdict::Fail, found)
         }
-        (true, None) => (Verdict::NotEnough, "an epsilon that its makers claim and that nothing here shows".to_owned()),
+        (true, None) => match evidence.epsilon_claimed {
+            // No evidence would let it pass.
+            Some(claimed) if claimed > policy.epsilon_max => (Verdict::Fail, format!("claimed epsilon {claimed:.3}")),
+            _ => (Verdict::NotEnough, "an epsilon that its makers claim and that nothing here shows".to_owned()),
+        },
         (true, Some(epsilon)) if epsilon.is_infinite() || evidence.guarantee != "end-to-end" => {
             let found = format!("guarantee `{}`: its epsilon does not hold end to end", evidence.guarantee);
             (Verdict::Fail, found)
@@ -320,7 +324,7 @@ fn leak_check(leak: &LeakEvidence, policy: &Policy, family: &Family) -> Option<C
         percent(found.value),
         percent(limit)
     );
-    if leak.control_n == 0 {
+    if leak.control_n == 0 && check.verdict == Verdict::NotEnough {
         check.reason += "; without a real trace of the class that the model never saw this neither passes nor fails: name \
                          held-out traces, or add other captures of the class";
     } else if check.verdict == Verdict::NotEnough {

@@ -22,6 +22,10 @@ impl AnalyzerRule for KeepCase {
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
             node.map_expressions(|expression| {
+                // Its keys are named by what they are, in the columns above.
+                if matches!(expression, Expr::GroupingSet(_)) {
+                    return Ok(Transformed::no(expression));
+                }
                 let name = names.save(&expression);
                 let kept = expression.transform_up(|part| Ok(kept(part, &schema)))?;
                 Ok(kept.update_data(|expression| name.restore(expression)))

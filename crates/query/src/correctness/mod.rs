@@ -7,6 +7,7 @@
 //! | `DISTINCT ... ORDER BY ... LIMIT` gives too few rows | #24927 | [`limit`] |
 //! | `DISTINCT ... LIMIT` over a window fails | #25350 | [`limit`] |
 //! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 for kin | [`keys`] |
+//! | filters over RIGHT and FULL joins land on the wrong side's column of that name | none found | [`pushdown`] |
 //! | ORDER BY is dropped over a hash join of ordered sides | #25052 | [`sides`] |
 //! | `x > ANY (SELECT ...)` compares rows of one name with themselves | #25258 | [`quantified`] |
 //! | `EXCEPT ALL`, `INTERSECT ALL` do not count rows | #12955, #12956 | refused by [`syntax`] |
@@ -17,6 +18,7 @@
 //! | `coalesce((SELECT x ...), y)` is NULL where there is no row and `x` is never NULL | none found | [`scalar`] |
 //! | a boolean `CASE` becomes AND and OR, which compute what it guards | #25136 | [`case`] |
 //! | `IN` and `EXISTS` as values fail | none found | [`not_in`] |
+//! | DATE and an interval below a day are a DATE; `SIMILAR TO` is not anchored | none found | `sql::operators`; refused by [`syntax`] |
 //! | `^` is XOR, where PostgreSQL and DuckDB read a power; integers of 20 digits are rounded | none | refused by [`syntax`] |
 //!
 //! #25136, #25340, #24927 and #25350 are mended in DataFusion's main branch and in no release up to 55.2; the first release
@@ -29,6 +31,7 @@ mod intervals;
 mod keys;
 mod limit;
 mod not_in;
+mod pushdown;
 mod quantified;
 mod scalar;
 mod shift;
@@ -43,6 +46,7 @@ use crate::sql::operators::ReadText;
 use crate::sql::pivot_clause::Pivots;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::optimizer::analyzer::Analyzer;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use std::sync::Arc;
 
@@ -60,7 +64,11 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
     rules.push(Arc::new(arithmetic::CheckedArithmetic));
     rules.push(Arc::new(quantified::NameQuantified));
     rules.push(Arc::new(keys::ForgetKeysOfRows));
+    // It sums sums, and the second `sum` is of another type than the first.
+    let is_kept =
+        |rule: &Arc<dyn OptimizerRule + Send + Sync>| rule.name() != "single_distinct_aggregation_to_group_by";
     builder
+        .with_optimizer_rules(Optimizer::new().rules.into_iter().filter(is_kept).collect())
         .with_analyzer_rules(rules)
         .with_relation_planners(vec![Arc::new(Pivots), Arc::new(keys::ForgetKeys)])
         .with_query_planner(Arc::new(keys::Planner))
@@ -68,6 +76,7 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
 
 /// Puts the rules that work on physical plans around the one that moves sorts.
 pub(super) fn add_physical_rules(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
+    pushdown::ByUniqueName::around(rules);
     let moves_sorts = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == "EnsureRequirements";
     if let Some(place) = rules.iter().position(moves_sorts) {
         rules.insert(place + 1, Arc::new(limit::RestoreLimits));

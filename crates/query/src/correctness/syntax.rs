@@ -2,8 +2,8 @@
 
 use crate::sql::walk::walk;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, JoinConstraint, JoinOperator, Query, Select, SetExpr, SetOperator, SetQuantifier, Statement,
-    TableFactor, TableWithJoins, Value, Visitor,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinConstraint, JoinOperator,
+    Query, Select, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, TableWithJoins, Value, Visitor,
 };
 use std::num::IntErrorKind;
 use std::ops::ControlFlow;
@@ -48,6 +48,13 @@ pub(crate) fn require_exact(statement: &Statement) -> Result<()> {
                             .hint("write power(x, y); XOR is (x | y) - (x & y)"),
                     );
                 }
+                Expr::SimilarTo { .. } => {
+                    self.0 = Some(
+                        Error::user("`SIMILAR TO` is not supported: here it would find its pattern anywhere in a text")
+                            .hint("x LIKE 'a%', or regexp_like(x, '^(a|b).*$')"),
+                    );
+                }
+                Expr::Function(function) => self.0 = to_char_pattern(function),
                 Expr::Value(value) => {
                     if let Value::Number(digits, _) = &value.value
                         && digits.parse::<u64>().is_err_and(|error| *error.kind() == IntErrorKind::PosOverflow)
@@ -59,12 +66,26 @@ pub(crate) fn require_exact(statement: &Statement) -> Result<()> {
                 }
                 _ => {}
             }
-            ControlFlow::Continue(())
+            if self.0.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
     let mut inexact = Inexact(None);
     let _ = walk(statement, &mut inexact);
     inexact.0.map_or(Ok(()), Err)
+}
+
+/// The error for a pattern of `to_char` in PostgreSQL's letters, which it would give back as they are.
+fn to_char_pattern(function: &Function) -> Option<Error> {
+    let name = function.name.to_string().to_ascii_lowercase();
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(pattern)))] = list.args.as_slice() else {
+        return None;
+    };
+    let Value::SingleQuotedString(pattern) = &pattern.value else { return None };
+    (matches!(name.as_str(), "to_char" | "date_format") && !pattern.contains('%')).then(|| {
+        Error::user(format!("`{name}` takes a pattern of strftime, found '{pattern}'"))
+            .hint(format!("for example {name}(x, '%Y-%m-%d %H:%M:%S')"))
+    })
 }
 
 fn bag(body: &SetExpr) -> Option<SetOperator> {

@@ -627,3 +627,55 @@ fn a_statement_that_fails_at_once_writes_no_header() {
         assert!(text.is_empty());
     }
 }
+
+#[test]
+fn a_filter_over_an_outer_join_is_on_the_side_that_it_names() {
+    let tables = "WITH t(a, b) AS (VALUES (0, 0), (-1, 0)), u(a, b) AS (VALUES (4, 0), (0, 3)) SELECT u.a, u.b FROM t";
+    check(&format!("{tables} RIGHT JOIN u ON t.a = u.a WHERE u.a > 0 AND t.b IS NULL"), "4,0");
+    check(&format!("{tables} FULL JOIN u ON t.a = u.a WHERE u.a > 0 AND coalesce(t.b, 7) = 7"), "4,0");
+    let (session, _folder) = session(2);
+    let last =
+        ours(&session, &format!("{tables} RIGHT JOIN u ON t.a = u.a WHERE u.a >= 0 ORDER BY t.b NULLS FIRST LIMIT 1"));
+    assert_eq!(last, "4,0");
+}
+
+#[test]
+fn dates_and_intervals_are_moments_and_patterns_are_whole() {
+    let (session, _folder) = session(1);
+    let asked = |sql: &str| ours(&session, sql);
+    assert_eq!(asked("SELECT DATE '2024-02-03' + INTERVAL '1 hour'"), "2024-02-03T01:00:00");
+    assert_eq!(asked("SELECT d - INTERVAL '1 second' FROM (VALUES (DATE '2024-02-03')) t(d)"), "2024-02-02T23:59:59");
+    assert_eq!(asked("SELECT DATE '2024-02-03' - DATE '2024-02-01'"), "2");
+    assert!(asked("SELECT 'ab' SIMILAR TO 'a'").contains("not supported"));
+    assert!(asked("SELECT to_char(DATE '2024-02-03', 'YYYY-MM-DD')").contains("strftime"));
+    assert_eq!(asked("SELECT to_char(DATE '2024-02-03', '%Y/%m')"), "2024/02");
+}
+
+#[test]
+fn any_of_a_list_with_null_is_unknown_for_every_operator() {
+    let (session, _folder) = session(1);
+    let count =
+        |condition: &str| ours(&session, &format!("SELECT count(*) FROM (VALUES (1), (2)) t(x) WHERE {condition}"));
+    assert_eq!(count("NOT (x > ANY(make_array(5, NULL)))"), "0");
+    assert_eq!(count("NOT (x <> ANY(make_array(1, NULL)))"), "0");
+    assert_eq!(count("x <> ANY(make_array(1, NULL))"), "1");
+    assert_eq!(count("NOT (x > ANY(ARRAY[1, 5]))"), "1");
+}
+
+#[test]
+fn keys_of_rollups_and_sums_beside_distinct_counts_have_their_types() {
+    let (session, _folder) = session(2);
+    let asked = |sql: &str| ours(&session, sql);
+    let values = "FROM (VALUES (1, 2), (3, 4), (3, 5)) t(x, y)";
+    let rolled = format!(
+        "SELECT CASE WHEN x > 1 THEN y / 2 > 1 ELSE false END AS c, count(*) {values} GROUP BY ROLLUP \
+                          (CASE WHEN x > 1 THEN y / 2 > 1 ELSE false END) ORDER BY 2"
+    );
+    assert_eq!(asked(&rolled), "false,1;true,2;,3");
+    assert_eq!(asked(&format!("SELECT sum(y::int), count(DISTINCT x) {values}")), "11,2");
+    assert_eq!(asked("SELECT x, y = 'true' FROM (VALUES (1, true), (2, false)) t(x, y) ORDER BY 1"), "1,true;2,false");
+    let refused = asked(&format!("SELECT rank() OVER (PARTITION BY x * 2 > 3 ORDER BY y) {values} ORDER BY 1"));
+    assert!(refused.contains("over a comparison of computed values is not supported"), "{refused}");
+    let computed = format!("FROM (SELECT *, x * 2 > 3 AS key {values}) AS t");
+    assert_eq!(asked(&format!("SELECT rank() OVER (PARTITION BY key ORDER BY y) {computed} ORDER BY 1")), "1;1;2");
+}

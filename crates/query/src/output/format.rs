@@ -71,7 +71,7 @@ impl Format {
 
     /// The format that a file's ending names.
     pub fn of_file(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "md" => Some(Self::Markdown),
             ending => Self::from_name(ending).ok(),
         }

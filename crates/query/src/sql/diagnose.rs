@@ -1,7 +1,7 @@
 //! DataFusion's errors as ours: the place in the text with a caret, and the nearest name.
 
 use super::near_name::{near, near_hint};
-use super::statement::Parameters;
+use super::parameter::Parameters;
 use crate::catalog::views;
 use crate::error::own_error;
 use crate::function;
@@ -167,6 +167,13 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
     if let DataFusionError::NotImplemented(what) | DataFusionError::Plan(what) = root
         && let Some((message, hint)) = subquery_wording(what)
     {
+        return (message.to_owned(), Some(hint.to_owned()), None);
+    }
+    if let DataFusionError::Plan(what) = root
+        && what.contains("does not satisfy order requirements")
+    {
+        let hint = "compute the key first: FROM (SELECT *, length(x) > 4 AS key FROM t) AS t, and PARTITION BY or ORDER BY key";
+        let message = "a window or an ordered aggregate over a comparison of computed values is not supported";
         return (message.to_owned(), Some(hint.to_owned()), None);
     }
     if let Some(why) = regex_fault(root) {

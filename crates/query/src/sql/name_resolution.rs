@@ -2,7 +2,7 @@
 //! queries are planned once in a process, when a statement names them first; the plans hold no study, which is put in
 //! with [`over`].
 
-use super::statement::Parameters;
+use super::parameter::Parameters;
 use super::walk::walk;
 use crate::catalog::{CATALOG, ViewInfo, provider, tables_without_content, views};
 use crate::error::external;

@@ -3,7 +3,7 @@
 
 use crate::error::external;
 use crate::function::{AddressFunction, JsonFunction, JsonKind, address_bytes, network};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -28,7 +28,7 @@ impl ExprPlanner for Operators {
             BinaryOperator::PGBitwiseShiftLeft if is_bytes(&expr.left, schema) => {
                 ScalarUDF::from(AddressFunction::in_network())
             }
-            _ => return Ok(PlannerResult::Original(expr)),
+            _ => return Ok(PlannerResult::Original(typed(expr, schema)?)),
         };
         Ok(PlannerResult::Planned(function.call(vec![expr.left, expr.right])))
     }
@@ -47,6 +47,33 @@ impl ExprPlanner for Operators {
         }
         Ok(PlannerResult::Original(RawWindowExpr { args, ..expr }))
     }
+}
+
+/// Sides of an operator with the types that PostgreSQL gives them: text beside a BOOLEAN is one, and a DATE that an interval
+/// is added to is a TIMESTAMP.
+fn typed(expr: RawBinaryExpr, schema: &DFSchema) -> Result<RawBinaryExpr> {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, Minus, NotEq, Plus};
+    let RawBinaryExpr { op, left, right } = expr;
+    let kind = |side: &Expr| side.get_type(schema).ok();
+    let moment = |date: Expr, other: &Expr| match (kind(&date), kind(other)) {
+        (Some(DataType::Date32), Some(DataType::Interval(_))) => {
+            cast(date, DataType::Timestamp(TimeUnit::Microsecond, None))
+        }
+        _ => date,
+    };
+    let (left, right) = match op {
+        Eq | NotEq | Lt | LtEq | Gt | GtEq => {
+            let new_right = read_boolean(&left, right.clone(), schema)?;
+            (read_boolean(&right, left, schema)?, new_right)
+        }
+        Plus => {
+            let new_left = moment(left.clone(), &right);
+            (new_left, moment(right, &left))
+        }
+        Minus => (moment(left, &right), right),
+        _ => (left, right),
+    };
+    Ok(RawBinaryExpr { op, left, right })
 }
 
 /// Whole numbers of a statement as INTEGER, as PostgreSQL reads them: `sum(CASE WHEN x THEN 1 ELSE 0 END)` is BIGINT
@@ -188,18 +215,29 @@ fn is_address(expression: &Expr) -> bool {
     }
 }
 
+/// Text beside a BOOLEAN as PostgreSQL reads it; anything else as it is.
+fn read_boolean(beside: &Expr, text: Expr, schema: &DFSchema) -> Result<Expr> {
+    match &text {
+        Expr::Literal(ScalarValue::Utf8(Some(word)) | ScalarValue::Utf8View(Some(word)), _)
+            if matches!(beside.get_type(schema), Ok(DataType::Boolean)) =>
+        {
+            match word.trim().to_ascii_lowercase().as_str() {
+                "true" | "t" | "yes" | "y" | "on" | "1" => Ok(lit(true)),
+                "false" | "f" | "no" | "n" | "off" | "0" => Ok(lit(false)),
+                _ => {
+                    let error = Error::user(format!("expected true or false, found `{word}`"));
+                    Err(external(error.with_sqlstate("22P02")))
+                }
+            }
+        }
+        _ => Ok(text),
+    }
+}
+
 /// Text beside bytes as the bytes of the address that it is, beside a BOOLEAN as PostgreSQL reads it; anything else as it
 /// is.
 fn read(bytes: &Expr, text: Expr, schema: &DFSchema) -> Result<Expr> {
-    if let Expr::Literal(ScalarValue::Utf8(Some(word)) | ScalarValue::Utf8View(Some(word)), _) = &text
-        && matches!(bytes.get_type(schema), Ok(DataType::Boolean))
-    {
-        return match word.trim().to_ascii_lowercase().as_str() {
-            "true" | "t" | "yes" | "y" | "on" | "1" => Ok(lit(true)),
-            "false" | "f" | "no" | "n" | "off" | "0" => Ok(lit(false)),
-            _ => Err(external(Error::user(format!("expected true or false, found `{word}`")).with_sqlstate("22P02"))),
-        };
-    }
+    let text = read_boolean(bytes, text, schema)?;
     if !is_bytes(bytes, schema) {
         return Ok(text);
     }

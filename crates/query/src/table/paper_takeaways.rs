@@ -23,7 +23,7 @@ const fn takeaway(
 }
 
 /// The rule of a claim that an attack works.
-const ABOVE_CHANCE: &str = "a case is a learnt attack (mlp, ocsvm), its AUC the mean over the classes of a dataset: holds where the whole interval lies above 0.5; fails where it lies below 0.55; else open";
+const ABOVE_CHANCE: &str = "a case is a learnt attack (mlp, ocsvm), its AUC the mean over the classes of a dataset: holds where the whole interval lies above 0.5 and the AUC is 0.55 or more; fails where the interval lies below 0.55; else open";
 
 /// The rule of a claim that an attack does not work.
 const AT_CHANCE: &str = "a case is a learnt attack (mlp, ocsvm), its AUC the mean over the classes of a dataset: holds where the whole interval lies below 0.55; fails where it lies above 0.5; else open";
@@ -110,7 +110,7 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "jsd_netssm",
         "4.1",
         "the fidelity of netssm falls as more noise is added",
-        "a case is a dataset: the average JSD at the smallest epsilon minus that without DP: holds where the whole interval lies above 0; fails where it lies below 0.05; else open",
+        "a case is a dataset: the average JSD at the smallest epsilon minus that without DP: holds where the whole interval lies above 0 and the difference is 0.05 or more; fails where the interval lies below 0.05; else open",
         Some("0.48 to 0.75 (os), 0.70 to 0.82 (vca)"),
     ),
     takeaway(

@@ -20,8 +20,8 @@ pub struct NetPoolConfig {
     pub kept: u32,
     /// Chance of each variation of a candidate (TTL, numbering, flags, service, ports, lengths, gaps, first packet).
     pub vary: f64,
-    /// Chance that an end of a candidate whose packets are marked (TOS) gets best effort instead: most traffic is unmarked,
-    /// and simulated traffic is marked in wide variety.
+    /// Chance that an end of a candidate whose packets are marked (TOS) gets best effort instead, where the budget leaves room
+    /// for a marginal of marks; elsewhere no end is marked. Most traffic is not, and simulated traffic is in wide variety.
     #[serde(default)]
     pub best_effort: f64,
     /// Times that the candidates are drawn again around the weights, their attributes crossed.
@@ -68,7 +68,7 @@ impl NetPoolConfig {
             vary: 0.3,
             best_effort: 0.9,
             refinements: 2,
-            prior: 20.0,
+            prior: 60.0,
             iterations: 150,
             marginals_max: 12,
             noise_share: 0.03,
@@ -164,8 +164,10 @@ impl NetPoolConfig {
                 self.false_values
             )));
         }
-        if !(0.0..=1.0).contains(&self.vary) {
-            return Err(Error::user(format!("`vary` must be between 0 and 1, found `{}`", self.vary)));
+        for (name, chance) in [("vary", self.vary), ("best_effort", self.best_effort)] {
+            if !(0.0..=1.0).contains(&chance) {
+                return Err(Error::user(format!("`{name}` must be between 0 and 1, found `{chance}`")));
+            }
         }
         let shares = [self.histogram_share, self.choice_share];
         if shares.iter().any(|share| !(*share > 0.0 && *share < 1.0)) || shares.iter().sum::<f64>() >= 1.0 {

@@ -113,10 +113,13 @@ pub(super) fn fit<'a>(
     let rho = ((1.0 - config.histogram_share) * ledger.total() - choice_rho) / count as f64;
 
     let mut rng = seed.named("candidates").rng();
+    // Where no marginal can be of it, marks of the few candidates that noise lifts would tell classes apart that differ in
+    // nothing else.
+    let best_effort = if choices == 0 { 1.0 } else { config.best_effort };
     let mut search = Search {
         config,
         members: f64::from(members),
-        candidates: Candidates::of_pool(pool, config, &mut rng)?,
+        candidates: Candidates::of_pool(pool, config, best_effort, &mut rng)?,
         weights: Vec::new(),
         measured: Vec::new(),
         seed,

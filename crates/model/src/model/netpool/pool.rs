@@ -38,11 +38,12 @@ impl Candidates {
         }
     }
 
-    /// Public flows, each as it is once and then in variations, as many as the configuration asks for.
+    /// Public flows, each as it is once and then in variations, as many as the configuration asks for; the marks (TOS) of
+    /// each end go with the chance `best_effort`.
     ///
     /// # Errors
     /// A pool without a flow.
-    pub fn of_pool(pool: &[Flow], config: &NetPoolConfig, rng: &mut StreamRng) -> Result<Self> {
+    pub fn of_pool(pool: &[Flow], config: &NetPoolConfig, best_effort: f64, rng: &mut StreamRng) -> Result<Self> {
         let packets = config.packets as usize;
         let pool: Vec<&Flow> = pool.iter().filter(|flow| !flow.is_empty()).collect();
         if pool.is_empty() {
@@ -60,7 +61,7 @@ impl Candidates {
             let chance = if number < pool.len().min(config.records as usize / 3) { 0.0 } else { config.vary };
             let mut flow = cut(varied(source, chance, rng), packets);
             for local in [true, false] {
-                if rng.random::<f64>() < config.best_effort {
+                if rng.random::<f64>() < best_effort {
                     vary::set_tos(&mut flow, local, 0);
                 }
             }

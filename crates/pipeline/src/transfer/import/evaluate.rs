@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId};
 use syntrace_base::error::Result;
-use syntrace_base::record::{IMPORTED, JobKind, JobRecord, ModelRecord, Role, WithoutZero};
+use syntrace_base::record::{IMPORTED, IngestRecord, JobKind, JobRecord, ModelRecord, Role, WithoutZero};
 use syntrace_measure::privacy::Accountant;
 use syntrace_spec::{AuditSpec, Augment, Forecaster, NoiseSource, Spec, SplitSpec};
 use syntrace_store::Snapshot;
@@ -329,11 +329,30 @@ fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &m
     let spec = serde_json::json!({ "model": model.model_id.0 });
     let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
     inputs.extend([target.job.0, model.split_id.0]);
-    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs.clone(), 0);
+    let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs, 0);
     let work = Work::Fidelity { model: model.clone(), sources: sources.clone(), synthesize: target.job };
     add(snapshot, plan, head, work)?;
+    // What is sold as synthetic may be any real trace of the class, of captures too of which no trace is listed.
+    let sources = class_sources(snapshot, model, &sources)?;
+    let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
+    inputs.extend([target.job.0, model.split_id.0]);
     let head = JobHead::new(JobKind::Leakage, format!("leakage {}", target.label()), &spec, inputs, 0);
     add(snapshot, plan, head, Work::Leakage { model: model.clone(), sources, synthesize: target.job })
+}
+
+/// The jobs that cut the traces of a model's class: those of its split, and of every other capture one.
+fn class_sources(snapshot: &Snapshot, model: &PlannedModel, of_split: &[JobId]) -> Result<Vec<JobId>> {
+    let own: Vec<_> = snapshot.ingests()?.into_iter().filter(|ingest| ingest.class_id == model.class_id).collect();
+    let known = |ingest: &&IngestRecord| of_split.contains(&ingest.job_id);
+    let mut captures: HashSet<_> = own.iter().filter(known).map(|ingest| ingest.capture_id).collect();
+    let mut sources = of_split.to_vec();
+    for ingest in &own {
+        if captures.insert(ingest.capture_id) {
+            sources.push(ingest.job_id);
+        }
+    }
+    sources.sort_unstable();
+    Ok(sources)
 }
 
 /// The jobs that cut the traces of a split.
