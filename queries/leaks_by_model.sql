@@ -1,7 +1,7 @@
 -- Question:   what of their training traces do the models put into synthetic ones, above what held-out traces explain?
 -- Parameters: $dataset = NULL (all datasets)
 --             $kind = NULL (all kinds: `trace`, `frame`, `payload`, `ipv4`, `dns_name`, ...)
--- Columns:    generator, dataset, class, regime, measure, kind, value (for members), control (for held-out
+-- Columns:    generator, dataset, class, regime, measure, kind, value (for members), control (for held-out or other real
 --             traces), excess (value minus control; for the distance, control minus value), hits, n, p_value, plan
 --             (the spec that every number of the row is of; see the table plans)
 SELECT

@@ -26,8 +26,8 @@ Statements end with `;` and may span lines. Lines that begin with a dot or a bac
 .examples          a few statements to begin with
 .mode FORMAT       table, csv, tsv, json, jsonl, markdown or expanded (\\x: expanded on and off)
 .pivot COLUMN|off  turn a column into columns; the last other column gives the values
-.output [FILE]     write answers to a file, as its name ends (.csv, .json, ...) or as .mode says; without one, to the
-                   terminal again (\\o)
+.output [FILE]     write answers to a file, as .mode says or, where it was not given, as the name ends (.csv, .json, ...);
+                   without a file, to the terminal again (\\o)
 .once FILE         write the next answer to a file, the same way
 .read FILE         run the statements and commands of a file (\\i)
 .explain SQL       how a statement would be run
@@ -263,12 +263,13 @@ fn write(
     }
     if let Some(file) = &mut state.output {
         let format = state.output_format.filter(|_| !state.format_given).unwrap_or(format);
-        if format.is_binary() && std::mem::replace(&mut state.output_used, true) {
+        if format.is_binary() && state.output_used {
             return Err(Error::user("binary output holds one answer a file")
                 .hint("`.output FILE` again, or `.once FILE` before each statement"));
         }
         let rows = write_answer_as(&look, format, schema, batches, file)?;
         file.flush().map_err(|error| Error::user(format!("cannot write the answer: {error}")))?;
+        state.output_used = true;
         return Ok(rows);
     }
     let mut first = FirstRows { batches, left: state.rows_max.unwrap_or(u64::MAX), cut: false };

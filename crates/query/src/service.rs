@@ -79,8 +79,8 @@ impl Service {
         }
         let columns = plan.schema().columns();
         let typed = columns.into_iter().zip(coerced.schema().fields()).map(|(column, field)| {
-            let name = column.name.clone();
-            cast(Expr::Column(column), field.data_type().clone()).alias(name)
+            let (table, name) = (column.relation.clone(), column.name.clone());
+            cast(Expr::Column(column), field.data_type().clone()).alias_qualified(table, name)
         });
         let typed: Vec<Expr> = typed.collect();
         LogicalPlanBuilder::from(plan).project(typed)?.build()

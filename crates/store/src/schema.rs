@@ -469,7 +469,7 @@ pub const LEAKS: SegmentTable = SegmentTable {
             "measure",
             Text,
             false,
-            "`exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member; \
+            "`exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member (of as many as there are held-out traces); \
              `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of \
              which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; \
              `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of \

@@ -35,6 +35,11 @@ fn bounded_distance(a: &Trace, b: &Trace, limit: f64) -> Option<f64> {
     (different as f64 <= most).then_some(different as f64 / total as f64)
 }
 
+/// Is a trace a near copy of any of `others`?
+pub(super) fn has_near_copy(trace: &Trace, others: &[Trace]) -> bool {
+    others.iter().any(|other| bounded_distance(trace, other, NEAR_SHARE).is_some())
+}
+
 /// Distances of a trace to the `N` closest of `others`, in order; 1 where there are no more.
 pub(super) fn closest_of<const N: usize>(trace: &Trace, others: &[Trace]) -> [f64; N] {
     let mut least = [1.0; N];

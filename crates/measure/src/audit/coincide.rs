@@ -1,11 +1,11 @@
-//! Synthetic traces that are real ones in part: how often their addresses, endpoints, payloads or whole headers are those
-//! of real traces, and they are near copies of real traces, beside how often *other* real traces are.
+//! Synthetic traces that are real ones in part: how often they are near copies of real traces, or their addresses,
+//! endpoints, payloads or whole headers are those of real traces, beside how often *other* real traces are.
 //!
 //! Whoever sells real traffic as synthetic copies members and held-out traces alike, so that the difference between the
 //! two says nothing. What gives it away is that real traces of the same place share few headers and payloads with each
 //! other, and copies share all.
 
-use super::closest::{NEAR_SHARE, closest_of};
+use super::closest::has_near_copy;
 use super::content::{Content, content, payload_content};
 use super::identifier::header;
 use super::leak_row::{LeakRow, counted};
@@ -41,7 +41,7 @@ pub(super) fn coincidences(
             counted(measure, kind, count(synthetic), count(others))
         });
         let near = |traces: &[Trace]| {
-            let near = |own: &Trace| real.iter().any(|side| closest_of::<1>(own, side)[0] <= NEAR_SHARE);
+            let near = |own: &Trace| real.iter().any(|side| has_near_copy(own, side));
             let compared = if real.iter().all(|side| side.is_empty()) { &[][..] } else { traces };
             let found = map_ordered(compared, near);
             (found.iter().filter(|is_near| **is_near).count() as u64, compared.len() as u64)

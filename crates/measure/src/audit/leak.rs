@@ -35,7 +35,7 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], syntheti
     rows
 }
 
-/// Traces of a side, no more than the other has: the first by their ids, which are hashes of what the traces are. All
+/// Traces of a side, no more than the other has: the first by their ids, which are hashes of where they were cut. All
 /// where the other has none.
 fn equally_many(side: &[Trace], other: &[Trace]) -> Vec<Trace> {
     let mut chosen: Vec<&Trace> = side.iter().collect();

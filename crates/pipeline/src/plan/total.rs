@@ -1,7 +1,7 @@
 //! What the missing jobs of a plan take, step by step and in all: time and bytes.
 //!
 //! Both are guesses, good to a factor of some: what a job takes is not known before one like it ran (a run measures and
-//! says its time left as it goes). They add up: the last line is the sum of the steps, and training that of the generators below it.
+//! says its time left as it goes). They add up: the last line is the sum of the steps, and training is the sum of the generators below it.
 
 use super::cost::{bytes, duration};
 use super::weight::GUESS_FLOPS;
@@ -120,7 +120,8 @@ impl Plan {
         match (device.gpu_flops, self.parameters_of(&job.work)) {
             (Some(peak), Some(parameters)) => {
                 let share = GPU_SHARE_MAX * parameters / (parameters + GPU_HALF_PARAMETERS);
-                core_seconds * GUESS_FLOPS / (peak * share)
+                // That small networks wait is in the share.
+                self.operations(&job.work).unwrap_or(core_seconds * GUESS_FLOPS) / (peak * share)
             }
             _ => core_seconds / device.threads.max(1) as f64,
         }

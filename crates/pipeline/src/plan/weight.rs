@@ -120,6 +120,19 @@ impl Plan {
         if traces > 0.0 { self.training_seconds(model) / traces } else { 0.0 }
     }
 
+    /// Operations of a job that trains; `None` of others.
+    pub(super) fn operations(&self, work: &Work) -> Option<f64> {
+        let flops = |model: &PlannedModel| {
+            let (traces, trained_as) = self.recipe(model.generator, model.regime);
+            self.generators.get(model.generator).map_or(0.0, |own| own.family.training_flops(traces, trained_as))
+        };
+        match work {
+            Work::Train { models, .. } => Some(models.iter().map(flops).sum()),
+            Work::OneRunAudit { model, .. } => Some(flops(model)),
+            _ => None,
+        }
+    }
+
     /// Seconds that a core takes to train a model, about.
     fn training_seconds(&self, model: &PlannedModel) -> f64 {
         let (traces, trained_as) = self.recipe(model.generator, model.regime);

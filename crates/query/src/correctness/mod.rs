@@ -8,6 +8,7 @@
 //! | `DISTINCT ... LIMIT` over a window fails | #25350 | [`limit`] |
 //! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 for kin | [`keys`] |
 //! | filters over RIGHT and FULL joins land on the wrong side's column of that name | none found | [`pushdown`] |
+//! | `sum` of INTEGER beside one `count(DISTINCT ...)` fails | none found | [`single_distinct`] |
 //! | ORDER BY is dropped over a hash join of ordered sides | #25052 | [`sides`] |
 //! | `x > ANY (SELECT ...)` compares rows of one name with themselves | #25258 | [`quantified`] |
 //! | `EXCEPT ALL`, `INTERSECT ALL` do not count rows | #12955, #12956 | refused by [`syntax`] |
@@ -36,6 +37,7 @@ mod quantified;
 mod scalar;
 mod shift;
 mod sides;
+mod single_distinct;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -45,8 +47,8 @@ pub(super) use syntax::require_exact;
 use crate::sql::operators::ReadText;
 use crate::sql::pivot_clause::Pivots;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::analyzer::Analyzer;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use std::sync::Arc;
 
@@ -64,11 +66,10 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
     rules.push(Arc::new(arithmetic::CheckedArithmetic));
     rules.push(Arc::new(quantified::NameQuantified));
     rules.push(Arc::new(keys::ForgetKeysOfRows));
-    // It sums sums, and the second `sum` is of another type than the first.
-    let is_kept =
-        |rule: &Arc<dyn OptimizerRule + Send + Sync>| rule.name() != "single_distinct_aggregation_to_group_by";
+    let mut optimizer = Optimizer::new().rules;
+    single_distinct::WithoutSums::around(&mut optimizer);
     builder
-        .with_optimizer_rules(Optimizer::new().rules.into_iter().filter(is_kept).collect())
+        .with_optimizer_rules(optimizer)
         .with_analyzer_rules(rules)
         .with_relation_planners(vec![Arc::new(Pivots), Arc::new(keys::ForgetKeys)])
         .with_query_planner(Arc::new(keys::Planner))

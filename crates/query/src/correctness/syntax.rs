@@ -54,7 +54,9 @@ pub(crate) fn require_exact(statement: &Statement) -> Result<()> {
                             .hint("x LIKE 'a%', or regexp_like(x, '^(a|b).*$')"),
                     );
                 }
-                Expr::Function(function) => self.0 = to_char_pattern(function),
+                Expr::Function(function) => {
+                    self.0 = self.0.take().or_else(|| to_char_pattern(function));
+                }
                 Expr::Value(value) => {
                     if let Value::Number(digits, _) = &value.value
                         && digits.parse::<u64>().is_err_and(|error| *error.kind() == IntErrorKind::PosOverflow)

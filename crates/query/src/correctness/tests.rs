@@ -227,6 +227,14 @@ fn the_common_column_of_both_sides_is_refused_where_the_left_one_may_have_no_row
 
 /// Reports 12955 and 12956 (open).
 #[test]
+fn what_is_refused_is_refused_beside_a_call_too() {
+    let (session, _folder) = session(1);
+    let refused = |sql: &str| assert!(ours(&session, sql).contains("not supported"), "{sql}");
+    refused("SELECT count(*) FROM (VALUES (1)) a(k) FULL JOIN (VALUES (2)) b(k) USING (k)");
+    refused("SELECT lower(x) FROM (VALUES ('a')) a(x) EXCEPT ALL SELECT lower(x) FROM (VALUES ('b')) b(x)");
+}
+
+#[test]
 fn copies_of_rows_are_counted_or_refused() {
     let sets = "SELECT x FROM (VALUES (1), (1), (2)) t(x)";
     check(&format!("SELECT count(*) FROM ({sets} EXCEPT ALL SELECT 1 AS x) s"), "error");
@@ -608,6 +616,14 @@ fn subqueries_may_have_columns_of_one_name_and_booleans_stand_beside_text() {
     let asked = |sql: &str| ours(&session, sql);
     assert_eq!(asked("SELECT a + b FROM (SELECT 1, 1) e(a, b)"), "2");
     assert_eq!(asked("WITH e(a, b) AS (SELECT 1, 1) SELECT a, b FROM e"), "1,1");
+    assert!(asked("SELECT 1 AS a, 2 AS a").contains("two columns of an answer are called"));
+    assert_eq!(asked("SELECT x FROM (SELECT -t.x, x FROM (VALUES (1)) t(x)) q"), "1");
+    assert_eq!(asked("SELECT t.x, u.x FROM (VALUES (1)) t(x) JOIN (VALUES (1)) u(x) ON t.x = u.x"), "1,1");
+    assert_eq!(
+        asked("SELECT * FROM (SELECT x, X, t.x, sum(x) OVER (), SUM(x) OVER () FROM (VALUES (1)) t(x)) q"),
+        "1,1,1,1,1"
+    );
+    assert_eq!(asked("SELECT a, a, b AS a_2 FROM (VALUES (1, 2)) t(a, b)"), "1,1,2");
     assert_eq!(asked("SELECT strpos(a, 'b'), position('b' IN a) FROM (VALUES ('ab')) t(a)"), "2,2");
     let booleans = "FROM (VALUES (1, true), (2, false), (3, NULL)) t(x, b) WHERE";
     assert_eq!(asked(&format!("SELECT x {booleans} b = 'true'")), "1");

@@ -269,6 +269,12 @@ fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
         let name = call.split('(').next().map(str::to_owned);
         return (format!("no function takes `{call}`"), candidates, name);
     }
+    if what.starts_with("Projections require unique expression names") {
+        let name = what.split('"').nth(1).unwrap_or_default();
+        let name = name.rsplit('.').next().unwrap_or(name).to_owned();
+        let hint = "give one of them another name: SELECT x AS first, y AS second".to_owned();
+        return (format!("two columns of an answer are called `{name}`"), Some(hint), None);
+    }
     (plain(what), None, None)
 }
 

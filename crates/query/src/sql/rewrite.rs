@@ -63,27 +63,55 @@ fn name_apart(statement: &mut Statement) {
 }
 
 fn name_apart_in(select: &mut Select) {
-    let mut seen = HashSet::new();
+    // Numbers that no name of the query's own has.
+    let mut taken: HashSet<String> =
+        select.projection.iter().filter_map(plain_name).map(|own| own.value.clone()).collect();
+    let has_one_table = select.from.len() == 1 && select.from.iter().all(|table| table.joins.is_empty());
+    let mut seen: HashSet<String> = HashSet::new();
+    // Columns that were named with their table, and without it: of one table they are the same.
+    let (mut with_table, mut without_table) = (HashSet::new(), HashSet::new());
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expression) = item else { continue };
-        // A cast has the name of what it casts.
-        let mut named = &*expression;
-        while let Expr::Cast { expr, .. } | Expr::Nested(expr) = named {
-            named = expr;
+        let name = answer_name(expression);
+        let mut is_seen = !seen.insert(name.clone());
+        if let Some(column) = column_name(without_cast(expression)).filter(|_| has_one_table) {
+            let (own, other) = match without_cast(expression) {
+                Expr::Identifier(_) => (&mut without_table, &with_table),
+                _ => (&mut with_table, &without_table),
+            };
+            is_seen |= other.contains(&column.value);
+            own.insert(column.value.clone());
         }
-        // Nor has it the text of a subquery.
-        let name = match named {
-            Expr::Exists { negated, .. } => if *negated { "NOT EXISTS" } else { "EXISTS" }.to_owned(),
-            Expr::InSubquery { expr, negated, .. } => format!("{expr} {}IN", if *negated { "NOT " } else { "" }),
-            Expr::Position { expr, r#in } => format!("strpos({}, {expr})", r#in),
-            named => named.to_string(),
-        };
-        if seen.insert(name.clone()) {
-            continue;
+        if is_seen {
+            let number = (2..).find(|number| taken.insert(format!("{name}_{number}"))).unwrap_or(2);
+            let alias = Ident::with_quote('"', format!("{name}_{number}"));
+            *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
         }
-        let number = (2..).find(|number| seen.insert(format!("{name}_{number}"))).unwrap_or(2);
-        let alias = Ident::with_quote('"', format!("{name}_{number}"));
-        *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+    }
+}
+
+/// What a cast casts: it has that one's name.
+fn without_cast(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => without_cast(expr),
+        other => other,
+    }
+}
+
+/// The name that a column of the answer has without one of its own; names of columns and functions have no capitals.
+fn answer_name(expression: &Expr) -> String {
+    // A name has not the text of a subquery.
+    match without_cast(expression) {
+        Expr::Exists { negated, .. } => if *negated { "NOT EXISTS" } else { "EXISTS" }.to_owned(),
+        Expr::InSubquery { expr, negated, .. } => format!("{expr} {}IN", if *negated { "NOT " } else { "" }),
+        Expr::Position { expr, r#in } => format!("strpos({}, {expr})", r#in),
+        Expr::Identifier(name) if name.quote_style.is_none() => name.value.to_lowercase(),
+        Expr::Function(function) => {
+            let text = function.to_string();
+            let (name, arguments) = text.split_at(text.find('(').unwrap_or(text.len()));
+            format!("{}{arguments}", name.to_lowercase())
+        }
+        named => named.to_string(),
     }
 }
 
@@ -118,7 +146,11 @@ fn or_unknown(any: &Expr, list: &Expr) -> Expr {
         conditions: vec![CaseWhen { condition: has_null, result: null() }],
         else_result: Some(Box::new(Expr::value(Value::Boolean(false)))),
     };
-    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(any.clone()), op: BinaryOperator::Or, right: Box::new(unknown) }))
+    Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(any.clone()),
+        op: BinaryOperator::Or,
+        right: Box::new(unknown),
+    }))
 }
 
 /// A call of a function.
@@ -173,11 +205,7 @@ fn name_casts_of(query: &mut Query) {
         select.projection.iter().filter_map(plain_name).map(|name| name.value.clone()).collect();
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expression @ Expr::Cast { .. }) = item else { continue };
-        let mut named = &*expression;
-        while let Expr::Cast { expr, .. } | Expr::Nested(expr) = named {
-            named = expr;
-        }
-        let Some(name) = column_name(named).cloned() else { continue };
+        let Some(name) = column_name(without_cast(expression)).cloned() else { continue };
         let alias = match (named_alone(&name), named_within(&name)) {
             (true, _) => name,
             (false, true) => Ident::with_quote('"', expression.to_string()),

@@ -138,7 +138,7 @@ pub(super) const TAKEAWAYS: [Takeaway; 22] = [
         "dp_accuracy_os",
         "4.2.1",
         "DP improves or leaves unchanged the accuracy of every OS classifier",
-        "a case is a generator and budget on `os`: accuracy with DP minus that without: holds where the whole interval lies at or above -0.05; fails where it lies below 0; else open",
+        "a case is a generator and budget on `os`: accuracy with DP minus that without: holds where the whole interval lies at or above -0.05; fails where it lies below; else open",
         None,
     ),
     takeaway(

@@ -21,7 +21,7 @@ pub struct NetPoolConfig {
     /// Chance of each variation of a candidate (TTL, numbering, flags, service, ports, lengths, gaps, first packet).
     pub vary: f64,
     /// Chance that an end of a candidate whose packets are marked (TOS) gets best effort instead, where the budget leaves room
-    /// for a marginal of marks; elsewhere no end is marked. Most traffic is not, and simulated traffic is in wide variety.
+    /// for a marginal of marks; elsewhere no end is marked. Most traffic is not marked, and simulated traffic is in many ways.
     #[serde(default)]
     pub best_effort: f64,
     /// Times that the candidates are drawn again around the weights, their attributes crossed.

@@ -345,8 +345,11 @@ fn class_sources(snapshot: &Snapshot, model: &PlannedModel, of_split: &[JobId]) 
     let own: Vec<_> = snapshot.ingests()?.into_iter().filter(|ingest| ingest.class_id == model.class_id).collect();
     let known = |ingest: &&IngestRecord| of_split.contains(&ingest.job_id);
     let mut captures: HashSet<_> = own.iter().filter(known).map(|ingest| ingest.capture_id).collect();
+    let cut: HashSet<_> = own.iter().filter(known).map(|ingest| ingest.trace_packets).collect();
     let mut sources = of_split.to_vec();
-    for ingest in &own {
+    // Of captures that were cut several times the traces that are as long.
+    let (alike, others): (Vec<_>, Vec<_>) = own.iter().partition(|ingest| cut.contains(&ingest.trace_packets));
+    for ingest in alike.into_iter().chain(others) {
         if captures.insert(ingest.capture_id) {
             sources.push(ingest.job_id);
         }
