@@ -149,9 +149,8 @@ fn no_member_moves_a_weight_of_a_model_that_learns_from_released_traces() {
             };
             traces.iter().map(encode).collect()
         };
-        let base = family.base().map(|_| {
-            family.train_base(&encoded("mac", 24), Seed::root(3), &NoProgress).unwrap().weights
-        });
+        let base =
+            family.base().map(|_| family.train_base(&encoded("mac", 24), Seed::root(3), &NoProgress).unwrap().weights);
         let released = encoded("ubuntu", 30);
         let trained = |members: Vec<EncodedTrace>, learnt: bool| {
             let count = members.len();
