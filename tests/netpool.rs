@@ -25,8 +25,7 @@ fn encoded(dataset: &str, class: &str, flows: u32) -> Vec<EncodedTrace> {
 }
 
 fn netpool() -> Box<dyn Generator> {
-    // A pool of 120 flows counts for little.
-    let options = [("records", 1_500), ("kept", 400), ("iterations", 60), ("prior", 20)];
+    let options = [("records", 1_500), ("kept", 400), ("iterations", 60)];
     let options = options.into_iter().map(|(key, value)| (key.to_owned(), value.into()));
     generator("netpool", &options.collect(), PACKETS).unwrap()
 }

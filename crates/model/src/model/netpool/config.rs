@@ -68,7 +68,7 @@ impl NetPoolConfig {
             vary: 0.3,
             best_effort: 0.9,
             refinements: 2,
-            prior: 60.0,
+            prior: 20.0,
             iterations: 150,
             marginals_max: 12,
             noise_share: 0.03,
