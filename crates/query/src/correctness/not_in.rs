@@ -255,7 +255,14 @@ impl Rewriter<'_> {
         // A name of its own: the subquery may read the table that is around it, too.
         let name = self.name();
         let value = Expr::from((qualifier, field)).alias(&name);
-        let named = LogicalPlanBuilder::from(Arc::clone(rows)).project([value])?.build()?;
+        let named = match rows.as_ref() {
+            // Not over a cast that is called as what it casts: a join takes that column from below, beside it.
+            LogicalPlan::Projection(own) if own.expr.len() == 1 => {
+                let value = own.expr.iter().map(|value| value.clone().unalias().alias(&name));
+                LogicalPlanBuilder::from(Arc::clone(&own.input)).project(value)?.build()?
+            }
+            _ => LogicalPlanBuilder::from(Arc::clone(rows)).project([value])?.build()?,
+        };
         let over = |condition: Expr| LogicalPlanBuilder::from(named.clone()).filter(condition)?.build();
         // One row says enough, but the limit of a subquery that names columns around it is a limit for each of these.
         let one = |rows: LogicalPlan| match rows.all_out_ref_exprs().is_empty() {

@@ -227,6 +227,16 @@ fn the_common_column_of_both_sides_is_refused_where_the_left_one_may_have_no_row
 
 /// Reports 12955 and 12956 (open).
 #[test]
+fn a_value_beside_a_correlated_subquery_of_another_type_is_compared() {
+    let (session, _folder) = session(2);
+    let few = "WITH few(a, b) AS (SELECT CAST(a AS BIGINT), CAST(b AS INT) FROM (VALUES (100, 1), (2, 2), (NULL, 3)) v(a, b))";
+    let asked = |condition: &str| ours(&session, &format!("{few} SELECT f.b FROM few f WHERE {condition} ORDER BY 1"));
+    assert_eq!(asked("CAST(100 AS BIGINT) NOT IN (SELECT t.b FROM few t WHERE t.b = f.a)"), "1;2;3");
+    assert_eq!(asked("f.a IN (SELECT t.b FROM few t WHERE t.b = f.a)"), "2");
+    assert_eq!(asked("f.a NOT IN (SELECT t.b FROM few t WHERE t.b = f.b)"), "1");
+}
+
+#[test]
 fn what_is_refused_is_refused_beside_a_call_too() {
     let (session, _folder) = session(1);
     let refused = |sql: &str| assert!(ours(&session, sql).contains("not supported"), "{sql}");

@@ -270,10 +270,11 @@ fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
         return (format!("no function takes `{call}`"), candidates, name);
     }
     if what.starts_with("Projections require unique expression names") {
-        let name = what.split('"').nth(1).unwrap_or_default();
-        let name = name.rsplit('.').next().unwrap_or(name).to_owned();
+        let name = what.split('"').nth(1).and_then(|text| text.rsplit('.').next()).unwrap_or_default();
+        let is_plain = name.chars().all(|character| character.is_alphanumeric() || character == '_');
+        let called = if is_plain { format!(" `{name}`") } else { " alike".to_owned() };
         let hint = "give one of them another name: SELECT x AS first, y AS second".to_owned();
-        return (format!("two columns of an answer are called `{name}`"), Some(hint), None);
+        return (format!("two columns of an answer are called{called}"), Some(hint), None);
     }
     (plain(what), None, None)
 }
