@@ -1,7 +1,8 @@
 //! Settings and presets. Shares, limits of noise and `prior` were chosen on simulated traffic: private classes of the
 //! simulator, a pool of its other ones (`studies/quality.toml`). That addresses of local hosts need a large part of the budget,
-//! and how often a type of service varies, followed from a look at results on one real dataset (os, 180 members a class),
-//! so results on that one are no clean test of them.
+//! and how often a type of service varies and that most of it goes, followed from a look at results on one real dataset (os,
+//! 180 members a class), that all of it goes where no marginal can be of it from another one (cloud, 110), so results on
+//! those are no clean test of them.
 
 use super::place::Place;
 use crate::train::{OptimiserPlan, TrainPlan};
