@@ -1,7 +1,7 @@
 //! Attacks that read synthetic traces alone: they find planted copies and what a generator without DP memorised, and
 //! nothing where there is nothing.
 
-use crate::common::{run, run_ok, simulated_traces, write_spec};
+use crate::common::{refused_plan, run_ok, simulated_traces, write_spec};
 use std::collections::BTreeMap;
 use syntrace::audit::{OUTSIDE_KINDS, outside_attributes};
 use syntrace::eval::{Scored, leakage};
@@ -142,13 +142,7 @@ fn a_study_attacks_models_by_their_synthetic_traces_alone() {
 #[test]
 fn shadows_that_draw_synthetic_traces_are_named_in_the_spec_and_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = |from: &str, to: &str| {
-        let spec = write_spec(folder.path(), &SPEC.replace(from, to));
-        let study = folder.path().join("none.redb");
-        let (code, _, error) = run(&["plan", study.to_str().unwrap(), &spec]);
-        assert_eq!(code, 2, "{error}");
-        error
-    };
+    let refused = |from: &str, to: &str| refused_plan(folder.path(), &SPEC.replace(from, to));
     let error = refused("shadows = true", "shadows = [\"netpol\"]");
     assert!(error.contains("must name generators of the spec (markov, netdpsyn), found `netpol`"), "{error}");
     let error = refused("shadows = true", "shadows = 3");

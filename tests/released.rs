@@ -1,6 +1,6 @@
 //! Models with DP that learn from the synthetic traces of another private model (`learns_from`).
 
-use crate::common::{run, run_ok, write_spec};
+use crate::common::{refused_plan, run_ok, write_spec};
 
 const SPEC: &str = r#"
 name = "released"
@@ -100,13 +100,7 @@ fn machines_that_share_a_spec_train_a_model_that_others_learn_from_once() {
 #[test]
 fn what_is_learnt_from_is_another_generator_with_dp() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = |from: &str, to: &str| {
-        let spec = write_spec(folder.path(), &SPEC.replace(from, to));
-        let study = folder.path().join("none.redb");
-        let (code, _, error) = run(&["plan", study.to_str().unwrap(), &spec]);
-        assert_eq!(code, 2, "{error}");
-        error
-    };
+    let refused = |from: &str, to: &str| refused_plan(folder.path(), &SPEC.replace(from, to));
     let error = refused("learns_from = \"netdpsyn\"", "learns_from = \"netpool\"");
     assert!(error.contains("learns from no other (netdpsyn), found \"netpool\""), "{error}");
     let error = refused("learns_from = \"netdpsyn\"", "learns_from = \"chain\"");

@@ -78,6 +78,15 @@ pub fn run(arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
+/// The error of a spec that no plan can be made of.
+pub fn refused_plan(folder: &std::path::Path, spec: &str) -> String {
+    let spec = write_spec(folder, spec);
+    let study = folder.join("none.redb");
+    let (code, _, error) = run(&["plan", study.to_str().unwrap(), &spec]);
+    assert_eq!(code, 2, "{error}");
+    error
+}
+
 /// Runs the tool and expects success; gives stdout.
 pub fn run_ok(arguments: &[&str]) -> String {
     let (code, stdout, stderr) = run(arguments);

@@ -8,6 +8,7 @@ use super::identifier::{Identifier, IdentifierKind, identifiers, payload};
 use super::leak_row::{LeakRow, counted};
 use super::name::dns_wire;
 use crate::eval::median;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use syntrace_base::record::{Packet, Trace};
@@ -37,13 +38,13 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], syntheti
 
 /// Traces of a side, no more than the other has: the first by their ids, which are hashes of where they were cut. All
 /// where the other has none.
-fn equally_many(side: &[Trace], other: &[Trace]) -> Vec<Trace> {
-    let mut chosen: Vec<&Trace> = side.iter().collect();
-    if !other.is_empty() && side.len() > other.len() {
-        chosen.sort_unstable_by_key(|trace| trace.trace_id);
-        chosen.truncate(other.len());
+fn equally_many<'a>(side: &'a [Trace], other: &[Trace]) -> Cow<'a, [Trace]> {
+    if other.is_empty() || side.len() <= other.len() {
+        return Cow::Borrowed(side);
     }
-    chosen.into_iter().cloned().collect()
+    let mut chosen: Vec<&Trace> = side.iter().collect();
+    chosen.sort_unstable_by_key(|trace| trace.trace_id);
+    Cow::Owned(chosen.into_iter().take(other.len()).cloned().collect())
 }
 
 /// Distance to the closest real trace of a side, and its place there.

@@ -1,7 +1,7 @@
 //! What a statement says otherwise to DataFusion than to PostgreSQL, written so that both mean the same: names of columns,
 //! numbers, bytes, lists.
 
-use super::walk::{any_expression, each_expression, each_expression_mut, walk_mut};
+use super::walk::{any_expression, each_expression, each_expression_mut, each_select_mut, walk_mut};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -29,36 +29,19 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<()> {
 
 /// Reads `FROM t` as `SELECT * FROM t`, as DuckDB does; DataFusion gives rows without columns.
 pub(super) fn with_select(statement: &mut Statement) {
-    struct All;
-    impl VisitorMut for All {
-        type Break = ();
-
-        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-            if select.flavor == SelectFlavor::FromFirstNoSelect {
-                select.flavor = SelectFlavor::Standard;
-                select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
-            }
-            ControlFlow::Continue(())
+    let Some(statement) = inner(statement) else { return };
+    each_select_mut(statement, |select| {
+        if select.flavor == SelectFlavor::FromFirstNoSelect {
+            select.flavor = SelectFlavor::Standard;
+            select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
         }
-    }
-    if let Some(statement) = inner(statement) {
-        let _ = walk_mut(statement, &mut All);
-    }
+    });
 }
 
 /// PostgreSQL lets columns of an answer share a name (`SELECT NULL, NULL`); here each has its own, in subqueries too.
 fn name_apart(statement: &mut Statement) {
-    struct Selects;
-    impl VisitorMut for Selects {
-        type Break = ();
-
-        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-            name_apart_in(select);
-            ControlFlow::Continue(())
-        }
-    }
     if let Some(statement) = inner(statement) {
-        let _ = walk_mut(statement, &mut Selects);
+        each_select_mut(statement, name_apart_in);
     }
 }
 

@@ -93,6 +93,20 @@ pub fn each_expression(tree: &impl Visit, mut look: impl FnMut(&Expr)) {
     });
 }
 
+/// Changes every SELECT of a tree, outer ones first.
+pub(crate) fn each_select_mut(tree: &mut impl VisitMut, change: impl FnMut(&mut Select)) {
+    struct Each<F>(F);
+    impl<F: FnMut(&mut Select)> VisitorMut for Each<F> {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+            (self.0)(select);
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = walk_mut(tree, &mut Each(change));
+}
+
 /// Changes each expression, the inner ones first, until `change` breaks off.
 pub fn each_expression_mut(
     tree: &mut impl VisitMut,
