@@ -69,12 +69,20 @@ fn noise_for(epsilon: f64) -> f64 {
 fn all_releases_together_spend_the_budget_and_no_more() {
     let family = netpool();
     let (base, traces) = (pool(family.as_ref()), encoded("os", "mac", 160));
-    for (epsilon, releases) in [(4.0, [17, 10]), (0.5, [4, 0])] {
+    let voted = generator(
+        "netpool",
+        &[("votes".to_owned(), serde_json::json!({ "rounds": 4 }))].into_iter().collect(),
+        PACKETS,
+    );
+    let voted = voted.unwrap();
+    for (family, epsilon, releases) in
+        [(&family, 4.0, [17, 10, 0]), (&family, 0.5, [4, 0, 0]), (&voted, 4.0, [5, 0, 4]), (&voted, 0.5, [2, 0, 4])]
+    {
         let outcome = trained(family.as_ref(), &base, &traces, noise_for(epsilon), 2);
         let events = &outcome.models[0].events;
         let count = |mechanism| events.iter().filter(|event| event.mechanism == mechanism).count();
-        let found = [count(Mechanism::GaussianMarginals), count(Mechanism::Exponential)];
-        assert_eq!(found[0] + found[1], events.len());
+        let found = [Mechanism::GaussianMarginals, Mechanism::Exponential, Mechanism::Gaussian].map(count);
+        assert_eq!(found.iter().sum::<usize>(), events.len());
         assert_eq!(found, releases);
         let record = |event: &syntrace::train::PrivacyEvent| PrivacyEvent {
             phase: event.phase.clone(),
@@ -190,6 +198,7 @@ fn damaged_models_and_wrong_options_are_refused_without_a_panic() {
     };
     assert!(refused("recrods", 3.into()).contains("recrods"));
     assert!(refused("vary", 2.0.into()).contains("between 0 and 1"));
+    assert!(refused("votes", serde_json::json!({ "population": 0 })).contains("`votes.population` must be at least 1"));
     assert!(refused("histogram_share", 0.95.into()).contains("leave something"));
     let empty = family.train_base(&[], Seed::root(5), &NoProgress).unwrap().weights;
     let model = CohortModel {

@@ -171,6 +171,14 @@ fn key_table(structure: &str, presets: &[(&str, BTreeMap<String, Value>)], left_
         let defaults: Vec<String> = presets.iter().map(|(_, values)| shown(values.get(key))).collect();
         let _ = writeln!(text, "| `{key}` | {} | {} |", defaults.join(" | "), meaning(structure, key));
     }
+    // What no preset sets.
+    let set =
+        |name: &str| presets.iter().any(|(_, values)| values.keys().any(|key| key.split('.').next() == Some(name)));
+    let fields = members(structure).map(|(_, fields)| fields).unwrap_or_default();
+    for field in fields.iter().filter(|field| field.kind.starts_with("Option<") && !set(&field.name)) {
+        let _ =
+            writeln!(text, "| `{}` |{} {} |", field.name, " - |".repeat(names.len()), meaning(structure, &field.name));
+    }
     text
 }
 

@@ -1,9 +1,11 @@
 //! What a generator is: the traits that every one implements, and what goes in and out.
 
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
+#[cfg(feature = "torch")]
+use crate::train::{CohortModel, ModelOutcome};
 use syntrace_base::base::{Device, Digest, Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ModelStatus, Regime};
+use syntrace_base::record::{ModelStatus, NamedScalar, Regime};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
 
 /// What a model says about one trace.
@@ -164,18 +166,35 @@ pub trait Family: Send + Sync {
 
     /// Numbers that [`Generator::attributes`] gives a trace, over all kinds.
     fn attribute_values(&self) -> u64;
+
+    /// Scalars inside an attribute of a kind, for attacks that read one number.
+    fn scalars(&self, _kind: &str) -> Vec<NamedScalar> {
+        Vec::new()
+    }
+
+    /// The attack of the paper on this family, where it is not the network `mlp` on the first attribute kind (sections 3.4.1 to
+    /// 3.4.3: critic scores, predicted noise, logits): kind of attack, kind of attribute.
+    fn published_attack(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
 }
 
 /// A family of generative models. The rejected alternative is an enum with a match in every stage:
-/// four families differ in all of these answers, and an imported one gives only some.
+/// four families differ in all of these answers, and an imported one gives only some. A build without libtorch refuses what a
+/// family does not say, and a build with it does not compile where a family leaves it out.
 pub trait Generator: Family {
     /// Trains the base on public traces, without DP.
     fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
+        #[cfg(not(feature = "torch"))]
+        if self.base().is_some() {
+            return Err(without_torch(self.name(), "train the base of"));
+        }
         Err(Error::user(format!("`{}` starts from no base, so there is none to train", self.name()))
             .hint("expected a family whose networks start from one: netssm, netshare or netdiffusion"))
     }
 
     /// Trains a cohort; see [`crate::train::train_cohort`].
+    #[cfg(feature = "torch")]
     fn train_cohort(
         &self,
         input: &CohortInput<'_>,
@@ -185,8 +204,70 @@ pub trait Generator: Family {
     ) -> Result<CohortOutcome>;
 
     /// For each trace, one row per attribute kind, in evaluation mode.
+    #[cfg(feature = "torch")]
     fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>>;
 
     /// Draws `count` traces; trace number i depends on the weights, the seed and i alone.
+    #[cfg(feature = "torch")]
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>>;
+
+    /// As with libtorch.
+    #[cfg(not(feature = "torch"))]
+    fn train_cohort(
+        &self,
+        _input: &CohortInput<'_>,
+        _resume: Option<&[u8]>,
+        _sink: &mut dyn CheckpointSink,
+        _progress: &dyn Progress,
+    ) -> Result<CohortOutcome> {
+        Err(without_torch(self.name(), "train"))
+    }
+
+    /// As with libtorch.
+    #[cfg(not(feature = "torch"))]
+    fn attributes(&self, _weights: Weights<'_>, _traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+        Err(without_torch(self.name(), "read attributes of"))
+    }
+
+    /// As with libtorch.
+    #[cfg(not(feature = "torch"))]
+    fn sample(
+        &self,
+        _weights: Weights<'_>,
+        _count: u32,
+        _seed: Seed,
+        _progress: &dyn Progress,
+    ) -> Result<Vec<RawTrace>> {
+        Err(without_torch(self.name(), "sample from"))
+    }
+}
+
+#[cfg(not(feature = "torch"))]
+fn without_torch(family: &str, action: &str) -> Error {
+    Error::user(format!("this build cannot {action} `{family}` models: it was built without libtorch"))
+        .hint("build with the default feature `torch`: `make setup && cargo build --release`")
+}
+
+/// Trains one model without DP on public traces, from random weights, to be a base. `members` and `held_out` are positions in
+/// `traces`, `train` the family's own training.
+///
+/// # Errors
+/// Of `train`.
+#[cfg(feature = "torch")]
+pub(super) fn train_alone(
+    family: &dyn Family,
+    traces: &[EncodedTrace],
+    (members, held_out): (Vec<usize>, Vec<usize>),
+    seed: Seed,
+    train: impl FnOnce(&CohortInput<'_>) -> Result<CohortOutcome>,
+) -> Result<BaseOutcome> {
+    let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+    family.check(count)?;
+    let plan = family.plan(count, Regime::None);
+    let label = format!("{} public base", family.name());
+    let model = CohortModel { label, seed, noise_seed: None, members, learnt: None, held_out, dp: None, initial: None };
+    let outcome = train(&CohortInput { traces, models: vec![model], base: None, plan })?;
+    let model = outcome.models.into_iter().next().ok_or_else(|| Error::internal("a base without a model"))?;
+    let ModelOutcome { weights, status, parameters, epochs, monitors, .. } = model;
+    Ok(BaseOutcome { weights, status, parameters, epochs, monitors })
 }

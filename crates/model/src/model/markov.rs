@@ -12,10 +12,11 @@
 
 use super::netdpsyn::add_noise;
 use super::netssm::trace_tokens;
+use super::options::{split_preset, with_options};
 use super::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
-    OptimiserPlan, PrivacyEvent, TrainPlan,
+    OptimiserPlan, PrivacyEvent, TrainPlan, fit_one_by_one,
 };
 use rand::RngExt;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -73,19 +74,14 @@ struct Chain {
 impl Markov {
     /// A preset with the options of a spec, for traces of at most `packets` packets.
     pub fn from_options(options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let preset =
-            options.get("preset").map_or(Some("small"), |preset| preset.as_str()).unwrap_or_default().to_owned();
+        let (preset, options) = split_preset(options)?;
         let layout = match preset.as_str() {
             "small" => TokenLayout::small(),
             "paper" => TokenLayout::paper(),
             _ => return Err(Error::user("preset of `markov` must be `small` or `paper`")),
         };
         let config = MarkovConfig { packets, layout, smoothing: 0.01, clip_norm: 20.0 };
-        let mut value = serde_json::to_value(&config).map_err(|error| Error::internal(error.to_string()))?;
-        if let Some(map) = value.as_object_mut() {
-            map.extend(options.iter().filter(|(key, _)| *key != "preset").map(|(key, v)| (key.clone(), v.clone())));
-        }
-        let config: MarkovConfig = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        let config = with_options(&config, &options, packets)?;
         let positive = |value: f64| value > 0.0 && value.is_finite();
         if !positive(config.smoothing) || !positive(config.clip_norm) || config.layout.published {
             return Err(Error::user(
@@ -188,15 +184,10 @@ impl Markov {
         });
         let clipped = |dp: DpPlan| norms.iter().filter(|norm| **norm > dp.clip_norm).count() as f64;
         let epoch = EpochRow {
-            epoch: 0,
-            step: 1,
-            train_loss: None,
             member_loss: self.mean_loss(&chain, &members)?,
             held_out_loss: self.mean_loss(&chain, &held_out)?,
-            gradient_norm: None,
             clipped_fraction: model.dp.map(|dp| clipped(dp) / norms.len().max(1) as f64),
-            traces: learnt.len() as u64,
-            seconds: 0.0,
+            ..EpochRow::of_pass(learnt.len() as u64)
         };
         Ok(ModelOutcome {
             weights: write(&counts)?,
@@ -405,19 +396,7 @@ impl Generator for Markov {
         sink: &mut dyn CheckpointSink,
         progress: &dyn Progress,
     ) -> Result<CohortOutcome> {
-        let mut models = Vec::with_capacity(input.models.len());
-        for model in &input.models {
-            if progress.stop_requested() {
-                return Err(Error::interrupted("counting stopped").hint("run the same command again"));
-            }
-            let started = sink.seconds();
-            let mut outcome = self.train(input, model).map_err(|error| error.context(model.label.clone()))?;
-            for epoch in &mut outcome.epochs {
-                epoch.seconds = sink.seconds() - started;
-            }
-            models.push(outcome);
-        }
-        Ok(CohortOutcome { models })
+        fit_one_by_one(input, sink, progress, |model| self.train(input, model))
     }
 
     fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {

@@ -14,8 +14,9 @@ pub mod netdpsyn;
 pub mod netpool;
 pub mod netshare;
 pub mod netssm;
+mod options;
 mod registry;
 pub mod shipped;
 
 pub use generator::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
-pub use registry::{AnyGenerator, generator, generator_names, scalars};
+pub use registry::{AnyGenerator, generator, generator_names};

@@ -2,7 +2,6 @@
 
 use super::generator::{Family, Generator};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::NamedScalar;
 
 /// Names of all generators.
 pub fn generator_names() -> &'static [&'static str] {
@@ -45,6 +44,14 @@ impl AnyGenerator {
                 return Err(Error::user(format!("generator must be one of `{known}`, found `{name}`")));
             }
         })
+    }
+
+    /// The preset `small` of a family.
+    ///
+    /// # Errors
+    /// Where there is no such family.
+    pub fn preset(name: &str) -> Result<Self> {
+        Self::from_options(name, &serde_json::Map::new(), 10)
     }
 
     /// What trains and samples. Whoever names this function is linked to libtorch.
@@ -105,24 +112,4 @@ pub fn generator(
         AnyGenerator::NetShare(generator) => Box::new(generator),
         AnyGenerator::NetSsm(generator) => Box::new(generator),
     })
-}
-
-/// Scalars inside an attribute of a kind of a family, for attacks that read one number. The summary of
-/// `netssm` has per packet: mean and least log-probability, entropy, margin, share ranked first; then 8
-/// values of the whole trace. A critic's score comes first in its attribute.
-pub fn scalars(family: &str, kind: &str) -> Vec<NamedScalar> {
-    let of_packets = |name, start, member_high| NamedScalar { name, start, step: 5, tail: 8, member_high };
-    match (family, kind) {
-        ("netssm", "summary") => {
-            vec![of_packets("confidence", 0, true), of_packets("entropy", 2, false), of_packets("margin", 3, true)]
-        }
-        ("netshare", "critic_score" | "critic_scores") => {
-            vec![NamedScalar { name: "critic", start: 0, step: 0, tail: 0, member_high: true }]
-        }
-        // Of the first fixed step, mean over the trace.
-        ("netdiffusion", "noise_error") => {
-            vec![NamedScalar { name: "noise", start: 0, step: 0, tail: 0, member_high: false }]
-        }
-        _ => Vec::new(),
-    }
 }

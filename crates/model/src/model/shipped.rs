@@ -1,7 +1,7 @@
 //! Public bases that ship with the program, by the digest of their weights.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::LazyLock;
 use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
@@ -70,9 +70,18 @@ impl ShippedBase {
     }
 }
 
-/// Weights and manifest of each; made by `syntrace base train studies/bases.toml --out bases`.
-const FILES: &[(&[u8], &str)] =
-    &[(include_bytes!("../../../../bases/netssm.safetensors"), include_str!("../../../../bases/netssm.json"))];
+/// Weights and manifest of the base of a family.
+macro_rules! base_files {
+    ($family:literal) => {
+        (
+            include_bytes!(concat!("../../../../bases/", $family, ".safetensors")).as_slice(),
+            include_str!(concat!("../../../../bases/", $family, ".json")),
+        )
+    };
+}
+
+/// Made by `syntrace base train studies/bases.toml --out bases`.
+const FILES: &[(&[u8], &str)] = &[base_files!("netshare"), base_files!("netssm")];
 
 static SHIPPED: LazyLock<Result<Vec<ShippedBase>>> = LazyLock::new(|| read_all(FILES));
 
@@ -99,6 +108,46 @@ pub fn shipped_bases() -> Result<&'static [ShippedBase]> {
 /// As [`shipped_bases`].
 pub fn shipped(family: &str) -> Result<Option<&'static ShippedBase>> {
     Ok(shipped_bases()?.iter().find(|base| base.manifest.family == family))
+}
+
+/// Takes `start` out of a table: does a model start from a public base that is there (`public`), or from what its family
+/// calls `other`? Without the key, from a base that the table names, else from the shipped one where its network is that of
+/// the preset.
+///
+/// # Errors
+/// `user` where `start` is something else, or leaves no use for the base that is named.
+pub(crate) fn starts_public(
+    options: &mut Map<String, Value>,
+    other: &str,
+    named: bool,
+    own_network: bool,
+) -> Result<bool> {
+    match options.remove("start") {
+        None => Ok(named || !own_network),
+        Some(Value::String(start)) if start == "public" => Ok(true),
+        Some(Value::String(start)) if start == other => match named {
+            true => Err(Error::user(format!("`start = \"{other}\"` leaves no use for the base that is named"))
+                .hint("drop one of the two keys")),
+            false => Ok(false),
+        },
+        Some(found) => Err(Error::user(format!("`start` must be `public` or `{other}`, found {found}"))),
+    }
+}
+
+/// Refuses what is no digest, and the shipped base of a family where the network of a table is not that of its preset.
+///
+/// # Errors
+/// `user` for either, with the key and what to do.
+pub(crate) fn check_named(family: &str, key: &str, digest: &str, fits: bool, instead: &str) -> Result<()> {
+    if Digest::from_hex(digest).is_none() {
+        let message = format!("`{key}` must be a BLAKE3 digest of 64 hexadecimal digits, found `{digest}`");
+        return Err(Error::user(message).hint("`syntrace base list` names the bases"));
+    }
+    if !fits && shipped(family)?.is_some_and(|base| base.digest() == digest) {
+        let message = format!("the shipped base of `{family}` has the network of the preset `small`, found another");
+        return Err(Error::user(message).hint(format!("set {instead}, or name another base in `{key}`")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -367,12 +367,7 @@ impl<'a, N: Network> Training<'a, N> {
 
 /// Traces of a model with DP whose gradients were not finite and counted as zero; no row where there was none.
 fn overflows(state: &ModelState, plan: &Option<DpPlan>) -> Option<MonitorRow> {
-    (plan.is_some() && state.overflows > 0).then(|| MonitorRow {
-        epoch: None,
-        monitor: OVERFLOWS.to_owned(),
-        field: String::new(),
-        value: state.overflows as f64,
-    })
+    (plan.is_some() && state.overflows > 0).then(|| MonitorRow::new(OVERFLOWS, "", state.overflows as f64))
 }
 
 /// Models with a trained weight that is not finite or beyond [`WEIGHT_MAX`].

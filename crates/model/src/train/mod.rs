@@ -12,6 +12,7 @@
 //!
 //! The plain types of this module exist without libtorch, for plans and records.
 
+mod one_by_one;
 mod plan;
 
 #[cfg(feature = "torch")]
@@ -33,6 +34,7 @@ mod step;
 #[cfg(all(test, feature = "torch"))]
 mod tests;
 
+pub use one_by_one::fit_one_by_one;
 pub use plan::{
     Average, CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
     MonitorRow, NoCheckpoint, OVERFLOWS, OptimiserPlan, PrivacyEvent, TrainPlan, Trainable,

@@ -236,6 +236,23 @@ pub struct EpochRow {
     pub seconds: f64,
 }
 
+impl EpochRow {
+    /// One pass over so many traces, without losses or norms: that of a generator which is fitted, not trained.
+    pub fn of_pass(traces: u64) -> Self {
+        Self {
+            epoch: 0,
+            step: 1,
+            train_loss: None,
+            member_loss: None,
+            held_out_loss: None,
+            gradient_norm: None,
+            clipped_fraction: None,
+            traces,
+            seconds: 0.0,
+        }
+    }
+}
+
 /// Monitor of a model with DP: traces of its batches whose gradient was not finite and counted as zero, since the
 /// training began or was resumed. Private: no redacted copy holds it.
 pub const OVERFLOWS: &str = "gradients_not_finite";
@@ -251,6 +268,13 @@ pub struct MonitorRow {
     pub field: String,
     /// Value.
     pub value: f64,
+}
+
+impl MonitorRow {
+    /// One of the whole model; `field` is empty where it is of none.
+    pub fn new(monitor: &str, field: impl Into<String>, value: f64) -> Self {
+        Self { epoch: None, monitor: monitor.to_owned(), field: field.into(), value }
+    }
 }
 
 /// What an accountant needs to know of a model's training.

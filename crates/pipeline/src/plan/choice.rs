@@ -7,17 +7,11 @@ use syntrace_attack::attack::AttackKind;
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::WithoutZero;
 use syntrace_measure::audit::outside_scalars;
+use syntrace_model::model::AnyGenerator;
 use syntrace_spec::{StageSpec, closest};
-
-/// The attribute kind of a published attack on a family, where it is not the family's first (paper,
-/// sections 3.4.1 to 3.4.3: critic scores, predicted noise, logits).
-const PUBLISHED_ATTRIBUTES: &[(&str, AttackKind, &str)] = &[("netssm", AttackKind::Mlp, "mean_logits")];
 
 /// Name of the attack that is on each generator what the paper ran.
 const PUBLISHED: &str = "published";
-
-/// Families whose published attack is not the network.
-const PUBLISHED_ATTACKS: &[(&str, AttackKind)] = &[("netshare", AttackKind::Ocsvm)];
 
 /// What an attack's table says.
 #[derive(Debug, Clone)]
@@ -148,8 +142,13 @@ impl AttackChoice {
         let Some(first) = generator.kinds.first() else {
             return skipped("it has no attributes".to_owned());
         };
-        let published = PUBLISHED_ATTACKS.iter().find(|(family, _)| *family == generator.family);
-        let kind = self.kind.unwrap_or(published.map_or(AttackKind::Mlp, |(_, kind)| *kind));
+        // An import's family is none of ours: the default of the attack.
+        let family = AnyGenerator::preset(generator.family).ok();
+        let published = family.as_ref().and_then(|family| family.published_attack());
+        let kind = match self.kind {
+            Some(kind) => kind,
+            None => published.map_or(Ok(AttackKind::Mlp), |(kind, _)| AttackKind::from_name(kind))?,
+        };
         let wanted = match &self.attribute {
             AttributeChoice::One(wanted) => Some(wanted.as_str()),
             AttributeChoice::PerGenerator(table) => table.get(generator.name).and_then(Value::as_str),
@@ -157,18 +156,15 @@ impl AttackChoice {
         };
         let attribute = match wanted {
             Some(wanted) => wanted,
-            None => PUBLISHED_ATTRIBUTES
-                .iter()
-                .find(|(family, of, kind_name)| {
-                    *family == generator.family && *of == kind && generator.kinds.contains(kind_name)
-                })
-                .map_or(*first, |(_, _, kind_name)| *kind_name),
+            None => published
+                .filter(|(of, attribute)| *of == kind.name() && generator.kinds.contains(attribute))
+                .map_or(*first, |(_, attribute)| attribute),
         };
         if !generator.kinds.contains(&attribute) {
             return skipped(format!("it has no attribute kind `{attribute}` (it has {})", generator.kinds.join(", ")));
         }
         let mut scalars = outside_scalars(attribute);
-        scalars.extend(syntrace_model::model::scalars(generator.family, attribute));
+        scalars.extend(family.iter().flat_map(|family| family.scalars(attribute)));
         let attack = kind.with(&self.options, &scalars).context(|| format!("[attack.{}]", self.name))?;
         let Some(attack) = attack else {
             let known: Vec<&str> = scalars.iter().map(|scalar| scalar.name).chain(["loss"]).collect();

@@ -28,6 +28,7 @@ pub fn train_recipe(
     study: Option<&Snapshot>,
     progress: &dyn Progress,
 ) -> Result<(Vec<u8>, BaseManifest)> {
+    super::use_one_thread();
     let family = AnyGenerator::from_options(&recipe.family, &recipe.options, recipe.packets)
         .context(|| format!("[base.{}]", recipe.name))?;
     let encoding = family.encoding();
@@ -75,6 +76,7 @@ pub fn base_traces(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Vec<Trace>> {
+    super::use_one_thread();
     let generator = family.generator();
     let raw = generator.sample(Weights { own: weights, base: Some(weights) }, count, seed, progress)?;
     let mut traces = Vec::with_capacity(raw.len());

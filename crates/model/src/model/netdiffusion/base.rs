@@ -258,7 +258,7 @@ fn train_autoencoder(
         codes.mean(Kind::Double).double_value(&[]),
         codes.std(true).double_value(&[]),
     );
-    Ok((vec![monitor("autoencoder_loss", loss_of_last)], diverged))
+    Ok((vec![MonitorRow::new("autoencoder_loss", "", loss_of_last)], diverged))
 }
 
 /// Share of public cells that do not survive the code, and mean and variance of the latents.
@@ -267,14 +267,10 @@ fn code_monitors(base: &Base, trained: &Tensor, held_out: &Tensor) -> [MonitorRo
     let decoded = base.decode(&base.encode(held_out));
     let error = decoded.not_equal_tensor(held_out).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     [
-        monitor("autoencoder_error", error),
-        monitor("latent_mean", latents.mean(Kind::Double).double_value(&[])),
-        monitor("latent_variance", latents.var(true).double_value(&[])),
+        MonitorRow::new("autoencoder_error", "", error),
+        MonitorRow::new("latent_mean", "", latents.mean(Kind::Double).double_value(&[])),
+        MonitorRow::new("latent_variance", "", latents.var(true).double_value(&[])),
     ]
-}
-
-fn monitor(monitor: &str, value: f64) -> MonitorRow {
-    MonitorRow { epoch: None, monitor: monitor.to_owned(), field: String::new(), value }
 }
 
 /// All latent cells of some traces as eight classes each, the blank ones left out but one.
@@ -336,24 +332,16 @@ fn train_unet(
                 epoch: epochs.len() as u32,
                 step: step + 1,
                 train_loss: Some(sum / count as f64),
-                member_loss: None,
                 held_out_loss: Some(errors.sum::<f64>() / base.config.fixed_steps.len() as f64),
-                gradient_norm: None,
-                clipped_fraction: None,
-                traces: count * u64::from(plan.batch),
-                seconds: 0.0,
+                ..EpochRow::of_pass(count * u64::from(plan.batch))
             });
             (sum, count) = (0.0, 0);
         }
     }
     let diverged = trainer.finish();
     for step in &base.config.fixed_steps {
-        monitors.push(MonitorRow {
-            epoch: None,
-            monitor: "noise_error".to_owned(),
-            field: format!("t={step}"),
-            value: base.error_at(&evaluated, *step, &seed.named("held out")),
-        });
+        let error = base.error_at(&evaluated, *step, &seed.named("held out"));
+        monitors.push(MonitorRow::new("noise_error", format!("t={step}"), error));
     }
     Ok((epochs, diverged))
 }

@@ -1,5 +1,7 @@
 //! Sizes, presets and training plan.
 
+use crate::model::options::with_options;
+use crate::model::shipped::{check_named, shipped, starts_public};
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -143,7 +145,11 @@ pub struct NetDiffusionConfig {
     pub unet: UnetConfig,
     /// Noise process.
     pub schedule: ScheduleConfig,
-    /// Training on public traces.
+    /// Digest (BLAKE3, hexadecimal) of the base's weights. Without one the study trains a base on its public datasets, as
+    /// `base` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_base: Option<String>,
+    /// Training of a base of the study's own on public traces.
     pub base: BaseTraining,
     /// Private weights.
     pub lora: LoraConfig,
@@ -178,12 +184,16 @@ pub struct NetDiffusionConfig {
 
 /// Most evaluations of member and held-out loss in one training: each costs a forward pass over both.
 const EVALUATIONS_MAX: u32 = 2;
+/// Keys of a table that make a base of its own.
+const NETWORK: &[&str] = &["rows", "autoencoder", "unet", "schedule", "base"];
 
 impl NetDiffusionConfig {
     /// A preset: `small` trains in seconds on two cores, `paper` has the published settings.
     pub fn preset(name: &str) -> Result<Self> {
         match name {
-            "small" => Ok(Self::small()),
+            "small" => {
+                Ok(Self { public_base: shipped("netdiffusion")?.map(|base| base.digest().to_owned()), ..Self::small() })
+            }
             "paper" => Ok(Self::paper()),
             _ => Err(Error::user(format!("preset of `netdiffusion` must be `small` or `paper`, found `{name}`"))),
         }
@@ -214,6 +224,7 @@ impl NetDiffusionConfig {
                 cell: 32,
             },
             schedule: ScheduleConfig { steps: 1000, beta: [0.00085, 0.012] },
+            public_base: None,
             base: BaseTraining { steps: 600, batch: 8, rate: 4e-3 },
             lora: LoraConfig { rank: 4, alpha: 4.0, train_down: true, columns: true },
             sampler_steps: 20,
@@ -408,29 +419,22 @@ impl NetDiffusionConfig {
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
     /// and values of a wrong type are refused.
     pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
-        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
-        map.insert("packets".to_owned(), packets.into());
-        if packets > self.rows {
-            map.insert("rows".to_owned(), packets.into());
+        let mut options = options.clone();
+        let mut preset = self.clone();
+        preset.rows = preset.rows.max(packets);
+        let own_network = packets > self.rows || NETWORK.iter().any(|key| options.contains_key(*key));
+        let named = options.contains_key("public_base");
+        if !starts_public(&mut options, "study", named, own_network)? {
+            preset.public_base = None;
         }
-        for (key, option) in options {
-            match (map.get_mut(key), option) {
-                (Some(serde_json::Value::Object(inner)), serde_json::Value::Object(changed)) => {
-                    inner.extend(changed.clone());
-                }
-                _ => {
-                    map.insert(key.clone(), option.clone());
-                }
-            }
-        }
-        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        let config = with_options(&preset, &options, packets)?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<()> {
         self.check_positive()?;
+        self.check_base()?;
         if self.rows < self.packets || self.rows > 1024 {
             return Err(Error::user(format!(
                 "`rows` must be between the packets of a trace, {}, and 1024, found `{}`",
@@ -462,6 +466,15 @@ impl NetDiffusionConfig {
             return Err(Error::user(format!("`repair` must be `reference` or `strict`, found `{}`", self.repair)));
         }
         Ok(())
+    }
+
+    /// The shipped base is of the network of the preset `small`.
+    fn check_base(&self) -> Result<()> {
+        let Some(digest) = &self.public_base else { return Ok(()) };
+        let small = Self::small();
+        let fits = (self.rows, &self.autoencoder, &self.unet, &self.schedule)
+            == (small.rows, &small.autoencoder, &small.unet, &small.schedule);
+        check_named("netdiffusion", "public_base", digest, fits, "`start = \"study\"`")
     }
 
     fn check_positive(&self) -> Result<()> {

@@ -32,7 +32,7 @@
 //! noise in evaluation is a function of its cells, never of its role or place.
 
 mod config;
-mod facade;
+mod family;
 
 #[cfg(feature = "torch")]
 mod attention;
@@ -59,12 +59,14 @@ mod sample;
 #[cfg(feature = "torch")]
 mod ternary;
 #[cfg(feature = "torch")]
+mod training;
+#[cfg(feature = "torch")]
 mod unet;
 
 pub use config::{
     AutoencoderConfig, BaseTraining, LatentCode, LoraConfig, NetDiffusionConfig, ScheduleConfig, UnetConfig,
 };
-pub use facade::NetDiffusion;
+pub use family::NetDiffusion;
 
 #[cfg(feature = "torch")]
 pub use base::{Base, train_base};

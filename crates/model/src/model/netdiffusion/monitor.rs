@@ -17,14 +17,8 @@ pub(super) fn add_monitors(
     outcome: &mut CohortOutcome,
 ) -> Result<()> {
     for (index, (model, trained)) in input.models.iter().zip(&mut outcome.models).enumerate() {
-        let row = |monitor: &str, field: String, value: f64| MonitorRow {
-            epoch: None,
-            monitor: monitor.to_owned(),
-            field,
-            value,
-        };
         if let Some(entropy) = mean_entropy(input, model)? {
-            trained.monitors.push(row("image_entropy_bits", String::new(), entropy));
+            trained.monitors.push(MonitorRow::new("image_entropy_bits", "", entropy));
         }
         let params = network.params().select(&[index]);
         let some: Vec<usize> = model.held_out.iter().copied().take(EVALUATED_MAX).collect();
@@ -34,7 +28,7 @@ pub(super) fn add_monitors(
         for step in &network.config.fixed_steps {
             let (error, _) = network.at_fixed_step(&params, &some, *step);
             let value = error.mean(Kind::Double).double_value(&[]);
-            trained.monitors.push(row("noise_error", format!("t={step}"), value));
+            trained.monitors.push(MonitorRow::new("noise_error", format!("t={step}"), value));
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Settings and presets (facts sections 13 and 14.4).
 
+use crate::model::options::with_options;
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -137,11 +138,7 @@ impl NetDpSynConfig {
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
     /// and values of a wrong type are refused.
     pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
-        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
-        map.insert("packets".to_owned(), packets.into());
-        map.extend(options.clone());
-        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        let config = with_options(self, options, packets)?;
         config.check()?;
         Ok(config)
     }

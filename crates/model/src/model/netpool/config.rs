@@ -5,6 +5,7 @@
 //! those are no clean test of them.
 
 use super::place::Place;
+use crate::model::options::with_options;
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -43,8 +44,44 @@ pub struct NetPoolConfig {
     pub cut_share: f64,
     /// Share of rho for choosing marginals, where there are more than two.
     pub choice_share: f64,
+    /// Private evolution in place of marginals: `{ rounds = 3, population = 200, threshold = 1.0 }`. Members vote for the
+    /// nearest of so many candidates, so many times; votes below so many deviations of the noise count as none
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub votes: Option<Votes>,
     /// Expected number of values of nobody that stand out of the noise of one histogram.
     pub false_values: f64,
+}
+
+/// Private evolution; see [`super::votes`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Votes {
+    /// Times that members vote.
+    pub rounds: u32,
+    /// Candidates that they vote for: with many, each gets few votes and as much noise.
+    pub population: u32,
+    /// Votes below so many deviations of the noise count as none.
+    pub threshold: f64,
+}
+
+impl Default for Votes {
+    fn default() -> Self {
+        Self { rounds: 3, population: 200, threshold: 1.0 }
+    }
+}
+
+impl Votes {
+    fn check(&self) -> Result<()> {
+        for (key, value) in [("votes.rounds", self.rounds), ("votes.population", self.population)] {
+            if value < 1 {
+                return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
+            }
+        }
+        if !(self.threshold >= 0.0 && self.threshold.is_finite()) {
+            return Err(Error::user(format!("`votes.threshold` must be at least 0, found `{}`", self.threshold)));
+        }
+        Ok(())
+    }
 }
 
 /// Largest number of packets that the layouts allow.
@@ -76,6 +113,7 @@ impl NetPoolConfig {
             histogram_share: 0.55,
             cut_share: 0.12,
             choice_share: 0.05,
+            votes: None,
             false_values: 1.0,
         };
         match name {
@@ -111,11 +149,7 @@ impl NetPoolConfig {
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
     /// and values of a wrong type are refused.
     pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
-        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
-        map.insert("packets".to_owned(), packets.into());
-        map.extend(options.clone());
-        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        let config = with_options(self, options, packets)?;
         config.check()?;
         Ok(config)
     }
@@ -170,6 +204,7 @@ impl NetPoolConfig {
                 return Err(Error::user(format!("`{name}` must be between 0 and 1, found `{chance}`")));
             }
         }
+        self.votes.as_ref().map_or(Ok(()), Votes::check)?;
         let shares = [self.histogram_share, self.choice_share];
         if shares.iter().any(|share| !(*share > 0.0 && *share < 1.0)) || shares.iter().sum::<f64>() >= 1.0 {
             return Err(Error::user(format!(

@@ -8,7 +8,8 @@ use super::frequent::Cell;
 use super::marginal::{Measured, Query, candidates, choose_next, fixed};
 use super::model::Model;
 use super::place::{Found, Place};
-use super::pool::Candidates;
+use super::pool::{Candidates, VARY_AGAIN};
+use super::votes;
 use crate::model::netdpsyn::RhoLedger;
 use crate::train::{EncodedTrace, PrivacyEvent};
 use syntrace_base::base::Seed;
@@ -72,7 +73,7 @@ impl Search<'_> {
     /// Draws the candidates again around the weights, and weighs them.
     fn refine(&mut self, round: usize) {
         let mut rng = self.seed.named("refine").numbered(round as u64).rng();
-        self.candidates = self.candidates.again(&self.weights, self.config.packets as usize, &mut rng);
+        self.candidates = self.candidates.again(&self.weights, self.config.packets as usize, VARY_AGAIN, &mut rng);
         self.weights = Vec::new();
         self.weigh();
     }
@@ -104,32 +105,28 @@ pub(super) fn fit<'a>(
     let packets = config.packets as usize;
     let private = Private::new(traces, packets)?;
     let mut ledger = RhoLedger::new(noise_multiplier)?;
-    let count = config.marginals(noise_multiplier, members);
     let histograms = config.histograms(noise_multiplier, members);
-    let choices = count - FIXED;
-    // All of these add up to the budget.
     let histogram_rho = config.histogram_share * ledger.total() / histograms as f64;
-    let choice_rho = if choices > 0 { config.choice_share * ledger.total() } else { 0.0 };
-    let rho = ((1.0 - config.histogram_share) * ledger.total() - choice_rho) / count as f64;
-
-    let mut rng = seed.named("candidates").rng();
-    // Where no marginal can be of it, marks of the few candidates that noise lifts would tell classes apart that differ in
-    // nothing else.
-    let best_effort = if choices == 0 { 1.0 } else { config.best_effort };
     let mut search = Search {
         config,
         members: f64::from(members),
-        candidates: Candidates::of_pool(pool, config, best_effort, &mut rng)?,
+        candidates: Candidates::default(),
         weights: Vec::new(),
         measured: Vec::new(),
         seed,
     };
-    for (number, query) in fixed(packets).into_iter().enumerate() {
-        let seed = noise_seed.named("fixed").numbered(number as u64);
-        search.measured.push(query.measure(&private.flows, rho, &mut ledger, seed)?);
+    // What is left of the budget after the histograms.
+    let rho = (1.0 - config.histogram_share) * ledger.total();
+    match &config.votes {
+        None => {
+            let count = config.marginals(noise_multiplier, members);
+            by_marginals(&mut search, pool, &private, &mut ledger, (count, rho), noise_seed)?;
+        }
+        Some(own) => {
+            let voted = votes::evolve((config, own), pool, &private.flows, (rho, &mut ledger), (seed, noise_seed))?;
+            (search.candidates, search.weights) = voted;
+        }
     }
-    search.weigh();
-    adapt(&mut search, &private, &mut ledger, (choices, rho, choice_rho), noise_seed)?;
     let found = find(&private, config, &mut ledger, (histograms, histogram_rho), noise_seed)?;
     let mut rng = search.seed.named("kept").rng();
     let flows = search.candidates.drawn(&search.weights, config.kept as usize, &mut rng);
@@ -137,6 +134,32 @@ pub(super) fn fit<'a>(
     let effective = 1.0 / search.weights.iter().map(|weight| weight * weight).sum::<f64>();
     let model = Model { config: config.clone(), members, flows, found };
     Ok(Fit { model, events: ledger.events().to_vec(), marginals, effective })
+}
+
+/// Weighs candidates by `count` marginals, all together for `rho`.
+fn by_marginals(
+    search: &mut Search<'_>,
+    pool: &[Flow],
+    private: &Private,
+    ledger: &mut RhoLedger,
+    (count, rho): (usize, f64),
+    noise_seed: Seed,
+) -> Result<()> {
+    let config = search.config;
+    let choices = count - FIXED;
+    let choice_rho = if choices > 0 { config.choice_share * ledger.total() } else { 0.0 };
+    let rho = (rho - choice_rho) / count as f64;
+    let mut rng = search.seed.named("candidates").rng();
+    // Where no marginal can be of it, marks of the few candidates that noise lifts would tell classes apart that differ in
+    // nothing else.
+    let best_effort = if choices == 0 { 1.0 } else { config.best_effort };
+    search.candidates = Candidates::of_pool(pool, config, config.records, best_effort, &mut rng)?;
+    for (number, query) in fixed(config.packets as usize).into_iter().enumerate() {
+        let seed = noise_seed.named("fixed").numbered(number as u64);
+        search.measured.push(query.measure(&private.flows, rho, ledger, seed)?);
+    }
+    search.weigh();
+    adapt(search, private, ledger, (choices, rho, choice_rho), noise_seed)
 }
 
 /// Measures the first `count` histograms of values, each for `rho`.

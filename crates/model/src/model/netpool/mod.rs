@@ -20,6 +20,8 @@
 //! - histograms of values, addresses and networks and ports of both ends ([`place`]): all cells, up to 2^32 + 2^128, get
 //!   noise, see [`frequent`].
 //!
+//! [`votes`] puts private evolution in the place of marginals: the same ledger, candidates and ends.
+//!
 //! How many marginals and histograms there are follows from the budget and the number of members, domains from protocol constants,
 //! candidates from the pool. Weights, candidates that are drawn again, kept flows and all sampling read releases only:
 //! they cost nothing, and neither does drawing more traces.
@@ -33,15 +35,16 @@ mod attributes;
 mod choose;
 mod config;
 mod estimate;
-mod facade;
 mod fit;
 mod flow;
 mod frequent;
+mod generator;
 mod marginal;
 mod model;
 mod place;
 mod pool;
 mod vary;
+mod votes;
 
-pub use config::NetPoolConfig;
-pub use facade::NetPool;
+pub use config::{NetPoolConfig, Votes};
+pub use generator::NetPool;

@@ -20,8 +20,8 @@ const SAME_KIND: f64 = 0.7;
 /// Share of candidates that are drawn again as they are.
 const UNCHANGED: f64 = 0.25;
 
-/// Of each variation of a candidate that is drawn again.
-const VARY_AGAIN: f64 = 0.03;
+/// Of each variation of a candidate that is drawn again around weights that marginals give.
+pub(super) const VARY_AGAIN: f64 = 0.03;
 
 /// Candidates with their attributes; the order of both is the same.
 #[derive(Debug, Clone, Default)]
@@ -38,27 +38,34 @@ impl Candidates {
         }
     }
 
-    /// Public flows, each as it is once and then in variations, as many as the configuration asks for; the marks (TOS) of
+    /// Public flows, each as it is once and then in variations, `records` of them; the marks (TOS) of
     /// each end go with the chance `best_effort`.
     ///
     /// # Errors
     /// A pool without a flow.
-    pub fn of_pool(pool: &[Flow], config: &NetPoolConfig, best_effort: f64, rng: &mut StreamRng) -> Result<Self> {
+    pub fn of_pool(
+        pool: &[Flow],
+        config: &NetPoolConfig,
+        records: u32,
+        best_effort: f64,
+        rng: &mut StreamRng,
+    ) -> Result<Self> {
         let packets = config.packets as usize;
         let pool: Vec<&Flow> = pool.iter().filter(|flow| !flow.is_empty()).collect();
         if pool.is_empty() {
             return Err(Error::user("the pool of `netpool` has no trace with a packet")
                 .hint("name a dataset with `public = true` that has some, or leave them out: `simulate` gives one"));
         }
+        let records = records as usize;
         let mut candidates = Self::default();
-        for number in 0..config.records as usize {
+        for number in 0..records {
             let source = match pool.get(number) {
                 // Of a pool that is larger than the candidates an even part.
-                Some(_) if pool.len() > config.records as usize => pool[rng.random_range(0..pool.len())],
+                Some(_) if pool.len() > records => pool[rng.random_range(0..pool.len())],
                 Some(own) => own,
                 None => pool[rng.random_range(0..pool.len())],
             };
-            let chance = if number < pool.len().min(config.records as usize / 3) { 0.0 } else { config.vary };
+            let chance = if number < pool.len().min(records / 3) { 0.0 } else { config.vary };
             let mut flow = cut(varied(source, chance, rng), packets);
             for local in [true, false] {
                 if rng.random::<f64>() < best_effort {
@@ -70,8 +77,9 @@ impl Candidates {
         Ok(candidates)
     }
 
-    /// Candidates drawn by weight: some as they are, the others with attributes of a second one.
-    pub fn again(&self, weights: &[f64], packets: usize, rng: &mut StreamRng) -> Self {
+    /// Candidates drawn by weight: some as they are, the others with attributes of a second one and varied, each variation
+    /// with the chance `vary`.
+    pub fn again(&self, weights: &[f64], packets: usize, vary: f64, rng: &mut StreamRng) -> Self {
         let count = self.flows.len();
         let mut kinds: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
         let chosen = systematic(weights, count, rng);
@@ -94,7 +102,7 @@ impl Candidates {
             if let Some(other) = other {
                 cross(&mut flow, other, rng);
             }
-            next.push(cut(varied(&flow, VARY_AGAIN, rng), packets), packets);
+            next.push(cut(varied(&flow, vary, rng), packets), packets);
         }
         next
     }

@@ -2,6 +2,8 @@
 
 use super::options::{Activation, Interarrival, Interpolation, Mask, Numbers, Outputs, Samples, StartOption};
 use super::segments::feature_segments;
+use crate::model::options::with_options;
+use crate::model::shipped::{check_named, shipped};
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -72,7 +74,14 @@ pub struct NetShareConfig {
     pub microbatch: u32,
     /// Where training starts.
     pub start: StartOption,
+    /// Digest (BLAKE3, hexadecimal) of the weights that `start = "public"` starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_base: Option<String>,
 }
+
+/// Keys of a table that make networks of its own.
+const NETWORK: &[&str] =
+    &["samples", "numbers", "word_width", "units", "layers", "noise", "lstm", "sample_len", "batch_norm"];
 
 /// Attribute kinds, the attack's default first: D's score; the scores of D and A; the norms of D's
 /// gradient with respect to its weights and to the sample.
@@ -90,7 +99,13 @@ impl NetShareConfig {
     /// A preset: `small` trains in seconds on two cores, `paper` has the published sizes.
     pub fn preset(name: &str) -> Result<Self> {
         match name {
-            "small" => Ok(Self::small()),
+            "small" => Ok(match shipped("netshare")? {
+                Some(base) => {
+                    let public_base = Some(base.digest().to_owned());
+                    Self { start: StartOption::Public, public_base, ..Self::small() }
+                }
+                None => Self::small(),
+            }),
             "paper" => Ok(Self::paper()),
             _ => Err(Error::user(format!("preset of `netshare` must be `small` or `paper`, found `{name}`"))),
         }
@@ -127,6 +142,7 @@ impl NetShareConfig {
             clip_norm: 1.0,
             microbatch: 512,
             start: StartOption::FromScratch,
+            public_base: None,
         }
     }
 
@@ -195,8 +211,8 @@ impl NetShareConfig {
     /// Epochs of a training in a regime.
     pub fn epochs_in(&self, regime: Regime) -> u32 {
         match (regime, self.start) {
-            (Regime::Dp { .. }, StartOption::Finetune | StartOption::PublicPretrain) => self.finetune_epochs,
-            _ => self.epochs,
+            (Regime::None, _) | (_, StartOption::FromScratch) => self.epochs,
+            _ => self.finetune_epochs,
         }
     }
 
@@ -244,25 +260,60 @@ impl NetShareConfig {
         ATTRIBUTE_NUMBERS.iter().map(|&numbers| of(numbers) as u64).sum()
     }
 
-    /// Canonical JSON, keys sorted.
-    pub fn json(&self) -> String {
+    /// Do models of a regime start from the base that `public_base` names?
+    pub fn starts_public(&self, regime: Regime) -> bool {
+        self.start == StartOption::Public && regime != Regime::None
+    }
+
+    /// Canonical JSON, keys sorted, of what a model of a regime depends on.
+    pub fn json(&self, regime: Regime) -> String {
+        let mut of_regime = self.clone();
+        if self.start == StartOption::Public && regime == Regime::None {
+            (of_regime.start, of_regime.public_base) = (StartOption::FromScratch, None);
+        }
         // A struct of plain numbers and names always serialises.
-        serde_json::to_value(self).unwrap_or_default().to_string()
+        serde_json::to_value(of_regime).unwrap_or_default().to_string()
     }
 
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
     /// and values of a wrong type are refused.
     pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
-        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
-        map.insert("packets".to_owned(), packets.into());
-        map.extend(options.clone());
-        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        let mut config = with_options(self, options, packets)?;
+        let named = options.contains_key("public_base");
+        let own_network = config.length() != self.length() || NETWORK.iter().any(|key| options.contains_key(*key));
+        if own_network && !named && !options.contains_key("start") && config.start == StartOption::Public {
+            config.start = StartOption::FromScratch;
+        }
+        if config.start != StartOption::Public {
+            if named {
+                let message = "`public_base` names a base, and `start` is not `public`";
+                return Err(Error::user(message).hint("drop one of the two keys"));
+            }
+            config.public_base = None;
+        }
         config.check()?;
         Ok(config)
     }
 
+    /// Is there a base to start from, and is the shipped one of these networks?
+    fn check_base(&self) -> Result<()> {
+        if self.start != StartOption::Public {
+            return Ok(());
+        }
+        let Some(digest) = &self.public_base else {
+            return Err(Error::user("`start = \"public\"` needs the digest of a base in `public_base`, found none")
+                .hint("`syntrace base list` names the bases; the preset `small` starts from the shipped one"));
+        };
+        let small = Self::small();
+        let sizes = |config: &Self| {
+            let numbers = [config.word_width, config.units, config.layers, config.noise, config.lstm, config.length()];
+            (numbers, config.sample_len, config.samples, config.numbers, config.batch_norm)
+        };
+        check_named("netshare", "public_base", digest, sizes(self) == sizes(&small), "`start = \"from-scratch\"`")
+    }
+
     fn check(&self) -> Result<()> {
+        self.check_base()?;
         let positive = [
             ("packets", i64::from(self.packets)),
             ("gap_cap_us", i64::from(self.gap_cap_us)),

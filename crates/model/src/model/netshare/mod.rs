@@ -32,7 +32,7 @@
 //! length or count comes from traces; weights hold the word vectors that encoded the training traces.
 
 mod config;
-mod facade;
+mod family;
 mod layout;
 mod modes;
 mod options;
@@ -53,9 +53,11 @@ mod network;
 mod sample;
 #[cfg(feature = "torch")]
 mod step;
+#[cfg(feature = "torch")]
+mod training;
 
 pub use config::NetShareConfig;
-pub use facade::NetShare;
+pub use family::NetShare;
 pub use layout::{decode_sample, trace_rows, trace_samples};
 pub use options::{Activation, Interarrival, Interpolation, Mask, Numbers, Outputs, Samples, StartOption};
 pub use words::Words;

@@ -23,10 +23,6 @@ pub(super) fn monitors(network: &NetShareNetwork, seed: Seed) -> Result<Vec<Moni
         .collect();
     let tuples: BTreeSet<Vec<Option<i64>>> =
         generated.iter().filter_map(|rows| rows.first().map(|row| row[..5].to_vec())).collect();
-    Ok(vec![MonitorRow {
-        epoch: None,
-        monitor: "duplicate_5_tuples".to_owned(),
-        field: String::new(),
-        value: (generated.len() - tuples.len()) as f64,
-    }])
+    let duplicates = (generated.len() - tuples.len()) as f64;
+    Ok(vec![MonitorRow::new("duplicate_5_tuples", "", duplicates)])
 }

@@ -89,7 +89,9 @@ pub enum Activation {
 pub enum StartOption {
     /// Random weights.
     FromScratch,
-    /// Weights trained without DP on public traces.
+    /// Under DP: the weights of the public base that `public_base` names; random ones without DP.
+    Public,
+    /// Weights trained without DP on the study's public traces.
     PublicPretrain,
     /// Under DP: the same split's model of regime `none`, as in the paper (section 3.5).
     Finetune,

@@ -1,8 +1,9 @@
 //! Sizes, presets and training plan.
 
-use super::private::{PrivateTraining, steered};
+use super::private::PrivateTraining;
 use super::sampling::{Decode, Sampling};
 use super::tokens::VOCABULARY;
+use crate::model::options::with_options;
 use crate::model::shipped::shipped_bases;
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
@@ -200,21 +201,9 @@ impl NetSsmConfig {
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
     /// and values of a wrong type are refused.
     pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut value = serde_json::to_value(self).map_err(|error| Error::internal(error.to_string()))?;
-        let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
-        map.insert("packets".to_owned(), packets.into());
-        let options = steered(map, options)?;
-        for (key, option) in &options {
-            match (map.get_mut(key), option) {
-                (Some(serde_json::Value::Object(inner)), serde_json::Value::Object(changed)) => {
-                    inner.extend(changed.clone());
-                }
-                _ => {
-                    map.insert(key.clone(), option.clone());
-                }
-            }
-        }
-        let config: Self = serde_json::from_value(value).map_err(|error| Error::user(error.to_string()))?;
+        let mut preset = self.clone();
+        let options = preset.steered(options)?;
+        let config = with_options(&preset, &options, packets)?;
         config.check()?;
         Ok(config)
     }

@@ -18,7 +18,7 @@ mod attribute;
 mod block;
 #[cfg(feature = "torch")]
 mod chunked;
-mod facade;
+mod family;
 #[cfg(feature = "torch")]
 mod fused;
 #[cfg(feature = "torch")]
@@ -31,9 +31,11 @@ mod sample;
 mod ssd;
 #[cfg(feature = "torch")]
 mod stepper;
+#[cfg(feature = "torch")]
+mod training;
 
 pub use config::NetSsmConfig;
-pub use facade::NetSsm;
+pub use family::NetSsm;
 pub use private::PrivateTraining;
 pub use sampling::{Decode, Sampling};
 pub use tokens::{DELIMITER, END, LABEL, PADDING, VOCABULARY, trace_tokens};

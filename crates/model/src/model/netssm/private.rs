@@ -1,11 +1,11 @@
 //! Training under DP from a public base.
 
+use super::config::NetSsmConfig;
 use super::sampling::Sampling;
-use crate::model::shipped::shipped;
+use crate::model::shipped::{check_named, shipped, starts_public};
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
 use syntrace_traffic::encoding::TokenLayout;
 
@@ -76,13 +76,8 @@ impl PrivateTraining {
 
     /// Refuses what cannot be trained.
     pub fn check(&self, layout: &TokenLayout) -> Result<()> {
-        if Digest::from_hex(&self.base).is_none() {
-            return Err(Error::user(format!(
-                "`private.base` must be a BLAKE3 digest of 64 hexadecimal digits, found `{}`",
-                self.base
-            ))
-            .hint("`syntrace base list` names the bases"));
-        }
+        let fits = *layout == TokenLayout::small();
+        check_named("netssm", "private.base", &self.base, fits, "`start = \"scratch\"`")?;
         if self.steps == 0 {
             return Err(Error::user("`private.steps` must be at least 1, found `0`"));
         }
@@ -93,43 +88,22 @@ impl PrivateTraining {
                 self.rate, self.clip_norm
             )));
         }
-        let shipped = shipped("netssm")?.filter(|base| base.digest() == self.base);
-        if shipped.is_some() && *layout != TokenLayout::small() {
-            return Err(Error::user(
-                "the shipped base of `netssm` reads the layout of the preset `small`, found another",
-            )
-            .hint("leave `layout` out, or set `start = \"scratch\"`, or name another base in `private.base`"));
-        }
         Ok(())
     }
 }
 
-/// Turns `start` into the training under DP: `public` keeps or makes it, `scratch` takes it out. Without it, a table
-/// that makes a network of its own starts from random weights.
-pub(super) fn steered(preset: &mut Map<String, Value>, options: &Map<String, Value>) -> Result<Map<String, Value>> {
-    let mut options = options.clone();
-    let own_network = NETWORK.iter().find(|key| options.contains_key(**key));
-    let public = match options.remove("start") {
-        None => own_network.is_none() || options.contains_key("private"),
-        Some(Value::String(start)) if start == "public" => true,
-        Some(Value::String(start)) if start == "scratch" => {
-            if options.contains_key("private") {
-                return Err(Error::user("`start = \"scratch\"` leaves no use for the table `private`").hint("drop one"));
-            }
-            false
+impl NetSsmConfig {
+    /// Takes `start` out of a table: `public` keeps or makes the training under DP, `scratch` takes it out. Without it, a
+    /// table that makes a network of its own starts from random weights.
+    pub(super) fn steered(&mut self, options: &Map<String, Value>) -> Result<Map<String, Value>> {
+        let mut options = options.clone();
+        let own_network = NETWORK.iter().any(|key| options.contains_key(*key));
+        let described = options.contains_key("private");
+        if !starts_public(&mut options, "scratch", described, own_network)? {
+            self.private = None;
+        } else if self.private.is_none() && (described || own_network) {
+            self.private = PrivateTraining::small()?;
         }
-        Some(other) => return Err(Error::user(format!("`start` must be `public` or `scratch`, found {other}"))),
-    };
-    if !public {
-        preset.remove("private");
-        return Ok(options);
+        Ok(options)
     }
-    let named = options.contains_key("private") || own_network.is_some();
-    if named && !preset.contains_key("private") {
-        let recipe = serde_json::to_value(PrivateTraining::small()?).unwrap_or_default();
-        if recipe.is_object() {
-            preset.insert("private".to_owned(), recipe);
-        }
-    }
-    Ok(options)
 }

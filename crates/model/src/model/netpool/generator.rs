@@ -5,10 +5,11 @@ use super::fit::{Fit, fit};
 use super::flow::{Flow, flow_of};
 use super::model::Model;
 use super::pool;
+use crate::model::options::split_preset;
 use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
-    TrainPlan,
+    TrainPlan, fit_one_by_one,
 };
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
@@ -28,12 +29,7 @@ pub struct NetPool {
 impl NetPool {
     /// A preset with the options of a spec, for traces of at most `packets` packets.
     pub fn from_options(options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut options = options.clone();
-        let preset = match options.remove("preset") {
-            None => "small".to_owned(),
-            Some(serde_json::Value::String(preset)) => preset,
-            Some(other) => return Err(Error::user(format!("`preset` must be a text, found {other}"))),
-        };
+        let (preset, options) = split_preset(options)?;
         let config = NetPoolConfig::preset(&preset)?.with(&options, packets)?;
         Ok(Self { preset, config })
     }
@@ -57,17 +53,7 @@ impl NetPool {
 }
 
 fn outcome(fitted: Fit) -> Result<ModelOutcome> {
-    let epoch = EpochRow {
-        epoch: 0,
-        step: 1,
-        train_loss: None,
-        member_loss: None,
-        held_out_loss: None,
-        gradient_norm: None,
-        clipped_fraction: None,
-        traces: u64::from(fitted.model.members),
-        seconds: 0.0,
-    };
+    let epoch = EpochRow::of_pass(u64::from(fitted.model.members));
     let flows = fitted.model.flows.len() as u64;
     Ok(ModelOutcome {
         weights: fitted.model.to_bytes()?,
@@ -83,21 +69,18 @@ fn outcome(fitted: Fit) -> Result<ModelOutcome> {
 
 /// All of it is computed from releases, so it costs nothing.
 fn monitors(fitted: &Fit) -> Vec<MonitorRow> {
-    let row = |monitor: &str, field: String, value: f64| MonitorRow {
-        epoch: None,
-        monitor: monitor.to_owned(),
-        field,
-        value,
-    };
     let model = &fitted.model;
     let mut rows = vec![
-        row("marginals", String::new(), fitted.marginals.len() as f64),
-        row("effective_candidates", String::new(), fitted.effective),
+        MonitorRow::new("marginals", "", fitted.marginals.len() as f64),
+        MonitorRow::new("effective_candidates", "", fitted.effective),
     ];
-    let found =
-        model.found.iter().map(|(place, found)| row("frequent_values", place.name().to_owned(), found.len() as f64));
+    let found = model
+        .found
+        .iter()
+        .map(|(place, found)| MonitorRow::new("frequent_values", place.name().to_owned(), found.len() as f64));
     rows.extend(found);
-    let distances = fitted.marginals.iter().map(|(name, distance)| row("marginal_distance", name.clone(), *distance));
+    let distances =
+        fitted.marginals.iter().map(|(name, distance)| MonitorRow::new("marginal_distance", name.clone(), *distance));
     rows.extend(distances);
     rows
 }
@@ -175,17 +158,7 @@ impl Generator for NetPool {
         progress.start("pool", 1);
         let mut flows = traces.iter().map(flow_of).collect::<Result<Vec<_>>>()?;
         flows.retain(|flow| !flow.is_empty());
-        let epoch = EpochRow {
-            epoch: 0,
-            step: 1,
-            train_loss: None,
-            member_loss: None,
-            held_out_loss: None,
-            gradient_norm: None,
-            clipped_fraction: None,
-            traces: flows.len() as u64,
-            seconds: 0.0,
-        };
+        let epoch = EpochRow::of_pass(flows.len() as u64);
         progress.finish();
         Ok(BaseOutcome {
             weights: pool::write(&flows, POOL_KEY, "{}".to_owned())?,
@@ -205,22 +178,7 @@ impl Generator for NetPool {
     ) -> Result<CohortOutcome> {
         let base = input.base.ok_or_else(|| Error::internal("`netpool` is trained without its pool"))?;
         let (pool, _) = pool::read(base, POOL_KEY)?;
-        let mut models = Vec::with_capacity(input.models.len());
-        progress.start(input.models.first().map_or("fitting", |model| model.label.as_str()), 1);
-        for model in &input.models {
-            if progress.stop_requested() {
-                return Err(Error::interrupted("fitting stopped").hint("run the same command again"));
-            }
-            let started = sink.seconds();
-            let mut outcome = self.train(input, &pool, model).map_err(|error| error.context(model.label.clone()))?;
-            for epoch in &mut outcome.epochs {
-                epoch.seconds = sink.seconds() - started;
-            }
-            models.push(outcome);
-        }
-        progress.advance(1, "");
-        progress.finish();
-        Ok(CohortOutcome { models })
+        fit_one_by_one(input, sink, progress, |model| self.train(input, &pool, model))
     }
 
     fn attributes(&self, _weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {

@@ -5,10 +5,11 @@ use super::fit::{Fit, fit};
 use super::model::Model;
 use super::sample;
 use super::schema::Schema;
+use crate::model::options::split_preset;
 use crate::model::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
-    TrainPlan,
+    TrainPlan, fit_one_by_one,
 };
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
@@ -25,12 +26,7 @@ pub struct NetDpSyn {
 impl NetDpSyn {
     /// A preset with the options of a spec, for traces of at most `packets` packets.
     pub fn from_options(options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut options = options.clone();
-        let preset = match options.remove("preset") {
-            None => "small".to_owned(),
-            Some(serde_json::Value::String(preset)) => preset,
-            Some(other) => return Err(Error::user(format!("`preset` must be a text, found {other}"))),
-        };
+        let (preset, options) = split_preset(options)?;
         let config = NetDpSynConfig::preset(&preset)?.with(&options, packets)?;
         Schema::new(&config)?;
         Ok(Self { preset, config })
@@ -57,17 +53,7 @@ impl NetDpSyn {
 
 fn outcome(fitted: Fit, seed: Seed) -> Result<ModelOutcome> {
     let monitors = monitors(&fitted, seed);
-    let epoch = EpochRow {
-        epoch: 0,
-        step: 1,
-        train_loss: None,
-        member_loss: None,
-        held_out_loss: None,
-        gradient_norm: None,
-        clipped_fraction: None,
-        traces: u64::from(fitted.model.members),
-        seconds: 0.0,
-    };
+    let epoch = EpochRow::of_pass(u64::from(fitted.model.members));
     Ok(ModelOutcome {
         weights: fitted.model.to_bytes()?,
         epochs: vec![epoch],
@@ -82,27 +68,21 @@ fn outcome(fitted: Fit, seed: Seed) -> Result<ModelOutcome> {
 
 /// All of it is computed from noisy tables, so it costs nothing.
 fn monitors(fitted: &Fit, seed: Seed) -> Vec<MonitorRow> {
-    let row = |monitor: &str, field: String, value: f64| MonitorRow {
-        epoch: None,
-        monitor: monitor.to_owned(),
-        field,
-        value,
-    };
     let model = &fitted.model;
     let mut rows = vec![
-        row("marginals", String::new(), model.targets.len() as f64),
-        row("marginal_cells", String::new(), model.cells() as f64),
-        row("gum_error", String::new(), sample::block_error(model, seed.named("gum-error"))),
+        MonitorRow::new("marginals", "", model.targets.len() as f64),
+        MonitorRow::new("marginal_cells", "", model.cells() as f64),
+        MonitorRow::new("gum_error", "", sample::block_error(model, seed.named("gum-error"))),
     ];
     for (phase, rho) in ["selection", "single", "combined"].into_iter().zip(fitted.spent) {
-        rows.push(row("rho_spent", phase.to_owned(), rho));
+        rows.push(MonitorRow::new("rho_spent", phase.to_owned(), rho));
     }
     for target in model.targets.iter().filter(|target| target.shape.columns.len() > 1) {
         let names = model.names(&target.shape.columns).join(",");
-        rows.push(row("clique_cells", names, target.shares.len() as f64));
+        rows.push(MonitorRow::new("clique_cells", names, target.shares.len() as f64));
     }
     for (column, grouping) in model.schema.columns.iter().zip(&model.groupings) {
-        rows.push(row("groups", column.name.clone(), grouping.groups() as f64));
+        rows.push(MonitorRow::new("groups", column.name.clone(), grouping.groups() as f64));
     }
     rows
 }
@@ -182,22 +162,7 @@ impl Generator for NetDpSyn {
         sink: &mut dyn CheckpointSink,
         progress: &dyn Progress,
     ) -> Result<CohortOutcome> {
-        let mut models = Vec::with_capacity(input.models.len());
-        progress.start(input.models.first().map_or("fitting", |model| model.label.as_str()), 1);
-        for model in &input.models {
-            if progress.stop_requested() {
-                return Err(Error::interrupted("fitting stopped").hint("run the same command again"));
-            }
-            let started = sink.seconds();
-            let mut outcome = self.train(input, model).map_err(|error| error.context(model.label.clone()))?;
-            for epoch in &mut outcome.epochs {
-                epoch.seconds = sink.seconds() - started;
-            }
-            models.push(outcome);
-        }
-        progress.advance(1, "");
-        progress.finish();
-        Ok(CohortOutcome { models })
+        fit_one_by_one(input, sink, progress, |model| self.train(input, model))
     }
 
     fn attributes(&self, _weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
