@@ -89,6 +89,37 @@ fn a_base_trained_twice_has_the_same_bytes() {
 }
 
 #[test]
+fn netshare_starts_from_its_base_under_dp_and_netdiffusion_always_where_the_network_is_that_of_the_preset() {
+    let by_family = [
+        ("netshare", r#"{"units": 32}"#, Start::Fresh, Start::Fresh),
+        ("netshare", "{}", Start::Fresh, Start::Base),
+        ("netshare", r#"{"start": "from-scratch"}"#, Start::Fresh, Start::Fresh),
+        ("netdiffusion", "{}", Start::Base, Start::Base),
+    ];
+    for (family, options, without, with) in by_family {
+        let options: serde_json::Map<_, _> = serde_json::from_str(options).unwrap();
+        let family = AnyGenerator::from_options(family, &options, 10).unwrap();
+        assert_eq!((family.start(Regime::None), family.start(DP)), (without, with), "{options:?}");
+    }
+    for (family, options, named) in [
+        ("netshare", "{}", true),
+        ("netdiffusion", "{}", true),
+        ("netdiffusion", r#"{"start": "study"}"#, false),
+        ("netdiffusion", r#"{"base": {"steps": 9}}"#, false),
+        ("netdiffusion", r#"{"preset": "paper"}"#, false),
+    ] {
+        let options: serde_json::Map<_, _> = serde_json::from_str(options).unwrap();
+        let base = AnyGenerator::from_options(family, &options, 10).unwrap().base().unwrap();
+        let shipped = Digest::from_hex(shipped(family).unwrap().unwrap().digest());
+        assert_eq!(base.named, shipped.filter(|_| named), "{family} {options:?}");
+    }
+    for packets in [5, 11] {
+        let more = AnyGenerator::from_options("netdiffusion", &serde_json::Map::new(), packets).unwrap();
+        assert_eq!(more.base().unwrap().named.is_some(), packets < 10);
+    }
+}
+
+#[test]
 fn small_presets_start_from_the_public_base_under_dp_and_from_scratch_without() {
     let small = NetSsm::preset("small").unwrap();
     assert_eq!((small.start(DP), small.start(Regime::None)), (Start::Base, Start::Fresh));
@@ -114,11 +145,11 @@ fn small_presets_start_from_the_public_base_under_dp_and_from_scratch_without() 
     assert_eq!((changed.trainable, changed.steps, changed.sampling_rate), (Trainable::Norms, 20, 0.5));
     for (options, expected) in [
         (r#"{"start": "elsewhere"}"#, "`start` must be `public` or `scratch`"),
-        (r#"{"start": "scratch", "private": {"steps": 9}}"#, "leaves no use for the table `private`"),
+        (r#"{"start": "scratch", "private": {"steps": 9}}"#, "leaves no use for `private`"),
         (r#"{"private": {"base": "abc"}}"#, "64 hexadecimal digits"),
         (r#"{"private": {"steps": 0}}"#, "`private.steps` must be at least 1"),
         (r#"{"private": {"trainable": "half"}}"#, "unknown variant `half`"),
-        (r#"{"start": "public", "layout": {"packet_bytes": 80}}"#, "reads the layout of the preset `small`"),
+        (r#"{"start": "public", "layout": {"packet_bytes": 80}}"#, "has the network of the preset `small`"),
     ] {
         let error = of(options).unwrap_err().to_string();
         assert!(error.contains(expected), "{options}: {error}");

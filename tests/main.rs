@@ -35,6 +35,7 @@ mod import;
 mod ingest;
 mod install;
 mod intervals;
+mod kit;
 mod markov;
 mod netdiffusion;
 mod netdpsyn;

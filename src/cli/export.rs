@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Memory of the queries behind exported tables.
-const TABLES_MEMORY_MIB: usize = 1024;
+pub(super) const TABLES_MEMORY_MIB: usize = 1024;
 
 /// Write what a study holds to files of other tools
 #[derive(Debug, Args)]
@@ -91,6 +91,15 @@ enum What {
         #[command(flatten)]
         png: PngArgs,
     },
+    /// What a model made elsewhere needs to be attacked as ours are: traces, lists, a manifest
+    ///
+    /// DIR/traces.pcapng and packets.parquet are the class; for the target and each shadow, train.pcap is what it is trained
+    /// on, members.csv lists that and what is held out, references.csv the traces of the other models, which it is to be
+    /// asked about as well. import.toml waits for what the models write: `syntrace import STUDY DIR`.
+    Kit {
+        #[command(flatten)]
+        kit: super::export_kit::KitArgs,
+    },
     /// A redacted copy of the study: results, hashes and provenance, nothing of any single trace
     ///
     /// Left out: captures, traces, packets, encodings, member lists, attributes, attack scores, synthetic
@@ -120,6 +129,7 @@ impl What {
             | Self::Pcapng { out, .. }
             | Self::Nprint { out, .. }
             | Self::Capture { out, .. } => out.as_deref(),
+            Self::Kit { kit } => Some(&kit.out),
             Self::Weights { out, .. }
             | Self::Tables { out, .. }
             | Self::Png { png: PngArgs { out, .. }, .. }
@@ -206,6 +216,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
             let images = export_png(&snapshot, selection.resolve()?, png, existing)?;
             note!("{images} images");
         }
+        What::Kit { kit } => super::export_kit::export_kit(&args.study, &snapshot, kit)?,
         What::Share { out } => super::share::share(&snapshot, out)?,
         What::Capture { capture, out } => {
             let bytes = with_sink(out.as_deref(), existing, |sink| write_capture(&snapshot, capture, sink))?;

@@ -139,7 +139,8 @@ fn encoded(value: &str) -> String {
     out
 }
 
-fn write_part(session: &Session, sql: &str, format: Format, path: &Path) -> Result<u64> {
+/// Writes the answer of a query; gives its rows.
+pub(super) fn write_part(session: &Session, sql: &str, format: Format, path: &Path) -> Result<u64> {
     let answer = session.sql(sql)?;
     let schema = answer.schema();
     let mut out = Beside::create(path, Existing::Keep)?;

@@ -58,6 +58,12 @@ pub(super) struct ImportArgs {
     /// Weights in any format, kept as they are
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
+    /// CSV of traces outside --members, in the order of the rows of --reference-attributes
+    #[arg(long, value_name = "FILE", requires = "reference_attributes")]
+    references: Option<PathBuf>,
+    /// What the model says about such traces, for LiRA and RMIA: KIND=FILE or FILE
+    #[arg(long, value_name = "[KIND=]FILE", num_args = 1..)]
+    reference_attributes: Vec<String>,
     /// Training log: CSV or JSON lines with epoch, train_loss, held_out_loss
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -88,7 +94,7 @@ pub(super) struct ImportArgs {
     /// Packets of a synthetic trace; by default as the class was cut
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     packets: Option<u32>,
-    /// Attacks to run: mlp, mlp-tuned, threshold; all by default
+    /// Attacks to run, by kind; all that its files allow by default
     #[arg(long, value_name = "NAME", num_args = 1..)]
     attack: Vec<String>,
     /// Import only: no attacks, no fidelity (the same command without it does them later)
@@ -125,6 +131,8 @@ A manifest holds defaults at the top and one [[model]] a model; paths are relati
   synthetic = ["target/synthetic"]         # PCAP, PCAPNG: files or folders
   members = "target/members.csv"           # trace,member; or "all"
   attributes = ["target/critic.npy"]       # .npy, .parquet, .safetensors
+  references = "target/others.csv"         # optional: traces outside `members`,
+  reference_attributes = ["target/others.npy"]   # and what the model says of them
   weights = "target/weights.pt"            # optional, any format
   log = "target/log.csv"                   # optional: epoch,train_loss,held_out_loss
 
@@ -256,6 +264,8 @@ fn single(args: &ImportArgs) -> RawImportModel {
         synthetic: args.synthetic.clone(),
         members: args.members.clone(),
         attributes: args.attributes.iter().map(|text| attribute(text, &args.columns)).collect(),
+        references: args.references.clone(),
+        reference_attributes: args.reference_attributes.iter().map(|text| attribute(text, &args.columns)).collect(),
         weights: args.weights.clone(),
         log: args.log.clone(),
         training: ReportedTraining::default(),

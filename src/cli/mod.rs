@@ -18,6 +18,7 @@ mod compose;
 mod device;
 mod diff;
 mod export;
+mod export_kit;
 mod export_png;
 mod export_tables;
 mod forget;

@@ -23,7 +23,7 @@ mod text;
 
 pub use attributes::{AttributeFile, AttributeRow, Numbers, TraceName, VALUES_MAX};
 pub use log::{LoggedEpoch, read_log};
-pub use members::{MemberRow, read_members};
+pub use members::{MemberRow, read_members, read_traces};
 pub use npy::{read_npy, read_npy_column};
 #[cfg(feature = "parquet")]
 pub use parquet::read_parquet;

@@ -20,30 +20,45 @@ pub struct MemberRow {
 /// `user` where a column is missing or a value is neither.
 pub fn read_members(text: &str) -> Result<Vec<MemberRow>> {
     let csv = Csv::parse(text)?;
-    let missing = |what: &str| {
-        Error::user(format!("expected a column {what}, found `{}`", csv.header.join("`, `")))
+    let names = names(&csv, "a membership list is a CSV with the columns trace,member")?;
+    let column = csv.column(&["member", "part"]).ok_or_else(|| {
+        Error::user(format!("expected a column `member`, found `{}`", csv.header.join("`, `")))
             .hint("a membership list is a CSV with the columns trace,member")
-    };
-    let trace = csv.column(&["trace", "trace_id", "capture"]).ok_or_else(|| missing("`trace`"))?;
-    let member = csv.column(&["member", "part"]).ok_or_else(|| missing("`member`"))?;
+    })?;
+    let rows = csv.rows.iter().zip(names).enumerate().map(|(at, (row, trace))| {
+        let text = row.get(column).map_or("", String::as_str);
+        let member = flag(text)
+            .ok_or_else(|| Error::user(format!("row {at}: expected `1` (member) or `0` (held out), found `{text}`")))?;
+        Ok(MemberRow { trace, member })
+    });
+    rows.collect()
+}
+
+/// Reads a CSV of traces alone, by the columns that [`read_members`] knows; others are left out.
+///
+/// # Errors
+/// `user` where no column names traces, or there is no row.
+pub fn read_traces(text: &str) -> Result<Vec<TraceName>> {
+    names(&Csv::parse(text)?, "a list of traces is a CSV with the column trace")
+}
+
+fn names(csv: &Csv, hint: &str) -> Result<Vec<TraceName>> {
+    let trace = csv.column(&["trace", "trace_id", "capture"]).ok_or_else(|| {
+        Error::user(format!("expected a column `trace`, found `{}`", csv.header.join("`, `"))).hint(hint)
+    })?;
     let first_packet = csv.column(&["first_packet"]);
-    let mut out = Vec::with_capacity(csv.rows.len());
-    for (at, row) in csv.rows.iter().enumerate() {
+    if csv.rows.is_empty() {
+        return Err(Error::user("expected a list of traces, found an empty one"));
+    }
+    let name = |(at, row): (usize, &Vec<String>)| {
         let field = |column: usize| row.get(column).map_or("", String::as_str);
         let text = match first_packet.map(field).map(str::trim).filter(|packet| !packet.is_empty()) {
             Some(packet) => format!("{}#{packet}", field(trace).trim()),
             None => field(trace).to_owned(),
         };
-        let trace = TraceName::parse(&text).map_err(|error| error.context(format!("row {at}")))?;
-        let member = flag(field(member)).ok_or_else(|| {
-            Error::user(format!("row {at}: expected `1` (member) or `0` (held out), found `{}`", field(member)))
-        })?;
-        out.push(MemberRow { trace, member });
-    }
-    if out.is_empty() {
-        return Err(Error::user("the membership list is empty"));
-    }
-    Ok(out)
+        TraceName::parse(&text).map_err(|error| error.context(format!("row {at}")))
+    };
+    csv.rows.iter().enumerate().map(name).collect()
 }
 
 #[cfg(test)]

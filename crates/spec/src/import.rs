@@ -39,6 +39,10 @@ pub struct ImportModel {
     pub members: Option<MemberSource>,
     /// Attribute files.
     pub attributes: Vec<AttributeSource>,
+    /// A CSV of traces outside `members`, in the order of the rows of `reference_attributes` that name none.
+    pub references: Option<PathBuf>,
+    /// Attribute files of such traces: what LiRA and RMIA compare with.
+    pub reference_attributes: Vec<AttributeSource>,
     /// Weights in any format.
     pub weights: Option<PathBuf>,
     /// Training log.
@@ -164,6 +168,10 @@ pub struct RawImportModel {
     pub members: Option<String>,
     /// Files, or tables with `file`, `kind`, `loss` and `zero`.
     pub attributes: Vec<RawAttributes>,
+    /// A CSV of traces outside `members`.
+    pub references: Option<PathBuf>,
+    /// Attribute files of such traces.
+    pub reference_attributes: Vec<RawAttributes>,
     /// Weights.
     pub weights: Option<PathBuf>,
     /// Training log.
@@ -303,6 +311,9 @@ impl ImportModel {
             Regime::None => None,
             Regime::Dp { .. } => Some(checked_claim(raw.claim)?),
         };
+        let sources = |raw: Vec<RawAttributes>| -> Result<Vec<AttributeSource>> {
+            raw.into_iter().map(|entry| attributes(entry, base)).collect()
+        };
         let model = Self {
             generator: needed(raw.generator, "generator")?,
             dataset: needed(raw.dataset, "dataset")?,
@@ -316,7 +327,9 @@ impl ImportModel {
                 "all" => MemberSource::All,
                 path => MemberSource::File(base.join(path)),
             }),
-            attributes: raw.attributes.into_iter().map(|entry| attributes(entry, base)).collect::<Result<_>>()?,
+            attributes: sources(raw.attributes)?,
+            references: raw.references.map(|path| base.join(path)),
+            reference_attributes: sources(raw.reference_attributes)?,
             weights: raw.weights.map(|path| base.join(path)),
             log: raw.log.map(|path| base.join(path)),
             reported: checked_training(raw.training)?,
@@ -326,6 +339,10 @@ impl ImportModel {
             return Err(Error::user("expected `synthetic` captures or `attributes`, found neither").hint(
                 "fidelity needs synthetic captures of the target, attacks need attributes of target and shadows",
             ));
+        }
+        if model.references.is_some() && model.reference_attributes.is_empty() {
+            return Err(Error::user("expected `reference_attributes` beside `references`, found none")
+                .hint("`references` names the traces whose rows stand in those files"));
         }
         Ok(model)
     }
@@ -337,9 +354,9 @@ impl ImportModel {
             Some(MemberSource::File(path)) => Some(path),
             _ => None,
         };
-        let files = self.synthetic.iter().chain(members).chain(&self.weights).chain(&self.log);
-        let files =
-            files.chain(self.attributes.iter().flat_map(|entry| std::iter::once(&entry.path).chain(&entry.loss)));
+        let files = self.synthetic.iter().chain(members).chain(&self.references).chain(&self.weights).chain(&self.log);
+        let attributes = self.attributes.iter().chain(&self.reference_attributes);
+        let files = files.chain(attributes.flat_map(|entry| std::iter::once(&entry.path).chain(&entry.loss)));
         let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
         let folder =
             std::fs::canonicalize(base).map_err(|error| syntrace_base::error::io_error("open", base, &error))?;
@@ -490,6 +507,7 @@ mod tests {
             ("[[model]]\nrole = 'shadow'\nsynthetic = ['a']", "index"),
             ("[[model]]\n", "neither"),
             ("[[model]]\nsynthetc = ['a']", "synthetc"),
+            ("[[model]]\nsynthetic = ['a']\nreferences = 'r.csv'", "`reference_attributes` beside `references`"),
             ("[[model]]\nsynthetic = ['a']\n[[model]]\nsynthetic = ['b']", "twice"),
             ("[[model]]\nsynthetic = ['a']\ngenerator = '../x'", "generator"),
             ("", "at least one"),

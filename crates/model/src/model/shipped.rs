@@ -81,7 +81,7 @@ macro_rules! base_files {
 }
 
 /// Made by `syntrace base train studies/bases.toml --out bases`.
-const FILES: &[(&[u8], &str)] = &[base_files!("netshare"), base_files!("netssm")];
+const FILES: &[(&[u8], &str)] = &[base_files!("netdiffusion"), base_files!("netshare"), base_files!("netssm")];
 
 static SHIPPED: LazyLock<Result<Vec<ShippedBase>>> = LazyLock::new(|| read_all(FILES));
 
@@ -111,22 +111,23 @@ pub fn shipped(family: &str) -> Result<Option<&'static ShippedBase>> {
 }
 
 /// Takes `start` out of a table: does a model start from a public base that is there (`public`), or from what its family
-/// calls `other`? Without the key, from a base that the table names, else from the shipped one where its network is that of
-/// the preset.
+/// calls `other`? Without `start`, from the base that the table names in `key`, else from the shipped one where its network is
+/// that of the preset.
 ///
 /// # Errors
 /// `user` where `start` is something else, or leaves no use for the base that is named.
 pub(crate) fn starts_public(
     options: &mut Map<String, Value>,
     other: &str,
-    named: bool,
+    key: &str,
     own_network: bool,
 ) -> Result<bool> {
+    let named = options.contains_key(key);
     match options.remove("start") {
         None => Ok(named || !own_network),
         Some(Value::String(start)) if start == "public" => Ok(true),
         Some(Value::String(start)) if start == other => match named {
-            true => Err(Error::user(format!("`start = \"{other}\"` leaves no use for the base that is named"))
+            true => Err(Error::user(format!("`start = \"{other}\"` leaves no use for `{key}`"))
                 .hint("drop one of the two keys")),
             false => Ok(false),
         },

@@ -174,7 +174,11 @@ fn add_attack(
 }
 
 /// The job that recorded reference attributes of each model; `None` where one is missing.
-fn references(snapshot: &Snapshot, group: &AttackGroup, kind: &str) -> Result<Option<Vec<(ModelId, JobId)>>> {
+pub(crate) fn references(
+    snapshot: &Snapshot,
+    group: &AttackGroup,
+    kind: &str,
+) -> Result<Option<Vec<(ModelId, JobId)>>> {
     let mut found = Vec::new();
     for model in std::iter::once(&group.target).chain(&group.shadows).map(|(model, _)| model.model_id) {
         let kinds = load::attribute_kinds(snapshot, &REFERENCE_ATTRIBUTES, model)?;

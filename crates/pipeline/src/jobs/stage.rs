@@ -146,26 +146,40 @@ fn too_few(found: usize, members: usize, times: usize) -> Error {
     })
 }
 
+fn pool_digest(pool: &[TraceId]) -> syntrace_base::base::Digest {
+    pool.iter().fold(Identity::new("pool"), |identity, trace| identity.int(trace.0)).finish()
+}
+
+/// The split that a job draws from the traces of its sources.
+pub(crate) fn drawn_split(
+    head: &JobHead,
+    pool: &[TraceId],
+    role: Role,
+    sizes: SplitSpec,
+) -> Result<Vec<(TraceId, Part)>> {
+    // All roles of a class must agree on the halves, so their seed names the pool and not the job.
+    let number = pool_digest(pool).id63() as u64;
+    let (root, members) = (syntrace_base::base::Seed::root(head.seed), sizes.members as usize);
+    match role.shadow() {
+        Some(shadow) if sizes.overlap => {
+            draw_overlapping(pool, shadow, members, root.named("overlap").numbered(number))
+        }
+        _ => draw_split(pool, role, members, root.named("halves").numbered(number), head.derived_seed()),
+    }
+}
+
 fn split(
     store: &StoreWriter,
     head: &JobHead,
     class_id: ClassId,
     sources: &[JobId],
     (split_id, role): (SplitId, Role),
-    SplitSpec { members, overlap, .. }: SplitSpec,
+    sizes: SplitSpec,
 ) -> Result<()> {
     let start = Start::now();
     let pool = load::trace_ids(&store.snapshot()?, class_id, sources)?;
-    let digest = pool.iter().fold(Identity::new("pool"), |identity, trace| identity.int(trace.0)).finish();
-    // All roles of a class must agree on the halves, so their seed names the pool and not the job.
-    let root = syntrace_base::base::Seed::root(head.seed);
-    let number = digest.id63() as u64;
-    let drawn = match role.shadow() {
-        Some(shadow) if overlap => {
-            draw_overlapping(&pool, shadow, members as usize, root.named("overlap").numbered(number))?
-        }
-        _ => draw_split(&pool, role, members as usize, root.named("halves").numbered(number), head.derived_seed())?,
-    };
+    let drawn = drawn_split(head, &pool, role, sizes)?;
+    let (members, digest) = (sizes.members, pool_digest(&pool));
     let mut result = JobResult::new(head.record(start));
     result.splits.push(SplitRecord { split_id, class_id, role, members, held_out: members, pool_digest: digest.0 });
     result.segments.push(rows::split_segment(split_id.0, &drawn)?);

@@ -10,7 +10,7 @@ mod audit;
 pub(crate) mod choice;
 mod cost;
 mod data;
-mod models;
+pub(crate) mod models;
 mod noise;
 mod planned;
 mod record;

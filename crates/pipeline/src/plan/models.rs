@@ -6,13 +6,14 @@ use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Released
 use crate::bases;
 use crate::jobs::job::{JobHead, code_version};
 use crate::jobs::stage::require_enough;
-use syntrace_base::base::{Digest, Identity, JobId, ModelId, SplitId};
+use syntrace_base::base::{ClassId, Digest, Identity, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
 use syntrace_measure::audit::{OUTSIDE_KINDS, OUTSIDE_VERSION};
 use syntrace_measure::privacy::Accountant;
 use syntrace_model::model::Start;
 use syntrace_model::model::shipped::shipped_bases;
+use syntrace_spec::SplitSpec;
 
 /// Version of what models with DP go through besides their training: raised when the same seeds give other
 /// noise or another ledger.
@@ -43,21 +44,8 @@ impl Builder<'_> {
         let roles = std::iter::once(Role::Target).chain((0..sizes.shadows).map(Role::Shadow));
         let mut splits = Vec::new();
         for role in roles {
-            let mut spec = serde_json::json!({
-                "class": class.class_id.0,
-                "role": role.name(),
-                "shadow": role.shadow(),
-                "members": sizes.members,
-            });
-            // The target's split is the same either way.
-            if sizes.overlap
-                && role != Role::Target
-                && let Some(spec) = spec.as_object_mut()
-            {
-                spec.insert("overlap".to_owned(), true.into());
-            }
-            let label = format!("split {}/{} {}", class.dataset, class.class, role_text(role));
-            let head = JobHead::new(JobKind::Split, label, &spec, ids(&class.sources), self.plan.spec.seed);
+            let name = format!("{}/{}", class.dataset, class.class);
+            let head = split_head((class.class_id, &name), &class.sources, role, sizes, self.plan.spec.seed);
             let split_id = SplitId::from(Identity::new("split").int(head.job_id.0).finish());
             let work = Work::Split { class_id: class.class_id, sources: class.sources.clone(), split_id, role };
             let index = self.add(head, work, class.source_indices.clone())?;
@@ -467,4 +455,28 @@ impl Builder<'_> {
         self.leakage(class, model, (synthesize, index))?;
         Ok(Some((synthesize, index)))
     }
+}
+
+/// The job that draws a split of a class (id, `dataset/class`) from the traces of some jobs.
+pub(crate) fn split_head(
+    (class_id, class): (ClassId, &str),
+    sources: &[JobId],
+    role: Role,
+    sizes: SplitSpec,
+    seed: u64,
+) -> JobHead {
+    let mut spec = serde_json::json!({
+        "class": class_id.0,
+        "role": role.name(),
+        "shadow": role.shadow(),
+        "members": sizes.members,
+    });
+    // The target's split is the same either way.
+    if sizes.overlap
+        && role != Role::Target
+        && let Some(spec) = spec.as_object_mut()
+    {
+        spec.insert("overlap".to_owned(), true.into());
+    }
+    JobHead::new(JobKind::Split, format!("split {class} {}", role_text(role)), &spec, ids(sources), seed)
 }

@@ -69,9 +69,9 @@ fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace
 
 /// All packets with the number of their trace, in order of time; those of one trace stay in their order, also where time
 /// runs backwards in it.
-fn in_order(traces: &[Trace]) -> Vec<(usize, &Packet)> {
+fn in_order<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Vec<(usize, &'a Packet)> {
     let mut packets = Vec::new();
-    for (number, trace) in traces.iter().enumerate() {
+    for (number, trace) in traces.into_iter().enumerate() {
         let mut latest = i64::MIN;
         for packet in &trace.packets {
             latest = latest.max(packet.time_us);
@@ -85,8 +85,12 @@ fn in_order(traces: &[Trace]) -> Vec<(usize, &Packet)> {
 /// Writes traces as one PCAP in order of time; gives traces and packets written.
 pub fn export_traces(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
     let traces = selected(snapshot, selection)?;
-    let written = write_pcap(out, ETHERNET, in_order(&traces).into_iter().map(|(_, packet)| packet))?;
-    Ok((traces.len() as u64, written))
+    Ok((traces.len() as u64, write_traces(traces.iter(), out)?))
+}
+
+/// Writes traces as one PCAP in order of time; gives the packets written.
+pub fn write_traces<'a>(traces: impl IntoIterator<Item = &'a Trace>, out: &mut dyn Write) -> Result<u64> {
+    write_pcap(out, ETHERNET, in_order(traces).into_iter().map(|(_, packet)| packet))
 }
 
 /// Writes traces as one PCAPNG in order of time, each packet with a comment: class or model, and trace.

@@ -423,8 +423,7 @@ impl NetDiffusionConfig {
         let mut preset = self.clone();
         preset.rows = preset.rows.max(packets);
         let own_network = packets > self.rows || NETWORK.iter().any(|key| options.contains_key(*key));
-        let named = options.contains_key("public_base");
-        if !starts_public(&mut options, "study", named, own_network)? {
+        if !starts_public(&mut options, "study", "public_base", own_network)? {
             preset.public_base = None;
         }
         let config = with_options(&preset, &options, packets)?;

@@ -99,7 +99,7 @@ impl NetSsmConfig {
         let mut options = options.clone();
         let own_network = NETWORK.iter().any(|key| options.contains_key(*key));
         let described = options.contains_key("private");
-        if !starts_public(&mut options, "scratch", described, own_network)? {
+        if !starts_public(&mut options, "scratch", "private", own_network)? {
             self.private = None;
         } else if self.private.is_none() && (described || own_network) {
             self.private = PrivateTraining::small()?;

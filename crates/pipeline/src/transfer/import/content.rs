@@ -42,6 +42,8 @@ pub(super) struct Content {
     pub members: Vec<(TraceId, bool)>,
     /// Sorted by kind and trace.
     pub attributes: Vec<AttributeRow>,
+    /// The same of traces outside `members`.
+    pub references: Vec<AttributeRow>,
     pub epochs: Vec<LoggedEpoch>,
     pub synthetic: Vec<NamedFile>,
     /// What folders of synthetic captures hold besides.
@@ -56,23 +58,25 @@ pub(super) struct Content {
 /// Reads the files of a model, all but its synthetic captures.
 pub(super) fn read(model: &ImportModel, index: &TraceIndex) -> Result<Content> {
     let listed = listed_members(model, index)?;
-    let (attributes, taken) = attribute_rows(model, index, listed.as_deref())?;
+    let (attributes, mut taken) = attribute_rows(&model.attributes, index, listed.as_deref())?;
     let members = match listed {
         Some(listed) => listed,
         None => members_of_rows(&attributes)?,
     };
     let attributes = joined(attributes, &members)?;
+    let references = reference_rows(model, index, &members, &mut taken)?;
     let (synthetic, passed_over) = synthetic_files(model)?;
     let weights = model.weights.as_deref().map(NamedFile::new).transpose()?;
     let epochs = match &model.log {
         Some(path) => foreign::read_log(&text(path)?).context(|| format!("`{}`", path.display()))?,
         None => Vec::new(),
     };
-    let exact = attributes.iter().any(|row| row.loss_exact.is_some() || row.values_exact.is_some());
+    let mut rows = attributes.iter().chain(&references);
+    let exact = rows.any(|row| row.loss_exact.is_some() || row.values_exact.is_some());
     let identity = identity(model, &members, &synthetic, weights.as_ref(), exact)?;
     let mut members = members;
     members.sort_unstable();
-    Ok(Content { members, attributes, epochs, synthetic, passed_over, taken, weights, identity })
+    Ok(Content { members, attributes, references, epochs, synthetic, passed_over, taken, weights, identity })
 }
 
 fn identity(
@@ -85,8 +89,7 @@ fn identity(
     let digest = |path: &Option<PathBuf>| -> Result<Option<String>> {
         path.as_deref().map(|path| file_digest(path).map(|digest| digest.hex())).transpose()
     };
-    let mut attributes = Vec::new();
-    for source in &model.attributes {
+    let said_of = |source: &AttributeSource| -> Result<serde_json::Value> {
         let mut said = serde_json::json!({
             "file": file_digest(&source.path)?.hex(),
             "kind": kind_of(source)?,
@@ -98,8 +101,9 @@ fn identity(
         if !source.zero {
             said["zero"] = false.into();
         }
-        attributes.push(said);
-    }
+        Ok(said)
+    };
+    let attributes = model.attributes.iter().map(said_of).collect::<Result<Vec<_>>>()?;
     let mut listed = members.to_vec();
     listed.sort_unstable();
     let members = listed.iter().fold(syntrace_base::base::Identity::new("members"), |identity, (trace, member)| {
@@ -112,6 +116,10 @@ fn identity(
         "weights": weights.map(|file| file.digest.hex()),
         "log": digest(&model.log)?,
     });
+    if !model.reference_attributes.is_empty() {
+        let files = model.reference_attributes.iter().map(said_of).collect::<Result<Vec<_>>>()?;
+        identity["references"] = serde_json::json!({ "traces": digest(&model.references)?, "attributes": files });
+    }
     // Files whose numbers FLOAT holds give what they always gave.
     if exact {
         identity["exact"] = true.into();
@@ -176,12 +184,12 @@ struct Found {
 }
 
 fn attribute_rows(
-    model: &ImportModel,
+    sources: &[AttributeSource],
     index: &TraceIndex,
     listed: Option<&[(TraceId, bool)]>,
 ) -> Result<(Vec<Found>, Vec<String>)> {
     let (mut found, mut all_taken) = (Vec::new(), Vec::new());
-    for source in &model.attributes {
+    for source in sources {
         let place = source.path.display().to_string();
         let (rows, taken) = read_attributes(source).context(|| format!("`{place}`"))?;
         all_taken.push(format!("`{place}`: {taken}"));
@@ -226,6 +234,37 @@ fn attribute_rows(
         }
     }
     Ok((found, all_taken))
+}
+
+/// What a model says about traces outside its membership list: none of them was trained on.
+fn reference_rows(
+    model: &ImportModel,
+    index: &TraceIndex,
+    members: &[(TraceId, bool)],
+    taken: &mut Vec<String>,
+) -> Result<Vec<AttributeRow>> {
+    let listed = match &model.references {
+        None => None,
+        Some(path) => {
+            let place = || format!("`{}`", path.display());
+            let rows = foreign::read_traces(&text(path)?).context(place)?;
+            let of = |(at, name): (usize, _)| Ok((index.resolve(&name).context(|| format!("row {at}"))?, false));
+            let listed: Result<Vec<_>> = rows.into_iter().enumerate().map(of).collect();
+            Some(listed.context(place)?)
+        }
+    };
+    let (rows, more) = attribute_rows(&model.reference_attributes, index, listed.as_deref())?;
+    taken.extend(more);
+    let own: std::collections::HashSet<TraceId> = members.iter().map(|(trace, _)| *trace).collect();
+    if let Some(found) = rows.iter().find(|found| own.contains(&found.row.trace_id)) {
+        let message = format!("{}: trace `{}` is in the membership list", found.place, found.row.trace_id);
+        return Err(Error::user(message).hint("`reference_attributes` are of traces that `members` does not list"));
+    }
+    let outside: Vec<(TraceId, bool)> = match listed {
+        Some(listed) => listed,
+        None => rows.iter().map(|found| (found.row.trace_id, false)).collect(),
+    };
+    joined(rows, &outside)
 }
 
 /// Rows, and what of the file they are.

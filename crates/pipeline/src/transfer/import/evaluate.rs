@@ -6,6 +6,7 @@ use crate::ingest::default_cut;
 use crate::jobs::attack::{attack_head, attack_label};
 use crate::jobs::job::JobHead;
 use crate::jobs::load;
+use crate::jobs::reattack::references;
 use crate::plan::utility::{asks, utility_head, utility_label};
 use crate::plan::{
     Ancestor, AttackGroup, Plan, PlannedAttack, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work,
@@ -270,7 +271,15 @@ fn attack_jobs(
                 continue;
             }
             let losses = facts.all_losses && shadows.iter().all(|shadow| shadow.kinds[kind].all_losses);
-            for attack in attacks.iter().filter(|attack| !attack.needs_references()) {
+            let compared = references(snapshot, &group_of(target, &shadows), kind)?;
+            if compared.is_none() && attacks.iter().any(|attack| attack.needs_references()) {
+                notes.push(format!(
+                    "no attacks `lira` and `rmia` on {} by `{kind}`: they need `reference_attributes` of it and of all its shadows",
+                    target.label()
+                ));
+            }
+            let possible = |attack: &&AttackKind| compared.is_some() || !attack.needs_references();
+            for attack in attacks.iter().filter(possible) {
                 if attack.attack().reads_loss() && (!losses || !by_loss.insert(*attack)) {
                     if !losses {
                         notes.push(format!(
@@ -282,7 +291,11 @@ fn attack_jobs(
                     continue;
                 }
                 let without_zero = WithoutZero { loss: facts.without_zero, values: facts.without_zero };
-                attack_job(snapshot, target, &shadows, PlannedAttack::preset(*attack, kind, without_zero), plan)?;
+                let mut group = group_of(target, &shadows);
+                if attack.needs_references() {
+                    group.references = compared.clone().unwrap_or_default();
+                }
+                attack_job(snapshot, target, group, PlannedAttack::preset(*attack, kind, without_zero), plan)?;
             }
         }
     }
@@ -302,18 +315,21 @@ fn cannot_attack(target: &Member, kind: &str, facts: KindFacts, shadows: &[&Memb
     Some(format!("no attack on {label} by `{kind}`: it has {} values, that of {} {width}", facts.width, other.label()))
 }
 
-fn attack_job(
-    snapshot: &Snapshot,
-    target: &Member,
-    shadows: &[&Member],
-    planned: PlannedAttack,
-    plan: &mut Plan,
-) -> Result<()> {
-    let group = AttackGroup {
+fn group_of(target: &Member, shadows: &[&Member]) -> AttackGroup {
+    AttackGroup {
         target: (target.planned.clone(), target.job),
         shadows: shadows.iter().map(|shadow| (shadow.planned.clone(), shadow.job)).collect(),
         references: Vec::new(),
-    };
+    }
+}
+
+fn attack_job(
+    snapshot: &Snapshot,
+    target: &Member,
+    group: AttackGroup,
+    planned: PlannedAttack,
+    plan: &mut Plan,
+) -> Result<()> {
     let label = attack_label(&planned, &target.generator, &target.planned);
     let head = attack_head(&planned, &group, label, 0);
     add(snapshot, plan, head, Work::Attack { attack: planned, group })

@@ -15,3 +15,4 @@ mod names;
 pub use evaluate::{EvaluationNotes, evaluation};
 pub(crate) use evaluate::{empty_spec, kinds_without_zero, planned_model};
 pub use model::{ImportedModel, import_models};
+pub(crate) use names::class_of;

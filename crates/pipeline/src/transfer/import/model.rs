@@ -273,6 +273,9 @@ fn job_result(
     for run in attribute_runs(&content.attributes) {
         result.segments.push(rows::attributes_segment(model_id.0, run)?);
     }
+    for run in attribute_runs(&content.references) {
+        result.segments.push(rows::references_segment(model_id.0, run)?);
+    }
     if !content.epochs.is_empty() {
         result.segments.push(rows::logged_epochs_segment(model_id.0, &content.epochs)?);
     }

@@ -14,7 +14,7 @@ use syntrace_store::schema::TRACES;
 const COLUMNS: [&str; 3] = ["trace_id", "capture_id", "first_packet"];
 
 /// The class that a manifest names; the error lists what the study has.
-pub(super) fn class_of(snapshot: &Snapshot, dataset: &str, class: &str) -> Result<ClassRecord> {
+pub(crate) fn class_of(snapshot: &Snapshot, dataset: &str, class: &str) -> Result<ClassRecord> {
     let classes = snapshot.classes()?;
     let wanted = ClassRecord::id_of(dataset, class);
     let known: Vec<String> = classes.iter().map(|known| format!("{}/{}", known.dataset, known.class)).collect();
