@@ -319,7 +319,7 @@ fn traffic_of_another_origin_is_refused() {
         &TINY_SPEC
             .replace("[traces]", public)
             .replace("netssm", "netdiffusion")
-            .replace("width = 16\nlayers = 1\n", ""),
+            .replace("width = 16\nlayers = 1\n", "start = \"study\"\n"),
     );
     check(&["plan", &study, &spec], 2, "holds its class `a` as captured traffic", "--public");
 }

@@ -360,6 +360,12 @@ impl Builder<'_> {
         if needed && !datasets.iter().any(|dataset| dataset.public) {
             datasets.push(data::public_dataset());
         }
+        if let Some(unused) = datasets.iter().find(|dataset| dataset.public && !needed) {
+            self.plan.notes.push(format!(
+                "no generator reads the public dataset `{}`: bases ship with the program (`netdiffusion` trains one on it with `start = \"study\"`)",
+                unused.name
+            ));
+        }
         let (mut public, mut private) = (Vec::new(), Vec::new());
         for dataset in datasets.iter().filter(|dataset| needed || !dataset.public) {
             let classes = self.dataset(dataset).context(|| format!("dataset `{}`", dataset.name))?;
