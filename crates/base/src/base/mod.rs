@@ -10,6 +10,7 @@ mod parallel;
 mod progress;
 mod seed;
 mod unit;
+pub mod wire;
 
 pub use device::{Device, DeviceChoice};
 pub use hash::{Digest, Identity, StreamDigest};

@@ -1,11 +1,9 @@
 //! What names a host, a person or a service in a packet.
 
 use super::name::{DNS_PORTS, dns_names, server_name};
+use syntrace_base::base::wire::LINK_ETHERNET;
 use syntrace_base::record::Packet;
 use syntrace_traffic::capture::{LINK_HEADER_BYTES, PROTOCOL_TCP, PROTOCOL_UDP, view_frame};
-
-/// LINKTYPE_ETHERNET: what packets of a study are normalised to.
-const ETHERNET: u32 = 1;
 
 /// Kinds of identifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,13 +54,13 @@ pub struct Identifier {
 
 /// Transport payload as captured; empty where the headers do not parse.
 pub(super) fn payload(packet: &Packet) -> &[u8] {
-    let Ok(view) = view_frame(ETHERNET, &packet.data, packet.data.len() as u32) else { return &[] };
+    let Ok(view) = view_frame(LINK_ETHERNET, &packet.data, packet.data.len() as u32) else { return &[] };
     view.ip.get(view.transport_at + view.transport_bytes..).unwrap_or_default()
 }
 
 /// Network and transport header as captured; empty where they do not parse.
 pub(super) fn header(packet: &Packet) -> &[u8] {
-    let Ok(view) = view_frame(ETHERNET, &packet.data, packet.data.len() as u32) else { return &[] };
+    let Ok(view) = view_frame(LINK_ETHERNET, &packet.data, packet.data.len() as u32) else { return &[] };
     view.ip.get(..view.transport_at + view.transport_bytes).unwrap_or_default()
 }
 

@@ -1,15 +1,10 @@
 //! The bytes of a packet's headers, located, and the rules that their lengths and checksums keep.
 
+use syntrace_base::base::wire::{
+    ETHERNET_BYTES, IPV6_BYTES, IPV6_FRAGMENT, TCP, UDP, UDP_BYTES, be16, internet_checksum, is_ipv6_extension,
+    ones_sum,
+};
 use syntrace_base::record::Packet;
-
-const ETHERNET_BYTES: usize = 14;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-/// IPv6 extension headers that may stand before TCP or UDP (RFC 8200, section 4.1) with lengths in
-/// units of 8 bytes; the fragment header has a fixed length and is among them.
-const EXTENSIONS: [u8; 5] = [0, 43, 44, 60, 135];
-/// More extension headers than this are no traffic.
-const EXTENSIONS_MAX: usize = 8;
 
 /// Headers that lie completely in the captured bytes.
 pub(super) struct Frame<'a> {
@@ -40,10 +35,10 @@ impl<'a> Frame<'a> {
         };
         let transport_bytes = match protocol {
             TCP => usize::from(ip.get(transport + 12)? >> 4) * 4,
-            UDP => 8,
+            UDP => UDP_BYTES,
             _ => return None,
         };
-        let complete = transport_bytes >= if protocol == TCP { 20 } else { 8 };
+        let complete = transport_bytes >= if protocol == TCP { 20 } else { UDP_BYTES };
         let present = ip.len() >= transport + transport_bytes;
         let agrees = version == packet.ip_version && protocol == packet.protocol;
         (complete && present && agrees).then_some(Self {
@@ -65,12 +60,12 @@ impl<'a> Frame<'a> {
     /// Is the IPv4 header checksum right? `None` for IPv6, which has none.
     pub fn ipv4_checksum_holds(&self) -> Option<bool> {
         let header = self.ip.get(..usize::from(self.ip.first()? & 15) * 4)?;
-        (self.version == 4).then(|| folded(ones_sum(header)) == 0xffff)
+        (self.version == 4).then(|| internet_checksum(ones_sum(header)) == 0)
     }
 
     /// Does the UDP length say what the IP length leaves? `None` for TCP and fragments.
     pub fn udp_length_holds(&self) -> Option<bool> {
-        let length = usize::from(u16_at(self.ip, self.transport + 4)?);
+        let length = usize::from(be16(self.ip, self.transport + 4)?);
         (self.protocol == UDP && !self.fragment).then(|| self.stated.checked_sub(self.transport) == Some(length))
     }
 
@@ -79,7 +74,7 @@ impl<'a> Frame<'a> {
     pub fn transport_checksum_holds(&self) -> Option<bool> {
         let segment = self.ip.get(self.transport..self.stated)?;
         let at = self.transport + if self.protocol == TCP { 16 } else { 6 };
-        let found = u16_at(self.ip, at)?;
+        let found = be16(self.ip, at)?;
         if self.fragment
             || segment.len() < self.transport_bytes
             || (self.protocol == UDP && found == 0 && self.version == 4)
@@ -88,7 +83,7 @@ impl<'a> Frame<'a> {
         }
         let addresses = if self.version == 4 { self.ip.get(12..20)? } else { self.ip.get(8..40)? };
         let pseudo = ones_sum(addresses) + u64::from(self.protocol) + segment.len() as u64;
-        Some(folded(pseudo + ones_sum(segment)) == 0xffff)
+        Some(internet_checksum(pseudo + ones_sum(segment)) == 0)
     }
 
     /// Sequence and acknowledgement number of a TCP header.
@@ -101,48 +96,57 @@ impl<'a> Frame<'a> {
 /// (transport offset, protocol, fragment, stated length) of IPv4 (RFC 791).
 fn locate_v4(ip: &[u8]) -> Option<(usize, u8, bool, usize)> {
     let header = usize::from(ip.first()? & 15) * 4;
-    let fragment = u16_at(ip, 6)? & 0x3fff;
+    let fragment = be16(ip, 6)? & 0x3fff;
     // a later fragment has no transport header
     (header >= 20 && fragment & 0x1fff == 0).then_some(())?;
-    Some((header, *ip.get(9)?, fragment != 0, usize::from(u16_at(ip, 2)?)))
+    Some((header, *ip.get(9)?, fragment != 0, usize::from(be16(ip, 2)?)))
 }
 
 /// The same of IPv6 (RFC 8200), past its extension headers.
 fn locate_v6(ip: &[u8]) -> Option<(usize, u8, bool, usize)> {
-    let stated = 40 + usize::from(u16_at(ip, 4)?);
-    let (mut next, mut at, mut fragment) = (*ip.get(6)?, 40, false);
-    for _ in 0..EXTENSIONS_MAX {
-        if !EXTENSIONS.contains(&next) {
-            return Some((at, next, fragment, stated));
-        }
-        let bytes = if next == 44 {
-            let field = u16_at(ip, at + 2)?;
+    let stated = IPV6_BYTES + usize::from(be16(ip, 4)?);
+    let (mut next, mut at, mut fragment) = (*ip.get(6)?, IPV6_BYTES, false);
+    // Each header has 8 bytes or more, so that the packet's length bounds the loop.
+    while is_ipv6_extension(next) {
+        let bytes = if next == IPV6_FRAGMENT {
+            let field = be16(ip, at + 2)?;
             (field & 0xfff8 == 0).then_some(())?;
-            fragment = field & 1 != 0;
+            fragment |= field & 1 != 0;
             8
         } else {
             8 + usize::from(*ip.get(at + 1)?) * 8
         };
         (next, at) = (*ip.get(at)?, at + bytes);
     }
-    None
+    Some((at, next, fragment, stated))
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syntrace_base::base::wire::LINK_ETHERNET;
+    use syntrace_traffic::capture::decode_frame;
 
-/// Sum of big-endian 16-bit words, an odd last byte padded with zero (RFC 1071).
-fn ones_sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<2>();
-    let last = rest.first().map_or(0, |&byte| u64::from(byte) << 8);
-    words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum::<u64>() + last
-}
-
-/// Carries added until 16 bits are left; 0xffff over a right checksum.
-fn folded(mut sum: u64) -> u64 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
+    /// A UDP packet without payload over IPv6, behind these extension headers of 8 bytes each.
+    fn packet(extensions: &[u8]) -> Packet {
+        let length = 8 * (extensions.len() + 1);
+        let next = extensions.iter().skip(1).copied().chain([UDP]).take(extensions.len());
+        let mut frame = vec![2; 12];
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, length as u8, extensions.first().copied().unwrap_or(UDP), 64]);
+        frame.extend([0xfe; 32]);
+        for next in next {
+            frame.extend([next, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        frame.extend([0, 53, 0, 53, 0, 8, 0, 0]);
+        decode_frame(LINK_ETHERNET, 0, &frame, frame.len() as u32).expect("what the capture decoder takes")
     }
-    sum
+
+    #[test]
+    fn every_extension_header_that_a_capture_may_have_is_stepped_over() {
+        for extensions in [&[][..], &[0], &[43, 60], &[44, 135], &[139], &[140], &[0; 12]] {
+            let packet = packet(extensions);
+            let frame = Frame::of(&packet).unwrap_or_else(|| panic!("{extensions:?}"));
+            assert!(frame.length_holds() && frame.udp_length_holds() != Some(false), "{extensions:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::rows;
 use input::{CaptureInput, Half, digest_of};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use syntrace_base::base::wire::LINK_ETHERNET;
 use syntrace_base::base::{CaptureId, ClassId, Digest, NoProgress, Progress, Seed, try_map_ordered};
 use syntrace_base::error::{Error, ErrorKind, Result, ResultExt};
 use syntrace_base::record::{CaptureRecord, ClassRecord, IngestRecord, JobKind, Origin, TraceUnit};
@@ -15,8 +16,6 @@ use syntrace_spec::TraceSpec;
 use syntrace_store::{JobResult, NewFile, NewObject, Snapshot, StoreWriter};
 use syntrace_traffic::capture::{Cut, CutOptions, Unpacked, cut, write_frames};
 use syntrace_traffic::simulate::{SimulateOptions, simulate};
-
-const ETHERNET: u32 = 1;
 
 /// A class and how its captures are cut.
 #[derive(Debug, Clone, PartialEq)]
@@ -351,7 +350,7 @@ pub fn simulated_capture(dataset: &str, class: &str, flows: u32, seed: u64) -> R
     let options = SimulateOptions::new(dataset, class, flows, Seed::root(seed));
     let frames = simulate(&options)?;
     let mut bytes = Vec::new();
-    write_frames(&mut bytes, ETHERNET, frames.iter().map(|frame| (frame.time_us, frame.bytes.as_slice())))?;
+    write_frames(&mut bytes, LINK_ETHERNET, frames.iter().map(|frame| (frame.time_us, frame.bytes.as_slice())))?;
     Ok(bytes)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::jobs::load;
 use std::io::Write;
+use syntrace_base::base::wire::LINK_ETHERNET;
 use syntrace_base::base::{Digest, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{CaptureRecord, ClassRecord, LineageKind, Packet, Trace};
@@ -12,8 +13,6 @@ use syntrace_traffic::capture::{write_pcap, write_pcapng};
 use syntrace_traffic::encoding::nprint_csv::{self, NprintOptions};
 use syntrace_traffic::encoding::{COLORS, EncodingKind, NprintImage, NprintLayout};
 use syntrace_traffic::synth::mend;
-
-const ETHERNET: u32 = 1;
 
 /// Which traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +89,7 @@ pub fn export_traces(snapshot: &Snapshot, selection: &TraceSelection, out: &mut 
 
 /// Writes traces as one PCAP in order of time; gives the packets written.
 pub fn write_traces<'a>(traces: impl IntoIterator<Item = &'a Trace>, out: &mut dyn Write) -> Result<u64> {
-    write_pcap(out, ETHERNET, in_order(traces).into_iter().map(|(_, packet)| packet))
+    write_pcap(out, LINK_ETHERNET, in_order(traces).into_iter().map(|(_, packet)| packet))
 }
 
 /// Writes traces as one PCAPNG in order of time, each packet with a comment: class or model, and trace.

@@ -1,5 +1,7 @@
 //! Checked reads of integers from untrusted bytes.
 
+pub(super) use syntrace_base::base::wire::be16;
+
 /// Byte order of a capture file or section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
@@ -36,11 +38,6 @@ impl Order {
             Self::Big => u64::from_be_bytes(raw),
         })
     }
-}
-
-/// The 16-bit integer in network order at `at`.
-pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    Order::Big.u16_at(bytes, at)
 }
 
 /// The 32-bit integer in network order at `at`.

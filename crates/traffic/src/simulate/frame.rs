@@ -2,12 +2,11 @@
 //! checksums included.
 
 use std::net::IpAddr;
+pub(super) use syntrace_base::base::wire::{TCP, UDP};
+use syntrace_base::base::wire::{internet_checksum, ones_sum};
 
 /// Shortest Ethernet frame without its check sequence; a receiving card sees the padding.
 const MIN_FRAME_BYTES: usize = 60;
-
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
 
 /// What the network layer of one packet says.
 pub(super) struct Network {
@@ -102,7 +101,7 @@ fn ipv4_header(network: &Network, protocol: u8, transport_bytes: usize, src: [u8
     header.extend([if network.dont_fragment { 0x40 } else { 0 }, 0, network.hop_limit, protocol, 0, 0]);
     header.extend(src);
     header.extend(dst);
-    let checksum = fold(sum(&header));
+    let checksum = internet_checksum(ones_sum(&header));
     put_u16(&mut header, 10, checksum);
     header
 }
@@ -116,19 +115,8 @@ fn octets(address: IpAddr) -> Vec<u8> {
 
 /// Internet checksum (RFC 1071) over the pseudo header and the transport bytes.
 fn transport_checksum(network: &Network, protocol: u8, transport: &[u8]) -> u16 {
-    let pseudo = sum(&octets(network.src_ip)) + sum(&octets(network.dst_ip));
-    fold(pseudo + u64::from(protocol) + transport.len() as u64 + sum(transport))
-}
-
-fn sum(bytes: &[u8]) -> u64 {
-    bytes.chunks(2).map(|pair| u64::from(pair[0]) << 8 | u64::from(pair.get(1).copied().unwrap_or(0))).sum()
-}
-
-fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
+    let pseudo = ones_sum(&octets(network.src_ip)) + ones_sum(&octets(network.dst_ip));
+    internet_checksum(pseudo + u64::from(protocol) + transport.len() as u64 + ones_sum(transport))
 }
 
 fn put_u16(bytes: &mut [u8], offset: usize, value: u16) {

@@ -1,18 +1,11 @@
 //! Where the headers of a generated frame lie.
 
+pub(super) use syntrace_base::base::wire::{ETHERNET_BYTES, IPV6_BYTES, TCP, UDP, UDP_BYTES};
+use syntrace_base::base::wire::{IPV6_FRAGMENT, be16, is_ipv6_extension};
 use syntrace_base::record::DropReason;
-
-/// Bytes of an Ethernet II header.
-pub(super) const ETHERNET_BYTES: usize = 14;
-/// Bytes of the fixed IPv6 header.
-pub(super) const IPV6_BYTES: usize = 40;
-/// Bytes of a UDP header.
-pub(super) const UDP_BYTES: usize = 8;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
 
 /// Offsets and sizes in a frame whose bytes up to `header_end` are known to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +46,7 @@ impl Layout {
 
 /// Big-endian 16 bits at an offset; 0 past the end.
 pub(super) fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    match bytes.get(offset..).and_then(<[u8]>::first_chunk) {
-        Some(pair) => u16::from_be_bytes(*pair),
-        None => 0,
-    }
+    be16(bytes, offset).unwrap_or(0)
 }
 
 /// The byte at an offset; 0 past the end.
@@ -129,7 +119,6 @@ fn ipv4(frame: &[u8]) -> Result<Network, DropReason> {
 /// IPv6 (RFC 8200) with the extension headers that the capture decoder steps over: hop-by-hop, routing,
 /// fragment, destination, mobility, HIP and shim6.
 fn ipv6(frame: &[u8]) -> Result<Network, DropReason> {
-    const FRAGMENT: u8 = 44;
     let mut next = u8_at(frame, ETHERNET_BYTES + 6);
     let mut offset = ETHERNET_BYTES + IPV6_BYTES;
     let mut fragment = false;
@@ -137,17 +126,17 @@ fn ipv6(frame: &[u8]) -> Result<Network, DropReason> {
         return Err(DropReason::TruncatedHeader);
     }
     // Each turn moves on by at least 8 bytes, so the frame's length bounds the loop.
-    while matches!(next, 0 | 43 | FRAGMENT | 60 | 135 | 139 | 140) {
+    while is_ipv6_extension(next) {
         if frame.len() < offset + 8 {
             return Err(DropReason::TruncatedHeader);
         }
-        if next == FRAGMENT {
+        if next == IPV6_FRAGMENT {
             if u16_at(frame, offset + 2) >> 3 != 0 {
                 return Err(DropReason::LaterFragment);
             }
             fragment |= u16_at(frame, offset + 2) & 1 != 0;
         }
-        let length = if next == FRAGMENT { 8 } else { (usize::from(u8_at(frame, offset + 1)) + 1) * 8 };
+        let length = if next == IPV6_FRAGMENT { 8 } else { (usize::from(u8_at(frame, offset + 1)) + 1) * 8 };
         next = u8_at(frame, offset);
         offset += length;
     }

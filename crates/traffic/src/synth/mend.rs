@@ -2,6 +2,7 @@
 
 use super::layout::{ETHERNET_BYTES, IPV6_BYTES, Layout, TCP, UDP, locate, u16_at};
 use super::packet::packet_of;
+use syntrace_base::base::wire::{internet_checksum, ones_sum};
 use syntrace_base::record::Packet;
 
 /// How many packets had each field changed.
@@ -109,7 +110,7 @@ fn mend_transport_checksum(frame: &mut [u8], layout: &Layout, segment: usize) ->
         4 => ETHERNET_BYTES + 12..ETHERNET_BYTES + 20,
         _ => ETHERNET_BYTES + 8..ETHERNET_BYTES + 40,
     };
-    let pseudo = ones_sum(frame.get(addresses).unwrap_or_default(), 0) + u64::from(layout.protocol) + segment as u64;
+    let pseudo = ones_sum(frame.get(addresses).unwrap_or_default()) + u64::from(layout.protocol) + segment as u64;
     let present = frame.get(layout.transport..).unwrap_or_default();
     let right = match checksum_without(present, at - layout.transport, pseudo) {
         // RFC 768: a computed zero is sent as all ones.
@@ -121,18 +122,7 @@ fn mend_transport_checksum(frame: &mut [u8], layout: &Layout, segment: usize) ->
 
 /// RFC 1071 checksum of some bytes, the 16 bits at `skip` counted as zero, on top of a partial sum.
 pub(super) fn checksum_without(bytes: &[u8], skip: usize, partial: u64) -> u16 {
-    let mut sum = ones_sum(bytes, partial) - u64::from(u16_at(bytes, skip));
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
-
-/// Plain sum of big-endian 16-bit words, an odd last byte padded with zero.
-pub(super) fn ones_sum(bytes: &[u8], partial: u64) -> u64 {
-    let word =
-        |pair: &[u8]| u64::from(u16_at(&[pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)], 0));
-    bytes.chunks(2).map(word).sum::<u64>() + partial
+    internet_checksum(ones_sum(bytes) + partial - u64::from(u16_at(bytes, skip)))
 }
 
 /// Writes 16 bits; 1 if that changed them.

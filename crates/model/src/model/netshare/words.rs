@@ -6,6 +6,7 @@
 //! pure function of the width: nothing of a private trace enters.
 
 use rand::RngExt;
+use syntrace_base::base::wire::{TCP, UDP};
 use syntrace_base::base::{Seed, StreamRng};
 
 /// A word of the vocabulary.
@@ -18,9 +19,6 @@ enum Word {
     /// IP protocol number.
     Protocol(u8),
 }
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 
 /// Assigned ports (IANA, and the documented ones of conference systems) with the protocols that they
 /// are used with: 1 TCP, 2 UDP, 3 both. A short list on purpose: ten cells have to tell all words apart.

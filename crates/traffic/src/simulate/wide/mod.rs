@@ -22,11 +22,11 @@ use super::options::{START_US, WIDE_CLASS, population};
 use super::{SimulatedFrame, WIDE};
 use crate::capture::{LINK_HEADER_BYTES, decode_frame};
 use circumstances::Circumstances;
+use syntrace_base::base::wire::LINK_ETHERNET;
 use syntrace_base::base::{Identity, Seed, TraceId, try_map_ordered};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{Direction, Trace};
 
-const ETHERNET: u32 = 1;
 /// Share of flows over UDP.
 const DATAGRAM_SHARE: f64 = 0.42;
 /// Mean time between the starts of two flows.
@@ -60,7 +60,7 @@ fn trace(population: &Seed, number: u64, packets: usize) -> Result<Trace> {
     let frames = conversation(population, number, START_US, packets);
     let mut read = Vec::with_capacity(frames.len());
     for frame in &frames {
-        let packet = decode_frame(ETHERNET, frame.time_us, &frame.bytes, frame.bytes.len() as u32);
+        let packet = decode_frame(LINK_ETHERNET, frame.time_us, &frame.bytes, frame.bytes.len() as u32);
         let packet = packet.map_err(|dropped| Error::internal(format!("public trace `{number}`: {dropped}")))?;
         read.push(packet);
     }
@@ -82,7 +82,7 @@ fn trace(population: &Seed, number: u64, packets: usize) -> Result<Trace> {
                 .finish(),
         ),
         first_packet: number,
-        link_type: ETHERNET,
+        link_type: LINK_ETHERNET,
         flow_packets: read.len() as u64,
         flow_bytes: frames.iter().map(bytes).sum(),
         packets: read,

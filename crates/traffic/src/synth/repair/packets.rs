@@ -5,8 +5,9 @@ use super::flow::{Checksums, Flow, IP_BYTES, Transport, tcp_bytes};
 use super::row::{Field, Row, Sheet, columns as c};
 use crate::synth::decode::{INTERVAL_US, START_US};
 use crate::synth::layout::locate;
-use crate::synth::mend::{checksum_without, header_checksum, ones_sum};
+use crate::synth::mend::{checksum_without, header_checksum};
 use crate::synth::packet::packet_of;
+use syntrace_base::base::wire::ones_sum;
 use syntrace_base::record::{Direction, DropReason, Packet};
 
 /// Computes checksums and builds the frames.
@@ -53,7 +54,7 @@ fn transport_checksums(sheet: &mut Sheet, transport: Transport) {
         let header = transport_header(row, transport);
         let segment = u64::from(row.get(c::TOTAL_LENGTH).saturating_sub(IP_BYTES));
         let addresses = [bytes(row, c::SOURCE), bytes(row, c::DESTINATION)].concat();
-        let pseudo = ones_sum(&addresses, 0) + u64::from(transport.number()) + segment;
+        let pseudo = ones_sum(&addresses) + u64::from(transport.number()) + segment;
         let sum = match checksum_without(&header, skip, pseudo) {
             // RFC 768: a computed zero is sent as all ones.
             0 if transport == Transport::Udp => 0xffff,
