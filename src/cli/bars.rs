@@ -2,7 +2,7 @@
 
 use crate::base::Progress;
 use crate::error::Error;
-use crate::pipeline::{Estimate, RunObserver};
+use crate::pipeline::{Estimate, RunObserver, duration};
 use crate::query::visible;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
@@ -54,16 +54,6 @@ impl Left {
         let seconds = self.estimate.left(self.now());
         self.last = Some((Instant::now(), seconds));
         seconds
-    }
-}
-
-/// A time for people: two digits of it are true at most.
-pub(super) fn duration(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds < 90.0 => format!("{seconds:.0} s"),
-        seconds if seconds < 90.0 * 60.0 => format!("{:.0} min", seconds / 60.0),
-        seconds if seconds < 48.0 * 3600.0 => format!("{:.1} h", seconds / 3600.0),
-        seconds => format!("{:.1} days", seconds / 86400.0),
     }
 }
 

@@ -63,11 +63,25 @@ impl Error {
         self
     }
 
+    /// What the study holds is damaged, or was written wrongly.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::internal(message).hint("`syntrace verify STUDY` lists everything that is damaged")
+    }
+
     /// Says what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says which of the known names is near to one that is not known, or something else where none is.
+    #[must_use]
+    pub fn hint_near(self, found: &str, known: &[impl AsRef<str>], otherwise: impl Into<String>) -> Self {
+        match nearest(found, known) {
+            Some(near) => self.hint(format!("did you mean `{near}`?")),
+            None => self.hint(otherwise),
+        }
     }
 
     /// Says that it is of the study's file or its disk: whatever else is tried would fail alike.
@@ -171,4 +185,19 @@ pub fn io_error(action: &str, path: &std::path::Path, error: &std::io::Error) ->
         Io::PermissionDenied | Io::ReadOnlyFilesystem => built.hint("check the permissions of the file and its folder"),
         _ => built,
     }
+}
+
+/// The known name nearest to a misspelt one (Damerau-Levenshtein), if any is near: at most one edit for two characters.
+pub fn nearest<'a>(found: &str, known: &'a [impl AsRef<str>]) -> Option<&'a str> {
+    let near = known.iter().map(AsRef::as_ref).map(|name: &str| (strsim::damerau_levenshtein(found, name), name));
+    near.filter(|(edits, name)| is_near(*edits, found, name)).min().map(|(_, name)| name)
+}
+
+/// Is a name near enough to another to be meant?
+pub fn near(found: &str, name: &str) -> bool {
+    is_near(strsim::damerau_levenshtein(found, name), found, name)
+}
+
+fn is_near(edits: usize, found: &str, name: &str) -> bool {
+    edits <= found.len().max(name.len()) / 2
 }

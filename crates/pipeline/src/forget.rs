@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use syntrace_base::base::{CaptureId, Digest};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ClassRecord, JobKind, JobRecord, ModelRecord, Role};
-use syntrace_spec::closest;
 use syntrace_store::{Retained, Snapshot};
 
 /// What is asked to be forgotten.
@@ -259,11 +258,7 @@ fn unknown(noun: &str, name: &str, mut known: Vec<String>) -> Error {
     known.sort();
     known.dedup();
     let error = Error::user(format!("the study has no {noun} `{name}`"));
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    match closest(name, &names) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error.hint(format!("`SELECT * FROM {noun}s` lists what it has").replace("datasets", "classes")),
-    }
+    error.hint_near(name, &known, format!("`SELECT * FROM {noun}s` lists what it has").replace("datasets", "classes"))
 }
 
 /// What stays where a capture gets another name: everything, with the name mended wherever it is.

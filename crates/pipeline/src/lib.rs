@@ -32,7 +32,7 @@ pub use ingest::{
     IngestOptions, IngestReport, default_cut, ingest_again, ingest_files, simulate_into, simulated_capture,
 };
 pub use jobs::reattack::reattack;
-pub use plan::{KNOWN_GPUS, Plan, PlanDevice};
+pub use plan::{KNOWN_GPUS, Plan, PlanDevice, duration};
 pub use release::{ReleaseGroup, ReleasedModel, release};
 pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
 #[cfg(feature = "torch")]

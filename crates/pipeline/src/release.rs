@@ -6,7 +6,6 @@ use syntrace_base::base::{ClassId, ClipNorm, Delta, ModelId, NoiseMultiplier, Sa
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{ModelRecord, Role};
 use syntrace_measure::privacy::{Joint, Ledger, PrivacyEvent, Released, joint, promise};
-use syntrace_spec::closest;
 use syntrace_store::Snapshot;
 use syntrace_store::schema::PRIVACY_LEDGER;
 
@@ -120,9 +119,8 @@ fn chosen<'a>(models: &'a [Candidate], names: &[String]) -> Result<Vec<&'a Candi
         let found = Some(by(&exact)).filter(|found| found.contains(&true)).unwrap_or_else(|| by(&part));
         if !found.contains(&true) {
             let known: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
-            let near = closest(name, &known).map(|near| format!("did you mean `{near}`?"));
-            return Err(Error::user(format!("the study has no model `{name}`"))
-                .hint(near.unwrap_or_else(|| format!("it has: {}", known.join(", ")))));
+            let error = Error::user(format!("the study has no model `{name}`"));
+            return Err(error.hint_near(name, &known, format!("it has: {}", known.join(", "))));
         }
         taken.iter_mut().zip(found).for_each(|(taken, found)| *taken |= found);
     }
@@ -181,8 +179,7 @@ fn ledger(snapshot: &Snapshot, model: ModelId) -> Result<Ledger> {
         });
     }
     if ledger.steps() == 0 {
-        return Err(Error::internal("a model that has spent an epsilon has no event in `privacy_ledger`")
-            .hint("`syntrace verify STUDY` says what is damaged"));
+        return Err(Error::damaged("a model that has spent an epsilon has no event in `privacy_ledger`"));
     }
     Ok(ledger)
 }

@@ -9,7 +9,6 @@
 //! -- Columns:    generator, auc, ...
 //! ```
 
-use crate::sql::near_name::near_hint;
 use crate::sql::parameter::{Parameters, parse_value};
 use datafusion::scalar::ScalarValue;
 use std::sync::LazyLock;
@@ -114,10 +113,7 @@ fn no_such_query(name: &str) -> Error {
     let all = named_queries();
     let known: Vec<&str> = all.iter().map(|query| query.name).collect();
     let error = Error::user(format!("there is no named query `{name}`"));
-    match near_hint(name, &known, &format!("there are: {}", known.join(", "))) {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    error.hint_near(name, &known, format!("there are: {}", known.join(", ")))
 }
 
 fn parse(name: &'static str, sql: &'static str) -> NamedQuery {
@@ -164,10 +160,7 @@ pub fn bind(query: &NamedQuery, given: &Parameters) -> Result<Parameters> {
         let error = Error::user(format!("query `{}` has no parameter `{name}`", query.name));
         let fallback =
             if known.is_empty() { "it has none".to_owned() } else { format!("it has: {}", known.join(", ")) };
-        return Err(match near_hint(name, &known, &fallback) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
+        return Err(error.hint_near(name, &known, fallback));
     }
     let value = |parameter: &Parameter| given.get(&parameter.name).unwrap_or(&parameter.default).clone();
     Ok(query.parameters.iter().map(|parameter| (parameter.name.clone(), value(parameter))).collect())

@@ -14,7 +14,6 @@ pub use import::{
     RawImportCut, RawImportModel, ReportedTraining,
 };
 pub use policy::{DEFAULT_POLICY, parse_policy, read_policy};
-pub use raw::closest;
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{Delta, DeviceChoice, Epsilon};
 use syntrace_base::error::{Error, Result, ResultExt};

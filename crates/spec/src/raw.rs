@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use syntrace_base::error::{Error, Result};
+use syntrace_base::error::{Error, Result, nearest};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -216,17 +216,7 @@ fn nearest_key(message: &str) -> Option<String> {
     let mut quoted = rest.split('`');
     let found = quoted.next()?;
     let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
-    let near = closest(found, &known).map(|key| format!("did you mean `{key}`?"));
+    let near = nearest(found, &known).map(|key| format!("did you mean `{key}`?"));
     let moved = "limits stand in a policy: `syntrace audit STUDY --policy FILE`, with the keys of studies/policy.toml";
     near.or_else(|| (known == ["one_run"]).then(|| moved.to_owned()))
-}
-
-/// The known word nearest to a misspelt one, if any is near.
-pub fn closest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|word| (strsim::damerau_levenshtein(found, word), *word))
-        .filter(|(distance, word)| *distance <= word.len().max(found.len()) / 2)
-        .min()
-        .map(|(_, word)| word)
 }

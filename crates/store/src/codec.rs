@@ -91,9 +91,7 @@ where
         for<'a> CheckBytes<HighValidator<'a, rancor::Error>> + rkyv::Deserialize<T, HighDeserializer<rancor::Error>>,
 {
     let damaged = |what: String| {
-        Error::internal(format!("{what} instead of a {} of layout {}", T::NAME, T::VERSION))
-            .context(place())
-            .hint("`syntrace verify STUDY` lists everything that is damaged")
+        Error::damaged(format!("{what} instead of a {} of layout {}", T::NAME, T::VERSION)).context(place())
     };
     let Some((header, archive)) = bytes.split_at_checked(HEADER_BYTES) else {
         return Err(damaged(format!("found {} bytes", bytes.len())));

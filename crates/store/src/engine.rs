@@ -376,8 +376,7 @@ fn described(action: &str, error: redb::Error) -> Error {
             Error::user(format!("cannot {action} the study: an earlier write failed (its disk is full, most often)"))
                 .hint("every finished job is stored; mend the cause and run the same command again")
         }
-        redb::Error::Corrupted(what) => Error::internal(format!("the study is damaged: {what}"))
-            .hint("`syntrace verify STUDY` lists everything that is damaged"),
+        redb::Error::Corrupted(what) => Error::damaged(format!("the study is damaged: {what}")),
         other => Error::internal(format!("cannot {action} the study: {other}")),
     }
 }

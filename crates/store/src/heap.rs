@@ -123,7 +123,7 @@ pub(super) fn read(chunks: &impl ReadableTable<u64, &'static [u8]>, place: Place
 }
 
 pub(super) fn damaged(what: String) -> Error {
-    Error::internal(what).hint("`syntrace verify STUDY` lists everything that is damaged")
+    Error::damaged(what)
 }
 
 /// A key as text.

@@ -54,10 +54,9 @@ impl Snapshot {
 fn decoded(bytes: &[u8], key: CaptureId) -> Result<CaptureNames> {
     let names: CaptureNames = codec::decode(bytes, &|| format!("table `capture_names`, key {key}"))?;
     if names.capture_id != key || names.names.is_empty() {
-        return Err(Error::internal(format!(
+        return Err(Error::damaged(format!(
             "table `capture_names`, key {key}: the record names another key, or nothing"
-        ))
-        .hint("`syntrace verify STUDY` lists everything that is damaged"));
+        )));
     }
     Ok(names)
 }

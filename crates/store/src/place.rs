@@ -43,11 +43,10 @@ impl Place {
             _ => None,
         }
         .ok_or_else(|| {
-            Error::internal(format!(
+            Error::damaged(format!(
                 "a job wrote to table `{}` under key `{}`, which is no place here",
                 output.table, output.key
             ))
-            .hint("`syntrace verify STUDY` lists everything that is damaged")
         })
     }
 

@@ -6,7 +6,7 @@ mod page;
 use super::asker::Asker;
 use crate::audit::{Check, Evidence, Family, Policy, Verdict, judge, verdict};
 use crate::error::{Error, Result};
-use crate::spec::{closest, read_policy};
+use crate::spec::read_policy;
 use clap::{Args, ValueEnum};
 use gather::{Found, Target};
 use std::collections::BTreeSet;
@@ -163,9 +163,8 @@ fn chosen(wanted: &[String], models: Vec<Target>) -> Result<Vec<Target>> {
         }
         if found.is_empty() {
             let known: Vec<&str> = models.iter().map(|model| model.evidence.name.as_str()).collect();
-            let near = closest(name, &known).map(|near| format!("did you mean `{near}`?"));
-            return Err(Error::user(format!("the audited plan has no target model `{name}`"))
-                .hint(near.unwrap_or_else(|| format!("it has: {}", known.join(", ")))));
+            let error = Error::user(format!("the audited plan has no target model `{name}`"));
+            return Err(error.hint_near(name, &known, format!("it has: {}", known.join(", "))));
         }
         for index in found {
             if let Some(taken) = taken.get_mut(index) {

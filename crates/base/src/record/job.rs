@@ -109,10 +109,8 @@ impl JobRecord {
     /// # Errors
     /// `internal` where the text is no JSON object: the record is damaged.
     pub fn settings(&self) -> Result<serde_json::Value> {
-        let damaged = |found: String| {
-            Error::internal(format!("jobs, key {}: its spec is damaged: {found}", self.job_id))
-                .hint("`syntrace verify STUDY` lists everything that is damaged")
-        };
+        let damaged =
+            |found: String| Error::damaged(format!("jobs, key {}: its spec is damaged: {found}", self.job_id));
         match serde_json::from_str(&self.spec) {
             Ok(settings @ serde_json::Value::Object(_)) => Ok(settings),
             Ok(_) => Err(damaged("expected a JSON object".to_owned())),

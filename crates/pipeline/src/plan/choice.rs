@@ -4,11 +4,11 @@ use super::planned::PlannedAttack;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use syntrace_attack::attack::AttackKind;
-use syntrace_base::error::{Error, Result, ResultExt};
+use syntrace_base::error::{Error, Result, ResultExt, nearest};
 use syntrace_base::record::WithoutZero;
 use syntrace_measure::audit::outside_scalars;
 use syntrace_model::model::AnyGenerator;
-use syntrace_spec::{StageSpec, closest};
+use syntrace_spec::StageSpec;
 
 /// Name of the attack that is on each generator what the paper ran.
 const PUBLISHED: &str = "published";
@@ -123,7 +123,7 @@ impl AttackChoice {
         if let Some((what, found, known)) = missing {
             let error = Error::user(format!("expected a {what} of {}, found `{found}`", known.join(", ")))
                 .context(format!("[attack.{}]", self.name));
-            return Err(match closest(found, known) {
+            return Err(match nearest(found, known) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
             });

@@ -76,11 +76,13 @@ pub(super) fn bytes(count: f64) -> String {
     }
 }
 
-pub(super) fn duration(seconds: f64) -> String {
+/// A time for people: two digits of a guess are true at most.
+pub fn duration(seconds: f64) -> String {
     match seconds {
         seconds if seconds >= 2.0 * 86400.0 => format!("{:.1} days", seconds / 86400.0),
         seconds if seconds >= 7200.0 => format!("{:.1} h", seconds / 3600.0),
         seconds if seconds >= 120.0 => format!("{:.1} min", seconds / 60.0),
+        seconds if seconds >= 10.0 => format!("{seconds:.0} s"),
         seconds => format!("{seconds:.1} s"),
     }
 }

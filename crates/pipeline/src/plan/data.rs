@@ -5,9 +5,9 @@ use crate::ingest::folder::captures_by_folder;
 use crate::ingest::input::capture_digest;
 use crate::ingest::{self, IngestOptions};
 use syntrace_base::base::JobId;
-use syntrace_base::error::{Error, Result};
+use syntrace_base::error::{Error, Result, nearest};
 use syntrace_base::record::{ClassRecord, Origin, TraceUnit};
-use syntrace_spec::{DatasetSpec, SourceSpec, closest};
+use syntrace_spec::{DatasetSpec, SourceSpec};
 use syntrace_traffic::simulate::CLASSES;
 
 /// The simulated dataset that serves where a generator needs public traffic and the spec names none.
@@ -171,8 +171,7 @@ fn chosen(dataset: &DatasetSpec, all: &[String]) -> Result<Vec<String>> {
     for class in wanted {
         if !all.contains(class) {
             let error = Error::user(format!("expected one of the classes {}, found `{class}`", all.join(", ")));
-            let known: Vec<&str> = all.iter().map(String::as_str).collect();
-            return Err(match closest(class, &known) {
+            return Err(match nearest(class, all) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
             });

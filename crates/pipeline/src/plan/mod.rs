@@ -19,6 +19,7 @@ mod total;
 pub(crate) mod utility;
 mod weight;
 
+pub use cost::duration;
 pub(crate) use planned::{
     Ancestor, AttackGroup, PlannedAttack, PlannedBase, PlannedGenerator, PlannedModel, PlannedUtility, Released,
     UtilityClass,

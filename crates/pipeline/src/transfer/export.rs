@@ -7,7 +7,6 @@ use syntrace_base::base::{Digest, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{CaptureRecord, ClassRecord, LineageKind, Packet, Trace};
 use syntrace_measure::privacy::promise;
-use syntrace_spec::closest;
 use syntrace_store::Snapshot;
 use syntrace_traffic::capture::{write_pcap, write_pcapng};
 use syntrace_traffic::encoding::nprint_csv::{self, NprintOptions};
@@ -42,11 +41,7 @@ fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace
             let wanted = format!("{dataset}/{class}");
             if !known.contains(&wanted) {
                 let error = Error::user(format!("the study has no class `{wanted}`"));
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                return Err(match closest(&wanted, &known) {
-                    Some(near) => error.hint(format!("did you mean `{near}`?")),
-                    None => error.hint(format!("it has: {}", known.join(", "))),
-                });
+                return Err(error.hint_near(&wanted, &known, format!("it has: {}", known.join(", "))));
             }
             load::traces(snapshot, ClassRecord::id_of(dataset, class), &jobs)
         }

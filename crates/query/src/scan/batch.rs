@@ -141,9 +141,7 @@ impl<'a> Held<'a> {
                 _ if length == 0 => new_empty_array(field.data_type()),
                 _ => {
                     let message = format!("column `{}` has fewer rows than its segment says", field.name());
-                    return Err(external(
-                        Error::internal(message).hint("`syntrace verify STUDY` says what is damaged"),
-                    ));
+                    return Err(external(Error::damaged(message)));
                 }
             };
             arrays.push(array);

@@ -1,6 +1,5 @@
 //! DataFusion's errors as ours: the place in the text with a caret, and the nearest name.
 
-use super::near_name::{near, near_hint};
 use super::parameter::Parameters;
 use crate::catalog::views;
 use crate::error::own_error;
@@ -14,6 +13,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use syntrace_base::error::Error;
+use syntrace_base::error::{near, nearest};
 
 /// Line and column of a fault in the SQL text, from 1, and how many characters are meant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -194,7 +194,7 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
                 let known: Vec<&str> = table_names();
                 (
                     format!("there is no table or view `{name}`"),
-                    near_hint(&name, &known, "`.tables` lists all"),
+                    Some(near_hint(&name, &known, "`.tables` lists all")),
                     Some(name),
                 )
             }
@@ -258,7 +258,7 @@ fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
     if let Some(name) = quoted_after(what, "Invalid function '") {
         let near = quoted_after(what, "Did you mean '");
         let known: Vec<&str> = function::NAMES.iter().copied().chain(near.as_deref()).collect();
-        let hint = near_hint(&name, &known, "`SHOW FUNCTIONS` lists all");
+        let hint = Some(near_hint(&name, &known, "`SHOW FUNCTIONS` lists all"));
         return (format!("there is no function `{name}`"), hint, Some(name));
     }
     if let Some(call) = quoted_after(what, "No function matches the given name and argument types '") {
@@ -279,6 +279,11 @@ fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
     (plain(what), None, None)
 }
 
+/// `did you mean ...`, or something else where no name is near.
+fn near_hint(name: &str, known: &[&str], otherwise: &str) -> String {
+    nearest(name, known).map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`?"))
+}
+
 fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<String>) {
     match schema {
         SchemaError::FieldNotFound { field, valid_fields } => {
@@ -287,7 +292,7 @@ fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<Strin
                 true => "name the table that has it: SELECT ... FROM ...".to_owned(),
                 false => format!("columns here: {}", known.join(", ")),
             };
-            let hint = near_hint(&field.name, &known, &fallback);
+            let hint = Some(near_hint(&field.name, &known, &fallback));
             (format!("there is no column `{}` here", field.name), hint, Some(field.name.clone()))
         }
         SchemaError::AmbiguousReference { field } => (

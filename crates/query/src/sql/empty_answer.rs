@@ -4,13 +4,13 @@
 //! that reach a table in the optimised plan are looked at, after the answer was empty; what the column holds is asked
 //! of the study.
 
-use super::near_name::near_hint;
 use crate::scan::provider::StudyTable;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use syntrace_base::error::nearest;
 
 /// Values of a column that a note lists, at most.
 pub(crate) const LISTED_MAX: usize = 20;
@@ -76,14 +76,12 @@ pub(crate) fn exists_query(filter: &TextFilter) -> String {
 /// The note for a text that a column does not hold.
 pub(crate) fn note(filter: &TextFilter, known: &[String]) -> String {
     let TextFilter { table, column, text } = filter;
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let said = match known.as_slice() {
+    let said = match known {
         [] => format!("`{table}` has no {column} at all"),
         known if known.len() > LISTED_MAX => format!("`{table}` has {LISTED_MAX} others and more"),
         known => format!("`{table}` has: {}", known.join(", ")),
     };
-    let near = near_hint(text, &known, "").filter(|hint| !hint.is_empty());
-    let near = near.map(|hint| format!("; {hint}")).unwrap_or_default();
+    let near = nearest(text, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     format!("no row has the {column} `{text}`: {said}{near}")
 }
 

@@ -5,7 +5,6 @@ pub(crate) mod diagnose;
 pub(crate) mod empty_answer;
 pub(crate) mod expansion_limits;
 pub(crate) mod name_resolution;
-pub(crate) mod near_name;
 pub(crate) mod nesting_limits;
 pub(crate) mod operators;
 pub(crate) mod parameter;

@@ -49,13 +49,11 @@ pub(crate) fn decode(column: &Column, record: &ColumnRecord, rows: u32, stored: 
 }
 
 fn damaged(column: &Column, what: &str) -> Error {
-    Error::internal(format!("column `{}` is damaged: {what}", column.name))
-        .hint("`syntrace verify STUDY` lists everything that is damaged")
+    Error::damaged(format!("column `{}` is damaged: {what}", column.name))
 }
 
 fn external(error: arrow::error::ArrowError) -> Error {
-    Error::internal(format!("a column is damaged: {error}"))
-        .hint("`syntrace verify STUDY` lists everything that is damaged")
+    Error::damaged(format!("a column is damaged: {error}"))
 }
 
 /// The raw bytes, at an address that numbers may have.

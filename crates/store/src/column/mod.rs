@@ -44,7 +44,7 @@ pub(super) const ROWS_MAX: u32 = 1 << 20;
 pub(super) fn require_bearable(segment: SegmentRecord) -> Result<SegmentRecord> {
     if segment.rows > ROWS_MAX {
         let claim = format!("a segment claims {} rows, at most {ROWS_MAX} are possible", segment.rows);
-        return Err(Error::internal(claim).hint("`syntrace verify STUDY` lists everything that is damaged"));
+        return Err(Error::damaged(claim));
     }
     Ok(segment)
 }

@@ -6,7 +6,7 @@ use super::host::{HOSTS, Host};
 use super::options::{CLASSES, SimulateOptions, population};
 use super::{SimulatedFrame, wide};
 use syntrace_base::base::map_ordered;
-use syntrace_base::error::{Error, Result};
+use syntrace_base::error::{Error, Result, nearest};
 
 /// Simulates the capture of one class: all frames of all flows, sorted by time.
 ///
@@ -59,11 +59,9 @@ fn check(options: &SimulateOptions) -> Result<Option<&'static class::Class>> {
 
 fn unknown(what: &str, found: &str, known: &[&str]) -> Error {
     let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let nearest = known.iter().max_by(|a, b| strsim::jaro(a, found).total_cmp(&strsim::jaro(b, found)));
     let error = Error::user(format!("no {what} is called `{found}`: expected one of {list}"));
-    match nearest {
-        // Below this similarity a guess misleads more than it helps.
-        Some(name) if strsim::jaro(name, found) > 0.6 => error.hint(format!("did you mean `{name}`?")),
-        _ => error,
+    match nearest(found, known) {
+        Some(name) => error.hint(format!("did you mean `{name}`?")),
+        None => error,
     }
 }

@@ -6,7 +6,6 @@ use syntrace_base::base::{CaptureId, ClassId, JobId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ClassRecord, IngestRecord};
 use syntrace_foreign::TraceName;
-use syntrace_spec::closest;
 use syntrace_store::Snapshot;
 use syntrace_store::schema::TRACES;
 
@@ -21,14 +20,14 @@ pub(crate) fn class_of(snapshot: &Snapshot, dataset: &str, class: &str) -> Resul
     classes.into_iter().find(|known| known.class_id == wanted).ok_or_else(|| {
         let name = format!("{dataset}/{class}");
         let error = Error::user(format!("the study has no class `{name}`"));
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        match closest(&name, &known) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None if known.is_empty() => error.hint(
-                "the study holds no real traffic: `syntrace ingest STUDY --dataset NAME --class NAME FILES...` first",
-            ),
-            None => error.hint(format!("it has {}; ingest the class's captures first", known.join(", "))),
-        }
+        let otherwise = match known.is_empty() {
+            true => {
+                "the study holds no real traffic: `syntrace ingest STUDY --dataset NAME --class NAME FILES...` first"
+                    .to_owned()
+            }
+            false => format!("it has {}; ingest the class's captures first", known.join(", ")),
+        };
+        error.hint_near(&name, &known, otherwise)
     })
 }
 
