@@ -8,8 +8,8 @@
 //! Keys that are constants of a partition are looked up once a segment; every other key is hashed, 10 to
 //! 60 ns a row. Every answer is compared with DuckDB's, and a difference fails the bench.
 //!
-//! Measured by `cargo bench --bench sql` (release, medians of nine) in two runs, on two cores of a shared machine; in
-//! the last column by `cargo bench --profile dev --bench sql` (this crate at level 1, the build of `make demo`) on another
+//! Measured by `cargo bench -p syntrace-query --features parquet --bench sql` (release, medians of nine) in two runs, on two cores of a shared machine; in
+//! the last column by the same with `--profile dev` (this crate at level 1 then) on another
 //! machine, over a study of 5.1 GB:
 //!
 //! ```text

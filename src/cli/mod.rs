@@ -1,4 +1,5 @@
-//! The command line: one file a verb, an `Args` struct whose doc is the help and one function.
+//! The command line: a file for each verb (an `Args` struct whose doc is the help, and one
+//! function) or for two that are near (`run` and `plan`), and files of what they share.
 //!
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
 //! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.

@@ -1,4 +1,4 @@
-//! The nouns of a study as plain data (glossary in the crate's README): what stages hand to each
+//! The nouns of a study as plain data (docs/src/glossary.md is the glossary): what stages hand to each
 //! other and what the study file keeps as records.
 //!
 //! Invariant: no behaviour beyond checking constructors; the rkyv layout of every archived type here

@@ -48,7 +48,7 @@ impl Role {
 pub enum Regime {
     /// Without differential privacy.
     None,
-    /// DP-SGD for a target (epsilon, delta), add-or-remove-one-trace.
+    /// Differential privacy for a target (epsilon, delta), add-or-remove-one-trace.
     Dp {
         /// Target epsilon.
         epsilon: f64,

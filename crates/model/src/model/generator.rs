@@ -147,7 +147,7 @@ pub trait Family: Send + Sync {
     }
 
     /// Attribute kinds in the order of [`Generator::attributes`], the attack's default first; empty where
-    /// a model says nothing about single traces, so that no attack is possible.
+    /// a model says nothing about single traces, so that only attacks from outside are possible.
     fn attribute_kinds(&self) -> &'static [&'static str];
 
     /// Steps and batches for a public number of members: no private number enters.
@@ -181,7 +181,7 @@ pub trait Family: Send + Sync {
 
 /// A family of generative models. The rejected alternative is an enum with a match in every stage:
 /// four families differ in all of these answers, and an imported one gives only some. A build without libtorch refuses what a
-/// family does not say, and a build with it does not compile where a family leaves it out.
+/// family does not say; a build with it does not compile where a family leaves one of the three without a default out.
 pub trait Generator: Family {
     /// Trains the base on public traces, without DP.
     fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {

@@ -1,4 +1,5 @@
-//! Generators: one trait, one folder each, one preset table each.
+//! Generators: the traits `Family` (what one says before training) and `Generator` (what it does), a folder or file and a table
+//! of presets each.
 //!
 //! A generator declares what it reads, trains cohorts, says something about a trace (attributes) and
 //! draws new traces. Everything it depends on is in its canonical configuration text.

@@ -1,4 +1,4 @@
-//! Per-trace gradients in factored form: norms and clipped sums without a second backward pass.
+//! Per-trace gradients, whole or in factored form: norms and clipped sums without a second backward pass.
 
 use super::{Param, Params};
 use tch::{Kind, Tensor};

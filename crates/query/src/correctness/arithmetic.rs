@@ -3,15 +3,15 @@
 //! DataFusion's own wrap. Each is replaced, once types are coerced, by a function that does the same with Arrow's
 //! checked kernels; it has the name of the operator in answers and errors.
 
+use super::expressions::{replace_parts, result_field};
 use super::shift::Shift;
 use arrow::compute::kernels::numeric::{add, mul, neg, sub};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
@@ -19,7 +19,6 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
-use std::sync::Arc;
 
 /// Replaces integer arithmetic by [`Checked`].
 #[derive(Debug)]
@@ -41,13 +40,7 @@ fn checked(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         return Ok(Transformed::no(node));
     }
     let schema = merge_schema(&node.inputs());
-    let names = NamePreserver::new(&node);
-    node.map_expressions(|expression| {
-        let name = names.save(&expression);
-        let replaced = expression.transform_up(|part| replaced(part, &schema))?;
-        Ok(replaced.update_data(|expression| name.restore(expression)))
-    })?
-    .map_data(LogicalPlan::recompute_schema)
+    replace_parts(node, |part| replaced(part, &schema))
 }
 
 fn replaced(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -193,9 +186,7 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let kinds: Vec<DataType> = arguments.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        let nullable = arguments.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(self.symbol(), self.return_type(&kinds)?, nullable)))
+        result_field(self, &arguments, |any| any)
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -2,13 +2,13 @@
 //! even one; decimals and the numbers of a query's text away from zero. DataFusion's cut the fraction off. A double that
 //! no REAL holds is refused, where DataFusion's is infinite.
 
+use super::expressions::{replace_parts, result_field};
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err};
 use datafusion::functions::math::round;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -25,13 +25,7 @@ impl AnalyzerRule for RoundingCasts {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
             let schema = merge_schema(&node.inputs());
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|expression| {
-                let name = names.save(&expression);
-                let replaced = expression.transform_up(|part| rounded(part, &schema))?;
-                Ok(replaced.update_data(|expression| name.restore(expression)))
-            })?
-            .map_data(LogicalPlan::recompute_schema)
+            replace_parts(node, |part| rounded(part, &schema))
         })
         .data()
     }
@@ -125,9 +119,7 @@ impl ScalarUDFImpl for Rounded {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let kinds: Vec<DataType> = arguments.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        let nullable = arguments.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(self.name(), self.return_type(&kinds)?, nullable)))
+        result_field(self, &arguments, |any| any)
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {

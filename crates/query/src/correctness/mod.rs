@@ -28,6 +28,7 @@
 mod arithmetic;
 mod case;
 mod casts;
+mod expressions;
 mod intervals;
 mod keys;
 mod limit;

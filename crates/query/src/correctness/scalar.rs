@@ -5,19 +5,18 @@
 //! names columns around it and compares them otherwise than by `=` below an aggregate, DataFusion fails later, with the
 //! name of some inner column.
 
+use super::expressions::{replace_parts, result_field};
 use crate::error::external;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
-use std::sync::Arc;
 use syntrace_base::error::Error;
 
 /// Looks at each subquery that is a value.
@@ -28,13 +27,7 @@ impl AnalyzerRule for ScalarSubqueries {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         plan.transform_up_with_subqueries(|node| {
             let is_known = matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Filter(_));
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|expression| {
-                let name = names.save(&expression);
-                let seen = expression.transform_up(|part| looked_at(part, is_known))?;
-                Ok(seen.update_data(|expression| name.restore(expression)))
-            })?
-            .map_data(LogicalPlan::recompute_schema)
+            replace_parts(node, |part| looked_at(part, is_known))
         })
         .data()
     }
@@ -173,8 +166,7 @@ impl ScalarUDFImpl for Maybe {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let kinds: Vec<DataType> = arguments.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        Ok(Arc::new(Field::new(self.name(), self.return_type(&kinds)?, true)))
+        result_field(self, &arguments, |_| true)
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -1,15 +1,15 @@
 //! `<<` and `>>` of integers that fail where a bit would be lost or the number of bits is none, as in DuckDB. DataFusion's
 //! count bits modulo the width: `1 << 64` is 1.
 
+use super::expressions::result_field;
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::compute::kernels::cast::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use std::sync::Arc;
 
 /// `left << right` or `left >> right`, of integers of one type.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -67,9 +67,7 @@ impl ScalarUDFImpl for Shift {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let kinds: Vec<DataType> = arguments.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        let nullable = arguments.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(self.name(), self.return_type(&kinds)?, nullable)))
+        result_field(self, &arguments, |any| any)
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {

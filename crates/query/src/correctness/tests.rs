@@ -19,6 +19,17 @@ fn session(threads: usize) -> (Session, tempfile::TempDir) {
     (Session::open(snapshot, SessionOptions { memory_bytes: 64 << 20, threads }).unwrap(), folder)
 }
 
+/// A rule that goes around one of DataFusion's, or beside it, does nothing where that has another name.
+#[test]
+fn the_rules_that_ours_are_put_around_have_their_names() {
+    let physical = datafusion::physical_optimizer::optimizer::PhysicalOptimizer::new().rules;
+    for name in ["EnsureRequirements", "FilterPushdown"] {
+        assert!(physical.iter().any(|rule| rule.name().starts_with(name)), "{name}");
+    }
+    let logical = datafusion::optimizer::Optimizer::new().rules;
+    assert!(logical.iter().any(|rule| rule.name() == "single_distinct_aggregation_to_group_by"));
+}
+
 /// Rows as text, `;` between rows and `,` between values; what fails is `error`.
 fn ours(session: &Session, sql: &str) -> String {
     let answered = session.sql(sql).and_then(|answer| {
