@@ -7,18 +7,16 @@
 
 use crate::context::{Rules, SessionOptions, new_context, started};
 use crate::error::external;
-use crate::information_schema::described;
 use crate::optimizer::cancellation::CancelFlag;
 use crate::query_thread::on_query_threads;
 use crate::sql::diagnose::explain;
 use crate::sql::name_resolution::{self, over};
 use crate::sql::parse::parse;
-use crate::sql::statement::admitted;
+use crate::sql::statement::{admitted, reading_plan};
 use crate::table::study::Studies;
 use arrow::datatypes::FieldRef;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
@@ -58,13 +56,7 @@ impl Service {
     /// Plans a statement that only reads; refuses everything else. The plan holds no snapshot.
     pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<LogicalPlan> {
         let statement = admitted(statement).map_err(external)?;
-        let plan = described(self.context.state().statement_to_plan(statement).await?)?;
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&plan)?;
-        self.with_types(plan)
+        self.with_types(reading_plan(&self.context, statement).await?)
     }
 
     /// The plan with a cast to the type that each column has once types are coerced: a client is told of the columns

@@ -2,7 +2,6 @@
 
 use crate::context::{Rules, SessionOptions, new_context, started};
 use crate::error::external;
-use crate::information_schema::described;
 use crate::optimizer::cancellation::CancelFlag;
 use crate::sql::diagnose::{explain, unbound, unbound_parameter};
 use crate::sql::empty_answer;
@@ -10,14 +9,13 @@ use crate::sql::name_resolution::{over, register_named, register_tables};
 use crate::sql::nesting_limits::STACK_BYTES;
 use crate::sql::parameter::Parameters;
 use crate::sql::parse::parse;
-use crate::sql::statement::admitted;
+use crate::sql::statement::{admitted, reading_plan};
 use crate::sql::summarize;
 use crate::table::study::{Studies, Study};
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
@@ -192,12 +190,7 @@ impl Session {
     /// The plan of a statement that only reads, over the study.
     async fn plan(&self, statement: Statement, parameters: &Parameters) -> datafusion::common::Result<LogicalPlan> {
         register_named(&self.context, &statement).await?;
-        let plan = described(self.context.state().statement_to_plan(statement).await?)?;
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&plan)?;
+        let plan = reading_plan(&self.context, statement).await?;
         if let Some(name) = unbound_parameter(&plan, parameters)? {
             let given: Vec<&str> = parameters.keys().map(String::as_str).collect();
             return Err(external(unbound(&name, &given)));

@@ -2,10 +2,11 @@
 
 use super::learner::FittedAttack;
 use super::mlp_options::MlpOptions;
-use super::network::{Adam, MlpNetwork, torch};
+use super::network::{MlpNetwork, torch};
 use super::scaling::Scaling;
 use super::shuffle::shuffle;
 use super::table::AttributeTable;
+use crate::adam::Adam;
 use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result};
 use tch::{Kind, Tensor};

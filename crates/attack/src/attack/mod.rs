@@ -40,13 +40,15 @@ mod statistic;
 mod table;
 mod threshold;
 
+#[cfg(feature = "torch")]
+pub use crate::adam::Adam;
 pub use kind::{AnyAttack, AttackKind};
 pub use learner::{Attack, AttackTerms, FittedAttack, Lesson};
 pub use lira::{Centre, Lira, LiraMode, LiraOptions, Spread, Transform, Variance, lira_score};
 pub use mlp::Mlp;
 pub use mlp_options::MlpOptions;
 #[cfg(feature = "torch")]
-pub use network::{Adam, MlpNetwork};
+pub use network::MlpNetwork;
 pub use ocsvm::{Gamma, GammaRule, Ocsvm, OcsvmOptions, OneClass, Points, SolverOptions};
 pub use protocol::{AttackOutcome, Evidence, SHADOW_TRAIN_SHARE, SideScores, each_target, run, run_attack};
 pub use random_forest::RandomForest;

@@ -1,10 +1,11 @@
-//! The attack network in libtorch: parameters, forward pass, Adam.
+//! The attack network in libtorch: parameters and forward pass.
 //!
 //! All parameters lie in one flat tensor and the layers see views of it, so that a step of Adam is a
 //! handful of passes over one array. Initial weights and batch order come from our own seeds: libtorch's
 //! global generator is never touched.
 
 use super::shuffle::uniform;
+use crate::adam::Adam;
 use syntrace_base::base::{Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
 use tch::{Kind, Reduction, Tensor};
@@ -139,7 +140,8 @@ impl MlpNetwork {
         let gradient: Vec<Tensor> =
             gradients.iter().map(|part| part.f_reshape([-1])).collect::<std::result::Result<_, _>>().map_err(torch)?;
         let gradient = Tensor::f_cat(&gradient, 0).map_err(torch)?;
-        tch::no_grad(|| optimiser.step(&mut self.flat, gradient)).map_err(torch)?;
+        let step = || self.flat.f_sub_(&optimiser.change(&self.flat, &gradient)?).map(drop);
+        tch::no_grad(step).map_err(torch)?;
         loss.f_double_value(&[]).map_err(torch)
     }
 
@@ -166,44 +168,4 @@ fn linear(inputs: usize, outputs: usize, rng: &mut StreamRng) -> Vec<f64> {
 
 fn norm(width: usize) -> impl Iterator<Item = f64> {
     std::iter::repeat_n(1.0, width).chain(std::iter::repeat_n(0.0, width))
-}
-
-/// Adam (Kingma and Ba 2015, algorithm 1) with L2 added to the gradient, as torch.optim.Adam; betas 0.9
-/// and 0.999, epsilon 1e-8.
-pub struct Adam {
-    learning_rate: f64,
-    weight_decay: f64,
-    steps: i32,
-    moments: Option<(Tensor, Tensor)>,
-}
-
-impl Adam {
-    const BETA_1: f64 = 0.9;
-    const BETA_2: f64 = 0.999;
-    const EPSILON: f64 = 1e-8;
-
-    /// An optimiser that has taken no step.
-    pub fn new(learning_rate: f64, weight_decay: f64) -> Self {
-        Self { learning_rate, weight_decay, steps: 0, moments: None }
-    }
-
-    fn step(&mut self, weights: &mut Tensor, gradient: Tensor) -> std::result::Result<(), tch::TchError> {
-        let gradient = gradient.f_add(&weights.f_mul_scalar(self.weight_decay)?)?;
-        let (mut first, mut second) = match self.moments.take() {
-            Some(moments) => moments,
-            None => (gradient.f_zeros_like()?, gradient.f_zeros_like()?),
-        };
-        self.steps += 1;
-        let _ = first.f_lerp_(&gradient, 1.0 - Self::BETA_1)?;
-        let _ = second.f_lerp_(&gradient.f_square()?, 1.0 - Self::BETA_2)?;
-        let correction_1 = 1.0 - Self::BETA_1.powi(self.steps);
-        let correction_2 = 1.0 - Self::BETA_2.powi(self.steps);
-        let mut scale = second.f_sqrt()?;
-        let _ = scale.f_div_scalar_(correction_2.sqrt())?;
-        let _ = scale.f_add_scalar_(Self::EPSILON)?;
-        let mut update = first.f_div(&scale)?;
-        let _ = weights.f_sub_(&update.f_mul_scalar_(self.learning_rate / correction_1)?)?;
-        self.moments = Some((first, second));
-        Ok(())
-    }
 }

@@ -12,8 +12,9 @@
 
 use super::classify::ClassTraces;
 use super::measure::{TrainedOn, UtilityRow};
-use super::nbeats::{Adam, Loss, Nbeats, NbeatsShape, torch};
+use super::nbeats::{Loss, Nbeats, NbeatsShape, torch};
 use super::next_length::{WINDOW, Windows, error_rows, mean_absolute_errors, test_windows};
+use crate::adam::Adam;
 use rand::seq::SliceRandom;
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
@@ -127,7 +128,7 @@ pub fn train_forecasters(options: &ForecastOptions, series: &[Series]) -> Result
     let seeds: Vec<Seed> = series.iter().map(|series| series.seed.named("weights")).collect();
     let mut network = Nbeats::new(options.shape, &seeds, Kind::Float)?;
     let mut feeds: Vec<Feed<'_>> = series.iter().map(|series| Feed::new(options, series)).collect();
-    let mut optimiser = Adam::new(options.rate);
+    let mut optimiser = Adam::new(options.rate, 0.0);
     let mut sums: Vec<(f64, usize)> = vec![(0.0, 0); series.len()];
     loop {
         let batches: Vec<Batch> = feeds.iter_mut().map(|feed| feed.next(options.batch)).collect();
@@ -221,7 +222,9 @@ fn step(network: &mut Nbeats, optimiser: &mut Adam, batches: &[Batch], options: 
     let shares = tensor(&shares, &[models, 1]).map_err(torch)?;
     let losses = network.losses(options.loss, &inputs, &targets, &weights)?;
     let gradient = network.gradient(&losses)?;
-    optimiser.step(&mut network.flat, &gradient, &shares)?;
+    // At a share of the rate for each model; those of 0 stay as they are.
+    let step = || network.flat.f_sub_(&optimiser.change(&network.flat, &gradient)?.f_mul(&shares)?).map(drop);
+    tch::no_grad(step).map_err(torch)?;
     let losses = losses.f_detach().and_then(|losses| losses.f_to_kind(Kind::Double)).map_err(torch)?;
     let losses = Vec::<f64>::try_from(&losses).map_err(torch)?;
     let unit = options.loss.of(f64::from(options.unit_bytes));

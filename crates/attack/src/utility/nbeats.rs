@@ -269,39 +269,3 @@ fn initial(linear: &Linear, rng: &mut StreamRng) -> Vec<f32> {
     let bound = 1.0 / (linear.inputs.max(1) as f32).sqrt();
     (0..linear.len()).map(|_| (2.0 * rng.random::<f32>() - 1.0) * bound).collect()
 }
-
-/// Adam (Kingma and Ba 2015, algorithm 1) over `[M, P]`: betas 0.9 and 0.999, epsilon 1e-8.
-pub(super) struct Adam {
-    rate: f64,
-    steps: i32,
-    moments: Option<(Tensor, Tensor)>,
-}
-
-impl Adam {
-    pub fn new(rate: f64) -> Self {
-        Self { rate, steps: 0, moments: None }
-    }
-
-    /// One step at a share of the rate for each model (`shares [M, 1]`); those of 0 stay as they are.
-    pub fn step(&mut self, weights: &mut Tensor, gradient: &Tensor, shares: &Tensor) -> Result<()> {
-        let mut update = || -> Torch<()> {
-            let (mut first, mut second) = match self.moments.take() {
-                Some(moments) => moments,
-                None => (gradient.f_zeros_like()?, gradient.f_zeros_like()?),
-            };
-            self.steps += 1;
-            let _ = first.f_lerp_(gradient, 0.1)?;
-            let _ = second.f_lerp_(&gradient.f_square()?, 0.001)?;
-            let (correction_1, correction_2) = (1.0 - 0.9f64.powi(self.steps), 1.0 - 0.999f64.powi(self.steps));
-            let mut scale = second.f_sqrt()?;
-            let _ = scale.f_div_scalar_(correction_2.sqrt())?;
-            let _ = scale.f_add_scalar_(1e-8)?;
-            let mut change = first.f_div(&scale)?;
-            let _ = change.f_mul_scalar_(self.rate / correction_1)?;
-            let _ = weights.f_sub_(&change.f_mul(shares)?)?;
-            self.moments = Some((first, second));
-            Ok(())
-        };
-        tch::no_grad(&mut update).map_err(torch)
-    }
-}

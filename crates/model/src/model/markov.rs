@@ -16,7 +16,7 @@ use super::options::{split_preset, with_options};
 use super::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
-    OptimiserPlan, PrivacyEvent, TrainPlan, fit_one_by_one,
+    PrivacyEvent, TrainPlan, fit_one_by_one,
 };
 use rand::RngExt;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -356,19 +356,7 @@ impl Family for Markov {
 
     /// One step on all members.
     fn plan(&self, members: u32, _regime: Regime) -> TrainPlan {
-        TrainPlan {
-            sampling_rate: 1.0,
-            expected_batch: f64::from(members.max(1)),
-            steps: 1,
-            epochs: 1,
-            clip_norm: self.config.clip_norm,
-            microbatch: 1,
-            epochs_per_evaluation: 1,
-            optimiser: OptimiserPlan::Sgd { rate: 0.0, momentum: 0.0 },
-            linear_decay: false,
-            trainable: crate::train::Trainable::All,
-            average: crate::train::Average::None,
-        }
+        TrainPlan::one_release(members, self.config.clip_norm)
     }
 
     /// Cells that the layout allows; those with a count are stored.

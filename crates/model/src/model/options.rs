@@ -50,3 +50,14 @@ pub(super) fn require_batch(key: &str, batch: u32, members: u32) -> Result<()> {
     }
     Ok(())
 }
+
+/// Refuses numbers (by the names of their keys) below 1.
+///
+/// # Errors
+/// `user`, with the first of them.
+pub(super) fn require_counts<T: Into<i64> + Copy>(counts: &[(&str, T)]) -> Result<()> {
+    match counts.iter().map(|(key, value)| (key, (*value).into())).find(|(_, value)| *value < 1) {
+        Some((key, value)) => Err(Error::user(format!("`{key}` must be at least 1, found `{value}`"))),
+        None => Ok(()),
+    }
+}

@@ -123,6 +123,23 @@ impl OptimiserPlan {
 }
 
 impl TrainPlan {
+    /// One step on all members, as of a generator that is fitted to what a mechanism releases.
+    pub fn one_release(members: u32, clip_norm: f64) -> Self {
+        Self {
+            sampling_rate: 1.0,
+            expected_batch: f64::from(members.max(1)),
+            steps: 1,
+            epochs: 1,
+            clip_norm,
+            microbatch: 1,
+            epochs_per_evaluation: 1,
+            optimiser: OptimiserPlan::Sgd { rate: 0.0, momentum: 0.0 },
+            linear_decay: false,
+            trainable: Trainable::All,
+            average: Average::None,
+        }
+    }
+
     /// Its text in the identities of models: a model of another text is another model and is trained anew. A new field
     /// does not compile until it is decided how it enters: one that has its old meaning at its default is left out there.
     pub fn identity(&self) -> String {

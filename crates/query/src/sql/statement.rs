@@ -4,6 +4,10 @@ use super::nesting_limits::require_few_tables;
 use super::rewrite::{inner, rewrite, with_select};
 use super::walk::any_expression;
 use crate::correctness::require_exact;
+use crate::information_schema::described;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, SetExpr, Statement as SqlStatement};
 use syntrace_base::error::{Error, Result};
@@ -81,6 +85,17 @@ fn refusal(what: &str) -> Error {
 
 fn first_words(statement: &str) -> String {
     statement.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// The plan of a statement, which may only read.
+pub(crate) async fn reading_plan(
+    context: &SessionContext,
+    statement: Statement,
+) -> datafusion::common::Result<LogicalPlan> {
+    let plan = described(context.state().statement_to_plan(statement).await?)?;
+    let only_reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    only_reads.verify_plan(&plan)?;
+    Ok(plan)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Sizes, presets and training plan.
 
-use crate::model::options::with_options;
+use crate::model::options::{require_counts, with_options};
 use crate::model::shipped::{check_named, shipped, starts_public};
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
@@ -500,9 +500,7 @@ impl NetDiffusionConfig {
             ("epochs", i64::from(self.epochs)),
             ("microbatch", i64::from(self.microbatch)),
         ];
-        if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value < 1) {
-            return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
-        }
+        require_counts(&counts)?;
         if self.schedule.steps < self.sampler_steps {
             return Err(Error::user(format!(
                 "`sampler_steps` must be at most `schedule.steps`, {}, found `{}`",

@@ -5,8 +5,8 @@
 //! those are no clean test of them.
 
 use super::place::Place;
-use crate::model::options::with_options;
-use crate::train::{OptimiserPlan, TrainPlan};
+use crate::model::options::{require_counts, with_options};
+use crate::train::TrainPlan;
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
 
@@ -72,11 +72,7 @@ impl Default for Votes {
 
 impl Votes {
     fn check(&self) -> Result<()> {
-        for (key, value) in [("votes.rounds", self.rounds), ("votes.population", self.population)] {
-            if value < 1 {
-                return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
-            }
-        }
+        require_counts(&[("votes.rounds", self.rounds), ("votes.population", self.population)])?;
         if !(self.threshold >= 0.0 && self.threshold.is_finite()) {
             return Err(Error::user(format!("`votes.threshold` must be at least 0, found `{}`", self.threshold)));
         }
@@ -125,19 +121,7 @@ impl NetPoolConfig {
 
     /// One full pass: the noise multiplier of this plan is the whole budget, rho = 1 / (2 sigma^2).
     pub fn plan(&self, members: u32) -> TrainPlan {
-        TrainPlan {
-            sampling_rate: 1.0,
-            expected_batch: f64::from(members.max(1)),
-            steps: 1,
-            epochs: 1,
-            clip_norm: 1.0,
-            microbatch: 1,
-            epochs_per_evaluation: 1,
-            optimiser: OptimiserPlan::Sgd { rate: 0.0, momentum: 0.0 },
-            linear_decay: false,
-            trainable: crate::train::Trainable::All,
-            average: crate::train::Average::None,
-        }
+        TrainPlan::one_release(members, 1.0)
     }
 
     /// Canonical JSON, keys sorted.
@@ -178,9 +162,7 @@ impl NetPoolConfig {
             ("iterations", self.iterations),
             ("marginals_max", self.marginals_max),
         ];
-        if let Some((key, value)) = positive.into_iter().find(|(_, value)| *value < 1) {
-            return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
-        }
+        require_counts(&positive)?;
         if self.packets > PACKETS_MAX {
             return Err(Error::user(format!("`packets` must be at most {PACKETS_MAX}, found `{}`", self.packets)));
         }

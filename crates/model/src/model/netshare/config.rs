@@ -2,7 +2,7 @@
 
 use super::options::{Activation, Interarrival, Interpolation, Mask, Numbers, Outputs, Samples, StartOption};
 use super::segments::feature_segments;
-use crate::model::options::with_options;
+use crate::model::options::{require_counts, with_options};
 use crate::model::shipped::{check_named, shipped};
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
@@ -330,9 +330,7 @@ impl NetShareConfig {
             ("finetune_epochs", i64::from(self.finetune_epochs)),
             ("microbatch", i64::from(self.microbatch)),
         ];
-        if let Some((key, value)) = positive.into_iter().find(|(_, value)| *value < 1) {
-            return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
-        }
+        require_counts(&positive)?;
         // Batch normalisation of one sample is zero, whatever the sample.
         if self.fakes < 2 {
             return Err(Error::user(format!("`fakes` must be at least 2, found `{}`", self.fakes)));

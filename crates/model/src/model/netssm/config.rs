@@ -3,7 +3,7 @@
 use super::private::PrivateTraining;
 use super::sampling::{Decode, Sampling};
 use super::tokens::VOCABULARY;
-use crate::model::options::with_options;
+use crate::model::options::{require_counts, with_options};
 use crate::model::shipped::shipped_bases;
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
@@ -223,9 +223,7 @@ impl NetSsmConfig {
             ("microbatch", i64::from(self.microbatch)),
             ("layout.packet_bytes", i64::from(self.layout.packet_bytes)),
         ];
-        if let Some((key, value)) = positive.into_iter().find(|(_, value)| *value < 1) {
-            return Err(Error::user(format!("`{key}` must be at least 1, found `{value}`")));
-        }
+        require_counts(&positive)?;
         // Far above any network that fits a machine, and the number of parameters still fits a number.
         let bounded = [
             ("width", self.width, 1 << 16),
