@@ -54,6 +54,15 @@ pub trait AttackTerms: Send + Sync + std::fmt::Debug {
 pub trait Attack: AttackTerms {
     /// Learns. Same rows in the same order, same seed: same result.
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>>;
+
+    /// The attack on a target without shadows: `None` where it has to learn. The direction of its score is known beforehand;
+    /// the threshold is the median of the target's scores, since half of them are members in a balanced list.
+    ///
+    /// # Errors
+    /// Where an attribute is too short for it.
+    fn without_shadows(&self, _target: &AttributeTable, _rows: &[usize]) -> Result<Option<Box<dyn FittedAttack>>> {
+        Ok(None)
+    }
 }
 
 /// An attack that has learnt.

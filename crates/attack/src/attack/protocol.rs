@@ -69,9 +69,11 @@ fn settled<T>(
     with: impl FnOnce(&Evidence<'_>) -> Result<T>,
 ) -> Result<T> {
     let Evidence { shadows, target, references, without_zero } = *evidence;
-    shadows.check("shadow")?;
+    if shadows.rows() > 0 {
+        shadows.check("shadow")?;
+        check_match(shadows, target)?;
+    }
     target.check("target")?;
-    check_match(shadows, target)?;
     if references.rows() > 0 {
         references.check("reference")?;
     }
@@ -93,9 +95,9 @@ fn settled<T>(
 }
 
 /// Splits the shadows' rows 70:30 by `seed`, learns on the 70 and scores the 30 and the target. Where the numbers
-/// have no zero, each model's median is taken off first.
+/// have no zero, each model's median is taken off first. Without shadows ([`Attack::without_shadows`]) it scores the target.
 ///
-/// Errors (the user's): empty tables, numbers that are not finite, another attribute width on the
+/// Errors (the user's): no shadows for an attack that learns, an empty target, numbers that are not finite, another attribute width on the
 /// target, a model on both sides, a training share without members or held-out traces, missing
 /// references, numbers without a zero for an attack that reads probabilities.
 pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<AttackOutcome> {
@@ -104,6 +106,9 @@ pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> R
 
 fn run_settled(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<AttackOutcome> {
     let Evidence { shadows, target, references, .. } = *evidence;
+    if shadows.rows() == 0 {
+        return untaught(attack, target);
+    }
     let mut rows = shadows.ordered_rows();
     shuffle(&mut rows, &mut seed.named("attack-split").rng());
     let cut = rows.len() * SHADOW_TRAIN_SHARE / 10;
@@ -118,6 +123,22 @@ fn run_settled(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Resu
         target: side(fitted.as_ref(), target, &target.ordered_rows())?,
         threshold: fitted.threshold(),
         trained_on: cut,
+        converged: fitted.converged(),
+    })
+}
+
+/// An attack on a target without shadows, where it needs to learn nothing.
+fn untaught(attack: &dyn Attack, target: &AttributeTable) -> Result<AttackOutcome> {
+    let rows = target.ordered_rows();
+    let fitted = attack.without_shadows(target, &rows)?.ok_or_else(|| {
+        Error::user(format!("attack `{}` learns from shadows, found none", attack.kind()))
+            .hint("`threshold` on a statistic whose direction is known needs none")
+    })?;
+    Ok(AttackOutcome {
+        shadow_test: SideScores::default(),
+        target: side(fitted.as_ref(), target, &rows)?,
+        threshold: fitted.threshold(),
+        trained_on: 0,
         converged: fitted.converged(),
     })
 }

@@ -3,7 +3,7 @@
 
 use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::canonical;
-use super::statistic::Statistic;
+use super::statistic::{Direction, Statistic};
 use super::table::AttributeTable;
 use syntrace_base::error::Result;
 
@@ -36,6 +36,21 @@ impl AttackTerms for Threshold {
 }
 
 impl Attack for Threshold {
+    fn without_shadows(&self, target: &AttributeTable, rows: &[usize]) -> Result<Option<Box<dyn FittedAttack>>> {
+        self.statistic.check(target, "attack `threshold`")?;
+        let sign = match self.statistic.direction {
+            Direction::High => 1.0,
+            Direction::Low => -1.0,
+            Direction::Learnt => return Ok(None),
+        };
+        let mut cut = Cut { statistic: self.statistic.clone(), sign, threshold: 0.0 };
+        let mut scores = cut.score(target, rows)?;
+        scores.retain(|score| !score.is_nan());
+        scores.sort_unstable_by(f32::total_cmp);
+        cut.threshold = scores.get(scores.len() / 2).copied().unwrap_or(0.0);
+        Ok(Some(Box::new(cut)))
+    }
+
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
         self.statistic.check(lesson.table, "attack `threshold`")?;
         let sign = self.statistic.sign(lesson.table, lesson.rows);

@@ -62,7 +62,9 @@ pub(crate) fn run_attack(
     let of = |evaluated_on, scores, converged| Side { evaluated_on, scores, converged };
     let threshold = f64::from(outcome.threshold);
     let test = of(EvaluatedOn::ShadowTest, &outcome.shadow_test, outcome.converged);
-    add_side(&mut result, head, planned, group, test, threshold)?;
+    if !outcome.shadow_test.score.is_empty() {
+        add_side(&mut result, head, planned, group, test, threshold)?;
+    }
     let own = of(EvaluatedOn::Target, &outcome.target, outcome.converged);
     add_side(&mut result, head, planned, group, own, threshold)?;
     if planned.each {

@@ -392,17 +392,8 @@ impl Builder<'_> {
         splits: &[(Role, SplitId, usize)],
     ) -> Result<(JobId, usize)> {
         let ids_of: Vec<SplitId> = splits.iter().map(|(_, split_id, _)| *split_id).collect();
-        let spec = serde_json::json!({
-            "version": OUTSIDE_VERSION,
-            "model": model.model_id.0,
-            "kinds": OUTSIDE_KINDS,
-            "synthetic": synthesize.0,
-            "splits": ids_of.iter().map(|split| split.0).collect::<Vec<_>>(),
-        });
-        let mut inputs = ids(&class.sources);
-        inputs.extend(ids_of.iter().map(|split| split.0).chain([model.model_id.0, synthesize.0]));
-        let label = format!("attributes from synthetic traces {}", model.label(&self.plan.generators[generator].name));
-        let head = JobHead::new(JobKind::Attribute, label, &spec, inputs, 0);
+        let name = model.label(&self.plan.generators[generator].name);
+        let head = outside_head((model.model_id, &name), &class.sources, synthesize, &ids_of);
         let job = head.job_id;
         let after = splits.iter().map(|(.., split_index)| *split_index).chain([index]).collect();
         let (model, sources) = (model.clone(), class.sources.clone());
@@ -479,4 +470,23 @@ pub(crate) fn split_head(
         spec.insert("overlap".to_owned(), true.into());
     }
     JobHead::new(JobKind::Split, format!("split {class} {}", role_text(role)), &spec, ids(sources), seed)
+}
+
+/// The job that records what a model's synthetic traces say of the traces of some splits.
+pub(crate) fn outside_head(
+    (model, name): (ModelId, &str),
+    sources: &[JobId],
+    synthesize: JobId,
+    splits: &[SplitId],
+) -> JobHead {
+    let spec = serde_json::json!({
+        "version": OUTSIDE_VERSION,
+        "model": model.0,
+        "kinds": OUTSIDE_KINDS,
+        "synthetic": synthesize.0,
+        "splits": splits.iter().map(|split| split.0).collect::<Vec<_>>(),
+    });
+    let mut inputs = ids(sources);
+    inputs.extend(splits.iter().map(|split| split.0).chain([model.0, synthesize.0]));
+    JobHead::new(JobKind::Attribute, format!("attributes from synthetic traces {name}"), &spec, inputs, 0)
 }
