@@ -114,7 +114,7 @@ fn say_what_goes(forgetting: &Forgetting) {
 
 fn confirmed() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(Error::user("nothing was changed: nobody is there to be asked")
+        return Err(Error::user("nothing was changed: stdin is not a terminal, so nobody can confirm")
             .hint("--yes forgets it without asking, --dry-run only says what would go"));
     }
     note!("this cannot be undone; type `yes` to forget it");

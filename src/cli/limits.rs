@@ -15,7 +15,7 @@ pub(super) fn require_addresses() -> Result<()> {
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max address space")?.split_whitespace().next());
     match soft.and_then(|soft| soft.parse::<u64>().ok()) {
         Some(bytes) if bytes < ADDRESSES => Err(Error::user(format!(
-            "this process may use {} MiB of addresses (`ulimit -v`), syntrace needs {}",
+            "this process may use {} MiB of address space (`ulimit -v`), syntrace needs {}",
             bytes >> 20,
             ADDRESSES >> 20
         ))

@@ -61,7 +61,7 @@ async fn drive(
 }
 
 fn broke_off() -> datafusion::common::DataFusionError {
-    external(Error::internal("the query broke off: a fault of this program"))
+    external(Error::internal("the query ended unexpectedly"))
 }
 
 /// The batches of a query elsewhere.

@@ -233,10 +233,10 @@ fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
         let text = panic_text(panic.as_ref());
         // Arrow counts the bytes of a column of a batch in 31 bits.
         if text.contains("offset overflow") {
-            return Err(Error::user("this statement makes more than 2 GiB of text in one place")
+            return Err(Error::user("a text column of one batch exceeds 2 GiB")
                 .hint("aggregate less of it: fewer rows, or shorter texts"));
         }
-        Err(Error::internal(format!("this statement met a fault of the query engine: {text}"))
+        Err(Error::internal(format!("the query engine panicked on this statement: {text}"))
             .hint("`syntrace verify STUDY` says whether the file is damaged"))
     })
 }

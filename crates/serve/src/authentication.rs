@@ -114,11 +114,13 @@ impl Authentication {
             places: Arc::new(Semaphore::new(CLIENTS_MAX)),
             keys: Arc::new(RandomPidSecretKeyGenerator::default()),
         };
-        // Says at the start what every client would be told.
+        // Fails at startup rather than at each login.
         made.scram().map_err(|error| {
             let place = certificate.map_or(Path::new(""), PathBuf::as_path).display().to_string();
-            Error::user(format!("the certificate `{place}` cannot be bound to passwords: {error}"))
-                .hint("use one that is signed with RSA or ECDSA and SHA-2")
+            Error::user(format!(
+                "cannot compute the tls-server-end-point channel binding of the certificate `{place}`: {error}"
+            ))
+            .hint("use one that is signed with RSA or ECDSA and SHA-2")
         })?;
         Ok(made)
     }

@@ -320,8 +320,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
                     .hint("a study is made by `syntrace ingest`, `simulate` or `run`")
             }
             std::io::ErrorKind::UnexpectedEof => {
-                Error::user(format!("expected a study file, found `{place}`, which ends before its content does"))
-                    .hint(CUT_SHORT)
+                Error::user(format!("expected a study file, found `{place}`, which is truncated")).hint(CUT_SHORT)
             }
             _ => io_error("open the study", path, &io),
         },
@@ -350,7 +349,7 @@ fn holds_our_tables(path: &Path) -> bool {
     read.is_ok() && bytes.windows(name.len()).any(|window| window == name)
 }
 
-const CUT_SHORT: &str = "it was cut short, by a copy that broke off or a full disk: copy it again";
+const CUT_SHORT: &str = "truncated (interrupted copy or full disk): copy it again";
 
 /// A redb failure while reading or writing: a full disk is the user's, damage is ours to report.
 pub(super) fn storage_error(action: &str, error: redb::Error) -> Error {
@@ -363,8 +362,7 @@ fn described(action: &str, error: redb::Error) -> Error {
             let built = Error::user(format!("cannot {action} the study: {io}"));
             match io.kind() {
                 std::io::ErrorKind::UnexpectedEof => {
-                    Error::user(format!("cannot {action} the study: its file ends before its content does"))
-                        .hint(CUT_SHORT)
+                    Error::user(format!("cannot {action} the study: its file is truncated")).hint(CUT_SHORT)
                 }
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     built.hint("free space on that disk and run the same command again; every finished job is stored")
@@ -374,7 +372,7 @@ fn described(action: &str, error: redb::Error) -> Error {
         }
         redb::Error::PreviousIo => {
             Error::user(format!("cannot {action} the study: an earlier write failed (its disk is full, most often)"))
-                .hint("every finished job is stored; mend the cause and run the same command again")
+                .hint("every finished job is stored; fix the cause and run the same command again")
         }
         redb::Error::Corrupted(what) => Error::internal(format!("the study is damaged: {what}"))
             .hint("`syntrace verify STUDY` lists everything that is damaged"),

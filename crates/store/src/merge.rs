@@ -154,7 +154,7 @@ fn in_order(jobs: Vec<JobRecord>) -> Result<Vec<Ordered>> {
             .map(|(id, _)| *id)
             .collect();
         if ready.is_empty() {
-            return Err(Error::internal("the jobs of a study read each other's results in a circle"));
+            return Err(Error::internal("job inputs form a cycle"));
         }
         ready.sort_unstable();
         ordered.extend(ready.iter().filter_map(|id| waiting.remove(id)));

@@ -43,11 +43,8 @@ impl Place {
             _ => None,
         }
         .ok_or_else(|| {
-            Error::internal(format!(
-                "a job wrote to table `{}` under key `{}`, which is no place here",
-                output.table, output.key
-            ))
-            .hint("`syntrace verify STUDY` lists everything that is damaged")
+            Error::internal(format!("job output `{}`/`{}`: unknown table or malformed key", output.table, output.key))
+                .hint("`syntrace verify STUDY` lists everything that is damaged")
         })
     }
 
@@ -131,7 +128,7 @@ impl Place {
             Self::Object(key) => open(transaction, tables::OBJECTS)?.insert(&key, bytes).map(drop).map_err(failed),
             _ => match self.id_table() {
                 Some((table, id)) => open(transaction, table)?.insert(id, bytes).map(drop).map_err(failed),
-                None => Err(Error::internal("a place without a table")),
+                None => Err(Error::internal("an output key has no table")),
             },
         }
     }
@@ -226,8 +223,8 @@ pub(super) fn open<'t, K: redb::Key + 'static, V: redb::Value + 'static>(
     transaction.open_table(definition).map_err(|error| storage_error("open a table of", error.into()))
 }
 
-/// True for two records of one content: the name that it came with, whether its bytes were kept and where the packed stream
-/// that it came in broke off say nothing about it.
+/// Compares two records of a capture by content alone: file name, kept bytes and damage of the compressed input are
+/// ignored.
 pub(super) fn same_content(a: &CaptureRecord, b: &CaptureRecord) -> bool {
     let plain =
         |capture: &CaptureRecord| CaptureRecord { name: String::new(), kept: false, damage: None, ..capture.clone() };

@@ -199,7 +199,7 @@ impl StoreWriter {
         let Some(job) = guarded(|| write_result(&transaction, result, segments))?? else {
             transaction.abort().map_err(|error| storage_error("leave", error.into()))?;
             let stored = self.snapshot()?.job(job_id)?;
-            return stored.ok_or_else(|| Error::internal(format!("the job {job_id} is there and cannot be read")));
+            return stored.ok_or_else(|| Error::internal(format!("job {job_id} exists but its record is unreadable")));
         };
         self.commit_transaction(transaction)?;
         Ok(job)
@@ -211,9 +211,9 @@ impl StoreWriter {
         if !self.is_replaced() {
             return Ok(());
         }
-        let what = if self.path.exists() { "another file took its place" } else { "it was deleted" };
+        let what = if self.path.exists() { "replaced" } else { "deleted" };
         Err(Error::user(format!(
-            "`{}`: {what} while it was written, so what came into it is lost",
+            "`{}`: the study file was {what} during writing; writes since then are lost",
             self.path.display()
         ))
         .hint("run the same command again")

@@ -250,11 +250,11 @@ impl Fitted {
         let around = transformed(self.options.transform, self.references.around(model, trace));
         let spread = self.spreads.get(model);
         let (Some(value), Some(spread)) = (self.references.value(table, row), spread) else {
-            return Err(Error::user(format!("model `{model}` was asked about no trace outside its own split"))
+            return Err(Error::user(format!("model `{model}` has no reference attributes (traces outside its split)"))
                 .hint("record the reference attributes of all models of the group"));
         };
         if around.inside.is_empty() && around.outside.is_empty() {
-            return Err(Error::user(format!("no model but `{model}` was asked about trace `{trace}`"))
+            return Err(Error::user(format!("no other model than `{model}` has attributes for trace `{trace}`"))
                 .hint("record the reference attributes of all models of the group"));
         }
         Ok(lira_score(self.options, transform(self.options.transform, value), &around.inside, &around.outside, *spread))

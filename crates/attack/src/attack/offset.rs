@@ -38,7 +38,7 @@ impl Offsets {
         Self { of_model, without }
     }
 
-    /// A table with the constants of its models taken off.
+    /// A table with the per-model constants subtracted.
     ///
     /// # Errors
     /// Where a model has no rows about its own split.
@@ -48,7 +48,7 @@ impl Offsets {
             let Some(model) = table.models.get(row) else { continue };
             let Some((loss, values)) = self.of_model.get(model) else {
                 return Err(Error::user(format!(
-                    "model `{model}` was asked about traces outside its own split, found nothing about its own"
+                    "model `{model}` has reference attributes but none for its own split"
                 ))
                 .hint("record the attributes of all models of the group"));
             };

@@ -80,7 +80,7 @@ fn settled<T>(
     }
     if attack.refuses(without_zero) {
         return Err(Error::user(format!(
-            "attack `{}` reads probabilities, found scores without a zero, of which every model has its own",
+            "attack `{}` needs probabilities; this attribute is defined only up to a per-model constant",
             attack.kind()
         ))
         .hint("use `threshold` or `lira`, which a constant added to all scores of a model does not change"));

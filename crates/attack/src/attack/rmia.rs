@@ -171,12 +171,12 @@ impl Fitted {
             |what: String| Err(Error::user(what).hint("record the reference attributes of all models of the group"));
         let Some(population) = self.populations.get(model).filter(|population| !population.is_empty()) else {
             return missing(format!(
-                "model `{model}` was asked about no trace outside its own split that another model did not see either"
+                "model `{model}` has no population trace that was also excluded from another model's training"
             ));
         };
         let around = self.references.around(model, trace);
         let Some(log_p) = self.references.value(table, row).filter(|_| !around.is_empty()) else {
-            return missing(format!("no model but `{model}` was asked about trace `{trace}`"));
+            return missing(format!("no other model than `{model}` has attributes for trace `{trace}`"));
         };
         let score = |prior| rmia_score(log_p - prior, population, self.options.gamma);
         Ok(log_prior(self.options, &around).map_or(f64::NAN, score))

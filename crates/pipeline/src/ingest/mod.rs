@@ -144,8 +144,8 @@ pub(crate) fn ingest_head(options: &IngestOptions, name: &str, digest: &Digest) 
     JobHead::new(JobKind::Ingest, label, &spec, vec![digest.id63()], 0)
 }
 
-/// Refuses traffic for a class of another origin: private traces must not slip under a class that is public, nor
-/// captured ones under a simulated one.
+/// Refuses traffic for a class of another origin: private traces must not enter a public class, nor captured ones a
+/// simulated class.
 fn require_origin(store: &StoreWriter, options: &IngestOptions) -> Result<()> {
     let Some(class) = store.snapshot()?.class(class_id(options))? else { return Ok(()) };
     if class.origin == options.origin {
@@ -154,11 +154,11 @@ fn require_origin(store: &StoreWriter, options: &IngestOptions) -> Result<()> {
     let (name, there, here) =
         (format!("{}/{}", class.dataset, class.class), class.origin.name(), options.origin.name());
     Err(Error::user(format!("the class {name} of this study is {there}, and this traffic would be {here}"))
-        .hint("a class has one origin: give this traffic another class or dataset, or say of it what the class says (`--public`)"))
+        .hint("a class has one origin: give this traffic another class or dataset, or use the same origin as the class (`--public`)"))
 }
 
-/// Ingests one file; does nothing if the same content is already there under the same class and cut.
-/// `progress`, which was started by the caller, hears of the bytes that are read.
+/// Ingests one file; does nothing if the same content was already ingested under the same class and cut.
+/// `progress`, which the caller has started, is told of the bytes that are read.
 pub(crate) fn ingest_file(
     store: &StoreWriter,
     options: &IngestOptions,
@@ -265,9 +265,9 @@ fn kept_file(file: &CaptureInput, digest: Digest) -> Result<NewFile> {
 }
 
 fn require_capture(snapshot: &Snapshot, digest: Digest) -> Result<CaptureRecord> {
-    snapshot
-        .capture(CaptureId::from(digest))?
-        .ok_or_else(|| Error::internal(format!("the capture {} is missing beside its traces", digest.hex())))
+    snapshot.capture(CaptureId::from(digest))?.ok_or_else(|| {
+        Error::internal(format!("the traces exist but the record of capture {} is missing", digest.hex()))
+    })
 }
 
 fn cut_options(options: &IngestOptions) -> CutOptions {

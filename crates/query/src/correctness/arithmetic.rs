@@ -36,7 +36,7 @@ impl AnalyzerRule for CheckedArithmetic {
 }
 
 fn checked(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    // The planner wants plain numbers there, and refuses negative ones.
+    // The planner expects literals there and rejects negative ones.
     if matches!(node, LogicalPlan::Limit(_)) {
         return Ok(Transformed::no(node));
     }

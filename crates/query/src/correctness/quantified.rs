@@ -45,7 +45,7 @@ impl AnalyzerRule for NameQuantified {
 fn require_other_name(rows: &LogicalPlan, around: &DFSchema) -> Result<()> {
     match rows.schema().iter().next() {
         Some((Some(name), field)) if around.has_column_with_qualified_name(name, field.name()) => not_impl_err!(
-            "ANY and ALL over `{name}` beside a `{name}` around them need another name: `{name} AS other`"
+            "ambiguous `{name}` in a correlated ANY or ALL: give the inner table an alias (`{name} AS other`)"
         ),
         _ => Ok(()),
     }

@@ -64,7 +64,7 @@ fn looked_at(part: Expr, is_known: bool) -> Result<Transformed<Expr>> {
 }
 
 fn refused<T>(what: &str, hint: &str) -> Result<T> {
-    let message = format!("a subquery that names columns around it and {what} is not supported");
+    let message = format!("a correlated subquery that {what} is not supported");
     Err(external(Error::user(message).hint(hint.to_owned())))
 }
 

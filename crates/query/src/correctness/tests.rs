@@ -469,7 +469,7 @@ fn columns_are_summarised_and_values_become_columns() {
     let refused = |sql: &str| session.sql(sql).err().unwrap();
     assert!(refused("PIVOT models ON role USING count(*)").hint_text().unwrap().contains("FOR k IN"));
     assert!(
-        refused("SELECT * FROM models PIVOT (count(*) FOR role IN (ANY))").to_string().contains("wants the values")
+        refused("SELECT * FROM models PIVOT (count(*) FOR role IN (ANY))").to_string().contains("expects the values")
     );
     assert!(refused("SUMMARIZE modles").to_string().contains("modles"));
 }

@@ -77,18 +77,18 @@ impl PairGroups {
         Ok(())
     }
 
-    /// Integers as the doubles that they are.
+    /// Integers as doubles, without loss.
     ///
     /// # Errors
     ///
-    /// One beyond 2^53 is between two doubles: values that differ would become equal.
+    /// For an integer above 2^53: distinct integers would round to one double.
     fn doubles(&self, values: &ArrayRef) -> Result<ArrayRef> {
         let Some(integers) = values.as_primitive_opt::<Int64Type>() else { return Ok(Arc::clone(values)) };
         let inexact = |value: &i64| value.unsigned_abs() > 1 << f64::MANTISSA_DIGITS;
         if let Some(value) = integers.iter().flatten().find(inexact) {
             let function = self.measure.name();
             let error = Error::user(format!(
-                "{function} of the integer {value}: beyond 2^53 integers have no double of their own"
+                "{function} of the integer {value}: integers above 2^53 are not exactly representable as DOUBLE"
             ));
             return Err(external(error.hint("subtract a constant near them first")));
         }

@@ -365,7 +365,7 @@ impl ExecutionPlan for StudyScan {
             builder.spawn_blocking(move || {
                 let fragments = lanes.get(partition).map(Vec::as_slice).unwrap_or_default();
                 let source = Source::new(plan, fragments, dynamic);
-                // A receiver that is gone wants no more.
+                // The receiver was dropped.
                 source.read_all(limit, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
             });
             builder.build()

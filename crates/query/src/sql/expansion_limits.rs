@@ -97,10 +97,10 @@ fn of_set(set: &SetExpr, names: &Names) -> Result<Size> {
     };
     if size.tables > TABLES_MAX {
         return Err(Error::user(format!(
-            "expected at most {TABLES_MAX} tables once the names of WITH stand for their queries, found {:.0}",
+            "expected at most {TABLES_MAX} tables after expanding CTEs, found {:.0}",
             size.tables
         ))
-        .hint("what stands behind a name is read for each place where it stands: use names more seldom"));
+        .hint("a CTE is evaluated once for each reference to it: reference the CTE fewer times"));
     }
     if size.columns.len() > COLUMNS_MAX {
         let found = size.columns.len();
@@ -202,10 +202,10 @@ fn of_expression(expression: &Expr, sizes: &HashMap<&str, f64>, names: &Names, t
 
 fn too_large(size: f64) -> Error {
     Error::user(format!(
-        "expected at most {EXPRESSION_MAX} columns and values in an expression once the names in it stand for what they \
-         are computed from, found {size:.0}"
+        "expected at most {EXPRESSION_MAX} columns and values in an expression after expanding column aliases, \
+         found {size:.0}"
     ))
-    .hint("what stands behind a name is computed for each place where it stands: use names more seldom")
+    .hint("an alias is evaluated once for each reference to it: reference the alias fewer times")
 }
 
 fn function_name(function: &Function) -> String {

@@ -19,7 +19,7 @@ const _: () = assert!(cfg!(target_endian = "little"), "a big-endian machine must
 pub(crate) fn decode(column: &Column, record: &ColumnRecord, rows: u32, stored: &[u8]) -> Result<ArrayRef> {
     let damaged = |what: String| damaged(column, &what);
     let layout = Layout::from_code(record.encoding & !ZSTD)
-        .ok_or_else(|| damaged(format!("it has encoding {}, which there is not", record.encoding)))?;
+        .ok_or_else(|| damaged(format!("unknown encoding {}", record.encoding)))?;
     if Digest::of(stored).prefix16() != record.digest {
         return Err(damaged("its digest does not match".to_owned()));
     }

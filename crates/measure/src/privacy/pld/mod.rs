@@ -156,7 +156,10 @@ fn numeric_epsilon(phases: &[Phase], delta: f64, want: Want) -> Result<EpsilonBo
         .map(|phase| {
             let found = phase.moments();
             found.ok_or_else(|| {
-                Error::user(format!("noise multiplier `{}` is too small for a lattice (least 0.001)", phase.sigma))
+                Error::user(format!(
+                    "noise multiplier `{}` is below 0.001, the smallest that the grid supports",
+                    phase.sigma
+                ))
             })
         })
         .collect::<Result<_>>()?;
@@ -193,7 +196,7 @@ fn fitted_lattice(mut spacing: f64, build: impl Fn(f64) -> Lattice) -> Result<La
         }
         spacing *= 1.1 * needed / WINDOW_MAX as f64;
     }
-    Err(Error::internal("no lattice fits the composed privacy loss"))
+    Err(Error::internal("the grid of the composed privacy loss would exceed its maximum size"))
 }
 
 fn composed_deviation<'a>(phases: &[Phase], moments: impl Iterator<Item = &'a Moments>) -> f64 {

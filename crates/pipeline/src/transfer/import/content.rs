@@ -272,7 +272,7 @@ fn read_attributes(source: &AttributeSource) -> Result<(Vec<foreign::AttributeRo
     let ending = source.path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     let is_parquet = matches!(ending.as_deref(), Some("parquet" | "pq"));
     if !is_parquet && !source.columns.is_empty() {
-        return Err(Error::user("expected a Parquet file beside `columns`: the numbers of others have no names"));
+        return Err(Error::user("expected a Parquet file: `columns` applies to Parquet files only"));
     }
     let whole = |rows: Vec<foreign::AttributeRow>| {
         let width = rows.first().map_or(0, |row| row.values.len());

@@ -140,7 +140,7 @@ pub(super) fn check_generator(snapshot: &Snapshot, generator: &str) -> Result<()
             .any(|model| model.generator == generator && model.preset != syntrace_base::record::IMPORTED);
     if ours {
         return Err(Error::user(format!("`{generator}` is a generator of this program"))
-            .hint(format!("name the imported one apart, for instance `{generator}-published`")));
+            .hint(format!("give the imported generator another name, for instance `{generator}-published`")));
     }
     Ok(())
 }
