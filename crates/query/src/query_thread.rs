@@ -1,4 +1,4 @@
-//! A query that works on threads of its own: whoever waits for it stays free to hear its client and the clock.
+//! Runs a query on separate threads, so that the task that awaits it can handle client messages and timeouts.
 
 use crate::error::external;
 use crate::optimizer::cancellation::CancelFlag;
@@ -14,7 +14,7 @@ use syntrace_base::error::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-/// A batch, or `None` after the last one: a channel that closes without it is a query that broke off.
+/// A batch, or `None` after the last one: a channel that closes without `None` is a query that ended unexpectedly.
 type Message = Option<Result<RecordBatch>>;
 
 /// Starts a query on the threads of `work` and gives its batches as they are asked for. Dropping them, or this
@@ -64,7 +64,7 @@ fn broke_off() -> datafusion::common::DataFusionError {
     external(Error::internal("the query ended unexpectedly"))
 }
 
-/// The batches of a query elsewhere.
+/// The batches of a query that runs on other threads.
 struct QueryStream {
     schema: SchemaRef,
     batches: mpsc::Receiver<Message>,

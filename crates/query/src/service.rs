@@ -86,8 +86,7 @@ impl Service {
         LogicalPlanBuilder::from(plan).project(typed)?.build()
     }
 
-    /// Runs a plan over a snapshot, which the stream holds until it is dropped. Whoever waits for it is never
-    /// kept from hearing of something else.
+    /// Runs a plan over a snapshot, which the stream holds until it is dropped. Never blocks the calling task.
     pub async fn run(
         &self,
         plan: LogicalPlan,

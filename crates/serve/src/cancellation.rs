@@ -1,4 +1,4 @@
-//! What ends a query before its last row: the client's request, and its `statement_timeout`.
+//! Cancellation of a running query: by the client's CancelRequest, or by its `statement_timeout`.
 
 use super::error::refused;
 use super::setting::timeout;

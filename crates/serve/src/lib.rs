@@ -143,7 +143,7 @@ async fn serve_client(
 ) {
     let admission = Arc::new(Admission::default());
     let connection = Arc::new(Connection::new(handlers, Arc::clone(&admission)));
-    // A client that breaks off harms nobody else.
+    // A failed connection affects no other client.
     let mut served = std::pin::pin!(process_socket(socket, tls, connection));
     tokio::select! {
         _ = &mut served => return,

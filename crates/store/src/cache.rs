@@ -22,7 +22,7 @@ const ARRAY_BYTES: usize = HELD_BYTES / 16;
 /// Contents whose first reading is remembered.
 const SEEN: usize = 1 << 16;
 
-/// What a decoded column depends on.
+/// The cache key of a decoded column: everything that decoding depends on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key {
     digest: [u8; 16],

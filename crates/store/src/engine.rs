@@ -337,7 +337,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
     }
 }
 
-/// Bytes at the start of a file in which a study's tables are named, in any but the largest.
+/// The names of a study's tables are within this many bytes of the start of the file, except in the largest studies.
 const NAMED_WITHIN_BYTES: u64 = 64 << 20;
 
 /// Are the names of a study's tables among the first bytes of a file?

@@ -22,15 +22,15 @@ use syntrace_base::record::{CaptureRecord, JobOutput, JobRecord};
 pub struct Retained {
     /// Jobs, with those of their outputs that stay.
     pub jobs: Vec<JobRecord>,
-    /// Captures whose names are mended: all names that each has from now on, the one that is shown first.
+    /// Captures whose names change: all names that each has from now on, the displayed one first.
     pub names: HashMap<CaptureId, Vec<String>>,
 }
 
 impl StoreWriter {
-    /// Replaces the study's file by one in which these jobs are and nothing else; needs free space of its size.
+    /// Replaces the study's file by one that holds these jobs and nothing else; needs free space of its size.
     ///
     /// # Errors
-    /// `internal` where the study is damaged: it is as it was then.
+    /// `internal` where the study is damaged: its file is then unchanged.
     pub fn retain(&mut self, retained: Retained) -> Result<()> {
         let snapshot = self.snapshot()?;
         let kept = Kept::new(&snapshot, retained)?;

@@ -49,8 +49,8 @@ struct Features {
     orders: Vec<Vec<usize>>,
 }
 
-/// Accuracy of a forest that learnt from a share of the members alone, or together with synthetic traces.
-/// Shares of which a class has no trace count as one trace.
+/// Accuracy of a forest that was trained on a share of the members alone, or together with synthetic traces.
+/// A share that rounds to no trace of a class counts as one trace.
 ///
 /// # Errors
 /// Where there are fewer than two classes, or a feature is not finite.
@@ -177,7 +177,7 @@ impl<'a> Study<'a> {
     }
 }
 
-/// Members of a class that a share of so many is: at least one where there is one.
+/// Number of a class's members that a share stands for: at least one unless the class is empty.
 fn drawn(share: f64, members: usize) -> usize {
     ((share * members as f64).round() as usize).clamp(members.min(1), members)
 }

@@ -129,7 +129,7 @@ pub(super) fn check_footer(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// A number by which the decoder allocates.
+/// An untrusted size that controls an allocation of the decoder.
 #[derive(Debug, Clone, Copy)]
 enum Claim {
     /// There is a schema element (its name, not the number).

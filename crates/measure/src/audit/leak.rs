@@ -23,11 +23,11 @@ const WINDOWS_MAX: usize = 6_000_000;
 const NAME_BYTES_MIN: usize = 6;
 
 /// All measures of one model's synthetic traces against its members and held-out traces, and against `unlisted`, the
-/// real traces of its class that are in neither list: whoever sells those copied real traffic too. Where no trace is
+/// real traces of its class that are in neither list: a copy of those is a copy of real traffic too. Where no trace is
 /// held out, they are the control.
 pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let (held_out, unlisted) = if held_out.is_empty() { (unlisted, held_out) } else { (held_out, unlisted) };
-    // What is the nearest of many, or is in none of few, is so by their number as well: both sides have the same there.
+    // Nearest-neighbour and uniqueness statistics depend on sample size, so both sides are subsampled to one size.
     let equal = [equally_many(members, held_out), equally_many(held_out, members)];
     let mut rows = copies(&equal[0], &equal[1], synthetic);
     rows.extend(memorised(members, held_out, synthetic));
@@ -36,8 +36,8 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], syntheti
     rows
 }
 
-/// Traces of a side, no more than the other has: the first by their ids, which are hashes of where they were cut. All
-/// where the other has none.
+/// Subsamples a side to the size of the other: the first traces by id, which is a hash of the trace's origin and hence
+/// random. All traces if the other side is empty.
 fn equally_many<'a>(side: &'a [Trace], other: &[Trace]) -> Cow<'a, [Trace]> {
     if other.is_empty() || side.len() <= other.len() {
         return Cow::Borrowed(side);
@@ -122,8 +122,8 @@ impl Owner {
     }
 }
 
-/// Of the member traces that have something of their own, those that leaked, beside the same of held-out traces (which
-/// stand behind the members).
+/// Share of member traces with a unique item that leaked, compared with that of held-out traces (which follow the
+/// members in `owners`).
 fn owned(measure: &'static str, kind: &'static str, owners: &[Owner], members: usize) -> LeakRow {
     let (members, held_out) = owners.split_at(members.min(owners.len()));
     let count = |owners: &[Owner]| {

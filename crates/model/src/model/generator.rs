@@ -179,9 +179,9 @@ pub trait Family: Send + Sync {
     }
 }
 
-/// A family of generative models. The rejected alternative is an enum with a match in every stage:
-/// four families differ in all of these answers, and an imported one gives only some. A build without libtorch refuses what a
-/// family does not say, and a build with it does not compile where a family leaves it out.
+/// A family of generative models. The rejected alternative is an enum with a match in every stage: the families differ
+/// in every method here, and an imported family implements only some. A build without libtorch reports an error for a
+/// method that a family lacks; a build with libtorch does not compile if a family omits one.
 pub trait Generator: Family {
     /// Trains the base on public traces, without DP.
     fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {

@@ -86,7 +86,7 @@ pub fn captures_in(folder: &Path) -> Result<Found> {
     Ok(found)
 }
 
-/// A link may lead back to a folder around it: each folder is looked through once.
+/// A symbolic link may point to an enclosing folder: each folder is visited once.
 fn collect(folder: &Path, found: &mut Found, seen: &mut HashSet<PathBuf>) -> Result<()> {
     let itself = std::fs::canonicalize(folder).map_err(|error| io_error("read the folder", folder, &error))?;
     if !seen.insert(itself) {

@@ -1,4 +1,4 @@
-//! Records of the study as inputs of stages.
+//! Loads records of the study as inputs of a job's stages.
 
 use crate::rows::{self, AttributeRow, Columns, EncodingRow, TraceFacts};
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! An attack's table in a spec, and what it comes to on one generator.
+//! Resolves an attack's table in a spec to a planned attack on one generator.
 
 use super::planned::PlannedAttack;
 use serde_json::{Map, Value};

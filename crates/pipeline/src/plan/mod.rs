@@ -344,7 +344,7 @@ struct Builder<'a> {
     targets: Vec<utility::Target>,
     /// Cohorts so far, those that are done included.
     cohorts_planned: u32,
-    /// Number of the cohort of a generator that others learn from, in the class at hand.
+    /// Cohort number by teacher generator (one whose released traces others learn from), in the current class.
     together: HashMap<usize, u32>,
     /// Private models that others learn from, each with the index of the job that draws its traces.
     released: Vec<(PlannedModel, Released, usize)>,

@@ -305,8 +305,8 @@ impl Builder<'_> {
         Ok(trained)
     }
 
-    /// The number of the next cohort of a generator. Whoever learns from a generator shares one with it in each class, so that
-    /// no other machine trains that generator, with other noise, once more.
+    /// The number of the next cohort of a generator. A generator and those that learn from its traces share one cohort
+    /// in each class, so that no second machine trains the teacher again with other noise.
     fn cohort_number(&mut self, generator: usize) -> u32 {
         let teaches = self.plan.teaches(generator).then_some(generator);
         let teacher = self.plan.generators[generator].learns_from.or(teaches);

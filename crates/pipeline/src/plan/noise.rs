@@ -23,14 +23,14 @@ pub(crate) struct Spent {
     pub pld: Option<f64>,
 }
 
-/// Answers that were found.
+/// Cached results of the accountants.
 #[derive(Default)]
 pub(super) struct Accounts {
     noises: Mutex<HashMap<Question, f64>>,
     spent: Mutex<HashMap<Vec<u64>, Spent>>,
 }
 
-/// The answer to a question: `solve` is asked once, and whoever needs the same meanwhile waits. A failure is not kept.
+/// Memoised: `solve` runs once for each question, concurrent callers block. Errors are not cached.
 fn once<K: Eq + Hash, V: Copy>(
     known: &Mutex<HashMap<K, V>>,
     question: K,

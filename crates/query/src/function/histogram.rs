@@ -362,7 +362,7 @@ mod tests {
         };
         let reals = |array: &ArrayRef| array.as_primitive::<Float64Type>().iter().collect::<Vec<_>>();
         check(&reals(&GroupsAccumulator::evaluate(&mut groups(&values, &of), EmitTo::All).unwrap()));
-        // Half of the rows, the first groups out, the same rows again for those that are left.
+        // After all rows: emits the first groups, then feeds the remaining groups their rows once more.
         let mut in_turn = groups(&values, &of);
         let first = GroupsAccumulator::evaluate(&mut in_turn, EmitTo::First(100)).unwrap();
         let again: (Vec<i64>, Vec<usize>) =

@@ -39,7 +39,7 @@ pub fn require_shallow(text: &str) -> Result<()> {
 }
 
 fn require_shallow_in(dialect: &dyn Dialect, text: &str) -> Result<()> {
-    // What is no SQL is the parser's to refuse.
+    // Text that is not SQL is left for the parser to reject.
     let Ok(mut tokens) = Tokenizer::new(dialect, text).tokenize() else { return Ok(()) };
     tokens.retain(|token| !matches!(token, Token::Whitespace(_)));
     let refused = |most: usize, what: &str, found: usize, hint: &str| {
@@ -109,11 +109,11 @@ fn is_literal(token: &Token) -> bool {
     )
 }
 
-/// What is open at a place of a text, and how many levels it counts.
+/// An open bracket or keyword, and how many levels of nesting it counts.
 struct Open {
     closes: Token,
     levels: usize,
-    /// Tables stand in it, not values.
+    /// Does it enclose tables rather than values?
     tables: bool,
 }
 
@@ -133,7 +133,7 @@ fn levels(tokens: &[Token]) -> usize {
             Token::LBrace => bracket(Token::RBrace),
             _ => match keyword(token) {
                 Some(Keyword::CASE) => bracket(Token::make_keyword("END")),
-                // One in another is closed by nothing.
+                // Nested INTERVALs have no closing token.
                 Some(Keyword::INTERVAL) if !next.is_some_and(is_literal) => {
                     depth += 1;
                     None
@@ -166,8 +166,8 @@ fn negates(token: &Token, before: Option<&Token>, next: Option<&Token>) -> bool 
     keyword(token) == Some(Keyword::NOT) && before.and_then(keyword) != Some(Keyword::IS) && !part_of_operator
 }
 
-/// What a parenthesis opens, by what stands around it. Those of most functions, of expressions and of lists are
-/// read and planned once.
+/// What a parenthesis opens, by the tokens before and after it. Those of most functions, of expressions and of lists
+/// are parsed and planned once.
 fn parenthesis(before: Option<&Token>, next: Option<&Token>, among_tables: bool) -> Open {
     let is_query = matches!(
         next.and_then(keyword),
@@ -180,7 +180,7 @@ fn parenthesis(before: Option<&Token>, next: Option<&Token>, among_tables: bool)
     };
     let levels = match before.and_then(keyword) {
         Some(Keyword::ALL | Keyword::ANY | Keyword::SOME | Keyword::POSITION) => 2,
-        // What the parser reads by rules of its own and, where these fail, once more as a function.
+        // Keywords with special syntax; where that fails, the parser tries again to read a function.
         Some(
             Keyword::CAST
             | Keyword::TRY_CAST
@@ -208,7 +208,7 @@ fn parenthesis(before: Option<&Token>, next: Option<&Token>, among_tables: bool)
     Open { closes: Token::RParen, levels, tables }
 }
 
-/// Does a token close what is open? `END` is also a name, which nothing keeps from standing where a value may.
+/// Does a token close what is open? `END` may also be a name, wherever a value may stand.
 fn closes(open: &Token, token: &Token, before: Option<&Token>) -> bool {
     if keyword(open) != Some(Keyword::END) {
         return open == token;

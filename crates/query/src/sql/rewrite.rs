@@ -81,9 +81,9 @@ fn without_cast(expression: &Expr) -> &Expr {
     }
 }
 
-/// The name that a column of the answer has without one of its own; names of columns and functions have no capitals.
+/// The default name of a result column without an alias; names of columns and functions are in lower case.
 fn answer_name(expression: &Expr) -> String {
-    // A name has not the text of a subquery.
+    // The name leaves out the text of a subquery.
     match without_cast(expression) {
         Expr::Exists { negated, .. } => if *negated { "NOT EXISTS" } else { "EXISTS" }.to_owned(),
         Expr::InSubquery { expr, negated, .. } => format!("{expr} {}IN", if *negated { "NOT " } else { "" }),

@@ -146,7 +146,7 @@ impl Expressions<'_> {
     }
 }
 
-/// The planner knows one character that takes away the meaning of `%` and `_`: the backslash.
+/// Rewrites LIKE with ESCAPE: the planner supports the backslash as the only escape character.
 fn escape_with_backslash(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
     let Some(Value::SingleQuotedString(character)) = escape.as_ref().map(|one| &one.value) else { return };
     if character.is_empty() || character == "\\" {

@@ -1,4 +1,5 @@
-//! Rows from marginals: start, gradual updating (GUM), leaves (facts section 9), for one stratum.
+//! Rows from marginals, for one stratum: initialisation, gradual update method (GUM; NetDPSyn, Sun et al. 2024, IMC),
+//! then the leaf columns.
 
 use super::leaves::clip_leaves;
 use super::table::{Goal, Shape, project};

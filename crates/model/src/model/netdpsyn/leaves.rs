@@ -1,4 +1,4 @@
-//! Columns that are synthesised last, from one other alone (facts section 9).
+//! Leaf columns: synthesised last, each conditional on one other column.
 
 use super::table::{Goal, Shape, project};
 
