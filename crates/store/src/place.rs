@@ -1,4 +1,4 @@
-//! Where one output of a job lies, and its stored bytes.
+//! Table and key of one output of a job, and its stored bytes.
 
 use super::codec;
 use super::engine::storage_error;
@@ -155,7 +155,7 @@ impl Place {
         if belongs { Ok(()) } else { Err(Error::internal(format!("{self}: the record names another key"))) }
     }
 
-    /// True if two records under this key say the same but for the names of captures, which are united.
+    /// True if two records under this key are equal except for names of captures, which are merged.
     pub fn same_but_name(self, a: &[u8], b: &[u8]) -> Result<bool> {
         let place = || self.to_string();
         match self {
@@ -165,7 +165,7 @@ impl Place {
         }
     }
 
-    /// As [`Place::same_but_name`], and but for wall clocks.
+    /// As [`Place::same_but_name`], and ignoring wall-clock times.
     pub fn same_but_clock(self, a: &[u8], b: &[u8]) -> Result<bool> {
         let place = || self.to_string();
         match self {

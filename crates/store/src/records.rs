@@ -24,7 +24,7 @@ pub struct ColumnRecord {
     pub raw_bytes: u32,
     /// First 16 bytes of BLAKE3 of the stored bytes: their key in the heap.
     pub digest: [u8; 16],
-    /// The stored bytes themselves where they are few; then the heap does not have them.
+    /// The stored bytes themselves if they are few; they are then not in the heap.
     pub inline: Vec<u8>,
     /// How many values are NULL.
     pub null_count: u32,
@@ -86,7 +86,7 @@ pub struct CaptureNames {
     pub names: Vec<String>,
 }
 
-/// State of a job under way.
+/// State of a running job.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct CheckpointRecord {
     /// The job.

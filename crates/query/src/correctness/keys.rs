@@ -29,7 +29,7 @@ thread_local! {
     static IS_ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Plans relations as DataFusion does, and forgets their keys.
+/// Plans relations as DataFusion does, and drops their functional dependencies.
 #[derive(Debug)]
 pub(super) struct ForgetKeys;
 
@@ -92,7 +92,7 @@ fn without_keys(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(Unkeyed::new(plan)?) }))
 }
 
-/// The rows of its input, of which nothing is known.
+/// Passes its input through, without functional dependencies.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Unkeyed {
     input: LogicalPlan,
@@ -153,7 +153,7 @@ impl UserDefinedLogicalNodeCore for Unkeyed {
     }
 }
 
-/// Plans as DataFusion does, without the nodes that only spoke to its logical rules.
+/// Plans as DataFusion does, without the nodes that only affect its logical rules.
 #[derive(Debug)]
 pub(super) struct Planner;
 

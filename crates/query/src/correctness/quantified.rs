@@ -1,6 +1,6 @@
-//! `x > ANY (SELECT ...)` and `x > ALL (SELECT ...)`: the rows of the subquery get a name of their own. Where both sides of
-//! the comparison have one name, DataFusion 55.2 compares the rows with themselves (#25258). A subquery that names columns
-//! around it cannot become a join under another name: it is refused where the names are one.
+//! `x > ANY (SELECT ...)` and `x > ALL (SELECT ...)`: the subquery gets a unique alias. If both sides of the comparison
+//! have one name, DataFusion 55.2 compares the rows with themselves (#25258). A correlated subquery cannot become a
+//! join under another name: it is rejected if the names are equal.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, SubqueryAlias};
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
-/// Names the rows of each such subquery.
+/// Adds an alias to each such subquery.
 #[derive(Debug)]
 pub(super) struct NameQuantified;
 

@@ -1,9 +1,8 @@
-//! `(SELECT ...)` as a value: NULL where it has no row, and refused where DataFusion cannot make a join of it.
+//! Scalar subqueries: NULL if there is no row, and an error if DataFusion cannot turn the subquery into a join.
 //!
-//! DataFusion 55.2 takes a column that is never NULL for one that is never NULL as a value either: `coalesce` and
-//! `IS NULL` around it are decided before anything is read. [`Maybe`] stands around such a subquery. And where a subquery
-//! names columns around it and compares them otherwise than by `=` below an aggregate, DataFusion fails later, with the
-//! name of some inner column.
+//! DataFusion 55.2 infers that a scalar subquery is never NULL if its column is never NULL, and constant-folds
+//! `coalesce` and `IS NULL` around it. [`Maybe`] wraps such a subquery. And if a correlated subquery compares outer
+//! columns other than by `=` below an aggregate, DataFusion fails later, with the name of some inner column.
 
 use crate::error::external;
 use arrow::datatypes::{DataType, Field, FieldRef};
@@ -20,7 +19,7 @@ use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 use syntrace_base::error::Error;
 
-/// Looks at each subquery that is a value.
+/// Checks and wraps each scalar subquery.
 #[derive(Debug)]
 pub(super) struct ScalarSubqueries;
 
@@ -68,10 +67,10 @@ fn refused<T>(what: &str, hint: &str) -> Result<T> {
     Err(external(Error::user(message).hint(hint.to_owned())))
 }
 
-/// What gives the same answers in most of these cases.
+/// Hint: an equivalent query in most of these cases.
 const JOIN: &str = "join it: FROM o LEFT JOIN i ON ... GROUP BY ..., or LEFT JOIN (SELECT k, max(y) AS y FROM i GROUP BY k) s ON s.k = o.k";
 
-/// Refuses what DataFusion makes no join of.
+/// Rejects subqueries that DataFusion cannot turn into joins.
 fn require_join(rows: &LogicalPlan) -> Result<()> {
     rows.apply(|node| {
         if node.all_out_ref_exprs().is_empty() {
@@ -122,7 +121,7 @@ fn aggregate(rows: &LogicalPlan) -> Option<&LogicalPlan> {
     }
 }
 
-/// Is a condition the equality of one of the subquery's columns with something around it?
+/// Does a condition equate one of the subquery's columns with an outer expression?
 fn is_equality(condition: &Expr) -> bool {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return false };
     let is_column = |side: &Expr| match side {
@@ -144,7 +143,7 @@ fn has_one_row(rows: &LogicalPlan) -> bool {
     }
 }
 
-/// Its argument, which may be NULL.
+/// Identity function whose result is nullable.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Maybe {
     signature: Signature,

@@ -12,7 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use std::sync::Arc;
 
-/// Puts a point of control above every join.
+/// Inserts a yield point above every join.
 #[derive(Debug)]
 pub(crate) struct CooperativeJoins;
 

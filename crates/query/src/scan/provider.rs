@@ -159,7 +159,7 @@ pub(crate) struct StudyScan {
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
     filter: TableFilter,
-    /// What other operators will know when this runs.
+    /// Dynamic filters from other operators.
     dynamic: Option<DynamicFilter>,
     /// Of all lanes, and of each: the planner asks again and again.
     known_statistics: OnceLock<(Arc<Statistics>, Vec<Arc<Statistics>>)>,
@@ -206,7 +206,7 @@ impl StudyScan {
         self.fragments(None).map(|fragment| fragment.rows).sum()
     }
 
-    /// What other operators will know when this runs.
+    /// Dynamic filters from other operators.
     pub fn dynamic(&self) -> Option<&DynamicFilter> {
         self.dynamic.as_ref()
     }

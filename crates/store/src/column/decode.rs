@@ -1,4 +1,4 @@
-//! Stored bytes to arrays. A study may come from a stranger: every length is checked before it is used.
+//! Stored bytes to arrays. A study is untrusted input: every length is checked before it is used.
 
 use super::encode::REPEATED_BYTES_MAX;
 use super::{Layout, ROWS_MAX, ZSTD, list_field, planes, width};
@@ -58,7 +58,7 @@ fn external(error: arrow::error::ArrowError) -> Error {
         .hint("`syntrace verify STUDY` lists everything that is damaged")
 }
 
-/// The raw bytes, at an address that numbers may have.
+/// The raw bytes, aligned for the column's number type.
 fn unpack(record: &ColumnRecord, stored: &[u8]) -> std::result::Result<Buffer, String> {
     let raw_bytes = record.raw_bytes as usize;
     if record.encoding & ZSTD == 0 {
@@ -72,10 +72,10 @@ fn unpack(record: &ColumnRecord, stored: &[u8]) -> std::result::Result<Buffer, S
     Ok(raw.into())
 }
 
-/// A column's raw bytes, taken apart from the end.
+/// A column's raw bytes, parsed from the end.
 struct Parts<'a> {
     raw: Buffer,
-    /// Bytes before this one are not taken yet.
+    /// Bytes before this offset are not parsed yet.
     end: usize,
     rows: usize,
     column: &'a Column,
@@ -86,7 +86,7 @@ impl Parts<'_> {
         damaged(self.column, what)
     }
 
-    /// The last `length` bytes that are left.
+    /// The last `length` bytes of the rest.
     fn take(&mut self, length: usize) -> Result<Buffer> {
         let start = self.end.checked_sub(length);
         let start = start.ok_or_else(|| self.damaged(&format!("{} bytes left, {length} expected", self.end)))?;
@@ -99,12 +99,12 @@ impl Parts<'_> {
         Ok(bytes.as_slice().try_into().map_or(0, u32::from_le_bytes) as usize)
     }
 
-    /// Everything that is left.
+    /// The rest.
     fn rest(&self) -> Buffer {
         self.raw.slice_with_length(0, self.end)
     }
 
-    /// Everything that is left, which must be `length` bytes.
+    /// The rest, which must be `length` bytes.
     fn exactly(&self, length: usize) -> Result<Buffer> {
         match self.end == length {
             true => Ok(self.rest()),
@@ -150,7 +150,7 @@ impl Parts<'_> {
         Ok(ScalarBuffer::new(buffer, 0, self.rows))
     }
 
-    /// Numbers out of their planes.
+    /// Numbers from their byte planes.
     fn joined(&self, layout: Layout, values: Buffer) -> Result<Buffer> {
         let width = width(self.column.kind).unwrap_or(1);
         let delta = match layout {
@@ -210,7 +210,7 @@ impl Parts<'_> {
         let mut end = 0u32;
         offsets.push(0);
         for chunk in lengths.as_chunks().0 {
-            // Beyond u32 it stays beyond i32, and is found below.
+            // Saturates at u32::MAX, which is above i32::MAX and is rejected below.
             end = end.saturating_add(u32::from_le_bytes(*chunk));
             offsets.push(end as i32);
         }
