@@ -31,7 +31,7 @@ pub struct IngestOptions {
     pub traces: TraceSpec,
 }
 
-/// What became of one file.
+/// Result of ingesting one file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IngestReport {
     /// The file.
@@ -48,7 +48,7 @@ pub struct IngestReport {
     pub kept_now: bool,
 }
 
-/// Captures that are known before the first of them is cut: so many bytes stay in the system's memory between.
+/// Bytes of captures that are hashed before the first of them is cut: this much should stay in the page cache.
 const BATCH_BYTES: u64 = 1 << 30;
 
 /// Ingests captures, several in parallel, one job each; results in the order of the files. What is no capture gives an
@@ -91,7 +91,7 @@ fn ingest_batch(
     let own = |result: Result<IngestReport>, file: &CaptureInput| {
         let result = result.context(|| format!("`{}`", file.path().display()));
         match result {
-            // The disk or the study, not this file: nothing after it would fare better.
+            // An error of the disk or the study, not of this file: all later files would fail too.
             Err(error) if error.kind() != ErrorKind::User || error.is_of_storage() => Err(error),
             other => Ok(other),
         }
@@ -206,7 +206,7 @@ fn report(file: &CaptureInput, capture: CaptureRecord) -> IngestReport {
     IngestReport { path, name, added: false, record: None, capture, kept_now: false }
 }
 
-/// The traces are there: what may be missing is this name of the capture, and its bytes.
+/// The traces are already stored; adds this name of the capture and its bytes if they are missing.
 fn known_already(
     store: &StoreWriter,
     snapshot: &Snapshot,
@@ -228,7 +228,7 @@ fn known_already(
     Ok(IngestReport { kept_now, ..report(file, capture) })
 }
 
-/// Cuts the captures of some classes anew for a class of another name each, as they were cut; gives how many.
+/// Cuts the captures of some classes again, with the same options, for classes of other names; returns how many.
 ///
 /// # Errors
 /// `user` where the bytes of a capture were not kept, or a class of that name is of another origin.

@@ -1,5 +1,5 @@
-//! The fidelity and utility jobs: which populations are compared, and which traces downstream models
-//! learn from and are tested on.
+//! The fidelity and utility jobs: selects the populations to compare, and the training and test traces of downstream
+//! models.
 
 use super::context::Context;
 use super::job::{JobHead, Start};
@@ -76,7 +76,7 @@ impl<'a> Populations<'a> {
     }
 }
 
-/// The sides that have traces, cut to as many as the fewest have.
+/// The sides that have traces, subsampled to the size of the smallest.
 fn equal_sizes(mut sides: Vec<(SideName, Vec<&Trace>)>) -> Vec<(SideName, Vec<&Trace>)> {
     sides.retain(|(_, traces)| !traces.is_empty());
     let fewest = sides.iter().map(|(_, traces)| traces.len()).min().unwrap_or(0);

@@ -10,14 +10,14 @@ use syntrace_measure::audit::outside_scalars;
 use syntrace_model::model::AnyGenerator;
 use syntrace_spec::{StageSpec, closest};
 
-/// Name of the attack that is on each generator what the paper ran.
+/// Name of the attack that stands for the paper's attack on each generator.
 const PUBLISHED: &str = "published";
 
 /// What an attack's table says.
 #[derive(Debug, Clone)]
 pub(crate) struct AttackChoice {
     name: String,
-    /// `None`: what the paper ran.
+    /// `None`: the paper's attack.
     kind: Option<AttackKind>,
     attribute: AttributeChoice,
     each: bool,
@@ -42,12 +42,12 @@ pub(crate) struct Attacked<'a> {
     pub kinds: Vec<&'a str>,
     /// Were shadows trained on the target's traces?
     pub overlap: bool,
-    /// Attribute kinds of which an import says that their numbers have no zero.
+    /// Attribute kinds that an import declares as defined only up to a per-model constant.
     pub told: &'a [String],
 }
 
 impl Attacked<'_> {
-    /// Which numbers of an attribute kind have no zero.
+    /// Which values of an attribute kind are defined only up to a per-model constant.
     fn without_zero(&self, kind: &str) -> WithoutZero {
         if self.told.iter().any(|told| told == kind) {
             return WithoutZero { loss: true, values: true };
@@ -101,7 +101,7 @@ impl AttackChoice {
         Ok(choice)
     }
 
-    /// Fails where the table names a generator that is not there, or an attribute kind that none has.
+    /// Fails where the table names a generator that does not exist, or an attribute kind that none has.
     pub fn check(&self, all: &[Attacked<'_>]) -> Result<()> {
         let names: Vec<&str> = all.iter().map(|generator| generator.name).collect();
         let kinds: Vec<&str> = all.iter().flat_map(|generator| &generator.kinds).copied().collect();

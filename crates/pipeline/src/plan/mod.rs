@@ -1,9 +1,8 @@
 //! Spec and study to the list of jobs: deterministic, complete before anything runs.
 //!
-//! Every id is known beforehand, because ids are hashes of what a thing depends on and never of what
-//! it turns out to be: a split names the ingest jobs whose traces it draws from, a model its split, an
-//! attack its models. So a plan says exactly what a run would do, a grown spec adds only what is new,
-//! and shards agree without talking.
+//! Every id is known beforehand, because ids are hashes of dependencies and never of results: a split names the ingest
+//! jobs whose traces it draws from, a model its split, an attack its models. So a plan states exactly what a run would
+//! do, an extended spec adds only new jobs, and shards agree without communication.
 
 mod attacks;
 mod audit;
@@ -151,7 +150,7 @@ pub(crate) struct PlannedJob {
     pub after: Vec<usize>,
     /// Already in the study.
     pub done: bool,
-    /// Left to another machine.
+    /// Assigned to another machine.
     pub elsewhere: bool,
 }
 
@@ -160,7 +159,7 @@ pub struct Plan {
     pub(crate) jobs: Vec<PlannedJob>,
     pub(crate) generators: Vec<PlannedGenerator>,
     pub(crate) spec: Spec,
-    /// What was left out, and why.
+    /// What was omitted, and why.
     pub(crate) notes: Vec<String>,
     /// Number of each model's cohort, in the order of the plan.
     pub(crate) cohort_of: HashMap<ModelId, u32>,
@@ -219,7 +218,7 @@ impl Plan {
         Ok(builder.plan)
     }
 
-    /// Do other generators learn from the synthetic traces of this one?
+    /// Are other generators trained on the synthetic traces of this one?
     pub(crate) fn teaches(&self, generator: usize) -> bool {
         self.generators.iter().any(|other| other.learns_from == Some(generator))
     }
@@ -229,7 +228,7 @@ impl Plan {
         self.generators.get(generator).map_or((self.spec.split.members, regime), |own| own.recipe(&self.spec, regime))
     }
 
-    /// Is a generator attacked by what its synthetic traces say?
+    /// Is a generator attacked through its synthetic traces?
     pub(crate) fn attacked_from_outside(&self, generator: usize) -> bool {
         let named = self.generators.get(generator);
         let concerned = named.is_some_and(|planned| self.spec.synthetic_shadows.concerns(&planned.name));
@@ -265,7 +264,7 @@ impl Plan {
         counts
     }
 
-    /// Number of jobs that need not be done again.
+    /// Number of jobs that are already done.
     pub fn done(&self) -> usize {
         self.jobs.iter().filter(|job| job.done).count() + self.trained
     }

@@ -15,8 +15,7 @@ use syntrace_model::model::Start;
 use syntrace_model::model::shipped::shipped_bases;
 use syntrace_spec::SplitSpec;
 
-/// Version of what models with DP go through besides their training: raised when the same seeds give other
-/// noise or another ledger.
+/// Version of the DP mechanism and its accounting: raised when the same seeds give other noise or another ledger.
 /// 2: noise of 53 bits, gradients that are not finite count as zero. 3: ledgers name their mechanism,
 /// noise is calibrated by the spec's accountant.
 const MECHANISM_VERSION: i64 = 3;
@@ -25,7 +24,7 @@ impl Builder<'_> {
     pub(super) fn class(&mut self, class: &PlannedClass) -> Result<()> {
         let splits = self.splits(class)?;
         self.together.clear();
-        // Who learns from others comes after them.
+        // Generators that learn from others come after them.
         let mut order: Vec<usize> = (0..self.plan.generators.len()).collect();
         order.sort_by_key(|generator| self.plan.generators[*generator].learns_from.is_some());
         for generator in order {
@@ -93,7 +92,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The base of a digest, where a regime of the spec starts from it: held by the study, or brought in from the program.
+    /// The base with a digest, if a regime of the spec starts from it: from the study, or shipped with the program.
     fn named_base(&mut self, generator: usize, digest: Digest) -> Result<()> {
         let planned = &self.plan.generators[generator];
         let trained_as = |regime| planned.recipe(&self.plan.spec, regime).1;
@@ -333,7 +332,7 @@ impl Builder<'_> {
     fn train(&mut self, generator: usize, encode: JobId, after: Vec<usize>, models: &[PlannedModel]) -> Result<usize> {
         let planned = &self.plan.generators[generator];
         for model in models {
-            // What the accountant cannot answer for is said before anything runs.
+            // Accountant errors are reported before anything runs.
             let (traces, trained_as) = self.plan.recipe(generator, model.regime);
             self.plan.noise_multiplier(&planned.family.plan(traces, trained_as), trained_as)?;
         }
@@ -382,7 +381,7 @@ impl Builder<'_> {
         Ok((job, index))
     }
 
-    /// What synthetic traces say about those of all splits: (job, index).
+    /// Attributes of the traces of all splits from synthetic traces: (job, index).
     fn outside_attribute(
         &mut self,
         class: &PlannedClass,

@@ -1,4 +1,4 @@
-//! What the jobs of a model read: encoded traces, generators, weights, checkpoints.
+//! Inputs of a model's jobs: encoded traces, generators, weights, checkpoints.
 
 use crate::jobs::context::Context;
 use crate::jobs::job::Start;

@@ -1,4 +1,4 @@
-//! What the study holds, back as files of other tools.
+//! Exports the content of a study to files of other tools.
 
 use crate::jobs::load;
 use std::io::Write;
@@ -123,7 +123,7 @@ fn no_model(model_id: ModelId) -> Error {
 }
 
 /// Writes the weights of a model as they are stored (safetensors for ours, any format for imported ones)
-/// and gives what is needed to build the network: generator, preset, configuration, and the digest of the
+/// and returns what is needed to build the network: generator, preset, configuration, and the digest of the
 /// public base that adapters belong to.
 pub fn export_weights(snapshot: &Snapshot, model_id: ModelId, out: &mut dyn Write) -> Result<serde_json::Value> {
     let Some(model) = snapshot.model(model_id)? else { return Err(no_model(model_id)) };

@@ -1,8 +1,8 @@
 //! Explains an empty result: a text that a column is compared with and that the study does not contain.
 //!
-//! `WHERE dataset = 'nope'` and `-v dataset=nope` are valid SQL, but their empty result explains nothing. After an empty
-//! result, the filters that the optimised plan pushes down to its tables are inspected, and the study is queried for
-//! the values of their columns.
+//! `WHERE dataset = 'nope'` and `-v dataset=nope` are valid SQL, but their empty result explains nothing. After an
+//! empty result, the filters that the optimised plan pushes down to its tables are inspected, and the study is queried
+//! for the values of their columns.
 
 use super::near_name::near_hint;
 use crate::scan::provider::StudyTable;

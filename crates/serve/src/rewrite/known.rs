@@ -31,7 +31,7 @@ impl KnownQuestions {
         Self(known.collect())
     }
 
-    /// The statement with what stands for its parts.
+    /// The statement with its known fragments replaced.
     pub fn replaced<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for (asked, answer) in &self.0 {

@@ -1,5 +1,5 @@
-//! What can be computed of imported models: attacks where a target and shadows have one attribute kind
-//! in common, fidelity and utility where a target has synthetic traces.
+//! Plans the evaluation of imported models: attacks where a target and shadows have an attribute kind in common,
+//! fidelity and utility where a target has synthetic traces.
 
 use super::names;
 use crate::ingest::default_cut;
@@ -22,7 +22,7 @@ use syntrace_spec::{AuditSpec, Augment, Forecaster, NoiseSource, Spec, SplitSpec
 use syntrace_store::Snapshot;
 use syntrace_store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
 
-/// What was left out, and why, in words.
+/// What was omitted and why, as text.
 pub type EvaluationNotes = Vec<String>;
 
 /// The attacks and measurements of the groups (generator, class, regime) that some imported models belong
@@ -169,7 +169,7 @@ pub(crate) fn empty_spec() -> Spec {
     }
 }
 
-/// The attribute kinds of which an import says that their numbers have no zero.
+/// The attribute kinds that an import declares as defined only up to a per-model constant.
 pub(crate) fn kinds_without_zero(import: &JobRecord) -> Result<Vec<String>> {
     let spec = import.settings()?;
     let files = spec["files"]["attributes"].as_array().cloned().unwrap_or_default();
@@ -348,7 +348,7 @@ fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &m
     let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs, 0);
     let work = Work::Fidelity { model: model.clone(), sources: sources.clone(), synthesize: target.job };
     add(snapshot, plan, head, work)?;
-    // What is sold as synthetic may be any real trace of the class, of captures too of which no trace is listed.
+    // A claimed synthetic trace may be a copy of any real trace of the class, also from captures without listed traces.
     let sources = class_sources(snapshot, model, &sources)?;
     let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
     inputs.extend([target.job.0, model.split_id.0]);

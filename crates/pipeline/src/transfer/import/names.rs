@@ -1,4 +1,4 @@
-//! Names in foreign files to traces of the study.
+//! Resolves trace names in external files to traces of the study.
 
 use crate::rows;
 use std::collections::HashMap;
