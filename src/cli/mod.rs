@@ -1,7 +1,7 @@
 //! The command line: one file a verb, an `Args` struct whose doc is the help and one function.
 //!
-//! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
-//! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
+//! Results go to stdout, everything else to stderr. Exit 0 done, 1 negative result (`verify` found
+//! damage), 2 user error, 3 internal error, 130 interrupted. The only home of clap and indicatif.
 
 #[macro_use]
 mod say;
@@ -142,7 +142,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
     }
 }
 
-/// Goes on in `syntrace-torch`, which stands beside this program, with the same arguments.
+/// Replaces this process by `syntrace-torch` from the same folder, with the same arguments (exec).
 pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
     let here =
         std::env::current_exe().map_err(|error| Error::internal(format!("cannot find this program: {error}")))?;

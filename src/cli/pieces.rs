@@ -1,4 +1,4 @@
-//! Text for `syntrace sql` cut into statements and commands.
+//! Splits the text for `syntrace sql` into statements and commands.
 
 use crate::query::split_statements;
 

@@ -1,4 +1,4 @@
-//! Files of other tools about models made elsewhere: attributes, membership lists, training logs.
+//! Readers for files about externally trained models: attributes, membership lists, training logs.
 //!
 //! ```text
 //! Parquet | NPY | safetensors -> AttributeRow      CSV -> MemberRow      CSV | JSON lines -> EpochRow

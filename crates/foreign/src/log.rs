@@ -4,7 +4,7 @@ use super::text::Csv;
 use std::collections::HashSet;
 use syntrace_base::error::{Error, Result};
 
-/// One epoch of a training elsewhere; `None` where its log does not say.
+/// One epoch of an external training; `None` where its log has no value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoggedEpoch {
     /// Number, as the log counts.

@@ -3,10 +3,10 @@
 //! * `trace` (text: id or capture), or `trace_id` (integer), or `capture` with `first_packet`;
 //! * `member` (boolean or 0/1), `loss`, `kind` (text): optional;
 //! * `values` (or `vector`): a list of numbers a row; or, instead, one number column a value, named by its number (`0`,
-//!   `1`, ... or `value_0`, ...); or the columns that the reader is told.
+//!   `1`, ... or `value_0`, ...); or the columns that the caller names.
 //!
-//! Beside numbered columns, a number column with any other name is refused: what is no attribute (a row number, an epoch)
-//! would tell members from others by itself. Other columns are left out, and so is the index that pandas writes.
+//! If there are numbered columns, a number column with any other name is rejected: a column that is no attribute (a row
+//! number, an epoch) could reveal membership by itself. Other columns are ignored, and so is the index of pandas.
 
 mod chosen;
 mod headers;

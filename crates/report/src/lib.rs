@@ -5,9 +5,9 @@
 //!                       -> table, CSV
 //! ```
 //!
-//! Invariants: every number is the answer of a named query, whose SQL and CSV stand beside it; a study
-//! that lacks something is told so in words, never by an empty frame; nothing is written and no time is
-//! read; all text of the study is escaped; no scripts, no outside resources.
+//! Invariants: every number is the result of a named query, whose SQL and CSV are given with it; missing data is
+//! stated as text, never shown as an empty frame; nothing is written and no clock is read; all text of the study is
+//! escaped; no scripts, no external resources.
 
 mod answer;
 mod chart;

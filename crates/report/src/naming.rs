@@ -7,7 +7,7 @@
 pub enum Members {
     /// No.
     Hidden,
-    /// Yes, under a banner that says so.
+    /// Yes, with a warning banner.
     Named,
 }
 

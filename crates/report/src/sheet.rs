@@ -1,5 +1,5 @@
-//! A figure: panels and a legend; inside the page each panel is an SVG of its own that flows with the
-//! width, outside all of it is one SVG file.
+//! A figure: panels and a legend. In the page each panel is a separate SVG that adapts to the width; exported, the
+//! whole figure is one SVG file.
 
 use super::chart::{Panel, REFERENCE_DASHES, element, line, px, text};
 use super::palette::{dash, marker, standalone_style};

@@ -25,7 +25,7 @@ where
 }
 
 pub(super) fn cursor(store: &MemPortalStore<Prepared>, name: &str) -> PgWireResult<Arc<Portal<Prepared>>> {
-    // The portal that is being executed is nobody's cursor.
+    // The portal that is being executed is not a cursor.
     let found = store.get_portal(name).filter(|_| name != DEFAULT_NAME).and_then(|entry| entry.value().map(Arc::clone));
     found.ok_or_else(|| refused("34000", &format!("cursor `{name}` does not exist"), None))
 }

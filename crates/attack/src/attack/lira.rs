@@ -1,8 +1,8 @@
 //! LiRA: the likelihood ratio attack of Carlini et al. (2022, "Membership inference attacks from first
 //! principles", algorithm 1 online, section IV-C offline).
 //!
-//! For each trace, what shadows say about it is modelled by a normal distribution: one for those trained
-//! on it (in), one for those not (out). Online: ln N(phi; in) - ln N(phi; out). Offline: ln Pr[Z <= phi]
+//! For each trace, the shadows' statistics are modelled by normal distributions: one for shadows trained
+//! on it (in), one for the others (out). Online: ln N(phi; in) - ln N(phi; out). Offline: ln Pr[Z <= phi]
 //! under out, all that is possible where no shadow was trained on the target's traces (the paper's split).
 
 use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
@@ -165,14 +165,14 @@ impl Attack for Lira {
     }
 }
 
-/// What all observations but one model's say together.
+/// Pooled statistics of the observations of all models but one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// Standard deviation of in observations.
     pub inside: f64,
     /// Standard deviation of out observations.
     pub outside: f64,
-    /// Mean in less mean out of the same trace: moves a side that a trace lacks.
+    /// Mean difference of in and out observations of the same trace: used to estimate a side that a trace lacks.
     pub gap: f64,
 }
 
@@ -261,8 +261,8 @@ impl Fitted {
     }
 }
 
-/// The score of one trace: `phi` is what the model under attack says, `inside` and `outside` what the
-/// others say, all transformed; a side without observations is the other one moved by the gap.
+/// The score of one trace: `phi` is the statistic of the attacked model, `inside` and `outside` those of the
+/// other models, all transformed; a side without observations is the other one shifted by the gap.
 pub fn lira_score(options: LiraOptions, phi: f64, inside: &[f64], outside: &[f64], spread: Spread) -> f64 {
     let centre = |values: &[f64]| match options.centre {
         Centre::Mean => mean(values),

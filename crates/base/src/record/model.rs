@@ -1,4 +1,4 @@
-//! One trained generator and what its weights descend from.
+//! One trained generator and the lineage of its weights.
 
 use crate::base::{ClassId, JobId, ModelId, SplitId};
 use crate::error::{Error, Result};
@@ -148,7 +148,7 @@ impl Mechanism {
     }
 }
 
-/// What kind of thing a model's weights descend from.
+/// Kind of an ancestor of a model's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum LineageKind {
     /// The member traces of its split.

@@ -1,12 +1,11 @@
-//! Footer and page headers of a Parquet file (Thrift's compact protocol), walked before the decoder reads them.
+//! Validates footer and page headers of a Parquet file (Thrift's compact protocol) before the decoder reads them.
 //!
-//! The decoder believes what they claim: it allocates for as many row groups, columns and bytes as they say,
-//! follows a schema as deep as it goes, and counts through a list of two thousand million elements that take
-//! no bytes. A file of 665 bytes kept it busy for minutes so, and one with 50,000 nested groups ended
-//! the program. Parquet 59 bounds most lists by the bytes that are left, but not that of row groups: 31 bytes that claim
-//! 2^31 - 1 of them ask for 206 GB. What passes here is whole: each element that is claimed has its bytes, each field that the
-//! decoder reads is of the type that the format gives it (so that both read the same), and sizes are within
-//! the limits below.
+//! The decoder trusts their claims: it allocates for the claimed number of row groups, columns and bytes, recurses into
+//! a schema of any depth, and iterates over a list of two thousand million elements that take no bytes. A file of 665
+//! bytes kept it busy for minutes, and one with 50,000 nested groups ended the program. Parquet 59 bounds most lists by
+//! the remaining bytes, but not that of row groups: 31 bytes that claim 2^31 - 1 of them allocate 206 GB. A header that
+//! passes here is complete: each claimed element has its bytes, each field that the decoder reads has the type that the
+//! format defines (so that both parse the same), and sizes are within the limits below.
 //!
 //! Specification: parquet-format 2.12, `parquet.thrift`; Thrift compact protocol. Fields that it does not name
 //! may be there, of any type.
@@ -24,7 +23,7 @@ const WIDTH_MAX: i32 = 1024;
 /// Nested structs and lists, of all kinds.
 const DEPTH_MAX: usize = 32;
 
-/// What the header of one page says.
+/// Content of a page header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Page {
     /// Bytes of the header itself.

@@ -1,4 +1,4 @@
-//! Leakage of training traces into synthetic ones, each measure beside its control.
+//! Leakage of training traces into synthetic ones, each measure with its control.
 
 use super::closest::{NEAR_SHARE, closest};
 use super::coincide::coincidences;
@@ -109,7 +109,7 @@ fn frame_content(packet: &Packet) -> Option<Content> {
     Some(content(&packet.data))
 }
 
-/// A real trace that has something of its own, and whether the model gave any of it away.
+/// Whether a real trace has a unique item, and whether any of its unique items leaked.
 #[derive(Debug, Clone, Copy, Default)]
 struct Owner {
     has: bool,

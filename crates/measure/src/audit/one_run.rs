@@ -29,7 +29,7 @@ pub struct Guesses {
     pub correct: u64,
 }
 
-/// What a one-run audit proves.
+/// Result of a one-run audit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OneRunAudit {
     /// The guesses behind the bound.
@@ -95,7 +95,7 @@ fn of_each(confidence: f64) -> f64 {
     1.0 - (1.0 - confidence) / GUESSED_SHARES.len() as f64
 }
 
-/// The bound that so many canaries give where every guess is right: no larger epsilon can be refuted.
+/// The bound for this many canaries if every guess is right: no larger epsilon can be refuted.
 pub fn one_run_provable(canaries: u64, delta: f64, confidence: f64) -> f64 {
     let provable = |share: f64| one_run_epsilon(all_right(share, canaries), delta, of_each(confidence));
     GUESSED_SHARES.map(provable).into_iter().fold(0.0, f64::max)

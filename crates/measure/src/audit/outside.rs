@@ -1,6 +1,6 @@
-//! What a set of synthetic traces says about a real trace, for whoever holds the synthetic traffic and nothing of the
-//! model. Attacks read these attributes like those of a model: calibrated by shadows (a threshold, a forest), or by what
-//! the synthetic traces of other models say of the same trace (LiRA, RMIA).
+//! Attributes of a real trace from a set of synthetic traces, for an attacker who has the synthetic traffic but no
+//! access to the model (black box). Attacks use these attributes like those of a model: calibrated by shadows (a
+//! threshold, a forest), or by the attributes of the same trace from other models' synthetic traces (LiRA, RMIA).
 //!
 //! | kind | loss | values | after |
 //! | --- | --- | --- | --- |

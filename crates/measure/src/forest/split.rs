@@ -16,7 +16,7 @@ pub(super) struct Cut {
     pub next_rank: u32,
 }
 
-/// What all nodes of a tree share, and room to work in.
+/// State that all nodes of a tree share, and work buffers.
 pub(super) struct Splitter<'a> {
     labels: &'a [u32],
     /// How often the bootstrap drew each row.

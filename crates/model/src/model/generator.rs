@@ -1,4 +1,4 @@
-//! What a generator is: the traits that every one implements, and what goes in and out.
+//! The traits that every generator implements, and their input and output types.
 
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
 #[cfg(feature = "torch")]
@@ -8,7 +8,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ModelStatus, NamedScalar, Regime};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
 
-/// What a model says about one trace.
+/// Attributes of one trace under a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttributeRow {
     /// Which attribute.
@@ -22,7 +22,7 @@ pub struct AttributeRow {
 /// One generated trace before it is decoded to packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawTrace {
-    /// What the model wrote.
+    /// The generated output.
     pub content: Generated,
     /// Did it end by itself (end token or full number of packets) rather than by length?
     pub complete: bool,
@@ -37,7 +37,7 @@ impl RawTrace {
     }
 }
 
-/// What a model's training starts from.
+/// Initial weights of a model's training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// Random weights.

@@ -15,7 +15,7 @@ pub fn placed(device: Device) -> tch::Device {
     }
 }
 
-/// Waits until a device has done all that it was given: for whoever has a clock.
+/// Synchronises with a device: waits until all queued work is done, for time measurements.
 pub fn synchronise(device: Device) {
     if let Device::Cuda(index) = device {
         tch::Cuda::synchronize(i64::from(index));

@@ -21,7 +21,7 @@ use tch::{Device, Kind, Tensor};
 const VERSION: u32 = 3;
 const STATE_KEY: &str = "syntrace.training";
 
-/// Everything of a training besides tensors.
+/// The state of a training, except tensors.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct State {
     pub version: u32,

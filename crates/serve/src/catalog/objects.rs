@@ -1,5 +1,5 @@
-//! The objects of a study in PostgreSQL's catalog: schemas, tables, views, columns and functions, each with an OID. They
-//! do not change while the program runs.
+//! The objects of a study in PostgreSQL's catalog: schemas, tables, views, columns and functions, each with an OID.
+//! They do not change while the program runs.
 
 use super::declared::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA};
 use crate::encode::wire_type;

@@ -19,7 +19,7 @@ pub(super) struct Empty<'a> {
     with: Vec<(String, bool)>,
 }
 
-/// Set-returning functions that give rows over an empty input.
+/// Aggregate functions, which return one row even for an empty input.
 const AGGREGATES: &[&str] = &[
     "count",
     "sum",

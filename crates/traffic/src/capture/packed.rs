@@ -29,7 +29,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Magic bytes are at most this many.
 const MAGIC_BYTES: usize = 6;
 
-/// A reader whose own failures are told from those of what unpacks it.
+/// A reader whose I/O errors can be distinguished from those of the decompressor above it.
 struct Counted<R> {
     inner: R,
     bytes: u64,
@@ -103,7 +103,7 @@ impl<R: Read> Unpacked<R> {
         Ok(Self { form, piece: Vec::new(), start: 0, unpacked: 0, ended: false, damage: None })
     }
 
-    /// Why the packed stream broke off, if it did: what came before is all that is left of it.
+    /// Why the compressed stream is truncated or damaged, if it is: only the data before that point is available.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }

@@ -72,7 +72,7 @@ impl Clock {
     }
 }
 
-/// What the three kinds of packet blocks say.
+/// Common fields of the three kinds of packet blocks.
 struct Fields {
     interface: u32,
     /// Upper and lower half of the time; a simple packet has none.

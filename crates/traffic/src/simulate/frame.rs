@@ -9,7 +9,7 @@ const MIN_FRAME_BYTES: usize = 60;
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 
-/// What the network layer of one packet says.
+/// Network layer fields of one packet.
 pub(super) struct Network {
     pub(super) src_mac: [u8; 6],
     pub(super) dst_mac: [u8; 6],
@@ -24,7 +24,7 @@ pub(super) struct Network {
     pub(super) padded: bool,
 }
 
-/// What the header of one TCP segment says.
+/// Header fields of one TCP segment.
 #[derive(Default)]
 pub(super) struct TcpHeader {
     pub(super) src_port: u16,

@@ -121,7 +121,7 @@ impl Kernel {
         for ((values, others), group) in groups {
             for ((value, other), product) in values.iter_mut().zip(others).zip(products(point, group)) {
                 let squared = norm + other - 2.0 * product;
-                // Rounding may leave a little less than nothing.
+                // Rounding may give a small negative number.
                 *value = self.exponential.of(-self.gamma * if squared > 0.0 { squared } else { 0.0 });
             }
         }

@@ -2,10 +2,10 @@
 //! Fourier transform (Koskela, Jaelkoe, Honkela 2020), for removing and for adding a trace.
 //!
 //! Invariants: `upper` bounds epsilon from above: the lattice pair of `step` dominates the true one, mass
-//! that is cut off counts as infinite loss, what wraps around and what rounding may have moved is taken
+//! that is cut off counts as infinite loss, mass that wraps around and possible rounding errors are subtracted
 //! from delta. `lower` bounds from below: the binned pair of `binned` is post-processing of the true one,
-//! mass that is cut off counts as no loss. `estimate` is the middle of both. One step, and any number of
-//! steps on all traces, have closed forms. What does not fit is an error.
+//! mass that is cut off counts as no loss. `estimate` is the midpoint of both. One step, and any number of
+//! steps on all traces, have closed forms. A loss that exceeds the grid is an error.
 
 mod binned;
 mod closed;

@@ -22,7 +22,7 @@ use tch::{Kind, Reduction, Tensor};
 const CAPTION: [&str; 7] = ["pixelated", "network", "data", "for", "type-0", "application", "traffic"];
 const CAPTION_SEED: u64 = 0x4e44_4946;
 
-/// One public trace of so many is never trained on: the autoencoder's error is measured on it.
+/// One in this many public traces is held out from training: the autoencoder's error is measured on it.
 const HELD_OUT_EVERY: usize = 8;
 /// Public traces whose edge maps the base keeps for sampling.
 const TEMPLATES: i64 = 64;

@@ -10,7 +10,7 @@ use super::config::NetDiffusionConfig;
 use crate::nn::{ConvShape, Param, Params, Tape};
 use tch::{Device, Kind, Tensor};
 
-/// What is added behind one map.
+/// The adapter of one map.
 #[derive(Debug, Clone, Copy)]
 struct Behind {
     /// `[M, places q, rank, 1]`.

@@ -1,4 +1,4 @@
-//! NetDiffusion as a [`Family`]: what it says before it trains.
+//! NetDiffusion's implementation of [`Family`]: its description for planning.
 
 use super::config::NetDiffusionConfig;
 use crate::model::options::{require_batch, split_preset};

@@ -18,7 +18,7 @@ use syntrace_traffic::encoding::FieldRow;
 /// Time of every trace's first packet: 2000-01-01, as for all synthetic traces.
 const START_US: i64 = 946_684_800_000_000;
 
-/// Fields that nothing says anything about.
+/// Default values of fields that are not modelled.
 const DEFAULTS: FieldRow = [
     Some(0xc612_0001),
     Some(0xc613_0001),
@@ -230,7 +230,7 @@ fn trace(model: &Model, values: &[Option<i64>]) -> Vec<FieldRow> {
     packets
 }
 
-/// What the protocols demand of a packet.
+/// Repairs a packet to the requirements of its protocols.
 fn repaired(mut packet: FieldRow) -> FieldRow {
     let header = packet[field::HEADER_LENGTH].unwrap_or(20).clamp(20, 60) / 4 * 4;
     packet[field::VERSION] = Some(4);

@@ -115,7 +115,7 @@ impl ByCell {
     }
 }
 
-/// What one update does to each cell.
+/// The update of each cell in one step.
 struct Moves {
     /// (cell, rows) that get their first rows.
     empty: Vec<(usize, usize)>,

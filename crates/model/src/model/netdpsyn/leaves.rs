@@ -7,7 +7,7 @@ use super::table::{Goal, Shape, project};
 pub(super) struct Leaf<'a> {
     /// The leaf.
     pub(super) column: usize,
-    /// What it hangs on.
+    /// The column that it is conditional on.
     pub(super) anchor: usize,
     /// Their marginal.
     pub(super) goal: &'a Goal,

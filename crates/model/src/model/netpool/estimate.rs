@@ -8,7 +8,7 @@
 use super::attributes::Cells;
 use super::marginal::Measured;
 
-/// What weights are asked for.
+/// The target of the estimated weights.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal<'a> {
     pub measured: &'a [Measured],

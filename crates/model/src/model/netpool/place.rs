@@ -151,7 +151,7 @@ impl Scope {
     }
 }
 
-/// What was found, of each histogram that was measured.
+/// Selected values of each histogram that was measured.
 pub(super) type Found = Vec<(Place, Vec<Frequent>)>;
 
 /// Gives drawn flows what was found, as often as it was.
@@ -164,7 +164,7 @@ pub(super) struct Placing {
 }
 
 impl Placing {
-    /// For the kept flows of a model of so many members.
+    /// For the kept flows of a model with this many members.
     pub fn new(found: &Found, flows: &[Flow], members: u32) -> Self {
         let scopes = flows.iter().filter_map(|flow| Scope::of(flow)).collect();
         let mut placing = Self { found: found.clone(), members: f64::from(members), scopes };

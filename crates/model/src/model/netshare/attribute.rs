@@ -1,4 +1,4 @@
-//! What a model says about a real trace: its critics' scores under the model's own encoder.
+//! Attributes of a real trace: the critics' scores under the model's own encoder.
 
 use super::config::{ATTRIBUTE_KINDS, ATTRIBUTE_NUMBERS, NetShareConfig};
 use super::network::{NetShareNetwork, RealBatch};

@@ -26,7 +26,7 @@ pub struct Critic {
     pub activation: Activation,
 }
 
-/// What enters the loss of one batch: samples `[M, B, S, X]`.
+/// Inputs of the loss of one batch: samples `[M, B, S, X]`.
 #[derive(Debug)]
 pub struct CriticBatch<'a> {
     /// Real samples.

@@ -210,14 +210,14 @@ pub fn decode_sample(config: &NetShareConfig, words: &Words, cells: &[f32], rng:
     rows
 }
 
-/// What all packets of a sample share.
+/// Fields that all packets of a sample share.
 struct Ends {
     addresses: [i64; 2],
     ports: [i64; 2],
     protocol: i64,
 }
 
-/// What a packet has for itself.
+/// Fields of a single packet.
 struct PacketNumbers {
     gap_us: i64,
     length: i64,

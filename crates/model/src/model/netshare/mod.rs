@@ -1,7 +1,7 @@
 //! NetShare (Yin et al. 2022): header fields of a trace by a GAN of the DoppelGANger kind (Lin et al.
 //! 2020). An MLP makes the attributes of a sample (addresses, ports, protocol, start), an LSTM its
 //! packets; critic D judges whole samples, critic A the attributes, both by WGAN-GP (Gulrajani et al.
-//! 2017). The attribute of a trace is what the critics say about it.
+//! 2017). The attributes of a trace are the critics' scores.
 //!
 //! ```text
 //! fields -> layout (+ words) -> cells -> critic <- generator <- noise

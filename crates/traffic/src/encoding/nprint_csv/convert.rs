@@ -11,7 +11,7 @@ use syntrace_base::record::{Damage, DropCount, Trace};
 /// Text gathered before it is written, bytes.
 const FLUSH_BYTES: usize = 256 * 1024;
 
-/// What a conversion did.
+/// Summary of a conversion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NprintStats {
     /// Packets looked at.

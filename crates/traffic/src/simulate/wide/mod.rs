@@ -1,4 +1,4 @@
-//! Public traffic of no class: each flow has hosts, stacks, a network and a service of its own.
+//! Public traffic without a class: hosts, stacks, network and service are drawn anew for each flow.
 //!
 //! ```text
 //! seed, index -> circumstances (place: addresses, hops, stacks) -> talk (datagrams | streams) -> wire -> frames
