@@ -126,7 +126,7 @@ pub(super) fn install(args: &InstallArgs) -> Result<ExitCode> {
             write(&root.join(LIBRARIES).join(name), &bytes, 0o644)?;
         }
     } else if let Some(folder) = built_with {
-        note!("libtorch stays in `{}`: whoever runs syntrace must be able to read it", folder.display());
+        note!("libtorch stays in `{}`: every user of syntrace must be able to read it", folder.display());
     }
     for (path, content) in made()? {
         write(&root.join(path), &content, 0o644)?;

@@ -185,7 +185,7 @@ pub(super) fn require_finite(values: &Numbers, width: usize, what: &str) -> Resu
             at / width.max(1),
             at % width.max(1)
         ))
-        .hint("an attack cannot read it: leave the trace out of the file, or mend what wrote it")),
+        .hint("an attack cannot read it: leave the trace out of the file, or fix what wrote it")),
     }
 }
 

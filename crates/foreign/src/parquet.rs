@@ -171,7 +171,7 @@ fn check_column<R: ChunkReader>(file: &R, column: &ColumnChunkMetaData, raw: &mu
             let stored = file.get_bytes(body, stored).map_err(damaged)?;
             let packed = usize::try_from(page.levels).ok().and_then(|levels| stored.get(levels..)).unwrap_or_default();
             if unfolds_beyond(codec, packed, page.raw.saturating_sub(page.levels)) {
-                return Err(damaged(format!("a page unfolds to more than the {} bytes that it claims", page.raw)));
+                return Err(damaged(format!("a page decompresses to more than the {} bytes that it claims", page.raw)));
             }
         }
     }

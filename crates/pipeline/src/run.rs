@@ -147,7 +147,7 @@ fn work(
         let result =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_job(context, job, progress.as_ref())))
                 .unwrap_or_else(|panic| {
-                    Err(Error::internal(format!("a fault of this program: {}", panic_text(panic.as_ref()))))
+                    Err(Error::internal(format!("a bug in this program: {}", panic_text(panic.as_ref()))))
                 })
                 .context(|| job.head.label.clone());
         progress.finish();

@@ -129,7 +129,7 @@ impl Book<'_> {
     /// `None` where it names members, which the page does not.
     fn figure(&mut self, name: &str) -> Result<Option<String>> {
         let Some(figure) = FIGURES.iter().find(|figure| figure.name == name && !NOT_ON_PAGE.contains(&name)) else {
-            return Err(Error::internal(format!("the page names a figure `{name}` that is not there")));
+            return Err(Error::internal(format!("the page names a figure `{name}` that does not exist")));
         };
         let Some(given) = figure.naming.given(self.members, figure.given) else { return Ok(None) };
         let look = Look { generators: self.look.generators.clone() };

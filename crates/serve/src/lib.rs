@@ -69,7 +69,7 @@ pub struct ServeOptions {
 pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAddr)) -> Result<()> {
     if !options.host.is_loopback() && options.password.is_none() {
         return Err(Error::user(format!(
-            "`{}` is reached by other machines, and whoever connects could read the whole study",
+            "`{}` is reachable from other machines, and anyone who connects could read the whole study",
             options.host
         ))
         .hint("set a password: --password-file FILE, or the variable SYNTRACE_PASSWORD; or listen on 127.0.0.1"));

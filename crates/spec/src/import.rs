@@ -265,12 +265,8 @@ impl ImportManifest {
         }
         for (number, model) in models.iter().enumerate() {
             if models.iter().take(number).any(|earlier| earlier.label() == model.label()) {
-                return Err(Error::user(format!(
-                    "[[model]] number {}: `{}` is there twice",
-                    number + 1,
-                    model.label()
-                ))
-                .hint("models differ in generator, class, epsilon or role (`shadow = 0`, `shadow = 1`, ...)"));
+                return Err(Error::user(format!("[[model]] number {}: `{}` occurs twice", number + 1, model.label()))
+                    .hint("models differ in generator, class, epsilon or role (`shadow = 0`, `shadow = 1`, ...)"));
             }
         }
         Ok(Self { models })

@@ -308,7 +308,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
     match error {
         redb::DatabaseError::DatabaseAlreadyOpen => {
             Error::user(format!("`{place}` is being written by another process"))
-                .hint("wait for it, or stop it; `sql`, `info` and `report` work beside a writer")
+                .hint("wait for it, or stop it; `sql`, `info` and `report` work while it is running")
         }
         redb::DatabaseError::Storage(redb::StorageError::Io(io)) => match io.kind() {
             std::io::ErrorKind::InvalidData if holds_our_tables(path) => {

@@ -180,7 +180,7 @@ impl StoreWriter {
     /// Marks an empty study as a redacted copy, whose ids are its own.
     pub fn mark_shared_copy(&self) -> Result<()> {
         if !self.snapshot()?.jobs()?.is_empty() {
-            return Err(Error::internal("a study with jobs of its own cannot become a redacted copy"));
+            return Err(Error::internal("a study that already has jobs cannot become a redacted copy"));
         }
         let transaction = self.begin_write()?;
         let marked = open(&transaction, tables::META)?.insert(tables::SHARED_COPY, [1].as_slice()).map(drop);

@@ -75,7 +75,7 @@ impl DeviceChoice {
                     1 => "one CUDA device, `cuda:0`".to_owned(),
                     count => format!("{count} CUDA devices, `cuda:0` to `cuda:{}`", count - 1),
                 };
-                Err(Error::user(format!("device `cuda:{index}` is not here: {found} found")))
+                Err(Error::user(format!("device `cuda:{index}` is not available: {found} found")))
             }
             Self::Only(device) => Ok(device),
         }

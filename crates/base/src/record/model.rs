@@ -144,7 +144,7 @@ impl Mechanism {
     pub fn from_name(name: &str) -> Result<Self> {
         let all = [Self::PoissonSubsampledGaussian, Self::Gaussian, Self::GaussianMarginals, Self::Exponential];
         let found = all.into_iter().find(|mechanism| mechanism.name() == name);
-        found.ok_or_else(|| Error::internal(format!("there is no mechanism `{name}`")))
+        found.ok_or_else(|| Error::internal(format!("unknown mechanism `{name}`")))
     }
 }
 

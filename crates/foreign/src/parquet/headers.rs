@@ -123,7 +123,7 @@ pub(super) fn check_footer(bytes: &[u8]) -> Result<()> {
     let mut walk = Walk { read: bytes, bytes: 0, claimed: &mut claimed };
     walk.structure(FILE_META_DATA, 0)?;
     match open.iter().find(|left| **left > 0) {
-        Some(left) => Err(damaged(format!("its schema claims {left} columns that are not there"))),
+        Some(left) => Err(damaged(format!("its schema claims {left} more columns than it has"))),
         None => Ok(()),
     }
 }
@@ -502,7 +502,7 @@ mod tests {
 
     #[test]
     fn a_schema_has_the_columns_that_it_claims_and_short_names_and_values() {
-        refused(&file(&[group("s", 2), leaf("x")], &NO_GROUPS), "claims 1 columns that are not there");
+        refused(&file(&[group("s", 2), leaf("x")], &NO_GROUPS), "claims 1 more columns than it has");
         refused(&file(&[group("s", 1), leaf("x"), leaf("y")], &NO_GROUPS), "more columns than it claims");
         refused(&file(&[[0x48, 1, b's', 0x15, 1, 0].to_vec()], &NO_GROUPS), "claims -1 columns");
         refused(&file(&[[0x48, 0x81, 2, b's'].to_vec()], &NO_GROUPS), "found 257");

@@ -189,7 +189,7 @@ pub trait Generator: Family {
         if self.base().is_some() {
             return Err(without_torch(self.name(), "train the base of"));
         }
-        Err(Error::user(format!("`{}` starts from no base, so there is none to train", self.name()))
+        Err(Error::user(format!("`{}` uses no base, so there is none to train", self.name()))
             .hint("expected a family whose networks start from one: netssm, netshare or netdiffusion"))
     }
 

@@ -237,7 +237,7 @@ pub fn ingest_again(store: &StoreWriter, renamed: &[(ClassRecord, String, String
     let mut count = 0;
     for (class, dataset, name) in renamed {
         for ingest in snapshot.ingests()?.iter().filter(|ingest| ingest.class_id == class.class_id) {
-            let missing = || Error::internal(format!("the ingest {} has lost its capture or its job", ingest.job_id));
+            let missing = || Error::internal(format!("the capture or the job of ingest {} is missing", ingest.job_id));
             let capture = snapshot.capture(ingest.capture_id)?.ok_or_else(missing)?;
             let job = snapshot.job(ingest.job_id)?.ok_or_else(missing)?;
             if !capture.kept {

@@ -161,7 +161,7 @@ fn add_rows(
 }
 
 fn without_loss(model: ModelId, attribute: &str) -> Error {
-    Error::user(format!("model {model} has no losses beside its attribute `{attribute}`"))
+    Error::user(format!("model {model} has an attribute `{attribute}` but no losses"))
         .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 

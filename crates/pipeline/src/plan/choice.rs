@@ -94,7 +94,7 @@ impl AttackChoice {
             Some(kind) => drop(kind.with(&choice.options, &[])?),
             None if choice.options.is_empty() => {}
             None => {
-                return Err(Error::user("attack `published` has no options of its own")
+                return Err(Error::user("attack `published` takes no options")
                     .hint("name the kind of attack (`kind = \"mlp\"`) to change its options"));
             }
         }
@@ -176,7 +176,9 @@ impl AttackChoice {
         // what the paper ran reads raw numbers
         let without_zero = if self.kind.is_some() { generator.without_zero(attribute) } else { WithoutZero::default() };
         if attack.refuses(without_zero) {
-            return skipped(format!("it reads probabilities, and the scores in `{attribute}` have no zero"));
+            return skipped(format!(
+                "it needs probabilities, and the scores in `{attribute}` are defined only up to a constant"
+            ));
         }
         let (name, attribute) = (self.name.clone(), attribute.to_owned());
         Ok(Ok(PlannedAttack { name, attack: Arc::new(attack), attribute, each: self.each, without_zero }))

@@ -49,7 +49,7 @@ impl Builder<'_> {
                     "the spec calls it public, and the study holds its class `{}` as {origin} traffic",
                     class.class
                 ))
-                .hint("bring public traffic in with `syntrace ingest --public`, under a dataset of its own"));
+                .hint("bring public traffic in with `syntrace ingest --public`, under a separate dataset"));
             }
         }
         Ok(())

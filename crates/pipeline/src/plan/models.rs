@@ -110,8 +110,13 @@ impl Builder<'_> {
             return Ok(());
         }
         if !shipped_bases()?.iter().any(|base| base.manifest.family == family && base.digest() == digest.hex()) {
-            return Err(Error::user(format!("neither the study nor the program holds a base of `{family}` with digest `{}`", digest.hex()))
-                .hint("`syntrace base list STUDY` names those that are there, `syntrace base import STUDY FILE` brings one in"));
+            return Err(Error::user(format!(
+                "neither the study nor the program holds a base of `{family}` with digest `{}`",
+                digest.hex()
+            ))
+            .hint(
+                "`syntrace base list STUDY` lists the available ones, `syntrace base import STUDY FILE` imports one",
+            ));
         }
         let spec = serde_json::json!({ "generator": family, "shipped": digest.hex() });
         let head = JobHead::new(JobKind::Base, format!("base of {family}"), &spec, Vec::new(), 0);

@@ -66,7 +66,7 @@ pub(crate) fn generator<'a>(context: &'a Context<'_>, index: usize) -> Result<(&
     let generator = context.plan.generators.get(index);
     generator
         .map(|generator| (generator.name.as_str(), generator.family.generator()))
-        .ok_or_else(|| Error::internal("a planned model names a generator that is not there"))
+        .ok_or_else(|| Error::internal("a planned model names an unknown generator"))
 }
 
 pub(crate) fn weights_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<u8>> {

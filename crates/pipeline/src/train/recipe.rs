@@ -39,8 +39,7 @@ pub fn train_recipe(
         }
         Some(snapshot) => stored(recipe, &encoding, snapshot)?,
         None => {
-            let error =
-                Error::user(format!("[base.{}]: `{}` is no traffic of the program", recipe.name, recipe.dataset));
+            let error = Error::user(format!("[base.{}]: `{}` is not built-in traffic", recipe.name, recipe.dataset));
             return Err(error.hint("name the study that holds the dataset: `--study STUDY`; or train on `wide`"));
         }
     };

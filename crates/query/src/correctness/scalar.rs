@@ -49,7 +49,7 @@ fn looked_at(part: Expr, is_known: bool) -> Result<Transformed<Expr>> {
     if !rows.all_out_ref_exprs().is_empty() {
         if !is_known {
             return refused(
-                "stands in an aggregate, a window, ORDER BY or GROUP BY",
+                "is used in an aggregate, a window, ORDER BY or GROUP BY",
                 "name it in a query in FROM first",
             );
         }

@@ -209,7 +209,7 @@ fn quantified_comparisons_compare_with_the_subquery() {
     }
     let one_name = "WITH o(a, b) AS (VALUES (1, 1), (20, 2)) SELECT o.a FROM o JOIN o i ON i.b = 2 \
         WHERE o.a > ANY (SELECT o.a FROM o WHERE o.b < i.b)";
-    assert!(ours(&session, one_name).contains("need another name"), "{}", ours(&session, one_name));
+    assert!(ours(&session, one_name).contains("ambiguous `o` in a correlated ANY or ALL"), "{}", ours(&session, one_name));
 }
 
 /// Report 22881 (open).

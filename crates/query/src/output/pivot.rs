@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(turned.column(1).as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(0.9), None]);
         assert_eq!(turned.column(2).as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(0.6), Some(0.5)]);
         let twice = concat_batches(&batch.schema(), [&batch, &batch]).unwrap();
-        assert!(pivot(&twice.schema(), &[twice], "epsilon").unwrap_err().to_string().contains("same place"));
+        assert!(pivot(&twice.schema(), &[twice], "epsilon").unwrap_err().to_string().contains("duplicate rows"));
         assert!(pivot(&batch.schema(), &[batch], "delta").unwrap_err().hint_text().unwrap().contains("epsilon"));
     }
 }

@@ -232,7 +232,7 @@ fn subquery_wording(what: &str) -> Option<(&'static str, &'static str)> {
     let expression = what.strip_prefix("Physical plan does not support logical expression ")?;
     let kinds = ["InSubquery", "Exists", "SetComparison", "ScalarSubquery", "OuterReferenceColumn"];
     kinds.iter().any(|kind| expression.starts_with(kind)).then_some((
-        "a subquery that is no value of its own is not supported here",
+        "a subquery in this position is not supported",
         "join it: FROM o LEFT JOIN i ON ..., or compute it as a column of a query in FROM first",
     ))
 }

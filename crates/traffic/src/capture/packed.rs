@@ -157,7 +157,7 @@ impl<R: Read> Unpacked<R> {
                 WINDOW_BYTES_MAX >> 20
             )));
         }
-        self.damage = Some(format!("the {} stream breaks off: {text}", kind.name()));
+        self.damage = Some(format!("the {} stream is truncated or damaged: {text}", kind.name()));
         self.ended = true;
         Ok(())
     }

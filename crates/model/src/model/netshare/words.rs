@@ -220,7 +220,7 @@ fn train(words: &[Word], width: usize) -> Vec<f32> {
             done += 1.0;
         }
     }
-    // What all ports share says nothing about one of them (Mu and Viswanath 2018, algorithm 1).
+    // Removes the component that all ports share (Mu and Viswanath 2018, algorithm 1).
     let (ports, protocols) = input.split_at_mut((words.len() - 2) * width);
     centre(ports, width);
     centre(protocols, width);

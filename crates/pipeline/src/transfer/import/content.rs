@@ -213,14 +213,14 @@ fn attribute_rows(
             let trace_id = match (&row.trace, listed.and_then(|listed| listed.get(at))) {
                 (Some(name), _) => index.resolve(name).context(in_row)?,
                 (None, Some((trace, _))) => *trace,
-                (None, None) => return Err(Error::internal("a row without a name outran the membership list")),
+                (None, None) => return Err(Error::internal("more rows without names than the membership list has")),
             };
             let loss = row.loss.or_else(|| losses.as_ref().and_then(|losses| losses.get(at).copied()));
             let kind = row.kind.unwrap_or_else(|| default.clone());
             if !source.zero && kind != default {
                 return Err(Error::user(format!("`zero = false` is about kind `{default}`, found a row of `{kind}`"))
                     .context(in_row())
-                    .hint("write each kind into a file of its own, or name it with `kind`"));
+                    .hint("write each kind into a separate file, or name it with `kind`"));
             }
             // Whether it is a member is settled when all files have been read.
             let (values, values_exact) = match row.values {

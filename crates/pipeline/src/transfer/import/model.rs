@@ -209,7 +209,7 @@ fn synthetic(model_id: ModelId, files: &[NamedFile], cut: &CutOptions) -> Result
         if let Some(damage) = &cut.summary.damage {
             return Err(Error::user(format!("damaged at offset {}: {}", damage.offset, damage.reason))
                 .context(place())
-                .hint("write the synthetic capture again: half of one would stand for all of it"));
+                .hint("write the synthetic capture again: a partial one would count as complete"));
         }
         if cut.traces.is_empty() {
             return Err(Error::user(format!(

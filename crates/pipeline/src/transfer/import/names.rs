@@ -87,7 +87,7 @@ impl TraceIndex {
             ))
             .hint("column `first_packet` of the table `traces` says where traces begin")),
             (Some(_), Some(_)) => Err(Error::user(format!(
-                "capture `{name}` gave {} traces, so its name is none of a trace",
+                "capture `{name}` has {} traces, so its name does not identify one",
                 traces.len()
             ))
             .hint("name a trace `CAPTURE#FIRST_PACKET`, or by its trace_id (table `traces`)")),
