@@ -99,7 +99,7 @@ fn footer<R: ChunkReader>(file: &R) -> Result<ArrowReaderMetadata> {
     let bytes = file.get_bytes(end - length as u64, length).map_err(damaged)?;
     headers::check_footer(&bytes)?;
     let metadata = ParquetMetaDataReader::decode_metadata(&bytes).map_err(damaged)?;
-    // What Arrow says of its own types beside the format's is not needed, and one thing less to believe.
+    // The embedded Arrow schema is not needed, and skipping it leaves less untrusted input.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(damaged)
 }

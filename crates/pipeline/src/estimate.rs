@@ -68,7 +68,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The jobs of a plan in their order, `threads` of them side by side.
+    /// The jobs of a plan in their order, `threads` of them concurrently.
     pub fn new(costs: Vec<JobCost>, threads: usize) -> Self {
         let mut dependents = vec![Vec::new(); costs.len()];
         let mut measured: HashMap<String, Measured> = HashMap::new();

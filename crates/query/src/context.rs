@@ -73,7 +73,7 @@ pub(crate) fn new_context(options: SessionOptions, ours: Rules) -> Result<Sessio
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, "public")
         .with_target_partitions(options.threads.max(1))
-        // Ours is registered below.
+        // The adapted one is registered below.
         .with_information_schema(false);
     config.options_mut().sql_parser.collect_spans = true;
     // Literals, comparisons and segments all use Utf8: no conversion of whole columns to Utf8View.

@@ -82,7 +82,7 @@ pub(crate) fn register(context: &SessionContext, catalog: &str) -> Result<()> {
 
 type Functions = HashMap<String, Arc<TableFunction>>;
 
-/// The schema; `columns` is ours.
+/// The schema; only `columns` is implemented here.
 #[derive(Clone)]
 struct Information {
     lists: Arc<dyn CatalogProviderList>,

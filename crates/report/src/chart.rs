@@ -93,7 +93,7 @@ pub(super) struct Chart {
 pub(super) struct Panel {
     /// What it is about.
     pub title: String,
-    /// What it shows in words.
+    /// Its content as text.
     pub description: String,
     /// Width and height, pixels.
     pub size: (f64, f64),

@@ -11,10 +11,10 @@ pub enum Members {
     Named,
 }
 
-/// Whom a figure or a table names.
+/// Which traces a figure or a table reveals.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Naming {
-    /// Nobody.
+    /// None.
     Nobody,
     /// Training members, or what leads to them.
     Members,

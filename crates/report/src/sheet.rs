@@ -127,7 +127,7 @@ fn sample(sample: Sample) -> Element {
 }
 
 impl Entry {
-    /// The sample as an SVG of its own, for the page's legend.
+    /// The sample as a separate SVG, for the page's legend.
     pub fn sample_svg(&self) -> String {
         let mut root = element(
             "svg",

@@ -1,4 +1,4 @@
-//! The manifest of an import: models made elsewhere, where their files are, what is claimed of them.
+//! The manifest of an import: externally trained models, paths of their files, and claims about them.
 //!
 //! A manifest is TOML with defaults at the top and one `[[model]]` a model; paths are relative to it.
 

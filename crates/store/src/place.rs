@@ -106,7 +106,7 @@ impl Place {
         })
     }
 
-    /// The same in a transaction under way.
+    /// The same in an open transaction.
     pub fn read_in(self, transaction: &WriteTransaction) -> Result<Option<Vec<u8>>> {
         Ok(match self {
             Self::Ingest(key) => value(open(transaction, tables::INGESTS)?.get(key))?,

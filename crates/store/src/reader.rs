@@ -338,8 +338,8 @@ impl Snapshot {
         read_column(table, segment, index, &|record| self.content(&record.digest))
     }
 
-    /// Which jobs this view holds. What is stored is never changed, only added with a job of its own (but for names), so
-    /// two views of one generation hold the same records.
+    /// Which jobs this view holds. Records are never changed, only added together with a job (except for names), so two
+    /// views of one generation hold the same records.
     pub fn generation(&self) -> Result<Generation> {
         let heap_bytes = self.heap.as_ref().map_or(0, |heap| heap.end);
         let Some(jobs) = self.open(tables::JOBS)? else {

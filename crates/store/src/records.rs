@@ -73,7 +73,7 @@ pub struct ObjectRecord {
     pub stored_digest: [u8; 16],
     /// Compressed with zstd?
     pub zstd: bool,
-    /// Digests of the objects that it is the concatenation of; empty for one with bytes of its own.
+    /// Digests of the objects that it is the concatenation of; empty for an object with stored bytes.
     pub parts: Vec<[u8; 32]>,
 }
 

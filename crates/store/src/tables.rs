@@ -44,7 +44,7 @@ pub(super) const CHUNKS: TableDefinition<u64, Bytes> = TableDefinition::new("syn
 /// Digest of a column's or an object's stored bytes, first 16 bytes -> (start, length) in the heap.
 /// Written by every stage.
 pub(super) const PLACES: TableDefinition<&[u8; 16], (u64, u64)> = TableDefinition::new("syntrace.places");
-/// Job id -> `CheckpointRecord` of a job under way; removed when the job finishes.
+/// Job id -> `CheckpointRecord` of a running job; removed when the job finishes.
 pub(super) const CHECKPOINTS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.checkpoints");
 /// Job id, number -> part of a checkpoint's state; removed with it.
 pub(super) const CHECKPOINT_PARTS: TableDefinition<(i64, u32), Bytes> =

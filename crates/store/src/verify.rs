@@ -90,7 +90,7 @@ impl StoreWriter {
 }
 
 impl Snapshot {
-    /// Verifies all content that is ours (not redb's page checksums).
+    /// Verifies all content except redb's page checksums.
     pub fn verify(&self) -> VerifyReport {
         let mut report = VerifyReport::default();
         self.verify_into(&mut report);

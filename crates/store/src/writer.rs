@@ -276,7 +276,7 @@ impl StoreWriter {
         self.commit_transaction(transaction)
     }
 
-    /// Replaces the checkpoint of a job under way.
+    /// Replaces the checkpoint of a running job.
     pub fn save_checkpoint(&self, job_id: JobId, state: &[u8]) -> Result<()> {
         let transaction = self.begin_write()?;
         write_checkpoint(&transaction, job_id, state)?;

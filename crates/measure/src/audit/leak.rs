@@ -50,7 +50,7 @@ fn equally_many<'a>(side: &'a [Trace], other: &[Trace]) -> Cow<'a, [Trace]> {
 /// Distance to the closest real trace of a side, and its place there.
 type Closest = (f64, usize);
 
-/// Share of synthetic traces that are (nearly) a member, beside the share that are (nearly) a held-out
+/// Share of synthetic traces that are (nearly) a member, compared with the share that are (nearly) a held-out
 /// trace; and the median distance to the closest of either. Undefined where there is no real trace on a side.
 fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let (to_members, to_held_out) = (closest(synthetic, members), closest(synthetic, held_out));
@@ -204,7 +204,8 @@ fn identifier_set(trace: &Trace) -> BTreeSet<Identifier> {
 }
 
 /// Of the traces with an identifier that none of the other side has, the share of which one is found in synthetic
-/// packets: members, beside held-out traces. `any` is any but a port, which names nobody. Names count also where they stand in payload bytes that do not parse.
+/// packets: members, compared with held-out traces. `any` is any identifier except a port, which identifies nobody.
+/// Names also count where they occur in payload bytes that do not parse.
 fn identifier_rows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let [of_members, of_held_out] =
         [members, held_out].map(|traces| traces.iter().map(identifier_set).collect::<Vec<_>>());

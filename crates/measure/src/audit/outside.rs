@@ -69,7 +69,7 @@ pub fn outside_attributes(traces: &[Trace], synthetic: &[Trace], reference: &[Tr
 /// Number of header fields of a packet that are compared.
 const FIELDS: usize = 14;
 
-/// Header fields of a packet; gaps by powers of two, what it does not have as a value of its own.
+/// Header fields of a packet; gaps by powers of two, an absent field as a separate value.
 fn fields(packet: &Packet, gap_us: i64) -> [u64; FIELDS] {
     let address = |bytes: &[u8]| short(content(bytes));
     let optional = |value: Option<u64>| value.map_or(u64::MAX, |value| value);

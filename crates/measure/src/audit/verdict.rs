@@ -49,7 +49,7 @@ pub struct Check {
     pub interval: Option<Interval>,
     /// Its limit.
     pub limit: Option<f64>,
-    /// The smallest value that so many traces would have failed with probability [`POWER`]; `None` where none.
+    /// The smallest value that this number of traces would have detected with probability [`POWER`]; `None` if none.
     pub seen: Option<f64>,
     /// Numbers and why.
     pub reason: String,

@@ -156,7 +156,7 @@ pub trait Family: Send + Sync {
     /// Parameters of one model that are stored with it (those of a shared base are not).
     fn parameters(&self) -> u64;
 
-    /// The same of one model of a regime, where regimes have networks of their own.
+    /// The same of one model of a regime, if the network depends on the regime.
     fn parameters_in(&self, _regime: Regime) -> u64 {
         self.parameters()
     }

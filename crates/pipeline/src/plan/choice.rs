@@ -142,7 +142,7 @@ impl AttackChoice {
         let Some(first) = generator.kinds.first() else {
             return skipped("it has no attributes".to_owned());
         };
-        // An import's family is none of ours: the default of the attack.
+        // An import's family is unknown here: the default of the attack.
         let family = AnyGenerator::preset(generator.family).ok();
         let published = family.as_ref().and_then(|family| family.published_attack());
         let kind = match self.kind {

@@ -290,7 +290,7 @@ impl Plan {
     }
 }
 
-/// A generator by its table: `family` names it where the table has a name of its own.
+/// A generator by its table: `family` names its family if the table has another name.
 fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator> {
     let mut options = stage.options.clone();
     let family = match options.remove("family") {
@@ -370,7 +370,7 @@ impl Builder<'_> {
             let classes = self.dataset(dataset).context(|| format!("dataset `{}`", dataset.name))?;
             if dataset.public { public.extend(classes) } else { private.extend(classes) }
         }
-        // Whoever trains a base on private captures has no public base.
+        // A base that was trained on private captures is not public.
         for class in &public {
             if let Some(other) =
                 private.iter().find(|other| other.captures.iter().any(|id| class.captures.contains(id)))

@@ -14,7 +14,7 @@ pub struct PlanDevice {
     pub name: String,
     /// Operations that it does a second at most in single precision, where it is a graphics processor.
     pub gpu_flops: Option<f64>,
-    /// Jobs side by side on the processor.
+    /// Concurrent jobs on the processor.
     pub threads: usize,
 }
 

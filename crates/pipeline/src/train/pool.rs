@@ -37,7 +37,7 @@ pub(super) fn encode_trace(trace: &Trace, encoding: &EncodingKind) -> EncodedTra
     EncodedTrace { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
 }
 
-/// Checkpoints into the study, at most every so many seconds.
+/// Checkpoints into the study, at most once per interval in seconds.
 pub(crate) struct StoreSink<'a> {
     pub context: &'a Context<'a>,
     pub job_id: JobId,

@@ -167,7 +167,7 @@ pub struct ImageSelection {
     pub traces: TraceSelection,
     /// Only these; all where empty.
     pub only: Vec<TraceId>,
-    /// At most so many, in order of trace id.
+    /// At most this many, in order of trace id.
     pub limit: usize,
     /// What the 1,088 columns are.
     pub layout: NprintLayout,

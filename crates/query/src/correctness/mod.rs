@@ -6,7 +6,7 @@
 //! | `NOT IN` with NULL: constant, correlated, beside another comparison | #25340, #25347, #25336, #25473, #25474 | [`not_in`] |
 //! | `DISTINCT ... ORDER BY ... LIMIT` gives too few rows | #24927 | [`limit`] |
 //! | `DISTINCT ... LIMIT` over a window fails | #25350 | [`limit`] |
-//! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 for kin | [`keys`] |
+//! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 are similar | [`keys`] |
 //! | filters over RIGHT and FULL joins land on the wrong side's column of that name | none found | [`pushdown`] |
 //! | `sum` of INTEGER beside one `count(DISTINCT ...)` fails | none found | [`single_distinct`] |
 //! | ORDER BY is dropped over a hash join of ordered sides | #25052 | [`sides`] |

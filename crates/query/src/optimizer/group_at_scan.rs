@@ -7,7 +7,7 @@
 //!
 //! Groups are numbered in the order of their first row, so the result does not depend on timing. Memory
 //! is accounted to DataFusion's pool; where it refuses, the groups so far are handed on as partial
-//! states and the table starts anew, as DataFusion's own partial aggregate does.
+//! states and the table is cleared, as DataFusion's own partial aggregate does.
 
 use super::rewrite::replaced;
 use crate::scan::batch::ReadPlan;
@@ -404,7 +404,7 @@ fn aggregate_lane(
     if fragments.is_empty() {
         return Ok(());
     }
-    // The constants of the fragments are groups of their own: each row's number is a fragment's code.
+    // Each fragment's constants form one group: the row number is the fragment's code.
     let mut distinct = new_group_values(Arc::clone(&grouping.constant_keys), &GroupOrdering::None)?;
     let mut codes = Vec::new();
     distinct.intern(&grouping.constant_keys(fragments)?, &mut codes)?;

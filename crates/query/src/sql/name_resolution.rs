@@ -177,7 +177,7 @@ impl Visitor for Functions<'_> {
     }
 }
 
-/// The same plan with every table of ours read from `study`.
+/// The same plan with every study table read from `study`.
 pub(crate) fn over(plan: LogicalPlan, study: &Arc<Study>) -> Result<LogicalPlan> {
     let mut tables: HashMap<&str, Arc<dyn TableProvider>> = HashMap::new();
     let replaced = plan.transform_down_with_subqueries(|node| {

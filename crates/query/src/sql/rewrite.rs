@@ -200,7 +200,7 @@ fn name_casts_of(query: &mut Query) {
     }
 }
 
-/// The name of an item that is a column or has a name of its own.
+/// The name of an item that is a column or has an alias.
 fn plain_name(item: &SelectItem) -> Option<&Ident> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias),
@@ -255,7 +255,7 @@ fn without_casts(expression: &Expr) -> String {
     expression.to_string()
 }
 
-/// Gives `avg(x)` and `avg(x::double)` names of their own: DataFusion calls both `avg(x)` and refuses a query that has
+/// Gives `avg(x)` and `avg(x::double)` distinct names: DataFusion calls both `avg(x)` and refuses a query that has
 /// both. `coalesce` of one argument is that argument, but its name is another.
 fn keep_casts_apart(statement: &mut Statement) {
     let Some(statement) = inner(statement) else { return };
@@ -277,7 +277,7 @@ fn keep_casts_apart(statement: &mut Statement) {
                 .get(&bare)
                 .and_then(|texts| texts.iter().filter(|known| **known != bare).position(|known| *known == text))
         {
-            // Each by a number of its own.
+            // Each gets its own number.
             (0..=place).for_each(|_| mark_casts(function));
         }
         ControlFlow::Continue(())

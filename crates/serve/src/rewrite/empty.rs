@@ -205,7 +205,7 @@ impl VisitorMut for Empty<'_> {
 }
 
 impl Empty<'_> {
-    /// Replaces the empty branches of a union, which are no queries of their own.
+    /// Replaces the empty branches of a union, which are not separate queries.
     fn branches(&mut self, set: &mut SetExpr) {
         let SetExpr::SetOperation { left, right, .. } = set else { return };
         for branch in [left, right] {

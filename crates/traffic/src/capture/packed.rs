@@ -143,7 +143,7 @@ impl<R: Read> Unpacked<R> {
         self.check_size()
     }
 
-    /// A stream that breaks off is damage; a reader that fails, and a window beyond ours, are errors.
+    /// A truncated stream counts as damage; a failed read, and a window above the limit, are errors.
     fn broken(&mut self, error: &std::io::Error) -> std::io::Result<()> {
         let Some((kind, packed)) = self.packed() else { return Err(copy_of(error)) };
         if packed.failed {

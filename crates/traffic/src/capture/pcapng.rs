@@ -215,7 +215,7 @@ impl PcapngFile {
         Ok(None)
     }
 
-    /// Starts a section: interfaces count anew.
+    /// Starts a section: interface numbers restart.
     fn section(&mut self, header: &SectionHeaderBlock<'_>) -> Option<Step> {
         let (major, minor) = (header.major_version, header.minor_version);
         self.interfaces.clear();

@@ -63,7 +63,7 @@ const STEP_POINTS_MAX: f64 = (1u32 << 18) as f64;
 const ALLOWANCE_RELATIVE: f64 = 1e-3;
 const ALLOWANCE_MAX: f64 = 1e-4;
 
-/// Most different kinds of step of one ledger: each holds a lattice of its own in memory.
+/// Most different kinds of step of one ledger: each holds a separate lattice in memory.
 const PHASES_MAX: usize = 256;
 
 /// Relative part of delta that closed forms keep for rounding.

@@ -1,4 +1,4 @@
-//! Private adapters of the two maps that have weights of their own for each column: `out`, and the features of the
+//! Private adapters of the two maps that have separate weights for each column: `out`, and the features of the
 //! head that sees each latent cell by itself.
 //!
 //! A class differs from public traffic first of all in what stands in a column (a TTL, a length, an address). Adapters of

@@ -97,7 +97,7 @@ impl Family for NetDiffusion {
 
     fn training_flops(&self, members: u32, regime: Regime) -> f64 {
         let plan = self.config.plan(members, regime);
-        // Backwards only to the activations: the frozen weights have no gradients of their own.
+        // The backward pass goes only to the activations: the frozen weights need no gradients.
         2.0 * self.config.forward_flops() * plan.steps as f64 * plan.expected_batch
     }
 

@@ -1,6 +1,6 @@
 //! The noise predictor: a U-Net over packets (rows) and words of their headers (columns).
 //!
-//! Two maps with weights of their own for each column lead into it and out of it. With one map for all
+//! Its input and output maps have separate weights for each column. With one map for all
 //! columns, as in a picture, a prototype of this size hardly placed even the version byte (3 % of sampled
 //! packets began with 0x45; with them 98 %; the two runs differed in batch and learning rate as well). Down-sampling halves the column axis only; attention
 //! (to itself and to the caption) acts on the coarse levels. A small head sees each latent cell by itself

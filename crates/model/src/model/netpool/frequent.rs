@@ -87,7 +87,7 @@ pub(super) fn joined(value: &[u8], behind: &[u8], bits: u32) -> Vec<u8> {
 }
 
 impl Domain {
-    /// Leading bits of a value of so many bytes.
+    /// Leading bits of a value of this many bytes.
     pub fn bits_of(&self, bytes: usize) -> u32 {
         match bytes {
             2 => self.bits[0],
@@ -123,7 +123,8 @@ impl Domain {
         (expected / self.blocks.len() as f64 / (self.cells(block) * f64::from(self.keys))).min(0.4)
     }
 
-    /// Cuts of the blocks, in deviations; `expected` is the number of values of nobody that may be expected above them.
+    /// Thresholds of the blocks, in standard deviations; `expected` is the expected number of false positives (values
+    /// that no member has) above them.
     fn cuts(&self, expected: f64) -> Vec<f64> {
         self.blocks.iter().map(|block| upper_quantile(self.chance(block, expected))).collect()
     }
@@ -137,7 +138,7 @@ impl Domain {
     }
 
     /// Values above the cut, by key and value: see the module. `deviation` is that of the noise, `expected` the number of
-    /// values of nobody that may be expected among them.
+    /// false positives (values that no member has) expected among them.
     pub fn measure<'a>(
         &self,
         flows: impl IntoIterator<Item = &'a Cell>,

@@ -188,7 +188,7 @@ impl Placing {
         let link = Place::LocalNetwork.domain().bits_of(local.len());
         let neighbours = scope.peer == Reach::Near && joined(&local, &[], link) == joined(&peer, &[], link);
         let local = new_local.unwrap_or(local);
-        // Whoever was on the host's link stays there.
+        // A peer on the host's link stays there.
         let peer = new_peer.unwrap_or_else(|| if neighbours { joined(&local, &peer, link) } else { peer });
         let sides = local_packets(flow);
         for (packet, is_local) in flow.iter_mut().zip(sides) {

@@ -1,4 +1,4 @@
-//! Changes of whole flows that leave them well-formed: what the pool is widened by, and what a drawn flow gets anew.
+//! Changes of whole flows that keep them well-formed: variations that enlarge the pool, and new values of drawn flows.
 
 use super::attributes::{Ends, SERVICES, known, local_packets, numbering};
 use rand::RngExt;

@@ -166,7 +166,7 @@ impl NetSsmNetwork {
         self.params.move_to(crate::nn::placed(device));
     }
 
-    /// The models of a microbatch as a network of their own (without traces); `None` when it is all of
+    /// The models of a microbatch as a separate network (without traces); `None` when it is all of
     /// them.
     pub(super) fn part(&self, batch: &Microbatch) -> Option<Self> {
         let all = batch.models.len() as i64 == self.params.models();

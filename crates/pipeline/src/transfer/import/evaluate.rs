@@ -162,7 +162,7 @@ pub(crate) fn empty_spec() -> Spec {
         attacks: Vec::new(),
         synthetic_traces: 0,
         synthetic_shadows: syntrace_spec::SyntheticShadows::Of(Vec::new()),
-        // As in a spec that says nothing: what stands beside ours is measured as ours.
+        // The defaults of a spec, so that imported models are measured like the study's own.
         forecaster: Forecaster::Small,
         augment: Augment::none(),
         audit: AuditSpec { one_run: false },
