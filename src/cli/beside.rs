@@ -60,7 +60,7 @@ impl Beside {
         let beside = place.with_file_name(beside);
         let file = File::create(&beside).map_err(failed)?;
         if let Some(found) = found {
-            // Whoever could read the old file can read the new one. Where the mode cannot be kept the file is ours.
+            // The new file keeps the permissions of the old one; if they cannot be set, those of a new file.
             let _ = file.set_permissions(found.permissions());
         }
         Ok(Self::new(&place, Some(beside), file))

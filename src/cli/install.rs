@@ -151,7 +151,7 @@ pub(super) fn uninstall(args: &UninstallArgs) -> Result<ExitCode> {
             Err(error) => return Err(io_error("remove", &path, &error)),
         }
     }
-    // The folder is ours: nobody else writes into it.
+    // Only this program writes into the folder.
     let folder = root.join(LIBRARIES);
     if folder.is_dir() {
         std::fs::remove_dir_all(&folder).map_err(|error| io_error("remove", &folder, &error))?;

@@ -1,4 +1,4 @@
-//! Cancellation of a running query: by the client's CancelRequest, or by its `statement_timeout`.
+//! Cancellation of a running query: by the client's `CancelRequest`, or by its `statement_timeout`.
 
 use super::error::refused;
 use super::setting::timeout;

@@ -19,8 +19,8 @@
 //! The writer takes the layout that is smallest after zstd, and leaves zstd out where it gains little.
 //! NULL is 0 or empty in the values, so that equal columns have equal bytes. Arrow's IPC framing is left
 //! out on purpose: its schema and batch headers cost several hundred bytes a column, more than most
-//! columns of a small study. Everything read is checked before an array is built from it, and no
-//! allocation follows a claimed size that the stored bytes cannot expand to.
+//! columns of a small study. Everything read is checked before an array is built from it, and a claimed size
+//! controls an allocation only if the stored bytes can expand to it.
 
 mod bounds;
 mod decode;
