@@ -244,8 +244,8 @@ fn list(offsets: OffsetBuffer<i32>, items: ArrayRef) -> ArrayRef {
     Arc::new(ListArray::new(field, offsets, items, None))
 }
 
-/// The measure of one group; NULL without values, without both sides, or for a TPR at a rate that the number of held-out
-/// values cannot distinguish from 0.
+/// The measure of one group; NULL without values, without both sides, or for a TPR at a rate that the number of
+/// held-out values cannot distinguish from 0.
 fn evaluate(measure: PairMeasure, scored: &[Scored], fpr: Option<f64>) -> Result<Option<f64>> {
     if scored.is_empty() {
         return Ok(None);

@@ -1,9 +1,9 @@
 //! Synthesised rows to traces of header fields.
 //!
-//! A value is drawn inside its cell. What is modelled nowhere is a constant; what the protocols demand
-//! is repaired: a length that holds its headers, no offset beside "don't fragment", IPv4 (an address
-//! that is none, as IPv6's, becomes one of the benchmark block 198.18.0.0/15, RFC 2544). The checksum
-//! is left to the packet, which computes it.
+//! A value is drawn inside its cell. Fields that are not modelled are constants; requirements of the
+//! protocols are repaired: a length that covers its headers, no offset together with "don't fragment", IPv4 (other
+//! addresses, as IPv6's, become one of the benchmark block 198.18.0.0/15, RFC 2544). The checksum is computed when the
+//! packet is encoded.
 
 use super::column::{FLAG_DF, LENGTH_MAX, Source, field};
 use super::config::RowMode;

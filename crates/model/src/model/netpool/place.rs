@@ -1,5 +1,5 @@
-//! What histograms of values count of a flow: addresses, networks and ports of its ends; and how a drawn flow gets what was
-//! found.
+//! Values of a flow that histograms count: addresses, networks and ports of its ends; and how released values are
+//! assigned to sampled flows.
 
 use super::attributes::{Ends, SERVICE_CELLS, SERVICES, addresses, local_packets};
 use super::flow::Flow;

@@ -4,8 +4,8 @@
 //! seed, index -> circumstances (place: addresses, hops, stacks) -> talk (datagrams | streams) -> wire -> frames
 //! ```
 //!
-//! What varies is drawn over what protocols and their registries allow (RFCs, IANA's ports) and what published
-//! fingerprints list (p0f 3): domain randomisation, so that what is learnt here holds where the hosts are not known.
+//! Variable properties are drawn over the values that protocols and registries allow (RFCs, IANA's ports) and published
+//! fingerprints list (p0f 3): domain randomisation, so that models generalise to unknown hosts.
 //! No number comes from a capture. Bytes behind the first of a payload are random: encodings read headers, and of
 //! UDP the first bytes. Traces hold TCP and UDP, so there is no ICMP.
 
