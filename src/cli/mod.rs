@@ -111,7 +111,7 @@ enum Trains {
 }
 
 impl TrainingVerb {
-    /// The device that is asked for.
+    /// The requested device.
     fn device(&self) -> DeviceChoice {
         match &self.0 {
             Trains::Run(args) => args.device(),

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 /// A batch, or `None` after the last one: a channel that closes without `None` is a query that ended unexpectedly.
 type Message = Option<Result<RecordBatch>>;
 
-/// Starts a query on the threads of `work` and gives its batches as they are asked for. Dropping them, or this
-/// future, sets `cancelled` and drops the query.
+/// Starts a query on the threads of `work` and returns a stream of its batches. Dropping the stream, or this future,
+/// sets `cancelled` and drops the query.
 pub(crate) async fn on_query_threads(
     work: &Handle,
     cancelled: CancelFlag,

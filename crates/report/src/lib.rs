@@ -108,7 +108,7 @@ fn draw(figure: &Figure, answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
     if answer.is_empty() { Ok(None) } else { (figure.draw)(answer, look) }
 }
 
-/// What the page is made of: each query is asked once.
+/// Results for the page: each query runs once.
 struct Book<'a> {
     session: &'a Session,
     members: Members,

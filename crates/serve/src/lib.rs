@@ -39,7 +39,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
-/// PostgreSQL's own port, taken where it is free and no port is asked for.
+/// PostgreSQL's port, used if it is free and no port is given.
 pub const DEFAULT_PORT: u16 = 5432;
 
 /// Most connections that have not authenticated yet; a further one displaces the oldest, so that idle connections lock
@@ -63,7 +63,7 @@ pub struct ServeOptions {
     pub session: SessionOptions,
 }
 
-/// Answers clients until the process is asked to stop (Ctrl-C, SIGTERM). Calls `announce` with the bound
+/// Serves clients until the process is asked to stop (Ctrl-C, SIGTERM). Calls `announce` with the bound
 /// address once clients can connect. Fails before listening where other machines could read the study
 /// without a password, or where the certificate or key is unusable.
 pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAddr)) -> Result<()> {

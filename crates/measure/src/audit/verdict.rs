@@ -168,7 +168,7 @@ fn claim_check(bound: &BoundEvidence, claimed: f64, family: &Family) -> Check {
 
 fn attacks(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
     if evidence.redacted {
-        // Whatever a policy asks for: what a copy leaves out is not there to be asked for.
+        // Whatever a policy requires: data that a redacted copy leaves out cannot be required.
         return vec![Check::missing(Group::Attacks, "AUC", REDACTED)];
     }
     let mut checks = Vec::new();

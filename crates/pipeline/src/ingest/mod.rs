@@ -56,7 +56,7 @@ const BATCH_BYTES: u64 = 1 << 30;
 /// capture is known by the names of all.
 ///
 /// # Errors
-/// What concerns the study or the disk and not a file; and where it was asked to stop.
+/// Errors of the study or the disk rather than of a file; and interruption.
 pub fn ingest_files(
     store: &StoreWriter,
     options: &IngestOptions,

@@ -196,7 +196,7 @@ impl Keys {
             if let Some(place) = grouped.iter().position(|(known, _)| known == &expression) {
                 return place;
             }
-            // A filter that the join hands down finds a column by its name.
+            // A filter that the join pushes down refers to a column by name.
             let name = match expression.downcast_ref::<Column>() {
                 Some(column) => column.name().to_owned(),
                 None => format!("key {}", grouped.len()),

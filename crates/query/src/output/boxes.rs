@@ -100,10 +100,10 @@ fn cut(line: &str, widest: usize) -> String {
     format!("{kept}...")
 }
 
-/// Widest cell where nothing else is asked for.
+/// Default width limit of a cell.
 const CELL_WIDTH: usize = 60;
 
-/// Width of a line of `hexdump`, which is cut only where less is asked for.
+/// Width of a line of `hexdump`, which is not truncated by default.
 const HEXDUMP_WIDTH: usize = 76;
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ fn utility_jobs(snapshot: &Snapshot, all: &[ModelRecord], imported: &[ModelId], 
     let jobs = snapshot.jobs()?;
     if let Some(augment) = augment_asked(&jobs)? {
         plan.spec.augment = augment;
-        // nothing is told apart with one class
+        // classification needs at least two classes
         let more = groups.iter().filter(|group| group.classes.len() > 1).cloned();
         let more: Vec<PlannedUtility> = more.map(|group| PlannedUtility { augmentation: true, ..group }).collect();
         groups.extend(more);
@@ -139,7 +139,7 @@ fn augment_asked(jobs: &[JobRecord]) -> Result<Option<Augment>> {
     Ok(last.map(|(_, augment)| augment))
 }
 
-/// Does a job answer a question about real traces in the way that is asked for?
+/// Does a job evaluate real traces with the requested options?
 fn is_baseline(job: &JobRecord, asked: &Spec, baseline: &PlannedUtility) -> Result<bool> {
     let (key, value) = asks(asked, baseline.augmentation);
     Ok(job.label == utility_label(baseline) && job.settings()?.get(key) == Some(&value))
@@ -258,7 +258,7 @@ fn attack_jobs(
         if target.kinds.is_empty() {
             notes.push(format!("no attack on {}: it has no attributes", target.label()));
         }
-        // An attack on the losses alone is the same whichever attribute they stand beside.
+        // An attack on the losses alone does not depend on the attribute kind that they are stored with.
         let mut by_loss = HashSet::new();
         for (kind, facts) in &target.kinds {
             let mut shadows: Vec<&Member> = group
