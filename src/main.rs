@@ -1,7 +1,7 @@
 //! Entry point of every verb: parse, run, exit code; nothing else.
 //!
 //! This binary is not linked to libtorch, whose loading would cost every query half a second: `run` and
-//! `plan` go on in `syntrace-torch` beside it (see `torch.rs`).
+//! `plan` exec `syntrace-torch` from the same folder (see `torch.rs`).
 
 /// The whole process allocates through mimalloc: see its line in Cargo.toml.
 #[global_allocator]

@@ -1,4 +1,4 @@
-//! Entry point with libtorch: what `syntrace` hands `run` and `plan` to. Knows every verb all the same.
+//! Entry point with libtorch, to which `syntrace` delegates `run` and `plan`. Supports every verb all the same.
 
 /// The whole process allocates through mimalloc: see its line in Cargo.toml.
 #[global_allocator]

@@ -210,7 +210,7 @@ fn a_second_process_reads_while_the_first_holds_the_study_for_writing() {
         &["simulate", &study, "--dataset", "os", "--class", "ubuntu"],
         2,
         "being written by another process",
-        "work beside a writer",
+        "work while it is running",
     );
     drop(writer);
 }

@@ -365,7 +365,7 @@ fn a_device_that_is_not_here_is_refused_before_the_study_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let study = folder.path().join("s.redb").to_string_lossy().into_owned();
     let spec = write_spec(folder.path(), TINY_SPEC);
-    let (absent, unknown) = ("device `cuda:99` is not here", "`cpu`, `cuda`, `cuda:N` or `auto`, found `gpu`");
+    let (absent, unknown) = ("device `cuda:99` is not available", "`cpu`, `cuda`, `cuda:N` or `auto`, found `gpu`");
     refused(&study, &["run", &study, &spec, "--device", "cuda:99"], absent, "--device cpu");
     refused(&study, &["plan", &study, &spec, "--device", "cuda:99"], absent, "--device cpu");
     refused(&study, &["run", &study, &spec, "--device", "gpu"], unknown, "");

@@ -407,7 +407,7 @@ fn a_page_that_unfolds_to_more_than_it_claims_is_refused_before_it_is_decoded() 
             bytes[7..10].copy_from_slice(&[0xfe, 0xff, 0]); // 8,191 of 80,000
             let error = refusal(bytes);
             assert!(
-                error.contains("unfolds to more than the 8191 bytes that it claims"),
+                error.contains("decompresses to more than the 8191 bytes that it claims"),
                 "{codec:?} {version:?}: {error}"
             );
         }

@@ -248,7 +248,7 @@ fn a_study_that_is_deleted_or_replaced_while_it_is_written_is_noticed() {
             drop(StoreWriter::open_or_create(&path, CACHE).unwrap());
         }
         let error = ingest_files(&store, &options("a"), &inputs, &NoProgress).unwrap_err();
-        let what = if replaced { "another file took its place" } else { "it was deleted" };
+        let what = if replaced { "the study file was replaced during" } else { "the study file was deleted during" };
         assert!(error.kind() == ErrorKind::User && error.to_string().contains(what), "{error}");
         assert!(!store.remove_if_unused().unwrap());
         assert_eq!(path.exists(), replaced, "what took its place stays");

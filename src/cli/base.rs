@@ -76,7 +76,7 @@ pub(super) fn base(args: &BaseArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Trains the bases that are asked for. Whoever names this function is linked to libtorch.
+/// Trains the requested bases. A binary that references this function links libtorch.
 pub(super) fn train(args: &BaseArgs) -> Result<ExitCode> {
     if let BaseVerb::Train(args) = &args.verb {
         train_recipes(args)?;

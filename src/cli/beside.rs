@@ -1,4 +1,4 @@
-//! Files that commands write: whole or not at all, and never over a file that somebody wants to keep.
+//! Atomic output files: written completely or not at all, and never over an existing file unless requested.
 
 use super::stdout::QuietPipe;
 use crate::error::{Error, Result, io_error};
@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Bytes held back before they are written.
+/// Size of the write buffer.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// What is done where there is a file of that name.
+/// Behaviour if the file exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
     /// It is replaced once the new content is complete.
@@ -25,11 +25,11 @@ impl Existing {
     }
 }
 
-/// A file that is written beside its place and moved there when it is complete: a full disk or a stop leaves what was
-/// there whole. Pipes and devices are written straight.
+/// A file that is written under a temporary name in the same folder and renamed when it is complete: a full disk or an
+/// interruption leaves an existing file intact. Pipes and devices are written directly.
 pub(super) struct Beside {
     path: PathBuf,
-    /// Where the content is until it is complete; `None` where it goes straight to its place.
+    /// Temporary path of the content until it is complete; `None` if it is written directly.
     beside: Option<PathBuf>,
     file: BufWriter<File>,
     finished: bool,
@@ -60,7 +60,7 @@ impl Beside {
         let beside = place.with_file_name(beside);
         let file = File::create(&beside).map_err(failed)?;
         if let Some(found) = found {
-            // Whoever could read the old file can read the new one. Where the mode cannot be kept the file is ours.
+            // The new file keeps the permissions of the old one; if they cannot be set, those of a new file.
             let _ = file.set_permissions(found.permissions());
         }
         Ok(Self::new(&place, Some(beside), file))
@@ -71,7 +71,7 @@ impl Beside {
         Self { path: path.to_owned(), beside, file, finished: false }
     }
 
-    /// Moves the complete content to its place.
+    /// Renames the complete content to its final path.
     ///
     /// # Errors
     /// Where the last bytes do not fit the disk or the file cannot be moved; what was there is whole then.

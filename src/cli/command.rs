@@ -194,7 +194,7 @@ pub(super) fn run_text(asker: &Asker, state: &mut State, text: &str) -> Result<b
     run_pieces(asker, state, text, &|_| String::new())
 }
 
-/// Runs text; `place` says of a statement where it is, or nothing.
+/// Runs text; `place` gives the position of a statement for errors, or nothing.
 fn run_pieces(asker: &Asker, state: &mut State, text: &str, place: &dyn Fn(&str) -> String) -> Result<bool> {
     for piece in pieces(text) {
         let statements = match piece {

@@ -1,4 +1,4 @@
-//! `syntrace export STUDY kit`: a folder for whoever trains a model elsewhere.
+//! `syntrace export STUDY kit`: a folder for external model authors.
 
 use super::beside::{Beside, Existing, Sink};
 use super::export::TABLES_MEMORY_MIB;

@@ -114,8 +114,8 @@ fn say_what_goes(forgetting: &Forgetting) {
 
 fn confirmed() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(Error::user("nothing was changed: nobody is there to be asked")
-            .hint("--yes forgets it without asking, --dry-run only says what would go"));
+        return Err(Error::user("nothing was changed: stdin is not a terminal, so nobody can confirm")
+            .hint("--yes forgets it without asking, --dry-run only shows what would be deleted"));
     }
     note!("this cannot be undone; type `yes` to forget it");
     let mut line = String::new();

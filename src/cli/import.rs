@@ -168,7 +168,7 @@ pub(super) enum Rest {
     Networks,
 }
 
-/// Stores models, and evaluates them where that trains no network: whoever names this function is not linked to
+/// Stores models, and evaluates them if that trains no network: a binary that references this function does not link
 /// libtorch.
 pub(super) fn import(args: &ImportArgs) -> Result<Rest> {
     let Some(prepared) = prepare(args)? else { return Ok(Rest::Nothing(ExitCode::SUCCESS)) };

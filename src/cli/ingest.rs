@@ -78,7 +78,7 @@ fn groups(args: &IngestArgs) -> Result<Vec<Group>> {
         (None, None) => match args.files.iter().find(|path| !path.is_dir()) {
             Some(file) => {
                 return Err(Error::user(format!("expected a folder or --class, found the file `{}`", file.display()))
-                    .hint("say of which class it is: --class NAME"));
+                    .hint("name its class: --class NAME"));
             }
             None => args.files.iter().collect(),
         },

@@ -126,7 +126,7 @@ pub(super) fn install(args: &InstallArgs) -> Result<ExitCode> {
             write(&root.join(LIBRARIES).join(name), &bytes, 0o644)?;
         }
     } else if let Some(folder) = built_with {
-        note!("libtorch stays in `{}`: whoever runs syntrace must be able to read it", folder.display());
+        note!("libtorch stays in `{}`: every user of syntrace must be able to read it", folder.display());
     }
     for (path, content) in made()? {
         write(&root.join(path), &content, 0o644)?;
@@ -151,7 +151,7 @@ pub(super) fn uninstall(args: &UninstallArgs) -> Result<ExitCode> {
             Err(error) => return Err(io_error("remove", &path, &error)),
         }
     }
-    // The folder is ours: nobody else writes into it.
+    // Only this program writes into the folder.
     let folder = root.join(LIBRARIES);
     if folder.is_dir() {
         std::fs::remove_dir_all(&folder).map_err(|error| io_error("remove", &folder, &error))?;

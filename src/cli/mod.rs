@@ -1,8 +1,8 @@
 //! The command line: a file for each verb (an `Args` struct whose doc is the help, and one
 //! function) or for two that are near (`run` and `plan`), and files of what they share.
 //!
-//! Results go to stdout, everything else to stderr. Exit 0 done, 1 the answer is no (`verify` found
-//! damage), 2 the user's mistake, 3 ours, 130 interrupted. The only home of clap and indicatif.
+//! Results go to stdout, everything else to stderr. Exit 0 done, 1 negative result (`verify` found
+//! damage), 2 user error, 3 internal error, 130 interrupted. The only home of clap and indicatif.
 
 #[macro_use]
 mod say;
@@ -112,7 +112,7 @@ enum Trains {
 }
 
 impl TrainingVerb {
-    /// The device that is asked for.
+    /// The requested device.
     fn device(&self) -> DeviceChoice {
         match &self.0 {
             Trains::Run(args) => args.device(),
@@ -143,7 +143,7 @@ pub fn training(verb: TrainingVerb) -> Result<ExitCode> {
     }
 }
 
-/// Goes on in `syntrace-torch`, which stands beside this program, with the same arguments.
+/// Replaces this process by `syntrace-torch` from the same folder, with the same arguments (exec).
 pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
     let here =
         std::env::current_exe().map_err(|error| Error::internal(format!("cannot find this program: {error}")))?;

@@ -1,4 +1,4 @@
-//! Answers in the pager.
+//! Shows results in a pager.
 
 use crate::error::{Error, Result};
 use crate::query::{Format, Look, write_answer_as};
@@ -30,9 +30,9 @@ pub(super) fn paged(
         });
         left_early = out.left;
     }
-    // The pager has the terminal until it ends, also where the answer broke off.
+    // The pager has the terminal until it exits, also if writing the result failed.
     let status = child.wait();
-    // Whoever leaves the pager has seen enough.
+    // Quitting the pager early is no error.
     let rows = if left_early { written.unwrap_or(0) } else { written? };
     if !left_early && status.is_ok_and(|status| status.code() == Some(127)) {
         return Err(Error::user(format!("cannot start the pager `{pager}`")).hint("set PAGER, or `.pager off`"));

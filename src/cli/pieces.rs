@@ -1,4 +1,4 @@
-//! Text for `syntrace sql` cut into statements and commands.
+//! Splits the text for `syntrace sql` into statements and commands.
 
 use crate::query::split_statements;
 
@@ -30,7 +30,7 @@ fn without_comment(line: &str) -> &str {
 
 /// True where the next line begins something new: no statement, quote or comment of the text is open.
 pub(super) fn at_start(text: &str) -> bool {
-    // A word behind it is a statement of its own.
+    // A word after it starts a new statement.
     split_statements(&format!("{text}\nx")).len() == split_statements(text).len() + 1
 }
 

@@ -1,17 +1,17 @@
-//! Lines on stdout and stderr that never panic: `say!` and `note!`. Names in them come from studies, captures and
-//! models of other people: what would steer a terminal is shown and not done.
+//! Output to stdout and stderr that never panics: `say!` and `note!`. Names in it come from studies, captures and
+//! models of other people: terminal control sequences are escaped.
 
 use crate::query::visible;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 
-/// As `println!`. A reader that has left (`| head`) ends the process quietly, as with other tools; what
-/// cannot be written for another reason is an error.
+/// As `println!`. A closed pipe (`| head`) ends the process quietly, as with other tools; any other write error is
+/// reported.
 macro_rules! say {
     ($($text:tt)*) => { $crate::cli::say::out(format_args!($($text)*)) };
 }
 
-/// As `eprintln!`. Work goes on where nobody reads: a run of hours must not end with its terminal.
+/// As `eprintln!`, but ignores write errors: a run of hours must not end with its terminal.
 macro_rules! note {
     ($($text:tt)*) => { $crate::cli::say::err(format_args!($($text)*)) };
 }

@@ -109,7 +109,7 @@ mod listen {
                 if metadata.is_file() && mode & 0o077 != 0 {
                     let place = path.display();
                     return Err(Error::user(format!(
-                        "expected a password file for you alone, `{place}` has mode {mode:o}"
+                        "the password file must not be readable by others (mode 600), `{place}` has mode {mode:o}"
                     ))
                     .hint(format!("chmod 600 {place}")));
                 }

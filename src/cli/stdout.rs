@@ -1,4 +1,4 @@
-//! Standard output: text and answers, and a quiet end where nobody reads any more.
+//! Standard output of text and results; exits quietly if the pipe is closed.
 
 use crate::error::{Error, Result};
 use crate::query::{Answer, Format, write_answer};
@@ -26,7 +26,7 @@ pub(super) fn print_text(text: &str) -> Result<()> {
         .map_err(|error| Error::user(format!("cannot write: {error}")))
 }
 
-/// A writer that ends the process quietly when nobody reads any more (`| head`), as other tools do.
+/// A writer that ends the process quietly when the pipe is closed (`| head`), as other tools do.
 pub(super) struct QuietPipe<W>(pub W);
 
 impl<W: Write> QuietPipe<W> {

@@ -1,5 +1,5 @@
-//! Scores without a zero: a constant added to all that one model says changes no result, and attacks that read
-//! probabilities refuse such scores.
+//! Scores that are defined only up to a per-model constant: adding a constant to all scores of one model changes no
+//! result, and attacks that need probabilities reject such scores.
 
 use super::joint::{Group, SHAPE, Shape, group};
 use serde_json::json;
@@ -68,7 +68,7 @@ fn a_constant_added_to_all_scores_of_a_model_changes_no_result_or_the_attack_ref
             };
             if attack.refuses(without_zero) {
                 let error = of(0.0).unwrap_err();
-                assert!(error.to_string().contains("found scores without a zero"), "{what}: {error}");
+                assert!(error.to_string().contains("defined only up to a per-model constant"), "{what}: {error}");
                 continue;
             }
             let plain = of(0.0).unwrap();

@@ -146,7 +146,8 @@ fn rmia_is_not_planned_on_a_critic_and_the_plan_says_why() {
     let (code, plan, notes) = run(&["plan", &study, &spec, "--jobs"]);
     assert_eq!(code, 0, "{notes}");
     let said = format!("{plan}{notes}");
-    let reason = "no attack `rmia` on netshare: it reads probabilities, and the scores in `critic_score` have no zero";
+    let reason =
+        "no attack `rmia` on netshare: it needs probabilities, and the scores in `critic_score` are defined only";
     assert!(said.contains(reason), "{said}");
     assert!(said.contains("attack lira netshare") && said.contains("attack rmia netssm"), "{said}");
     assert!(!said.contains("attack rmia netshare"), "{said}");

@@ -148,7 +148,7 @@ fn other_addresses_need_a_password() {
         let output = command(&study.path, &["--host", host, "--port", "0"]).finish().unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{message}");
-        assert!(message.contains("is reached by other machines"), "{message}");
+        assert!(message.contains("is reachable from other machines"), "{message}");
         assert!(message.contains("--password-file FILE"), "{message}");
     }
 }

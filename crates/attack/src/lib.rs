@@ -1,5 +1,5 @@
-//! Models over models: membership inference attacks, and downstream classifiers and regressors that say what traffic is
-//! good for.
+//! Models that evaluate generators: membership inference attacks, and downstream classifiers and regressors that
+//! measure the utility of synthetic traffic.
 
 #[cfg(feature = "torch")]
 mod adam;

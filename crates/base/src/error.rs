@@ -31,12 +31,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// Builds an error that the user can mend.
+    /// Builds an error that the user can fix.
     pub fn user(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::User, message)
     }
 
-    /// Builds an error that the user cannot mend: a fault of ours, or damaged content.
+    /// Builds an error that the user cannot fix: a bug of this program, or damaged content.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
     }
@@ -68,7 +68,7 @@ impl Error {
         Self::internal(message).hint("`syntrace verify STUDY` lists everything that is damaged")
     }
 
-    /// Says what to do next.
+    /// Adds a hint what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -84,7 +84,7 @@ impl Error {
         }
     }
 
-    /// Says that it is of the study's file or its disk: whatever else is tried would fail alike.
+    /// Marks the error as one of the study's file or its disk: further operations would fail too.
     #[must_use]
     pub fn of_storage(mut self) -> Self {
         self.of_storage = true;
@@ -156,7 +156,7 @@ impl<T> ResultExt<T> for Result<T> {
     }
 }
 
-/// What a panic said, as `catch_unwind` gives it.
+/// The message of a panic payload from `catch_unwind`.
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a message")
@@ -173,7 +173,7 @@ pub fn require_file(path: &std::path::Path) -> Result<()> {
     Err(Error::user(format!("expected a file, found `{}`, which is {found}", path.display())))
 }
 
-/// Turns an I/O error into ours: a full disk, a missing or forbidden file are the user's to mend.
+/// Converts an I/O error: a full disk, a missing or forbidden file are user errors.
 pub fn io_error(action: &str, path: &std::path::Path, error: &std::io::Error) -> Error {
     use std::io::ErrorKind as Io;
     let built = Error::user(format!("cannot {action} `{}`: {error}", path.display()));

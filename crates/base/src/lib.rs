@@ -1,4 +1,4 @@
-//! What everything else is built upon: the nouns of a study as plain data, errors, and small tools (identities, seeds,
+//! Foundations of all other crates: the entities of a study as plain data, errors, and small tools (identities, seeds,
 //! units, parallel maps in a fixed order, progress).
 
 pub mod base;

@@ -1,4 +1,4 @@
-//! What an attribute file holds, whatever its format.
+//! Content of an attribute file, independent of its format.
 
 use syntrace_base::base::TraceId;
 use syntrace_base::error::{Error, Result};
@@ -68,7 +68,7 @@ impl std::fmt::Display for TraceName {
     }
 }
 
-/// What a model said about one trace.
+/// Attribute of one trace under a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttributeRow {
     /// The trace; `None` where the file has no names and follows the order of the member list.
@@ -185,7 +185,7 @@ pub(super) fn require_finite(values: &Numbers, width: usize, what: &str) -> Resu
             at / width.max(1),
             at % width.max(1)
         ))
-        .hint("an attack cannot read it: leave the trace out of the file, or mend what wrote it")),
+        .hint("an attack cannot read it: leave the trace out of the file, or fix what wrote it")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files of other tools about models made elsewhere: attributes, membership lists, training logs.
+//! Readers for files about externally trained models: attributes, membership lists, training logs.
 //!
 //! ```text
 //! Parquet | NPY | safetensors -> AttributeRow      CSV -> MemberRow      CSV | JSON lines -> EpochRow
@@ -6,9 +6,8 @@
 //!
 //! Invariants:
 //! - Nothing here opens a file: bytes or an open reader come in, typed rows go out.
-//! - Files come from strangers: every claimed length is checked against what is there before anything is
-//!   allocated by it, nothing is ever executed (a pickled NPY is refused, not loaded), no byte can cause a
-//!   panic.
+//! - Files are untrusted: every claimed length is checked against the available bytes before it controls an
+//!   allocation, nothing is ever executed (a pickled NPY is rejected, not loaded), no input can cause a panic.
 //! - Numbers are finite or the file is refused, with the row and column; nothing is filled in.
 //! - Errors name the row from 0 as the file's own tools count it, and say which names were expected.
 

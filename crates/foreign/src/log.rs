@@ -4,7 +4,7 @@ use super::text::Csv;
 use std::collections::HashSet;
 use syntrace_base::error::{Error, Result};
 
-/// One epoch of a training elsewhere; `None` where its log does not say.
+/// One epoch of an external training; `None` where its log has no value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoggedEpoch {
     /// Number, as the log counts.
@@ -52,7 +52,7 @@ pub fn read_log(text: &str) -> Result<Vec<LoggedEpoch>> {
     for (at, values) in lines.into_iter().enumerate() {
         let row = epoch(&values).map_err(|error| error.context(format!("row {at}")))?;
         if !seen.insert(row.epoch) {
-            return Err(Error::user(format!("row {at}: epoch {} is there twice", row.epoch)));
+            return Err(Error::user(format!("row {at}: epoch {} occurs twice", row.epoch)));
         }
         out.push(row);
     }

@@ -1,5 +1,5 @@
 //! NumPy's NPY files, versions 1 to 3 (NEP 1): numbers and booleans only. Object arrays are pickled
-//! Python, which is a program: they are refused by their header, and nothing here could load them.
+//! Python, which is executable: they are rejected by their header, and there is no code that could load them.
 
 use super::attributes::{AttributeRow, Numbers, checked_shape, require_finite, too_precise, whole};
 use arrow::datatypes::{ArrowPrimitiveType, Float16Type};

@@ -3,10 +3,10 @@
 //! * `trace` (text: id or capture), or `trace_id` (integer), or `capture` with `first_packet`;
 //! * `member` (boolean or 0/1), `loss`, `kind` (text): optional;
 //! * `values` (or `vector`): a list of numbers a row; or, instead, one number column a value, named by its number (`0`,
-//!   `1`, ... or `value_0`, ...); or the columns that the reader is told.
+//!   `1`, ... or `value_0`, ...); or the columns that the caller names.
 //!
-//! Beside numbered columns, a number column with any other name is refused: what is no attribute (a row number, an epoch)
-//! would tell members from others by itself. Other columns are left out, and so is the index that pandas writes.
+//! If there are numbered columns, a number column with any other name is rejected: a column that is no attribute (a row
+//! number, an epoch) could reveal membership by itself. Other columns are ignored, and so is the index of pandas.
 
 mod chosen;
 mod headers;
@@ -99,7 +99,7 @@ fn footer<R: ChunkReader>(file: &R) -> Result<ArrowReaderMetadata> {
     let bytes = file.get_bytes(end - length as u64, length).map_err(damaged)?;
     headers::check_footer(&bytes)?;
     let metadata = ParquetMetaDataReader::decode_metadata(&bytes).map_err(damaged)?;
-    // What Arrow says of its own types beside the format's is not needed, and one thing less to believe.
+    // The embedded Arrow schema is not needed, and skipping it leaves less untrusted input.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(damaged)
 }
@@ -171,7 +171,7 @@ fn check_column<R: ChunkReader>(file: &R, column: &ColumnChunkMetaData, raw: &mu
             let stored = file.get_bytes(body, stored).map_err(damaged)?;
             let packed = usize::try_from(page.levels).ok().and_then(|levels| stored.get(levels..)).unwrap_or_default();
             if unfolds_beyond(codec, packed, page.raw.saturating_sub(page.levels)) {
-                return Err(damaged(format!("a page unfolds to more than the {} bytes that it claims", page.raw)));
+                return Err(damaged(format!("a page decompresses to more than the {} bytes that it claims", page.raw)));
             }
         }
     }

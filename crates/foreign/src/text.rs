@@ -63,7 +63,7 @@ pub(super) fn flag(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "member" => Some(true),
         "0" | "false" | "no" | "held_out" | "held-out" | "non-member" | "nonmember" => Some(false),
-        // Whoever keeps flags in a column with gaps has them as `1.0`.
+        // pandas writes flags in a column with missing values as `1.0`.
         other => match other.parse::<f64>() {
             Ok(1.0) => Some(true),
             Ok(0.0) => Some(false),

@@ -6,7 +6,7 @@ use super::real::Real;
 use super::scan::{BLOCK, PART, ScanGradients, ScanInput, scan_backward, scan_room, state_rows};
 use super::weights::{BlockWeights, MambaShape};
 
-/// Room for the backward pass of one part of the positions.
+/// Buffers for the backward pass over one part of the positions.
 #[derive(Debug)]
 pub(crate) struct BackScratch<T> {
     forward: Scratch<T>,
@@ -44,7 +44,7 @@ impl<T: Real> BackScratch<T> {
     }
 }
 
-/// What does not change over the parts.
+/// Inputs that are the same for every part of the trace.
 struct Of<'a, T> {
     shape: &'a MambaShape,
     block: &'a BlockWeights<T>,

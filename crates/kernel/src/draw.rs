@@ -13,7 +13,7 @@ pub struct Limits {
     pub top_p: f64,
 }
 
-/// Room for one drawing after the other.
+/// Buffers that are reused from draw to draw.
 #[derive(Debug)]
 pub struct Drawing {
     limits: Limits,

@@ -1,5 +1,5 @@
-//! One network block over a whole trace, positions in parts of [`BLOCK`] so that what a part makes is still near when it
-//! is read. What the backward pass needs is kept; what is cheaper to make again is not.
+//! One network block over a whole trace, in parts of [`BLOCK`] positions so that intermediate results are still in the
+//! cache when they are read. What the backward pass needs is stored, unless it is cheaper to recompute.
 
 use super::matrix::{Left, Right, Sizes, add_product, sum, transposed};
 use super::real::Real;
@@ -30,7 +30,7 @@ impl<T: Real> Turned<T> {
     }
 }
 
-/// What a network block keeps of a trace of L positions.
+/// What a network block stores of a trace of L positions for the backward pass.
 #[derive(Debug, Default)]
 pub(crate) struct Kept<T> {
     /// The normed input before its weight `[L, d]`, and the factors `[L]`.
@@ -51,7 +51,7 @@ pub(crate) struct Kept<T> {
     pub entering: Vec<[T; PART]>,
 }
 
-/// Room for one part of the positions.
+/// Buffers for one part of the positions.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch<T> {
     pub scaled: Vec<T>,
@@ -106,7 +106,7 @@ pub(crate) fn scale_rows<T: Real>(rows: &[T], weights: &[T], out: &mut Vec<T>) {
     }
 }
 
-/// Activations of a part of the positions again from what was kept: silu of `mixed`, and the decays.
+/// Recomputes activations of a part of the positions (checkpointing): silu of `mixed`, and the decays.
 #[inline(always)]
 pub(crate) fn activate<T: Real>(mixed: &[T], dt: &[T], rates: &[T], scratch: &mut Scratch<T>) {
     scratch.active.resize(mixed.len(), T::ZERO);

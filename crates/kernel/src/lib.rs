@@ -1,8 +1,8 @@
-//! Inner loops over numbers, apart from their callers so that they are built at optimisation level 3 in every profile
-//! (Cargo.toml, `profile.dev.package`): only there the compiler turns them into vector instructions.
+//! Inner numerical loops, in a crate of their own so that they are built at optimisation level 3 in every profile
+//! (Cargo.toml, `profile.dev.package`): the compiler vectorises them only there.
 //!
-//! Invariants: plain slices, no tensors; no product is contracted with a sum and no sum is reordered, so results are the
-//! same on every processor; no global state, no randomness.
+//! Invariants: plain slices, no tensors; no fused multiply-add and no reordered sum, so results are the same on every
+//! processor; no global state, no randomness.
 
 #![allow(clippy::needless_range_loop, reason = "loops over an index of several rows are what becomes vectors")]
 

@@ -1,4 +1,4 @@
-//! The two kinds of numbers: f32 for work, f64 for comparisons that must not end at rounding.
+//! The two number types: f32 for training, f64 for reference results without f32's rounding.
 
 use super::elementary;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};

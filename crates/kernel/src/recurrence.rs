@@ -13,7 +13,7 @@ type Row = [f32; LANES];
 
 const ZERO: Row = [0.0; LANES];
 
-/// States of all blocks and room for one step.
+/// States of all blocks and buffers for one step.
 #[derive(Debug)]
 pub struct Recurrence<'w> {
     weights: &'w MambaWeights<f32>,

@@ -8,7 +8,7 @@
 use super::real::Real;
 use super::weights::MambaShape;
 
-/// Numbers of a head side by side.
+/// Numbers of a head that are processed as one vector.
 pub(crate) const PART: usize = 16;
 
 /// Positions that are worked on at a time.
@@ -30,7 +30,7 @@ pub(crate) struct ScanInput<'a, T> {
     pub decay: &'a [T],
 }
 
-/// Where one part of a head lies.
+/// Offsets of one part of a head.
 #[derive(Clone, Copy)]
 struct Place {
     head: usize,
@@ -119,7 +119,7 @@ pub(crate) struct ScanGradients<'a, T> {
     pub dlog_decay: &'a mut [T],
 }
 
-/// Room for the states of one part at all positions of a block.
+/// Buffer for the states of one part at all positions of a block.
 pub(crate) fn scan_room<T: Real>(shape: &MambaShape) -> Vec<[T; PART]> {
     vec![[T::ZERO; PART]; (BLOCK + 1) * shape.state]
 }

@@ -7,7 +7,7 @@ use super::real::Real;
 use super::scan::BLOCK;
 use super::weights::MambaWeights;
 
-/// One model's weights with room for the passes over a trace. The loss is the mean cross-entropy of each token after
+/// One model's weights with buffers for the passes over a trace. The loss is the mean cross-entropy of each token after
 /// the first, given those before it.
 #[derive(Debug)]
 pub struct Trainer<'w, T> {
@@ -23,7 +23,7 @@ pub struct Trainer<'w, T> {
     of_head: HeadRoom<T>,
 }
 
-/// Room for the head over one part of the positions.
+/// Buffers for the head over one part of the positions.
 #[derive(Debug, Default)]
 struct HeadRoom<T> {
     normed: Vec<T>,
@@ -34,7 +34,7 @@ struct HeadRoom<T> {
 }
 
 impl<'w, T: Real> Trainer<'w, T> {
-    /// Room for passes with some weights.
+    /// Buffers for passes with the given weights.
     pub fn new(weights: &'w MambaWeights<T>) -> Self {
         let shape = &weights.shape;
         Self {

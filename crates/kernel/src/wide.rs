@@ -1,7 +1,7 @@
-//! One function for two processors: what every one of the family has, and AVX2 (eight floats at a time) where it is there.
-//! Both are compiled from the same body without contracted products, so they give the same bits.
+//! Scalar and AVX2 variants (eight floats at a time) of one function, with runtime dispatch. Both are compiled from the
+//! same body without fused multiply-add, so their results are bit-identical.
 
-/// Calls `$wide(args)` where the processor has AVX2, else `$plain(args)`.
+/// Calls `$wide(args)` if the processor has AVX2, else `$plain(args)`.
 macro_rules! wide {
     ($wide:ident or $plain:expr, $($argument:expr),*) => {{
         #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,4 @@
-//! Bases that are there: shipped with the program or trained elsewhere, by the digest of their weights.
+//! Available bases: shipped with the program or trained elsewhere, identified by the digest of their weights.
 
 use crate::jobs::job::{JobHead, Start};
 use crate::plan::PlannedBase;
@@ -19,7 +19,7 @@ pub struct StoredBase {
     pub parameters: u64,
     /// Did private traces reach its weights?
     pub saw_private: bool,
-    /// What it descends from, in words.
+    /// Its lineage, as text.
     pub traffic: String,
 }
 
@@ -46,12 +46,12 @@ pub fn bases_of(snapshot: &Snapshot) -> Result<Vec<StoredBase>> {
     Ok(snapshot.models()?.into_iter().filter(|record| record.role == Role::Base).filter_map(of).collect())
 }
 
-/// The id of a base that is meant by the digest of its weights: the same whoever brings it in.
+/// The id of a base, derived from the digest of its weights: the same whichever study imports it.
 pub(crate) fn base_id(family: &str, digest: &Digest) -> ModelId {
     ModelId::from(Identity::new("named-base").text(family).digest(digest).finish())
 }
 
-/// Brings a base of the program into the study.
+/// Adds a base that ships with the program to the study.
 pub(crate) fn add_shipped(store: &StoreWriter, head: &JobHead, base: &PlannedBase) -> Result<()> {
     let start = Start::now();
     let digest = base.shipped.map(|digest| digest.hex()).unwrap_or_default();
@@ -60,7 +60,7 @@ pub(crate) fn add_shipped(store: &StoreWriter, head: &JobHead, base: &PlannedBas
     add(store, head, start, &found.manifest, found.weights.to_vec())
 }
 
-/// Brings a base that was trained elsewhere into the study; false where it holds it already.
+/// Imports a base that was trained elsewhere into the study; false if the study holds it already.
 ///
 /// # Errors
 /// Where the manifest is of other weights, or the study cannot be written.

@@ -1,32 +1,32 @@
-//! How long the rest of a run takes: from what each job of the plan costs, what jobs like it took, and how far the
-//! jobs under way are. Pure: whoever asks says what time it is.
+//! Estimates the remaining time of a run from the cost of each job of the plan, the measured times of similar jobs, and
+//! the progress of running jobs. Pure: the caller passes the current time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-/// What is known of a job of a plan before it runs.
+/// What is known about a job of a plan before it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobCost {
     /// Jobs of one group take time in proportion to their units: `train netssm`, `attack mlp`.
     pub group: String,
     /// Work in the group's unit (operations, traces, bytes), above 0.
     pub units: f64,
-    /// Seconds that it takes where nothing of its group was measured: a guess from another machine, whose error is
-    /// measured with the groups that were.
+    /// Seconds that it takes if no job of its group was measured: a guess from another machine, scaled by the error of
+    /// such guesses for the groups that were measured.
     pub guess_seconds: f64,
     /// Places of the jobs that must be finished before.
     pub after: Vec<usize>,
-    /// Is it to be done in this run?
+    /// Will this run do it?
     pub missing: bool,
     /// Seconds that it took, where the study holds it already.
     pub took_seconds: Option<f64>,
 }
 
-/// How far a job under way is.
+/// Progress of a running job.
 #[derive(Debug, Clone, Copy)]
 struct Running {
     started: f64,
-    /// When it first said how far it is, and how far: a training that goes on from a checkpoint begins far on.
+    /// Time and value of its first progress report: a training that resumes from a checkpoint starts above 0.
     first: Option<(f64, f64)>,
     fraction: f64,
 }
@@ -47,11 +47,11 @@ impl Measured {
     }
 }
 
-/// Share of a job after which its own pace alone counts, and no more what its group took.
+/// Share of a job after which only its own pace counts, no longer that of its group.
 const OWN_PACE_SHARE: f64 = 0.1;
-/// A job that overstays what its group took takes at least this share of its time so far still.
+/// A job that takes longer than its group did is estimated to need at least this share of its elapsed time again.
 const OVERSTAY_SHARE: f64 = 0.25;
-/// The simulated schedule counts in these.
+/// Time unit of the simulated schedule.
 const MILLIS: f64 = 1e3;
 
 /// Estimates the time left of a run. All times are seconds of any one clock.
@@ -68,7 +68,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The jobs of a plan in their order, `threads` of them side by side.
+    /// The jobs of a plan in their order, `threads` of them concurrently.
     pub fn new(costs: Vec<JobCost>, threads: usize) -> Self {
         let mut dependents = vec![Vec::new(); costs.len()];
         let mut measured: HashMap<String, Measured> = HashMap::new();
@@ -97,17 +97,17 @@ impl Estimate {
         self.running.insert(job, Running { started: now, first: None, fraction: 0.0 });
     }
 
-    /// A job under way is done up to a share of 0 to 1.
+    /// Progress of a running job, from 0 to 1.
     pub fn reached(&mut self, job: usize, fraction: f64, now: f64) {
         let Some(running) = self.running.get_mut(&job) else { return };
         running.fraction = fraction.clamp(0.0, 1.0);
         running.first.get_or_insert((now, running.fraction));
     }
 
-    /// A job is finished: what it took says what those like it will take.
+    /// A job is finished: its time updates the estimate of its group.
     pub fn finished(&mut self, job: usize, now: f64) {
         let (Some(running), Some(cost)) = (self.running.remove(&job), self.costs.get(job)) else { return };
-        // What a checkpoint held was not done now.
+        // Work from before the checkpoint does not count.
         let share = 1.0 - running.first.map_or(0.0, |(_, fraction)| fraction);
         if share > 0.0 {
             self.measured.entry(cost.group.clone()).or_default().add(now - running.started, share, cost);
@@ -123,7 +123,7 @@ impl Estimate {
         }
     }
 
-    /// Seconds that the jobs under way and those that can follow them take still.
+    /// Remaining seconds of the running jobs and those that can follow them.
     pub fn left(&self, now: f64) -> f64 {
         let (groups, all) = self.rates(now);
         let expected = |job: usize| {
@@ -165,7 +165,7 @@ impl Estimate {
         jobs.iter().filter(|before| !self.finished.get(**before).copied().unwrap_or(true)).count()
     }
 
-    /// What was measured of each group, and of all together; a job under way counts with what it did so far.
+    /// Measured pace of each group, and of all together; a running job counts with what it did so far.
     fn rates(&self, now: f64) -> (HashMap<&str, Measured>, Measured) {
         let mut groups: HashMap<&str, Measured> =
             self.measured.iter().map(|(group, measured)| (group.as_str(), *measured)).collect();
@@ -185,7 +185,7 @@ impl Estimate {
     }
 }
 
-/// Seconds left of a job under way that is expected to take so long in all.
+/// Remaining seconds of a running job, given its expected total.
 fn left_of(running: &Running, expected: f64, now: f64) -> f64 {
     let elapsed = (now - running.started).max(0.0);
     let Some((at, from)) = running.first else {

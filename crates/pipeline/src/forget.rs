@@ -1,4 +1,5 @@
-//! What goes when a model, a capture or a dataset is forgotten: it, all that was made of it, and nothing else.
+//! Finds what to delete when a model, a capture or a dataset is forgotten: it, everything derived from it, and nothing
+//! else.
 
 use crate::plan::{Lost, without};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -7,7 +8,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ClassRecord, JobKind, JobRecord, ModelRecord, Role};
 use syntrace_store::{Retained, Snapshot};
 
-/// What is asked to be forgotten.
+/// What to forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forgotten {
     /// A model, by id or name (`SELECT model_id, name FROM models`).
@@ -18,23 +19,23 @@ pub enum Forgotten {
     Dataset(String, Option<String>),
 }
 
-/// What would go and what would stay.
+/// What would be deleted and what would be kept.
 #[derive(Debug, Clone, Default)]
 pub struct Forgetting {
-    /// What was asked for, in words.
+    /// The request, as text.
     pub asked: Vec<String>,
-    /// Jobs that go, by kind.
+    /// Deleted jobs, by kind.
     pub jobs: BTreeMap<JobKind, usize>,
-    /// Models that go, in words.
+    /// Deleted models, as text.
     pub models: Vec<String>,
-    /// Captures that go, by the names that they are shown under.
+    /// Deleted captures, by their displayed names.
     pub captures: Vec<String>,
-    /// What stays.
+    /// What is kept.
     pub retained: Retained,
 }
 
 impl Forgetting {
-    /// Finds what goes.
+    /// Finds what to delete.
     ///
     /// # Errors
     /// `user` for a name that the study does not have, or that several have.
@@ -147,7 +148,7 @@ impl Graph {
         }
     }
 
-    /// Everything that was made of what is gone.
+    /// Deletes everything that was derived from deleted items (transitive closure).
     fn follow(&mut self) {
         loop {
             let before = self.gone.len();
@@ -161,7 +162,7 @@ impl Graph {
         }
     }
 
-    /// A capture goes with the last of its ingests, and all its ingests go with it.
+    /// A capture is deleted with the last of its ingests, and all its ingests with it.
     fn ingested(&mut self) {
         let of_gone: Vec<i64> = self.ingests.iter().filter(|one| self.gone.contains(&one.1)).map(|one| one.2).collect();
         self.gone.extend(of_gone);
@@ -190,7 +191,7 @@ impl Graph {
         self.gone.extend(models);
     }
 
-    /// Names that go with the last ingest of their class.
+    /// Names that are deleted with the last ingest of their class.
     fn lost(&self) -> Lost {
         let is_left = |class: &ClassRecord| {
             self.ingests.iter().any(|(of, _, job)| *of == class.class_id.0 && !self.gone.contains(job))
@@ -261,7 +262,7 @@ fn unknown(noun: &str, name: &str, mut known: Vec<String>) -> Error {
     error.hint_near(name, &known, format!("`SELECT * FROM {noun}s` lists what it has").replace("datasets", "classes"))
 }
 
-/// What stays where a capture gets another name: everything, with the name mended wherever it is.
+/// Renames a capture: everything is kept, with the name replaced wherever it occurs.
 ///
 /// # Errors
 /// `user` for a name that the study does not have, or has of another capture.

@@ -1,9 +1,9 @@
-//! Connects the stages: plans what a spec needs over a study, runs what is missing, commits each job.
+//! Connects the stages: plans the jobs that a spec needs over a study, runs the missing ones, commits each job.
 //!
-//! Invariants: the only module that calls stages and the store; a job's id is the hash of what it
-//! depends on, so what exists is skipped, what changed is new, and nothing is silently reused; every
-//! random draw of a job comes from its id (the study's seed is part of it), so results depend neither
-//! on the order of jobs nor on the number of threads.
+//! Invariants: the only module that calls stages and the store; a job's id is the hash of its dependencies, so jobs
+//! that exist are skipped, changed ones are new, and nothing outdated is reused; every random draw of a job is derived
+//! from its id (the study's seed is part of it), so results depend neither on the order of jobs nor on the number of
+//! threads.
 
 #![cfg_attr(
     not(feature = "torch"),

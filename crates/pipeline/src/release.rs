@@ -1,4 +1,4 @@
-//! What the models of a release cost together, from their stored ledgers.
+//! Joint privacy cost of the models of a release, composed from their stored ledgers.
 
 use crate::rows;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use syntrace_measure::privacy::{Joint, Ledger, PrivacyEvent, Released, joint, pr
 use syntrace_store::Snapshot;
 use syntrace_store::schema::PRIVACY_LEDGER;
 
-/// Models that a trace may all be a member of, and what it has lost in them.
+/// Models that may share a member trace, and their joint privacy loss.
 #[derive(Debug)]
 pub struct ReleaseGroup {
     /// `os/mac`; several where classes share captures.
@@ -27,14 +27,14 @@ pub struct ReleasedModel {
     pub model_id: ModelId,
     /// `netssm os/mac eps4 target`
     pub name: String,
-    /// The word of its guarantee.
+    /// The name of its guarantee.
     pub guarantee: &'static str,
-    /// What it has spent, where that is accounted.
+    /// Its spent epsilon, if accounted.
     pub epsilon_spent: Option<f64>,
 }
 
-/// Composes the named models (by id, by name, or a part of a target's name), in groups of the models that a trace may
-/// all be in: those of one class, and of classes that share a capture. Without names, all targets of each split. The
+/// Composes the named models (by id, by name, or a part of a target's name), in groups of models that may share a
+/// member: those of one class, and of classes that share a capture. Without names, all targets of each split. The
 /// delta is the given one, or the smallest of the models'.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub fn release(snapshot: &Snapshot, names: &[String], delta: Option<Delta>) -> R
         [] => model.record.split_id.0,
         _ => classes.get(&model.record.class_id).copied().unwrap_or(model.record.class_id.0),
     };
-    // One delta for a release that is named, so that its groups can be compared.
+    // One delta for all groups of a named release, so that they can be compared.
     let smallest = chosen.iter().filter_map(|model| model.record.regime.delta()).min_by(f64::total_cmp);
     let delta = match (delta, names) {
         (None, [_, ..]) => smallest.map(Delta::new).transpose()?,
@@ -78,7 +78,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// All but bases, which saw nothing private, in the order of their names.
+    /// All models except bases, which were trained on no private traces, sorted by name.
     fn all(snapshot: &Snapshot) -> Result<Vec<Self>> {
         let classes: HashMap<ClassId, String> = snapshot
             .classes()?
@@ -109,7 +109,7 @@ impl Candidate {
     }
 }
 
-/// The models that names mean: by id or whole name any, else the targets whose name holds it.
+/// Resolves names to models: any model by id or full name, else the targets whose name contains it.
 fn chosen<'a>(models: &'a [Candidate], names: &[String]) -> Result<Vec<&'a Candidate>> {
     let mut taken = vec![false; models.len()];
     for name in names {
@@ -127,7 +127,7 @@ fn chosen<'a>(models: &'a [Candidate], names: &[String]) -> Result<Vec<&'a Candi
     Ok(models.iter().zip(taken).filter(|(_, taken)| *taken).map(|(model, _)| model).collect())
 }
 
-/// A number for each class, the same for classes that a capture is in both of: their traces may be the same.
+/// Group number of each class; classes that share a capture have the same one, since their traces may be the same.
 fn class_groups(snapshot: &Snapshot) -> Result<HashMap<ClassId, i64>> {
     let mut groups: HashMap<ClassId, i64> =
         snapshot.classes()?.into_iter().map(|class| (class.class_id, class.class_id.0)).collect();

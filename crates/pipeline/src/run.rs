@@ -1,5 +1,5 @@
-//! Runs what a plan says is missing: several jobs side by side, each committed when it is finished, so
-//! that a run can be stopped or killed at any point and goes on where it was.
+//! Runs the missing jobs of a plan: several concurrently, each committed when it is finished, so that a run can be
+//! stopped or killed at any point and resumed.
 
 use crate::jobs::context::Context;
 use crate::jobs::job::Start;
@@ -14,7 +14,7 @@ use syntrace_store::{JobResult, StoreWriter};
 /// How to run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunOptions {
-    /// Jobs side by side; each training runs on one thread of its own.
+    /// Concurrent jobs; each training runs on one thread.
     pub threads: usize,
     /// Seconds between checkpoints of a training.
     pub checkpoint_seconds: f64,
@@ -22,7 +22,7 @@ pub struct RunOptions {
 
 /// What a run reports to.
 pub trait RunObserver: Sync {
-    /// A job starts (`job` is its place in the plan); what it returns hears of the job's progress.
+    /// A job starts (`job` is its index in the plan); the returned value receives the job's progress.
     fn job_started(&self, job: usize, label: &str) -> Box<dyn Progress>;
     /// A job was committed.
     fn job_finished(&self, job: usize, label: &str);
@@ -39,7 +39,7 @@ pub trait RunObserver: Sync {
 pub struct RunReport {
     /// Jobs committed.
     pub finished: usize,
-    /// Jobs that were already there.
+    /// Jobs that were already stored.
     pub skipped: usize,
     /// Jobs that failed, with their errors.
     pub failed: Vec<(String, Error)>,
@@ -68,7 +68,7 @@ struct Board {
 type RunJob = fn(&Context<'_>, &PlannedJob, &dyn Progress) -> Result<()>;
 
 /// Runs the missing jobs of a plan. The first error of the user's kind (a full disk, too few traces)
-/// stops the run as soon as the jobs under way are finished; what is committed stays. An attack or a measure that fails
+/// stops the run as soon as the running jobs are finished; what is committed stays. An attack or a measure that fails
 /// does not stop the others.
 pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn RunObserver) -> Result<RunReport> {
     let with_networks: RunJob = |context, job, progress| {
@@ -78,7 +78,7 @@ pub fn run(store: &StoreWriter, plan: &Plan, options: RunOptions, observer: &dyn
     run_by(with_networks, store, plan, options, observer)
 }
 
-/// As [`run`] for a plan without jobs that need libtorch: whoever calls it is not linked to it.
+/// As [`run`], for a plan without jobs that need libtorch: callers do not link libtorch.
 pub fn run_without_networks(
     store: &StoreWriter,
     plan: &Plan,
@@ -116,7 +116,7 @@ fn run_by(
     Ok(report)
 }
 
-/// Keeps what belongs to the plan, before any of it is there: a run may end at any point.
+/// Stores the record of the plan before any of its jobs run: a run may end at any point.
 fn record_plan(store: &StoreWriter, plan: &Plan) -> Result<()> {
     let Some(head) = plan.head() else { return Ok(()) };
     if store.snapshot()?.job(head.job_id)?.is_none() {
@@ -147,7 +147,7 @@ fn work(
         let result =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_job(context, job, progress.as_ref())))
                 .unwrap_or_else(|panic| {
-                    Err(Error::internal(format!("a fault of this program: {}", panic_text(panic.as_ref()))))
+                    Err(Error::internal(format!("a bug in this program: {}", panic_text(panic.as_ref()))))
                 })
                 .context(|| job.head.label.clone());
         progress.finish();
@@ -162,7 +162,7 @@ fn work(
             }
             Err(error) => {
                 board.states[index] = State::Failed;
-                // What nothing else is built on fails alone, and so does what is no mistake of the user's.
+                // Jobs without dependents fail alone, and so do jobs whose error is not a user error.
                 let alone = error.kind() == ErrorKind::User && !error.is_of_storage() && job.work.is_last();
                 if error.kind() == ErrorKind::Internal || alone {
                     observer.job_failed(index, &job.head.label, &error);

@@ -1,4 +1,4 @@
-//! A query context: options, functions and rules of the optimiser, one memory budget; and starting a plan in it.
+//! A query context: options, functions, optimizer rules and one memory budget; starts the execution of a plan.
 
 use crate::catalog::CATALOG;
 use crate::correctness;
@@ -32,8 +32,8 @@ pub struct SessionOptions {
     pub threads: usize,
 }
 
-/// Which of our own rules of the optimiser are on: all of them, unless somebody measures or checks what they do. No
-/// answer depends on them.
+/// Which of this crate's optimizer rules are enabled: all, except in benchmarks and tests of the rules. No result
+/// depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Rows are grouped by a join's key before they are joined.
@@ -62,10 +62,10 @@ impl Rules {
     }
 }
 
-/// How many users of memory an error names where there is too little.
+/// Number of memory consumers that an out-of-memory error names.
 const CONSUMERS_NAMED: usize = 5;
 
-/// Memory per thread from which on a sort is done in parts side by side.
+/// Memory per thread from which on sorts run in parallel partitions.
 const SORT_BYTES: usize = 128 << 20;
 
 /// A context with all functions and no tables. Queries of all its users share one memory budget.
@@ -73,21 +73,21 @@ pub(crate) fn new_context(options: SessionOptions, ours: Rules) -> Result<Sessio
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, "public")
         .with_target_partitions(options.threads.max(1))
-        // Ours is registered below.
+        // The adapted one is registered below.
         .with_information_schema(false);
     config.options_mut().sql_parser.collect_spans = true;
-    // Literals, comparisons and segments all speak Utf8: no conversion of whole columns to views.
+    // Literals, comparisons and segments all use Utf8: no conversion of whole columns to Utf8View.
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-    // `coalesce` of a subquery is never NULL to DataFusion's logical plan and may be to its physical one, which then
+    // DataFusion's logical plan types `coalesce` of a subquery as NOT NULL, its physical plan as nullable, and then
     // refuses to group by it.
     config.options_mut().execution.skip_physical_aggregate_schema_check = true;
-    // The merge of a sort's spilled runs takes what memory is left and cannot give it back: of two sorts side
-    // by side under a small budget, one would keep the other from beginning its merge (seen at 64 MiB).
+    // The merge of a sort's spilled runs reserves all free memory and cannot release it: of two concurrent sorts
+    // under a small budget, one would keep the other from starting its merge (seen at 64 MiB).
     let has_room = options.memory_bytes / options.threads.max(1) >= SORT_BYTES;
     config.options_mut().optimizer.repartition_sorts = has_room;
     config.options_mut().optimizer.repartition_windows = has_room;
-    // What can spill gets an equal share each: first come, first served would let one sort's merge take
-    // what the others need to begin theirs.
+    // Operators that can spill get equal shares (fair pool): with a greedy pool, one sort's merge would take the memory
+    // that the others need to start theirs.
     let top = NonZeroUsize::MIN.saturating_add(CONSUMERS_NAMED - 1);
     let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), top);
     let environment = RuntimeEnvBuilder::new()
@@ -108,7 +108,7 @@ pub(crate) fn new_context(options: SessionOptions, ours: Rules) -> Result<Sessio
     Ok(context)
 }
 
-/// DataFusion's rules with ours among them.
+/// DataFusion's physical optimizer rules with those of this crate inserted.
 fn physical_rules(memory_bytes: usize, ours: Rules) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     correctness::add_physical_rules(&mut rules);
@@ -116,12 +116,12 @@ fn physical_rules(memory_bytes: usize, ours: Rules) -> Vec<Arc<dyn PhysicalOptim
         rules.iter().position(|rule| rule.name() == name).unwrap_or(rules.len())
     };
     if ours.hash_windows {
-        // Before sorts and exchanges are put in: what is hashed needs no sort.
+        // Before sorts and exchanges are inserted: hashed windows need no sort.
         let at = before(&rules, "hold_limits");
         rules.insert(at, Arc::new(HashWholePartitions { memory_bytes }));
     }
     if ours.group_before_join {
-        // After projections went into joins, before filters of joins are handed down.
+        // After projections are pushed into joins, before dynamic join filters are pushed down.
         let at = before(&rules, "EnsureCooperative");
         rules.insert(at, Arc::new(GroupBeforeJoin));
     }
@@ -132,7 +132,7 @@ fn physical_rules(memory_bytes: usize, ours: Rules) -> Vec<Arc<dyn PhysicalOptim
     rules
 }
 
-/// Starts a plan whose nested loops end once `cancelled` is set.
+/// Executes a plan; its nested loop joins fail once `cancelled` is set.
 pub(crate) async fn started(
     context: &SessionContext,
     plan: LogicalPlan,

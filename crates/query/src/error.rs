@@ -1,14 +1,14 @@
-//! Errors of ours on their way through DataFusion.
+//! Wraps this program's errors in DataFusion's and unwraps them.
 
 use datafusion::common::DataFusionError;
 use syntrace_base::error::Error;
 
-/// Carries an error of ours through DataFusion.
+/// Wraps an error of this program in DataFusion's.
 pub(crate) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-/// An error of the study that travelled through DataFusion.
+/// An error of the study, wrapped in DataFusion's.
 pub(crate) fn own_error(error: &DataFusionError) -> Option<Error> {
     match error {
         DataFusionError::External(inner) => inner.downcast_ref::<Error>().cloned(),

@@ -1,5 +1,5 @@
-//! Types by the names that PostgreSQL has for them, wherever a client asks for types: the columns of
-//! `information_schema.columns`, and DESCRIBE. Everything else of the schema is DataFusion's own.
+//! PostgreSQL type names where clients query types: in `information_schema.columns` and DESCRIBE. The rest of
+//! `information_schema` is DataFusion's.
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -28,8 +28,7 @@ pub struct TypeName {
     pub shown: String,
 }
 
-/// The type as which PostgreSQL's clients see an Arrow type. What PostgreSQL has no type for (lists of
-/// lists, structs, maps) is `json`.
+/// The PostgreSQL type of an Arrow type. Types that PostgreSQL lacks (lists of lists, structs, maps) are `json`.
 pub fn type_name(kind: &DataType) -> TypeName {
     let plain = |data_type: &'static str, internal: &str| TypeName {
         data_type,
@@ -70,7 +69,7 @@ pub fn type_name(kind: &DataType) -> TypeName {
     }
 }
 
-/// Puts the schema into a catalog whose context leaves it out (`with_information_schema(false)`).
+/// Adds the schema to a catalog whose context leaves it out (`with_information_schema(false)`).
 pub(crate) fn register(context: &SessionContext, catalog: &str) -> Result<()> {
     let state = context.state_weak_ref();
     let functions = move || state.upgrade().map(|state| state.read().table_functions().clone()).unwrap_or_default();
@@ -83,7 +82,7 @@ pub(crate) fn register(context: &SessionContext, catalog: &str) -> Result<()> {
 
 type Functions = HashMap<String, Arc<TableFunction>>;
 
-/// The schema; `columns` is ours.
+/// The schema; only `columns` is implemented here.
 #[derive(Clone)]
 struct Information {
     lists: Arc<dyn CatalogProviderList>,
@@ -193,7 +192,7 @@ fn columns_schema() -> SchemaRef {
     Arc::new(Schema::new(COLUMNS.iter().map(field).collect::<Vec<_>>()))
 }
 
-/// The view, made anew by each query that names it.
+/// The view, computed for each query that names it.
 #[derive(Debug)]
 struct Columns {
     schema: SchemaRef,
@@ -248,7 +247,7 @@ async fn columns_of(lists: &Arc<dyn CatalogProviderList>) -> Result<Vec<ColumnOf
     Ok(columns)
 }
 
-/// DESCRIBE with PostgreSQL's types; other plans as they are.
+/// Changes DESCRIBE to PostgreSQL's types; other plans stay unchanged.
 pub(crate) fn described(plan: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::DescribeTable(describe) = &plan else { return Ok(plan) };
     let fields = describe.schema.fields();

@@ -19,7 +19,7 @@ use syntrace_base::error::{Error, Result};
 pub struct NamedQuery {
     /// Name: its file's, without `.sql`.
     pub name: &'static str,
-    /// The question in words.
+    /// The question in English.
     pub question: String,
     /// Its parameters with their defaults.
     pub parameters: Vec<Parameter>,

@@ -1,4 +1,4 @@
-//! A query that works on threads of its own: whoever waits for it stays free to hear its client and the clock.
+//! Runs a query on separate threads, so that the task that awaits it can handle client messages and timeouts.
 
 use crate::error::external;
 use crate::optimizer::cancellation::CancelFlag;
@@ -14,11 +14,11 @@ use syntrace_base::error::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-/// A batch, or `None` after the last one: a channel that closes without it is a query that broke off.
+/// A batch, or `None` after the last one: a channel that closes without `None` is a query that ended unexpectedly.
 type Message = Option<Result<RecordBatch>>;
 
-/// Starts a query on the threads of `work` and gives its batches as they are asked for. Dropping them, or this
-/// future, sets `cancelled` and drops the query.
+/// Starts a query on the threads of `work` and returns a stream of its batches. Dropping the stream, or this future,
+/// sets `cancelled` and drops the query.
 pub(crate) async fn on_query_threads(
     work: &Handle,
     cancelled: CancelFlag,
@@ -61,10 +61,10 @@ async fn drive(
 }
 
 fn broke_off() -> datafusion::common::DataFusionError {
-    external(Error::internal("the query broke off: a fault of this program"))
+    external(Error::internal("the query ended unexpectedly"))
 }
 
-/// The batches of a query elsewhere.
+/// The batches of a query that runs on other threads.
 struct QueryStream {
     schema: SchemaRef,
     batches: mpsc::Receiver<Message>,

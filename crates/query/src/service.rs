@@ -1,4 +1,4 @@
-//! A study for many clients at once: statements are planned without content, then run over a snapshot.
+//! A study for concurrent clients: statements are planned without content, then run over a snapshot.
 //!
 //! One context holds all tables (over a study without content), views and named queries for all
 //! clients, so their queries share one memory budget. A plan may be kept as long as a client likes: it
@@ -78,8 +78,7 @@ impl Service {
         LogicalPlanBuilder::from(plan).project(typed)?.build()
     }
 
-    /// Runs a plan over a snapshot, which the stream holds until it is dropped. Whoever waits for it is never
-    /// kept from hearing of something else.
+    /// Runs a plan over a snapshot, which the stream holds until it is dropped. Never blocks the calling task.
     pub async fn run(
         &self,
         plan: LogicalPlan,
@@ -93,7 +92,7 @@ impl Service {
     }
 }
 
-/// A DataFusion error in our words, with the place in `text`.
+/// Translates a DataFusion error, with the position in `text`.
 pub fn explained(error: &DataFusionError, text: &str) -> Error {
     explain(error, text)
 }

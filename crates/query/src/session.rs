@@ -44,7 +44,7 @@ impl Session {
         Self::open_with(snapshot, options, Rules::default())
     }
 
-    /// As [`Session::open`], with some of our own rules off.
+    /// As [`Session::open`], with some of this crate's optimizer rules disabled.
     pub fn open_with(snapshot: Arc<Snapshot>, options: SessionOptions, rules: Rules) -> Result<Self> {
         let threads = options.threads.max(1);
         // One more for the stack that statements are planned on.
@@ -71,11 +71,11 @@ impl Session {
         Ok(session)
     }
 
-    /// From now on Ctrl-C ends the statement under way with an error instead of the process.
+    /// From now on Ctrl-C cancels the running statement with an error instead of ending the process.
     pub fn stop_on_interrupt(&self) -> Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let failed = |error: std::io::Error| Error::internal(format!("cannot wait for Ctrl-C: {error}"));
-        // A thread of its own: those of the queries may all be busy.
+        // A separate thread: the query threads may all be busy.
         let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let mut interrupts = {
             let _inside = waiting.enter();
@@ -93,7 +93,7 @@ impl Session {
         Ok(())
     }
 
-    /// Puts all tables over another snapshot: the shell does so before each statement.
+    /// Switches all tables to another snapshot: the shell does so before each statement.
     pub fn attach(&self, snapshot: Arc<Snapshot>) -> Result<()> {
         self.put(self.studies.study(snapshot)?);
         Ok(())
@@ -200,7 +200,7 @@ impl Session {
     }
 }
 
-/// The values, those that stand beside text as text: `-v class=2024` names a class, whatever it looks like.
+/// The values, converted to text if they are compared with text: `-v class=2024` names a class although it is a number.
 fn of_wanted_types(plan: &LogicalPlan, parameters: &Parameters) -> datafusion::common::Result<Parameters> {
     let wanted = plan.get_parameter_types()?;
     let is_text = |name: &str| {
@@ -214,22 +214,22 @@ fn of_wanted_types(plan: &LogicalPlan, parameters: &Parameters) -> datafusion::c
     typed.collect()
 }
 
-/// Does what walks trees where the deepest that [`require_shallow`](crate::sql::nesting_limits::require_shallow) lets through has room, whatever thread the
-/// caller is on.
+/// Runs a recursive operation on a stack that suffices for the deepest tree that
+/// [`require_shallow`](crate::sql::nesting_limits::require_shallow) accepts, whatever thread the caller is on.
 fn with_stack<T>(work: impl FnOnce() -> T) -> T {
     stacker::grow(STACK_BYTES, work)
 }
 
-/// As [`with_stack`]; what panics over a statement is an error of that statement.
+/// As [`with_stack`]; a panic becomes an error of the statement.
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     with_stack(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))).unwrap_or_else(|panic| {
         let text = panic_text(panic.as_ref());
-        // Arrow counts the bytes of a column of a batch in 31 bits.
+        // Arrow's offsets of a text column in a batch are 32-bit signed integers.
         if text.contains("offset overflow") {
-            return Err(Error::user("this statement makes more than 2 GiB of text in one place")
+            return Err(Error::user("a text column of one batch exceeds 2 GiB")
                 .hint("aggregate less of it: fewer rows, or shorter texts"));
         }
-        Err(Error::internal(format!("this statement met a fault of the query engine: {text}"))
+        Err(Error::internal(format!("the query engine panicked on this statement: {text}"))
             .hint("`syntrace verify STUDY` says whether the file is damaged"))
     })
 }

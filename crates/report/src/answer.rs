@@ -1,4 +1,4 @@
-//! The answer of a named query, kept in memory: typed columns for figures, text for tables, CSV for readers.
+//! The result of a named query, in memory: typed columns for figures, text for tables, CSV for download.
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::{cast, concat_batches};

@@ -18,7 +18,7 @@ pub(super) struct Point {
     pub y: f64,
     /// Interval along the vertical axis.
     pub y_ends: Option<(f64, f64)>,
-    /// What a pointer that rests on it is told.
+    /// Tooltip.
     pub label: String,
     /// How full the marker is: 1 filled, 0 hollow.
     pub fill: f64,
@@ -67,9 +67,9 @@ pub(super) struct Reference {
 /// A panel before it is drawn.
 #[derive(Debug, Clone)]
 pub(super) struct Chart {
-    /// What the panel is about; stands above it.
+    /// Title, above the panel.
     pub title: String,
-    /// What it shows, for those who cannot see it.
+    /// Description for screen readers.
     pub description: String,
     /// Horizontal axis.
     pub x: Axis,
@@ -93,7 +93,7 @@ pub(super) struct Chart {
 pub(super) struct Panel {
     /// What it is about.
     pub title: String,
-    /// What it shows in words.
+    /// Its content as text.
     pub description: String,
     /// Width and height, pixels.
     pub size: (f64, f64),

@@ -1,4 +1,4 @@
-//! Bytes inside a page.
+//! Data URIs: binary content embedded in the page.
 
 /// Bytes as a data URI.
 pub(super) fn data_uri(media_type: &str, bytes: &[u8]) -> String {

@@ -1,5 +1,5 @@
-//! The study in a few sentences. Each number is a cell of a named query and says which; nothing is
-//! concluded but what an interval or a guarantee says.
+//! Summary of the study in a few sentences. Each number is a cell of a named query, which is cited; conclusions follow
+//! only from intervals and guarantees.
 
 use super::answer::Answer;
 use super::figure::{Budgets, distinct};

@@ -5,9 +5,9 @@
 //!                       -> table, CSV
 //! ```
 //!
-//! Invariants: every number is the answer of a named query, whose SQL and CSV stand beside it; a study
-//! that lacks something is told so in words, never by an empty frame; nothing is written and no time is
-//! read; all text of the study is escaped; no scripts, no outside resources.
+//! Invariants: every number is the result of a named query, whose SQL and CSV are given with it; missing data is
+//! stated as text, never shown as an empty frame; nothing is written and no clock is read; all text of the study is
+//! escaped; no scripts, no external resources.
 
 mod answer;
 mod chart;
@@ -108,7 +108,7 @@ fn draw(figure: &Figure, answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
     if answer.is_empty() { Ok(None) } else { (figure.draw)(answer, look) }
 }
 
-/// What the page is made of: each query is asked once.
+/// Results for the page: each query runs once.
 struct Book<'a> {
     session: &'a Session,
     members: Members,
@@ -129,7 +129,7 @@ impl Book<'_> {
     /// `None` where it names members, which the page does not.
     fn figure(&mut self, name: &str) -> Result<Option<String>> {
         let Some(figure) = FIGURES.iter().find(|figure| figure.name == name && !NOT_ON_PAGE.contains(&name)) else {
-            return Err(Error::internal(format!("the page names a figure `{name}` that is not there")));
+            return Err(Error::internal(format!("the page names a figure `{name}` that does not exist")));
         };
         let Some(given) = figure.naming.given(self.members, figure.given) else { return Ok(None) };
         let look = Look { generators: self.look.generators.clone() };

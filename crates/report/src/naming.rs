@@ -1,19 +1,20 @@
-//! Whom an answer names. A report is made to be shown around; who was trained on is what the study protects.
+//! Columns that reveal membership. A report is made to be shared; which traces were trained on is what the study
+//! protects.
 
-/// May the page name training members, captures and seeds? With a seed, whoever holds the captures draws the splits
-/// again, and ids and digests confirm a guess of it.
+/// May the page name training members, captures and seeds? Anyone with a seed and the captures can draw the splits
+/// again, and ids and digests confirm a guessed member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Members {
     /// No.
     Hidden,
-    /// Yes, under a banner that says so.
+    /// Yes, with a warning banner.
     Named,
 }
 
-/// Whom a figure or a table names.
+/// Which traces a figure or a table reveals.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Naming {
-    /// Nobody.
+    /// None.
     Nobody,
     /// Training members, or what leads to them.
     Members,

@@ -1,5 +1,5 @@
-//! How series are told apart: colour, marker and dash at once, so that figures read in grey and by eyes
-//! that do not see all colours. Colours are those of Okabe and Ito ("Color Universal Design", 2008),
+//! Series are distinguished by colour, marker and dash at once, so that figures are readable in greyscale and with
+//! colour blindness. Colours are those of Okabe and Ito ("Color Universal Design", 2008),
 //! darker on white and lighter on black until lines stand out.
 
 use std::fmt::Write;

@@ -23,7 +23,7 @@ pub(super) fn render(svg: &str) -> Result<Vec<u8>> {
         }
     }
     let Some(family) = fonts.faces().find_map(|face| face.families.first().map(|(name, _)| name.clone())) else {
-        return Err(Error::user("no font was found, and a PNG without its labels would say nothing")
+        return Err(Error::user("no font was found, and a PNG needs one for its labels")
             .hint("install one (Debian, Ubuntu: apt-get install fonts-dejavu-core), or write an .svg"));
     };
     fonts.set_sans_serif_family(family.as_str());

@@ -1,4 +1,4 @@
-//! Axes: places of categories, linear and logarithmic numbers, with ticks that people read.
+//! Axes: categorical, linear and logarithmic scales with readable ticks.
 
 /// What an axis shows.
 #[derive(Debug, Clone)]

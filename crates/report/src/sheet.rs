@@ -1,5 +1,5 @@
-//! A figure: panels and a legend; inside the page each panel is an SVG of its own that flows with the
-//! width, outside all of it is one SVG file.
+//! A figure: panels and a legend. In the page each panel is a separate SVG that adapts to the width; exported, the
+//! whole figure is one SVG file.
 
 use super::chart::{Panel, REFERENCE_DASHES, element, line, px, text};
 use super::palette::{dash, marker, standalone_style};
@@ -127,7 +127,7 @@ fn sample(sample: Sample) -> Element {
 }
 
 impl Entry {
-    /// The sample as an SVG of its own, for the page's legend.
+    /// The sample as a separate SVG, for the page's legend.
     pub fn sample_svg(&self) -> String {
         let mut root = element(
             "svg",

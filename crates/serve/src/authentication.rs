@@ -1,5 +1,5 @@
-//! Authentication: nobody without TLS where there is a certificate, nobody without the password where
-//! there is one (SCRAM-SHA-256, bound to the TLS channel where there is one).
+//! Authentication: TLS is required if there is a certificate, the password if there is one (SCRAM-SHA-256, with channel
+//! binding over TLS).
 
 use async_trait::async_trait;
 use futures::Sink;
@@ -23,16 +23,16 @@ use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result, io_error};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Version of PostgreSQL whose catalog clients are told to expect.
+/// Version of PostgreSQL that is reported to clients, whose catalog they expect.
 pub(super) const SERVER_VERSION: &str = "16.6";
 
-/// Clients at once; a further one is told so. One counts once it has authenticated.
+/// Most authenticated clients at once; a further one gets an error.
 pub(super) const CLIENTS_MAX: usize = 64;
 
-/// How long a client with a wrong password waits for its answer: guessing takes time.
+/// Delay of the response to a wrong password, which slows guessing down.
 const WRONG_PASSWORD_TIME: Duration = Duration::from_secs(1);
 
-/// A client's place among [`CLIENTS_MAX`], from its authentication to its end.
+/// A client's permit among [`CLIENTS_MAX`], from its authentication to its end.
 #[derive(Default)]
 pub(super) struct Admission {
     place: Mutex<Option<OwnedSemaphorePermit>>,
@@ -64,7 +64,7 @@ fn fatal(code: &str, message: &str, hint: Option<&str>) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
-/// What every client has to pass.
+/// Authentication settings that apply to every client.
 pub(super) struct Authentication {
     secret: Option<Arc<Secret>>,
     /// PEM of the certificate, for channel binding.
@@ -74,7 +74,7 @@ pub(super) struct Authentication {
     keys: Arc<RandomPidSecretKeyGenerator>,
 }
 
-/// The password as it is compared: salted and hashed, the text is not kept.
+/// The password, salted and hashed for comparison; the text is not kept.
 struct Secret {
     salt: [u8; 16],
     salted: Vec<u8>,
@@ -114,11 +114,13 @@ impl Authentication {
             places: Arc::new(Semaphore::new(CLIENTS_MAX)),
             keys: Arc::new(RandomPidSecretKeyGenerator::default()),
         };
-        // Says at the start what every client would be told.
+        // Fails at startup rather than at each login.
         made.scram().map_err(|error| {
             let place = certificate.map_or(Path::new(""), PathBuf::as_path).display().to_string();
-            Error::user(format!("the certificate `{place}` cannot be bound to passwords: {error}"))
-                .hint("use one that is signed with RSA or ECDSA and SHA-2")
+            Error::user(format!(
+                "cannot compute the tls-server-end-point channel binding of the certificate `{place}`: {error}"
+            ))
+            .hint("use one that is signed with RSA or ECDSA and SHA-2")
         })?;
         Ok(made)
     }

@@ -1,4 +1,4 @@
-//! What ends a query before its last row: the client's request, and its `statement_timeout`.
+//! Cancellation of a running query: by the client's `CancelRequest`, or by its `statement_timeout`.
 
 use super::error::refused;
 use super::setting::timeout;
@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A connection, as a cancel request names it: its number and its secret.
+/// A connection's identification in cancel requests: process id and secret key.
 type Connection = (i32, Vec<u8>);
 
 fn connection(number: i32, secret: &SecretKey) -> Connection {
     (number, secret.to_bytes().to_vec())
 }
 
-/// The queries under way.
+/// The running queries.
 #[derive(Default)]
 pub(super) struct Running {
     queries: Mutex<HashMap<Connection, Arc<Notify>>>,
@@ -38,7 +38,7 @@ impl CancelHandler for Running {
 }
 
 impl Running {
-    /// A client has got a portion of an answer: until it asks for the next one there is nothing to cancel.
+    /// A client has received a portion of a result: until it requests the next one there is nothing to cancel.
     pub fn rest(&self, client: &(impl ClientInfo + ?Sized)) {
         let (number, secret) = client.pid_and_secret_key();
         self.queries.lock().unwrap_or_else(PoisonError::into_inner).remove(&connection(number, &secret));
@@ -50,13 +50,13 @@ pub(super) struct Limits {
     running: Arc<Running>,
     connection: Connection,
     stop: Arc<Notify>,
-    /// What is left of the limit: a client that takes its time between portions loses none of it.
+    /// The remaining time: waiting for the client between portions does not count.
     left: Option<Duration>,
     limit: Duration,
 }
 
 impl Limits {
-    /// Makes the query known to cancel requests.
+    /// Registers the query for cancel requests.
     pub fn new(running: &Arc<Running>, client: &(impl ClientInfo + ?Sized)) -> Self {
         let (number, secret) = client.pid_and_secret_key();
         let connection = connection(number, &secret);
@@ -72,13 +72,13 @@ impl Limits {
         made
     }
 
-    /// Of several queries of a connection, the one that works is the one that is cancelled.
+    /// Of several queries of a connection, the running one is cancelled.
     fn announce(&self) {
         let mut queries = self.running.queries.lock().unwrap_or_else(PoisonError::into_inner);
         queries.insert(self.connection.clone(), Arc::clone(&self.stop));
     }
 
-    /// Waits for `work`, or fails when the client or the clock is first.
+    /// Waits for `work`, or fails if the client cancels it or the time limit expires first.
     pub async fn within<T>(&mut self, work: impl Future<Output = T>) -> PgWireResult<T> {
         self.announce();
         let started = Instant::now();

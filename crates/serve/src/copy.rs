@@ -1,4 +1,4 @@
-//! `COPY (query) TO STDOUT` and `COPY table TO STDOUT`: an answer as text, CSV or in PostgreSQL's binary form.
+//! `COPY (query) TO STDOUT` and `COPY table TO STDOUT`: a result as text, CSV or in PostgreSQL's binary format.
 
 use super::error::refused;
 use datafusion::logical_expr::LogicalPlan;
@@ -9,10 +9,10 @@ use pgwire::api::portal::Format;
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::data::DataRow;
 
-/// What a binary copy begins with: its signature, no flags, no further header.
+/// Header of a binary copy: its signature, no flags, no header extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xFF\r\n\0\0\0\0\0\0\0\0\0";
 
-/// What it ends with.
+/// Trailer of a binary copy.
 const BINARY_END: &[u8] = &[0xFF, 0xFF];
 
 /// A copy that is planned.
@@ -37,7 +37,7 @@ pub(super) enum CopyForm {
     },
 }
 
-/// What CSV has besides.
+/// Further options of CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Csv {
     quote: char,
@@ -46,7 +46,7 @@ pub(super) struct Csv {
     force: Vec<String>,
 }
 
-/// What the options of a statement say, before they are checked.
+/// The options of a statement, before they are checked.
 #[derive(Default)]
 struct Options {
     format: Option<String>,
@@ -233,7 +233,7 @@ impl CopyForm {
     }
 }
 
-/// The values of an encoded row: each a length and so many bytes, -1 for NULL.
+/// The values of an encoded row: each a length and that many bytes, or -1 for NULL.
 fn fields(mut data: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     std::iter::from_fn(move || {
         let (length, rest) = data.split_first_chunk::<4>()?;

@@ -1,5 +1,5 @@
-//! Answers that are read in portions: cursors of SQL, and portals that a client executes with a row
-//! limit. Rows go out as they are made; no portion is ever collected, whatever size a client asks for.
+//! Results that are read in portions: SQL cursors, and portals that a client executes with a row limit. Rows are
+//! streamed; no portion is ever buffered as a whole, whatever size a client requests.
 
 use super::error::refused;
 use super::statement::{Action, Prepared, fields};
@@ -25,7 +25,7 @@ where
 }
 
 pub(super) fn cursor(store: &MemPortalStore<Prepared>, name: &str) -> PgWireResult<Arc<Portal<Prepared>>> {
-    // The portal that is being executed is nobody's cursor.
+    // The portal that is being executed is not a cursor.
     let found = store.get_portal(name).filter(|_| name != DEFAULT_NAME).and_then(|entry| entry.value().map(Arc::clone));
     found.ok_or_else(|| refused("34000", &format!("cursor `{name}` does not exist"), None))
 }
@@ -50,7 +50,7 @@ pub(super) async fn fetch(
     let portal = cursor(store, name)?;
     let schema = match (&*portal.state().lock().await, &portal.statement.statement.action) {
         (PortalExecutionState::Suspended(answer), _) => answer.row_schema(),
-        // One that is at its end still has columns.
+        // A cursor at its end still has columns.
         (_, Action::Query(plan)) => Arc::new(fields(plan, &Format::UnifiedText, None)?),
         (_, Action::Declare(_) | Action::Copy(_) | Action::Session(_)) => Arc::default(),
     };

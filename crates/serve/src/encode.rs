@@ -1,4 +1,4 @@
-//! Rows as the protocol wants them.
+//! Encodes rows for the wire protocol.
 
 use crate::catalog::types::marked;
 use crate::error::refused;
@@ -28,7 +28,7 @@ pub(super) fn wire_type(field: &Field) -> Option<(DataType, Type)> {
     Some((sent, kind))
 }
 
-/// What the encoder can send without loss for a type.
+/// The type to which values are converted so that the encoder sends them without loss.
 fn sendable(kind: &DataType) -> Option<DataType> {
     let list = |item: &FieldRef| {
         let sent = sendable(item.data_type()).filter(|_| !item.data_type().is_nested())?;
@@ -86,7 +86,7 @@ pub(super) fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireR
         columns.push(match wire_type(field) {
             None => (Field::new(field.name(), DataType::Utf8, true), json(field, array).map_err(failed)?),
             Some((kind, _)) => {
-                // The plan knows better than its answer which numbers are those of objects.
+                // Only the plan's schema, not that of its result, tells which integers are OIDs.
                 let plain = Field::new(field.name(), kind.clone(), true);
                 let sent =
                     if kind == *field.data_type() { Arc::clone(array) } else { cast(array, &kind).map_err(failed)? };
@@ -104,9 +104,8 @@ pub(super) fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireR
     Ok((0..batch.num_rows()).map(&mut row).collect())
 }
 
-/// Sends one value. The library's encoder does all but what it would write wrongly: NULL of an interval,
-/// decimals of more than 28 digits, numbers that are not finite (its own word is `inf`, which JDBC
-/// refuses), alone and in lists.
+/// Encodes one value with the library's encoder, except for values that it encodes wrongly: NULL of an interval,
+/// decimals of more than 28 digits, non-finite numbers (it writes `inf`, which JDBC rejects), alone and in lists.
 fn value(
     encoder: &mut DataRowEncoder,
     column: &ArrayRef,
@@ -127,7 +126,7 @@ fn value(
     encode_value(encoder, column, row, arrow, field)
 }
 
-/// The text of a value that the encoder would not write as PostgreSQL does.
+/// The text of a value that the library's encoder would not write as PostgreSQL does.
 fn own_text(column: &ArrayRef, row: usize, field: &FieldInfo) -> Option<String> {
     let digits = ExtraFloatDigits(field.format_options().extra_float_digits);
     let long = |value: f64| {

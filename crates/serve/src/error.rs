@@ -12,8 +12,8 @@ pub(super) fn refused(code: &str, message: &str, hint: Option<&str>) -> PgWireEr
     PgWireError::UserError(Box::new(info))
 }
 
-/// One of our errors with its code: `42000` for a statement that cannot be answered for a reason without a code,
-/// `XX000` for damage and faults of ours.
+/// An error of this program with its code: `42000` for an invalid statement without a more specific code, `XX000` for
+/// damage and internal errors.
 pub(super) fn of_error(error: &Error) -> PgWireError {
     refused(error.sqlstate(), &error.to_string(), error.hint_text())
 }

@@ -1,4 +1,4 @@
-//! What is done with a client's messages.
+//! Handles the messages of a client.
 
 use super::authentication::{Admission, Authentication, Handshake};
 use super::cancellation::{Limits, Running};
@@ -44,7 +44,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_query::{Service, split_statements};
 use syntrace_store::Store;
 
-/// What all connections share.
+/// State that all connections share.
 pub(super) struct Handlers {
     questions: Arc<Questions>,
     authentication: Authentication,
@@ -102,8 +102,8 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// Runs a plan over the newest snapshot. Gives the answer once its first rows are there, so that
-    /// what fails at once fails before anything is sent.
+    /// Runs a plan over the newest snapshot. Returns the result once its first rows are available, so that
+    /// a query that fails at once fails before anything is sent.
     async fn answer(
         &self,
         client: &(impl ClientInfo + ?Sized),
@@ -137,7 +137,7 @@ impl Questions {
                     _ => done("BEGIN"),
                 }
             }
-            // Nothing is written, so there is nothing to go back to: only the state after an error.
+            // The server is read-only, so a rollback only resets the state after an error.
             SqlStatement::Savepoint { .. } => done("SAVEPOINT"),
             SqlStatement::Rollback { savepoint: Some(_), .. } => {
                 if client.transaction_status() == TransactionStatus::Error {
@@ -147,7 +147,7 @@ impl Questions {
             }
             SqlStatement::ReleaseSavepoint { .. } => Ok(Response::TransactionStart(Tag::new("RELEASE"))),
             SqlStatement::Commit { .. } | SqlStatement::Rollback { .. } => {
-                // Cursors end with their transaction, and let go of their snapshots.
+                // Cursors end with their transaction, and release their snapshots.
                 portals(client)?.clear_portals();
                 let is_sound = client.transaction_status() != TransactionStatus::Error;
                 let commits = matches!(statement, SqlStatement::Commit { .. }) && is_sound;
@@ -328,7 +328,7 @@ fn stored(store: &MemPortalStore<Prepared>, name: Option<&ObjectName>) -> PgWire
     found.ok_or_else(|| refused("26000", &format!("prepared statement `{name}` does not exist"), Some("PREPARE it")))
 }
 
-/// Does a statement begin with COPY? Its rows are sent at once, before what other statements answer.
+/// Does a statement begin with COPY? Its rows are sent at once, before the results of other statements.
 fn is_copy(text: &str) -> bool {
     let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
     first.is_some_and(|word| word.eq_ignore_ascii_case("COPY"))
@@ -471,12 +471,12 @@ impl Questions {
     }
 }
 
-/// Keeps what a statement sets with `set_config`.
+/// Stores the settings that a statement changes with `set_config`.
 fn keep(client: &mut (impl ClientInfo + ?Sized), prepared: &Prepared) {
     client.metadata_mut().extend(prepared.changes.iter().cloned());
 }
 
-/// Refuses a plan that waits for values where none can come.
+/// Rejects a plan with unbound parameters in the simple query protocol.
 fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
     if parameters(plan, 0)?.is_empty() {
         return Ok(());

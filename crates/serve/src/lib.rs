@@ -4,7 +4,7 @@
 //! socket -> authentication (TLS, password) -> statement -> plan without content -> newest snapshot -> rows
 //! ```
 //!
-//! Each statement is one redb read transaction of its own: it sees the newest finished job and nothing
+//! Each statement is a separate redb read transaction: it sees the newest finished job and nothing
 //! that is finished after its start, also inside BEGIN ... COMMIT (READ COMMITTED). Idle clients,
 //! prepared statements and open transactions hold no snapshot; an open cursor does. The only home of
 //! pgwire.
@@ -39,10 +39,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
-/// PostgreSQL's own port, taken where it is free and no port is asked for.
+/// PostgreSQL's port, used if it is free and no port is given.
 pub const DEFAULT_PORT: u16 = 5432;
 
-/// Connections that have not authenticated yet; the oldest makes way for a further one, so that silent ones lock nobody out.
+/// Most connections that have not authenticated yet; a further one displaces the oldest, so that idle connections lock
+/// no client out.
 const HANDSHAKES_MAX: usize = 256;
 
 /// Time in which a client has to authenticate.
@@ -62,27 +63,27 @@ pub struct ServeOptions {
     pub session: SessionOptions,
 }
 
-/// Answers clients until the process is asked to stop (Ctrl-C, SIGTERM). Calls `announce` with the bound
+/// Serves clients until the process is asked to stop (Ctrl-C, SIGTERM). Calls `announce` with the bound
 /// address once clients can connect. Fails before listening where other machines could read the study
 /// without a password, or where the certificate or key is unusable.
 pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAddr)) -> Result<()> {
     if !options.host.is_loopback() && options.password.is_none() {
         return Err(Error::user(format!(
-            "`{}` is reached by other machines, and whoever connects could read the whole study",
+            "`{}` is reachable from other machines, and anyone who connects could read the whole study",
             options.host
         ))
         .hint("set a password: --password-file FILE, or the variable SYNTRACE_PASSWORD; or listen on 127.0.0.1"));
     }
-    // Queries work apart from what speaks with clients, which is so never kept from hearing them and the clock.
+    // Queries have a separate runtime, so that they never delay client messages and timeouts.
     let (clients, queries) = (runtime(CLIENT_THREADS)?, runtime(options.session.threads)?);
     let served = clients.block_on(listen(Arc::new(store), options, queries.handle().clone(), announce));
-    // Queries under way are dropped, not awaited.
+    // Running queries are dropped, not awaited.
     clients.shutdown_timeout(Duration::from_secs(1));
     queries.shutdown_timeout(Duration::from_secs(1));
     served
 }
 
-/// Threads that speak with clients, and plan what they ask.
+/// Threads that handle client connections and plan statements.
 const CLIENT_THREADS: usize = 2;
 
 fn runtime(threads: usize) -> Result<Runtime> {
@@ -134,7 +135,7 @@ async fn listen(
     }
 }
 
-/// Serves one client to its end, or closes its connection where it does not authenticate in time or until it is displaced.
+/// Serves one client until it disconnects; closes the connection if it does not authenticate in time or is displaced.
 async fn serve_client(
     socket: TcpStream,
     tls: Option<TlsAcceptor>,
@@ -143,7 +144,7 @@ async fn serve_client(
 ) {
     let admission = Arc::new(Admission::default());
     let connection = Arc::new(Connection::new(handlers, Arc::clone(&admission)));
-    // A client that breaks off harms nobody else.
+    // A failed connection affects no other client.
     let mut served = std::pin::pin!(process_socket(socket, tls, connection));
     tokio::select! {
         _ = &mut served => return,

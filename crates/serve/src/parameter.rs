@@ -1,4 +1,4 @@
-//! Values that clients bind to parameters: from PostgreSQL's text or binary form to the types that a plan wants.
+//! Values that clients bind to parameters: from PostgreSQL's text or binary format to the types that a plan expects.
 
 use crate::catalog::types::{arrow_type, is_object_number, item_of};
 use crate::error::refused;
@@ -16,8 +16,8 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Days from 1970 to 2000.
 const EPOCH_DAYS: i32 = 10_957;
 
-/// The values of a portal, as the plan's parameters want them: for each the type that it has in the plan, where that
-/// is known, and the one that clients are asked to send.
+/// The values of a portal, converted for the plan's parameters: each has a type in the plan, if known, and one that
+/// clients are told to send.
 pub(super) fn values<S: Clone>(
     portal: &Portal<S>,
     wanted: &[(Option<DataType>, Type)],
@@ -46,7 +46,7 @@ pub(super) fn written(expressions: &[Expr], wanted: &[(Option<DataType>, Type)])
     }
     let one = |(expression, (planned, asked)): (&Expr, &(Option<DataType>, Type))| {
         let text = literal(expression)?;
-        // Where nothing says the type of a parameter, a number is a number.
+        // Without a type for the parameter, a numeric literal stays a number.
         let is_open = *asked == Type::UNKNOWN && planned.is_none();
         let is_number = matches!(expression, Expr::Value(value) if matches!(value.value, Value::Number(..)));
         let kind = match text.as_deref().map(str::parse::<i64>) {

@@ -27,7 +27,8 @@ pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::internal(format!("no TLS version to offer: {error}")))?;
     let mut config = builder.with_no_client_auth().with_single_cert(chain, secret).map_err(|error| {
-        Error::user(format!("`{}` and `{}` do not go together: {error}", certificate.display(), key.display()))
+        let (certificate, key) = (certificate.display(), key.display());
+        Error::user(format!("certificate `{certificate}` and key `{key}` do not match: {error}"))
     })?;
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))

@@ -1,4 +1,4 @@
-//! The manifest of an import: models made elsewhere, where their files are, what is claimed of them.
+//! The manifest of an import: externally trained models, paths of their files, and claims about them.
 //!
 //! A manifest is TOML with defaults at the top and one `[[model]]` a model; paths are relative to it.
 
@@ -265,12 +265,8 @@ impl ImportManifest {
         }
         for (number, model) in models.iter().enumerate() {
             if models.iter().take(number).any(|earlier| earlier.label() == model.label()) {
-                return Err(Error::user(format!(
-                    "[[model]] number {}: `{}` is there twice",
-                    number + 1,
-                    model.label()
-                ))
-                .hint("models differ in generator, class, epsilon or role (`shadow = 0`, `shadow = 1`, ...)"));
+                return Err(Error::user(format!("[[model]] number {}: `{}` occurs twice", number + 1, model.label()))
+                    .hint("models differ in generator, class, epsilon or role (`shadow = 0`, `shadow = 1`, ...)"));
             }
         }
         Ok(Self { models })

@@ -239,7 +239,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
     for (index, dataset) in datasets.iter().enumerate() {
         if datasets[..index].iter().any(|earlier| earlier.name == dataset.name) {
             return Err(
-                Error::user(format!("dataset `{}` is there twice", dataset.name)).hint("list its classes in one table")
+                Error::user(format!("duplicate dataset `{}`", dataset.name)).hint("list its classes in one table")
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What an audit asks of a model, as a TOML file of its own.
+//! The policy of an audit: requirements on a model, as a separate TOML file.
 
 use super::raw::parse_toml;
 use serde::Deserialize;

@@ -1,11 +1,11 @@
-//! Columns that queries read again and again, decoded.
+//! Cache of decoded columns.
 //!
-//! A study stores equal columns once: the traces of a split stand under every model that was trained on it,
-//! in every regime and attack. A query over all models would fetch, check and decode them for each. Contents
-//! are keyed by their digests, so what is kept here is right for every snapshot of a study.
+//! A study stores equal columns once: all models that were trained on a split share its trace ids, in every regime and
+//! attack. A query over all models would fetch, check and decode them for each. Contents are keyed by their digests, so
+//! a cache entry is valid for every snapshot of a study.
 //!
-//! Only what is asked for a second time is kept: a scan over columns that nothing shares leaves nothing
-//! behind. `verify` does not come here.
+//! A column is cached at its second read: a scan over columns that nothing shares does not fill the cache. `verify`
+//! bypasses it.
 
 use super::records::ColumnRecord;
 use super::schema::{Column, ColumnType};
@@ -15,14 +15,14 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-/// Bytes of arrays that are kept.
+/// Capacity: bytes of cached arrays.
 const HELD_BYTES: usize = 32 << 20;
-/// Of one array at most.
+/// Largest array that is cached.
 const ARRAY_BYTES: usize = HELD_BYTES / 16;
-/// Contents whose first reading is remembered.
+/// Number of contents whose first read is remembered.
 const SEEN: usize = 1 << 16;
 
-/// What a decoded column depends on.
+/// The cache key of a decoded column: everything that decoding depends on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key {
     digest: [u8; 16],

@@ -1,4 +1,4 @@
-//! Checkpoints of jobs under way, inside a write transaction: a record with a digest, and the state in parts.
+//! Checkpoints of running jobs, inside a write transaction: a record with a digest, and the state in parts.
 
 use super::codec;
 use super::engine::storage_error;

@@ -1,4 +1,4 @@
-//! Records to bytes and back: a 12-byte header, then the rkyv archive.
+//! Serialisation of records: a 12-byte header, then the rkyv archive.
 //!
 //! ```text
 //! 0..2   "sy"
@@ -96,7 +96,7 @@ where
     let Some((header, archive)) = bytes.split_at_checked(HEADER_BYTES) else {
         return Err(damaged(format!("found {} bytes", bytes.len())));
     };
-    // The checksum is of the layout's version too: a version that is not known is no damage.
+    // The checksum covers the layout version: an unknown version with a valid checksum is not damage.
     if checksum(&header[2..4], archive) != header[4..12] {
         return Err(damaged("found bytes with a wrong checksum".to_owned()));
     }

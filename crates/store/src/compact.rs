@@ -1,14 +1,14 @@
-//! Packs a study: everything is written anew, in order, into a file beside it that then takes its name.
+//! Compacts a study: everything is rewritten in key order into a temporary file, which then replaces the study.
 //!
 //! redb's own compaction moves pages but not values: leaves stay as full as random keys left them (two
 //! thirds), and it stops at the first page without a free run of its size below (5 % of a 30 MB study
 //! were such gaps). Written in the order of the keys, leaves are full; and the heap comes in the order
-//! of a scan: objects, then each table column by column over all its segments. What lay in free pages is not in
-//! the new file, nor are checkpoints that hold noise seeds (see [`leftovers`]).
+//! of a scan: objects, then each table column by column over all its segments. The content of free pages is not
+//! copied, nor are checkpoints that hold noise seeds (see [`leftovers`]).
 //!
-//! Crash safety: the study is not touched before the rename, which replaces it whole. Whoever reads the
-//! old file keeps reading it; the next snapshot finds the new one. Two compactions of the same content
-//! give the same order of everything, whatever the order of the jobs was.
+//! Crash safety: the study is not touched before the rename, which replaces it atomically. Readers of the
+//! old file keep reading it; the next snapshot opens the new one. Two compactions of the same content
+//! give the same order, whatever the order of the jobs was.
 
 use super::checkpoint::write_checkpoint;
 use super::engine::{create, linked, storage_error};
@@ -30,7 +30,7 @@ pub(super) fn replace(snapshot: &Snapshot, path: &Path, cache_bytes: usize) -> R
     replace_by(path, cache_bytes, &|transaction| copy(snapshot, transaction))
 }
 
-/// As [`replace`] with whatever `copy` writes.
+/// As [`replace`], with the content that `copy` writes.
 pub(super) fn replace_by(
     path: &Path,
     cache_bytes: usize,
@@ -46,7 +46,7 @@ pub(super) fn replace_by(
     written
 }
 
-/// The name of the copy while it is written. One that a killed compaction left is overwritten.
+/// The temporary name of the copy. A file that a killed compaction left there is overwritten.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().map(std::ffi::OsStr::to_os_string).unwrap_or_default();
     name.push(".compacting");
@@ -78,7 +78,7 @@ fn write_packed(
     Ok(fresh)
 }
 
-/// Makes the rename last through a power failure.
+/// Makes the rename durable (fsync of the folder).
 fn sync_folder(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
@@ -107,14 +107,14 @@ fn copy(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
     copy_checkpoints(snapshot, transaction)
 }
 
-/// What a killed training left lies in pages that are not copied.
+/// Clears the mark of trainings with secret noise: remnants of killed trainings are in pages that are not copied.
 pub(super) fn forget_training(transaction: &WriteTransaction) -> Result<()> {
     let mut meta =
         transaction.open_table(tables::META).map_err(|error| storage_error("open a table of", error.into()))?;
     meta.remove(tables::TRAINING).map(drop).map_err(|error| storage_error("write", error.into()))
 }
 
-/// Checkpoints but those of earlier versions, which hold noise seeds; no job of this version goes on from them.
+/// Checkpoints except those of earlier versions, which hold noise seeds; no job of this version resumes from them.
 fn copy_checkpoints(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
     for job_id in snapshot.checkpoints()? {
         let Some(state) = snapshot.checkpoint(job_id)?.filter(|state| !leftovers::holds_seeds(state)) else { continue };
@@ -138,7 +138,7 @@ pub(super) fn copy_table<K: redb::Key + 'static>(
     Ok(())
 }
 
-/// A content that has its digest: damage is not packed.
+/// Content that matches its digest: damage is not copied.
 fn whole_content(snapshot: &Snapshot, digest: &[u8; 16]) -> Result<Vec<u8>> {
     let bytes = snapshot.content(digest)?;
     if Digest::of(&bytes).prefix16() == *digest {
@@ -148,7 +148,7 @@ fn whole_content(snapshot: &Snapshot, digest: &[u8; 16]) -> Result<Vec<u8>> {
         .hint("nothing was changed; restore a copy, or see what is damaged: `syntrace verify STUDY`"))
 }
 
-/// Contents of the objects and segments that are wanted, in the order of a scan.
+/// Contents of the selected objects and segments, in the order of a scan.
 pub(super) fn copy_heap(
     snapshot: &Snapshot,
     transaction: &WriteTransaction,

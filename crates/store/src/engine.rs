@@ -1,4 +1,4 @@
-//! Opening the redb file, and its errors in our words.
+//! Opens the redb file and translates redb's errors.
 
 use super::overlay::Overlay;
 use super::tables::{FORMAT_VERSION, META};
@@ -8,20 +8,20 @@ use syntrace_base::error::{Error, ErrorKind, Result, io_error};
 
 const ARCHIVE: &str = "rkyv 0.8 little-endian unaligned pointer-width-32, heap";
 
-/// How often a file may be replaced under our hands before we give up.
+/// Attempts to open a file that is replaced between opening and locking it.
 const OPEN_ATTEMPTS: usize = 3;
 
 /// An open study: for reading beside a writer, or for writing.
 pub(super) enum Engine {
     Reading(ReadOnlyDatabase),
     Writing(Database),
-    /// After its end.
+    /// Closed.
     Closed,
 }
 
 impl Engine {
-    /// Closes the file. redb writes its allocator's state while it does, out of pages that may be
-    /// damaged: what goes wrong then concerns nobody any more.
+    /// Closes the file. redb writes its allocator's state then, from pages that may be damaged: errors and panics at
+    /// this point are ignored.
     pub(super) fn close(&mut self) {
         let engine = std::mem::replace(self, Self::Closed);
         let _ = guarded(|| drop(engine));
@@ -38,8 +38,8 @@ impl Engine {
     }
 }
 
-/// Runs something of redb's over bytes that may be damaged. Where a page contradicts itself redb
-/// panics in places; to us that is damage like any other.
+/// Runs a redb operation over pages that may be damaged. redb panics on some inconsistent pages; such a panic is
+/// reported as damage.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
@@ -47,7 +47,7 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T> {
     })
 }
 
-/// One process writes, any number read at the same time and see its last finished job.
+/// One process writes; any number of readers run concurrently and see the last committed job.
 fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
@@ -77,7 +77,7 @@ pub(super) fn open_reading(path: &Path, cache_bytes: usize) -> Result<Engine> {
     }
 }
 
-/// Opens a study for writing, or makes one where nothing is.
+/// Opens a study for writing; creates it if it does not exist.
 pub(super) fn open_writing(path: &Path, cache_bytes: usize) -> Result<Database> {
     let fresh = match std::fs::metadata(path) {
         Ok(metadata) => metadata.len() == 0,
@@ -90,8 +90,8 @@ pub(super) fn open_writing(path: &Path, cache_bytes: usize) -> Result<Database> 
     open_existing(path, cache_bytes)
 }
 
-/// Makes an empty study under another name and gives it its own when it is one: a process that is killed
-/// meanwhile leaves no half-made study. Where another process was first, its study stays.
+/// Creates an empty study under a temporary name and renames it when it is complete, so that a killed process leaves no
+/// incomplete study. If another process was faster, its study is kept.
 fn make(path: &Path, cache_bytes: usize) -> Result<()> {
     let name = path.file_name().map(std::ffi::OsStr::to_string_lossy).unwrap_or_default();
     remove_abandoned(path, &name);
@@ -115,10 +115,10 @@ fn make(path: &Path, cache_bytes: usize) -> Result<()> {
     named
 }
 
-/// Between a study's name and the number of the process that makes it.
+/// Separates the study's name from the process id in the temporary name.
 const MAKING: &str = ".making-";
 
-/// Removes what killed processes left of making this study.
+/// Removes temporary files that killed processes left behind.
 fn remove_abandoned(path: &Path, name: &str) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let processes = Path::new("/proc");
@@ -134,12 +134,12 @@ fn remove_abandoned(path: &Path, name: &str) {
     }
 }
 
-/// Makes an empty redb file.
+/// Creates an empty redb file.
 pub(super) fn create(path: &Path, cache_bytes: usize) -> Result<Database> {
     builder(cache_bytes).create(path).map_err(|error| open_error(path, error))
 }
 
-/// Opens or makes a study on a storage that is no file of ours: how tests make I/O fail.
+/// Opens or creates a study on a custom storage backend, with which tests inject I/O errors.
 pub(super) fn open_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Database> {
     let place = Path::new("(a storage backend)");
     let fresh = backend.len().map_err(|error| io_error("open the study", place, &error))? == 0;
@@ -152,10 +152,10 @@ pub(super) fn open_backend(backend: impl redb::StorageBackend, cache_bytes: usiz
     check_opened(place, database)
 }
 
-/// Device and number of a file.
+/// Device and inode number of a file.
 pub(super) type FileIdentity = (u64, u64);
 
-/// Which file a path names: changes when another one takes its place.
+/// Identity of the file at a path: changes when the file is replaced.
 pub(super) fn file_identity(path: &Path) -> Option<FileIdentity> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
@@ -163,13 +163,13 @@ pub(super) fn file_identity(path: &Path) -> Option<FileIdentity> {
 
 fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
     require_file(path)?;
-    // `compact` may put another file in its place between our opening and our lock: then the lock is
-    // one on a file without a name, and what we would write to it would be lost.
+    // `compact` may replace the file between opening and locking it: the lock is then on an unlinked file, and writes
+    // to it would be lost.
     for _ in 0..OPEN_ATTEMPTS {
         let before = file_identity(path);
         let database = guarded(|| builder(cache_bytes).open(path))?.map_err(|error| open_error(path, error))?;
         if before.is_some() && before == file_identity(path) {
-            // Killed after redb made the file and before we made it a study: nothing is in it yet.
+            // The creating process was killed before it wrote the study's tables: the file is empty.
             if guarded(|| is_blank(&database)).and_then(|blank| blank)? {
                 write_format(&database)?;
             }
@@ -193,9 +193,9 @@ fn open_over(path: &Path, cache_bytes: usize) -> Result<Database> {
     opened.map_err(|error| open_error(path, error))
 }
 
-/// What does not look like a study of ours may be one whose pages are damaged: the difference is told by their checksums.
+/// A file that does not look like a study may be a study with damaged pages: the page checksums tell the two apart.
 fn or_damaged(path: &Path, error: Error) -> Error {
-    // Where the file cannot be looked at, what was found is all that is known.
+    // If the file cannot be read, the original error is reported.
     match pages_are_whole(path) {
         Ok(false) => damaged_study("a page has a wrong checksum"),
         Err(found) if found.kind() == ErrorKind::Internal => found,
@@ -203,7 +203,7 @@ fn or_damaged(path: &Path, error: Error) -> Error {
     }
 }
 
-/// Has every page of a study its checksum? The file stays as it is.
+/// Are the checksums of all pages valid? The file is not modified.
 pub(super) fn pages_are_whole(path: &Path) -> Result<bool> {
     let mut database = open_over(path, CHECK_CACHE_BYTES)?;
     let whole = guarded(|| database.check_integrity())?.map_err(|error| storage_error("check", error.into()));
@@ -308,7 +308,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
     match error {
         redb::DatabaseError::DatabaseAlreadyOpen => {
             Error::user(format!("`{place}` is being written by another process"))
-                .hint("wait for it, or stop it; `sql`, `info` and `report` work beside a writer")
+                .hint("wait for it, or stop it; `sql`, `info` and `report` work while it is running")
         }
         redb::DatabaseError::Storage(redb::StorageError::Io(io)) => match io.kind() {
             std::io::ErrorKind::InvalidData if holds_our_tables(path) => {
@@ -320,8 +320,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
                     .hint("a study is made by `syntrace ingest`, `simulate` or `run`")
             }
             std::io::ErrorKind::UnexpectedEof => {
-                Error::user(format!("expected a study file, found `{place}`, which ends before its content does"))
-                    .hint(CUT_SHORT)
+                Error::user(format!("expected a study file, found `{place}`, which is truncated")).hint(CUT_SHORT)
             }
             _ => io_error("open the study", path, &io),
         },
@@ -329,7 +328,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
             Error::internal(format!("`{place}` is damaged: {what}"))
                 .hint("restore a copy; `syntrace verify` says how much is left")
         }
-        // A study is never written by another version of redb: what says so is not what was written.
+        // No study was ever written in another version of redb's format: such a version number is damage.
         redb::DatabaseError::UpgradeRequired(version) => {
             Error::internal(format!("`{place}` is damaged: it claims version {version} of redb's file format"))
                 .hint("restore a copy")
@@ -338,10 +337,10 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
     }
 }
 
-/// Bytes at the start of a file in which a study's tables are named, in any but the largest.
+/// The names of a study's tables are within this many bytes of the start of the file, except in the largest studies.
 const NAMED_WITHIN_BYTES: u64 = 64 << 20;
 
-/// Are the names of a study's tables among the first bytes of a file?
+/// Does the start of a file contain the name of a study's table?
 fn holds_our_tables(path: &Path) -> bool {
     use std::io::Read;
     let mut bytes = Vec::new();
@@ -350,9 +349,9 @@ fn holds_our_tables(path: &Path) -> bool {
     read.is_ok() && bytes.windows(name.len()).any(|window| window == name)
 }
 
-const CUT_SHORT: &str = "it was cut short, by a copy that broke off or a full disk: copy it again";
+const CUT_SHORT: &str = "truncated (interrupted copy or full disk): copy it again";
 
-/// A redb failure while reading or writing: a full disk is the user's, damage is ours to report.
+/// A redb failure while reading or writing: a full disk is a user error, damage an internal one.
 pub(super) fn storage_error(action: &str, error: redb::Error) -> Error {
     described(action, error).of_storage()
 }
@@ -363,8 +362,7 @@ fn described(action: &str, error: redb::Error) -> Error {
             let built = Error::user(format!("cannot {action} the study: {io}"));
             match io.kind() {
                 std::io::ErrorKind::UnexpectedEof => {
-                    Error::user(format!("cannot {action} the study: its file ends before its content does"))
-                        .hint(CUT_SHORT)
+                    Error::user(format!("cannot {action} the study: its file is truncated")).hint(CUT_SHORT)
                 }
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     built.hint("free space on that disk and run the same command again; every finished job is stored")
@@ -374,14 +372,14 @@ fn described(action: &str, error: redb::Error) -> Error {
         }
         redb::Error::PreviousIo => {
             Error::user(format!("cannot {action} the study: an earlier write failed (its disk is full, most often)"))
-                .hint("every finished job is stored; mend the cause and run the same command again")
+                .hint("every finished job is stored; fix the cause and run the same command again")
         }
         redb::Error::Corrupted(what) => Error::damaged(format!("the study is damaged: {what}")),
         other => Error::internal(format!("cannot {action} the study: {other}")),
     }
 }
 
-/// The file that a link names, so that the link keeps pointing to the study; also where there is none yet.
+/// The target of a symbolic link, so that the link keeps pointing to the study; also if the target does not exist yet.
 pub(super) fn linked(path: &Path) -> PathBuf {
     let to_be = || std::fs::read_link(path).map(|target| path.parent().unwrap_or(Path::new("")).join(target));
     std::fs::canonicalize(path).or_else(|_| to_be()).unwrap_or_else(|_| path.to_owned())

@@ -1,13 +1,12 @@
-//! The heap: all bulk bytes of a study in one row of equal chunks, and where in it each content lies.
+//! The heap: all bulk bytes of a study in one sequence of equal chunks, and the offset of each content in it.
 //!
 //! redb rounds a value up to a power-of-two run of 4 KiB pages and never shares such a run: measured on
-//! a study of 29 MB in 450 small segments, bodies that were cut into chunks of their own lost 6 % in
+//! a study of 29 MB in 450 small segments, bodies that were chunked separately lost 6 % in
 //! half-filled pages. So contents are appended to one stream without gaps, whatever they belong to,
 //! and the stream is cut into chunks that just fit 16 pages; only the last one is not full.
 //!
-//! Contents are keyed by their digest: what is there already (the trace ids of a split that twenty
-//! models attack, a base model) is not stored again. Nothing is removed from the heap; `compact`
-//! writes it anew in the order of the records.
+//! Contents are keyed by their digest and deduplicated (the trace ids of a split that twenty models share, a base
+//! model). Nothing is removed from the heap; `compact` rewrites it in the order of the records.
 
 use super::engine::storage_error;
 use super::tables::{CHUNKS, PLACES, PlaceKey};
@@ -21,16 +20,16 @@ pub(super) const CHUNK_BYTES: usize = 64 * 1024 - 64;
 pub(super) struct HeapWriter<'t> {
     chunks: Table<'t, u64, &'static [u8]>,
     places: Table<'t, PlaceKey, (u64, u64)>,
-    /// Number of the chunk under way.
+    /// Number of the current chunk.
     number: u64,
     /// Its bytes.
     tail: Vec<u8>,
-    /// Are there bytes in it that the table lacks?
+    /// Does it hold bytes that are not written yet?
     dirty: bool,
 }
 
 impl<'t> HeapWriter<'t> {
-    /// Goes on where the heap ends.
+    /// Starts appending at the end of the heap.
     pub fn open(transaction: &'t WriteTransaction) -> Result<Self> {
         let failed = |error: redb::TableError| storage_error("open a table of", error.into());
         let chunks = transaction.open_table(CHUNKS).map_err(failed)?;
@@ -43,7 +42,7 @@ impl<'t> HeapWriter<'t> {
         Ok(Self { chunks, places, number, tail, dirty: false })
     }
 
-    /// Adds a content unless it is there. Nothing is stored for an empty one but its place.
+    /// Appends a content unless it is already stored. An empty content gets an entry but no bytes.
     pub fn put(&mut self, key: &[u8; 16], bytes: &[u8]) -> Result<()> {
         let known = self.places.get(key).map_err(|error| storage_error("read", error.into()))?;
         if let Some(length) = known.map(|place| place.value().1) {
@@ -86,7 +85,7 @@ impl<'t> HeapWriter<'t> {
     }
 }
 
-/// Where a content lies: start and length in bytes of the heap.
+/// Extent of a content in the heap: start and length in bytes.
 pub(super) type Place = (u64, u64);
 
 /// Bytes of the whole heap.
@@ -98,8 +97,8 @@ pub(super) fn end(chunks: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64
         .ok_or_else(|| damaged(format!("the last chunk has number {}", number.value())))
 }
 
-/// Reads the bytes of a place, touching only the chunks that hold it. `end` is that of the heap: a
-/// record of a stranger's file may claim any length, so nothing is allocated beyond what is stored.
+/// Reads the bytes of an extent, touching only the chunks that hold it. `end` is the end of the heap: an untrusted
+/// record may claim any length, so nothing is allocated beyond it.
 pub(super) fn read(chunks: &impl ReadableTable<u64, &'static [u8]>, place: Place, end: u64) -> Result<Vec<u8>> {
     let (start, length) = place;
     let stop = start.checked_add(length).filter(|stop| *stop <= end).ok_or_else(|| {

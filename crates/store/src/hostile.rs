@@ -1,5 +1,5 @@
-//! The decoders of bytes that a stranger may have written, for mutation tests and fuzzing: checksums
-//! are made to fit, so that what lies behind them is reached.
+//! Entry points to the decoders of untrusted bytes, for mutation tests and fuzzing: checksums are recomputed, so that
+//! the code after their verification is reached.
 
 use super::codec;
 use super::column;
@@ -83,14 +83,14 @@ pub fn decode_column(column: &StoredColumn) -> Result<arrow::array::ArrayRef> {
     column::decode(&column_of(column.kind), &record, column.rows, &column.stored)
 }
 
-/// The value of the table `segments` for an archive, behind a checksum that fits.
+/// The value of the table `segments` for an archive, with a valid checksum.
 pub fn framed_segment(archive: &[u8]) -> Vec<u8> {
     codec::framed::<SegmentRecord>(archive)
 }
 
 /// Reads an archive as the record of a segment and all columns of its table, as they are read from a
-/// study. Columns that are not inline take their stored bytes out of `bodies`, one after another, and
-/// every digest is made to fit.
+/// study. Columns that are not inline take their stored bytes from `bodies`, one after another; every
+/// digest is recomputed.
 pub fn decode_segment(archive: &[u8], bodies: &[u8]) -> Result<Vec<arrow::array::ArrayRef>> {
     let place = || "an archive".to_owned();
     let segment = codec::decode::<SegmentRecord>(&framed_segment(archive), &place)?;

@@ -1,13 +1,13 @@
-//! What earlier versions of the program left in the pages of a study and no table shows any more.
+//! Secrets that earlier versions of the program left in free pages of a study.
 //!
-//! redb does not clear the pages that it frees: what was written once can be read from the file's bytes until
-//! something else lies there. Checkpoints once held the seed of each model's privacy noise.
+//! redb does not clear the pages that it frees: their content can be read from the file's bytes until it is
+//! overwritten. Checkpoints of earlier versions held the seed of each model's privacy noise.
 
 use std::io::Read;
 use std::path::Path;
 use syntrace_base::error::{Result, io_error};
 
-/// How a checkpoint began to say a noise seed: JSON inside of JSON.
+/// The start of a noise seed in a checkpoint: JSON nested in a JSON string.
 const NOISE_SEED: &[u8] = b"noise_seed\\\":[";
 
 const BUFFER_BYTES: usize = 4 << 20;

@@ -4,11 +4,11 @@
 //! * *Objects*: content-addressed blobs (verbatim captures, weights), zstd where it helps.
 //! * *Segments*: runs of rows of one columnar table ([`schema`]) in one partition. A segment's record
 //!   has the digest, null count, minimum and maximum of each column, so that a query reads only the
-//!   columns that it names; columns of a few bytes stand in the record itself.
+//!   columns that it names; columns of a few bytes are inlined in the record.
 //!
 //! The bytes of objects and columns are contents of one [`heap`], keyed by their digests: without gaps,
 //! in chunks that just fit redb's power-of-two page runs (a 64 KiB value costs 128 KiB, one of 64 KiB
-//! less 64 bytes costs 64 KiB), equal ones once. [`compact`] writes a study anew in key order. Checks go through
+//! less 64 bytes costs 64 KiB), deduplicated. [`compact`] rewrites a study in key order. Checks go through
 //! an [`overlay`], which keeps redb's own writes from the file.
 //!
 //! Invariants: one write transaction per finished job, with its provenance, so a crash leaves whole

@@ -1,13 +1,13 @@
 //! The union of studies, job by job.
 //!
-//! A job of the source goes over as a whole, with everything that it wrote, or not at all. What the
-//! destination holds stays as it is: the same id with other content is a conflict, which is reported and
-//! whose followers stay behind, so that no attribute ever stands beside weights that it is not of.
+//! A job of the source is copied as a whole, with everything that it wrote, or not at all. The content of the
+//! destination never changes: the same id with other content is a conflict, which is reported, and jobs that depend on
+//! it are not copied, so that no attribute is ever stored with weights that it was not computed from.
 //! Content is compared without wall clocks (`seconds`, the times of jobs). Without conflicts the union is
 //! commutative, associative and idempotent up to those clocks.
 //!
-//! The source may come from a stranger: every record is validated and must lie under its own key, every
-//! object and column must have its digest.
+//! The source is untrusted input: every record is validated and must be stored under its own key, every
+//! object and column must match its digest.
 
 use super::checkpoint::drop_checkpoint;
 use super::engine::storage_error;
@@ -25,7 +25,7 @@ use syntrace_base::base::{Digest, JobId, Progress};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{JobOutput, JobRecord};
 
-/// A transaction ends at this many bytes of content, or this many jobs.
+/// A transaction is committed after this many bytes of content, or this many jobs.
 const BATCH_BYTES: u64 = 64 << 20;
 const BATCH_JOBS: usize = 256;
 
@@ -41,20 +41,20 @@ pub struct Conflict {
 /// What a merge did with the jobs of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MergeReport {
-    /// Jobs taken over.
+    /// Jobs copied.
     pub added: u64,
     /// Jobs that the destination held already.
     pub present: u64,
-    /// Where the studies contradict each other.
+    /// Conflicts between the studies.
     pub conflicts: Vec<Conflict>,
-    /// Labels of jobs that stayed behind because they build on one that conflicts.
+    /// Labels of jobs that were not copied because they depend on one that conflicts.
     pub blocked: Vec<String>,
-    /// Bytes of objects and segments taken over.
+    /// Bytes of objects and segments copied.
     pub bytes: u64,
 }
 
 impl StoreWriter {
-    /// Takes over every finished job of another study that this one does not hold.
+    /// Copies every finished job of another study that this one does not hold.
     ///
     /// # Errors
     /// `internal` where the source is damaged: what was merged before that place stays, whole jobs only.
@@ -79,7 +79,7 @@ impl StoreWriter {
         Ok(merge.report)
     }
 
-    /// Captures that both hold are known by the names of both.
+    /// Captures that both studies hold get the names of both.
     fn merge_names(&self, source: &Snapshot) -> Result<()> {
         let here = self.snapshot()?.capture_names()?;
         let mut more: Vec<_> = source.capture_names()?.into_iter().collect();
@@ -126,7 +126,7 @@ impl StoreWriter {
 /// A job and the jobs of the same study that made what it reads.
 type Ordered = (JobRecord, Vec<JobId>);
 
-/// Jobs after those whose outputs they read.
+/// Jobs in topological order: each after those whose outputs it reads.
 fn in_order(jobs: Vec<JobRecord>) -> Result<Vec<Ordered>> {
     let mut producer: HashMap<i64, JobId> = HashMap::new();
     for job in &jobs {
@@ -154,7 +154,7 @@ fn in_order(jobs: Vec<JobRecord>) -> Result<Vec<Ordered>> {
             .map(|(id, _)| *id)
             .collect();
         if ready.is_empty() {
-            return Err(Error::internal("the jobs of a study read each other's results in a circle"));
+            return Err(Error::internal("job inputs form a cycle"));
         }
         ready.sort_unstable();
         ordered.extend(ready.iter().filter_map(|id| waiting.remove(id)));
@@ -262,7 +262,7 @@ impl Merge<'_> {
         Ok((outputs, differing))
     }
 
-    /// A record of the source, as the job says it wrote it.
+    /// A record of the source, checked against the digest in the job's outputs.
     fn record(&self, place: Place, output: &JobOutput) -> Result<Vec<u8>> {
         let damaged = |what: &str| {
             Error::internal(format!("{place}: {what}"))
@@ -298,7 +298,7 @@ impl Merge<'_> {
         output.place.insert(transaction, &output.bytes)
     }
 
-    /// A content comes under its own digest or not at all, so it never stands for another.
+    /// Content is stored under its verified digest only.
     fn content(&mut self, heap: &mut HeapWriter<'_>, key: &[u8; 16], bytes: &[u8]) -> Result<()> {
         if Digest::of(bytes).prefix16() != *key {
             return Err(Error::internal("the source's content has another digest"));

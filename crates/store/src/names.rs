@@ -1,7 +1,7 @@
-//! Names of captures: one content may come under several, and is known by all of them.
+//! Names of captures: files of equal content may have several names, and all of them are kept.
 //!
-//! The record of a capture has the name that it first came with, under the digest that its job noted. Further names, and
-//! which of all is shown, stand in a table of their own, which belongs to no job.
+//! The record of a capture holds its first name and is covered by the digest in its job's outputs. Further names, and
+//! the choice of the displayed one, are in a separate table that belongs to no job.
 
 use super::codec;
 use super::engine::storage_error;
@@ -66,7 +66,7 @@ fn shown_name(bytes: &[u8], key: CaptureId) -> Result<String> {
     names.names.into_iter().next().ok_or_else(|| Error::internal(format!("capture {key} has no name")))
 }
 
-/// Adds names to a capture of the study behind those that it has.
+/// Appends names to those of a capture of the study.
 pub(super) fn add_names(
     transaction: &WriteTransaction,
     capture: CaptureId,

@@ -1,7 +1,8 @@
-//! A study file whose writes stay in memory: checks open a study as a writer does, and leave it as it is.
+//! A copy-on-write storage backend: writes stay in memory, so that checks can open a study for writing without
+//! modifying its file.
 //!
-//! redb checks its pages only in a database that it may write to, and writes a few pages of its own when it
-//! opens and closes one. `verify` must do neither: its file may be evidence, or be compared with a digest.
+//! redb verifies its pages only in a database that is open for writing, and writes a few pages when it opens and closes
+//! one. `verify` must not modify the file, which may be evidence or be compared with a digest.
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
@@ -23,7 +24,7 @@ pub(super) struct Overlay {
 #[derive(Debug)]
 struct State {
     length: u64,
-    /// Bytes of the file that still count: none behind an end that was moved forward.
+    /// Length of the file's prefix that is still valid: shorter after a truncation.
     of_file: u64,
     blocks: HashMap<u64, Box<[u8; BLOCK_BYTES]>>,
 }
@@ -40,7 +41,7 @@ impl Overlay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the file holds there; zeros behind its end.
+    /// The file's bytes at an offset; zeros beyond its end.
     fn read_file(&self, of_file: u64, offset: u64, out: &mut [u8]) -> IoResult<()> {
         let there = usize::try_from(of_file.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
         let (held, behind) = out.split_at_mut(there);
@@ -49,8 +50,7 @@ impl Overlay {
     }
 }
 
-/// The parts of a range that lie in one block each: the block, where it begins within the range and within
-/// the block, and how long it is.
+/// Splits a range at block boundaries: block number, offset within the range, offset within the block, length.
 fn parts(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize, usize)> {
     let mut done = 0;
     std::iter::from_fn(move || {

@@ -1,8 +1,8 @@
-//! zstd with a bound on what few bytes may unfold to.
+//! zstd with a bounded expansion ratio.
 //!
-//! A study may come from a stranger, and zstd stands for 30,000 times its size where it likes. So raw
-//! bytes are believed up to [`raw_bytes_max`] of their packed ones; the writer adds bytes that zstd
-//! skips where content compresses further than that.
+//! A study is untrusted input, and zstd can expand to 30,000 times its size (a decompression bomb). So a claimed raw
+//! size is accepted up to [`raw_bytes_max`] of the compressed size; where content compresses better than that, the
+//! writer pads it with a skippable frame.
 
 use std::cell::RefCell;
 use syntrace_base::error::{Error, Result};
@@ -15,17 +15,17 @@ thread_local! {
 const ZSTD_LEVEL: i32 = 3;
 /// First four bytes of a zstd frame that decoders skip.
 const ZSTD_SKIPPABLE: u32 = 0x184D_2A50;
-/// Raw bytes that any packed bytes may stand for.
+/// Raw bytes that compressed data of any size may expand to.
 const RAW_BYTES_FREE: usize = 1 << 20;
-/// Raw bytes for each packed byte beyond those.
+/// Further raw bytes for each compressed byte.
 const RATIO_MAX: usize = 256;
 
-/// Raw bytes that `packed` bytes may stand for.
+/// Most raw bytes that `packed` compressed bytes may expand to.
 pub(super) fn raw_bytes_max(packed: usize) -> usize {
     RAW_BYTES_FREE + packed.saturating_mul(RATIO_MAX)
 }
 
-/// Packs bytes; `None` where that gains less than a 64th: compression must earn its decompression.
+/// Compresses bytes; `None` if that saves less than a 64th, which is not worth the decompression.
 pub(super) fn pack(raw: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut packed = zstd::bulk::compress(raw, ZSTD_LEVEL)
         .map_err(|error| Error::internal(format!("cannot compress {} bytes: {error}", raw.len())))?;
@@ -55,7 +55,7 @@ pub(super) fn unpack_into(packed: &[u8], raw: &mut [u8]) -> std::result::Result<
     }
 }
 
-/// Refuses a claim that the packed bytes cannot bear.
+/// Rejects a claimed raw size that the compressed bytes may not expand to.
 pub(super) fn check(packed: &[u8], raw_bytes: u64) -> std::result::Result<usize, String> {
     usize::try_from(raw_bytes)
         .ok()

@@ -1,4 +1,4 @@
-//! Where one output of a job lies, and its stored bytes.
+//! Table and key of one output of a job, and its stored bytes.
 
 use super::codec;
 use super::engine::storage_error;
@@ -43,10 +43,7 @@ impl Place {
             _ => None,
         }
         .ok_or_else(|| {
-            Error::damaged(format!(
-                "a job wrote to table `{}` under key `{}`, which is no place here",
-                output.table, output.key
-            ))
+            Error::damaged(format!("job output `{}`/`{}`: unknown table or malformed key", output.table, output.key))
         })
     }
 
@@ -108,7 +105,7 @@ impl Place {
         })
     }
 
-    /// The same in a transaction under way.
+    /// The same in an open transaction.
     pub fn read_in(self, transaction: &WriteTransaction) -> Result<Option<Vec<u8>>> {
         Ok(match self {
             Self::Ingest(key) => value(open(transaction, tables::INGESTS)?.get(key))?,
@@ -130,7 +127,7 @@ impl Place {
             Self::Object(key) => open(transaction, tables::OBJECTS)?.insert(&key, bytes).map(drop).map_err(failed),
             _ => match self.id_table() {
                 Some((table, id)) => open(transaction, table)?.insert(id, bytes).map(drop).map_err(failed),
-                None => Err(Error::internal("a place without a table")),
+                None => Err(Error::internal("an output key has no table")),
             },
         }
     }
@@ -157,7 +154,7 @@ impl Place {
         if belongs { Ok(()) } else { Err(Error::internal(format!("{self}: the record names another key"))) }
     }
 
-    /// True if two records under this key say the same but for the names of captures, which are united.
+    /// True if two records under this key are equal except for names of captures, which are merged.
     pub fn same_but_name(self, a: &[u8], b: &[u8]) -> Result<bool> {
         let place = || self.to_string();
         match self {
@@ -167,7 +164,7 @@ impl Place {
         }
     }
 
-    /// As [`Place::same_but_name`], and but for wall clocks.
+    /// As [`Place::same_but_name`], and ignoring wall-clock times.
     pub fn same_but_clock(self, a: &[u8], b: &[u8]) -> Result<bool> {
         let place = || self.to_string();
         match self {
@@ -225,8 +222,8 @@ pub(super) fn open<'t, K: redb::Key + 'static, V: redb::Value + 'static>(
     transaction.open_table(definition).map_err(|error| storage_error("open a table of", error.into()))
 }
 
-/// True for two records of one content: the name that it came with, whether its bytes were kept and where the packed stream
-/// that it came in broke off say nothing about it.
+/// Compares two records of a capture by content alone: file name, kept bytes and damage of the compressed input are
+/// ignored.
 pub(super) fn same_content(a: &CaptureRecord, b: &CaptureRecord) -> bool {
     let plain =
         |capture: &CaptureRecord| CaptureRecord { name: String::new(), kept: false, damage: None, ..capture.clone() };

@@ -51,7 +51,7 @@ impl Store {
     }
 }
 
-/// How much a snapshot read: what tests of pruning count.
+/// Counters of what a snapshot read, for tests of pruning.
 #[derive(Debug, Default)]
 pub struct ReadCounters {
     /// Segments of which at least one column was read.
@@ -64,7 +64,7 @@ pub struct ReadCounters {
     pub bytes_read: AtomicU64,
 }
 
-/// Tells views of a study apart that do not hold the same records.
+/// Identifies the set of records that a view of a study holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Generation {
     jobs: u64,
@@ -72,7 +72,7 @@ pub struct Generation {
     /// file's place has others.
     ends: [Option<Digest>; 2],
     heap_bytes: u64,
-    /// Names are added and mended without a job.
+    /// Names are added and changed without a job.
     names: Option<Digest>,
 }
 
@@ -124,7 +124,7 @@ macro_rules! id_keyed {
             self.all(tables::$table, |key| key.to_string())
         }
 
-        /// The one with this id, if it is there.
+        /// The one with this id, if it exists.
         pub fn $one(&self, id: $id) -> Result<Option<$record>> {
             self.one(tables::$table, id.0)
         }
@@ -160,13 +160,13 @@ impl Snapshot {
         jobs, job, JobId, JobRecord, JOBS;
     }
 
-    /// All captures, by id: under the first of their names (see [`Snapshot::capture_names`]), and kept where their bytes
-    /// are here.
+    /// All captures, by id: under the first of their names (see [`Snapshot::capture_names`]), and marked as kept if
+    /// their bytes are stored.
     pub fn captures(&self) -> Result<Vec<CaptureRecord>> {
         self.shown(self.stored_captures()?)
     }
 
-    /// The one with this id, if it is there.
+    /// The capture with this id, if it exists.
     pub fn capture(&self, id: CaptureId) -> Result<Option<CaptureRecord>> {
         Ok(self.shown(self.stored_capture(id)?.into_iter().collect())?.pop())
     }
@@ -181,14 +181,14 @@ impl Snapshot {
         self.all(tables::OBJECTS, |key| Digest(**key).hex())
     }
 
-    /// True for a redacted copy (`export share`): its ids are its own.
+    /// True for a redacted copy (`export share`), whose ids were renumbered.
     pub fn is_shared_copy(&self) -> Result<bool> {
         let Some(meta) = self.open(tables::META)? else { return Ok(false) };
         let found = meta.get(tables::SHARED_COPY).map_err(|error| storage_error("read", error.into()))?;
         Ok(found.is_some())
     }
 
-    /// The record of one object, if it is there.
+    /// The record of one object, if it exists.
     pub fn object_record(&self, digest: &Digest) -> Result<Option<ObjectRecord>> {
         guarded(|| {
             let Some(table) = self.open(tables::OBJECTS)? else { return Ok(None) };
@@ -338,8 +338,8 @@ impl Snapshot {
         read_column(table, segment, index, &|record| self.content(&record.digest))
     }
 
-    /// Which jobs this view holds. What is stored is never changed, only added with a job of its own (but for names), so
-    /// two views of one generation hold the same records.
+    /// Which jobs this view holds. Records are never changed, only added together with a job (except for names), so two
+    /// views of one generation hold the same records.
     pub fn generation(&self) -> Result<Generation> {
         let heap_bytes = self.heap.as_ref().map_or(0, |heap| heap.end);
         let Some(jobs) = self.open(tables::JOBS)? else {
@@ -368,7 +368,7 @@ impl Snapshot {
         &self.counters
     }
 
-    /// Jobs that have a checkpoint, that is: are under way or were cut off.
+    /// Jobs that have a checkpoint, that is, are running or were interrupted.
     pub fn checkpoints(&self) -> Result<Vec<JobId>> {
         let records: Vec<CheckpointRecord> = self.all(tables::CHECKPOINTS, |key| key.to_string())?;
         Ok(records.into_iter().map(|record| record.job_id).collect())

@@ -24,7 +24,7 @@ pub struct ColumnRecord {
     pub raw_bytes: u32,
     /// First 16 bytes of BLAKE3 of the stored bytes: their key in the heap.
     pub digest: [u8; 16],
-    /// The stored bytes themselves where they are few; then the heap does not have them.
+    /// The stored bytes themselves if they are few; they are then not in the heap.
     pub inline: Vec<u8>,
     /// How many values are NULL.
     pub null_count: u32,
@@ -73,7 +73,7 @@ pub struct ObjectRecord {
     pub stored_digest: [u8; 16],
     /// Compressed with zstd?
     pub zstd: bool,
-    /// Digests of the objects that it is the concatenation of; empty for one with bytes of its own.
+    /// Digests of the objects that it is the concatenation of; empty for an object with stored bytes.
     pub parts: Vec<[u8; 32]>,
 }
 
@@ -86,7 +86,7 @@ pub struct CaptureNames {
     pub names: Vec<String>,
 }
 
-/// State of a job under way.
+/// State of a running job.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct CheckpointRecord {
     /// The job.

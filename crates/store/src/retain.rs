@@ -1,8 +1,8 @@
-//! Writes a study anew with some of its jobs alone: what the others wrote is not in the new file, in no page of it.
+//! Rewrites a study with a subset of its jobs: no page of the new file holds anything of the removed jobs.
 //!
-//! A record stays where a job that stays lists it among its outputs. Of several ingests of one capture, and of several
-//! captures of one class, the first alone lists the record of capture and class: where it goes and another stays, the
-//! other lists it from then on. Checkpoints go: what was trained on the way to them may be of what is forgotten.
+//! A record is kept if a kept job lists it among its outputs. Of several ingests of one capture, and of several
+//! captures of one class, only the first lists the record of capture and class: if that job is removed and another is
+//! kept, the record moves to the other. Checkpoints are dropped: they may have been trained on forgotten traces.
 
 use super::compact::{self, copy_heap, copy_table, forget_training};
 use super::engine::{Engine, file_identity, storage_error};
@@ -22,15 +22,15 @@ use syntrace_base::record::{CaptureRecord, JobOutput, JobRecord};
 pub struct Retained {
     /// Jobs, with those of their outputs that stay.
     pub jobs: Vec<JobRecord>,
-    /// Captures whose names are mended: all names that each has from now on, the one that is shown first.
+    /// Captures whose names change: all names that each has from now on, the displayed one first.
     pub names: HashMap<CaptureId, Vec<String>>,
 }
 
 impl StoreWriter {
-    /// Replaces the study's file by one in which these jobs are and nothing else; needs free space of its size.
+    /// Replaces the study's file by one that holds these jobs and nothing else; needs free space of its size.
     ///
     /// # Errors
-    /// `internal` where the study is damaged: it is as it was then.
+    /// `internal` where the study is damaged: its file is then unchanged.
     pub fn retain(&mut self, retained: Retained) -> Result<()> {
         let snapshot = self.snapshot()?;
         let kept = Kept::new(&snapshot, retained)?;

@@ -249,8 +249,8 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
     ],
 };
 
-/// Columns that rows of a table have always had. Later ones are stored only where they say something, so that what has
-/// nothing to say in them is stored as it was.
+/// Columns of the first version of a table. Later columns are stored only if they have a value, so that rows without
+/// one have the same stored bytes as before.
 pub(crate) fn first_columns(table: &SegmentTable) -> usize {
     let is_attributes = table.code == ATTRIBUTES.code || table.code == REFERENCE_ATTRIBUTES.code;
     if is_attributes { 5 } else { table.columns.len() }

@@ -13,17 +13,17 @@ pub(super) type Bytes = &'static [u8];
 
 /// `format` (u32 LE), `archive` (text), `created_by` (text). Written when the file is made.
 pub(super) const META: TableDefinition<&str, Bytes> = TableDefinition::new("syntrace.meta");
-/// Key in `META` of a redacted copy: its ids are its own.
+/// Key in `META` of a redacted copy, whose ids were renumbered.
 pub(super) const SHARED_COPY: &str = "shared_copy";
-/// Key in `META` while trainings with secret noise are under way; one that a killed process left stays until the study
-/// is packed.
+/// Key in `META` while trainings with secret noise are running; one that a killed process left stays until the study
+/// is compacted.
 pub(super) const TRAINING: &str = "training";
 /// Class id -> `ClassRecord`. Written by ingest and simulate.
 pub(super) const CLASSES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.classes");
 /// Capture id -> `CaptureRecord`. Written by ingest and simulate.
 pub(super) const CAPTURES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.captures");
 /// Capture id -> `CaptureNames`, where a capture came under another name than that of its record. Written by ingest,
-/// merge and rename; of no job, so that a name can be added and mended.
+/// merge and rename; belongs to no job, so that names can be added and changed.
 pub(super) const CAPTURE_NAMES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.capture_names");
 /// Class id, capture id, job id -> `IngestRecord`. Written by ingest and simulate.
 pub(super) const INGESTS: TableDefinition<(i64, i64, i64), Bytes> = TableDefinition::new("syntrace.ingests");
@@ -44,7 +44,7 @@ pub(super) const CHUNKS: TableDefinition<u64, Bytes> = TableDefinition::new("syn
 /// Digest of a column's or an object's stored bytes, first 16 bytes -> (start, length) in the heap.
 /// Written by every stage.
 pub(super) const PLACES: TableDefinition<&[u8; 16], (u64, u64)> = TableDefinition::new("syntrace.places");
-/// Job id -> `CheckpointRecord` of a job under way; removed when the job finishes.
+/// Job id -> `CheckpointRecord` of a running job; removed when the job finishes.
 pub(super) const CHECKPOINTS: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.checkpoints");
 /// Job id, number -> part of a checkpoint's state; removed with it.
 pub(super) const CHECKPOINT_PARTS: TableDefinition<(i64, u32), Bytes> =

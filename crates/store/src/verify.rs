@@ -1,4 +1,4 @@
-//! Checks everything that a study holds: redb's page checksums, every record, every object against its
+//! Verifies the whole content of a study: redb's page checksums, every record, every object against its
 //! digest, every column against its digest and its declared type, every reference, every job's outputs.
 
 use super::engine::{guarded, storage_error};
@@ -15,7 +15,7 @@ use syntrace_base::base::{Digest, map_ordered};
 use syntrace_base::error::Result;
 use syntrace_base::record::*;
 
-/// One thing that is wrong.
+/// One defect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Table and key.
@@ -24,7 +24,7 @@ pub struct Finding {
     pub problem: String,
 }
 
-/// What a verification saw.
+/// Result of a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VerifyReport {
     /// Records read.
@@ -35,7 +35,7 @@ pub struct VerifyReport {
     pub columns: u64,
     /// Jobs whose outputs were compared.
     pub jobs: u64,
-    /// What is wrong, in the order of discovery.
+    /// Defects, in the order of discovery.
     pub findings: Vec<Finding>,
 }
 
@@ -77,7 +77,7 @@ impl StoreWriter {
         if let Some(false) = report.note("pages", pages) {
             report.find("pages", "a page has a wrong checksum or the free list was wrong");
         }
-        // A damaged root stands in the way of everything behind it.
+        // A damaged root page makes everything below it unreachable.
         let snapshot = guarded(|| self.snapshot()).and_then(|snapshot| snapshot);
         if let Some(snapshot) = report.note("snapshot", snapshot) {
             snapshot.verify_into(&mut report);
@@ -90,7 +90,7 @@ impl StoreWriter {
 }
 
 impl Snapshot {
-    /// Verifies all content that is ours (not redb's page checksums).
+    /// Verifies all content except redb's page checksums.
     pub fn verify(&self) -> VerifyReport {
         let mut report = VerifyReport::default();
         self.verify_into(&mut report);
@@ -164,7 +164,7 @@ impl Snapshot {
         }
     }
 
-    /// Contents lie one after another: together they are the whole heap.
+    /// Checks that the contents are contiguous and cover the whole heap.
     fn verify_heap(&self, report: &mut VerifyReport) {
         let Some((end, mut places)) = report.note("places", self.places()) else { return };
         places.sort_unstable();

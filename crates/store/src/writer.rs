@@ -28,7 +28,7 @@ use syntrace_base::base::{CaptureId, Digest, Identity, JobId};
 use syntrace_base::error::{Error, Result, io_error};
 use syntrace_base::record::*;
 
-/// Largest study whose pages are all read before a run, which takes some seconds then.
+/// Largest study whose pages are all verified before a run, which takes a few seconds at this size.
 const CHECKED_BYTES_MAX: u64 = 4 << 30;
 
 /// Files are stored in parts of this many bytes, so that memory stays bounded.
@@ -64,7 +64,7 @@ pub struct NewSegment {
     pub rows: RecordBatch,
 }
 
-/// Everything that one finished job leaves behind.
+/// Everything that one finished job writes.
 pub struct JobResult {
     /// Its provenance; `outputs` is filled in by the writer.
     pub job: JobRecord,
@@ -136,7 +136,7 @@ impl StoreWriter {
     /// Opens a study, or makes an empty one where no file is.
     ///
     /// # Errors
-    /// `user` for a redacted copy: what came into it would be in it for everybody.
+    /// `user` for a redacted copy: added data would not be redacted.
     pub fn open_or_create(path: &Path, cache_bytes: usize) -> Result<Self> {
         let writer = Self::open_as_it_is(path, cache_bytes)?;
         if writer.snapshot()?.is_shared_copy()? {
@@ -180,7 +180,7 @@ impl StoreWriter {
     /// Marks an empty study as a redacted copy, whose ids are its own.
     pub fn mark_shared_copy(&self) -> Result<()> {
         if !self.snapshot()?.jobs()?.is_empty() {
-            return Err(Error::internal("a study with jobs of its own cannot become a redacted copy"));
+            return Err(Error::internal("a study that already has jobs cannot become a redacted copy"));
         }
         let transaction = self.begin_write()?;
         let marked = open(&transaction, tables::META)?.insert(tables::SHARED_COPY, [1].as_slice()).map(drop);
@@ -199,28 +199,28 @@ impl StoreWriter {
         let Some(job) = guarded(|| write_result(&transaction, result, segments))?? else {
             transaction.abort().map_err(|error| storage_error("leave", error.into()))?;
             let stored = self.snapshot()?.job(job_id)?;
-            return stored.ok_or_else(|| Error::internal(format!("the job {job_id} is there and cannot be read")));
+            return stored.ok_or_else(|| Error::internal(format!("job {job_id} exists but its record is unreadable")));
         };
         self.commit_transaction(transaction)?;
         Ok(job)
     }
 
-    /// Ends a transaction, and looks whether what it wrote can be found under the study's name.
+    /// Commits a transaction and checks that the written file is still at the study's path.
     pub(super) fn commit_transaction(&self, transaction: WriteTransaction) -> Result<()> {
         guarded(|| transaction.commit())?.map_err(|error| storage_error("commit to", error.into()))?;
         if !self.is_replaced() {
             return Ok(());
         }
-        let what = if self.path.exists() { "another file took its place" } else { "it was deleted" };
+        let what = if self.path.exists() { "replaced" } else { "deleted" };
         Err(Error::user(format!(
-            "`{}`: {what} while it was written, so what came into it is lost",
+            "`{}`: the study file was {what} during writing; writes since then are lost",
             self.path.display()
         ))
         .hint("run the same command again")
         .of_storage())
     }
 
-    /// Does the study's name mean another file by now, or none?
+    /// Was the file at the study's path replaced or deleted since it was opened?
     pub fn is_replaced(&self) -> bool {
         self.identity.is_some() && file_identity(&self.path) != self.identity
     }
@@ -276,7 +276,7 @@ impl StoreWriter {
         self.commit_transaction(transaction)
     }
 
-    /// Replaces the checkpoint of a job under way.
+    /// Replaces the checkpoint of a running job.
     pub fn save_checkpoint(&self, job_id: JobId, state: &[u8]) -> Result<()> {
         let transaction = self.begin_write()?;
         write_checkpoint(&transaction, job_id, state)?;
@@ -337,7 +337,7 @@ impl StoreWriter {
             return Err(Error::internal("write to a study opened for reading"));
         };
         let mut transaction = begin(database)?;
-        // After a kill the next opening must not walk a file of gigabytes.
+        // Otherwise opening after a crash would walk the whole file, possibly gigabytes.
         transaction.set_quick_repair(true);
         Ok(transaction)
     }
@@ -404,7 +404,7 @@ fn encode_segment(job: &JobRecord, number: usize, segment: &NewSegment) -> Resul
     Ok(EncodedSegment { record, contents })
 }
 
-/// Notes every output and refuses conflicts.
+/// Records every output and rejects conflicts.
 struct Sink<'t> {
     transaction: &'t WriteTransaction,
     outputs: Vec<JobOutput>,
@@ -450,7 +450,7 @@ impl Sink<'_> {
     }
 }
 
-/// Writes what a job made and its record; `None` where the study has the job: then nothing of this is to be committed.
+/// Writes the results of a job and its record; `None` if the study has the job: the caller then aborts the transaction.
 fn write_result(
     transaction: &WriteTransaction,
     result: JobResult,
@@ -503,7 +503,7 @@ fn write_result(
     Ok(Some(job))
 }
 
-/// A capture that is here already stays as it is, and is known by this name too.
+/// A capture that the study already holds is left unchanged and gets this name as well.
 fn write_capture(sink: &mut Sink<'_>, record: &CaptureRecord) -> Result<()> {
     let key = record.capture_id;
     if let Some(stored) = Place::Capture(key.0).read_in(sink.transaction)? {

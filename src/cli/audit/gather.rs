@@ -1,4 +1,4 @@
-//! What a study knows of its target models: one question a table, whatever the number of models.
+//! Collects the evidence about a study's target models: one query per table, whatever the number of models.
 
 use super::super::asker::Asker;
 use crate::audit::{AttackEvidence, Bound, BoundEvidence, Evidence, Guesses, LeakEvidence};

@@ -1,4 +1,4 @@
-//! A verdict as a table with what decided it, and as JSON.
+//! A verdict as a table with the decisive checks, and as JSON.
 
 use super::super::stdout::to_stdout;
 use super::{Audit, Judged};

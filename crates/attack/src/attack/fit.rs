@@ -11,10 +11,10 @@ use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result};
 use tch::{Kind, Tensor};
 
-/// Rows at a time outside training: bounds memory, has no influence on the result's meaning.
+/// Batch size outside training: bounds memory, does not affect results.
 const CHUNK_ROWS: usize = 1024;
 
-/// One part in seven of the training rows decides when to stop.
+/// One seventh of the training rows is the validation set for early stopping.
 const SLICE_DIVISOR: usize = 7;
 
 /// A trained network and the scaling of its inputs.

@@ -1,4 +1,4 @@
-//! The attacks that there are, by name.
+//! The registry of attacks, by name.
 
 use super::learner::{Attack, AttackTerms};
 use super::lira::{Lira, LiraOptions};
@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::NamedScalar;
 
-/// An attack with its options, of whichever kind. A closed enum, so that making one names no training: what it says of
-/// itself is behind [`AnyAttack::deref`](std::ops::Deref), what it does behind [`AnyAttack::attack`].
+/// An attack of any kind with its options. A closed enum, so that constructing one references no training code: its
+/// description is reached by [`AnyAttack::deref`](std::ops::Deref), its training by [`AnyAttack::attack`].
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each is the attack of its name")]
 pub enum AnyAttack {
@@ -27,7 +27,7 @@ pub enum AnyAttack {
 }
 
 impl AnyAttack {
-    /// What learns. Whoever names this function is linked to libtorch.
+    /// The trainable attack. A binary that references this function links libtorch.
     pub fn attack(&self) -> &(dyn Attack + 'static) {
         match self {
             Self::Mlp(attack) => attack,
@@ -127,7 +127,7 @@ impl AttackKind {
         matches!(self, Self::Mlp | Self::MlpTuned)
     }
 
-    /// Does it compare what several models say about one trace?
+    /// Does it compare attributes of one trace from several models?
     pub fn needs_references(self) -> bool {
         matches!(self, Self::Lira | Self::LiraOnline | Self::Rmia)
     }
@@ -141,7 +141,7 @@ impl AttackKind {
             Self::Rmia => AnyAttack::Rmia(Rmia::preset(RmiaOptions::standard())),
             _ => match self.with(&Map::new(), &[]) {
                 Ok(Some(attack)) => attack,
-                // A preset overlaid by nothing is itself.
+                // A preset without overrides is always valid.
                 Ok(None) | Err(_) => AnyAttack::Threshold(Threshold { statistic: Statistic::loss() }),
             },
         }

@@ -1,25 +1,25 @@
-//! What an attack is: what it says of itself, what it learns from, and how it scores once it has learnt.
+//! The traits of an attack: its description, its training data, and scoring after training.
 
 use super::table::AttributeTable;
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
 use syntrace_base::record::WithoutZero;
 
-/// What an attack learns from.
+/// Training data of an attack.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesson<'a> {
     /// Attributes of shadows on their own members and held-out traces, checked.
     pub table: &'a AttributeTable,
-    /// The rows that it may learn from: members and held-out traces among them.
+    /// The rows that it may train on: both members and held-out traces.
     pub rows: &'a [usize],
-    /// What any model (the target too) says about traces outside its own split, all of them not members
-    /// of it; empty where none was recorded.
+    /// Attributes of any model (the target too) on traces outside its own split, which are not members of it; empty if
+    /// none was recorded.
     pub references: &'a AttributeTable,
-    /// Where its draws come from.
+    /// Seed of its random draws.
     pub seed: Seed,
 }
 
-/// What an attack says before it learns: all that planning asks. None of it touches libtorch.
+/// Description of an attack, as far as planning needs it. None of it touches libtorch.
 pub trait AttackTerms: Send + Sync + std::fmt::Debug {
     /// Its kind, with its preset.
     fn kind(&self) -> &'static str;
@@ -27,7 +27,7 @@ pub trait AttackTerms: Send + Sync + std::fmt::Debug {
     /// Resolved options as canonical JSON (keys sorted): part of the identity of the result.
     fn options(&self) -> String;
 
-    /// Does it compare what several models say about one trace, so that it needs the references?
+    /// Does it compare attributes of one trace from several models, so that it needs the references?
     fn needs_references(&self) -> bool {
         false
     }
@@ -37,7 +37,7 @@ pub trait AttackTerms: Send + Sync + std::fmt::Debug {
         false
     }
 
-    /// Does it read as a probability what has no zero, so that it cannot be run at all?
+    /// Does it need probabilities where the attribute is defined only up to a constant, so that it cannot run at all?
     fn refuses(&self, _without: WithoutZero) -> bool {
         false
     }
@@ -48,11 +48,11 @@ pub trait AttackTerms: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// Something that learns membership from labelled attributes. A trait and not one function with many
-/// options, because attacks share nothing but this shape: some train a network, some pick a number, some
-/// compare what all models say about one trace.
+/// Learns membership from labelled attributes. A trait and not one function with many options, because attacks share
+/// only this interface: some train a network, some choose a threshold, some compare attributes of one trace from all
+/// models.
 pub trait Attack: AttackTerms {
-    /// Learns. Same rows in the same order, same seed: same result.
+    /// Trains the attack. Deterministic in rows, their order and the seed.
     fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>>;
 
     /// The attack on a target without shadows: `None` where it has to learn. The direction of its score is known beforehand;
@@ -65,10 +65,10 @@ pub trait Attack: AttackTerms {
     }
 }
 
-/// An attack that has learnt.
+/// A trained attack.
 pub trait FittedAttack {
-    /// Scores of the given rows, in their order; higher = more likely a member. NaN: it knows too little of the
-    /// trace to score it, and the row is left out of the evaluation.
+    /// Scores of the given rows, in their order; higher = more likely a member. NaN: too few observations of the trace
+    /// to score it; the row is left out of the evaluation.
     fn score(&self, table: &AttributeTable, rows: &[usize]) -> Result<Vec<f32>>;
 
     /// Guess member where the score is at least this.

@@ -1,8 +1,8 @@
 //! LiRA: the likelihood ratio attack of Carlini et al. (2022, "Membership inference attacks from first
 //! principles", algorithm 1 online, section IV-C offline).
 //!
-//! For each trace, what shadows say about it is modelled by a normal distribution: one for those trained
-//! on it (in), one for those not (out). Online: ln N(phi; in) - ln N(phi; out). Offline: ln Pr[Z <= phi]
+//! For each trace, the shadows' statistics are modelled by normal distributions: one for shadows trained
+//! on it (in), one for the others (out). Online: ln N(phi; in) - ln N(phi; out). Offline: ln Pr[Z <= phi]
 //! under out, all that is possible where no shadow was trained on the target's traces (the paper's split).
 
 use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
@@ -165,14 +165,14 @@ impl Attack for Lira {
     }
 }
 
-/// What all observations but one model's say together.
+/// Pooled statistics of the observations of all models but one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// Standard deviation of in observations.
     pub inside: f64,
     /// Standard deviation of out observations.
     pub outside: f64,
-    /// Mean in less mean out of the same trace: moves a side that a trace lacks.
+    /// Mean difference of in and out observations of the same trace: used to estimate a side that a trace lacks.
     pub gap: f64,
 }
 
@@ -250,19 +250,19 @@ impl Fitted {
         let around = transformed(self.options.transform, self.references.around(model, trace));
         let spread = self.spreads.get(model);
         let (Some(value), Some(spread)) = (self.references.value(table, row), spread) else {
-            return Err(Error::user(format!("model `{model}` was asked about no trace outside its own split"))
+            return Err(Error::user(format!("model `{model}` has no reference attributes (traces outside its split)"))
                 .hint("record the reference attributes of all models of the group"));
         };
         if around.inside.is_empty() && around.outside.is_empty() {
-            return Err(Error::user(format!("no model but `{model}` was asked about trace `{trace}`"))
+            return Err(Error::user(format!("no other model than `{model}` has attributes for trace `{trace}`"))
                 .hint("record the reference attributes of all models of the group"));
         }
         Ok(lira_score(self.options, transform(self.options.transform, value), &around.inside, &around.outside, *spread))
     }
 }
 
-/// The score of one trace: `phi` is what the model under attack says, `inside` and `outside` what the
-/// others say, all transformed; a side without observations is the other one moved by the gap.
+/// The score of one trace: `phi` is the statistic of the attacked model, `inside` and `outside` those of the
+/// other models, all transformed; a side without observations is the other one shifted by the gap.
 pub fn lira_score(options: LiraOptions, phi: f64, inside: &[f64], outside: &[f64], spread: Spread) -> f64 {
     let centre = |values: &[f64]| match options.centre {
         Centre::Mean => mean(values),

@@ -6,15 +6,16 @@
 //! member"; the outcome depends on the rows, never on their order; every draw comes from the seed that
 //! is passed in; an attack never sees the label of a row that it scores.
 //!
-//! Attacks that learn from attributes (`mlp`, `ocsvm`, `random_forest`) or pick a cut (`threshold`) need
-//! nothing else. Those that compare what several models say about one trace (`lira`, `rmia`) need
+//! Attacks that learn from attributes (`mlp`, `ocsvm`, `random_forest`) or choose a threshold (`threshold`) need
+//! nothing else. Those that compare attributes of one trace from several models (`lira`, `rmia`) need
 //! *references*: attributes of models on traces outside their own splits. Offline variants are possible
 //! with any split; online ones need shadows that were trained on the target's traces, which only
 //! `split.overlap = true` gives.
 //!
-//! Where numbers have no zero ([`WithoutZero`](syntrace_base::record::WithoutZero): a WGAN critic's score), a
-//! constant added to all that one model says changes no result: every model's median is taken off first, and
-//! attacks that read probabilities (`rmia`; `lira` by logits) are refused.
+//! Where values are identifiable only up to an additive constant per model
+//! ([`WithoutZero`](syntrace_base::record::WithoutZero): a WGAN critic's score), results do not depend on that
+//! constant: every model's median is subtracted first, and attacks that need probabilities (`rmia`; `lira` by logits)
+//! are rejected.
 //!
 //! Adding an attack: one file with a type that implements [`Attack`], one arm in [`AttackKind`].
 

@@ -1,8 +1,8 @@
 //! The attack network in libtorch: parameters and forward pass.
 //!
 //! All parameters lie in one flat tensor and the layers see views of it, so that a step of Adam is a
-//! handful of passes over one array. Initial weights and batch order come from our own seeds: libtorch's
-//! global generator is never touched.
+//! handful of passes over one array. Initial weights and batch order come from explicit seeds: libtorch's
+//! global generator is never used.
 
 use super::shuffle::uniform;
 use crate::adam::Adam;
@@ -31,7 +31,7 @@ const PARAMETERS: [&str; 10] = [
 /// Names of the running statistics.
 const BUFFERS: [&str; 4] = ["bn1.running_mean", "bn1.running_var", "bn2.running_mean", "bn2.running_var"];
 
-/// Turns a libtorch failure into ours.
+/// Converts a libtorch error.
 pub(super) fn torch(error: tch::TchError) -> Error {
     Error::internal(format!("libtorch failed in the attack network: {error}"))
 }

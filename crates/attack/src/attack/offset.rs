@@ -1,10 +1,9 @@
-//! Scores without a zero: what each model says, less its own median.
+//! Scores that are identifiable only up to an additive constant per model: each model's median is subtracted.
 //!
-//! An attack learns on shadows and is evaluated on another model, so a number with a constant that every
-//! model has for itself ([`WithoutZero`]) says nothing across models until that constant is gone. What is
-//! taken off is the median of all that the model says about its own split, members and held-out traces
-//! alike: an attacker who holds the candidates can do that without a label. A model's attributes on traces
-//! outside its split are moved by the same constant.
+//! An attack is trained on shadows and evaluated on another model, so scores with a model-specific constant
+//! ([`WithoutZero`]) are not comparable across models. What is subtracted is the median of the model's scores
+//! over its own split, members and held-out traces alike: an attacker who has the candidates can do that without
+//! labels. A model's attributes on traces outside its split are shifted by the same constant.
 
 use super::table::AttributeTable;
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::WithoutZero;
 use syntrace_measure::eval::median;
 
-/// Medians of what each model says about its own split.
+/// Median scores of each model over its own split.
 pub(super) struct Offsets {
     of_model: BTreeMap<ModelId, (f64, Vec<f64>)>,
     without: WithoutZero,
@@ -38,17 +37,17 @@ impl Offsets {
         Self { of_model, without }
     }
 
-    /// A table with the constants of its models taken off.
+    /// A table with the per-model constants subtracted.
     ///
     /// # Errors
-    /// Where a model has no rows about its own split.
+    /// Where a model has no rows of its own split.
     pub fn taken_off(&self, table: &AttributeTable) -> Result<AttributeTable> {
         let mut centred = table.clone();
         for row in 0..table.rows() {
             let Some(model) = table.models.get(row) else { continue };
             let Some((loss, values)) = self.of_model.get(model) else {
                 return Err(Error::user(format!(
-                    "model `{model}` was asked about traces outside its own split, found nothing about its own"
+                    "model `{model}` has reference attributes but none for its own split"
                 ))
                 .hint("record the attributes of all models of the group"));
             };

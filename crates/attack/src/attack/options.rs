@@ -9,7 +9,7 @@ use syntrace_base::error::{Error, Result};
 /// The preset with the written keys in place of its own. Unknown keys are refused with the known ones.
 pub(super) fn overlay<T: Serialize + DeserializeOwned>(preset: &T, written: &Map<String, Value>) -> Result<T> {
     let Value::Object(mut merged) = plain(preset)? else {
-        return Err(Error::internal("the options of an attack are no table"));
+        return Err(Error::internal("the options of an attack are not a table"));
     };
     for (key, value) in written {
         if !merged.contains_key(key) {

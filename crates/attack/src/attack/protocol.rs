@@ -1,4 +1,4 @@
-//! The paper's evaluation of an attack: learn on a share of the shadows' attributes, evaluate on the
+//! The paper's evaluation protocol of an attack: train on a share of the shadows' attributes, evaluate on the
 //! rest and on the target.
 
 use super::kind::AttackKind;
@@ -42,16 +42,16 @@ pub struct AttackOutcome {
     pub converged: Option<bool>,
 }
 
-/// What is known when a model is attacked.
+/// Input of an attack on a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
     /// Attributes of the shadows on their own members and held-out traces.
     pub shadows: &'a AttributeTable,
     /// Attributes of the target on its own members and held-out traces.
     pub target: &'a AttributeTable,
-    /// What models say about traces outside their own splits; may be empty.
+    /// Attributes of models on traces outside their own splits; may be empty.
     pub references: &'a AttributeTable,
-    /// Which of these numbers have no zero.
+    /// Which of these values are defined only up to a per-model constant.
     pub without_zero: WithoutZero,
 }
 
@@ -62,7 +62,7 @@ pub fn run(kind: AttackKind, shadows: &AttributeTable, target: &AttributeTable, 
     run_attack(kind.attack().as_ref(), &evidence, seed)
 }
 
-/// The evidence with the constants of its models taken off, where its numbers have no zero; everything checked.
+/// Checks the evidence, and subtracts each model's median from values that are defined only up to a constant.
 fn settled<T>(
     attack: &dyn Attack,
     evidence: &Evidence<'_>,
@@ -82,7 +82,7 @@ fn settled<T>(
     }
     if attack.refuses(without_zero) {
         return Err(Error::user(format!(
-            "attack `{}` reads probabilities, found scores without a zero, of which every model has its own",
+            "attack `{}` needs probabilities; this attribute is defined only up to a per-model constant",
             attack.kind()
         ))
         .hint("use `threshold` or `lira`, which a constant added to all scores of a model does not change"));
@@ -94,12 +94,13 @@ fn settled<T>(
     with(&Evidence { shadows: &shadows, target: &target, references: &references, without_zero })
 }
 
-/// Splits the shadows' rows 70:30 by `seed`, learns on the 70 and scores the 30 and the target. Where the numbers
-/// have no zero, each model's median is taken off first. Without shadows ([`Attack::without_shadows`]) it scores the target.
+/// Splits the shadows' rows 70:30 by `seed`, trains on the 70 and scores the 30 and the target. Each model's median is
+/// subtracted first from values that are defined only up to a constant. Without shadows
+/// ([`Attack::without_shadows`]) it scores the target alone.
 ///
 /// Errors (the user's): no shadows for an attack that learns, an empty target, numbers that are not finite, another attribute width on the
 /// target, a model on both sides, a training share without members or held-out traces, missing
-/// references, numbers without a zero for an attack that reads probabilities.
+/// references, values defined only up to a constant for an attack that needs probabilities.
 pub fn run_attack(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Result<AttackOutcome> {
     settled(attack, evidence, |evidence| run_settled(attack, evidence, seed))
 }

@@ -1,4 +1,4 @@
-//! What all models but one say about each trace: the joint evidence of LiRA and RMIA.
+//! Statistics of each trace under all models but one: the joint evidence of LiRA and RMIA.
 
 use super::learner::Lesson;
 use super::statistic::Statistic;
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use syntrace_base::base::{ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 
-/// One model's word on one trace.
+/// One model's statistic of one trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Observation {
     model: ModelId,
@@ -25,13 +25,13 @@ pub(super) struct Around {
 }
 
 impl Around {
-    /// Was no other model asked?
+    /// Are there no observations?
     pub fn is_empty(&self) -> bool {
         self.inside.is_empty() && self.outside.is_empty()
     }
 }
 
-/// All observations of shadows, by trace. Values are turned so that higher speaks for a member.
+/// All observations of shadows, by trace. Values are oriented so that higher indicates a member.
 pub(super) struct References {
     by_trace: HashMap<TraceId, Vec<Observation>>,
     statistic: Statistic,
@@ -39,8 +39,8 @@ pub(super) struct References {
 }
 
 impl References {
-    /// Gathers what the shadows say about their own traces and about others. The model under attack takes
-    /// no part: [`References::around`] leaves it out.
+    /// Collects the shadows' statistics of their own traces and of others. The attacked model is excluded by
+    /// [`References::around`].
     pub fn new(lesson: &Lesson<'_>, statistic: &Statistic, kind: &str) -> Result<Self> {
         statistic.check(lesson.table, &format!("attack `{kind}`"))?;
         if lesson.references.rows() == 0 {
@@ -67,12 +67,12 @@ impl References {
         Ok(references)
     }
 
-    /// The statistic of a row, turned so that higher speaks for a member.
+    /// The statistic of a row, oriented so that higher indicates a member.
     pub fn value(&self, table: &AttributeTable, row: usize) -> Option<f64> {
         self.statistic.raw(table, row).map(|value| self.sign * value)
     }
 
-    /// What all models but one say about a trace, in the order of their ids.
+    /// The statistics of a trace under all models but one, in the order of their ids.
     pub fn around(&self, model: ModelId, trace: TraceId) -> Around {
         let mut around = Around::default();
         for observation in self.by_trace.get(&trace).into_iter().flatten() {
@@ -84,8 +84,8 @@ impl References {
         around
     }
 
-    /// Traces outside the split of a model that it was asked about, with what it said: sorted. Ids are hashes, so
-    /// the first ones are a fair sample.
+    /// Traces outside a model's split with its statistic of each, sorted by id. Ids are hashes, so the first ones are a
+    /// random sample.
     pub fn population(&self, references: &AttributeTable, model: ModelId) -> Vec<(TraceId, f64)> {
         let rows = (0..references.rows()).filter(|row| references.models.get(*row) == Some(&model));
         let mut population: Vec<(TraceId, f64)> =
@@ -102,13 +102,13 @@ impl References {
     }
 }
 
-/// A value per model, made on first use: what depends on all observations but those of one model.
+/// A value per model, computed lazily from all observations except those of the model.
 pub(super) struct PerModel<T> {
     made: BTreeMap<ModelId, T>,
 }
 
 impl<T> PerModel<T> {
-    /// Makes the values of some models.
+    /// Computes the values of some models.
     pub fn new(models: impl Iterator<Item = ModelId>, make: impl Fn(ModelId) -> T) -> Self {
         let mut made = BTreeMap::new();
         for model in models {

@@ -2,13 +2,13 @@
 //! inference attacks", equations 2 to 5).
 //!
 //! Score of a trace x: the share of population traces z with (p(x) / Pr(x)) / (p(z) / Pr(z)) > gamma,
-//! where p is exp(-loss) under the model under attack and Pr what other models make of p. Population are the
-//! traces outside the model's split that it was asked about: none of them is a member of it.
+//! where p is exp(-loss) under the attacked model and Pr the mean of p over other models. The population are the
+//! traces outside the model's split that have its attributes: none of them is a member of it.
 //!
 //! Pr(x) = (P_in + P_out) / 2 with P_out the mean over models that were not trained on x; offline
-//! P_in = a P_out + 1 - a stands in for models that were, for x and z alike. P_out is never guessed from P_in: a z
-//! that every other model saw is no population, an x that every other model saw has no score. 1 - a is a
-//! probability and the ratios are of probabilities, so scores without a zero are refused.
+//! P_in is approximated by a P_out + 1 - a, for x and z alike. P_out is never estimated from P_in: a z on which every
+//! other model was trained is not in the population, such an x has no score. 1 - a is a probability and the ratios are
+//! of probabilities, so scores that are defined only up to a constant are rejected.
 
 use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
 use super::options::{canonical, in_range, overlay};
@@ -70,7 +70,7 @@ pub struct Rmia {
 struct Written<'a> {
     #[serde(flatten)]
     options: RmiaOptions,
-    /// What Pr is made of, in the identity of results.
+    /// Definition of Pr, part of the identity of results.
     prior: &'static str,
     statistic: &'a Statistic,
 }
@@ -171,12 +171,12 @@ impl Fitted {
             |what: String| Err(Error::user(what).hint("record the reference attributes of all models of the group"));
         let Some(population) = self.populations.get(model).filter(|population| !population.is_empty()) else {
             return missing(format!(
-                "model `{model}` was asked about no trace outside its own split that another model did not see either"
+                "model `{model}` has no population trace that was also excluded from another model's training"
             ));
         };
         let around = self.references.around(model, trace);
         let Some(log_p) = self.references.value(table, row).filter(|_| !around.is_empty()) else {
-            return missing(format!("no model but `{model}` was asked about trace `{trace}`"));
+            return missing(format!("no other model than `{model}` has attributes for trace `{trace}`"));
         };
         let score = |prior| rmia_score(log_p - prior, population, self.options.gamma);
         Ok(log_prior(self.options, &around).map_or(f64::NAN, score))
@@ -189,12 +189,12 @@ pub fn rmia_score(log_ratio: f64, population: &[f64], gamma: f64) -> f64 {
     population.partition_point(|other| *other < bar) as f64 / population.len() as f64
 }
 
-/// ln Pr of a trace under attack, from what other models say (log-probabilities).
+/// ln Pr of an attacked trace, from its log-probabilities under other models.
 pub fn rmia_log_prior(options: RmiaOptions, inside: &[f64], outside: &[f64]) -> Option<f64> {
     log_prior(options, &Around { inside: inside.to_vec(), outside: outside.to_vec() })
 }
 
-/// ln Pr of a population trace, from what other models say (log-probabilities).
+/// ln Pr of a population trace, from its log-probabilities under other models.
 pub fn rmia_population_log_prior(options: RmiaOptions, inside: &[f64], outside: &[f64]) -> Option<f64> {
     population_log_prior(options, &Around { inside: inside.to_vec(), outside: outside.to_vec() })
 }
@@ -231,7 +231,7 @@ fn offline(options: RmiaOptions, outside: &[f64]) -> f64 {
     if a < 1.0 { log_sum(&[scaled, ((1.0 - a) / 2.0).ln()]) } else { scaled }
 }
 
-/// ln of the mean of exp: a probability of 1e-300 has no digits otherwise.
+/// ln of the mean of exp (log-sum-exp), which does not underflow for tiny probabilities.
 fn log_mean(values: &[f64]) -> f64 {
     log_sum(values) - (values.len() as f64).ln()
 }

@@ -3,7 +3,7 @@
 use rand::Rng;
 use syntrace_base::base::StreamRng;
 
-/// Shuffles in place (Fisher-Yates). Written out so that the order for a seed is ours to keep: library
+/// Shuffles in place (Fisher-Yates). Implemented here so that the order for a seed never changes: library
 /// shuffles may change between releases. The multiply-shift draw is biased by less than 2^-40 here.
 pub(super) fn shuffle(rows: &mut [usize], rng: &mut StreamRng) {
     for last in (1..rows.len()).rev() {

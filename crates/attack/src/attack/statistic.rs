@@ -1,4 +1,4 @@
-//! One number per (model, trace) out of its attribute: what threshold attacks, LiRA and RMIA read.
+//! One scalar per (model, trace), computed from its attribute: the input of threshold attacks, LiRA and RMIA.
 
 use super::table::AttributeTable;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl Statistic {
         self.places.is_none()
     }
 
-    /// Is the number that it reads one without a zero?
+    /// Is its value defined only up to a per-model constant?
     pub(super) fn is_without_zero(&self, without: WithoutZero) -> bool {
         if self.is_loss() { without.loss } else { without.values }
     }

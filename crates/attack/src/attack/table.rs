@@ -3,7 +3,7 @@
 use syntrace_base::base::{ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 
-/// What some models say about some traces: row `i` is model `models[i]` on trace `traces[i]`.
+/// Attributes of some traces under some models: row `i` is model `models[i]` on trace `traces[i]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AttributeTable {
     /// Trace of each row.
@@ -31,8 +31,8 @@ impl AttributeTable {
         self.values.get(row.checked_mul(self.width)?..(row + 1).checked_mul(self.width)?)
     }
 
-    /// Row numbers sorted by (model, trace): the order in which everything here works, so that the
-    /// order of the input cannot matter.
+    /// Row numbers sorted by (model, trace): the canonical order, so that results do not depend on the order of the
+    /// input.
     pub(super) fn ordered_rows(&self) -> Vec<usize> {
         let mut rows: Vec<usize> = (0..self.rows()).collect();
         rows.sort_unstable_by_key(|&row| self.key(row));
@@ -43,7 +43,7 @@ impl AttributeTable {
         Some((*self.models.get(row)?, *self.traces.get(row)?))
     }
 
-    /// Checks lengths, finiteness and that each (model, trace) pair is there once. `what` names the
+    /// Checks lengths, finiteness and that each (model, trace) pair occurs once. `what` names the
     /// table in errors (`shadow`, `target`).
     pub fn check(&self, what: &str) -> Result<()> {
         let rows = self.rows();

@@ -7,8 +7,8 @@ use super::statistic::{Direction, Statistic};
 use super::table::AttributeTable;
 use syntrace_base::error::Result;
 
-/// Score = the statistic, turned so that higher speaks for a member; the threshold is where balanced
-/// accuracy on the training rows is best.
+/// Score = the statistic, oriented so that higher indicates a member; the threshold maximises balanced
+/// accuracy on the training rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Threshold {
     /// What it reads.

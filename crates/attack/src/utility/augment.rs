@@ -1,11 +1,11 @@
-//! Augmentation: what synthetic traces add where few real ones are at hand, which is how synthetic traffic is used
+//! Data augmentation: the gain from adding synthetic traces to few real ones, a common use of synthetic traffic
 //! (Jiang et al. 2024, "NetDiffusion", augment real data in several proportions).
 //!
-//! A share of the members of each class is drawn, a forest learns from it alone and another from it together with
-//! all synthetic traces; both are tested on held-out traces. Which members are drawn follows from the class's own
-//! seed, so every generator adds to the same ones, and the smaller of two shares is part of the larger; so do the
-//! trees that learn from the share alone, beside which every generator stands. The draw is repeated: with few real
-//! traces it decides more than anything else.
+//! A share of the members of each class is drawn; one forest is trained on it alone and another on it together with
+//! all synthetic traces; both are tested on held-out traces. The members are drawn by the class's seed, so every
+//! generator augments the same ones, and the smaller of two shares is a subset of the larger; the forests of the share
+//! alone, the common baseline of all generators, depend on that seed too. The draw is repeated: with few real traces
+//! it is the largest source of variance.
 
 use super::measure::{Task, TrainedOn, UtilityMetric, UtilityRow};
 use rand::seq::SliceRandom;
@@ -26,7 +26,7 @@ pub struct AugmentClass<'a> {
     pub synthetic: Vec<&'a Trace>,
     /// Held-out real traces to test on.
     pub test: Vec<&'a Trace>,
-    /// Which members are drawn; the first class's also which trees learn from them alone.
+    /// Seed of the draw of members; that of the first class also seeds the baseline forests.
     pub draw: Seed,
 }
 
@@ -49,8 +49,8 @@ struct Features {
     orders: Vec<Vec<usize>>,
 }
 
-/// Accuracy of a forest that learnt from a share of the members alone, or together with synthetic traces.
-/// Shares of which a class has no trace count as one trace.
+/// Accuracy of a forest that was trained on a share of the members alone, or together with synthetic traces.
+/// A share that rounds to no trace of a class counts as one trace.
 ///
 /// # Errors
 /// Where there are fewer than two classes, or a feature is not finite.
@@ -104,7 +104,7 @@ impl<'a> Study<'a> {
         }
     }
 
-    /// The row of one share, and with synthetic traces the row of what they add.
+    /// The row of one share and, with synthetic traces, the row of their gain.
     fn rows(&self, share: f64) -> Result<Vec<UtilityRow>> {
         let adds = self.trained_on == TrainedOn::ShareAndSynthetic;
         let draws: Vec<u32> = (0..self.options.draws).collect();
@@ -177,7 +177,7 @@ impl<'a> Study<'a> {
     }
 }
 
-/// Members of a class that a share of so many is: at least one where there is one.
+/// Number of a class's members that a share stands for: at least one unless the class is empty.
 fn drawn(share: f64, members: usize) -> usize {
     ((share * members as f64).round() as usize).clamp(members.min(1), members)
 }

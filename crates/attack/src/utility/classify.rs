@@ -1,6 +1,6 @@
-//! The class of a trace by random forests: trained on some traces, tested on real ones.
+//! Classification of traces by random forests: trained on some traces, tested on real ones.
 //!
-//! A forest is random besides its traces, so several are trained, each from a seed of its own. A value is
+//! A forest is random even for fixed traces, so several are trained, each with its own seed. A value is
 //! their mean; its interval is that of the test traces (Clopper and Pearson; F1 as the proportion 2 TP of
 //! 2 TP + FP + FN) and that of the seeds together, by square-and-add.
 
@@ -31,7 +31,7 @@ pub struct ClassTraces<'a> {
     pub test: Vec<&'a Trace>,
 }
 
-/// What a classifier did.
+/// Result of a classifier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classified {
     /// Accuracy, macro F1, then precision, recall and F1 per class, each the mean over the forests.
@@ -73,8 +73,8 @@ pub fn classify(classes: &[ClassTraces<'_>], trained_on: TrainedOn, packets: usi
     Ok(Classified { rows: rows(classes, trained_on, FOREST, &confusions), importances: importances.collect() })
 }
 
-/// The floor: every test trace is given the class with most traces to learn from, of equal ones the
-/// first.
+/// The majority-class baseline: every test trace is assigned the class with most training traces, the first of equal
+/// ones.
 ///
 /// # Errors
 /// Where there are no classes.

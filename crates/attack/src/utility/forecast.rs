@@ -1,14 +1,14 @@
 //! Training forecasters of the next packet length: N-BEATS, one model per class in lockstep.
 //!
 //! `paper` is what Darts does by default: raw bytes without scaling, mean squared error, Adam at 1e-3, shuffled
-//! batches of 32, the short last batch kept. On real traffic that predicts conditional means of a distribution of
-//! a few sharp peaks (acknowledgements, full segments), and is judged by absolute errors: with hundreds of windows
-//! it stays behind repeating the last length. `small` predicts the change from the last length, minimises what it is
-//! judged by, the absolute error, counts in hundreds of bytes, where the first weights and a higher rate fit, and lets
-//! the rate fall to 0.
+//! batches of 32, the short last batch kept. On real traffic that predicts conditional means of a distribution with
+//! a few sharp peaks (acknowledgements, full segments), but is evaluated by absolute errors: with hundreds of windows
+//! it is worse than repeating the last length. `small` predicts the change from the last length, minimises the metric,
+//! the absolute error, in units of 100 bytes, which suit the initial weights and a higher learning rate, and decays the
+//! rate to 0.
 //!
-//! Each model has its own weights, order and number of steps; a model that is through waits. Its result does not
-//! depend on its company beyond rounding.
+//! Each model has its own weights, order and number of steps; finished models wait for the others. Its result does not
+//! depend on the other models beyond rounding.
 
 use super::classify::ClassTraces;
 use super::measure::{TrainedOn, UtilityRow};
@@ -161,7 +161,7 @@ struct Feed<'a> {
     rate_falls: bool,
 }
 
-/// The next windows of one model; none once it is through.
+/// The next windows of one model; none once it is finished.
 struct Batch {
     rows: Vec<([f32; WINDOW], f32)>,
     first_of_epoch: bool,

@@ -1,7 +1,7 @@
-//! Utility: what synthetic traffic is worth to somebody who trains a model on it (paper section 4.2).
+//! Utility of synthetic traffic as training data for downstream models (paper section 4.2).
 //!
-//! A downstream model learns from synthetic traces and is tested on real ones that nobody was trained
-//! on; the same model learnt from real traces is the baseline, a guess is the floor.
+//! A downstream model is trained on synthetic traces and tested on real ones that no model was trained on; the same
+//! model trained on real traces is the upper baseline, a trivial predictor the lower one.
 //!
 //! Invariants: pure functions of traces and a seed; test traces never enter training; a model without
 //! anything to learn from or to test on has no value (NULL), never a 0.

@@ -100,7 +100,7 @@ impl Linear {
     }
 }
 
-/// Turns a libtorch failure into ours.
+/// Converts a libtorch error.
 pub(super) fn torch(error: tch::TchError) -> Error {
     Error::internal(format!("libtorch failed in N-BEATS: {error}"))
 }

@@ -1,11 +1,11 @@
-//! The next packet's length from the ten before: windows, errors, and the floor of guessing the last
+//! Prediction of the next packet's length from the ten before: windows, errors, and the baseline that repeats the last
 //! length.
 //!
 //! A window is 10 consecutive IP lengths and the one after them. Traces of the paper have 10 packets, so
 //! that none has a whole window; the paper does not say how it got its windows. Where the real traces
-//! are that short, the windows here begin before the trace: packets that are not there have length 0,
+//! are that short, the windows here begin before the trace: missing packets have length 0 (padding),
 //! and every packet from the second on is predicted. Where real traces are longer, only whole windows
-//! count, as Darts makes them.
+//! count, as in Darts.
 
 use super::measure::{Task, TrainedOn, UtilityMetric, UtilityRow};
 use syntrace_base::record::Trace;
@@ -134,7 +134,7 @@ pub fn test_windows(kind: Windows, test: &[&Trace]) -> Vec<Vec<([f32; WINDOW], f
     test.iter().map(|trace| kind.of(trace)).filter(|windows| !windows.is_empty()).take(TEST_TRACES).collect()
 }
 
-/// The floor: the next packet is as long as the last.
+/// The baseline: the next packet is as long as the last.
 pub fn guess_last_value(kind: Windows, class: &str, test: &[&Trace]) -> Vec<UtilityRow> {
     let test = test_windows(kind, test);
     let last = |(window, _): &([f32; WINDOW], f32)| window.last().copied().unwrap_or(0.0);

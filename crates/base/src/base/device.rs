@@ -1,4 +1,4 @@
-//! What tensors are computed on, by name.
+//! Compute devices for tensors, by name.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -13,7 +13,7 @@ pub enum Device {
     Cuda(u32),
 }
 
-/// What somebody asked for, before it is known what is here.
+/// The requested device, before it is resolved to one that is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The first CUDA device where there is one, else the processor.
@@ -75,7 +75,7 @@ impl DeviceChoice {
                     1 => "one CUDA device, `cuda:0`".to_owned(),
                     count => format!("{count} CUDA devices, `cuda:0` to `cuda:{}`", count - 1),
                 };
-                Err(Error::user(format!("device `cuda:{index}` is not here: {found} found")))
+                Err(Error::user(format!("device `cuda:{index}` is not available: {found} found")))
             }
             Self::Only(device) => Ok(device),
         }

@@ -28,25 +28,25 @@ pub fn thread_count() -> usize {
     if is_parallel() { rayon::current_num_threads() } else { 1 }
 }
 
-/// Does the system give the threads of the pool? Where it does not (`ulimit -v`, `ulimit -u`), all work is done on the
-/// thread that asks for it: the pool itself would panic.
+/// Can the threads of the pool be created? If not (`ulimit -v`, `ulimit -u`), all work is done on the calling thread:
+/// the pool itself would panic.
 fn is_parallel() -> bool {
     static PARALLEL: OnceLock<bool> = OnceLock::new();
     *PARALLEL.get_or_init(|| try_threads(available_parallelism().map_or(1, usize::from), None).is_ok())
 }
 
-/// Starts so many threads side by side, with a stack of so many bytes, and ends them: what starts threads of its own and
-/// panics where the system gives none is asked afterwards.
+/// Creates `count` threads at once, with stacks of `stack_bytes`, and ends them: a check before calling a library that
+/// panics when it cannot create its threads.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the operating system.
 pub fn try_threads(count: usize, stack_bytes: Option<usize>) -> std::io::Result<()> {
     let gate = Mutex::new(());
     scope(|scope| {
         let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
         let started = (0..count).try_for_each(|_| {
             let builder = stack_bytes.map_or_else(Builder::new, |bytes| Builder::new().stack_size(bytes));
-            // Each waits until all are there.
+            // Each waits until all have started.
             builder.spawn_scoped(scope, || drop(gate.lock())).map(drop)
         });
         drop(closed);

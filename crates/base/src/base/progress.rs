@@ -1,4 +1,4 @@
-//! What stages report to. The command line draws bars; tests and libraries pass [`NoProgress`].
+//! Progress reporting of stages. The command line draws bars; tests and libraries pass [`NoProgress`].
 
 /// Receives progress of one long piece of work. Stages never print.
 pub trait Progress: Send + Sync {

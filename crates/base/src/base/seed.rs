@@ -1,4 +1,4 @@
-//! Named sub-seeds of one study seed: the only place where a random generator is built.
+//! Derived seeds: key derivation by name from one study seed. The only place where a random generator is built.
 
 use super::{Digest, Identity};
 use rand::SeedableRng;

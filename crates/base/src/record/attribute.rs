@@ -1,7 +1,7 @@
-//! What the numbers of an attribute mean.
+//! Whether the scores of an attribute are identifiable only up to an additive constant.
 
-/// Numbers of an attribute that mean something only up to a constant which each model has for itself: added
-/// to all that a model says, it would change nothing about the model (the score of a WGAN critic, logits).
+/// Scores of an attribute that are identifiable only up to an additive constant per model: adding it to all scores of
+/// a model changes nothing about the model (the score of a WGAN critic, logits).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WithoutZero {
     /// The loss beside the attribute.
@@ -11,11 +11,11 @@ pub struct WithoutZero {
 }
 
 impl WithoutZero {
-    /// What has no zero in an attribute of a kind of a family: a constant added to a WGAN critic leaves its
-    /// training as it is (only differences of scores enter), one added to all logits leaves the probabilities.
-    /// Log-probabilities and squared errors have one.
+    /// What is identifiable only up to a constant in an attribute of this family and kind: a constant added to a WGAN
+    /// critic does not change its training (only differences of scores enter the loss), one added to all logits does
+    /// not change the probabilities. Log-probabilities and squared errors are absolute.
     pub fn of(family: &str, kind: &str) -> Self {
-        // What synthetic traces say: distances and likelihoods, whatever wrote the traces.
+        // Computed from synthetic traces: distances and likelihoods, whatever generated the traces.
         if kind.starts_with("synthetic_") {
             return Self::default();
         }

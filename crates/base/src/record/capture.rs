@@ -1,4 +1,4 @@
-//! Where packets came from, and what was left out.
+//! Sources of packets, and counts of dropped frames.
 
 use crate::base::{CaptureId, ClassId, JobId};
 

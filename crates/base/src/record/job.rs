@@ -1,4 +1,4 @@
-//! One unit of work and what came of it.
+//! One unit of work and its results.
 
 use crate::base::JobId;
 use crate::error::{Error, Result};

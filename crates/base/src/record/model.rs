@@ -1,4 +1,4 @@
-//! One trained generator and what its weights descend from.
+//! One trained generator and the lineage of its weights.
 
 use crate::base::{ClassId, JobId, ModelId, SplitId};
 use crate::error::{Error, Result};
@@ -144,11 +144,11 @@ impl Mechanism {
     pub fn from_name(name: &str) -> Result<Self> {
         let all = [Self::PoissonSubsampledGaussian, Self::Gaussian, Self::GaussianMarginals, Self::Exponential];
         let found = all.into_iter().find(|mechanism| mechanism.name() == name);
-        found.ok_or_else(|| Error::internal(format!("there is no mechanism `{name}`")))
+        found.ok_or_else(|| Error::internal(format!("unknown mechanism `{name}`")))
     }
 }
 
-/// What kind of thing a model's weights descend from.
+/// Kind of an ancestor of a model's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum LineageKind {
     /// The member traces of its split.

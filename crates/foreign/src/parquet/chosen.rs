@@ -1,9 +1,9 @@
-//! Which columns of a Parquet file are the attribute.
+//! Selects the columns of a Parquet file that make up the attribute.
 
 use arrow::datatypes::{DataType, Schema};
 use syntrace_base::error::{Error, Result};
 
-/// Columns with a meaning of their own.
+/// Columns with a reserved meaning.
 const NAMES: [&str; 7] = ["trace", "trace_id", "capture", "first_packet", "member", "kind", "loss"];
 
 /// Columns that are the whole attribute.

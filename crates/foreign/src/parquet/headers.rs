@@ -1,12 +1,11 @@
-//! Footer and page headers of a Parquet file (Thrift's compact protocol), walked before the decoder reads them.
+//! Validates footer and page headers of a Parquet file (Thrift's compact protocol) before the decoder reads them.
 //!
-//! The decoder believes what they claim: it allocates for as many row groups, columns and bytes as they say,
-//! follows a schema as deep as it goes, and counts through a list of two thousand million elements that take
-//! no bytes. A file of 665 bytes kept it busy for minutes so, and one with 50,000 nested groups ended
-//! the program. Parquet 59 bounds most lists by the bytes that are left, but not that of row groups: 31 bytes that claim
-//! 2^31 - 1 of them ask for 206 GB. What passes here is whole: each element that is claimed has its bytes, each field that the
-//! decoder reads is of the type that the format gives it (so that both read the same), and sizes are within
-//! the limits below.
+//! The decoder trusts their claims: it allocates for the claimed number of row groups, columns and bytes, recurses into
+//! a schema of any depth, and iterates over a list of two thousand million elements that take no bytes. A file of 665
+//! bytes kept it busy for minutes, and one with 50,000 nested groups ended the program. Parquet 59 bounds most lists by
+//! the remaining bytes, but not that of row groups: 31 bytes that claim 2^31 - 1 of them allocate 206 GB. A header that
+//! passes here is complete: each claimed element has its bytes, each field that the decoder reads has the type that the
+//! format defines (so that both parse the same), and sizes are within the limits below.
 //!
 //! Specification: parquet-format 2.12, `parquet.thrift`; Thrift compact protocol. Fields that it does not name
 //! may be there, of any type.
@@ -24,7 +23,7 @@ const WIDTH_MAX: i32 = 1024;
 /// Nested structs and lists, of all kinds.
 const DEPTH_MAX: usize = 32;
 
-/// What the header of one page says.
+/// Content of a page header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Page {
     /// Bytes of the header itself.
@@ -124,12 +123,12 @@ pub(super) fn check_footer(bytes: &[u8]) -> Result<()> {
     let mut walk = Walk { read: bytes, bytes: 0, claimed: &mut claimed };
     walk.structure(FILE_META_DATA, 0)?;
     match open.iter().find(|left| **left > 0) {
-        Some(left) => Err(damaged(format!("its schema claims {left} columns that are not there"))),
+        Some(left) => Err(damaged(format!("its schema claims {left} more columns than it has"))),
         None => Ok(()),
     }
 }
 
-/// A number by which the decoder allocates.
+/// An untrusted size that controls an allocation of the decoder.
 #[derive(Debug, Clone, Copy)]
 enum Claim {
     /// There is a schema element (its name, not the number).
@@ -503,7 +502,7 @@ mod tests {
 
     #[test]
     fn a_schema_has_the_columns_that_it_claims_and_short_names_and_values() {
-        refused(&file(&[group("s", 2), leaf("x")], &NO_GROUPS), "claims 1 columns that are not there");
+        refused(&file(&[group("s", 2), leaf("x")], &NO_GROUPS), "claims 1 more columns than it has");
         refused(&file(&[group("s", 1), leaf("x"), leaf("y")], &NO_GROUPS), "more columns than it claims");
         refused(&file(&[[0x48, 1, b's', 0x15, 1, 0].to_vec()], &NO_GROUPS), "claims -1 columns");
         refused(&file(&[[0x48, 0x81, 2, b's'].to_vec()], &NO_GROUPS), "found 257");

@@ -1,4 +1,4 @@
-//! Distance to the closest record: how near a synthetic trace comes to any training trace.
+//! Distance to the closest record (DCR): the distance of a synthetic trace to the nearest training trace.
 
 use syntrace_base::base::map_ordered;
 use syntrace_base::record::Trace;

@@ -1,9 +1,9 @@
-//! Synthetic traces that are real ones in part: how often they are near copies of real traces, or their addresses,
-//! endpoints, payloads or whole headers are those of real traces, beside how often *other* real traces are.
+//! Synthetic traces that partly coincide with real ones: how often they are near copies of real traces, or share their
+//! addresses, endpoints, payloads or whole headers, compared with how often *other* real traces do.
 //!
-//! Whoever sells real traffic as synthetic copies members and held-out traces alike, so that the difference between the
-//! two says nothing. What gives it away is that real traces of the same place share few headers and payloads with each
-//! other, and copies share all.
+//! A fraudulent generator that passes real traffic off as synthetic copies members and held-out traces alike, so the
+//! difference between the two is not informative. It is detected because real traces from the same network share few
+//! headers and payloads with each other, while copies share all.
 
 use super::closest::has_near_copy;
 use super::content::{Content, content, payload_content};

@@ -1,4 +1,4 @@
-//! What a study knows of one model, as an audit reads it.
+//! The evidence about one model in a study, as input of an audit.
 
 use super::one_run::{Guesses, one_run_bound, one_run_provable};
 use crate::eval::{Confusion, Roc, empirical_epsilon};
@@ -39,7 +39,7 @@ pub struct LeakEvidence {
     pub control_n: u64,
 }
 
-/// What a lower bound on epsilon is made of.
+/// Components of a lower bound on epsilon.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
     /// Guesses of an attack about a split of fixed size.
@@ -89,7 +89,7 @@ pub struct BoundEvidence {
     pub found: Bound,
 }
 
-/// What a study knows of one model.
+/// The evidence about one model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
     /// `netssm os/windows eps4 target`.

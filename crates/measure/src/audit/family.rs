@@ -1,10 +1,10 @@
-//! The comparisons that err together: all of a study, whatever is shown (Bonferroni).
+//! Family-wise error (Bonferroni) over all comparisons of a study, whichever of them are shown.
 
 use super::evidence::Evidence;
 use super::group::Group;
 use super::policy::Policy;
 
-/// How often each end of an interval may err.
+/// Error probability of each end of an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Family {
     /// Comparisons with a limit, over all targets and all attacks of a study.

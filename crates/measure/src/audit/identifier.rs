@@ -1,4 +1,4 @@
-//! What names a host, a person or a service in a packet.
+//! Identifiers of hosts, persons and services in packets.
 
 use super::name::{DNS_PORTS, dns_names, server_name};
 use syntrace_base::base::wire::LINK_ETHERNET;

@@ -1,4 +1,4 @@
-//! Leakage of training traces into synthetic ones, each measure beside its control.
+//! Leakage of training traces into synthetic ones, each measure with its control.
 
 use super::closest::{NEAR_SHARE, closest};
 use super::coincide::coincidences;
@@ -23,11 +23,11 @@ const WINDOWS_MAX: usize = 6_000_000;
 const NAME_BYTES_MIN: usize = 6;
 
 /// All measures of one model's synthetic traces against its members and held-out traces, and against `unlisted`, the
-/// real traces of its class that are in neither list: whoever sells those copied real traffic too. Where no trace is
+/// real traces of its class that are in neither list: a copy of those is a copy of real traffic too. Where no trace is
 /// held out, they are the control.
 pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let (held_out, unlisted) = if held_out.is_empty() { (unlisted, held_out) } else { (held_out, unlisted) };
-    // What is the nearest of many, or is in none of few, is so by their number as well: both sides have the same there.
+    // Nearest-neighbour and uniqueness statistics depend on sample size, so both sides are subsampled to one size.
     let equal = [equally_many(members, held_out), equally_many(held_out, members)];
     let mut rows = copies(&equal[0], &equal[1], synthetic);
     rows.extend(memorised(members, held_out, synthetic));
@@ -36,8 +36,8 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], syntheti
     rows
 }
 
-/// Traces of a side, no more than the other has: the first by their ids, which are hashes of where they were cut. All
-/// where the other has none.
+/// Subsamples a side to the size of the other: the first traces by id, which is a hash of the trace's origin and hence
+/// random. All traces if the other side is empty.
 fn equally_many<'a>(side: &'a [Trace], other: &[Trace]) -> Cow<'a, [Trace]> {
     if other.is_empty() || side.len() <= other.len() {
         return Cow::Borrowed(side);
@@ -50,7 +50,7 @@ fn equally_many<'a>(side: &'a [Trace], other: &[Trace]) -> Cow<'a, [Trace]> {
 /// Distance to the closest real trace of a side, and its place there.
 type Closest = (f64, usize);
 
-/// Share of synthetic traces that are (nearly) a member, beside the share that are (nearly) a held-out
+/// Share of synthetic traces that are (nearly) a member, compared with the share that are (nearly) a held-out
 /// trace; and the median distance to the closest of either. Undefined where there is no real trace on a side.
 fn copies(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let (to_members, to_held_out) = (closest(synthetic, members), closest(synthetic, held_out));
@@ -109,7 +109,7 @@ fn frame_content(packet: &Packet) -> Option<Content> {
     Some(content(&packet.data))
 }
 
-/// A real trace that has something of its own, and whether the model gave any of it away.
+/// Whether a real trace has a unique item, and whether any of its unique items leaked.
 #[derive(Debug, Clone, Copy, Default)]
 struct Owner {
     has: bool,
@@ -122,8 +122,8 @@ impl Owner {
     }
 }
 
-/// Of the member traces that have something of their own, those that leaked, beside the same of held-out traces (which
-/// stand behind the members).
+/// Share of member traces with a unique item that leaked, compared with that of held-out traces (which follow the
+/// members in `owners`).
 fn owned(measure: &'static str, kind: &'static str, owners: &[Owner], members: usize) -> LeakRow {
     let (members, held_out) = owners.split_at(members.min(owners.len()));
     let count = |owners: &[Owner]| {
@@ -204,7 +204,8 @@ fn identifier_set(trace: &Trace) -> BTreeSet<Identifier> {
 }
 
 /// Of the traces with an identifier that none of the other side has, the share of which one is found in synthetic
-/// packets: members, beside held-out traces. `any` is any but a port, which names nobody. Names count also where they stand in payload bytes that do not parse.
+/// packets: members, compared with held-out traces. `any` is any identifier except a port, which identifies nobody.
+/// Names also count where they occur in payload bytes that do not parse.
 fn identifier_rows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let [of_members, of_held_out] =
         [members, held_out].map(|traces| traces.iter().map(identifier_set).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! One measure of leakage beside its control: a row of the `leaks` table.
+//! One measure of leakage with its control: a row of the `leaks` table.
 
 use super::exact::fisher_test;
 

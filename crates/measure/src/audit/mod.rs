@@ -1,8 +1,8 @@
-//! What a generator gives away, beside what it promised: leakage of training traces into synthetic ones,
+//! Compares what a generator leaks with its guarantee: leakage of training traces into synthetic ones,
 //! empirical lower bounds on epsilon, and the verdict of an audit.
 //!
-//! Every measure of leakage stands beside a control: the same number for held-out traces, which the model
-//! never saw. What both share is how network traffic is; the difference is what was memorised.
+//! Every measure of leakage has a control: the same statistic for held-out traces, which the model
+//! never saw. The common part is a property of network traffic; the difference is due to memorisation.
 //!
 //! Invariants: pure functions of traces and numbers; no randomness but the coin flips of a one-run audit,
 //! whose seed is passed in. A bound on epsilon errs downwards: it is exceeded by the truth with at least the

@@ -1,6 +1,6 @@
 //! Privacy auditing with one training run (Steinke, Nasr, Jagielski 2023, theorem 5.2 and appendix D).
 //!
-//! Each of m canaries is trained on or left out by a fair coin of its own. The auditor sees the model,
+//! Each of m canaries is trained on or left out by an independent fair coin. The auditor sees the model,
 //! guesses `in` or `out` for some and abstains from the others. If the training is (epsilon, delta)-DP for
 //! adding or removing one trace, the number of right guesses is dominated by that of randomised response,
 //! up to delta: so many right guesses refute every small epsilon.
@@ -29,7 +29,7 @@ pub struct Guesses {
     pub correct: u64,
 }
 
-/// What a one-run audit proves.
+/// Result of a one-run audit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OneRunAudit {
     /// The guesses behind the bound.
@@ -95,7 +95,7 @@ fn of_each(confidence: f64) -> f64 {
     1.0 - (1.0 - confidence) / GUESSED_SHARES.len() as f64
 }
 
-/// The bound that so many canaries give where every guess is right: no larger epsilon can be refuted.
+/// The bound for this many canaries if every guess is right: no larger epsilon can be refuted.
 pub fn one_run_provable(canaries: u64, delta: f64, confidence: f64) -> f64 {
     let provable = |share: f64| one_run_epsilon(all_right(share, canaries), delta, of_each(confidence));
     GUESSED_SHARES.map(provable).into_iter().fold(0.0, f64::max)
@@ -163,7 +163,7 @@ pub fn one_run_epsilon(guesses: Guesses, delta: f64, confidence: f64) -> f64 {
     low
 }
 
-/// Probability of at least so many right guesses under (epsilon, delta)-DP: that of randomised response,
+/// Probability of at least this many right guesses under (epsilon, delta)-DP: that of randomised response,
 /// P(B >= v), plus the largest that delta can add, 2 m delta max_i P(v - i <= B < v) / i.
 fn p_value(guesses: Guesses, epsilon: f64, delta: f64) -> f64 {
     let Guesses { canaries, guesses, correct } = guesses;

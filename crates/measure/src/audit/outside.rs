@@ -1,6 +1,6 @@
-//! What a set of synthetic traces says about a real trace, for whoever holds the synthetic traffic and nothing of the
-//! model. Attacks read these attributes like those of a model: calibrated by shadows (a threshold, a forest), or by what
-//! the synthetic traces of other models say of the same trace (LiRA, RMIA).
+//! Attributes of a real trace from a set of synthetic traces, for an attacker who has the synthetic traffic but no
+//! access to the model (black box). Attacks use these attributes like those of a model: calibrated by shadows (a
+//! threshold, a forest), or by the attributes of the same trace from other models' synthetic traces (LiRA, RMIA).
 //!
 //! | kind | loss | values | after |
 //! | --- | --- | --- | --- |
@@ -69,7 +69,7 @@ pub fn outside_attributes(traces: &[Trace], synthetic: &[Trace], reference: &[Tr
 /// Number of header fields of a packet that are compared.
 const FIELDS: usize = 14;
 
-/// Header fields of a packet; gaps by powers of two, what it does not have as a value of its own.
+/// Header fields of a packet; gaps by powers of two, an absent field as a separate value.
 fn fields(packet: &Packet, gap_us: i64) -> [u64; FIELDS] {
     let address = |bytes: &[u8]| short(content(bytes));
     let optional = |value: Option<u64>| value.map_or(u64::MAX, |value| value);

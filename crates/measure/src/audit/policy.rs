@@ -1,4 +1,5 @@
-//! What an audit asks of a model. `studies/policy.toml` has the keys with their reasons; `spec` reads it.
+//! The policy of an audit: requirements on a model. `studies/policy.toml` has the keys with their reasons; `spec` reads
+//! it.
 
 /// Limits of an audit, and what it must have seen to say that a model keeps them. Shares and rates are between 0 and 1.
 #[derive(Debug, Clone, PartialEq)]

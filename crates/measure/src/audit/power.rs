@@ -1,4 +1,4 @@
-//! How large a leak must be for so many traces to show it, and how many traces it takes to show that there is none.
+//! Minimum detectable effect at a sample size, and the sample size that is required to show the absence of a leak.
 
 use super::evidence::LeakEvidence;
 use super::family::Family;
@@ -6,7 +6,7 @@ use crate::eval::{
     auc_deviation, clopper_pearson, clopper_pearson_upper, difference_of_proportions, normal_quantile, rare_rank,
 };
 
-/// Probability with which a leak of the stated size is shown.
+/// Probability with which a leak of the stated size is detected.
 pub const POWER: f64 = 0.8;
 
 /// Deviations of a normal that are exceeded with a probability of `error`.

@@ -49,7 +49,7 @@ pub struct Check {
     pub interval: Option<Interval>,
     /// Its limit.
     pub limit: Option<f64>,
-    /// The smallest value that so many traces would have failed with probability [`POWER`]; `None` where none.
+    /// The smallest value that this number of traces would have detected with probability [`POWER`]; `None` if none.
     pub seen: Option<f64>,
     /// Numbers and why.
     pub reason: String,
@@ -86,7 +86,7 @@ pub fn judge(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check
     checks
 }
 
-/// What a model's checks come to: it passes where all that is asked for passes.
+/// The overall verdict of a model's checks: it passes if all required checks pass.
 pub fn verdict(checks: &[Check]) -> Verdict {
     let counted = checks.iter().filter(|check| check.asked || check.verdict != Verdict::NotEnough);
     counted.map(|check| check.verdict).min().unwrap_or(Verdict::NotEnough)
@@ -168,7 +168,7 @@ fn claim_check(bound: &BoundEvidence, claimed: f64, family: &Family) -> Check {
 
 fn attacks(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
     if evidence.redacted {
-        // Whatever a policy asks for: what a copy leaves out is not there to be asked for.
+        // Whatever a policy requires: data that a redacted copy leaves out cannot be required.
         return vec![Check::missing(Group::Attacks, "AUC", REDACTED)];
     }
     let mut checks = Vec::new();
@@ -221,7 +221,7 @@ fn auc_check(attack: &AttackEvidence, interval: Interval, policy: &Policy, famil
     check
 }
 
-/// What so many traces could have shown.
+/// The effect that this number of traces could have detected.
 fn shown(seen: Option<String>) -> String {
     seen.map_or("show no leak beyond the limit, however large".to_owned(), |seen| {
         format!("fail {seen} or more with probability {POWER}")
@@ -272,7 +272,7 @@ fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> 
             rows.iter().copied().partition(|leak| leak.n > 0);
         if !can_leak.is_empty() && !nothing_parses {
             checks.extend(can_leak.iter().filter_map(|leak| leak_check(leak, policy, family)));
-            // Shown with the others; one kind that is not there is not missed.
+            // Shown with the others; an absent kind is not reported as missing.
             absent.extend(cannot.iter().map(|leak| {
                 Check::missing(group, &format!("{name} ({})", leak.kind), "the traces hold nothing of this kind")
             }));

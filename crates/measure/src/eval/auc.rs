@@ -65,7 +65,8 @@ fn delong_variance(counts: &[(u64, u64)], value: f64) -> Option<f64> {
     Some(mean_square(of_members, members) + mean_square(of_held_out, held_out))
 }
 
-/// Standard deviation of the area that so many traces show where the true one is `area`, for exponential scores.
+/// Standard deviation of the empirical area under the curve for these sample sizes if the true area is `area`, for
+/// exponential scores.
 pub fn auc_deviation(area: f64, members: u64, held_out: u64) -> f64 {
     let (m, n) = (members as f64, held_out as f64);
     let spread = (1.0 - area) / (2.0 - area) + area / (1.0 + area);

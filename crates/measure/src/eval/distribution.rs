@@ -14,7 +14,7 @@ pub(super) enum Distribution {
     Numbers(Vec<(f64, u64)>),
 }
 
-/// Places of a quantity that hold no value: each kind is a value of its own, on both sides.
+/// Counts of absent values of a quantity: each kind of absence is a separate category, on both sides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Absent {
     /// The trace has no packet there.

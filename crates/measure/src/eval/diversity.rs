@@ -1,7 +1,7 @@
 //! How many different things occur on a side, and whether they are the real ones: copies of traces,
-//! distinct values per field, coverage. Counts of distinct things depend on the number of traces: read
-//! them beside the baselines, which have their own numbers in `n_compared`. They are of what is there: what
-//! was not generated is in the aspects `header` and `flow`.
+//! distinct values per field, coverage. Counts of distinct things depend on the number of traces: compare
+//! them with the baselines, which have their own sample sizes in `n_compared`. They count present values only:
+//! missing fields and packets are measured in the aspects `header` and `flow`.
 
 use super::distribution::count;
 use super::header::{FIELDS, FieldKind};

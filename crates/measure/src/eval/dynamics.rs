@@ -1,5 +1,5 @@
-//! What marginals of header fields hide: how packets follow each other, when, and what a trace adds up
-//! to. All measures are over whole traces (no packet position).
+//! Properties that marginals of header fields do not capture: the order and timing of packets, and totals per trace.
+//! All measures are over whole traces (no packet position).
 
 use super::distribution::{Absent, Distribution, compare, spread};
 use super::measure::{Aspect, Metric};

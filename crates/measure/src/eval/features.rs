@@ -72,7 +72,7 @@ pub fn by_field_and_position(values: &[f64]) -> Vec<(&'static str, u32, f64)> {
         let position = (index / PACKET_FEATURES.len()) as u32;
         let Some((field, _)) = PACKET_FEATURES.get(index % PACKET_FEATURES.len()) else { continue };
         match sums.last_mut() {
-            // the two halves of an address stand beside each other
+            // the two halves of an address are adjacent
             Some((last, at, sum)) if *last == *field && *at == position => *sum += value,
             _ => sums.push((*field, position, *value)),
         }

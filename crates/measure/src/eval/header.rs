@@ -92,7 +92,7 @@ impl Header {
                 let (real, other) =
                     (self.positions.get(position).unwrap_or(&none), compared.positions.get(position).unwrap_or(&none));
                 let (Some(values), Some(others)) = (real.fields.get(place), other.fields.get(place)) else { continue };
-                // the first packet of nobody has one before it
+                // the first packet of a trace has no predecessor
                 let defined = position > 0 || !matches!(kind, FieldKind::Gap(_));
                 let absent = |side: &Self, at: &Position, values: &Distribution| Absent {
                     packets: if defined { side.traces - at.packets } else { 0 },

@@ -45,7 +45,7 @@ struct Cell {
 
 /// What a cell is measured by.
 enum Scale {
-    /// Jensen-Shannon distance of so many values.
+    /// Jensen-Shannon distance over this many values.
     Categories(usize),
     /// Wasserstein-1 in units of the field: its numbers in order, then how many values are absence.
     Numbers { sorted: Vec<f64>, absent: usize },

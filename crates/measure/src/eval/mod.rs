@@ -1,9 +1,9 @@
-//! Measures of a finished model: what an attack's scores leak, how far synthetic traces are from real
+//! Measures of a trained model: leakage shown by an attack's scores, distance of synthetic traces from real
 //! ones in all aspects of traffic, and the intervals around both.
 //!
-//! Invariants: pure functions of records and numbers; the only randomness comes from seeds that are passed in. What is
-//! not defined (0/0, an empty side, a rate that so few traces cannot tell, a value that is not finite) is `None` or not a
-//! number, never a silent 0. Sums run in sorted order, so that results do not depend on threads.
+//! Invariants: pure functions of records and numbers; the only randomness comes from seeds that are passed in.
+//! Undefined values (0/0, an empty side, a rate that the number of traces cannot resolve, a non-finite value) are
+//! `None` or NaN, never a silent 0. Sums run in sorted order, so that results do not depend on threads.
 
 mod auc;
 mod detection;

@@ -39,7 +39,7 @@ impl Rows {
         });
     }
 
-    /// Those measures of a comparison that are in `stored`.
+    /// Adds the measures of a comparison whose metrics are listed in `stored`.
     pub fn comparison(
         &mut self,
         aspect: Aspect,

@@ -6,8 +6,8 @@ use super::roc::{members_at_fpr, tpr_at_fpr};
 use statrs::function::beta::checked_beta_reg;
 use syntrace_base::record::Interval;
 
-/// Can so many held-out traces tell this false positive rate from 0? With fewer than 1 / `fpr` of them the largest TPR
-/// at an FPR of at most `fpr` is that without any false positive, another measure. A rate of 0 asks for that one.
+/// Can this number of held-out traces resolve this false positive rate? With fewer than 1 / `fpr` of them the largest
+/// TPR at an FPR of at most `fpr` is that without any false positive, another measure. A rate of 0 requests that one.
 pub fn resolves_fpr(held_out: u64, fpr: f64) -> bool {
     fpr == 0.0 || held_out as f64 * fpr >= 1.0 - ROUNDING
 }

@@ -16,7 +16,7 @@ pub(super) struct Cut {
     pub next_rank: u32,
 }
 
-/// What all nodes of a tree share, and room to work in.
+/// State that all nodes of a tree share, and work buffers.
 pub(super) struct Splitter<'a> {
     labels: &'a [u32],
     /// How often the bootstrap drew each row.
@@ -162,7 +162,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Weighs the cut before a rank, then stands at it.
+    /// Evaluates the split before a rank, then advances to that rank.
     fn reach(&mut self, rank: u32) {
         if self.rows >= self.least_leaf_rows.max(1) && self.all_rows - self.rows >= self.least_leaf_rows {
             let share = |squares: u64, weight: u64| squares as f64 / weight as f64;

@@ -5,7 +5,7 @@ use super::event::{Accountant, Ledger, PrivacyEvent};
 use syntrace_base::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
 
-/// What training may spend and how it will run.
+/// Privacy budget and schedule of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// Target epsilon; infinite asks for no noise.

@@ -1,4 +1,5 @@
-//! What was done to the private traces, as data; accountants consume these events and nothing else.
+//! Privacy events: mechanisms that were applied to the private traces. Accountants consume these events and nothing
+//! else.
 
 use syntrace_base::base::{ClipNorm, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
@@ -57,7 +58,7 @@ pub enum Accountant {
 }
 
 impl Accountant {
-    /// Both, that of a spec that says nothing first.
+    /// Both, the default of a spec first.
     pub const ALL: [Self; 2] = [Self::Pld, Self::Rdp];
 
     /// The accountant of a name.

@@ -1,4 +1,4 @@
-//! What an epsilon is worth, given what a model's weights descend from.
+//! The guarantee of an epsilon, given the lineage of a model's weights.
 
 use syntrace_base::record::{Guarantee, LineageEdge, ModelRecord, Regime};
 
@@ -8,16 +8,16 @@ pub const NONE_BY_DELTA: &str = "none: delta";
 /// `ModelRecord::noise` of a model whose noise follows from its id (`regimes.noise = "reproducible"`).
 pub const REPRODUCIBLE_NOISE: &str = "reproducible";
 
-/// Is a delta a promise about nothing? Whoever publishes each of `members` traces whole with probability delta is
-/// (0, delta)-DP: from 1/members on that gives away one of them or more on average.
+/// Is a delta too large for a meaningful guarantee? A mechanism that publishes each of `members` traces whole with
+/// probability delta is (0, delta)-DP: from 1/members on it reveals one of them or more on average.
 pub fn promises_nothing(delta: f64, members: u64) -> bool {
     delta.is_nan() || delta >= 1.0 / members as f64
 }
 
-/// What may be said of a stored model's epsilon, given how many traces it was trained on (`None` = not known): the word
-/// of its guarantee, and its end-to-end epsilon (infinite where nothing holds end to end, `None` without DP and where
-/// the epsilon is only claimed). Noise that follows from the model's id can be made again and taken off by whoever holds
-/// the study, so its epsilon is conditional on nobody doing so.
+/// The guarantee of a stored model's epsilon, given how many traces it was trained on (`None` = not known): the name of
+/// the guarantee, and the end-to-end epsilon (infinite where nothing holds end to end, `None` without DP and where the
+/// epsilon is only claimed). Noise that is derived from the model's id can be recomputed and subtracted by anyone who
+/// has the study, so the guarantee is then conditional on that not happening.
 pub fn promise(model: &ModelRecord, members: Option<u32>) -> (&'static str, Option<f64>) {
     let Regime::Dp { delta, .. } = model.regime else { return (model.guarantee.name(), None) };
     let nothing = members.is_some_and(|members| promises_nothing(delta, u64::from(members)));

@@ -1,5 +1,5 @@
-//! What several models cost together. Each that is released spends on its own, so whoever holds them all is promised
-//! no more than the composition of their ledgers.
+//! Joint privacy cost of several models. Each released model spends separately, so against an attacker with all of
+//! them only the composition of their ledgers is guaranteed.
 
 use super::epsilon::SpentByBoth;
 use super::event::Ledger;
@@ -10,17 +10,17 @@ use syntrace_base::error::Result;
 /// One model of a release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Released {
-    /// Word of its own guarantee (see [`super::promise`]).
+    /// Name of its guarantee (see [`super::promise`]).
     pub guarantee: &'static str,
-    /// Delta of its own promise; `None` without DP.
+    /// Delta of its guarantee; `None` without DP.
     pub delta: Option<f64>,
     /// Traces that it was trained on; `None` = not known.
     pub members: Option<u64>,
-    /// What was done to them; `None` where nobody here saw a mechanism.
+    /// Their privacy events; `None` if the mechanism was not observed.
     pub ledger: Option<Ledger>,
 }
 
-/// What a trace that is in all models of a release has lost.
+/// Privacy loss of a trace that is a member of all models of a release.
 #[derive(Debug)]
 pub struct Joint {
     /// The weakest of the parts' guarantees.

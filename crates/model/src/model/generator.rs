@@ -1,4 +1,4 @@
-//! What a generator is: the traits that every one implements, and what goes in and out.
+//! The traits that every generator implements, and their input and output types.
 
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, EpochRow, MonitorRow, TrainPlan};
 #[cfg(feature = "torch")]
@@ -8,7 +8,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ModelStatus, NamedScalar, Regime};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
 
-/// What a model says about one trace.
+/// Attributes of one trace under a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttributeRow {
     /// Which attribute.
@@ -22,7 +22,7 @@ pub struct AttributeRow {
 /// One generated trace before it is decoded to packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawTrace {
-    /// What the model wrote.
+    /// The generated output.
     pub content: Generated,
     /// Did it end by itself (end token or full number of packets) rather than by length?
     pub complete: bool,
@@ -37,7 +37,7 @@ impl RawTrace {
     }
 }
 
-/// What a model's training starts from.
+/// Initial weights of a model's training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// Random weights.
@@ -156,7 +156,7 @@ pub trait Family: Send + Sync {
     /// Parameters of one model that are stored with it (those of a shared base are not).
     fn parameters(&self) -> u64;
 
-    /// The same of one model of a regime, where regimes have networks of their own.
+    /// The same of one model of a regime, if the network depends on the regime.
     fn parameters_in(&self, _regime: Regime) -> u64 {
         self.parameters()
     }
@@ -179,9 +179,9 @@ pub trait Family: Send + Sync {
     }
 }
 
-/// A family of generative models. The rejected alternative is an enum with a match in every stage:
-/// four families differ in all of these answers, and an imported one gives only some. A build without libtorch refuses what a
-/// family does not say; a build with it does not compile where a family leaves one of the three without a default out.
+/// A family of generative models. The rejected alternative is an enum with a match in every stage: the families differ
+/// in every method here, and an imported family implements only some. A build without libtorch reports an error for a
+/// method that a family lacks; a build with libtorch does not compile if a family omits one that has no default.
 pub trait Generator: Family {
     /// Trains the base on public traces, without DP.
     fn train_base(&self, _traces: &[EncodedTrace], _seed: Seed, _progress: &dyn Progress) -> Result<BaseOutcome> {
@@ -189,7 +189,7 @@ pub trait Generator: Family {
         if self.base().is_some() {
             return Err(without_torch(self.name(), "train the base of"));
         }
-        Err(Error::user(format!("`{}` starts from no base, so there is none to train", self.name()))
+        Err(Error::user(format!("`{}` uses no base, so there is none to train", self.name()))
             .hint("expected a family whose networks start from one: netssm, netshare or netdiffusion"))
     }
 

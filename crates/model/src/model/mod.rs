@@ -1,8 +1,8 @@
 //! Generators: the traits `Family` (what one says before training) and `Generator` (what it does), a folder or file and a table
 //! of presets each.
 //!
-//! A generator declares what it reads, trains cohorts, says something about a trace (attributes) and
-//! draws new traces. Everything it depends on is in its canonical configuration text.
+//! A generator declares its input, trains cohorts, computes attributes of a trace and samples new traces. Everything it
+//! depends on is in its canonical configuration text.
 //!
 //! Invariants: this module compiles without libtorch (names, presets, plans and layouts are needed to
 //! plan a study); weights travel as safetensors bytes; nothing here reads files, clocks or the

@@ -28,7 +28,9 @@ pub(super) fn with_options<T: Serialize + DeserializeOwned>(
     packets: u32,
 ) -> Result<T> {
     let mut value = serde_json::to_value(config).map_err(|error| Error::internal(error.to_string()))?;
-    let Some(map) = value.as_object_mut() else { return Err(Error::internal("a configuration is no map")) };
+    let Some(map) = value.as_object_mut() else {
+        return Err(Error::internal("a configuration did not serialise to a JSON object"));
+    };
     map.insert("packets".to_owned(), packets.into());
     for (key, option) in options {
         match (map.get_mut(key), option) {

@@ -54,7 +54,7 @@ impl AnyGenerator {
         Self::from_options(name, &serde_json::Map::new(), 10)
     }
 
-    /// What trains and samples. Whoever names this function is linked to libtorch.
+    /// The trainable generator. A binary that references this function links libtorch.
     pub fn generator(&self) -> &dyn Generator {
         match self {
             Self::Markov(generator) => generator,

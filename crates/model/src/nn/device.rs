@@ -15,7 +15,7 @@ pub fn placed(device: Device) -> tch::Device {
     }
 }
 
-/// Waits until a device has done all that it was given: for whoever has a clock.
+/// Synchronises with a device: waits until all queued work is done, for time measurements.
 pub fn synchronise(device: Device) {
     if let Device::Cuda(index) = device {
         tch::Cuda::synchronize(i64::from(index));
@@ -23,13 +23,13 @@ pub fn synchronise(device: Device) {
 }
 
 /// Sets the number of threads that tensor operations called from this thread use. Cohorts run with
-/// one thread each, side by side: results then do not depend on the machine's number of cores.
+/// one thread each, concurrently: results then do not depend on the machine's number of cores.
 pub fn use_threads(threads: u32) {
     tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(1));
 }
 
 /// Multiplies a square matrix with itself some times; returns the floating-point operations of that.
-/// For whoever has a clock.
+/// For time measurements.
 pub fn multiply_squares(width: i64, rounds: u32, device: Device) -> f64 {
     let side = tch::Tensor::ones([width, width], (tch::Kind::Float, placed(device)));
     for _ in 0..rounds {

@@ -22,7 +22,7 @@ struct Entry {
     purpose: Purpose,
 }
 
-/// What a tensor of [`Params`] is for.
+/// Role of a tensor in [`Params`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// Trained with per-trace gradients.

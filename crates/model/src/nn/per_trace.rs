@@ -170,7 +170,7 @@ impl Weight {
             Some(formed) => formed,
             None => {
                 if let [Part::Direct(gradient)] = self.parts.as_slice() {
-                    // Nobody writes into what was formed.
+                    // The formed tensor is never written to.
                     return self.formed.insert(gradient.reshape([models, traces, elements]));
                 }
                 let mut sum: Option<Tensor> = None;

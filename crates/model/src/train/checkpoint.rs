@@ -2,12 +2,12 @@
 //! tensors; counters are exact integers (floats by their bits), so that a resumed training ends with
 //! the same weights, bit for bit. Random streams have no position: they are addressed by step.
 //!
-//! Invariant: no seed is written. What a checkpoint held stays in the file's free pages after the job has removed
-//! it, and whoever reads the file reads them. Models with the operating system's noise write only what their
-//! mechanism released and what follows from it: weights and moments of every step are the output that DP-SGD
-//! accounts for. Unnoised sums over the running epoch (of losses, of norms, of traces) are not: two of them a few
-//! steps apart would tell the losses of those steps' batches. Rows of finished epochs are kept, they are the
-//! evaluation that the table `epochs` shows to whoever has the study.
+//! Invariant: no seed is written. The content of a checkpoint stays in the file's free pages after the job has removed
+//! it, readable by anyone who has the file. Models with the operating system's noise write only the output of their
+//! mechanism and its post-processing: weights and moments of every step are the output that DP-SGD accounts for.
+//! Unnoised sums over the current epoch (of losses, of norms, of traces) are not: two of them a few steps apart would
+//! reveal the losses of those steps' batches. Rows of finished epochs are kept; they are the evaluation that the table
+//! `epochs` shows to everyone who has the study.
 
 use super::{EpochRow, Optimiser, PrivacyEvent};
 use crate::nn::{Params, kind_bytes, tensor_from_view};
@@ -21,7 +21,7 @@ use tch::{Device, Kind, Tensor};
 const VERSION: u32 = 3;
 const STATE_KEY: &str = "syntrace.training";
 
-/// Everything of a training besides tensors.
+/// The state of a training, except tensors.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct State {
     pub version: u32,

@@ -40,7 +40,7 @@ pub fn train_cohort<N: Network>(
             training.add_seconds(now - started);
             sink.save(&training.checkpoint()?)?;
             return Err(Error::interrupted(format!("training stopped after step `{}`", training.state.step))
-                .hint("run the same command again: it goes on from there"));
+                .hint("run the same command again: it resumes from there"));
         }
         let loss = training.step()?;
         progress.advance(1, &loss.map_or(String::new(), |loss| format!("loss {loss:.3}")));

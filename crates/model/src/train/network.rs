@@ -1,4 +1,4 @@
-//! What a cohort's loop needs from a network.
+//! The interface between a cohort's training loop and a network.
 
 use super::PerSampleGrads;
 use crate::nn::Params;

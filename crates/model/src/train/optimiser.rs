@@ -12,16 +12,16 @@ pub struct Optimiser {
     first: Vec<Tensor>,
     /// Second moment (Adam).
     second: Vec<Tensor>,
-    /// Means of the weights, where they are kept.
+    /// Running means of the weights, if averaging is on.
     mean: Vec<Tensor>,
     average: Average,
-    /// Steps of the whole training, by which means are laid.
+    /// Steps of the whole training, which determine the averaging window.
     steps_all: u64,
     steps: u64,
 }
 
 impl Optimiser {
-    /// A fresh state for some weights.
+    /// The initial state for some weights.
     pub fn new(plan: OptimiserPlan, params: &Params) -> Self {
         let zeros = || params.handles().map(|param| params.get(param).zeros_like()).collect();
         let (first, second) = match plan {
@@ -32,7 +32,7 @@ impl Optimiser {
         Self { plan, first, second, mean: Vec::new(), average: Average::None, steps_all: 0, steps: 0 }
     }
 
-    /// Keeps means of the weights of a training of `steps` steps.
+    /// Turns on averaging of the weights for a training of `steps` steps.
     pub fn averaging(mut self, average: Average, steps: u64, params: &Params) -> Self {
         if average != Average::None {
             self.mean = params.handles().map(|param| params.get(param).zeros_like()).collect();
@@ -41,7 +41,7 @@ impl Optimiser {
         self
     }
 
-    /// Replaces the trained weights by their means, where these are kept.
+    /// Replaces the trained weights by their running means, if averaging is on.
     pub fn settle(&self, params: &mut Params) {
         if self.average.horizon(self.steps, self.steps_all) == 0 {
             return;

@@ -1,4 +1,4 @@
-//! What goes into a cohort's training and what comes out, as plain data.
+//! Input and output of a cohort's training, as plain data.
 
 use serde::{Deserialize, Serialize};
 use syntrace_base::base::{Seed, TraceId};
@@ -294,7 +294,7 @@ impl MonitorRow {
     }
 }
 
-/// What an accountant needs to know of a model's training.
+/// The privacy event of a model's training, for an accountant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrivacyEvent {
     /// What was trained or counted.
@@ -311,7 +311,7 @@ pub struct PrivacyEvent {
     pub steps: u64,
 }
 
-/// What became of one model.
+/// Result of training one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelOutcome {
     /// Safetensors, f32; where the model diverged, those before the step that led to it.

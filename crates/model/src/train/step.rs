@@ -30,10 +30,10 @@ pub struct PrivateGrad {
     pub(super) gradients: Vec<Option<Tensor>>,
 }
 
-/// What becomes of a trace's gradient that is not finite, or whose norm is not.
+/// How a per-trace gradient is handled if it, or its norm, is not finite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overflow {
-    /// It stands in the sum, which is then no number: for a caller that looks at the norms.
+    /// It enters the sum, which becomes NaN: for a caller that checks the norms.
     Kept,
     /// It counts as zero, a contribution within every clip norm.
     Zeroed,

@@ -1,8 +1,8 @@
-//! Captures in folders: which files are captures, and what is passed over.
+//! Finds the captures in folders, and lists the files that are skipped.
 //!
 //! A file is one by its name (`day.pcap`, rotated as in `day.pcap1`, `day.pcap.1` and `day.pcap-20260101`, packed as in
 //! `day.pcap.gz`, or both), or, whatever its name, by its first bytes. One that is a capture by its name alone is
-//! taken too: what reads it says what is wrong with it. Everything else is named as passed over.
+//! included too: the reader then reports what is wrong with it. Everything else is reported as skipped.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 use syntrace_base::error::{Error, Result, io_error};
 use syntrace_traffic::capture::FrameReader;
 
-/// How names of captures end, before a rotation's number and what packed them.
+/// File name extensions of captures, before the suffixes of rotation and compression.
 const CAPTURE_ENDINGS: [&str; 6] = ["pcap", "pcapng", "cap", "dmp", "ntar", "pcap-ng"];
 
-/// How packed files end; what packs in another way than those that are read is refused by what reads it.
+/// Extensions of compressed files; formats that are not supported are rejected by the reader.
 const PACKED_ENDINGS: [&str; 10] = ["gz", "gzip", "zst", "zstd", "xz", "bz2", "lz4", "lzma", "zip", "7z"];
 
-/// A file or folder that gives no capture.
+/// A file or folder that contains no capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedOver {
     /// Where it is.
     pub path: PathBuf,
-    /// Why it was passed over.
+    /// Why it was skipped.
     pub reason: String,
 }
 
@@ -31,7 +31,7 @@ impl std::fmt::Display for PassedOver {
     }
 }
 
-/// Captures of a folder, sorted by path, and what was passed over.
+/// Captures of a folder, sorted by path, and what was skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// Captures.
@@ -86,7 +86,7 @@ pub fn captures_in(folder: &Path) -> Result<Found> {
     Ok(found)
 }
 
-/// A link may lead back to a folder around it: each folder is looked through once.
+/// A symbolic link may point to an enclosing folder: each folder is visited once.
 fn collect(folder: &Path, found: &mut Found, seen: &mut HashSet<PathBuf>) -> Result<()> {
     let itself = std::fs::canonicalize(folder).map_err(|error| io_error("read the folder", folder, &error))?;
     if !seen.insert(itself) {
@@ -138,7 +138,7 @@ fn is_name_of_capture(name: &str) -> bool {
     let is_ending = |part: &str| CAPTURE_ENDINGS.iter().any(|ending| part.strip_prefix(ending).is_some_and(is_number));
     let mut parts = name.split('.').rev();
     let ending = parts.find(|part| !is_number(part) && !PACKED_ENDINGS.contains(part));
-    // What is before the first dot is no ending.
+    // The part before the first dot is no extension.
     ending.is_some_and(is_ending) && parts.next().is_some()
 }
 

@@ -1,4 +1,4 @@
-//! Captures as they are named: files, and what comes on standard input.
+//! Sources of captures: files and standard input.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -15,7 +15,7 @@ const READ_BUFFER_BYTES: usize = 1 << 20;
 pub struct CaptureInput {
     path: PathBuf,
     name: String,
-    /// What came on standard input, in a file without a name.
+    /// Standard input, spooled to an unlinked temporary file.
     held: Option<Arc<File>>,
 }
 
@@ -26,8 +26,8 @@ impl CaptureInput {
         Self { path: path.to_owned(), name, held: None }
     }
 
-    /// What comes on a stream to its end, under this name. A capture is read more than once, to know it, to cut it and to
-    /// keep it, so it is held in a file of this folder that has no name any more.
+    /// A stream, read to its end, under this name. A capture is read several times (to hash, cut and store it), so the
+    /// stream is spooled to an unlinked temporary file in this folder.
     ///
     /// # Errors
     /// `user` where the stream fails or the disk is full.
@@ -39,7 +39,7 @@ impl CaptureInput {
         })
     }
 
-    /// What is written into a file of a folder that has no name any more.
+    /// Writes to an unlinked temporary file in a folder.
     pub(crate) fn held(name: &str, folder: &Path, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<Self> {
         use std::os::unix::fs::OpenOptionsExt;
         let path = folder.join(format!(".syntrace-stream-{}", std::process::id()));
@@ -84,15 +84,15 @@ impl CaptureInput {
         Ok(Box::new(Unpacked::new(BufReader::with_capacity(READ_BUFFER_BYTES, self.open()?))?))
     }
 
-    /// Its bytes as they are, telling one half of them as they are read: a capture is read twice, to know it and to cut it.
+    /// Its raw bytes; reading reports progress for half of them: a capture is read twice, to hash it and to cut it.
     pub(crate) fn counted<'a>(&self, progress: &'a dyn Progress, half: Half) -> Result<impl Read + use<'a>> {
-        // Counted beneath the buffer: once a piece, not once a packet.
+        // Counted below the buffer: once per block, not once per packet.
         let counted = Counted { inner: self.open()?, progress, seen: half as u64, told: 0 };
         Ok(BufReader::with_capacity(READ_BUFFER_BYTES, counted))
     }
 }
 
-/// BLAKE3 of a capture, unpacked where it is packed: what it is known by.
+/// BLAKE3 of a capture, after decompression: its identity.
 pub(crate) fn capture_digest(path: &Path) -> Result<Digest> {
     digest_of(CaptureInput::file(path).unpacked()?, path)
 }
@@ -109,15 +109,15 @@ pub(crate) fn digest_of(file: impl Read, path: &Path) -> Result<Digest> {
     Ok(Digest(*hasher.finalize().as_bytes()))
 }
 
-/// Which of two readings tells of which half of the bytes.
+/// Which of the two passes over a capture reports which half of the bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Half {
     First = 0,
-    /// With the odd byte.
+    /// Includes the odd byte.
     Second = 1,
 }
 
-/// A reader that tells of half of its bytes.
+/// A reader that reports half of its bytes as progress.
 struct Counted<'a, R> {
     inner: R,
     progress: &'a dyn Progress,
@@ -135,7 +135,7 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// A file from its start, whatever others read of it meanwhile.
+/// Reads a file from its start with its own offset, so that concurrent readers do not interfere.
 struct FromStart {
     file: Arc<File>,
     at: u64,

@@ -30,7 +30,7 @@ pub struct IngestOptions {
     pub traces: TraceSpec,
 }
 
-/// What became of one file.
+/// Result of ingesting one file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IngestReport {
     /// The file.
@@ -47,7 +47,7 @@ pub struct IngestReport {
     pub kept_now: bool,
 }
 
-/// Captures that are known before the first of them is cut: so many bytes stay in the system's memory between.
+/// Bytes of captures that are hashed before the first of them is cut: this much should stay in the page cache.
 const BATCH_BYTES: u64 = 1 << 30;
 
 /// Ingests captures, several in parallel, one job each; results in the order of the files. What is no capture gives an
@@ -55,7 +55,7 @@ const BATCH_BYTES: u64 = 1 << 30;
 /// capture is known by the names of all.
 ///
 /// # Errors
-/// What concerns the study or the disk and not a file; and where it was asked to stop.
+/// Errors of the study or the disk rather than of a file; and interruption.
 pub fn ingest_files(
     store: &StoreWriter,
     options: &IngestOptions,
@@ -90,7 +90,7 @@ fn ingest_batch(
     let own = |result: Result<IngestReport>, file: &CaptureInput| {
         let result = result.context(|| format!("`{}`", file.path().display()));
         match result {
-            // The disk or the study, not this file: nothing after it would fare better.
+            // An error of the disk or the study, not of this file: all later files would fail too.
             Err(error) if error.kind() != ErrorKind::User || error.is_of_storage() => Err(error),
             other => Ok(other),
         }
@@ -143,8 +143,8 @@ pub(crate) fn ingest_head(options: &IngestOptions, name: &str, digest: &Digest) 
     JobHead::new(JobKind::Ingest, label, &spec, vec![digest.id63()], 0)
 }
 
-/// Refuses traffic for a class of another origin: private traces must not slip under a class that is public, nor
-/// captured ones under a simulated one.
+/// Refuses traffic for a class of another origin: private traces must not enter a public class, nor captured ones a
+/// simulated class.
 fn require_origin(store: &StoreWriter, options: &IngestOptions) -> Result<()> {
     let Some(class) = store.snapshot()?.class(class_id(options))? else { return Ok(()) };
     if class.origin == options.origin {
@@ -153,11 +153,11 @@ fn require_origin(store: &StoreWriter, options: &IngestOptions) -> Result<()> {
     let (name, there, here) =
         (format!("{}/{}", class.dataset, class.class), class.origin.name(), options.origin.name());
     Err(Error::user(format!("the class {name} of this study is {there}, and this traffic would be {here}"))
-        .hint("a class has one origin: give this traffic another class or dataset, or say of it what the class says (`--public`)"))
+        .hint("a class has one origin: give this traffic another class or dataset, or use the same origin as the class (`--public`)"))
 }
 
-/// Ingests one file; does nothing if the same content is already there under the same class and cut.
-/// `progress`, which was started by the caller, hears of the bytes that are read.
+/// Ingests one file; does nothing if the same content was already ingested under the same class and cut.
+/// `progress`, which the caller has started, is told of the bytes that are read.
 pub(crate) fn ingest_file(
     store: &StoreWriter,
     options: &IngestOptions,
@@ -205,7 +205,7 @@ fn report(file: &CaptureInput, capture: CaptureRecord) -> IngestReport {
     IngestReport { path, name, added: false, record: None, capture, kept_now: false }
 }
 
-/// The traces are there: what may be missing is this name of the capture, and its bytes.
+/// The traces are already stored; adds this name of the capture and its bytes if they are missing.
 fn known_already(
     store: &StoreWriter,
     snapshot: &Snapshot,
@@ -227,7 +227,7 @@ fn known_already(
     Ok(IngestReport { kept_now, ..report(file, capture) })
 }
 
-/// Cuts the captures of some classes anew for a class of another name each, as they were cut; gives how many.
+/// Cuts the captures of some classes again, with the same options, for classes of other names; returns how many.
 ///
 /// # Errors
 /// `user` where the bytes of a capture were not kept, or a class of that name is of another origin.
@@ -236,7 +236,7 @@ pub fn ingest_again(store: &StoreWriter, renamed: &[(ClassRecord, String, String
     let mut count = 0;
     for (class, dataset, name) in renamed {
         for ingest in snapshot.ingests()?.iter().filter(|ingest| ingest.class_id == class.class_id) {
-            let missing = || Error::internal(format!("the ingest {} has lost its capture or its job", ingest.job_id));
+            let missing = || Error::internal(format!("the capture or the job of ingest {} is missing", ingest.job_id));
             let capture = snapshot.capture(ingest.capture_id)?.ok_or_else(missing)?;
             let job = snapshot.job(ingest.job_id)?.ok_or_else(missing)?;
             if !capture.kept {
@@ -264,9 +264,9 @@ fn kept_file(file: &CaptureInput, digest: Digest) -> Result<NewFile> {
 }
 
 fn require_capture(snapshot: &Snapshot, digest: Digest) -> Result<CaptureRecord> {
-    snapshot
-        .capture(CaptureId::from(digest))?
-        .ok_or_else(|| Error::internal(format!("the capture {} is missing beside its traces", digest.hex())))
+    snapshot.capture(CaptureId::from(digest))?.ok_or_else(|| {
+        Error::internal(format!("the traces exist but the record of capture {} is missing", digest.hex()))
+    })
 }
 
 fn cut_options(options: &IngestOptions) -> CutOptions {

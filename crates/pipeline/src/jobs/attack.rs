@@ -13,7 +13,7 @@ use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind, WithoutZero};
 use syntrace_measure::eval;
 use syntrace_store::{JobResult, Snapshot, StoreWriter};
 
-/// Added to the method of the intervals where traces count several times.
+/// Suffix of the interval method if traces count several times.
 const SHARED_TRACES: &str =
     "; traces that several targets share count once for each, so intervals are on the narrow side";
 
@@ -76,7 +76,7 @@ pub(crate) fn run_attack(
     Ok(())
 }
 
-/// What a model says, row by row.
+/// Attributes of a model, row by row.
 type ModelRows = (ModelId, Vec<rows::AttributeRow>);
 
 /// Attributes of the shadows, of the target, and of models on traces outside their splits.
@@ -99,8 +99,8 @@ fn evidence(snapshot: &Snapshot, planned: &PlannedAttack, group: &AttackGroup) -
     Ok([table(shadows, planned)?, table(target, planned)?, table(references, planned)?])
 }
 
-/// Takes each model's median over its own split off its exact numbers without a zero, before they are narrowed: what
-/// narrowing keeps of them does not depend on a constant either.
+/// Subtracts each model's median over its own split from exact values that are defined only up to a constant, before
+/// they are rounded to FLOAT: so the result of rounding does not depend on that constant either.
 fn take_off_medians(sides: &mut [Vec<ModelRows>; 3], without: WithoutZero) {
     let loss = |row: &rows::AttributeRow| row.loss_exact.or(row.loss.map(f64::from));
     let value = |row: &rows::AttributeRow, place: usize| match &row.values_exact {
@@ -113,7 +113,7 @@ fn take_off_medians(sides: &mut [Vec<ModelRows>; 3], without: WithoutZero) {
     if !sides.iter().flatten().any(|(_, rows)| rows.iter().any(is_exact)) {
         return;
     }
-    // All models, also those of single numbers: they are narrowed together.
+    // All models, also those with FLOAT values: they are rounded together.
     for (model, rows) in sides.iter().take(2).flatten() {
         let width = rows.iter().map(|row| row.values.len()).max().unwrap_or(0);
         let values = (0..width).map(|place| of(rows.iter().filter_map(|row| value(row, place)).collect())).collect();
@@ -163,7 +163,7 @@ fn add_rows(
 }
 
 fn without_loss(model: ModelId, attribute: &str) -> Error {
-    Error::user(format!("model {model} has no losses beside its attribute `{attribute}`"))
+    Error::user(format!("model {model} has an attribute `{attribute}` but no losses"))
         .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 

@@ -1,4 +1,4 @@
-//! What every job of a run has at hand.
+//! The context that all jobs of a run share.
 
 use crate::plan::Plan;
 use syntrace_store::StoreWriter;

@@ -104,7 +104,7 @@ impl Start {
 mod tests {
     use super::*;
 
-    /// The bytes of a CPU run's records do not know that there are devices.
+    /// Records of a CPU run have the same bytes as before devices were supported.
     #[test]
     fn records_name_a_device_only_where_it_is_not_the_cpu() {
         let head = JobHead::new(JobKind::Train, "label".to_owned(), &serde_json::json!({}), vec![1], 7);

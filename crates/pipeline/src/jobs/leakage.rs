@@ -1,4 +1,4 @@
-//! The job behind an audit's leakage; one-run audits train, and stand with the training jobs.
+//! The job that measures leakage for an audit; one-run audits train and are with the training jobs.
 
 use super::job::{JobHead, Start};
 use super::load;
@@ -11,8 +11,8 @@ use syntrace_base::record::Trace;
 use syntrace_measure::audit;
 use syntrace_store::{JobResult, StoreWriter};
 
-/// Measures what a model's synthetic traces give away of its members, with its held-out traces as control, and of the class's other
-/// real traces.
+/// Measures how much a model's synthetic traces reveal of its members, with its held-out traces as control, and of the
+/// class's other real traces.
 pub(crate) fn leakage(
     store: &StoreWriter,
     head: &JobHead,
@@ -31,7 +31,7 @@ pub(crate) fn leakage(
     let (held_out, unlisted): (Vec<Trace>, Vec<Trace>) =
         others.into_iter().partition(|trace| held_out.contains(&trace.trace_id));
     let mut synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?.traces;
-    // A trace without packets gives nothing away, and is no part of the shares.
+    // A trace without packets reveals nothing, and does not count in the shares.
     synthetic.retain(|trace| !trace.packets.is_empty());
     let rows = audit::leaks(&members, &held_out, &unlisted, &synthetic);
     let mut result = JobResult::new(head.record(start));

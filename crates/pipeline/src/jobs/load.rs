@@ -1,4 +1,4 @@
-//! Records of the study as inputs of stages.
+//! Loads records of the study as inputs of a job's stages.
 
 use crate::rows::{self, AttributeRow, Columns, EncodingRow, TraceFacts};
 use std::collections::HashMap;
@@ -56,9 +56,9 @@ pub(crate) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Res
 /// What a model generated.
 #[derive(Debug, Default)]
 pub(crate) struct Synthetic {
-    /// Its traces in the order of their numbers; one of which nothing parses is without packets.
+    /// Its traces in the order of their numbers; a trace without any valid packet is empty.
     pub traces: Vec<Trace>,
-    /// Packets generated of each that do not parse and are in no trace.
+    /// Generated packets of each trace that do not parse and were dropped.
     pub unreadable: Vec<u64>,
 }
 

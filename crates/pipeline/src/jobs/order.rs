@@ -1,4 +1,4 @@
-//! Which of the jobs that are ready is taken first.
+//! Scheduling priority of jobs that are ready.
 
 use crate::plan::Plan;
 use std::cmp::Reverse;
@@ -6,8 +6,8 @@ use std::cmp::Reverse;
 /// A generator whose jobs together cost at most this share of a run comes before all others.
 const CHEAP_SHARE: f64 = 0.05;
 
-/// For each job of a plan its rank, lowest first. What leads to the answers about cheap generators comes first, so that a
-/// run soon says something; then whatever most work waits for (list scheduling by the longest path to the end, Graham
+/// The rank of each job of a plan, lowest first. Jobs for the results of cheap generators come first, so that a run
+/// shows results early; then those with the most dependent work (list scheduling by the longest path to the end, Graham
 /// 1969), so that the threads end together.
 pub(crate) fn ranks(plan: &Plan) -> Vec<usize> {
     let costs: Vec<f64> =
@@ -20,7 +20,7 @@ pub(crate) fn ranks(plan: &Plan) -> Vec<usize> {
     }
     let cheap = CHEAP_SHARE * costs.iter().sum::<f64>();
     let is_cheap: Vec<bool> = of_generator.iter().map(|cost| *cost <= cheap).collect();
-    // Jobs stand behind those that they need, so one pass from the end is enough.
+    // Jobs come after those that they depend on (topological order), so one pass from the end is enough.
     let mut path = costs;
     let mut early: Vec<bool> = plan
         .jobs

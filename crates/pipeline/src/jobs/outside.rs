@@ -11,8 +11,8 @@ use syntrace_base::record::Trace;
 use syntrace_measure::audit::outside_attributes;
 use syntrace_store::{JobResult, StoreWriter};
 
-/// Records what a model's synthetic traces say about its members and held-out traces, and about the other traces of some
-/// splits, none of which is a member of it.
+/// Records attributes, from a model's synthetic traces, of its members and held-out traces, and of the other traces of
+/// some splits, none of which is a member of it.
 pub(crate) fn outside(
     store: &StoreWriter,
     head: &JobHead,
@@ -43,7 +43,7 @@ pub(crate) fn outside(
             attributes
                 .map(|own| AttributeRow::single(trace.trace_id, member, own.kind.to_owned(), own.loss, own.values))
         });
-        // Stored by trace, so that the order of the rows does not give membership away.
+        // Sorted by trace, so that the order of the rows does not reveal membership.
         let mut rows: Vec<AttributeRow> = rows.collect();
         rows.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
         rows

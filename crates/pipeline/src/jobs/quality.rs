@@ -1,5 +1,5 @@
-//! The fidelity and utility jobs: which populations are compared, and which traces downstream models
-//! learn from and are tested on.
+//! The fidelity and utility jobs: selects the populations to compare, and the training and test traces of downstream
+//! models.
 
 use super::context::Context;
 use super::job::{JobHead, Start};
@@ -76,7 +76,7 @@ impl<'a> Populations<'a> {
     }
 }
 
-/// The sides that have traces, cut to as many as the fewest have.
+/// The sides that have traces, subsampled to the size of the smallest.
 fn equal_sizes(mut sides: Vec<(SideName, Vec<&Trace>)>) -> Vec<(SideName, Vec<&Trace>)> {
     sides.retain(|(_, traces)| !traces.is_empty());
     let fewest = sides.iter().map(|(_, traces)| traces.len()).min().unwrap_or(0);
@@ -246,7 +246,7 @@ fn regression(
     trained_on: TrainedOn,
     seed: Seed,
 ) -> Result<Vec<UtilityRow>> {
-    // the same windows for whoever is tested on these traces
+    // the same windows for all models that are tested on these traces
     let real: Vec<&Trace> = loaded.iter().flat_map(|class| &class.real).collect();
     let kind = Windows::fitting(&real);
     let mut rows = Vec::new();
@@ -278,7 +278,7 @@ mod tests {
         Trace { trace_id: TraceId(id), first_packet, link_type, flow_packets, flow_bytes, packets: Vec::new() }
     }
 
-    /// Sizes of (reference, compared) for so many synthetic, member, held-out and fresh traces.
+    /// Sizes of (reference, compared) for these numbers of synthetic, member, held-out and fresh traces.
     fn sizes(synthetic: i64, members: i64, held_out: i64, fresh: i64) -> Vec<(&'static str, &'static str, usize)> {
         let all: Vec<Trace> = (0..members + held_out + fresh).map(trace).collect();
         let ids = |range: std::ops::Range<i64>| range.map(TraceId).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Attacks on an old study: over stored attributes, without training, encoding or sampling anything.
+//! Attacks on an existing study: over stored attributes, without training, encoding or sampling anything.
 
 use super::attack::{attack_head, attack_label};
 use super::load;
@@ -13,16 +13,16 @@ use syntrace_spec::StageSpec;
 use syntrace_store::Snapshot;
 use syntrace_store::schema::{ATTRIBUTES, REFERENCE_ATTRIBUTES};
 
-/// Packets of a generator that is only asked for its attribute kinds.
+/// Placeholder for the number of packets of a generator that is only queried for its attribute kinds.
 const ANY_PACKETS: u32 = 10;
 
 /// One model of the study.
 struct Member {
     record: ModelRecord,
     planned: PlannedModel,
-    /// Family of its generator; the generator itself where nobody says.
+    /// Family of its generator; the generator's name if unknown.
     family: String,
-    /// Attribute kinds of an import whose numbers have no zero.
+    /// Attribute kinds of an import whose values are defined only up to a per-model constant.
     without_zero: Vec<String>,
     seed: u64,
 }

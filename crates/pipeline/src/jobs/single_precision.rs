@@ -1,9 +1,9 @@
-//! Attributes of double precision as the single numbers that attacks compute with.
+//! Converts attributes from double precision to the single precision that attacks compute with.
 //!
-//! Rounded to FLOAT, numbers that are close become one: members at 1 + 1e-9 and others at 1 cannot be told apart any more.
-//! So where rounding makes more than a few of them equal, the numbers of one place of the attribute (over all models that
-//! are attacked together) are moved, then scaled, and at last replaced by their ranks: each keeps their order, which is all
-//! that a threshold or a tree reads of them. Attributes that are FLOAT already are not touched.
+//! Rounding to FLOAT merges close values: members at 1 + 1e-9 and others at 1 become indistinguishable. So if rounding
+//! makes more than a few values equal, the values at one index of the attribute (over all models that are attacked
+//! together) are shifted, else scaled, else replaced by their ranks: each preserves their order, which is all that a
+//! threshold or a tree uses. Attributes that are already FLOAT are not changed.
 
 use crate::rows::AttributeRow;
 
@@ -15,7 +15,7 @@ pub(crate) fn nearest(number: f64) -> f32 {
     number.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
-/// Sets the single numbers of rows that are attacked together from their exact ones.
+/// Sets the single-precision values of rows that are attacked together from their exact values.
 pub(crate) fn narrow(rows: &mut [&mut AttributeRow]) {
     if rows.iter().any(|row| row.loss_exact.is_some()) {
         let exact: Vec<f64> =
@@ -42,7 +42,7 @@ pub(crate) fn narrow(rows: &mut [&mut AttributeRow]) {
     }
 }
 
-/// Finite numbers as single ones of which at most [`LOST_PAIRS_MAX`] become equal, in the same order.
+/// Finite numbers in single precision, in the same order, of which at most [`LOST_PAIRS_MAX`] become equal.
 fn singles(exact: &[f64]) -> Vec<f32> {
     let mut order: Vec<usize> = (0..exact.len()).collect();
     let at = |index: usize| exact.get(index).copied().unwrap_or(0.0);

@@ -15,7 +15,7 @@ use syntrace_spec::SplitSpec;
 use syntrace_store::{JobResult, StoreWriter};
 use syntrace_traffic::encoding::EncodingKind;
 
-/// Runs one job and commits its result. Whoever names this function is linked to libtorch.
+/// Runs one job and commits its result. A binary that references this function links libtorch.
 pub(crate) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Progress) -> Result<()> {
     let (store, head) = (context.store, &job.head);
     match &job.work {
@@ -128,7 +128,7 @@ pub(crate) fn draw_overlapping(
     Ok(window.enumerate().map(|(index, trace)| (trace, part(index))).collect())
 }
 
-/// Refuses a class whose traces are too few for its splits, as drawing them would.
+/// Rejects a class with too few traces for its splits before they are drawn.
 pub(crate) fn require_enough(traces: usize, sizes: SplitSpec) -> Result<()> {
     let members = sizes.members as usize;
     // The target's members and held-out traces come from one half of the class, whatever the shadows do.

@@ -22,12 +22,12 @@ pub(super) struct Attributed {
     pub attribute: (JobId, usize),
 }
 
-/// The models of a generator and a class by what attacks read of them.
+/// The models of a generator and a class, by the source of the attributes that attacks read.
 #[derive(Debug, Default)]
 pub(super) struct AttributedModels {
-    /// What the models themselves say.
+    /// Attributes from the models themselves.
     pub inside: Vec<Attributed>,
-    /// What their synthetic traces say.
+    /// Attributes from their synthetic traces.
     pub outside: Vec<Attributed>,
 }
 
@@ -52,7 +52,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The attacks of the spec on a generator; what is left out is noted once with its reason.
+    /// The attacks of the spec on a generator; omitted attacks are noted once with the reason.
     fn on_generator(&mut self, generator: usize) -> Result<Vec<PlannedAttack>> {
         let (mut attacks, mut notes) = (Vec::new(), Vec::new());
         for choice in self.choices()?.iter().filter(|choice| choice.concerns(&self.plan.generators[generator].name)) {
@@ -81,7 +81,7 @@ impl Builder<'_> {
         self.outside_attacks(generator, &models.outside, outside)
     }
 
-    /// Attacks on what synthetic traces say: the jobs that record it have the traces of the other splits too.
+    /// Attacks on attributes from synthetic traces: the jobs that record these cover traces of the other splits too.
     fn outside_attacks(&mut self, generator: usize, models: &[Attributed], attacks: Vec<PlannedAttack>) -> Result<()> {
         for group in models.chunk_by(|a, b| a.model.regime == b.model.regime) {
             let recorded = group.iter().map(|member| (member.model.model_id, member.attribute.0, member.attribute.1));

@@ -10,7 +10,8 @@ use syntrace_measure::privacy::{NONE_BY_DELTA, promises_nothing};
 use syntrace_spec::NoiseSource;
 
 impl Builder<'_> {
-    /// Says which budgets promise nothing because of their delta, and that noise which can be made again is no noise.
+    /// Warns about budgets that guarantee nothing because of their delta, and about reproducible noise, which gives no
+    /// privacy to anyone who knows the seed.
     pub(super) fn note_empty_promises(&mut self) {
         let private = self.plan.spec.regimes.iter().any(|regime| regime.delta().is_some());
         if private && self.plan.spec.noise == NoiseSource::Reproducible {
@@ -74,8 +75,8 @@ impl Builder<'_> {
         self.add(head, Work::OneRunAudit { model: model.clone(), encode }, after).map(|_| ())
     }
 
-    /// Says once of each claim which one-run audits could not refute it, whatever the models do: such an audit
-    /// trains three models to say nothing.
+    /// Warns once for each claim that a one-run audit could not refute whatever the models do: such an audit trains
+    /// three models to no effect.
     fn note_what_cannot_be_refuted(&mut self, regime: Regime) {
         let Regime::Dp { epsilon, delta } = regime else { return };
         let members = self.plan.spec.split.members;

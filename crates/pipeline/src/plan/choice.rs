@@ -1,4 +1,4 @@
-//! An attack's table in a spec, and what it comes to on one generator.
+//! Resolves an attack's table in a spec to a planned attack on one generator.
 
 use super::planned::PlannedAttack;
 use serde_json::{Map, Value};
@@ -10,14 +10,14 @@ use syntrace_measure::audit::outside_scalars;
 use syntrace_model::model::AnyGenerator;
 use syntrace_spec::StageSpec;
 
-/// Name of the attack that is on each generator what the paper ran.
+/// Name of the attack that stands for the paper's attack on each generator.
 const PUBLISHED: &str = "published";
 
 /// What an attack's table says.
 #[derive(Debug, Clone)]
 pub(crate) struct AttackChoice {
     name: String,
-    /// `None`: what the paper ran.
+    /// `None`: the paper's attack.
     kind: Option<AttackKind>,
     attribute: AttributeChoice,
     each: bool,
@@ -42,12 +42,12 @@ pub(crate) struct Attacked<'a> {
     pub kinds: Vec<&'a str>,
     /// Were shadows trained on the target's traces?
     pub overlap: bool,
-    /// Attribute kinds of which an import says that their numbers have no zero.
+    /// Attribute kinds that an import declares as defined only up to a per-model constant.
     pub told: &'a [String],
 }
 
 impl Attacked<'_> {
-    /// Which numbers of an attribute kind have no zero.
+    /// Which values of an attribute kind are defined only up to a per-model constant.
     fn without_zero(&self, kind: &str) -> WithoutZero {
         if self.told.iter().any(|told| told == kind) {
             return WithoutZero { loss: true, values: true };
@@ -94,14 +94,14 @@ impl AttackChoice {
             Some(kind) => drop(kind.with(&choice.options, &[])?),
             None if choice.options.is_empty() => {}
             None => {
-                return Err(Error::user("attack `published` has no options of its own")
+                return Err(Error::user("attack `published` takes no options")
                     .hint("name the kind of attack (`kind = \"mlp\"`) to change its options"));
             }
         }
         Ok(choice)
     }
 
-    /// Fails where the table names a generator that is not there, or an attribute kind that none has.
+    /// Fails where the table names a generator that does not exist, or an attribute kind that none has.
     pub fn check(&self, all: &[Attacked<'_>]) -> Result<()> {
         let names: Vec<&str> = all.iter().map(|generator| generator.name).collect();
         let kinds: Vec<&str> = all.iter().flat_map(|generator| &generator.kinds).copied().collect();
@@ -142,7 +142,7 @@ impl AttackChoice {
         let Some(first) = generator.kinds.first() else {
             return skipped("it has no attributes".to_owned());
         };
-        // An import's family is none of ours: the default of the attack.
+        // An import's family is unknown here: the default of the attack.
         let family = AnyGenerator::preset(generator.family).ok();
         let published = family.as_ref().and_then(|family| family.published_attack());
         let kind = match self.kind {
@@ -176,7 +176,9 @@ impl AttackChoice {
         // what the paper ran reads raw numbers
         let without_zero = if self.kind.is_some() { generator.without_zero(attribute) } else { WithoutZero::default() };
         if attack.refuses(without_zero) {
-            return skipped(format!("it reads probabilities, and the scores in `{attribute}` have no zero"));
+            return skipped(format!(
+                "it needs probabilities, and the scores in `{attribute}` are defined only up to a constant"
+            ));
         }
         let (name, attribute) = (self.name.clone(), attribute.to_owned());
         Ok(Ok(PlannedAttack { name, attack: Arc::new(attack), attribute, each: self.each, without_zero }))

@@ -1,4 +1,4 @@
-//! What a plan costs, in words.
+//! The cost of a plan, as text.
 
 use super::Plan;
 use syntrace_base::error::Result;

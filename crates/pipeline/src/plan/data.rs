@@ -10,7 +10,7 @@ use syntrace_base::record::{ClassRecord, Origin, TraceUnit};
 use syntrace_spec::{DatasetSpec, SourceSpec};
 use syntrace_traffic::simulate::CLASSES;
 
-/// The simulated dataset that serves where a generator needs public traffic and the spec names none.
+/// The default public dataset: simulated, used if a generator needs public traffic and the spec names none.
 const PUBLIC: &str = "public";
 /// Its flows a class.
 const PUBLIC_FLOWS: u32 = 200;
@@ -38,7 +38,7 @@ impl Builder<'_> {
         Ok(classes)
     }
 
-    /// What came into the study as private is not made public by a spec.
+    /// Rejects a spec that declares private traffic of the study as public.
     fn require_public(&self, classes: &[PlannedClass]) -> Result<()> {
         let Some(snapshot) = self.snapshot else { return Ok(()) };
         for class in classes {
@@ -49,7 +49,7 @@ impl Builder<'_> {
                     "the spec calls it public, and the study holds its class `{}` as {origin} traffic",
                     class.class
                 ))
-                .hint("bring public traffic in with `syntrace ingest --public`, under a dataset of its own"));
+                .hint("bring public traffic in with `syntrace ingest --public`, under a separate dataset"));
             }
         }
         Ok(())

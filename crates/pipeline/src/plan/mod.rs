@@ -1,9 +1,8 @@
 //! Spec and study to the list of jobs: deterministic, complete before anything runs.
 //!
-//! Every id is known beforehand, because ids are hashes of what a thing depends on and never of what
-//! it turns out to be: a split names the ingest jobs whose traces it draws from, a model its split, an
-//! attack its models. So a plan says exactly what a run would do, a grown spec adds only what is new,
-//! and shards agree without talking.
+//! Every id is known beforehand, because ids are hashes of dependencies and never of results: a split names the ingest
+//! jobs whose traces it draws from, a model its split, an attack its models. So a plan states exactly what a run would
+//! do, an extended spec adds only new jobs, and shards agree without communication.
 
 mod attacks;
 mod audit;
@@ -152,7 +151,7 @@ pub(crate) struct PlannedJob {
     pub after: Vec<usize>,
     /// Already in the study.
     pub done: bool,
-    /// Left to another machine.
+    /// Assigned to another machine.
     pub elsewhere: bool,
 }
 
@@ -161,7 +160,7 @@ pub struct Plan {
     pub(crate) jobs: Vec<PlannedJob>,
     pub(crate) generators: Vec<PlannedGenerator>,
     pub(crate) spec: Spec,
-    /// What was left out, and why.
+    /// What was omitted, and why.
     pub(crate) notes: Vec<String>,
     /// Number of each model's cohort, in the order of the plan.
     pub(crate) cohort_of: HashMap<ModelId, u32>,
@@ -220,7 +219,7 @@ impl Plan {
         Ok(builder.plan)
     }
 
-    /// Do other generators learn from the synthetic traces of this one?
+    /// Are other generators trained on the synthetic traces of this one?
     pub(crate) fn teaches(&self, generator: usize) -> bool {
         self.generators.iter().any(|other| other.learns_from == Some(generator))
     }
@@ -230,7 +229,7 @@ impl Plan {
         self.generators.get(generator).map_or((self.spec.split.members, regime), |own| own.recipe(&self.spec, regime))
     }
 
-    /// Is a generator attacked by what its synthetic traces say?
+    /// Is a generator attacked through its synthetic traces?
     pub(crate) fn attacked_from_outside(&self, generator: usize) -> bool {
         let named = self.generators.get(generator);
         let concerned = named.is_some_and(|planned| self.spec.synthetic_shadows.concerns(&planned.name));
@@ -266,7 +265,7 @@ impl Plan {
         counts
     }
 
-    /// Number of jobs that need not be done again.
+    /// Number of jobs that are already done.
     pub fn done(&self) -> usize {
         self.jobs.iter().filter(|job| job.done).count() + self.trained
     }
@@ -292,7 +291,7 @@ impl Plan {
     }
 }
 
-/// A generator by its table: `family` names it where the table has a name of its own.
+/// A generator by its table: `family` names its family if the table has another name.
 fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator> {
     let mut options = stage.options.clone();
     let family = match options.remove("family") {
@@ -345,7 +344,7 @@ struct Builder<'a> {
     targets: Vec<utility::Target>,
     /// Cohorts so far, those that are done included.
     cohorts_planned: u32,
-    /// Number of the cohort of a generator that others learn from, in the class at hand.
+    /// Cohort number by teacher generator (one whose released traces others learn from), in the current class.
     together: HashMap<usize, u32>,
     /// Private models that others learn from, each with the index of the job that draws its traces.
     released: Vec<(PlannedModel, Released, usize)>,
@@ -372,7 +371,7 @@ impl Builder<'_> {
             let classes = self.dataset(dataset).context(|| format!("dataset `{}`", dataset.name))?;
             if dataset.public { public.extend(classes) } else { private.extend(classes) }
         }
-        // Whoever trains a base on private captures has no public base.
+        // A base that was trained on private captures is not public.
         for class in &public {
             if let Some(other) =
                 private.iter().find(|other| other.captures.iter().any(|id| class.captures.contains(id)))

@@ -15,8 +15,7 @@ use syntrace_model::model::Start;
 use syntrace_model::model::shipped::shipped_bases;
 use syntrace_spec::SplitSpec;
 
-/// Version of what models with DP go through besides their training: raised when the same seeds give other
-/// noise or another ledger.
+/// Version of the DP mechanism and its accounting: raised when the same seeds give other noise or another ledger.
 /// 2: noise of 53 bits, gradients that are not finite count as zero. 3: ledgers name their mechanism,
 /// noise is calibrated by the spec's accountant.
 const MECHANISM_VERSION: i64 = 3;
@@ -25,7 +24,7 @@ impl Builder<'_> {
     pub(super) fn class(&mut self, class: &PlannedClass) -> Result<()> {
         let splits = self.splits(class)?;
         self.together.clear();
-        // Who learns from others comes after them.
+        // Generators that learn from others come after them.
         let mut order: Vec<usize> = (0..self.plan.generators.len()).collect();
         order.sort_by_key(|generator| self.plan.generators[*generator].learns_from.is_some());
         for generator in order {
@@ -93,7 +92,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The base of a digest, where a regime of the spec starts from it: held by the study, or brought in from the program.
+    /// The base with a digest, if a regime of the spec starts from it: from the study, or shipped with the program.
     fn named_base(&mut self, generator: usize, digest: Digest) -> Result<()> {
         let planned = &self.plan.generators[generator];
         let trained_as = |regime| planned.recipe(&self.plan.spec, regime).1;
@@ -111,8 +110,13 @@ impl Builder<'_> {
             return Ok(());
         }
         if !shipped_bases()?.iter().any(|base| base.manifest.family == family && base.digest() == digest.hex()) {
-            return Err(Error::user(format!("neither the study nor the program holds a base of `{family}` with digest `{}`", digest.hex()))
-                .hint("`syntrace base list STUDY` names those that are there, `syntrace base import STUDY FILE` brings one in"));
+            return Err(Error::user(format!(
+                "neither the study nor the program holds a base of `{family}` with digest `{}`",
+                digest.hex()
+            ))
+            .hint(
+                "`syntrace base list STUDY` lists the available ones, `syntrace base import STUDY FILE` imports one",
+            ));
         }
         let spec = serde_json::json!({ "generator": family, "shipped": digest.hex() });
         let head = JobHead::new(JobKind::Base, format!("base of {family}"), &spec, Vec::new(), 0);
@@ -305,8 +309,8 @@ impl Builder<'_> {
         Ok(trained)
     }
 
-    /// The number of the next cohort of a generator. Whoever learns from a generator shares one with it in each class, so that
-    /// no other machine trains that generator, with other noise, once more.
+    /// The number of the next cohort of a generator. A generator and those that learn from its traces share one cohort
+    /// in each class, so that no second machine trains the teacher again with other noise.
     fn cohort_number(&mut self, generator: usize) -> u32 {
         let teaches = self.plan.teaches(generator).then_some(generator);
         let teacher = self.plan.generators[generator].learns_from.or(teaches);
@@ -333,7 +337,7 @@ impl Builder<'_> {
     fn train(&mut self, generator: usize, encode: JobId, after: Vec<usize>, models: &[PlannedModel]) -> Result<usize> {
         let planned = &self.plan.generators[generator];
         for model in models {
-            // What the accountant cannot answer for is said before anything runs.
+            // Accountant errors are reported before anything runs.
             let (traces, trained_as) = self.plan.recipe(generator, model.regime);
             self.plan.noise_multiplier(&planned.family.plan(traces, trained_as), trained_as)?;
         }
@@ -382,7 +386,7 @@ impl Builder<'_> {
         Ok((job, index))
     }
 
-    /// What synthetic traces say about those of all splits: (job, index).
+    /// Attributes of the traces of all splits from synthetic traces: (job, index).
     fn outside_attribute(
         &mut self,
         class: &PlannedClass,

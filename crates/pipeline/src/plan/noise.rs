@@ -1,5 +1,5 @@
-//! The noise that budgets need, and what trainings have spent. Hundreds of models of a study share a handful of answers,
-//! and the tight accountant takes a while: each distinct question is solved once.
+//! Noise calibration and privacy accounting, memoised: hundreds of models of a study share a handful of settings, and
+//! the tight accountant is slow.
 
 use super::{Plan, PlannedJob, Work};
 use std::collections::HashMap;
@@ -23,14 +23,14 @@ pub(crate) struct Spent {
     pub pld: Option<f64>,
 }
 
-/// Answers that were found.
+/// Cached results of the accountants.
 #[derive(Default)]
 pub(super) struct Accounts {
     noises: Mutex<HashMap<Question, f64>>,
     spent: Mutex<HashMap<Vec<u64>, Spent>>,
 }
 
-/// The answer to a question: `solve` is asked once, and whoever needs the same meanwhile waits. A failure is not kept.
+/// Memoised: `solve` runs once for each question, concurrent callers block. Errors are not cached.
 fn once<K: Eq + Hash, V: Copy>(
     known: &Mutex<HashMap<K, V>>,
     question: K,
@@ -46,7 +46,7 @@ fn once<K: Eq + Hash, V: Copy>(
 }
 
 impl Plan {
-    /// Does a job that a run would do train with noise whose seed nobody keeps?
+    /// Does a job that a run would do train with noise whose seed is not stored?
     pub fn trains_with_secret_noise(&self) -> bool {
         let private = |work: &Work| match work {
             Work::Train { models, .. } => models.iter().any(|model| model.regime != Regime::None),

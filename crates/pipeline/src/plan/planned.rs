@@ -1,4 +1,4 @@
-//! What a plan's jobs work on, with all choices made: models, bases, downstream tasks, attacks.
+//! Resolved items of a plan: models, bases, downstream tasks, attacks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,16 +35,16 @@ impl PlannedModel {
     }
 }
 
-/// Whose weights or traces a training starts from.
+/// Initial weights, or released traces, of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ancestor {
-    /// Nobody's.
+    /// Random initial weights.
     None,
     /// Those of the public base.
     Base,
     /// Those of the model of the same split without DP.
     NonPrivate(ModelId),
-    /// Nobody's, and it learns from the synthetic traces of a private model of the same split, regime and class.
+    /// Random initial weights; trained on the synthetic traces of a private model of the same split, regime and class.
     Released(Released),
 }
 
@@ -105,8 +105,8 @@ pub(crate) struct PlannedGenerator {
 }
 
 impl PlannedGenerator {
-    /// The traces and the regime as which its models of a regime are trained: what learns from released traces learns
-    /// from as many as are drawn, without DP of its own.
+    /// Number of training traces and training regime of its models of a regime: a generator that learns from released
+    /// traces uses all that are drawn, and needs no DP itself (post-processing).
     pub fn recipe(&self, spec: &Spec, regime: Regime) -> (u32, Regime) {
         match self.learns_from.filter(|_| regime != Regime::None) {
             Some(_) => (spec.synthetic_traces, Regime::None),
@@ -115,7 +115,7 @@ impl PlannedGenerator {
     }
 }
 
-/// An attack with all its choices made.
+/// An attack with resolved options.
 #[derive(Debug, Clone)]
 pub(crate) struct PlannedAttack {
     /// Name in the spec and in SQL.
@@ -123,9 +123,10 @@ pub(crate) struct PlannedAttack {
     pub attack: Arc<AnyAttack>,
     /// Attribute kind that it reads.
     pub attribute: String,
-    /// Is each model of the group a target in turn, besides the paper's protocol?
+    /// Is each model of the group a target in turn, in addition to the paper's protocol?
     pub each: bool,
-    /// Which numbers of the attribute have no zero, so that each model's median is taken off first.
+    /// Which values of the attribute are defined only up to a per-model constant, so that each model's median is
+    /// subtracted first.
     pub without_zero: WithoutZero,
 }
 
@@ -136,7 +137,7 @@ impl PlannedAttack {
         Self { name, attack, attribute: attribute.to_owned(), each: false, without_zero }
     }
 
-    /// Resolved options as canonical JSON, with `offset` where something has no zero.
+    /// Resolved options as canonical JSON, with `offset` if medians are subtracted.
     pub fn options(&self) -> String {
         let options = self.attack.options();
         if self.without_zero.is_none() {

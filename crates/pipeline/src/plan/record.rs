@@ -1,9 +1,9 @@
-//! What a study keeps of a plan: the spec in short and the ids of all that belongs to it, as a job that does
-//! nothing. Two results stand in one row of a view only where they are of one plan.
+//! The record of a plan in a study: a summary of the spec and the ids of everything that belongs to it, stored as a job
+//! without work. A view joins two results in one row only if they belong to one plan.
 //!
-//! Its identity is what it asks for and not what the study holds: models count by themselves, because the job
-//! that trains one depends on which of its cohort are there. So shares of one spec, and a run that was
-//! interrupted, record the same plan; the seed, threads and the device are no part of it but by the ids.
+//! Its identity is what it requests, not what the study holds: models count individually, because the job that trains
+//! one depends on which models of its cohort exist. So shards of one spec, and a run that was interrupted, record the
+//! same plan; the seed, threads and the device enter it only through the ids.
 
 use super::Plan;
 use crate::jobs::job::JobHead;
@@ -61,7 +61,7 @@ impl Plan {
             "synthetic_traces": spec.synthetic_traces,
             "forecaster": spec.forecaster.name(),
         });
-        // what no spec of before asked for: its plan is the one of before
+        // left out if unset, so that older specs keep the identity of their plan
         if !spec.augment.shares.is_empty() {
             short["augment"] = json!({ "shares": spec.augment.shares, "draws": spec.augment.draws });
         }

@@ -1,16 +1,16 @@
-//! The share of one of several machines that work on one spec, each into a file of its own.
+//! Shards: several machines work on one spec, each with a separate study file.
 //!
-//! Cohorts are dealt out in turn, by their place in the whole plan, whether they are done already or not:
-//! so all machines agree without talking, and a share goes on where it was. A job that needs models of one
-//! share only belongs to it; what spans shares (an attack on a target here with shadows there) belongs to
-//! none and is done by a plain `run` after the merge. What a share's jobs need (captures, splits, a public
-//! base, an ancestor) is done wherever it is needed: it comes out the same everywhere.
+//! Cohorts are assigned round-robin, by their index in the whole plan, whether they are done already or not: so all
+//! machines agree without communication, and a shard can be resumed. A job that needs only models of one shard belongs
+//! to it; jobs that span shards (an attack on a target in one with shadows in another) belong to none and are done by a
+//! plain `run` after the merge. Dependencies of a shard's jobs (captures, splits, a public base, an ancestor) are
+//! computed on each machine that needs them, with the same result.
 
 use super::{Plan, Work};
 use syntrace_base::base::ModelId;
 
 impl Plan {
-    /// Leaves to others what is not in share `index` (from 1) of `count`.
+    /// Marks jobs outside shard `index` (from 1) of `count` as assigned to other machines.
     pub fn keep_share(&mut self, index: u32, count: u32) {
         let own = |model: &ModelId| self.cohort_of.get(model).is_some_and(|cohort| cohort % count + 1 == index);
         let mut kept = vec![false; self.jobs.len()];

@@ -1,7 +1,7 @@
-//! What the missing jobs of a plan take, step by step and in all: time and bytes.
+//! Estimated time and bytes of the missing jobs of a plan, by step and in total.
 //!
-//! Both are guesses, good to a factor of some: what a job takes is not known before one like it ran (a run measures and
-//! says its time left as it goes). They add up: the last line is the sum of the steps, and training is the sum of the generators below it.
+//! Both are rough estimates: the time of a job is not known before a similar one has run (a run measures its jobs and
+//! reports the time left). The last line is the sum of the steps, and training is the sum of the generators below it.
 
 use super::cost::{bytes, duration};
 use super::weight::GUESS_FLOPS;
@@ -14,7 +14,7 @@ pub struct PlanDevice {
     pub name: String,
     /// Operations that it does a second at most in single precision, where it is a graphics processor.
     pub gpu_flops: Option<f64>,
-    /// Jobs side by side on the processor.
+    /// Concurrent jobs on the processor.
     pub threads: usize,
 }
 
@@ -35,7 +35,7 @@ pub const KNOWN_GPUS: &[(&str, f64)] = &[
     ("v100", 15.7e12),
 ];
 
-/// Share of its peak that a processor reaches with a network of many parameters.
+/// Share of its peak performance that a processor reaches with a network of many parameters.
 const GPU_SHARE_MAX: f64 = 0.35;
 /// Parameters, of all models of a cohort together, at which half of that is reached: smaller ones wait for launches.
 /// (One `netssm` of 60,000 parameters does 2.1 million tokens a second on an H100, 33 of them 7.0: 0.2 and 0.8 %.)
@@ -120,7 +120,7 @@ impl Plan {
         match (device.gpu_flops, self.parameters_of(&job.work)) {
             (Some(peak), Some(parameters)) => {
                 let share = GPU_SHARE_MAX * parameters / (parameters + GPU_HALF_PARAMETERS);
-                // That small networks wait is in the share.
+                // Launch latency of small networks is included in the share.
                 self.operations(&job.work).unwrap_or(core_seconds * GUESS_FLOPS) / (peak * share)
             }
             _ => core_seconds / device.threads.max(1) as f64,

@@ -53,7 +53,7 @@ impl Builder<'_> {
         }
         let asked = !self.plan.spec.augment.shares.is_empty();
         for Group { utility, after } in groups {
-            // nothing is told apart with one class
+            // classification needs at least two classes
             let augmentation = PlannedUtility { augmentation: true, ..utility.clone() };
             if asked && utility.classes.len() > 1 {
                 self.utility_job(Group { utility: augmentation, after: after.clone() })?;

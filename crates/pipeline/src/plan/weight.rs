@@ -1,29 +1,29 @@
-//! What each job of a plan weighs, to say how long the rest of a run takes.
+//! The estimated cost of each job of a plan, for the remaining time of a run.
 
 use super::{Plan, PlannedJob, PlannedModel, Work};
 use crate::estimate::{Estimate, JobCost};
 use syntrace_base::error::Result;
 use syntrace_store::Snapshot;
 
-/// Operations that a core does a second in training, about: only what nothing was measured of is weighed with it. With
+/// Approximate operations per second of a core in training: used only if no similar job was measured. With
 /// [`STEP_SECONDS`] the small networks of `studies/` took 0.3 to 1.2 times as long.
 pub(super) const GUESS_FLOPS: f64 = 1.5e10;
-/// What a model's step takes besides, whatever its size: small networks wait for the library's calls.
+/// Fixed overhead of a training step per model: small networks are bound by the library's calls.
 const STEP_SECONDS: f64 = 0.015;
-/// What a trace costs that is sampled, as a share of one step of training with it: 0.05 to 0.9 in the demo.
+/// Cost of sampling a trace, as a share of a training step with it: 0.05 to 0.9 in the demo.
 const SAMPLING_SHARE: f64 = 0.5;
-/// And one that is asked about: no gradient, and epochs are not evaluated; 0.1 to 0.2 in the demo.
+/// The same for evaluating a trace: no gradient, and no evaluation of epochs; 0.1 to 0.2 in the demo.
 const ASKING_SHARE: f64 = 0.2;
-/// Seconds of a trace that a model of marginals draws.
+/// Seconds to sample a trace from a model of marginals.
 const MARGINALS_SECONDS: f64 = 3e-4;
-/// Seconds that an attack takes a model.
+/// Seconds of an attack per model.
 const ATTACK_SECONDS: f64 = 0.05;
-/// Seconds that a real and a synthetic trace take to be compared.
+/// Seconds to compare a real and a synthetic trace.
 const OUTSIDE_SECONDS: f64 = 3e-6;
 
 impl Plan {
-    /// The time left of a run of this plan, `threads` jobs side by side. What the study holds already says how fast
-    /// such jobs are.
+    /// The remaining time of a run of this plan with `threads` concurrent jobs. Jobs that the study holds already
+    /// determine the pace of similar ones.
     ///
     /// # Errors
     /// Where the study cannot be read.

@@ -1,4 +1,4 @@
-//! What models say of traces, and scores of attacks.
+//! Rows of model attributes and of attack scores.
 
 use super::{Columns, column, flags, optional, segment};
 use arrow::array::*;
@@ -14,7 +14,7 @@ pub(crate) struct AttributeRow {
     pub trace_id: TraceId,
     pub member: bool,
     pub kind: String,
-    /// `None` where an imported file does not say.
+    /// `None` if an imported file does not have it.
     pub loss: Option<f32>,
     pub values: Vec<f32>,
     /// The loss of an imported file where `loss` is rounded.
@@ -24,7 +24,7 @@ pub(crate) struct AttributeRow {
 }
 
 impl AttributeRow {
-    /// One whose numbers are single from the start.
+    /// A row whose values are single precision from the start.
     pub fn single(trace_id: TraceId, member: bool, kind: String, loss: f32, values: Vec<f32>) -> Self {
         Self { trace_id, member, kind, loss: Some(loss), values, loss_exact: None, values_exact: None }
     }

@@ -1,4 +1,4 @@
-//! Fidelity, leakage, and what downstream models reach.
+//! Rows of fidelity, leakage and utility.
 
 use super::{column, optional, segment};
 use arrow::array::*;

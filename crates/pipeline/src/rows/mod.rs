@@ -1,5 +1,5 @@
-//! Typed rows to record batches and back, column by column under the names of [`syntrace_store::schema`], which alone says
-//! in which order they stand.
+//! Conversion between typed rows and record batches, column by column under the names of [`syntrace_store::schema`],
+//! which alone defines their order.
 
 mod attributes;
 mod measures;

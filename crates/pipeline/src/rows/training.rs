@@ -1,4 +1,4 @@
-//! What training and sampling leave: epochs, monitors, the privacy ledger, synthetic traces and their repairs.
+//! Rows of training and sampling: epochs, monitors, the privacy ledger, synthetic traces and their repairs.
 
 use super::{Columns, column, fit, flags, optional, segment};
 use arrow::array::*;
@@ -57,7 +57,7 @@ pub(crate) fn epochs_segment(model: i64, rows: &[syntrace_model::train::EpochRow
     segment(&schema::EPOCHS, model, columns)
 }
 
-/// Epochs of a training elsewhere; NULL where its log does not say.
+/// Epochs of an imported training; NULL where its log has no value.
 pub(crate) fn logged_epochs_segment(model: i64, rows: &[syntrace_foreign::LoggedEpoch]) -> Result<NewSegment> {
     let columns = vec![
         ("epoch", column!(Int32Array, rows, |row| row.epoch as i32)),
@@ -84,7 +84,7 @@ pub(crate) struct LedgerRow {
     pub epsilon_pld: Option<f64>,
 }
 
-/// What an accountant needs of a stored row of `privacy_ledger`.
+/// The fields of a stored row of `privacy_ledger` that an accountant needs.
 pub(crate) struct LedgerEvent {
     pub sampling_rate: f64,
     pub noise_multiplier: f64,

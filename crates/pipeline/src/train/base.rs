@@ -1,4 +1,4 @@
-//! Bases on public traffic, and what the device can do.
+//! Trains bases on public traffic, and measures the device.
 
 use super::pool::{Pool, generator};
 use super::record::edge;
@@ -16,9 +16,9 @@ pub fn cuda_devices() -> u32 {
     syntrace_model::nn::cuda_devices()
 }
 
-/// What a device multiplies at most, floating-point operations a second (on the CPU over all its cores).
+/// Measured peak of matrix products on a device, floating-point operations per second (CPU: all cores together).
 pub fn device_flops(device: Device) -> Option<f64> {
-    // A CUDA device needs large products to be busy, and a first one to be awake.
+    // A CUDA device needs large products for full load, and a warm-up.
     let (width, rounds, cores) = match device {
         Device::Cpu => (384, 24, syntrace_base::base::thread_count()),
         Device::Cuda(_) => (4096, 24, 1),

@@ -16,8 +16,8 @@ mod record;
 #[cfg(feature = "torch")]
 mod traces;
 
-/// One thread for the tensors of this worker: jobs run side by side instead, and sums do not depend on
-/// the number of cores.
+/// Limits libtorch to one thread in this worker: jobs run concurrently instead, and sums do not depend on the number
+/// of cores.
 pub(crate) fn use_one_thread() {
     #[cfg(feature = "torch")]
     syntrace_model::nn::use_threads(1);

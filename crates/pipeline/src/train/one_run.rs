@@ -19,11 +19,11 @@ use syntrace_spec::NoiseSource;
 use syntrace_store::schema::ONE_RUN_AUDITS;
 use syntrace_store::{JobResult, NewSegment};
 
-/// What the guesses go by.
+/// The score that the guesses are based on.
 const SCORE: &str = "relative_loss";
 
-/// Models that the auditor trains for itself beside the audited one, in two halves: what one was trained on,
-/// the other was not. Their mean loss says how hard a trace is to whoever was trained on half of them.
+/// Reference models that the auditor trains beside the audited one, in two complementary halves: each trace is in the
+/// training set of one half only. Their mean loss estimates how hard a trace is.
 const REFERENCES: usize = 2;
 
 /// What a one-run audit trains on and how.
@@ -32,7 +32,7 @@ pub struct Experiment<'a> {
     pub label: String,
     /// What is audited.
     pub family: &'a dyn Generator,
-    /// Its canaries, each trained on or not by a coin of its own; nothing else is trained on.
+    /// Its canaries, each included in training by an independent coin; there are no other training traces.
     pub canaries: &'a [EncodedTrace],
     /// Steps and batches.
     pub plan: TrainPlan,
@@ -46,7 +46,7 @@ pub struct Experiment<'a> {
     pub reproducible: bool,
 }
 
-/// What came of it.
+/// Result of the audit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audited {
     /// Canaries with their coins and scores.
@@ -84,7 +84,7 @@ impl Experiment<'_> {
         let canaries = coins.iter().zip(audited).enumerate().map(|(index, (&included, &loss))| {
             let expected = references.iter().filter_map(|losses| losses.get(index)).sum::<f64>() / REFERENCES as f64;
             let score = expected - loss;
-            // A model that diverged on a trace says nothing of it: the least suspicious score.
+            // A loss that is not finite gives no evidence: the least suspicious score.
             Canary { score: if score.is_nan() { f64::NEG_INFINITY } else { score }, included }
         });
         let events = outcome.models.first().map(|model| model.events.clone()).unwrap_or_default();

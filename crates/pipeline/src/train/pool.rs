@@ -1,4 +1,4 @@
-//! What the jobs of a model read: encoded traces, generators, weights, checkpoints.
+//! Inputs of a model's jobs: encoded traces, generators, weights, checkpoints.
 
 use crate::jobs::context::Context;
 use crate::jobs::job::Start;
@@ -37,7 +37,7 @@ pub(super) fn encode_trace(trace: &Trace, encoding: &EncodingKind) -> EncodedTra
     EncodedTrace { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
 }
 
-/// Checkpoints into the study, at most every so many seconds.
+/// Checkpoints into the study, at most once per interval in seconds.
 pub(crate) struct StoreSink<'a> {
     pub context: &'a Context<'a>,
     pub job_id: JobId,
@@ -66,7 +66,7 @@ pub(crate) fn generator<'a>(context: &'a Context<'_>, index: usize) -> Result<(&
     let generator = context.plan.generators.get(index);
     generator
         .map(|generator| (generator.name.as_str(), generator.family.generator()))
-        .ok_or_else(|| Error::internal("a planned model names a generator that is not there"))
+        .ok_or_else(|| Error::internal("a planned model names an unknown generator"))
 }
 
 pub(crate) fn weights_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! A base by its recipe: simulated traffic in memory, or a dataset of a study, to weights and their manifest.
+//! Trains a base from its recipe: from simulated traffic in memory, or a dataset of a study, to weights and a manifest.
 
 use super::pool::encode_trace;
 use super::traces::decode;
@@ -16,7 +16,7 @@ use syntrace_traffic::encoding::EncodingKind;
 use syntrace_traffic::simulate::{WIDE, wide_traces};
 use syntrace_traffic::synth::mend;
 
-/// Traces that are in memory with their packets at a time.
+/// Traces whose packets are held in memory at a time.
 const CHUNK: u32 = 2_000;
 
 /// Trains a base; on one machine the same recipe gives the same weights. Datasets other than `wide` are those of a study.
@@ -39,8 +39,7 @@ pub fn train_recipe(
         }
         Some(snapshot) => stored(recipe, &encoding, snapshot)?,
         None => {
-            let error =
-                Error::user(format!("[base.{}]: `{}` is no traffic of the program", recipe.name, recipe.dataset));
+            let error = Error::user(format!("[base.{}]: `{}` is not built-in traffic", recipe.name, recipe.dataset));
             return Err(error.hint("name the study that holds the dataset: `--study STUDY`; or train on `wide`"));
         }
     };
@@ -65,7 +64,7 @@ pub fn train_recipe(
 }
 
 /// Draws traces from a base, as a pool to select from: trace number i depends on weights, seed and i alone, drawn as models
-/// from the base are (`private.sampling`), lengths and checksums mended. Draws of which no packet parses are left out.
+/// from the base are (`private.sampling`), lengths and checksums repaired. Draws without a valid packet are left out.
 ///
 /// # Errors
 /// Where the weights are not of the family, or `progress` asks to stop.

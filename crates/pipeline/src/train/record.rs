@@ -17,8 +17,7 @@ pub(super) fn edge(kind: LineageKind, source_id: i64, description: &str) -> Line
     LineageEdge { kind, source_id, description: description.to_owned(), through_mechanism: false, saw_private: false }
 }
 
-/// What a model's weights descend from; whether an ancestor saw private traces is read off its own
-/// lineage.
+/// Lineage of a model's weights; whether an ancestor was trained on private traces follows from its lineage.
 pub(super) fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Result<Vec<LineageEdge>> {
     let mut edges = Vec::new();
     if let Ancestor::Released(from) = model.ancestor {
@@ -55,7 +54,7 @@ fn ancestor_record(snapshot: &Snapshot, ancestor: ModelId) -> Result<ModelRecord
     record.ok_or_else(|| Error::internal(format!("model {ancestor}, an ancestor, is not in the study")))
 }
 
-/// What a model spent: the events of its ledger.
+/// The events of a model's privacy ledger.
 pub(super) fn events_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<syntrace_model::train::PrivacyEvent>> {
     let mut events = Vec::new();
     for segment in snapshot.segments_of(&PRIVACY_LEDGER, model.0)? {

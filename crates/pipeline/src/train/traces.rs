@@ -1,4 +1,4 @@
-//! What trained models say about traces, and the traces they draw.
+//! Attributes of traces under trained models, and sampling of synthetic traces.
 
 use super::pool::{Pool, generator, weights};
 use crate::jobs::context::Context;
@@ -20,7 +20,7 @@ use syntrace_traffic::synth::{
     trace_id,
 };
 
-/// Records what a model says about its members and its held-out traces, in evaluation mode.
+/// Records a model's attributes of its members and its held-out traces, in evaluation mode.
 pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedModel, encode: JobId) -> Result<()> {
     let start = Start::now();
     let snapshot = context.store.snapshot()?;
@@ -42,7 +42,7 @@ pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedM
             );
         }
     }
-    // Stored by trace, so that the order of the rows does not give membership away.
+    // Sorted by trace, so that the order of the rows does not reveal membership.
     out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
     let mut result = JobResult::new(head.record_on(start, family.device()));
     result.segments.push(rows::attributes_segment(model.model_id.0, &out)?);
@@ -50,7 +50,7 @@ pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedM
     Ok(())
 }
 
-/// Records what a model says about the traces of some splits that are outside its own, in evaluation
+/// Records a model's attributes of the traces of some splits that are outside its own, in evaluation
 /// mode: none of them is a member of it.
 pub(crate) fn references(
     context: &Context<'_>,
@@ -95,9 +95,9 @@ pub(crate) fn references(
 /// Profile, rule and changed cells of one repair of a trace.
 type Repair = (String, &'static str, u32);
 
-/// Packets of what a model wrote. Stored as generated, so that fidelity measures the generator and
-/// not the mending; exports mend. Cells alone have to be repaired before they are packets at all: by
-/// which profile, and how many cells each rule changed, comes with them.
+/// Packets that a model generated. Stored as generated, so that fidelity measures the generator and
+/// not the repair; exports repair them. Cells must be repaired before they can be decoded to packets: the
+/// profile, and the number of cells that each rule changed, are returned with them.
 pub(super) fn decode(family: &dyn Generator, content: &Generated, seed: Seed) -> Result<(DecodedTrace, Vec<Repair>)> {
     match (content, family.encoding()) {
         (Generated::Fields(rows), _) => Ok((decode_fields(rows), Vec::new())),

@@ -1,4 +1,4 @@
-//! What two studies share and what differs, down to rows.
+//! Compares two studies, down to rows.
 //!
 //! Ids are hashes of what a thing depends on: an id in both studies is the same work on the same inputs,
 //! so whatever differs under it is a difference of results (another machine, build or thread count, noise
@@ -14,7 +14,7 @@ use syntrace_base::record::{JobKind, JobRecord, ModelRecord};
 use syntrace_store::schema::{EPOCHS, SEGMENT_TABLES, SegmentTable};
 use syntrace_store::{SegmentRecord, Snapshot};
 
-/// Two studies side by side.
+/// Result of comparing two studies.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Comparison {
     /// Jobs by kind: in both, only in the first, only in the second.
@@ -267,7 +267,7 @@ fn cell(column: &ArrayRef, row: usize) -> Result<String> {
         .map_err(|error| Error::internal(format!("cannot show a column: {error}")))?;
     let text = formatter.value(row).to_string();
     let cut: String = text.chars().take(80).collect();
-    // Long values differ somewhere: a digest tells them apart where their beginnings do not.
+    // Long values are shown with a digest, since they may differ after the part that is shown.
     Ok(if cut.len() == text.len() {
         text
     } else {

@@ -1,4 +1,4 @@
-//! What the study holds, back as files of other tools.
+//! Exports the content of a study to files of other tools.
 
 use crate::jobs::load;
 use std::io::Write;
@@ -117,7 +117,7 @@ fn no_model(model_id: ModelId) -> Error {
 }
 
 /// Writes the weights of a model as they are stored (safetensors for ours, any format for imported ones)
-/// and gives what is needed to build the network: generator, preset, configuration, and the digest of the
+/// and returns what is needed to build the network: generator, preset, configuration, and the digest of the
 /// public base that adapters belong to.
 pub fn export_weights(snapshot: &Snapshot, model_id: ModelId, out: &mut dyn Write) -> Result<serde_json::Value> {
     let Some(model) = snapshot.model(model_id)? else { return Err(no_model(model_id)) };
@@ -161,7 +161,7 @@ pub struct ImageSelection {
     pub traces: TraceSelection,
     /// Only these; all where empty.
     pub only: Vec<TraceId>,
-    /// At most so many, in order of trace id.
+    /// At most this many, in order of trace id.
     pub limit: usize,
     /// What the 1,088 columns are.
     pub layout: NprintLayout,

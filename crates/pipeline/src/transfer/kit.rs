@@ -1,5 +1,5 @@
-//! What a maker elsewhere needs so that a model of theirs is attacked as ours are: the class's traces, who is trained on
-//! which of them, and what else each model is to be asked about.
+//! A kit for external model authors, so that their models can be attacked like the study's own: the class's traces, the
+//! training set of each model, and the further traces on which each model must be evaluated.
 
 use crate::jobs::load;
 use crate::jobs::stage::{drawn_split, require_enough};
@@ -32,7 +32,7 @@ pub struct KitModel {
     pub role: Role,
     /// Its traces, sorted; true for those that it is trained on.
     pub members: Vec<(TraceId, bool)>,
-    /// Traces of the other models that are none of its own, sorted: LiRA and RMIA ask what it says about them.
+    /// Traces of the other models outside its own split, sorted: LiRA and RMIA need its attributes of them.
     pub references: Vec<TraceId>,
 }
 
@@ -69,7 +69,7 @@ pub fn kit(snapshot: &Snapshot, options: &KitOptions) -> Result<Kit> {
         let drawn = drawn_split(&head, &pool, role, options.split)?;
         let mut members: Vec<(TraceId, bool)> =
             drawn.into_iter().map(|(trace, part)| (trace, part == Part::Member)).collect();
-        // In an order that does not give membership away.
+        // In an order that does not reveal membership.
         members.sort_unstable();
         Ok((role, members))
     };

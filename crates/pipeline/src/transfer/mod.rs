@@ -1,4 +1,4 @@
-//! What crosses a study's border: files of other tools, redacted copies, comparisons, models made elsewhere.
+//! Data exchange of a study: export to other tools, redacted copies, comparisons, import of external models.
 
 pub(crate) mod compare;
 pub(crate) mod export;

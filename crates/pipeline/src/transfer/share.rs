@@ -1,14 +1,15 @@
 //! The redacted copy of a study: results and provenance, so that others can run the views again; no captures,
 //! traces, packets, encodings, member lists, attributes, scores, weights, seeds, and no digest of any of them.
 //!
-//! Everything is left out unless it is named here. Ids and digests are made anew under a secret of this one copy
-//! that is forgotten with it, in records and in texts: an id of ours is a hash over the study's seed (a short one
-//! could be guessed and checked against it), splits and reproducible noise are drawn from ids, trace ids follow from
-//! a capture's digest, and a digest confirms to whoever holds a capture, weights or a list of members that they are
-//! the ones. So do exact sizes: those of captures keep one digit. Equal ids and digests stay equal within the copy. Class ids are functions of public names and stay.
+//! Everything is left out unless it is listed here (allowlist). Ids and digests are replaced, in records and in texts,
+//! by keyed hashes under a secret of this one copy that is not stored: the original ids are hashes over the study's
+//! seed (a short seed could be guessed and checked against them), splits and reproducible noise are drawn from ids,
+//! trace ids follow from a capture's digest, and a digest confirms a guessed capture, weights or list of members. So do
+//! exact sizes: those of captures keep one digit. Equal ids and digests stay equal within the copy. Class ids are
+//! functions of public names and stay.
 //!
-//! What no key can hide: whoever holds the captures and guesses the seed can run the study again and compare
-//! results. So the study's seed is left out, and the command says so.
+//! What no key can hide: anyone who has the captures and guesses the seed can run the study again and compare results.
+//! So the study's seed is left out, and the command says so.
 //!
 //! The unit of a generalization gap (`loss_scale`) comes from the losses of single traces: it is NULL in a copy.
 //!
@@ -60,7 +61,7 @@ pub const WITHHELD_TABLES: &[&SegmentTable] = &[
 /// Numbers with this many digits or more in texts are ids.
 const ID_DIGITS: usize = 12;
 
-/// Hexadecimal texts of this many digits or more are digests, whole or in part.
+/// Hexadecimal texts of this many digits or more are digests or prefixes of digests.
 const DIGEST_DIGITS: usize = 16;
 
 /// What a shared copy holds.
@@ -397,7 +398,7 @@ mod tests {
             let named = |list: &[&SegmentTable]| list.iter().any(|one| one.code == table.code);
             assert!(named(SHARED_TABLES) != named(WITHHELD_TABLES), "decide on table `{}`", table.name);
         }
-        // Rows of a shared table name nobody.
+        // Rows of a shared table name no single trace.
         for column in SHARED_TABLES.iter().flat_map(|table| table.columns) {
             assert!(!column.name.ends_with("_id") && column.name != "member", "{}", column.name);
         }

@@ -35,7 +35,7 @@ impl AnalyzerRule for CheckedArithmetic {
 }
 
 fn checked(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    // The planner wants plain numbers there, and refuses negative ones.
+    // The planner expects literals there and rejects negative ones.
     if matches!(node, LogicalPlan::Limit(_)) {
         return Ok(Transformed::no(node));
     }
@@ -44,8 +44,8 @@ fn checked(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn replaced(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    // The variables of lambdas have no type here; they are not checked. What is replaced already is not asked: its type
-    // is found by walking all of it.
+    // The variables of lambdas have no type here; they are not checked. Expressions that were already replaced are
+    // skipped: determining their type would walk the whole tree.
     let is_integer = |expression: &Expr| {
         checked_of(expression).is_some() || matches!(expression.get_type(schema), Ok(kind) if kind.is_integer())
     };
@@ -69,7 +69,7 @@ fn replaced(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-/// The function of ours that an expression calls.
+/// The checked function that an expression calls.
 fn checked_of(expression: &Expr) -> Option<&Checked> {
     match expression {
         Expr::ScalarFunction(ScalarFunction { func, .. }) => func.inner().downcast_ref::<Checked>(),
@@ -77,8 +77,8 @@ fn checked_of(expression: &Expr) -> Option<&Checked> {
     }
 }
 
-/// `left operation right`. A chain (`a + b - c`) stays one call: nested calls would be named and typed at each level, in
-/// the third power of their number.
+/// `left operation right`. A chain (`a + b - c`) stays one call: nested calls would be named and typed at each level,
+/// at cubic cost.
 fn continued(left: Expr, operation: Operation, right: Expr) -> Expr {
     let chain = checked_of(&left).map(|checked| checked.operations.clone()).filter(|chain| !chain.is_empty());
     let (mut operations, mut arguments) = match (chain, left) {
@@ -124,8 +124,8 @@ impl Operation {
     }
 }
 
-/// Operations on integers of one type that fail instead of wrapping, from left to right: one fewer than arguments. None:
-/// the negation of one argument.
+/// Operations on integers of one type that fail instead of wrapping, from left to right: one fewer than arguments.
+/// No operation: the negation of one argument.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Checked {
     operations: Vec<Operation>,

@@ -1,7 +1,7 @@
-//! A boolean `CASE` keeps what it guards.
+//! Keeps the lazy evaluation of a boolean `CASE`.
 //!
-//! DataFusion 55.2 makes AND and OR of `CASE WHEN y <> 0 THEN x / y > 1 ELSE false END`, and then divides in every row.
-//! `CASE true WHEN y <> 0 THEN ...` is the same to SQL, and is left alone.
+//! DataFusion 55.2 rewrites `CASE WHEN y <> 0 THEN x / y > 1 ELSE false END` to AND and OR, and then divides in every
+//! row. `CASE true WHEN y <> 0 THEN ...` is equivalent SQL, and is not rewritten.
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -43,7 +43,7 @@ fn kept(part: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::Case(mut case) = part else { return Transformed::no(part) };
     let is_boolean = case.when_then_expr.iter().any(|(_, then)| matches!(then.get_type(schema), Ok(DataType::Boolean)));
     let outcomes = case.when_then_expr.iter().flat_map(|(when, then)| [when, then]).chain(&case.else_expr);
-    // What cannot fail may be computed in any row.
+    // Expressions that cannot fail may be evaluated in any row.
     let may_fail = outcomes.into_iter().any(|part| !matches!(part.as_ref(), Expr::Column(_) | Expr::Literal(..)));
     if case.expr.is_some() || !is_boolean || !may_fail {
         return Transformed::no(Expr::Case(case));

@@ -1,6 +1,6 @@
-//! Casts of numbers with a fraction to integers round, as in PostgreSQL and DuckDB: doubles to the nearest, halves to the
-//! even one; decimals and the numbers of a query's text away from zero. DataFusion's cut the fraction off. A double that
-//! no REAL holds is refused, where DataFusion's is infinite.
+//! Casts of fractional numbers to integers round, as in PostgreSQL and DuckDB: doubles half to even; decimals and
+//! numeric literals half away from zero. DataFusion truncates. Casting a double that exceeds the range of REAL is an
+//! error, where DataFusion gives infinity.
 
 use super::expressions::{replace_parts, result_field};
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
-/// Rounds what is cast.
+/// Rounds the arguments of casts.
 #[derive(Debug)]
 pub(super) struct RoundingCasts;
 
@@ -67,7 +67,7 @@ fn rounded(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 enum Rounding {
     /// To the nearest integer, halves to the even one.
     ToEven,
-    /// Not at all: a REAL does it, and has to hold the result.
+    /// Not at all: the cast to REAL rounds, and its result must be finite.
     ToReal,
 }
 

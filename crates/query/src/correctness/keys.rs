@@ -1,10 +1,10 @@
-//! What a GROUP BY says of its own rows is forgotten outside of its SELECT.
+//! Drops the functional dependencies of a GROUP BY outside its SELECT.
 //!
-//! DataFusion 55.2 notes that the keys of a GROUP BY determine the other columns, and drops what follows from them:
-//! keys of a sort, of another GROUP BY, a DISTINCT. Where such rows are joined, grouped once more or unnested, it keeps
-//! the note although it holds no longer, or holds for other columns: a key then counts for the whole row. No rule can
-//! be switched off for that, since the notes are made with each node. [`ForgetKeys`] puts a node without notes around
-//! each relation of a FROM; it goes away when the plan is made physical ([`Planner`]).
+//! DataFusion 55.2 records that the keys of a GROUP BY determine the other columns, and removes redundant expressions:
+//! keys of a sort, of another GROUP BY, a DISTINCT. Where such rows are joined, grouped again or unnested, it keeps the
+//! dependency although it no longer holds, or holds for other columns: a key then counts as determining the whole row.
+//! No optimizer rule can be disabled for that, since the dependencies are computed with each node. [`ForgetKeys`] wraps
+//! each relation of a FROM in a node without dependencies; [`Planner`] removes it in the physical plan.
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
@@ -29,7 +29,7 @@ thread_local! {
     static IS_ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Plans relations as DataFusion does, and forgets their keys.
+/// Plans relations as DataFusion does, and drops their functional dependencies.
 #[derive(Debug)]
 pub(super) struct ForgetKeys;
 
@@ -92,7 +92,7 @@ fn without_keys(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(Unkeyed::new(plan)?) }))
 }
 
-/// The rows of its input, of which nothing is known.
+/// Passes its input through, without functional dependencies.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Unkeyed {
     input: LogicalPlan,
@@ -153,7 +153,7 @@ impl UserDefinedLogicalNodeCore for Unkeyed {
     }
 }
 
-/// Plans as DataFusion does, without the nodes that only spoke to its logical rules.
+/// Plans as DataFusion does, without the nodes that only affect its logical rules.
 #[derive(Debug)]
 pub(super) struct Planner;
 

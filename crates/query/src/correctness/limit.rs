@@ -1,9 +1,9 @@
-//! Limits stay where the query has them while sorts are moved.
+//! Keeps limits in place while sorts are moved.
 //!
-//! DataFusion's `EnsureRequirements` hands the limit of a sort down together with the sort, below operators that take
-//! rows away or merge them (the final DISTINCT, #24927), and leaves a limit in a DISTINCT whose rows come sorted all of
-//! a sudden, which then fails (#25350). [`HoldLimits`] takes limits out of the plan's sight before that rule,
-//! [`RestoreLimits`] puts them back after it. `LimitPushdown`, which comes later, knows what it may pass.
+//! DataFusion's `EnsureRequirements` pushes the limit of a sort down together with the sort, below operators that drop
+//! or merge rows (the final DISTINCT, #24927), and leaves a limit in a DISTINCT whose input has become sorted, which
+//! then fails (#25350). [`HoldLimits`] hides limits before that rule, [`RestoreLimits`] restores them after it.
+//! `LimitPushdown`, which runs later, pushes them only through operators that permit it.
 
 use crate::optimizer::rewrite::replaced;
 use datafusion::common::config::ConfigOptions;
@@ -25,7 +25,7 @@ use datafusion::physical_plan::{
 use std::fmt;
 use std::sync::Arc;
 
-/// Puts a [`HeldLimit`] in the place of each limit and of the limit of each sort.
+/// Replaces each limit, and the limit of each sort, by a [`HeldLimit`].
 #[derive(Debug)]
 pub(super) struct HoldLimits;
 
@@ -72,7 +72,7 @@ fn unlimited(output: &OutputRequirementExec) -> Arc<dyn ExecutionPlan> {
     Arc::new(OutputRequirementExec::new(output.input(), ordering, distribution, None))
 }
 
-/// Puts limits back, and takes those away that a DISTINCT over sorted rows cannot follow.
+/// Restores limits, except those that a DISTINCT over sorted rows cannot apply.
 #[derive(Debug)]
 pub(super) struct RestoreLimits;
 
@@ -99,7 +99,7 @@ impl PhysicalOptimizerRule for RestoreLimits {
     }
 }
 
-/// A limit that no rule knows as one. It never runs.
+/// A limit that no optimizer rule recognises. It is never executed.
 #[derive(Debug)]
 struct HeldLimit {
     input: Arc<dyn ExecutionPlan>,
@@ -133,7 +133,7 @@ impl HeldLimit {
             Arc::new(limit) as Arc<dyn ExecutionPlan>
         };
         let Some(fetch) = self.fetch.filter(|_| self.skip == 0) else { return plain() };
-        // A sort that is the limit's own keeps as many rows as are wanted, on each thread.
+        // A sort that belongs to the limit keeps as many rows as the limit needs, on each thread.
         let kept = |sort: &SortExec| Arc::new(sort.with_fetch(Some(fetch))) as Arc<dyn ExecutionPlan>;
         if let Some(sort) = self.input.downcast_ref::<SortExec>() {
             return if sort.fetch().is_none() { kept(sort) } else { plain() };

@@ -1,12 +1,12 @@
-//! Where DataFusion 55.2 answers otherwise than SQL says: each fault is avoided here, names its report, and has a
-//! test in `tests` that fails once DataFusion is right without us.
+//! Workarounds for bugs of DataFusion 55.2 that give results other than SQL defines: each names its report and has a
+//! test in `tests` that fails once the workaround is unnecessary.
 //!
 //! | fault | report (apache/datafusion) | avoided by |
 //! | --- | --- | --- |
 //! | `NOT IN` with NULL: constant, correlated, beside another comparison | #25340, #25347, #25336, #25473, #25474 | [`not_in`] |
 //! | `DISTINCT ... ORDER BY ... LIMIT` gives too few rows | #24927 | [`limit`] |
 //! | `DISTINCT ... LIMIT` over a window fails | #25350 | [`limit`] |
-//! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 for kin | [`keys`] |
+//! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 are similar | [`keys`] |
 //! | filters over RIGHT and FULL joins land on the wrong side's column of that name | none found | [`pushdown`] |
 //! | `sum` of INTEGER beside one `count(DISTINCT ...)` fails | none found | [`single_distinct`] |
 //! | ORDER BY is dropped over a hash join of ordered sides | #25052 | [`sides`] |
@@ -22,8 +22,8 @@
 //! | DATE and an interval below a day are a DATE; `SIMILAR TO` is not anchored | none found | `sql::operators`; refused by [`syntax`] |
 //! | `^` is XOR, where PostgreSQL and DuckDB read a power; integers of 20 digits are rounded | none | refused by [`syntax`] |
 //!
-//! #25136, #25340, #24927 and #25350 are mended in DataFusion's main branch and in no release up to 55.2; the first release
-//! after it makes [`limit`] needless. The others are open there.
+//! #25136, #25340, #24927 and #25350 are fixed in DataFusion's main branch but in no release up to 55.2; the first
+//! release after it makes [`limit`] unnecessary. The others are open.
 
 mod arithmetic;
 mod case;
@@ -56,9 +56,9 @@ use std::sync::Arc;
 /// Adds the rules that work on logical plans.
 pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut rules = Analyzer::new().rules;
-    // Before types are coerced: text beside bytes would become bytes.
+    // Before type coercion, which would turn text compared with bytes into bytes.
     rules.insert(0, Arc::new(ReadText));
-    // After types are coerced: both sides of a comparison or a sum then have one type.
+    // After type coercion: both sides of a comparison or a sum then have one type.
     rules.push(Arc::new(case::KeepCase));
     rules.push(Arc::new(not_in::ExactIn));
     rules.push(Arc::new(scalar::ScalarSubqueries));
@@ -76,7 +76,7 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
         .with_query_planner(Arc::new(keys::Planner))
 }
 
-/// Puts the rules that work on physical plans around the one that moves sorts.
+/// Inserts the physical optimizer rules around the one that moves sorts.
 pub(super) fn add_physical_rules(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
     pushdown::ByUniqueName::around(rules);
     let moves_sorts = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == "EnsureRequirements";

@@ -1,9 +1,9 @@
-//! `x NOT IN (SELECT y ...)` by its definition: true where no `y` is equal to `x` and none may be, false where one is,
+//! `x NOT IN (SELECT y ...)` by its definition: true if `x` differs from every `y`, false if some `y` is equal to `x`,
 //! NULL otherwise (ISO 9075-2, 8.4).
 //!
-//! DataFusion makes an anti join of it and marks the join "null-aware" only in the one form that its hash join knows:
-//! one key, no further condition, and a column that says that it may be NULL. Here it is rewritten to `EXISTS`, which
-//! has no NULLs, so every join is an ordinary one:
+//! DataFusion turns it into an anti join and marks the join "null-aware" only in the one form that its hash join
+//! supports: one key, no further condition, and a nullable column. Here it is rewritten to `EXISTS`, which is never
+//! NULL, so every join is an ordinary one:
 //!
 //! ```text
 //! x NOT IN S is true    NOT EXISTS (y = x) AND NOT EXISTS (y IS NULL) AND (x IS NOT NULL OR NOT EXISTS S)
@@ -62,8 +62,8 @@ fn rewritten(node: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<Logic
     Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, filter.input)?)))
 }
 
-/// The same in a SELECT list, where DataFusion knows subqueries of one value only: `EXISTS` is whether a count is above
-/// nothing. An aggregate takes them from a projection below it.
+/// The same in a SELECT list, where DataFusion supports scalar subqueries only: `EXISTS` becomes `count(*) > 0`. For an
+/// aggregate they are computed in a projection below it.
 fn in_values(node: LogicalPlan, names: &Cell<usize>) -> Result<Transformed<LogicalPlan>> {
     let mut found = false;
     node.apply_expressions(|expression| {
@@ -119,7 +119,7 @@ fn counted(expression: Expr) -> Result<Expr> {
     let compared = |part: Expr| {
         let Expr::Exists(Exists { subquery, negated }) = &part else { return Ok(Transformed::no(part)) };
         let mut rows = subquery.subquery.as_ref();
-        // One row of a limit is as good as all.
+        // A limit of one row or more does not change whether rows exist.
         while let LogicalPlan::Limit(limit) = rows
             && matches!(limit.get_fetch_type()?, FetchType::Literal(None | Some(1..)))
             && limit.skip.is_none()
@@ -138,8 +138,8 @@ fn counted(expression: Expr) -> Result<Expr> {
     expression.transform_up(compared).data()
 }
 
-/// DataFusion turns a subquery that names columns around it into a join, also where the subquery gives one row
-/// whatever matches (an aggregate) or some of the rows (LIMIT): the join then knows neither.
+/// DataFusion turns a correlated subquery into a join even if it returns exactly one row (an aggregate) or only some of
+/// the rows (LIMIT): the join ignores both.
 fn require_plain(part: &Expr) -> Result<()> {
     let (subquery, is_in) = match part {
         Expr::InSubquery(InSubquery { subquery, .. }) => (subquery, true),
@@ -147,8 +147,7 @@ fn require_plain(part: &Expr) -> Result<()> {
         _ => return Ok(()),
     };
     let refused = |what: &str, hint: &str| {
-        let message =
-            format!("a subquery of IN or EXISTS that names columns around it and has {what} is not supported");
+        let message = format!("a correlated subquery of IN or EXISTS that has {what} is not supported");
         Err(external(Error::user(message).hint(hint.to_owned())))
     };
     subquery.subquery.apply(|node| {
@@ -177,7 +176,7 @@ struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
-    /// A name that nothing else has.
+    /// A unique name.
     fn name(&self) -> String {
         format!("__in_{}", self.names.replace(self.names.get() + 1))
     }
@@ -243,7 +242,7 @@ impl Rewriter<'_> {
         let rows = &found.subquery.subquery;
         let (qualifier, field) = rows.schema().qualified_field(0);
         let may_be_null = (found.expr.nullable(self.schema)?, field.is_nullable());
-        // Of one that names columns around it DataFusion makes its null-aware join with two keys, which it then refuses.
+        // For a correlated subquery DataFusion builds a null-aware join with two keys, which it then rejects.
         let correlated = !rows.all_out_ref_exprs().is_empty();
         if may_be_null == (false, false) && !self.each && !correlated {
             return Ok(None);
@@ -252,7 +251,7 @@ impl Rewriter<'_> {
             let message = "`NOT IN` of a value of the query around the query is not supported";
             return Err(external(Error::user(message).hint("write it as NOT EXISTS (SELECT 1 FROM ... WHERE ...)")));
         }
-        // A name of its own: the subquery may read the table that is around it, too.
+        // A unique alias: the subquery may read the same table as the outer query.
         let name = self.name();
         let value = Expr::from((qualifier, field)).alias(&name);
         let named = match rows.as_ref() {
@@ -264,7 +263,7 @@ impl Rewriter<'_> {
             _ => LogicalPlanBuilder::from(Arc::clone(rows)).project([value])?.build()?,
         };
         let over = |condition: Expr| LogicalPlanBuilder::from(named.clone()).filter(condition)?.build();
-        // One row says enough, but the limit of a subquery that names columns around it is a limit for each of these.
+        // One row is enough, but DataFusion would apply the limit of a correlated subquery to all outer rows at once.
         let one = |rows: LogicalPlan| match rows.all_out_ref_exprs().is_empty() {
             true => LogicalPlanBuilder::from(rows).limit(0, Some(1))?.build().map(Arc::new),
             false => Ok(Arc::new(rows)),

@@ -1,7 +1,7 @@
-//! Filters are handed down where names of columns are unique.
+//! Filters are pushed down only where column names are unique.
 //!
-//! DataFusion 55.2 finds the column of a filter in what is below by its name. Over a join whose sides have columns of one
-//! name, a filter on one side's column lands on the other side's: rows go missing from RIGHT and FULL joins.
+//! DataFusion 55.2 looks up the column of a filter in its input by name. Over a join whose sides have columns of the
+//! same name, a filter on one side's column is applied to the other side's: RIGHT and FULL joins lose rows.
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
@@ -10,12 +10,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The rule that hands filters down, for plans without columns of one name beside each other.
+/// The filter pushdown rule, for plans without duplicate column names.
 #[derive(Debug)]
 pub(super) struct ByUniqueName(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 
 impl ByUniqueName {
-    /// Puts itself around each rule that hands filters down.
+    /// Wraps each filter pushdown rule.
     pub fn around(rules: &mut [Arc<dyn PhysicalOptimizerRule + Send + Sync>]) {
         for rule in rules.iter_mut().filter(|rule| rule.name().starts_with("FilterPushdown")) {
             *rule = Arc::new(Self(Arc::clone(rule)));
@@ -37,7 +37,7 @@ impl PhysicalOptimizerRule for ByUniqueName {
     }
 }
 
-/// Are there two columns of one name in the rows of some node?
+/// Does the schema of some node have two columns of one name?
 fn has_namesakes(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let schema = plan.schema();
     let mut seen = HashSet::new();

@@ -1,6 +1,6 @@
-//! `x > ANY (SELECT ...)` and `x > ALL (SELECT ...)`: the rows of the subquery get a name of their own. Where both sides of
-//! the comparison have one name, DataFusion 55.2 compares the rows with themselves (#25258). A subquery that names columns
-//! around it cannot become a join under another name: it is refused where the names are one.
+//! `x > ANY (SELECT ...)` and `x > ALL (SELECT ...)`: the subquery gets a unique alias. If both sides of the comparison
+//! have one name, DataFusion 55.2 compares the rows with themselves (#25258). A correlated subquery cannot become a
+//! join under another name: it is rejected if the names are equal.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, SubqueryAlias};
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
-/// Names the rows of each such subquery.
+/// Adds an alias to each such subquery.
 #[derive(Debug)]
 pub(super) struct NameQuantified;
 
@@ -45,7 +45,7 @@ impl AnalyzerRule for NameQuantified {
 fn require_other_name(rows: &LogicalPlan, around: &DFSchema) -> Result<()> {
     match rows.schema().iter().next() {
         Some((Some(name), field)) if around.has_column_with_qualified_name(name, field.name()) => not_impl_err!(
-            "ANY and ALL over `{name}` beside a `{name}` around them need another name: `{name} AS other`"
+            "ambiguous `{name}` in a correlated ANY or ALL: give the inner table an alias (`{name} AS other`)"
         ),
         _ => Ok(()),
     }

@@ -1,9 +1,8 @@
-//! `(SELECT ...)` as a value: NULL where it has no row, and refused where DataFusion cannot make a join of it.
+//! Scalar subqueries: NULL if there is no row, and an error if DataFusion cannot turn the subquery into a join.
 //!
-//! DataFusion 55.2 takes a column that is never NULL for one that is never NULL as a value either: `coalesce` and
-//! `IS NULL` around it are decided before anything is read. [`Maybe`] stands around such a subquery. And where a subquery
-//! names columns around it and compares them otherwise than by `=` below an aggregate, DataFusion fails later, with the
-//! name of some inner column.
+//! DataFusion 55.2 infers that a scalar subquery is never NULL if its column is never NULL, and constant-folds
+//! `coalesce` and `IS NULL` around it. [`Maybe`] wraps such a subquery. And if a correlated subquery compares outer
+//! columns other than by `=` below an aggregate, DataFusion fails later, with the name of some inner column.
 
 use super::expressions::{replace_parts, result_field};
 use crate::error::external;
@@ -19,7 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use syntrace_base::error::Error;
 
-/// Looks at each subquery that is a value.
+/// Checks and wraps each scalar subquery.
 #[derive(Debug)]
 pub(super) struct ScalarSubqueries;
 
@@ -43,7 +42,7 @@ fn looked_at(part: Expr, is_known: bool) -> Result<Transformed<Expr>> {
     if !rows.all_out_ref_exprs().is_empty() {
         if !is_known {
             return refused(
-                "stands in an aggregate, a window, ORDER BY or GROUP BY",
+                "is used in an aggregate, a window, ORDER BY or GROUP BY",
                 "name it in a query in FROM first",
             );
         }
@@ -57,14 +56,14 @@ fn looked_at(part: Expr, is_known: bool) -> Result<Transformed<Expr>> {
 }
 
 fn refused<T>(what: &str, hint: &str) -> Result<T> {
-    let message = format!("a subquery that names columns around it and {what} is not supported");
+    let message = format!("a correlated subquery that {what} is not supported");
     Err(external(Error::user(message).hint(hint.to_owned())))
 }
 
-/// What gives the same answers in most of these cases.
+/// Hint: an equivalent query in most of these cases.
 const JOIN: &str = "join it: FROM o LEFT JOIN i ON ... GROUP BY ..., or LEFT JOIN (SELECT k, max(y) AS y FROM i GROUP BY k) s ON s.k = o.k";
 
-/// Refuses what DataFusion makes no join of.
+/// Rejects subqueries that DataFusion cannot turn into joins.
 fn require_join(rows: &LogicalPlan) -> Result<()> {
     rows.apply(|node| {
         if node.all_out_ref_exprs().is_empty() {
@@ -115,7 +114,7 @@ fn aggregate(rows: &LogicalPlan) -> Option<&LogicalPlan> {
     }
 }
 
-/// Is a condition the equality of one of the subquery's columns with something around it?
+/// Does a condition equate one of the subquery's columns with an outer expression?
 fn is_equality(condition: &Expr) -> bool {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return false };
     let is_column = |side: &Expr| match side {
@@ -137,7 +136,7 @@ fn has_one_row(rows: &LogicalPlan) -> bool {
     }
 }
 
-/// Its argument, which may be NULL.
+/// Identity function whose result is nullable.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Maybe {
     signature: Signature,

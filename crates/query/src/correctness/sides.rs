@@ -1,9 +1,9 @@
-//! A hash join promises the order of its probe side only.
+//! A hash join guarantees the order of its probe side only.
 //!
-//! DataFusion 55.2 appends the order of the other side, as if each row of the probe side had a place of its own; where
-//! two of them are equal, the rows of the other side come twice. Sorts that are needed go missing then, and groups and
-//! windows that rely on the order are cut short (#25052). [`HideOrder`] hides that order, [`ShowOrder`] takes away what
-//! hid nothing.
+//! DataFusion 55.2 appends the order of the build side, as if the rows of the probe side were distinct; where two of
+//! them are equal, the rows of the build side come twice. Necessary sorts are then removed, and groups and windows that
+//! rely on the order are split (#25052). [`HideOrder`] hides that order, [`ShowOrder`] removes the nodes that hid
+//! nothing.
 
 use crate::optimizer::rewrite::replaced;
 use datafusion::common::config::ConfigOptions;
@@ -48,7 +48,7 @@ impl PhysicalOptimizerRule for HideOrder {
     }
 }
 
-/// Takes each [`Unordered`] away that is over rows without an order.
+/// Removes each [`Unordered`] whose input has no order.
 #[derive(Debug)]
 pub(super) struct ShowOrder;
 
@@ -69,7 +69,7 @@ impl PhysicalOptimizerRule for ShowOrder {
     }
 }
 
-/// The rows of its input, in an order that nobody knows.
+/// Passes its input through, but declares no output order.
 #[derive(Debug)]
 struct Unordered {
     input: Arc<dyn ExecutionPlan>,

@@ -1,4 +1,4 @@
-//! One distinct count becomes two groupings, but not beside a sum whose type grows.
+//! Disables the rewrite of a single distinct aggregate to two groupings where it would change the type of a sum.
 //!
 //! DataFusion 55.2 sums the sums of the inner groups then; `sum` of INTEGER is BIGINT here and `sum` of BIGINT is NUMERIC, as
 //! in PostgreSQL, so the second one has another type than the query was planned with.
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) struct WithoutSums(Arc<dyn OptimizerRule + Send + Sync>);
 
 impl WithoutSums {
-    /// Puts itself around the rule.
+    /// Wraps the rule.
     pub fn around(rules: &mut [Arc<dyn OptimizerRule + Send + Sync>]) {
         for rule in rules.iter_mut().filter(|rule| rule.name() == "single_distinct_aggregation_to_group_by") {
             *rule = Arc::new(Self(Arc::clone(rule)));

@@ -1,4 +1,4 @@
-//! What is refused before a statement is planned.
+//! Syntax that is rejected before planning.
 
 use crate::sql::walk::walk;
 use datafusion::sql::sqlparser::ast::{
@@ -9,7 +9,7 @@ use std::num::IntErrorKind;
 use std::ops::ControlFlow;
 use syntrace_base::error::{Error, Result};
 
-/// Refuses what DataFusion reads otherwise than SQL says, and what nothing here mends.
+/// Rejects syntax that DataFusion interprets differently from SQL and that has no workaround here.
 ///
 /// - `EXCEPT ALL` and `INTERSECT ALL`: rows that are on the other side are told from those that are not, and not counted
 ///   (#12955, #12956).

@@ -69,7 +69,7 @@ fn check(sql: &str, right: &str) {
     assert_ne!(alone, right, "DataFusion is right by itself now: {sql}");
 }
 
-/// Reports 25340 (constant; mended after 55.2), 25347 (correlated), 25336 (with another comparison).
+/// Reports 25340 (constant; fixed after 55.2), 25347 (correlated), 25336 (with another comparison).
 #[test]
 fn not_in_with_null_is_unknown() {
     let tables =
@@ -92,7 +92,7 @@ fn not_in_with_null_is_unknown() {
     assert!(!found.starts_with("error"), "{found}");
 }
 
-/// Report 24927 (mended after 55.2).
+/// Report 24927 (fixed after 55.2).
 #[test]
 fn distinct_rows_in_order_are_as_many_as_the_limit() {
     let sql = |unions: usize, order: &str, limit: usize| {
@@ -106,7 +106,7 @@ fn distinct_rows_in_order_are_as_many_as_the_limit() {
     check(&sql(3, "DESC", 3), "6;5;4");
 }
 
-/// No report of its own: the limit that is kept with the order below an OFFSET (#24927 for kin).
+/// Not reported: the limit that is kept with the order below an OFFSET (similar to #24927).
 #[test]
 fn an_offset_counts_the_rows_that_another_offset_left() {
     let rows = "SELECT x FROM (VALUES (5), (1), (3), (2), (4)) t(x) ORDER BY x";
@@ -124,7 +124,7 @@ fn an_offset_counts_the_rows_that_another_offset_left() {
     }
 }
 
-/// Report 25350 (mended after 55.2).
+/// Report 25350 (fixed after 55.2).
 #[test]
 fn distinct_rows_of_a_window_have_a_limit() {
     let window =
@@ -137,7 +137,7 @@ fn distinct_rows_of_a_window_have_a_limit() {
     assert_eq!(theirs(2, window), "error", "DataFusion is right by itself now");
 }
 
-/// No report of its own: `aggregate_functional_dependencies` takes a key of one side of a join for a key of the row.
+/// Not reported: `aggregate_functional_dependencies` takes a key of one side of a join for a key of the row.
 /// 21507 and 24787 (open) are of the kind.
 #[test]
 fn keys_of_grouped_rows_do_not_count_for_what_they_are_joined_with() {
@@ -220,7 +220,7 @@ fn quantified_comparisons_compare_with_the_subquery() {
     }
     let one_name = "WITH o(a, b) AS (VALUES (1, 1), (20, 2)) SELECT o.a FROM o JOIN o i ON i.b = 2 \
         WHERE o.a > ANY (SELECT o.a FROM o WHERE o.b < i.b)";
-    assert!(ours(&session, one_name).contains("need another name"), "{}", ours(&session, one_name));
+    assert!(ours(&session, one_name).contains("in a correlated ANY or ALL"), "{}", ours(&session, one_name));
 }
 
 /// Report 22881 (open).
@@ -359,7 +359,7 @@ fn in_and_exists_are_values() {
     }
 }
 
-/// No report of its own.
+/// Not reported.
 #[test]
 fn a_subquery_without_a_row_is_null() {
     let (session, _folder) = session(2);
@@ -480,7 +480,7 @@ fn columns_are_summarised_and_values_become_columns() {
     let refused = |sql: &str| session.sql(sql).err().unwrap();
     assert!(refused("PIVOT models ON role USING count(*)").hint_text().unwrap().contains("FOR k IN"));
     assert!(
-        refused("SELECT * FROM models PIVOT (count(*) FOR role IN (ANY))").to_string().contains("wants the values")
+        refused("SELECT * FROM models PIVOT (count(*) FOR role IN (ANY))").to_string().contains("expects the values")
     );
     assert!(refused("SUMMARIZE modles").to_string().contains("modles"));
 }
@@ -612,7 +612,7 @@ fn aggregates_of_two_casts_stand_beside_each_other() {
     check("SELECT sum(x::bigint) a, sum(x::double) b FROM (VALUES (1), (2)) t(x)", "3,3.0");
 }
 
-/// Report 25136 (mended after 55.2).
+/// Report 25136 (fixed after 55.2).
 #[test]
 fn a_case_keeps_what_it_guards() {
     let values = "FROM (VALUES (1, 2), (0, 3), (4, 0)) AS t(y, z) WHERE";

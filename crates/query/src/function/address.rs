@@ -128,9 +128,9 @@ impl ScalarUDFImpl for AddressFunction {
             (Kind::InNetwork, [bytes, text]) if (is_bytes(bytes) || bytes.is_null()) && is_text(text) => {
                 Ok(vec![DataType::Binary, DataType::Utf8])
             }
-            (Kind::Inet, found) => plan_err!("inet wants an address as text, found {found:?}"),
+            (Kind::Inet, found) => plan_err!("inet expects an address as text, found {found:?}"),
             (Kind::InNetwork, found) => {
-                plan_err!("in_network wants an address and a network as text, found {found:?}")
+                plan_err!("in_network expects an address and a network as text, found {found:?}")
             }
         }
     }

@@ -54,7 +54,7 @@ impl ScalarUDFImpl for ByteLength {
             kind if is_bytes(kind) => Ok(vec![argument.clone()]),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(vec![argument.clone()]),
             DataType::Null | DataType::Dictionary(_, _) => Ok(vec![DataType::Utf8]),
-            found => plan_err!("{} wants text or bytes, found {found}", self.name()),
+            found => plan_err!("{} expects text or bytes, found {found}", self.name()),
         }
     }
 

@@ -15,13 +15,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-/// Values below this one are counted in a row of places of their own, without hashing: lengths of
-/// packets, counts, codes, TTLs, flags.
+/// Values below this one are counted in an array, without hashing: packet lengths, counts, codes, TTLs, flags.
 const SMALL_VALUES: usize = 2_048;
-/// Groups that have such a row: together they stay in the processor's cache.
+/// Groups that have such an array: together they fit into the processor's cache.
 const SMALL_GROUPS: usize = 128;
 
-/// Bytes that a hash table holds for an entry, its free places included.
+/// Bytes of a hash table per entry, free slots included.
 const ENTRY_BYTES: usize = 2 * size_of::<(Slot, [i64; 2])>();
 
 /// True for the types whose values fit into 64 bits.
@@ -32,7 +31,7 @@ pub(super) fn is_number(kind: &DataType) -> bool {
 /// A group and a value of it.
 type Slot = (u32, u64);
 
-/// One multiplication and a fold for each word, from a random start: quick, and no file can aim at it.
+/// One multiplication and a fold for each word, with a random seed: fast, and no file can force collisions.
 #[derive(Clone)]
 struct Folding(u64);
 
@@ -76,9 +75,9 @@ impl Hasher for FoldingHasher {
 /// Counts of the values of both sides, by group.
 pub(super) struct HistogramGroups {
     measure: HistogramMeasure,
-    /// Of small values: `SMALL_VALUES` places for each of the first groups.
+    /// Of small values: an array of `SMALL_VALUES` counts for each of the first groups.
     small: Vec<[i64; 2]>,
-    /// Groups that may have such places.
+    /// Number of groups that may have such an array.
     small_groups: usize,
     /// Of all others.
     counts: HashMap<Slot, [i64; 2], Folding>,
@@ -204,7 +203,7 @@ fn keys(value: &ArrayRef) -> Result<Int64Array> {
     Ok(match value.data_type() {
         DataType::Float32 | DataType::Float64 => {
             let reals = cast(value, &DataType::Float64)?;
-            // The two zeros are one value to people.
+            // 0.0 and -0.0 count as one value.
             reals.as_primitive::<Float64Type>().unary(|real| (if real == 0.0 { 0.0 } else { real }).to_bits() as i64)
         }
         DataType::UInt64 => value.as_primitive::<arrow::datatypes::UInt64Type>().unary(|value| value as i64),
@@ -338,8 +337,8 @@ mod tests {
         assert_eq!(rest.as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), vec![None, Some(2.0)]);
     }
 
-    /// More groups than have places of their own, and values of both kinds: emitted in two halves, as a
-    /// whole, and through partial states, they equal one accumulator a group.
+    /// More groups than have arrays, and values of both kinds: emitted in two halves, as a whole, and through partial
+    /// states, they equal one accumulator per group.
     #[test]
     fn places_and_hash_table_count_the_same_however_groups_are_emitted() {
         let (count, per_group) = (SMALL_GROUPS + 40, 50);
@@ -362,7 +361,7 @@ mod tests {
         };
         let reals = |array: &ArrayRef| array.as_primitive::<Float64Type>().iter().collect::<Vec<_>>();
         check(&reals(&GroupsAccumulator::evaluate(&mut groups(&values, &of), EmitTo::All).unwrap()));
-        // Half of the rows, the first groups out, the same rows again for those that are left.
+        // After all rows: emits the first groups, then feeds the remaining groups their rows once more.
         let mut in_turn = groups(&values, &of);
         let first = GroupsAccumulator::evaluate(&mut in_turn, EmitTo::First(100)).unwrap();
         let again: (Vec<i64>, Vec<usize>) =

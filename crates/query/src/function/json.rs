@@ -145,10 +145,10 @@ impl ScalarUDFImpl for JsonFunction {
             matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
         };
         match place {
-            _ if !is_text(text) => plan_err!("{} wants JSON as text, found {text}", self.name()),
+            _ if !is_text(text) => plan_err!("{} expects JSON as text, found {text}", self.name()),
             place if place.is_integer() => Ok(vec![DataType::Utf8, DataType::Int64]),
             place if is_text(place) => Ok(vec![DataType::Utf8, DataType::Utf8]),
-            found => plan_err!("{} wants a key, a path or the number of an item, found {found}", self.name()),
+            found => plan_err!("{} expects a key, a path or the number of an item, found {found}", self.name()),
         }
     }
 

@@ -1,8 +1,8 @@
 //! `auc`, `tpr_at_fpr` and `wasserstein`: measures that need every value of a group with its side, by
 //! `eval`'s curve and distance.
 //!
-//! All groups of a lane share one row of values; they are told apart once, when a result is wanted.
-//! So a row costs 12 bytes and an append, and the memory that is held is known without counting.
+//! All groups of a lane append to one vector of values, which is partitioned by group once, for the result.
+//! So a row costs 12 bytes and an append, and the memory in use is known without counting.
 
 use crate::error::external;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, ListArray};
@@ -33,8 +33,7 @@ impl PairMeasure {
     }
 }
 
-/// The error for a value that is no number: it is neither above nor below another, so a result would depend on where
-/// it was put. scikit-learn refuses it too.
+/// The error for NaN: it has no order, so a result would depend on how it is sorted. scikit-learn rejects it too.
 pub(super) fn not_a_number(function: &str) -> DataFusionError {
     let error = Error::user(format!("{function} of a value that is not a number (NaN)"));
     external(error.hint(format!("leave such rows out: {function}(...) FILTER (WHERE NOT isnan(...))")))
@@ -77,18 +76,18 @@ impl PairGroups {
         Ok(())
     }
 
-    /// Integers as the doubles that they are.
+    /// Integers as doubles, without loss.
     ///
     /// # Errors
     ///
-    /// One beyond 2^53 is between two doubles: values that differ would become equal.
+    /// For an integer above 2^53: distinct integers would round to one double.
     fn doubles(&self, values: &ArrayRef) -> Result<ArrayRef> {
         let Some(integers) = values.as_primitive_opt::<Int64Type>() else { return Ok(Arc::clone(values)) };
         let inexact = |value: &i64| value.unsigned_abs() > 1 << f64::MANTISSA_DIGITS;
         if let Some(value) = integers.iter().flatten().find(inexact) {
             let function = self.measure.name();
             let error = Error::user(format!(
-                "{function} of the integer {value}: beyond 2^53 integers have no double of their own"
+                "{function} of the integer {value}: integers above 2^53 are not exactly representable as DOUBLE"
             ));
             return Err(external(error.hint("subtract a constant near them first")));
         }
@@ -201,7 +200,7 @@ impl PairGroups {
     }
 }
 
-/// Groups that were taken, one after another.
+/// Groups that were emitted, one after another.
 struct Taken {
     scored: Vec<Scored>,
     /// Where each group starts, and where the last one ends.
@@ -245,8 +244,8 @@ fn list(offsets: OffsetBuffer<i32>, items: ArrayRef) -> ArrayRef {
     Arc::new(ListArray::new(field, offsets, items, None))
 }
 
-/// The measure of one group; NULL without values, without both sides, or where a TPR is asked for at a rate that so few
-/// held-out values cannot tell from 0.
+/// The measure of one group; NULL without values, without both sides, or for a TPR at a rate that the number of
+/// held-out values cannot distinguish from 0.
 fn evaluate(measure: PairMeasure, scored: &[Scored], fpr: Option<f64>) -> Result<Option<f64>> {
     if scored.is_empty() {
         return Ok(None);

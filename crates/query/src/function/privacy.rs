@@ -109,7 +109,7 @@ impl ScalarUDFImpl for JointEpsilon {
             {
                 Ok(DataType::Float64)
             }
-            found => plan_err!("joint_epsilon wants a name, three lists of numbers and a delta, found {found:?}"),
+            found => plan_err!("joint_epsilon expects a name, three lists of numbers and a delta, found {found:?}"),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Functions whose answer can be any size for a few characters of SQL: `repeat('x', 1000000000)`. A query's memory
-//! budget counts what operators hold, not what one expression makes; so these are asked for their size first.
+//! Limits on functions whose result can be arbitrarily large: `repeat('x', 1000000000)`. A query's memory budget covers
+//! operators, not the result of one expression; so the result size of these functions is computed first.
 
 use arrow::array::AsArray;
 use arrow::compute::kernels::length;
@@ -15,14 +15,14 @@ use std::sync::Arc;
 /// Bytes that one call may give for the rows of one batch.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
-/// Bytes of an answer that is the same for all rows: such a one stands in the plan, and is copied and written out
-/// with it (100 MB took 46 seconds).
+/// Bytes of a constant result: constant folding puts it into the plan, which is copied and printed with it (100 MB took
+/// 46 seconds).
 const CONSTANT_BYTES_MAX: u64 = 4 << 20;
 
 /// Bytes of an item of a list, or of a number as text.
 const ITEM_BYTES: u64 = 16;
 
-/// What the size of an answer follows from.
+/// How the size of a result depends on the arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Growth {
     /// The text (first) as often as the second argument says.
@@ -35,7 +35,7 @@ enum Growth {
     Replace,
     /// The second argument between the items of the first.
     Join,
-    /// So many bytes for each of the first argument.
+    /// This many bytes for each byte of the first argument.
     Times(u64),
 }
 
@@ -52,7 +52,7 @@ const FUNCTIONS: &[(&str, Growth)] = &[
     ("hexdump", Growth::Times(5)),
 ];
 
-/// Puts the questioned functions into the places of those that a context has.
+/// Replaces functions of a context by their size-checked versions.
 pub(super) fn register(context: &SessionContext) {
     let state = context.state();
     for (name, growth) in FUNCTIONS {
@@ -63,7 +63,7 @@ pub(super) fn register(context: &SessionContext) {
     }
 }
 
-/// A function that is asked for the size of its answer before it gives it.
+/// A function whose result size is checked before it is called.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Bounded {
     inner: Arc<ScalarUDF>,

@@ -69,7 +69,7 @@ impl ScalarUDFImpl for StudyScalar {
         match (self.kind, arguments) {
             (Kind::IpText | Kind::Hexdump, _) => Ok(DataType::Utf8),
             (_, [DataType::List(item)]) if item.data_type().is_numeric() => Ok(DataType::Float64),
-            (kind, found) => plan_err!("{} wants a list of numbers, found {found:?}", kind.name()),
+            (kind, found) => plan_err!("{} expects a list of numbers, found {found:?}", kind.name()),
         }
     }
 

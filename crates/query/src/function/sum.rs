@@ -50,7 +50,7 @@ fn summed(kind: &DataType) -> Result<DataType> {
         DataType::Decimal128(digits, scale) if *digits > SUMMED_DIGITS_MAX => DataType::Decimal256(*digits, *scale),
         kind if kind.is_decimal() => kind.clone(),
         DataType::Duration(_) | DataType::Interval(_) => kind.clone(),
-        other => return plan_err!("sum wants numbers, found {other}"),
+        other => return plan_err!("sum expects numbers, found {other}"),
     })
 }
 

@@ -1,8 +1,8 @@
-//! Joins that end within a batch: a nested loop asks at each row of its left side whether anybody still waits.
+//! Cancellation within a batch: a nested loop join checks for it at each row of its left side.
 //!
-//! A join of two large tables under a condition that few pairs meet works for minutes on one batch without
-//! handing control back (see [`super::yielding_joins`] for what does), and neither Ctrl-C nor a time limit would be
-//! heard. Its condition is evaluated all the time, so that is where it is told to end.
+//! A join of two large tables under a condition that few pairs meet works for minutes on one batch without yielding
+//! ([`super::yielding_joins`] yields between batches), so neither Ctrl-C nor a time limit would take effect. Its
+//! condition is evaluated throughout, so the check is made there.
 
 use super::rewrite::replaced;
 use crate::error::external;
@@ -23,7 +23,7 @@ use syntrace_base::error::Error;
 /// True once a query is cancelled.
 pub(crate) type CancelFlag = Arc<AtomicBool>;
 
-/// The same plan, whose nested loops end with an error soon after `cancelled` is set.
+/// The same plan, whose nested loop joins fail soon after `cancelled` is set.
 pub(crate) fn cancellable(plan: Arc<dyn ExecutionPlan>, cancelled: &CancelFlag) -> Result<Arc<dyn ExecutionPlan>> {
     replaced(plan, |node| {
         let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() else { return Ok(None) };
@@ -38,7 +38,7 @@ pub(crate) fn cancellable(plan: Arc<dyn ExecutionPlan>, cancelled: &CancelFlag) 
     })
 }
 
-/// A condition, and whether it still matters.
+/// A join condition that fails once its query is cancelled.
 #[derive(Debug)]
 struct Cancellable {
     condition: Arc<dyn PhysicalExpr>,

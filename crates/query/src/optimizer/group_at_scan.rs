@@ -1,4 +1,4 @@
-//! GROUP BY at the scan: what all rows of a fragment share is looked up once a fragment, not once a row.
+//! GROUP BY at the scan: keys that all rows of a fragment share are looked up once per fragment, not once per row.
 //!
 //! Most questions group by generator, class, epsilon or model, which are constants of a partition. The
 //! rule below puts [`FragmentAggregate`] in the place of a partial aggregate over a scan: the constants
@@ -7,7 +7,7 @@
 //!
 //! Groups are numbered in the order of their first row, so the result does not depend on timing. Memory
 //! is accounted to DataFusion's pool; where it refuses, the groups so far are handed on as partial
-//! states and the table starts anew, as DataFusion's own partial aggregate does.
+//! states and the table is cleared, as DataFusion's own partial aggregate does.
 
 use super::rewrite::replaced;
 use crate::scan::batch::ReadPlan;
@@ -46,7 +46,7 @@ use std::sync::Arc;
 const BATCH_ROWS: usize = 16_384;
 /// Rows after which the memory that is held is measured.
 const MEASURED_ROWS: usize = 65_536;
-/// Groups that are handed on at the latest: beyond, a table that outgrows the cache gains nothing.
+/// Most groups before the partial states are emitted: a hash table beyond the cache's size gains nothing.
 const GROUPS_MAX: usize = 1 << 20;
 /// Rows of a batch of partial states.
 const OUTPUT_ROWS: usize = 8_192;
@@ -105,7 +105,7 @@ struct FragmentAggregate {
     read: Arc<ReadPlan>,
     grouping: Arc<Grouping>,
     lanes: Arc<Vec<Vec<Fragment>>>,
-    /// What a join above will know when this runs.
+    /// Dynamic filters of a join above.
     dynamic_filter: Option<DynamicFilter>,
     properties: Arc<PlanProperties>,
 }
@@ -404,7 +404,7 @@ fn aggregate_lane(
     if fragments.is_empty() {
         return Ok(());
     }
-    // The constants of the fragments are groups of their own: each row's number is a fragment's code.
+    // Each fragment's constants form one group: the row number is the fragment's code.
     let mut distinct = new_group_values(Arc::clone(&grouping.constant_keys), &GroupOrdering::None)?;
     let mut codes = Vec::new();
     distinct.intern(&grouping.constant_keys(fragments)?, &mut codes)?;
@@ -438,7 +438,7 @@ fn aggregate_lane(
             }
             reservation.free();
         }
-        // Also without rows to hand on: does anybody wait for them?
+        // Also without rows to emit: was the receiver dropped?
         if !emit(None) {
             return Ok(());
         }

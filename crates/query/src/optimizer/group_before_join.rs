@@ -1,4 +1,4 @@
-//! Grouping before a join: what a fact's rows share is counted once, not once a row.
+//! Grouping before a join (eager aggregation): rows of the fact table are aggregated by the join's key before the join.
 //!
 //! Questions join millions of scores or vectors to a few hundred models and group by columns of both. A
 //! join would copy the model's texts for every row before they are grouped. The rule below groups the rows
@@ -145,7 +145,7 @@ fn early(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>
     projected(aggregate, &keys, joined, join.left().schema().fields().len()).map(Some)
 }
 
-/// The partial aggregate's own columns out of the join of states.
+/// Projects the partial aggregate's columns from the join of states.
 fn projected(
     aggregate: &AggregateExec,
     keys: &Keys,
@@ -196,7 +196,7 @@ impl Keys {
             if let Some(place) = grouped.iter().position(|(known, _)| known == &expression) {
                 return place;
             }
-            // A filter that the join hands down finds a column by its name.
+            // A filter that the join pushes down refers to a column by name.
             let name = match expression.downcast_ref::<Column>() {
                 Some(column) => column.name().to_owned(),
                 None => format!("key {}", grouped.len()),

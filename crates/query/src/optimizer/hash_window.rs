@@ -6,8 +6,8 @@
 //! partitions by hashing their keys, feeds all rows to one grouped accumulator a function, and gives each
 //! row its partition's result.
 //!
-//! The rows are held in memory until the last has come, so the rule stays away where they may not fit into
-//! a share of the budget; DataFusion's sort can spill.
+//! The rows are buffered in memory until the input ends, so the rule does not apply if they may exceed a share of the
+//! memory budget; DataFusion's sort can spill.
 
 use super::rewrite::replaced;
 use crate::scan::provider::StudyScan;
@@ -45,7 +45,7 @@ const TEXT_BYTES: usize = 64;
 /// Bytes of any other value whose length is not known: packets, vectors.
 const VARIABLE_BYTES: usize = 512;
 
-/// Puts [`WholePartitions`] in the place of a window without order.
+/// Replaces a window without an order by [`WholePartitions`].
 #[derive(Debug)]
 pub(crate) struct HashWholePartitions {
     /// Memory that queries may hold.
@@ -93,7 +93,7 @@ fn whole(window: &Arc<dyn WindowExpr>) -> Option<Arc<AggregateFunctionExpr>> {
         WindowFrameBound::CurrentRow => frame.units == WindowFrameUnits::Range,
         bound => bound.is_unbounded(),
     };
-    // The filter has no accessor; where the text does not end so, there is one, or DataFusion has changed.
+    // The filter has no accessor; a text that ends differently means that there is a filter, or a new DataFusion.
     let is_unfiltered = format!("{plain:?}").ends_with("filter: None }");
     let function = plain.get_aggregate_expr();
     let fits = plain.order_by().is_empty()

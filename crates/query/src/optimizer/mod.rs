@@ -1,4 +1,4 @@
-//! Our rules for DataFusion's plans: three that make questions faster, two that make joins end when they are cancelled.
+//! Rules for DataFusion's physical plans: three that make queries faster, two that make joins cancellable.
 
 pub(crate) mod cancellation;
 pub(crate) mod group_at_scan;

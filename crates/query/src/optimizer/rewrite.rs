@@ -1,11 +1,11 @@
-//! How rules of ours change a plan: node by node, from the leaves up.
+//! Bottom-up rewriting of physical plans, node by node.
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
 
-/// Puts what `better` gives in the place of each node; `None` leaves the node as it is.
+/// Replaces each node by the result of `better`; `None` leaves the node unchanged.
 pub(crate) fn replaced(
     plan: Arc<dyn ExecutionPlan>,
     better: impl Fn(&Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>>,

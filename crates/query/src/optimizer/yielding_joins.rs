@@ -1,8 +1,8 @@
-//! Queries that can be ended: joins hand control back between their batches.
+//! Cooperative yielding inside joins, so that cancellation is observed.
 //!
-//! A join may make millions of batches of one that it reads (a cross join of two large tables), and
-//! whoever counts those asks for the next one at once. DataFusion gives control back where batches are
-//! read, which is too seldom then: neither Ctrl-C nor a time limit would be heard.
+//! A join may produce millions of batches from one that it reads (a cross join of two large tables), and a consumer
+//! such as count(*) polls the next one at once. DataFusion yields where batches are read, which is too rare then:
+//! neither Ctrl-C nor a time limit would take effect.
 
 use super::rewrite::replaced;
 use datafusion::common::Result;
@@ -12,7 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use std::sync::Arc;
 
-/// Puts a point of control above every join.
+/// Inserts a yield point above every join.
 #[derive(Debug)]
 pub(crate) struct CooperativeJoins;
 

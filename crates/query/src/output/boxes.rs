@@ -1,4 +1,4 @@
-//! Answers as boxes for a terminal.
+//! Results as boxed tables for a terminal.
 
 use super::text::{Look, each, header, numeric, write_text};
 use arrow::datatypes::SchemaRef;
@@ -7,7 +7,7 @@ use std::io::Write;
 use syntrace_base::error::Result;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Rows that are looked at before the widths are settled.
+/// Rows that are buffered to determine the column widths.
 const LOOK_AHEAD_ROWS: usize = 1_000;
 
 pub(crate) fn write_table(
@@ -73,7 +73,7 @@ impl Layout {
         for line in 0..height {
             for ((cell, &width), &right) in cells.iter().zip(&self.widths).zip(&self.numeric) {
                 let content = cell.get(line).map_or("", String::as_str);
-                // Columns of the terminal count, not characters: Chinese takes two each, an accent of its own none.
+                // Display width, not number of characters: CJK characters take two columns, combining accents none.
                 let room = " ".repeat(width.saturating_sub(content.width()));
                 let padded = if right { format!("{room}{content}") } else { format!("{content}{room}") };
                 text.push_str(&format!("\u{2502} {padded} "));
@@ -100,10 +100,10 @@ fn cut(line: &str, widest: usize) -> String {
     format!("{kept}...")
 }
 
-/// Widest cell where nothing else is asked for.
+/// Default width limit of a cell.
 const CELL_WIDTH: usize = 60;
 
-/// Width of a line of `hexdump`, which is cut only where less is asked for.
+/// Width of a line of `hexdump`, which is not truncated by default.
 const HEXDUMP_WIDTH: usize = 76;
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl<'a> Cell<'a> {
         if self.style == Style::Readable { name.to_owned() } else { quoted(name) }
     }
 
-    /// Where the items of a list or map lie among its values.
+    /// Range of a row's items among the values of a list or map.
     fn items(&self, row: usize) -> Range<usize> {
         let of = |offsets: &[i32]| match offsets.get(row..row + 2) {
             Some([start, end]) => *start as usize..*end as usize,
@@ -203,8 +203,8 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Text of a stranger's study must not steer a terminal: control characters but line breaks, and marks
-/// that turn the direction of writing, are shown as `\x1b` or `\u{202e}`.
+/// Escapes terminal control sequences in untrusted text: control characters except line breaks, and bidirectional
+/// marks, are shown as `\x1b` or `\u{202e}`.
 pub fn visible(text: String) -> String {
     let steers = |character: char| {
         (character.is_control() && character != '\n')

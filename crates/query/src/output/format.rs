@@ -93,7 +93,7 @@ pub fn write_answer(
     write_answer_as(&Look::default(), format, schema, batches, out)
 }
 
-/// As [`write_answer`] with a look of one's own.
+/// As [`write_answer`], with options for the text formats.
 pub fn write_answer_as(
     look: &Look,
     format: Format,
@@ -139,7 +139,7 @@ pub fn write_answer_as(
     }
 }
 
-/// The columns with a name each, `x_2` for a second `x`: of two members of one name, readers of JSON keep the last.
+/// Makes column names unique, `x_2` for a second `x`: JSON readers keep only the last of two members of one name.
 fn named_apart(schema: &SchemaRef) -> SchemaRef {
     let mut seen = HashSet::new();
     let named = |field: &FieldRef| {

@@ -1,5 +1,5 @@
-//! Numbers in JSON that every reader gets as they are: JavaScript, jq and Grafana read numbers as doubles, in which
-//! integers beyond 2^53 change and which have no JSON for infinity.
+//! Lossless numbers in JSON: JavaScript, jq and Grafana read numbers as doubles, which round integers above 2^53, and
+//! JSON has no infinity.
 //!
 //! | value | JSON |
 //! | --- | --- |
@@ -14,14 +14,14 @@ use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
 use std::sync::LazyLock;
 
-/// Largest integer up to which each is a double of its own.
+/// Largest integer up to which all integers are exactly representable as doubles.
 const EXACT_MAX: i128 = (1 << 53) - 1;
 
-/// Gives numbers the encoders below.
+/// Selects the encoders below for numbers.
 #[derive(Debug)]
 pub(crate) struct ExactNumbers;
 
-/// Those without our factory: what a number is encoded with first.
+/// Options without this factory: the default encoding of a number.
 static PLAIN: LazyLock<EncoderOptions> = LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true));
 
 impl EncoderFactory for ExactNumbers {

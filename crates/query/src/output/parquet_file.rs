@@ -25,7 +25,7 @@ pub(crate) fn write_parquet(
     Ok(rows)
 }
 
-/// What Parquet's writer, which wants a sendable target, has written and the output not yet taken.
+/// Buffer between Parquet's writer, which requires a `Send` sink, and the output.
 #[derive(Clone, Default)]
 struct Pending(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! One column of an answer turned into columns: epsilons across, one measure below them.
+//! Pivots a result: the values of one column become columns (epsilons across, one measure below them).
 
 use super::cell::{Style, texts};
 use arrow::array::{ArrayRef, UInt32Array};
@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
 
-/// Turns the values of `column` into columns that hold the answer's last other column; rows with the
-/// same remaining columns become one. Two values for one place are an error: the query lacks a group.
+/// Turns the values of `column` into columns that hold the result's last other column; rows with the
+/// same remaining columns become one. Two values for one cell are an error: the query lacks a GROUP BY key.
 pub fn pivot(schema: &SchemaRef, batches: &[RecordBatch], column: &str) -> Result<RecordBatch> {
     let wrong = |error: arrow::error::ArrowError| Error::user(format!("cannot pivot the answer: {error}"));
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -75,7 +75,7 @@ impl Places {
             });
             let place = places.indices.get_mut(column).and_then(|column| column.get_mut(target));
             if place.is_some_and(|place| place.replace(row as u32).is_some()) {
-                return Err(Error::user(format!("two rows of the answer have the same place under `{name}`"))
+                return Err(Error::user(format!("duplicate rows for pivot column `{name}`"))
                     .hint("group by all columns but the last"));
             }
             if let Some(first) = places.firsts.get_mut(target) {
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(turned.column(1).as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(0.9), None]);
         assert_eq!(turned.column(2).as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(0.6), Some(0.5)]);
         let twice = concat_batches(&batch.schema(), [&batch, &batch]).unwrap();
-        assert!(pivot(&twice.schema(), &[twice], "epsilon").unwrap_err().to_string().contains("same place"));
+        assert!(pivot(&twice.schema(), &[twice], "epsilon").unwrap_err().to_string().contains("duplicate rows"));
         assert!(pivot(&batch.schema(), &[batch], "delta").unwrap_err().hint_text().unwrap().contains("epsilon"));
     }
 }

@@ -6,10 +6,10 @@ use arrow::record_batch::RecordBatch;
 use std::io::Write;
 use syntrace_base::error::{Error, Result};
 
-/// What readers can change about text: the formats `json`, `jsonl`, `parquet` and `arrow` know nothing of it.
+/// Options of the text formats; `json`, `jsonl`, `parquet` and `arrow` ignore them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
-    /// What stands for NULL; `None`: `NULL` for people, nothing in `csv` and `tsv`.
+    /// Text for NULL; `None`: `NULL` in readable formats, empty in `csv` and `tsv`.
     pub null: Option<String>,
     /// Widest cell of a `table`, columns of the terminal; the rest is cut with `...`.
     pub width: usize,

@@ -1,9 +1,9 @@
-//! What a running query learns while it reads: the keys of a join's other side, the worst row that a
-//! top-k still holds. DataFusion hands both down as filters that change; here they leave out fragments
-//! that are not read yet, and rows of those that are.
+//! Dynamic filters: bounds that a running query learns, such as the keys of a join's build side or the worst row of a
+//! top-k. DataFusion pushes both down as filters that change; here they prune fragments that are not read yet, and rows
+//! of those that are.
 //!
-//! These filters are an offer: the join or the sort checks every row again. So reading by an old one, or
-//! not at all, changes the cost of a query and never its answer.
+//! These filters are optional: the join or the sort checks every row again. So using an outdated filter, or none,
+//! changes the cost of a query and never its result.
 
 use super::batch::ReadPlan;
 use super::prune::prune;
@@ -18,7 +18,7 @@ use datafusion::physical_expr_common::physical_expr::{snapshot_generation, snaps
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Fragments between two looks at the filters, at most: a look costs as much as reading a small one.
+/// Most fragments between two evaluations of the filters: one costs as much as reading a small fragment.
 const FRAGMENTS_BETWEEN_LOOKS: usize = 64;
 /// A filter that lets through more than one row in this many costs more than it saves.
 const WORTHWHILE_SHARE: usize = 2;
@@ -62,7 +62,7 @@ pub(crate) struct Source {
     plan: Arc<ReadPlan>,
     rest: VecDeque<Fragment>,
     dynamic: Option<DynamicFilter>,
-    /// How to read with what was learned; none before, and where it is not worth its cost.
+    /// The scan narrowed by the filters; `None` before they are known, and if they are not worth their cost.
     narrowed: Option<Arc<ReadPlan>>,
     generation: u64,
     /// Fragments until the next look, and between the two.

@@ -159,7 +159,7 @@ pub(crate) struct StudyScan {
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
     filter: TableFilter,
-    /// What other operators will know when this runs.
+    /// Dynamic filters from other operators.
     dynamic: Option<DynamicFilter>,
     /// Of all lanes, and of each: the planner asks again and again.
     known_statistics: OnceLock<(Arc<Statistics>, Vec<Arc<Statistics>>)>,
@@ -206,7 +206,7 @@ impl StudyScan {
         self.fragments(None).map(|fragment| fragment.rows).sum()
     }
 
-    /// What other operators will know when this runs.
+    /// Dynamic filters from other operators.
     pub fn dynamic(&self) -> Option<&DynamicFilter> {
         self.dynamic.as_ref()
     }
@@ -365,7 +365,7 @@ impl ExecutionPlan for StudyScan {
             builder.spawn_blocking(move || {
                 let fragments = lanes.get(partition).map(Vec::as_slice).unwrap_or_default();
                 let source = Source::new(plan, fragments, dynamic);
-                // A receiver that is gone wants no more.
+                // The receiver was dropped.
                 source.read_all(limit, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
             });
             builder.build()

@@ -91,7 +91,7 @@ fn constant_mask(
     Ok(Some(as_boolean_array(&mask)?.clone()))
 }
 
-/// Facts in the form that DataFusion's pruning wants.
+/// Statistics in the form that DataFusion's pruning expects.
 struct FragmentStatistics<'a> {
     fragments: &'a [Fragment],
     schema: &'a SchemaRef,

@@ -18,7 +18,7 @@ pub(crate) trait Relation: Send + Sync {
     fn scan(&self, request: &ScanRequest<'_>) -> Result<Vec<Fragment>>;
 }
 
-/// What a query wants of a relation.
+/// What a query reads of a relation.
 pub(crate) struct ScanRequest<'a> {
     /// Columns that it names, in its output or its filters (indices into `columns()`): facts are
     /// needed for these only.

@@ -1,4 +1,4 @@
-//! DataFusion's errors as ours: the place in the text with a caret, and the nearest name.
+//! Translates DataFusion's errors: with the position in the SQL text and a caret, and the nearest name.
 
 use super::parameter::Parameters;
 use crate::catalog::views;
@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use syntrace_base::error::Error;
 use syntrace_base::error::{near, nearest};
 
-/// Line and column of a fault in the SQL text, from 1, and how many characters are meant.
+/// Line and column of an error in the SQL text, from 1, and the number of characters that it spans.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {
     line: usize,
@@ -23,7 +23,7 @@ struct Place {
     length: usize,
 }
 
-/// Turns an error of planning or running `text` into one for people.
+/// Turns an error of planning or running `text` into a readable one.
 pub(crate) fn explain(error: &DataFusionError, text: &str) -> Error {
     if let Some(own) = own_error(error) {
         return own;
@@ -77,10 +77,10 @@ fn sqlstate(root: &DataFusionError) -> &'static str {
     }
 }
 
-/// Suspects that an error shows, at most: more would hide it.
+/// Most candidate expressions that an error lists.
 const SUSPECTS_MAX: usize = 3;
 
-/// Where a fault of values may come from: DataFusion does not say which operator met it.
+/// Expressions that may have caused an error in a value: DataFusion does not say which operator failed.
 fn suspects(root: &DataFusionError, text: &str) -> Vec<Place> {
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location() else { return Vec::new() };
     let quoted = |what: &str| quoted_after(what, "'");
@@ -150,14 +150,14 @@ fn few(places: Vec<Place>) -> Vec<Place> {
     if places.len() > SUSPECTS_MAX { Vec::new() } else { places }
 }
 
-/// What is wrong with a regular expression, where that is the fault: its last line.
+/// The reason if the error is an invalid regular expression: the last line of its message.
 fn regex_fault(root: &DataFusionError) -> Option<String> {
     let text = root.to_string();
     let (_, why) = text.rsplit_once("error: ").filter(|_| text.contains("regex parse error"))?;
     Some(why.trim().to_owned())
 }
 
-/// Is a fault that DataFusion calls its own one of the types of a statement?
+/// Is an error that DataFusion reports as internal in fact a type error of the statement?
 fn is_of_types(what: &str) -> bool {
     what.starts_with("Failed to coerce types")
 }
@@ -209,7 +209,7 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
         ),
         DataFusionError::ArrowError(fault, _) => (plain(&root.strip_backtrace()), value_hint(fault), None),
         DataFusionError::Internal(what) if is_of_types(what) => (plain(what), None, None),
-        // What follows is the parser's own types.
+        // The rest of the message is the parser's internal representation.
         DataFusionError::NotImplemented(what) if what.contains(" { ") => {
             let named = what.split(['(', '{']).next().unwrap_or(what);
             (format!("not supported: {}", plain(named)), None, None)
@@ -218,7 +218,7 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
     }
 }
 
-/// Message and hint for a subquery of which DataFusion makes no join: it names its own types then.
+/// Message and hint for a subquery that DataFusion cannot turn into a join: its message names internal types.
 fn subquery_wording(what: &str) -> Option<(&'static str, &'static str)> {
     if what.contains("Too many columns! The subquery should only return one column") {
         return Some((
@@ -232,7 +232,7 @@ fn subquery_wording(what: &str) -> Option<(&'static str, &'static str)> {
     let expression = what.strip_prefix("Physical plan does not support logical expression ")?;
     let kinds = ["InSubquery", "Exists", "SetComparison", "ScalarSubquery", "OuterReferenceColumn"];
     kinds.iter().any(|kind| expression.starts_with(kind)).then_some((
-        "a subquery that is no value of its own is not supported here",
+        "a subquery in this position is not supported",
         "join it: FROM o LEFT JOIN i ON ..., or compute it as a column of a query in FROM first",
     ))
 }
@@ -253,7 +253,7 @@ fn value_hint(fault: &ArrowError) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// Faults that DataFusion tells apart by their text alone.
+/// Errors that can be told apart only by DataFusion's message text.
 fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
     if let Some(name) = quoted_after(what, "Invalid function '") {
         let near = quoted_after(what, "Did you mean '");
@@ -385,7 +385,7 @@ fn span(error: &DataFusionError) -> Option<Place> {
     Some(Place { line: span.start.line as usize, column: span.start.column as usize, length: length as usize })
 }
 
-/// The parser's own `at Line: 1, Column: 8`, or the end of the text where that is what it met.
+/// The parser's `at Line: 1, Column: 8`, or the end of the text if the parser found it unexpectedly.
 fn parser_place(message: &str, text: &str) -> Option<Place> {
     if message.ends_with("found: EOF") {
         let line = text.lines().count().max(1);
@@ -420,11 +420,11 @@ fn find_word(text: &str, word: &str) -> Option<Place> {
     None
 }
 
-/// The line of the fault and a caret under it.
+/// The line of the error with a caret under it.
 fn caret(text: &str, place: Place) -> String {
     let line = text.lines().nth(place.line - 1).unwrap_or_default();
     let margin = format!("  {} | ", place.line);
-    // Tabs stay tabs, so that the caret lands where the terminal puts the text.
+    // Tabs are kept, so that the caret is aligned with the text in the terminal.
     let blank = |character: char| if character == '\t' { '\t' } else { ' ' };
     let indent: String = line.chars().take(place.column - 1).map(blank).collect();
     let left = line.chars().count().saturating_sub(place.column - 1).max(1);

@@ -1,8 +1,8 @@
-//! Why an answer is empty: a text that a column is compared with and that the study does not have.
+//! Explains an empty result: a text that a column is compared with and that the study does not contain.
 //!
-//! `WHERE dataset = 'nope'` and `-v dataset=nope` are no errors of SQL, but their empty answer says nothing. The filters
-//! that reach a table in the optimised plan are looked at, after the answer was empty; what the column holds is asked
-//! of the study.
+//! `WHERE dataset = 'nope'` and `-v dataset=nope` are valid SQL, but their empty result explains nothing. After an
+//! empty result, the filters that the optimised plan pushes down to its tables are inspected, and the study is queried
+//! for the values of their columns.
 
 use crate::scan::provider::StudyTable;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -23,7 +23,7 @@ pub(crate) struct TextFilter {
     pub text: String,
 }
 
-/// What tables of an optimised plan are asked for by equality with a text.
+/// Comparisons of columns with texts by equality, in the filters of an optimised plan's tables.
 pub(crate) fn text_filters(plan: &LogicalPlan) -> Result<Vec<TextFilter>> {
     let mut found: Vec<TextFilter> = Vec::new();
     plan.apply_with_subqueries(|node| {
@@ -58,7 +58,7 @@ fn equality(part: &Expr) -> Option<(String, String)> {
     }
 }
 
-/// The query for what a column holds: one more than is listed.
+/// The query for the values of a column: one more than is listed.
 pub(crate) fn values_query(filter: &TextFilter) -> String {
     let limit = LISTED_MAX + 1;
     format!(

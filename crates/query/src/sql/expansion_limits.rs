@@ -1,5 +1,5 @@
-//! Statements that are small to read and large to plan: what each name stands for is planned once for every place
-//! where it stands, so a chain of WITH doubles with each link (`a + a`, `FROM t JOIN t`, `UNION ALL`).
+//! Limits on statements whose plan is exponentially larger than their text: CTEs and aliases are expanded at each
+//! reference, so a chain of CTEs doubles with each link (`a + a`, `FROM t JOIN t`, `UNION ALL`).
 
 use super::walk::walk;
 use datafusion::sql::sqlparser::ast::{
@@ -11,29 +11,28 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use syntrace_base::error::{Error, Result};
 
-/// Tables that a statement reads once every name of a WITH stands for its query: 16,000 take four seconds and
-/// twice as many twice as long.
+/// Tables that a statement reads after CTEs are expanded: planning 16,000 takes four seconds, twice as many twice as
+/// long.
 const TABLES_MAX: f64 = 1_000.0;
 
-/// Columns and values in an expression once every name stands for what it is computed from: a million takes two
-/// seconds.
+/// Columns and values in an expression after column aliases are expanded: planning a million takes two seconds.
 const EXPRESSION_MAX: f64 = 10_000.0;
 
-/// Functions that are planned as a CASE in which each argument stands twice.
+/// Functions that are planned as a CASE which duplicates each argument.
 const TWICE: &[&str] = &["coalesce", "nvl", "nvl2", "ifnull", "nullif"];
 
-/// Whose second argument is a type as text, read by a parser without a limit of its own.
+/// Functions whose second argument is a type as text, read by a parser without a depth limit.
 const TYPE_TEXTS: &[&str] = &["arrow_cast", "arrow_try_cast"];
 
 /// Characters of such a text, and the largest number in it (bytes or items of each value).
 const TYPE_CHARACTERS_MAX: usize = 100;
 const TYPE_NUMBER_MAX: u64 = 10_000;
 
-/// Whose last argument is how many numbers are kept.
+/// Functions whose last argument is the number of values that a sketch keeps.
 const SKETCHES: &[&str] = &["approx_percentile_cont", "approx_percentile_cont_with_weight"];
 const SKETCH_MAX: u64 = 10_000;
 
-/// Refuses what would not end, or not within memory, when it is planned.
+/// Rejects statements whose planning would not terminate in reasonable time or memory.
 pub(crate) fn require_bounded(statement: &Statement) -> Result<()> {
     let mut calls = Calls { place: 1.0, refused: None };
     let _ = walk(statement, &mut calls);
@@ -50,7 +49,7 @@ pub(crate) fn require_bounded(statement: &Statement) -> Result<()> {
 /// Columns of a query; planning compares each with each (50,000 take minutes). PostgreSQL has 1,664.
 const COLUMNS_MAX: usize = 2_000;
 
-/// How much a relation is once all names are replaced.
+/// Size of a relation after all names are expanded.
 #[derive(Clone, Default)]
 struct Size {
     tables: f64,
@@ -58,7 +57,7 @@ struct Size {
     columns: Vec<(String, f64)>,
 }
 
-/// What names of a WITH stand for.
+/// Sizes of the CTEs in scope, by name.
 type Names = HashMap<String, Rc<Size>>;
 
 fn key(name: &Ident) -> String {
@@ -97,10 +96,10 @@ fn of_set(set: &SetExpr, names: &Names) -> Result<Size> {
     };
     if size.tables > TABLES_MAX {
         return Err(Error::user(format!(
-            "expected at most {TABLES_MAX} tables once the names of WITH stand for their queries, found {:.0}",
+            "expected at most {TABLES_MAX} tables after expanding CTEs, found {:.0}",
             size.tables
         ))
-        .hint("what stands behind a name is read for each place where it stands: use names more seldom"));
+        .hint("a CTE is evaluated once for each reference to it: reference the CTE fewer times"));
     }
     if size.columns.len() > COLUMNS_MAX {
         let found = size.columns.len();
@@ -202,10 +201,10 @@ fn of_expression(expression: &Expr, sizes: &HashMap<&str, f64>, names: &Names, t
 
 fn too_large(size: f64) -> Error {
     Error::user(format!(
-        "expected at most {EXPRESSION_MAX} columns and values in an expression once the names in it stand for what they \
-         are computed from, found {size:.0}"
+        "expected at most {EXPRESSION_MAX} columns and values in an expression after expanding column aliases, \
+         found {size:.0}"
     ))
-    .hint("what stands behind a name is computed for each place where it stands: use names more seldom")
+    .hint("an alias is evaluated once for each reference to it: reference the alias fewer times")
 }
 
 fn function_name(function: &Function) -> String {
@@ -220,11 +219,11 @@ fn stands_twice(expression: &Expr) -> bool {
 struct Expression<'a> {
     sizes: &'a HashMap<&'a str, f64>,
     names: &'a Names,
-    /// How often what is visited stands in the plan.
+    /// How many copies of the visited node the plan contains.
     place: f64,
     size: f64,
     tables: f64,
-    /// Queries around what is visited.
+    /// Queries that enclose the visited node.
     inside: usize,
     refused: Option<Error>,
 }
@@ -279,7 +278,7 @@ impl Visitor for Expression<'_> {
     }
 }
 
-/// Looks for calls whose plain arguments alone ask for too much.
+/// Looks for calls whose literal arguments alone exceed a limit.
 struct Calls {
     place: f64,
     refused: Option<Error>,

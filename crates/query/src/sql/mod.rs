@@ -1,5 +1,5 @@
-//! The text of a statement, before and while it is planned: what is allowed, what names stand for, limits, errors with
-//! a place.
+//! The text of a statement, before and during planning: permitted statements, name resolution, limits, errors with
+//! positions.
 
 pub(crate) mod diagnose;
 pub(crate) mod empty_answer;

@@ -1,6 +1,6 @@
-//! What names of a statement stand for: tables without content, views, named queries and their functions. Views and
-//! queries are planned once in a process, when a statement names them first; the plans hold no study, which is put in
-//! with [`over`].
+//! Resolves the names in a statement: tables without content, views, named queries and their functions. Views and
+//! queries are planned once per process, when a statement first names them; the plans refer to no study, which [`over`]
+//! inserts.
 
 use super::parameter::Parameters;
 use super::walk::walk;
@@ -37,7 +37,7 @@ fn keep<T>(plans: &Mutex<HashMap<&'static str, T>>, name: &'static str, plan: T)
     plans.lock().unwrap_or_else(PoisonError::into_inner).insert(name, plan);
 }
 
-/// Puts the tables into a context, and a place for named queries.
+/// Registers the tables in a context, and an empty schema for named queries.
 pub(crate) fn register_tables(context: &SessionContext) -> Result<()> {
     for (name, table) in tables_without_content() {
         context.register_table(*name, Arc::clone(table))?;
@@ -47,7 +47,7 @@ pub(crate) fn register_tables(context: &SessionContext) -> Result<()> {
     Ok(())
 }
 
-/// Puts everything into a context: tables, views, named queries and their functions.
+/// Registers everything in a context: tables, views, named queries and their functions.
 pub(crate) async fn register_all(context: &SessionContext) -> Result<()> {
     register_tables(context)?;
     for view in views() {
@@ -59,7 +59,7 @@ pub(crate) async fn register_all(context: &SessionContext) -> Result<()> {
     Ok(())
 }
 
-/// Puts what a statement names into a context.
+/// Registers the objects that a statement names in a context.
 pub(crate) async fn register_named(context: &SessionContext, statement: &Statement) -> Result<()> {
     let (all_views, all_queries) = (views(), named_queries());
     let (mut wanted, mut queries): (Vec<ViewInfo>, Vec<NamedQuery>) = (Vec::new(), Vec::new());
@@ -70,7 +70,7 @@ pub(crate) async fn register_named(context: &SessionContext, statement: &Stateme
             match name {
                 Name::Relation(name) => {
                     let Some(view) = all_views.iter().find(|view| view.name == name) else { continue };
-                    // One that is needed deeper has to be made earlier: move it to the end.
+                    // A view that another view needs must be planned before it: move it to the end.
                     wanted.retain(|one| one.name != view.name);
                     wanted.push(*view);
                     if known(&VIEWS, view.name).is_none() {
@@ -144,7 +144,7 @@ enum Name {
     Query(String),
 }
 
-/// What a statement names where a table may stand.
+/// Names in a statement's table positions.
 fn names_of(context: &SessionContext, statement: &Statement) -> Result<Vec<Name>> {
     let references = context.state().resolve_table_references(statement)?;
     let name = |reference: &TableReference| match reference.schema() {
@@ -162,7 +162,7 @@ fn names_of(context: &SessionContext, statement: &Statement) -> Result<Vec<Name>
     Ok(names)
 }
 
-/// Collects what is called like a function where a table may stand.
+/// Collects function calls in table positions.
 struct Functions<'a>(&'a mut Vec<Name>);
 
 impl Visitor for Functions<'_> {
@@ -177,7 +177,7 @@ impl Visitor for Functions<'_> {
     }
 }
 
-/// The same plan with every table of ours read from `study`.
+/// The same plan with every study table read from `study`.
 pub(crate) fn over(plan: LogicalPlan, study: &Arc<Study>) -> Result<LogicalPlan> {
     let mut tables: HashMap<&str, Arc<dyn TableProvider>> = HashMap::new();
     let replaced = plan.transform_down_with_subqueries(|node| {

@@ -1,6 +1,5 @@
-//! Statements that are refused whatever they ask: trees that would be deeper than the stack, and nesting whose
-//! reading or planning takes twice as long with each level. Text from strangers must end neither the program nor
-//! the server.
+//! Limits on the nesting of statements: trees that would overflow the stack, and nesting whose parsing or planning time
+//! doubles with each level. Untrusted text must crash or block neither the program nor the server.
 
 use super::expansion_limits::require_bounded;
 use super::walk::walk;
@@ -12,13 +11,13 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use std::ops::ControlFlow;
 use syntrace_base::error::{Error, Result};
 
-/// Keywords and operators of a statement. Each may make its tree one deeper, and whoever reads, walks or drops a
-/// tree does so on the stack: 2,000 times `EXPLAIN` overflow the 8 MB of a main thread (not 16), 4,000 times `+`
-/// the 2 MB of a worker.
+/// Keywords and operators of a statement. Each may add a level to its tree, and parsing, walking and dropping a tree
+/// are recursive: 2,000 times `EXPLAIN` overflow the 8 MB of a main thread (not 16), 4,000 times `+` the 2 MB of a
+/// worker.
 const NESTING_MAX: usize = 2_000;
 
-/// Levels of what the parser tries in several ways, or the planner plans several times: 20 unclosed `CAST(` take
-/// two seconds, 48 would take years. Other brackets nest as deep as the parser lets them, 50 levels.
+/// Levels of constructs that the parser tries in several ways (backtracking) or the planner plans several times: 20
+/// unclosed `CAST(` take two seconds, 48 would take years. Other brackets may nest up to the parser's limit of 50.
 const LEVELS_MAX: usize = 16;
 
 /// Tables that a statement reads, by name or made on the spot: a list of them is planned as a chain of joins.
@@ -27,19 +26,19 @@ const TABLES_MAX: usize = 200;
 /// `INTERSECT` and `EXCEPT` of a statement, planned as joins within joins: 100 take 0.2 seconds, 200 no end.
 const INTERSECTIONS_MAX: usize = 100;
 
-/// Stack on which statements are read, planned and run.
+/// Stack size for parsing, planning and running statements.
 pub const STACK_BYTES: usize = 32 << 20;
 
 /// Refuses text that nests too deeply, before it is parsed. Lists of values (`IN`, `VALUES`) nest nothing, however
 /// long they are.
 pub fn require_shallow(text: &str) -> Result<()> {
-    // The server reads in both dialects; `1#1` is three tokens in one and two in the other.
+    // The server parses in both dialects; `1#1` is three tokens in one and two in the other.
     require_shallow_in(&GenericDialect {}, text)?;
     require_shallow_in(&PostgreSqlDialect {}, text)
 }
 
 fn require_shallow_in(dialect: &dyn Dialect, text: &str) -> Result<()> {
-    // What is no SQL is the parser's to refuse.
+    // Text that is not SQL is left for the parser to reject.
     let Ok(mut tokens) = Tokenizer::new(dialect, text).tokenize() else { return Ok(()) };
     tokens.retain(|token| !matches!(token, Token::Whitespace(_)));
     let refused = |most: usize, what: &str, found: usize, hint: &str| {
@@ -109,15 +108,15 @@ fn is_literal(token: &Token) -> bool {
     )
 }
 
-/// What is open at a place of a text, and how many levels it counts.
+/// An open bracket or keyword, and how many levels of nesting it counts.
 struct Open {
     closes: Token,
     levels: usize,
-    /// Tables stand in it, not values.
+    /// Does it enclose tables rather than values?
     tables: bool,
 }
 
-/// The deepest nesting of what takes twice as long with each level.
+/// The deepest nesting of constructs whose cost doubles with each level.
 fn levels(tokens: &[Token]) -> usize {
     let mut open: Vec<Open> = Vec::new();
     let (mut depth, mut deepest) = (0, 0);
@@ -133,7 +132,7 @@ fn levels(tokens: &[Token]) -> usize {
             Token::LBrace => bracket(Token::RBrace),
             _ => match keyword(token) {
                 Some(Keyword::CASE) => bracket(Token::make_keyword("END")),
-                // One in another is closed by nothing.
+                // Nested INTERVALs have no closing token.
                 Some(Keyword::INTERVAL) if !next.is_some_and(is_literal) => {
                     depth += 1;
                     None
@@ -166,8 +165,8 @@ fn negates(token: &Token, before: Option<&Token>, next: Option<&Token>) -> bool 
     keyword(token) == Some(Keyword::NOT) && before.and_then(keyword) != Some(Keyword::IS) && !part_of_operator
 }
 
-/// What a parenthesis opens, by what stands around it. Those of most functions, of expressions and of lists are
-/// read and planned once.
+/// What a parenthesis opens, by the tokens before and after it. Those of most functions, of expressions and of lists
+/// are parsed and planned once.
 fn parenthesis(before: Option<&Token>, next: Option<&Token>, among_tables: bool) -> Open {
     let is_query = matches!(
         next.and_then(keyword),
@@ -180,7 +179,7 @@ fn parenthesis(before: Option<&Token>, next: Option<&Token>, among_tables: bool)
     };
     let levels = match before.and_then(keyword) {
         Some(Keyword::ALL | Keyword::ANY | Keyword::SOME | Keyword::POSITION) => 2,
-        // What the parser reads by rules of its own and, where these fail, once more as a function.
+        // Keywords with special syntax; where that fails, the parser tries again to read a function.
         Some(
             Keyword::CAST
             | Keyword::TRY_CAST
@@ -208,7 +207,7 @@ fn parenthesis(before: Option<&Token>, next: Option<&Token>, among_tables: bool)
     Open { closes: Token::RParen, levels, tables }
 }
 
-/// Does a token close what is open? `END` is also a name, which nothing keeps from standing where a value may.
+/// Does a token close what is open? `END` may also be a name, wherever a value may stand.
 fn closes(open: &Token, token: &Token, before: Option<&Token>) -> bool {
     if keyword(open) != Some(Keyword::END) {
         return open == token;
@@ -258,7 +257,7 @@ pub(crate) fn require_few_tables(statement: &Statement) -> Result<()> {
     Err(Error::user(format!("expected at most {TABLES_MAX} tables, found {}", found.0)))
 }
 
-/// Counts tables, whatever they are made of.
+/// Counts tables of any kind.
 struct Tables(usize);
 
 impl Visitor for Tables {
@@ -298,7 +297,7 @@ mod tests {
         assert!(refusal(&vec!["SELECT 1"; 102].join(" INTERSECT ")).contains("100 INTERSECT and EXCEPT, found 101"));
     }
 
-    /// What doubles with each level is refused where it would take seconds, closed or not.
+    /// Constructs whose cost doubles per level are rejected where they would take seconds, closed or not.
     #[test]
     fn levels_that_double_are_few_and_others_many() {
         for (open, close, each) in [

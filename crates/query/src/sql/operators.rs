@@ -1,5 +1,5 @@
-//! Operators that PostgreSQL has and DataFusion has not: `->` and `->>` into JSON, `<<` into a network; and addresses
-//! that compare with text.
+//! Operators that PostgreSQL has and DataFusion lacks: `->` and `->>` for JSON, `<<` for network containment; and
+//! comparison of addresses with text.
 
 use crate::error::external;
 use crate::function::{AddressFunction, JsonFunction, JsonKind, address_bytes, network};
@@ -49,8 +49,8 @@ impl ExprPlanner for Operators {
     }
 }
 
-/// Sides of an operator with the types that PostgreSQL gives them: text beside a BOOLEAN is one, and a DATE that an interval
-/// is added to is a TIMESTAMP.
+/// Operands of an operator with the types that PostgreSQL gives them: text compared with a BOOLEAN is a BOOLEAN, and a
+/// DATE to which an interval is added is a TIMESTAMP.
 fn typed(expr: RawBinaryExpr, schema: &DFSchema) -> Result<RawBinaryExpr> {
     use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, Minus, NotEq, Plus};
     let RawBinaryExpr { op, left, right } = expr;
@@ -101,7 +101,7 @@ fn is_integer(expression: &Expr) -> bool {
     }
 }
 
-/// Is text beside an expression read?
+/// Is text that is compared with an expression converted to the expression's type?
 fn is_read(expression: &Expr, schema: &DFSchema) -> bool {
     matches!(expression.get_type(schema), Ok(DataType::Binary | DataType::Boolean))
 }
@@ -110,8 +110,8 @@ fn is_bytes(expression: &Expr, schema: &DFSchema) -> bool {
     matches!(expression.get_type(schema), Ok(DataType::Binary))
 }
 
-/// Reads text beside an address as an address, and beside a BOOLEAN as one. Without it the characters of the text are the
-/// bytes of an address, which equals none, and `member = 'true'` is refused.
+/// Converts text that is compared with an address to an address, and with a BOOLEAN to a BOOLEAN. Otherwise the
+/// characters of the text would be compared with an address's bytes, and `member = 'true'` would be an error.
 #[derive(Debug)]
 pub(crate) struct ReadText;
 
@@ -180,7 +180,7 @@ fn with_text_read(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-/// Both sides of a comparison, each read beside the other; tuples place by place.
+/// Both sides of a comparison, each converted for the other; tuples element by element.
 fn read_both(left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
     let is_tuple = |call: &ScalarFunction| matches!(call.func.name(), "struct" | "row");
     match (left, right) {
@@ -215,7 +215,7 @@ fn is_address(expression: &Expr) -> bool {
     }
 }
 
-/// Text beside a BOOLEAN as PostgreSQL reads it; anything else as it is.
+/// Converts text that is compared with a BOOLEAN as PostgreSQL does; leaves anything else unchanged.
 fn read_boolean(beside: &Expr, text: Expr, schema: &DFSchema) -> Result<Expr> {
     match &text {
         Expr::Literal(ScalarValue::Utf8(Some(word)) | ScalarValue::Utf8View(Some(word)), _)
@@ -234,8 +234,8 @@ fn read_boolean(beside: &Expr, text: Expr, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// Text beside bytes as the bytes of the address that it is, beside a BOOLEAN as PostgreSQL reads it; anything else as it
-/// is.
+/// Converts text that is compared with bytes to an address's bytes, and with a BOOLEAN as PostgreSQL does; leaves
+/// anything else unchanged.
 fn read(bytes: &Expr, text: Expr, schema: &DFSchema) -> Result<Expr> {
     let text = read_boolean(bytes, text, schema)?;
     if !is_bytes(bytes, schema) {

@@ -24,7 +24,7 @@ impl RelationPlanner for Pivots {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let PivotValueSource::List(values) = value_source else {
-            return not_impl_err!("PIVOT wants the values that become columns: `FOR k IN ('a', 'b')`");
+            return not_impl_err!("PIVOT expects the values that become columns: `FOR k IN ('a', 'b')`");
         };
         let [column] = value_column.as_slice() else {
             return not_impl_err!("PIVOT by several columns is not supported: name one column behind FOR");
@@ -50,7 +50,7 @@ impl RelationPlanner for Pivots {
         for ExprWithAlias { expr: value, alias } in &values {
             for aggregate in &aggregate_functions {
                 let Expr::Function(call) = &aggregate.expr else {
-                    return plan_err!("PIVOT wants aggregates, found `{}`", aggregate.expr);
+                    return plan_err!("PIVOT expects aggregates, found `{}`", aggregate.expr);
                 };
                 let mut name = alias.as_ref().map_or_else(|| plain(value), |alias| alias.value.clone());
                 if aggregate_functions.len() > 1 {

@@ -81,9 +81,9 @@ fn without_cast(expression: &Expr) -> &Expr {
     }
 }
 
-/// The name that a column of the answer has without one of its own; names of columns and functions have no capitals.
+/// The default name of a result column without an alias; names of columns and functions are in lower case.
 fn answer_name(expression: &Expr) -> String {
-    // A name has not the text of a subquery.
+    // The name leaves out the text of a subquery.
     match without_cast(expression) {
         Expr::Exists { negated, .. } => if *negated { "NOT EXISTS" } else { "EXISTS" }.to_owned(),
         Expr::InSubquery { expr, negated, .. } => format!("{expr} {}IN", if *negated { "NOT " } else { "" }),
@@ -200,7 +200,7 @@ fn name_casts_of(query: &mut Query) {
     }
 }
 
-/// The name of an item that is a column or has a name of its own.
+/// The name of an item that is a column or has an alias.
 fn plain_name(item: &SelectItem) -> Option<&Ident> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias),
@@ -255,7 +255,7 @@ fn without_casts(expression: &Expr) -> String {
     expression.to_string()
 }
 
-/// Gives `avg(x)` and `avg(x::double)` names of their own: DataFusion calls both `avg(x)` and refuses a query that has
+/// Gives `avg(x)` and `avg(x::double)` distinct names: DataFusion calls both `avg(x)` and refuses a query that has
 /// both. `coalesce` of one argument is that argument, but its name is another.
 fn keep_casts_apart(statement: &mut Statement) {
     let Some(statement) = inner(statement) else { return };
@@ -277,7 +277,7 @@ fn keep_casts_apart(statement: &mut Statement) {
                 .get(&bare)
                 .and_then(|texts| texts.iter().filter(|known| **known != bare).position(|known| *known == text))
         {
-            // Each by a number of its own.
+            // Each gets its own number.
             (0..=place).for_each(|_| mark_casts(function));
         }
         ControlFlow::Continue(())

@@ -37,7 +37,7 @@ fn require_plain_distinct_from(statement: &mut Statement) -> Result<()> {
         _ => false,
     };
     if any_expression(statement, is_swallowed) {
-        return Err(Error::user("expected parentheses around IS DISTINCT FROM beside AND or OR".to_owned())
+        return Err(Error::user("expected parentheses around IS DISTINCT FROM next to AND or OR".to_owned())
             .hint("write (a IS DISTINCT FROM b) AND c: without them, what follows is read as a part of b"));
     }
     Ok(())

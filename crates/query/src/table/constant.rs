@@ -1,4 +1,4 @@
-//! Columns that all rows of a partition share: made at scan time from records, never stored per row.
+//! Partition columns, constant in all rows of a partition: derived at scan time from records, never stored per row.
 
 use super::study::{Index, MISSING};
 use datafusion::scalar::ScalarValue;

@@ -21,7 +21,7 @@ struct ModelRow {
     plan: Option<String>,
     /// Traces that it was trained on; not known of a base.
     members: Option<u32>,
-    /// Has its loss a zero? Not known of a model made elsewhere.
+    /// Is its loss absolute, not only defined up to a constant? Unknown for a model made elsewhere.
     loss_has_zero: Option<bool>,
 }
 

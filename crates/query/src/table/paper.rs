@@ -1,4 +1,4 @@
-//! The paper's own numbers as tables, so that a query can put a study's beside them.
+//! The paper's numbers as tables, so that a query can compare a study's with them.
 
 use super::paper_takeaways::{TAKEAWAYS, Takeaway};
 use super::paper_values::{SECTION3_TABLE2, TABLE1, TABLE2, TABLE3, Table1};

@@ -49,9 +49,9 @@ impl Plans {
         self.rows.get(*self.newest.get(&id)?)
     }
 
-    /// What the column `plan` says of what a job wrote about a model. A job that no plan names did something to a
-    /// model of one: trained it (which jobs do that depends on what was there), or asked about it later on (an
-    /// attack on stored attributes). What it said before the plan was recorded is an earlier program's.
+    /// The column `plan` of what a job wrote about a model. A job that no plan names worked on a model of a plan: it
+    /// trained the model (which job does so depends on what the study held), or evaluated it later (an attack on stored
+    /// attributes). Results from before the plan was recorded are those of an earlier version of the program.
     pub fn of_result(&self, job: JobId, model: Option<i64>) -> Option<String> {
         if let Some(plan) = self.of(job.0) {
             return Some(plan.name.to_string());

@@ -49,7 +49,7 @@ impl Relation for SegmentRelation {
     }
 
     fn scan(&self, request: &ScanRequest<'_>) -> Result<Vec<Fragment>> {
-        // Whoever asks for one trace's bytes needs no names: they would be most of its cost.
+        // A query for one trace's bytes needs no names, which would be most of its cost.
         let unnamed = Index::default();
         let mut fragments = Vec::new();
         for part in &self.parts {

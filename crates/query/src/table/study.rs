@@ -1,5 +1,5 @@
-//! A snapshot with the names behind its ids, loaded once and only when a query needs them; the next
-//! statement's snapshot goes on with them where no job has been added.
+//! A snapshot with lookup tables from ids to names, loaded lazily and once; the next statement's snapshot reuses them
+//! if no job has been added.
 
 use super::plans::Plans;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ pub(crate) struct Study {
     known: Arc<Known>,
 }
 
-/// What has been read of a study's records. It pins no snapshot.
+/// Cached records of a study. It pins no snapshot.
 #[derive(Default)]
 struct Known {
     /// Which jobs the study has; none without a study.
@@ -30,7 +30,7 @@ struct Known {
 /// The segments of a table.
 pub(crate) type SegmentRecords = Arc<Vec<Arc<SegmentRecord>>>;
 
-/// A name whose record is missing: damage, which `verify` reports; its rows stay visible.
+/// Placeholder name for a missing record: damage, which `verify` reports; its rows stay visible.
 pub(crate) const MISSING: &str = "?";
 
 /// Records by id.
@@ -42,14 +42,14 @@ pub(crate) struct Index {
     attacks: HashMap<AttackId, AttackRecord>,
 }
 
-/// Makes the studies of one session, statement after statement.
+/// Creates the view of each statement in a session.
 #[derive(Default)]
 pub(crate) struct Studies {
     last: Mutex<Arc<Known>>,
 }
 
 impl Studies {
-    /// Wraps a snapshot. What an earlier view of the same jobs has read is not read again.
+    /// Wraps a snapshot. Records that an earlier view of the same jobs has read are reused.
     pub fn study(&self, snapshot: Arc<Snapshot>) -> Result<Study> {
         let generation = Some(snapshot.generation()?);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

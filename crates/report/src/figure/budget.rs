@@ -41,7 +41,7 @@ fn generator_legend(look: &Look, drawn: &[String]) -> Vec<Entry> {
     known.map(|name| Entry::new(Sample::Series(look.style(name)), name.clone())).collect()
 }
 
-/// Values in words for those who cannot see the panel: `netssm: no DP 0.9, 4 0.5; ...`.
+/// Values as text for screen readers: `netssm: no DP 0.9, 4 0.5; ...`.
 pub(super) fn in_words(budgets: &Budgets, series: &[(String, Vec<Point>)]) -> String {
     let names = budgets.names();
     let point = |point: &Point| {

@@ -1,4 +1,4 @@
-//! The figures: each draws the answer of one named query, or says in words what the study lacks.
+//! The figures: each draws the result of one named query, or states which data the study lacks.
 
 mod budget;
 mod image;
@@ -243,7 +243,7 @@ impl Budgets {
         }
     }
 
-    /// A budget in words.
+    /// A budget as text.
     pub fn words(epsilon: Option<f64>) -> String {
         epsilon.map_or("no DP".to_owned(), |epsilon| format!("epsilon {}", number(epsilon)))
     }

@@ -11,7 +11,7 @@ use syntrace_base::error::Result;
 const MARKS_MAX: usize = 12;
 
 /// Relative generalization gap by epoch, a panel for each dataset and generator; in standard deviations for one
-/// whose loss has no zero to be relative to.
+/// whose loss is defined only up to a constant, so that a relative gap is undefined.
 pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let epsilons = answer.numbers("epsilon")?;
     let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);

@@ -23,7 +23,7 @@ pub(crate) struct Declared {
     pub schema: &'static str,
     pub name: &'static str,
     pub columns: Vec<(&'static str, Type)>,
-    /// What fills it; a table without is always empty.
+    /// The query that fills it; a table without one is always empty.
     pub query: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! The lists over which the catalog's queries run: the tables of the schema `syntrace`.
+//! The base tables of the catalog's queries, in the schema `syntrace`.
 
 use super::objects::{Column, Objects, Relation, SPACES, space_number};
 use super::types::{item_of, shown};

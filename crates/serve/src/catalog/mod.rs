@@ -1,5 +1,5 @@
-//! PostgreSQL's catalog (`pg_catalog`, `information_schema`): declared and filled by SQL text of `schema/`, over lists
-//! of what the study has. A table is filled once, when a client first asks for it.
+//! PostgreSQL's catalog (`pg_catalog`, `information_schema`): declared and filled by SQL text of `schema/`, from tables
+//! of the study's objects. A catalog table is filled once, when a client first queries it.
 
 pub(crate) mod declared;
 mod facts;
@@ -22,7 +22,8 @@ use tokio::sync::OnceCell;
 pub(crate) struct Catalog {
     tables: Vec<Table>,
     pub objects: Arc<Objects>,
-    /// Where the queries run that fill tables: it sees this catalog, and the lists in the schema `syntrace`.
+    /// The context of the queries that fill catalog tables: it has this catalog, and the base tables in the schema
+    /// `syntrace`.
     filling: OnceLock<SessionContext>,
 }
 
@@ -32,7 +33,7 @@ struct Table {
 }
 
 impl Catalog {
-    /// Puts both schemas into a context that has all tables, views and functions of the study.
+    /// Registers both schemas in a context that has all tables, views and functions of the study.
     pub async fn register(context: &SessionContext) -> Result<Arc<Self>> {
         let declared = declared()?;
         let objects = Arc::new(Objects::of(context, &declared).await?);

@@ -1,5 +1,5 @@
-//! What a study has that PostgreSQL's catalog lists: schemas, tables, views, columns and functions, each with a number.
-//! They are the same as long as the program runs.
+//! The objects of a study in PostgreSQL's catalog: schemas, tables, views, columns and functions, each with an OID.
+//! They do not change while the program runs.
 
 use super::declared::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA};
 use crate::encode::wire_type;
@@ -22,7 +22,7 @@ pub(crate) struct Space {
     pub comment: Option<&'static str>,
 }
 
-/// The schemas. `pg_catalog` and `public` have the numbers that they have in PostgreSQL.
+/// The schemas. `pg_catalog` and `public` have the OIDs that they have in PostgreSQL.
 pub(crate) const SPACES: &[Space] = &[
     Space { number: 11, name: CATALOG_SCHEMA, comment: Some("system catalog schema") },
     Space { number: 2200, name: PUBLIC_SCHEMA, comment: Some("tables and views of the study") },
@@ -34,7 +34,7 @@ pub(crate) const SPACES: &[Space] = &[
     },
 ];
 
-/// Tables of PostgreSQL whose numbers clients know by heart.
+/// Tables of PostgreSQL whose OIDs are hard-coded in clients.
 const KNOWN: &[(&str, i32)] = &[
     ("pg_type", 1247),
     ("pg_attribute", 1249),
@@ -46,13 +46,13 @@ const KNOWN: &[(&str, i32)] = &[
     ("pg_namespace", 2615),
 ];
 
-/// First number of PostgreSQL's own tables that no client knows by heart.
+/// First OID of PostgreSQL's other catalog tables.
 const CATALOG_NUMBERS: i32 = 14_000;
 
-/// First number of what a study has; PostgreSQL's own for what users make.
+/// First OID of a study's objects; PostgreSQL's first OID of user objects.
 const NUMBERS: i32 = 16_385;
 
-/// First number of functions.
+/// First OID of functions.
 const FUNCTION_NUMBERS: i32 = 30_000;
 
 /// The functions that read and write values of array types: clients compare `pg_type.typinput` with one of them.
@@ -95,11 +95,11 @@ pub(crate) struct Function {
     pub defaults: usize,
     pub gives_rows: bool,
     pub comment: Option<String>,
-    /// What runs when it is called, where that is SQL.
+    /// Its definition, if it is written in SQL.
     pub text: Option<&'static str>,
 }
 
-/// All of it.
+/// All objects.
 #[derive(Debug)]
 pub(crate) struct Objects {
     pub relations: Vec<Relation>,
@@ -107,13 +107,13 @@ pub(crate) struct Objects {
     by_number: HashMap<i32, usize>,
 }
 
-/// Number of a schema.
+/// OID of a schema.
 pub(crate) fn space_number(name: &str) -> i32 {
     SPACES.iter().find(|space| space.name == name).map_or(0, |space| space.number)
 }
 
 impl Objects {
-    /// Lists what a context has, and what is declared.
+    /// Lists the objects of a context and the declared catalog tables.
     pub async fn of(context: &SessionContext, declared: &[Declared]) -> Result<Self> {
         let mut relations: Vec<Relation> = declared.iter().zip(CATALOG_NUMBERS..).map(catalog_relation).collect();
         let mut numbers = NUMBERS..;
@@ -124,12 +124,12 @@ impl Objects {
         Ok(Self { relations, functions: functions(context), by_number })
     }
 
-    /// The table or view of a number.
+    /// The table or view with an OID.
     pub fn relation(&self, number: i64) -> Option<&Relation> {
         self.relations.get(*self.by_number.get(&i32::try_from(number).ok()?)?)
     }
 
-    /// The function of a number.
+    /// The function with an OID.
     pub fn function(&self, number: i64) -> Option<&Function> {
         self.functions.iter().find(|function| i64::from(function.number) == number)
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL's types: what columns of the catalog are made of, and what clients are told of a type.
+//! PostgreSQL's types: those of the catalog's columns, and their descriptions for clients.
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use arrow_pg::datatypes::{PG_CHAR_KEY, PG_OID_ALIAS_KEY};
@@ -92,17 +92,17 @@ pub(crate) fn type_of(name: &str) -> Option<Type> {
 
 /// The array type of an item type.
 fn array_of(item: &Type) -> Option<Type> {
-    // Types of arrays are among PostgreSQL's first 6,000 numbers.
+    // The OIDs of array types are below 6,000.
     let name = format!("_{}", item.name());
     (1..6000).filter_map(Type::from_oid).find(|kind| kind.name() == name)
 }
 
-/// True for numbers of objects, whatever the kind of the object.
+/// True for OID types (`oid`, `regclass`, ...).
 pub(crate) fn is_object_number(kind: &Type) -> bool {
     matches!(kind.name(), "oid" | "xid" | "cid") || kind.name().starts_with("reg")
 }
 
-/// How values of a type are held. Types without a form of their own here are text.
+/// The Arrow type that holds values of a type. Types without a corresponding one are text.
 pub(crate) fn arrow_type(kind: &Type) -> DataType {
     if let Some(item) = item_of(kind) {
         return DataType::new_list(arrow_type(&item), true);
@@ -128,12 +128,12 @@ pub(crate) fn arrow_type(kind: &Type) -> DataType {
     }
 }
 
-/// A column of the catalog, marked where its Arrow type does not say which type of PostgreSQL it is.
+/// A column of the catalog, with metadata if its Arrow type does not determine its PostgreSQL type.
 pub(crate) fn field(name: &str, kind: &Type) -> Field {
     marked(Field::new(name, arrow_type(kind), true), kind)
 }
 
-/// A field with the mark by which the encoder knows `oid` and `"char"`.
+/// A field with the metadata by which the encoder recognises `oid` and `"char"`.
 pub(crate) fn marked(field: Field, kind: &Type) -> Field {
     let mark = |key: &str, value: &str| HashMap::from([(key.to_owned(), value.to_owned())]);
     match field.data_type() {
@@ -143,7 +143,7 @@ pub(crate) fn marked(field: Field, kind: &Type) -> Field {
     }
 }
 
-/// A type as people write it, PostgreSQL's `format_type` without a modifier.
+/// The SQL name of a type: PostgreSQL's `format_type` without a modifier.
 pub(crate) fn shown(kind: &Type) -> String {
     if let Some(item) = item_of(kind) {
         return format!("{}[]", shown(&item));
@@ -168,7 +168,7 @@ pub(crate) fn shown(kind: &Type) -> String {
     long.to_owned()
 }
 
-/// The type of a number in `pg_type`.
+/// The type with an OID in `pg_type`.
 pub(crate) fn type_of_number(number: i64) -> Option<Type> {
     Type::from_oid(u32::try_from(number).ok()?)
 }

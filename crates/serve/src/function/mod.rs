@@ -1,4 +1,4 @@
-//! Functions of PostgreSQL that clients call before they ask anything.
+//! PostgreSQL's system functions that clients call when they connect or read the catalog.
 
 mod object;
 mod text;
@@ -17,13 +17,13 @@ use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// Name of the one role: every client is it, whatever name it gave.
+/// Name of the only role, which every client has, whatever name it gave.
 pub(crate) const ROLE: &str = "reader";
 
 /// What a function does with the values of one row.
 type Body = Arc<dyn Fn(&[ScalarValue]) -> Result<ScalarValue> + Send + Sync>;
 
-/// A function of the catalog. Its tables are small, so each row is worked on by itself.
+/// A function for the catalog. Catalog tables are small, so it is evaluated row by row.
 struct Scalar {
     name: &'static str,
     gives: DataType,
@@ -83,11 +83,11 @@ impl ScalarUDFImpl for Scalar {
     }
 }
 
-/// Where functions are put.
+/// Registers functions in a context.
 struct Register<'a>(&'a SessionContext);
 
 impl Register<'_> {
-    /// Adds a function that takes so many values.
+    /// Adds a function with this number of arguments.
     fn add(
         &self,
         name: &'static str,
@@ -100,12 +100,12 @@ impl Register<'_> {
         self.0.register_udf(ScalarUDF::from(Scalar { name, gives, signature, body: Arc::new(body) }));
     }
 
-    /// Adds a function that gives the same whatever it is given.
+    /// Adds a function that returns a constant.
     fn constant(&self, name: &'static str, arguments: RangeInclusive<usize>, value: ScalarValue) {
         self.add(name, arguments, value.data_type(), move |_| Ok(value.clone()));
     }
 
-    /// Adds functions that give a text of what no study has, so nothing.
+    /// Adds functions about objects that no study has; they return NULL.
     fn nothing(&self, names: &[&'static str]) {
         for name in names {
             self.constant(name, 0..=4, ScalarValue::Utf8(None));
@@ -168,7 +168,7 @@ pub(crate) fn register(context: &SessionContext, objects: &Arc<Objects>) {
     ]);
 }
 
-/// What the server says of itself.
+/// Information functions about the server.
 fn server(register: &Register<'_>) {
     let text = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
     let version = format!("PostgreSQL {SERVER_VERSION} (syntrace {})", env!("CARGO_PKG_VERSION"));
@@ -187,7 +187,7 @@ fn server(register: &Register<'_>) {
     register.constant("pg_is_other_temp_schema", 1..=1, ScalarValue::Boolean(Some(false)));
     register.constant("inet_server_port", 0..=0, ScalarValue::Int32(None));
     register.constant("inet_client_port", 0..=0, ScalarValue::Int32(None));
-    // Nothing is written, so no transaction has a number of its own.
+    // The server is read-only, so no transaction has an id.
     register.constant("txid_current", 0..=0, ScalarValue::Int64(Some(1)));
     register.constant("pg_stat_get_numscans", 1..=1, ScalarValue::Int64(None));
     let schemas = |values: &[ScalarValue]| {
@@ -209,7 +209,7 @@ fn server(register: &Register<'_>) {
     register.add("current_schemas", 1..=1, DataType::new_list(DataType::Utf8, true), schemas);
 }
 
-/// What a client may do: read, and nothing else.
+/// Privilege functions: clients may read, and nothing else.
 fn privileges(register: &Register<'_>) {
     let may = |values: &[ScalarValue]| {
         let Some(wanted) = values.last().and_then(|value| value.try_as_str().flatten()) else { return boolean(None) };
@@ -258,7 +258,7 @@ fn sizes(register: &Register<'_>) {
     register.add("pg_size_pretty", 1..=1, DataType::Utf8, pretty);
 }
 
-/// A function that refuses a name that there is not.
+/// A function that fails for an unknown name.
 fn no_such(what: &str, name: &str) -> Result<ScalarValue> {
     plan_err!("there is no {what} `{name}`")
 }

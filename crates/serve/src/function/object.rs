@@ -124,7 +124,7 @@ fn visibility(register: &Register<'_>, objects: &Arc<Objects>) {
     register.constant("pg_column_is_updatable", 3..=3, ScalarValue::Boolean(Some(false)));
 }
 
-/// From a name to a number, and back.
+/// Conversions between names and OIDs.
 fn names(register: &Register<'_>, objects: &Arc<Objects>) {
     for (kind, forgiving, strict, back) in [
         (Kind::Class, "to_regclass", "regclass_of", "regclass_name"),
@@ -153,7 +153,7 @@ fn names(register: &Register<'_>, objects: &Arc<Objects>) {
     }
 }
 
-/// A kind of object that has names and numbers (`regclass` and so on).
+/// A kind of object with an OID alias type (`regclass` and so on).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A table or view.
@@ -178,7 +178,7 @@ impl Kind {
         }
     }
 
-    /// The function from a name to its number, which refuses names that there are not.
+    /// The function from a name to its OID, which fails for unknown names.
     pub fn number_function(self) -> &'static str {
         match self {
             Self::Class => "regclass_of",
@@ -189,7 +189,7 @@ impl Kind {
         }
     }
 
-    /// The function from a number to its name.
+    /// The function from an OID to its name.
     pub fn name_function(self) -> &'static str {
         match self {
             Self::Class => "regclass_name",

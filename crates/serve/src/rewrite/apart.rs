@@ -1,9 +1,10 @@
-//! Equal names of an answer's columns, which PostgreSQL allows and a plan does not: kept apart by what clients are not told.
+//! Duplicate column names of a result, which PostgreSQL allows and a DataFusion plan does not: a suffix that clients
+//! never see makes them distinct.
 
-/// Ends a name in a plan; what follows keeps it apart from an equal one.
+/// Separates a column's name from its suffix.
 pub(super) const APART: char = '\u{1}';
 
-/// The name of a plan's column as clients are told it.
+/// The name of a plan's column as clients see it.
 pub(crate) fn shown(name: &str) -> &str {
     name.split(APART).next().unwrap_or(name)
 }

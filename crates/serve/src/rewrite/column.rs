@@ -61,7 +61,7 @@ fn select_of(query: &mut Query) -> Option<&mut Select> {
     }
 }
 
-/// An object's number that is an answer is shown as its name: `SELECT 'models'::regclass`.
+/// An OID in a result column is shown as the object's name: `SELECT 'models'::regclass`.
 pub(super) fn name_registers(statement: &mut Statement) {
     let Some(select) = outermost(statement).and_then(select_of) else { return };
     for item in &mut select.projection {

@@ -1,5 +1,6 @@
-//! What reads a table that is always empty has no rows: such a query is replaced by its columns, such a subquery by what
-//! it comes to. A study has no keys, indexes and policies, and clients ask for them in words that cannot be planned.
+//! Constant-folds queries over catalog tables that are always empty: such a query is replaced by its columns without
+//! rows, such a subquery by its value. A study has no keys, indexes or policies, and clients query them with SQL that
+//! cannot be planned.
 
 use super::column::of_item;
 use super::{call, folded, last_name};
@@ -11,14 +12,14 @@ use datafusion::sql::sqlparser::ast::{
 use std::ops::ControlFlow;
 use syntrace_query::walk::walk;
 
-/// Replaces what has no rows, from the outside in.
+/// Replaces queries without rows, from the outside in.
 pub(super) struct Empty<'a> {
     catalog: &'a Catalog,
     /// Names of WITH: whether they are empty, the newest last.
     with: Vec<(String, bool)>,
 }
 
-/// Functions that give a row where there was none.
+/// Aggregate functions, which return one row even for an empty input.
 const AGGREGATES: &[&str] = &[
     "count",
     "sum",
@@ -204,7 +205,7 @@ impl VisitorMut for Empty<'_> {
 }
 
 impl Empty<'_> {
-    /// Replaces the empty branches of a union, which are no queries of their own.
+    /// Replaces the empty branches of a union, which are not separate queries.
     fn branches(&mut self, set: &mut SetExpr) {
         let SetExpr::SetOperation { left, right, .. } = set else { return };
         for branch in [left, right] {

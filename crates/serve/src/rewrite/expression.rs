@@ -146,7 +146,7 @@ impl Expressions<'_> {
     }
 }
 
-/// The planner knows one character that takes away the meaning of `%` and `_`: the backslash.
+/// Rewrites LIKE with ESCAPE: the planner supports the backslash as the only escape character.
 fn escape_with_backslash(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
     let Some(Value::SingleQuotedString(character)) = escape.as_ref().map(|one| &one.value) else { return };
     if character.is_empty() || character == "\\" {
@@ -234,7 +234,7 @@ fn needs_name(kind: &DataType) -> bool {
     }
 }
 
-/// A type in the planner's words.
+/// The planner's name of a type.
 fn sql_type(kind: &Type) -> DataType {
     fn of(kind: &ArrowType) -> DataType {
         match kind {
@@ -293,8 +293,8 @@ fn own_tables(query: &Query) -> HashSet<String> {
     names
 }
 
-/// The planner takes a subquery that depends on the row around it only where it is sure to give one row: the first one.
-/// PostgreSQL refuses more than one.
+/// The planner accepts a correlated scalar subquery only if it returns at most one row: limits it to the first one.
+/// PostgreSQL raises an error for more than one.
 fn limit_to_one(query: &mut Query) {
     let own = own_tables(query);
     let outer = any_expression(query, |expression| match expression {

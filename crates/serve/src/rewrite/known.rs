@@ -1,10 +1,10 @@
-//! Parts of questions that cannot be planned in any words, and what they come to: each is there because a client of
-//! that name asks it.
+//! Fragments of catalog queries that DataFusion cannot plan, and their replacements: each is sent by the client that is
+//! named with it.
 
 use regex::{NoExpand, Regex};
 use std::borrow::Cow;
 
-/// What is asked, and what stands for it.
+/// Pattern and replacement.
 const REPLACED: &[(&str, &str)] = &[
     // psql, \d+: options of a table's storage; no table has any.
     (
@@ -31,7 +31,7 @@ impl KnownQuestions {
         Self(known.collect())
     }
 
-    /// The statement with what stands for its parts.
+    /// The statement with its known fragments replaced.
     pub fn replaced<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for (asked, answer) in &self.0 {

@@ -1,9 +1,9 @@
-//! Statements of PostgreSQL's clients in words that can be planned here.
+//! Rewrites statements of PostgreSQL clients so that DataFusion can plan them.
 //!
-//! Clients ask the catalog in PostgreSQL's own dialect: types, operators, casts and subqueries that the planner does
-//! not know. Each rewriting keeps the meaning. In the order in which they are done:
+//! Clients query the catalog in PostgreSQL's dialect: types, operators, casts and subqueries that the planner does not
+//! support. Each rewriting preserves the meaning. In order:
 //!
-//! 1. what reads a table that is always empty has no rows (`empty`);
+//! 1. queries over tables that are always empty are folded (`empty`);
 //! 2. tables of the catalog need no schema before them, functions may have one (`table`);
 //! 3. types, casts, operators and subqueries (`expression`);
 //! 4. columns of the answer have PostgreSQL's names (`column`).
@@ -60,7 +60,7 @@ impl Rewriter {
     }
 }
 
-/// A statement in words that can be planned.
+/// A statement that can be planned.
 pub(crate) struct Rewritten {
     pub statement: Statement,
     /// Settings that it changes, with `set_config`.

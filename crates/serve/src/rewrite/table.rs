@@ -98,7 +98,7 @@ impl VisitorMut for Tables<'_> {
     }
 }
 
-/// A bound that is computed is as wide as the planner wants it.
+/// Casts a computed bound to the integer width that the planner expects.
 fn widen(argument: &mut FunctionArg) {
     if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expression @ Expr::Function(_))) = argument {
         *expression = Expr::Cast {

@@ -1,10 +1,10 @@
-//! Smallest and largest value of a column, by which scans leave segments out.
+//! Minimum and maximum of a column, by which scans prune segments.
 
 use crate::records::Scalar;
 use crate::schema::ColumnType;
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, StringArray};
 
-/// Texts longer than this are no minimum or maximum.
+/// Longer texts are not recorded as minimum or maximum.
 const TEXT_BYTES_MAX: usize = 64;
 
 /// Bounds of the values that are not NULL; none where there is no order, no value, or a NaN.
@@ -15,7 +15,7 @@ pub(super) fn bounds(kind: ColumnType, array: &ArrayRef) -> (Option<Scalar>, Opt
             let mut found: Option<($into, $into)> = None;
             for value in array.iter().flatten() {
                 let value = <$into>::from(value);
-                // Only NaN has no order with itself; integers come here too.
+                // Only NaN is not comparable with itself; integers take this path too.
                 if value.partial_cmp(&value).is_none() {
                     return (None, None);
                 }

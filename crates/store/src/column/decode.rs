@@ -1,4 +1,4 @@
-//! Stored bytes to arrays. A study may come from a stranger: every length is checked before it is used.
+//! Stored bytes to arrays. A study is untrusted input: every length is checked before it is used.
 
 use super::encode::REPEATED_BYTES_MAX;
 use super::{Layout, ROWS_MAX, ZSTD, list_field, planes, width};
@@ -19,7 +19,7 @@ const _: () = assert!(cfg!(target_endian = "little"), "a big-endian machine must
 pub(crate) fn decode(column: &Column, record: &ColumnRecord, rows: u32, stored: &[u8]) -> Result<ArrayRef> {
     let damaged = |what: String| damaged(column, &what);
     let layout = Layout::from_code(record.encoding & !ZSTD)
-        .ok_or_else(|| damaged(format!("it has encoding {}, which there is not", record.encoding)))?;
+        .ok_or_else(|| damaged(format!("unknown encoding {}", record.encoding)))?;
     if Digest::of(stored).prefix16() != record.digest {
         return Err(damaged("its digest does not match".to_owned()));
     }
@@ -56,7 +56,7 @@ fn external(error: arrow::error::ArrowError) -> Error {
     Error::damaged(format!("a column is damaged: {error}"))
 }
 
-/// The raw bytes, at an address that numbers may have.
+/// The raw bytes, aligned for the column's number type.
 fn unpack(record: &ColumnRecord, stored: &[u8]) -> std::result::Result<Buffer, String> {
     let raw_bytes = record.raw_bytes as usize;
     if record.encoding & ZSTD == 0 {
@@ -70,10 +70,10 @@ fn unpack(record: &ColumnRecord, stored: &[u8]) -> std::result::Result<Buffer, S
     Ok(raw.into())
 }
 
-/// A column's raw bytes, taken apart from the end.
+/// A column's raw bytes, parsed from the end.
 struct Parts<'a> {
     raw: Buffer,
-    /// Bytes before this one are not taken yet.
+    /// Bytes before this offset are not parsed yet.
     end: usize,
     rows: usize,
     column: &'a Column,
@@ -84,7 +84,7 @@ impl Parts<'_> {
         damaged(self.column, what)
     }
 
-    /// The last `length` bytes that are left.
+    /// The last `length` bytes of the rest.
     fn take(&mut self, length: usize) -> Result<Buffer> {
         let start = self.end.checked_sub(length);
         let start = start.ok_or_else(|| self.damaged(&format!("{} bytes left, {length} expected", self.end)))?;
@@ -97,12 +97,12 @@ impl Parts<'_> {
         Ok(bytes.as_slice().try_into().map_or(0, u32::from_le_bytes) as usize)
     }
 
-    /// Everything that is left.
+    /// The rest.
     fn rest(&self) -> Buffer {
         self.raw.slice_with_length(0, self.end)
     }
 
-    /// Everything that is left, which must be `length` bytes.
+    /// The rest, which must be `length` bytes.
     fn exactly(&self, length: usize) -> Result<Buffer> {
         match self.end == length {
             true => Ok(self.rest()),
@@ -148,7 +148,7 @@ impl Parts<'_> {
         Ok(ScalarBuffer::new(buffer, 0, self.rows))
     }
 
-    /// Numbers out of their planes.
+    /// Numbers from their byte planes.
     fn joined(&self, layout: Layout, values: Buffer) -> Result<Buffer> {
         let width = width(self.column.kind).unwrap_or(1);
         let delta = match layout {
@@ -208,7 +208,7 @@ impl Parts<'_> {
         let mut end = 0u32;
         offsets.push(0);
         for chunk in lengths.as_chunks().0 {
-            // Beyond u32 it stays beyond i32, and is found below.
+            // Saturates at u32::MAX, which is above i32::MAX and is rejected below.
             end = end.saturating_add(u32::from_le_bytes(*chunk));
             offsets.push(end as i32);
         }

@@ -11,19 +11,17 @@ use std::collections::HashMap;
 use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
 
-/// Stored bytes of at most this length stand in the column's record: a place in the heap would cost
-/// as much.
+/// Columns of at most this many stored bytes are inlined in their record: a heap entry would cost as much.
 const INLINE_BYTES_MAX: usize = 64;
-/// Longer values are in no dictionary and no constant, so that few stored bytes never unfold to
-/// more than this a row.
+/// Longer values are not stored in dictionaries or constants, so that few stored bytes never expand to more than this
+/// per row.
 pub(super) const REPEATED_BYTES_MAX: usize = 64;
 /// Distinct values of a dictionary.
 const DICTIONARY_VALUES_MAX: usize = 1 << 16;
-/// A dictionary pays where a value comes at least this often on average.
+/// A dictionary is tried if each value occurs at least this often on average.
 const DICTIONARY_REPEATS_MIN: usize = 2;
 
-/// Encodes one column; gives its record, and the bytes that belong into the heap (none where they are
-/// in the record).
+/// Encodes one column; returns its record and the bytes for the heap (none if they are inlined in the record).
 pub(crate) fn encode(column: &Column, array: &ArrayRef) -> Result<(ColumnRecord, Vec<u8>)> {
     let wrong = |what: String| Error::internal(format!("column `{}`: {what}", column.name));
     if array.data_type() != &data_type(column.kind) {
@@ -80,7 +78,7 @@ impl Stored {
     }
 }
 
-/// A column taken apart: NULL is 0 or empty.
+/// A column split into its parts: NULL is stored as 0 or empty.
 struct Parts {
     rows: usize,
     nulls: Option<NullBuffer>,

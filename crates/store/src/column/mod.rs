@@ -1,4 +1,4 @@
-//! One column of a segment to bytes and back.
+//! Serialisation of one column of a segment.
 //!
 //! The raw bytes of a column, its values in one of several layouts, then what they need:
 //!
@@ -19,8 +19,8 @@
 //! The writer takes the layout that is smallest after zstd, and leaves zstd out where it gains little.
 //! NULL is 0 or empty in the values, so that equal columns have equal bytes. Arrow's IPC framing is left
 //! out on purpose: its schema and batch headers cost several hundred bytes a column, more than most
-//! columns of a small study. Everything read is checked before an array is built from it, and nothing
-//! is allocated by a claim that the stored bytes cannot bear.
+//! columns of a small study. Everything read is checked before an array is built from it, and a claimed size
+//! controls an allocation only if the stored bytes can expand to it.
 
 mod bounds;
 mod decode;
@@ -39,8 +39,8 @@ pub(super) use encode::encode;
 /// Rows of a segment at most: what a query decodes at once.
 pub(super) const ROWS_MAX: u32 = 1 << 20;
 
-/// Refuses a segment whose record claims more rows than a segment can have: even columns that it lacks,
-/// which are NULL throughout, would be made as long as it claims.
+/// Rejects a segment whose record claims more rows than a segment can have: even its missing columns, which are NULL
+/// throughout, would be allocated at the claimed length.
 pub(super) fn require_bearable(segment: SegmentRecord) -> Result<SegmentRecord> {
     if segment.rows > ROWS_MAX {
         let claim = format!("a segment claims {} rows, at most {ROWS_MAX} are possible", segment.rows);
@@ -49,7 +49,7 @@ pub(super) fn require_bearable(segment: SegmentRecord) -> Result<SegmentRecord> 
     Ok(segment)
 }
 
-/// Bit of the encoding that says that the stored bytes are zstd of the raw bytes.
+/// Bit of the encoding: the stored bytes are zstd-compressed.
 const ZSTD: u8 = 0x80;
 
 /// How the values lie in the raw bytes.

@@ -1,6 +1,6 @@
-//! Byte planes: the lowest bytes of all numbers, then the second ones, and so on. Numbers of a narrow
-//! range, and the exponents of floats, become runs that zstd packs; noisy bytes stay together and cost
-//! nothing to unpack.
+//! Byte planes (byte transposition): the lowest bytes of all numbers, then the second ones, and so on. Numbers of a
+//! narrow range, and the exponents of floats, become runs that zstd compresses; noisy bytes stay together and are
+//! cheap to decompress.
 
 /// Numbers of `width` bytes to planes. The length is a multiple of the width.
 pub(super) fn split(values: &[u8], width: usize) -> Vec<u8> {
@@ -22,8 +22,8 @@ pub(super) fn join(planes: &[u8], width: usize, out: &mut [u8]) {
     }
 }
 
-// One loop over all planes, a whole number at a time: compilers turn that into byte shuffles of vectors,
-// ten times the speed of writing plane after plane.
+// One loop over all planes, a whole number at a time: compilers vectorise that into byte shuffles, ten times as fast
+// as writing plane after plane.
 
 fn join_pairs(planes: &[u8], rows: usize, out: &mut [u8]) {
     let (low, high) = planes.split_at(rows);

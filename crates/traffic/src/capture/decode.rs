@@ -72,7 +72,7 @@ enum Header<'a> {
     V6(Ipv6HeaderSlice<'a>),
 }
 
-/// What the IP header says.
+/// Fields of the IP header.
 struct Network<'a> {
     header: Header<'a>,
     protocol: u8,
@@ -83,7 +83,7 @@ struct Network<'a> {
     more_fragments: bool,
 }
 
-/// What the transport header says.
+/// Fields of the transport header.
 struct Transport {
     src_port: u16,
     dst_port: u16,

@@ -1,4 +1,4 @@
-//! Why a frame gives no packet, with an example in words that is only made when asked for.
+//! Why a frame contains no packet, with a lazily formatted example.
 
 use std::fmt;
 

@@ -50,7 +50,7 @@ impl Hash for FlowKey {
     }
 }
 
-/// Keys the hash anew for each map, so that no capture can be made to collide. Results do not depend
+/// Hashes with a random key per map, so that no capture can force collisions. Results do not depend
 /// on it: flows are kept in order of appearance.
 #[derive(Debug, Clone)]
 pub(super) struct FlowHash {

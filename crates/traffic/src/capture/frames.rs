@@ -27,7 +27,7 @@ pub struct Frame<'a> {
     pub original_length: u32,
 }
 
-/// What is known of a capture after reading it to its end.
+/// Summary of a capture after reading it to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaptureSummary {
     /// `pcap`, `pcap-ns`, `pcap-modified` or `pcapng`, with `-be` for a big-endian file.

@@ -9,15 +9,15 @@
 //!   (a window of three times [`RECORD_BYTES_MAX`] at most, and for a packed stream that of its packer, at
 //!   most 128 MiB; N packets a flow).
 //! - No bytes of a capture can cause a panic or an allocation beyond that window and pcap-parser's list of
-//!   one block's options (32 bytes for each, 131,072 of them at most: 6 MiB while the list grows). A file
-//!   that breaks off or lies gives the frames before that place and says where and why.
+//!   one block's options (32 bytes for each, 131,072 of them at most: 6 MiB while the list grows). A truncated or
+//!   inconsistent file gives the frames before the damage, and the offset and reason of the damage.
 //! - Every frame is in a trace or is counted under one reason.
 //! - Link types are those that the capture declares, never guessed from the bytes.
 //!
 //! pcap-parser reads the records and blocks of both file formats, etherparse the headers from Ethernet to
-//! TCP and UDP. Ours is what they do not give: the window and its limits, byte offsets of damage, the
+//! TCP and UDP. Implemented here is what they lack: the window and its limits, byte offsets of damage, the
 //! digest of the stream, sections with their interfaces and clocks, the rarer link layers, and a reason
-//! for every frame that gives no packet. Where something stays by hand that they have, its file says why.
+//! for every frame without a packet. Where a feature of theirs is implemented here as well, its file explains why.
 
 mod assemble;
 mod bytes;

@@ -29,7 +29,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Magic bytes are at most this many.
 const MAGIC_BYTES: usize = 6;
 
-/// A reader whose own failures are told from those of what unpacks it.
+/// A reader whose I/O errors can be distinguished from those of the decompressor above it.
 struct Counted<R> {
     inner: R,
     bytes: u64,
@@ -103,7 +103,7 @@ impl<R: Read> Unpacked<R> {
         Ok(Self { form, piece: Vec::new(), start: 0, unpacked: 0, ended: false, damage: None })
     }
 
-    /// Why the packed stream broke off, if it did: what came before is all that is left of it.
+    /// Why the compressed stream is truncated or damaged, if it is: only the data before that point is available.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
@@ -143,7 +143,7 @@ impl<R: Read> Unpacked<R> {
         self.check_size()
     }
 
-    /// A stream that breaks off is damage; a reader that fails, and a window beyond ours, are errors.
+    /// A truncated stream counts as damage; a failed read, and a window above the limit, are errors.
     fn broken(&mut self, error: &std::io::Error) -> std::io::Result<()> {
         let Some((kind, packed)) = self.packed() else { return Err(copy_of(error)) };
         if packed.failed {
@@ -157,7 +157,7 @@ impl<R: Read> Unpacked<R> {
                 WINDOW_BYTES_MAX >> 20
             )));
         }
-        self.damage = Some(format!("the {} stream breaks off: {text}", kind.name()));
+        self.damage = Some(format!("the {} stream is truncated or damaged: {text}", kind.name()));
         self.ended = true;
         Ok(())
     }

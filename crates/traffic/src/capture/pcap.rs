@@ -27,7 +27,7 @@ const FILE_HEADER_BYTES: usize = 24;
 const PLAIN_BIG: [u8; 4] = [0xa1, 0xb2, 0xc3, 0xd4];
 const MODIFIED_BIG: [u8; 4] = [0xa1, 0xb2, 0xcd, 0x34];
 
-/// What the four magic bytes of a classic file say.
+/// Byte order and time resolution, from the four magic bytes of a classic file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Magic {
     order: Order,
@@ -64,7 +64,7 @@ impl Magic {
         if self.modified { 24 } else { 16 }
     }
 
-    /// The record at the start of the window, `None` unless it is there to its last byte.
+    /// The record at the start of the window, `None` unless it is complete.
     #[inline]
     fn record(self, lengths: Lengths, window: &[u8]) -> Option<LegacyPcapBlock<'_>> {
         let parsed = match (lengths, self.order, self.modified) {
@@ -152,7 +152,7 @@ impl PcapFile {
         Ok(self.packet(source.window(), link_type).unwrap_or(Step::End))
     }
 
-    /// The record at the start of the window, `None` unless it is there to its last byte.
+    /// The record at the start of the window, `None` unless it is complete.
     #[inline]
     fn packet(&self, window: &[u8], link_type: u32) -> Option<Step> {
         let record = self.magic.record(self.lengths, window)?;

@@ -72,7 +72,7 @@ impl Clock {
     }
 }
 
-/// What the three kinds of packet blocks say.
+/// Common fields of the three kinds of packet blocks.
 struct Fields {
     interface: u32,
     /// Upper and lower half of the time; a simple packet has none.
@@ -215,7 +215,7 @@ impl PcapngFile {
         Ok(None)
     }
 
-    /// Starts a section: interfaces count anew.
+    /// Starts a section: interface numbers restart.
     fn section(&mut self, header: &SectionHeaderBlock<'_>) -> Option<Step> {
         let (major, minor) = (header.major_version, header.minor_version);
         self.interfaces.clear();

@@ -35,7 +35,7 @@ impl<R: Read> Source<R> {
         })
     }
 
-    /// Why a packed stream broke off, if it did.
+    /// Why a compressed stream is truncated or damaged, if it is.
     pub(super) fn damage(&self) -> Option<&str> {
         self.reader.damage()
     }

@@ -1,4 +1,4 @@
-//! What stands between an ethertype and the next: tags, and headers that wrap another Ethernet frame.
+//! Headers between one ethertype and the next: tags, and encapsulations of another Ethernet frame.
 //!
 //! etherparse reads 802.1Q and 802.1ad tags. It has no 802.1BR, VN-tag, Cisco metadata, HSR, I-tag,
 //! FabricPath, TRILL or NSH, and of MACsec it gives no ethertype behind the SecTAG.
@@ -12,7 +12,7 @@ use super::link::{self, Located, Macs};
 /// Most tags and wrapping headers of one frame; hostile ones could nest for as long as the frame is.
 const DEPTH_MAX: usize = 32;
 
-/// What follows a tag.
+/// The content after a tag.
 enum Next {
     /// An ethertype, two bytes in front of this place.
     Ethertype(usize),

@@ -1,4 +1,4 @@
-//! What generators write: one trace in an encoding, before `synth` makes packets of it.
+//! Output of generators: one trace in an encoding, before `synth` decodes it to packets.
 
 use super::fields::{FIELD_COUNT, FIELD_NULL};
 

@@ -16,7 +16,7 @@ const UDP_BYTES: usize = 8;
 const EXTENSION_BYTES: usize = 8;
 const FRAGMENT: u8 = 44;
 
-/// Reads a trace token by token and says what may come next.
+/// Parses a trace token by token and gives the permitted next tokens.
 #[derive(Debug, Clone)]
 pub struct PacketGrammar {
     layout: TokenLayout,

@@ -1,7 +1,7 @@
 //! Traces as nprint, fields, tokens or packets: the inputs of generators, and their inverses.
 //!
 //! Invariants: an encoding is a pure function of one trace (never of its neighbours, so the unit of
-//! privacy stays the trace); its byte layout is part of the file format and is said in each module; a
+//! privacy stays the trace); its byte layout is part of the file format and is documented in each module; a
 //! layout that can vary carries its parameters as canonical JSON.
 
 mod generated;

@@ -1,6 +1,6 @@
 //! nPrint as an image: the two layouts of 1,088 columns, the published colours, PNG files, entropy.
 //!
-//! Two different layouts have 1,088 columns (facts: noise-lab/NetDiffusion_Generator). They are told apart
+//! Two different layouts have 1,088 columns (see noise-lab/NetDiffusion_Generator). They are told apart
 //! by their type and never mixed; [`NprintImage::with_layout`] is the only way from one to the other.
 
 use super::nprint::{NPRINT_BITS, NPRINT_BYTES, NprintRow};

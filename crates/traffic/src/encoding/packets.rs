@@ -62,7 +62,7 @@ pub fn decode(encoded: &Encoded) -> Result<Vec<HeaderPacket>> {
 
 fn cut(left: usize) -> Error {
     Error::internal(format!(
-        "expected packets of {PREFIX_BYTES} bytes and a view, found one that breaks off after {left}"
+        "expected packet records of {PREFIX_BYTES} bytes and a view, found a truncated packet record ({left} bytes)"
     ))
 }
 

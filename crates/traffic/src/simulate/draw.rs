@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 use syntrace_base::base::{Seed, StreamRng};
 
-/// A stream of draws; every flow has one of its own.
+/// A stream of random draws; every flow has a separate one.
 pub(super) struct Draw(StreamRng);
 
 impl Draw {

@@ -8,7 +8,7 @@ use syntrace_base::base::wire::{internet_checksum, ones_sum};
 /// Shortest Ethernet frame without its check sequence; a receiving card sees the padding.
 const MIN_FRAME_BYTES: usize = 60;
 
-/// What the network layer of one packet says.
+/// Network layer fields of one packet.
 pub(super) struct Network {
     pub(super) src_mac: [u8; 6],
     pub(super) dst_mac: [u8; 6],
@@ -23,7 +23,7 @@ pub(super) struct Network {
     pub(super) padded: bool,
 }
 
-/// What the header of one TCP segment says.
+/// Header fields of one TCP segment.
 #[derive(Default)]
 pub(super) struct TcpHeader {
     pub(super) src_port: u16,

@@ -114,7 +114,7 @@ impl Host {
             _ => (self.port_base + slot) % span,
         };
         let port = first + offset as u16;
-        // The odd port beyond is nobody's, as all of Linux' walk are even.
+        // Odd ports are free, since all ports of the walk on Linux are even.
         if self.system.is_linux() && PROTOCOL_PORTS.contains(&port) { port + 3 } else { port }
     }
 

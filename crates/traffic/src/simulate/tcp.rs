@@ -18,7 +18,7 @@ const CWR: u8 = 128;
 /// Share of turns that are acknowledged before the answer's data.
 const QUICK_ACK_RATE: f64 = 0.88;
 
-/// What a connection is opened with.
+/// Parameters of a new connection.
 pub(super) struct TcpSetup {
     pub(super) client: System,
     pub(super) server: System,

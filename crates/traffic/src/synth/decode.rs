@@ -15,7 +15,7 @@ pub const START_US: i64 = 946_684_800_000_000;
 /// Time from one generated packet to the next, microseconds; public and arbitrary as well.
 pub const INTERVAL_US: i64 = 10_000;
 
-/// What may be changed in a generated packet.
+/// Which changes to a generated packet are permitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DecodeMode {
     /// Nothing: padding behind the headers is cut, every field is as generated. For measuring quality.

@@ -1,4 +1,4 @@
-//! Making a packet consistent, so that other tools read it: as few fields as possible, each counted.
+//! Repairs a packet so that it is consistent and other tools can read it: as few fields as possible, each counted.
 
 use super::layout::{ETHERNET_BYTES, IPV6_BYTES, Layout, TCP, UDP, locate, u16_at};
 use super::packet::packet_of;
@@ -14,7 +14,7 @@ use syntrace_base::record::Packet;
 /// | IPv4 checksum | wrong after that | RFC 1071 over the header |
 /// | TCP or UDP checksum | wrong, and the packet is there in full | RFC 1071 with pseudo header |
 ///
-/// A transport checksum is left alone where payload bytes are absent (nobody can check it), but for a
+/// A transport checksum is left alone where payload bytes are absent (it cannot be verified), except for a
 /// UDP checksum of 0 over IPv6, which RFC 8200 forbids: it is computed as if they were zero. A UDP
 /// checksum of 0 over IPv4 means "none" and stays. The first of several fragments keeps both UDP length
 /// and checksum: they belong to the whole datagram.
@@ -46,8 +46,8 @@ impl std::ops::AddAssign for MendedFields {
     }
 }
 
-/// Mends one packet in place: bytes and the fields read from them. A packet whose bytes do not parse
-/// as a generated frame is left as it is.
+/// Repairs one packet in place: bytes and the fields read from them. A packet whose bytes do not parse
+/// as a generated frame is left unchanged.
 pub fn mend(packet: &mut Packet) -> MendedFields {
     let Ok(layout) = locate(&packet.data) else { return MendedFields::default() };
     let mut data = std::mem::take(&mut packet.data);
@@ -58,7 +58,7 @@ pub fn mend(packet: &mut Packet) -> MendedFields {
     mended
 }
 
-/// Mends a trimmed frame in place; see [`MendedFields`].
+/// Repairs a trimmed frame in place; see [`MendedFields`].
 pub(super) fn mend_frame(frame: &mut [u8], layout: &Layout) -> MendedFields {
     let mut mended = MendedFields::default();
     if layout.ip_length(frame) < layout.ip_length_min() {
@@ -91,7 +91,7 @@ pub(super) fn header_checksum(header: &[u8]) -> u16 {
     checksum_without(header, 10, 0)
 }
 
-/// Sets the transport checksum where the packet is there in full.
+/// Sets the transport checksum if the packet is complete.
 pub(super) fn set_transport_checksum(frame: &mut [u8], layout: &Layout) {
     let segment = segment_bytes(frame, layout);
     mend_transport_checksum(frame, layout, segment);

@@ -1,8 +1,8 @@
-//! Synthetic traces: what a generator put out becomes checked packets, and packets that other tools
-//! read without complaint.
+//! Synthetic traces: decodes the output of a generator to checked packets, and repairs packets so that
+//! other tools read them without errors.
 //!
-//! Invariants: no byte of garbage panics; a generated frame that is no IPv4 or IPv6 packet with a TCP
-//! or UDP header is rejected and counted, never turned into something that it is not; timestamps are
+//! Invariants: no input causes a panic; a generated frame that is no IPv4 or IPv6 packet with a TCP
+//! or UDP header is rejected and counted, never converted to something else; timestamps are
 //! public constants, never taken from real captures; each header field that is changed is counted by
 //! its name. Quality is measured on [`DecodeMode::Raw`] packets, where no field is changed;
 //! [`DecodeMode::Mended`] (or [`mend`] on a raw packet) is for export.

@@ -16,7 +16,7 @@ const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
 /// each power of two.
 const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 
-/// exp of less is 0 to any use: 3e-308.
+/// Smaller arguments are clamped: exp is then 3e-308, effectively 0.
 const LEAST: f64 = -708.0;
 
 /// exp for arguments up to about 700.

@@ -72,7 +72,7 @@ fn pairwise_sum(values: &[f64]) -> f64 {
 /// Points of a block; a multiple of `LANES`.
 pub(super) const BLOCK: usize = 256;
 
-/// Points whose products are summed side by side, in registers.
+/// Points whose products are summed in parallel, in vector registers.
 const LANES: usize = 8;
 
 /// exp(-gamma |a - b|^2) for all b of a list of points: |a|^2 + |b|^2 - 2 a.b, as in LIBSVM. Blocks of the
@@ -121,7 +121,7 @@ impl Kernel {
         for ((values, others), group) in groups {
             for ((value, other), product) in values.iter_mut().zip(others).zip(products(point, group)) {
                 let squared = norm + other - 2.0 * product;
-                // Rounding may leave a little less than nothing.
+                // Rounding may give a small negative number.
                 *value = self.exponential.of(-self.gamma * if squared > 0.0 { squared } else { 0.0 });
             }
         }

@@ -2,10 +2,9 @@
 //! published attack on NetShare (paper, section 3.4.1: scikit-learn's defaults after `StandardScaler`,
 //! "1,000 steps").
 //!
-//! It learns from members alone; the score is the decision value, and what lies inside the boundary is
-//! guessed to be a member. A solver that is stopped early keeps much of its start, which depends on the
-//! order of the rows; so rows are shuffled by the seed before it begins, and `ocsvm-converged` runs to
-//! the tolerance.
+//! It is trained on members alone; the score is the decision value, and traces inside the boundary are
+//! predicted to be members. A solver that is stopped early stays close to its initial point, which depends on the
+//! order of the rows; so rows are shuffled by the seed first, and `ocsvm-converged` runs to the tolerance.
 
 mod exponential;
 mod kernel;

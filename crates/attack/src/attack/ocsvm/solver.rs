@@ -334,7 +334,7 @@ impl Cache {
 
     fn rows(&mut self, i: usize, j: usize, points: &Points, kernel: &Kernel) -> (&[f32], &[f32]) {
         self.fill(i, points, kernel);
-        // i was used last, so j cannot drive it out
+        // i was used most recently, so j cannot evict it
         self.fill(j, points, kernel);
         (self.rows[i].as_deref().unwrap_or(&[]), self.rows[j].as_deref().unwrap_or(&[]))
     }

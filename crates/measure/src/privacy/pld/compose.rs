@@ -37,7 +37,9 @@ pub(super) fn compose(steps: &Steps, window: (i64, i64), outside: f64) -> Result
     let points = window.1.saturating_sub(window.0).saturating_add(1).max(2);
     let size = (points as usize).next_power_of_two();
     if size > WINDOW_MAX {
-        return Err(Error::internal(format!("a composed privacy loss needs `{points}` lattice points")));
+        return Err(Error::internal(format!(
+            "the grid of the composed privacy loss would exceed its maximum size: {points} points"
+        )));
     }
     let wrap = |index: i64| index.rem_euclid(size as i64) as usize;
     let transform = Transform::forward(size);

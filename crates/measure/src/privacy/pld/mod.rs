@@ -2,10 +2,10 @@
 //! Fourier transform (Koskela, Jaelkoe, Honkela 2020), for removing and for adding a trace.
 //!
 //! Invariants: `upper` bounds epsilon from above: the lattice pair of `step` dominates the true one, mass
-//! that is cut off counts as infinite loss, what wraps around and what rounding may have moved is taken
+//! that is cut off counts as infinite loss, mass that wraps around and possible rounding errors are subtracted
 //! from delta. `lower` bounds from below: the binned pair of `binned` is post-processing of the true one,
-//! mass that is cut off counts as no loss. `estimate` is the middle of both. One step, and any number of
-//! steps on all traces, have closed forms. What does not fit is an error.
+//! mass that is cut off counts as no loss. `estimate` is the midpoint of both. One step, and any number of
+//! steps on all traces, have closed forms. A loss that exceeds the grid is an error.
 
 mod binned;
 mod closed;
@@ -63,7 +63,7 @@ const STEP_POINTS_MAX: f64 = (1u32 << 18) as f64;
 const ALLOWANCE_RELATIVE: f64 = 1e-3;
 const ALLOWANCE_MAX: f64 = 1e-4;
 
-/// Most different kinds of step of one ledger: each holds a lattice of its own in memory.
+/// Most different kinds of step of one ledger: each holds a separate lattice in memory.
 const PHASES_MAX: usize = 256;
 
 /// Relative part of delta that closed forms keep for rounding.
@@ -156,7 +156,10 @@ fn numeric_epsilon(phases: &[Phase], delta: f64, want: Want) -> Result<EpsilonBo
         .map(|phase| {
             let found = phase.moments();
             found.ok_or_else(|| {
-                Error::user(format!("noise multiplier `{}` is too small for a lattice (least 0.001)", phase.sigma))
+                Error::user(format!(
+                    "noise multiplier `{}` is below 0.001, the smallest that the grid supports",
+                    phase.sigma
+                ))
             })
         })
         .collect::<Result<_>>()?;
@@ -193,7 +196,7 @@ fn fitted_lattice(mut spacing: f64, build: impl Fn(f64) -> Lattice) -> Result<La
         }
         spacing *= 1.1 * needed / WINDOW_MAX as f64;
     }
-    Err(Error::internal("no lattice fits the composed privacy loss"))
+    Err(Error::internal("the grid of the composed privacy loss would exceed its maximum size"))
 }
 
 fn composed_deviation<'a>(phases: &[Phase], moments: impl Iterator<Item = &'a Moments>) -> f64 {

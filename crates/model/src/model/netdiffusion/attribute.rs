@@ -1,4 +1,4 @@
-//! What a model says about a trace: the noise that it predicts at fixed steps, and how wrong that is.
+//! Attributes of a trace: the noise that the model predicts at fixed steps, and its error.
 
 use super::network::NetDiffusionNetwork;
 use crate::model::AttributeRow;

@@ -17,12 +17,12 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::ModelStatus;
 use tch::{Kind, Reduction, Tensor};
 
-/// Words of the one caption of all images (facts section 3), and the seed of their vectors. "type-1" to
-/// "type-5" are reserved: with one class a model the caption is a constant.
+/// Tokens of the caption that all images share (as in the published code of NetDiffusion), and the seed of their
+/// embeddings. "type-1" to "type-5" are reserved: with one class per model the caption is constant.
 const CAPTION: [&str; 7] = ["pixelated", "network", "data", "for", "type-0", "application", "traffic"];
 const CAPTION_SEED: u64 = 0x4e44_4946;
 
-/// One public trace of so many is never trained on: the autoencoder's error is measured on it.
+/// One in this many public traces is held out from training: the autoencoder's error is measured on it.
 const HELD_OUT_EVERY: usize = 8;
 /// Public traces whose edge maps the base keeps for sampling.
 const TEMPLATES: i64 = 64;

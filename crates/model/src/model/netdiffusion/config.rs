@@ -243,8 +243,8 @@ impl NetDiffusionConfig {
         }
     }
 
-    /// Published settings of the adapters (facts section 4: rank and alpha 4, AdamW at 1e-4 with decay 1e-4,
-    /// batch 4, one epoch); the base has the sizes of facts section 8.
+    /// Published settings of the adapters (NetDiffusion, Jiang et al. 2024, SIGMETRICS: rank and alpha 4, AdamW at
+    /// 1e-4 with decay 1e-4, batch 4, one epoch).
     fn paper() -> Self {
         let small = Self::small();
         Self {

@@ -1,4 +1,4 @@
-//! NetDiffusion as a [`Family`]: what it says before it trains.
+//! NetDiffusion's implementation of [`Family`]: its description for planning.
 
 use super::config::NetDiffusionConfig;
 use crate::model::options::{require_batch, split_preset};
@@ -97,7 +97,7 @@ impl Family for NetDiffusion {
 
     fn training_flops(&self, members: u32, regime: Regime) -> f64 {
         let plan = self.config.plan(members, regime);
-        // Backwards only to the activations: the frozen weights have no gradients of their own.
+        // The backward pass goes only to the activations: the frozen weights need no gradients.
         2.0 * self.config.forward_flops() * plan.steps as f64 * plan.expected_batch
     }
 

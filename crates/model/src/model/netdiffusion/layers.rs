@@ -70,7 +70,7 @@ impl Builder<'_> {
 
 /// Fills the weights by their names: norms' scales with ones, biases and everything called `zero` with
 /// zeros (each residual branch then starts as nothing), tables with N(0, 0.01), the rest with normals of
-/// variance 1 / (3 x inputs), or 1 / inputs where each place has weights of its own.
+/// variance 1 / (3 x inputs), or 1 / inputs where each place has separate weights.
 pub(super) fn initialise(params: &mut Params, seed: &Seed) {
     for param in params.handles() {
         let name = params.name(param).to_owned();
@@ -143,7 +143,7 @@ impl Norm {
     }
 }
 
-/// A linear map with weights of its own for each column: a header field lies at a fixed place and nowhere
+/// A linear map with separate weights for each column: a header field lies at a fixed place and nowhere
 /// else, so that what one place learns need not be unlearned at another.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PerPlace {

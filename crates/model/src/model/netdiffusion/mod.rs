@@ -10,19 +10,19 @@
 //! them and as the encoding `nprint` stores them. The published code has another 1,088 columns without
 //! addresses; there the fidelity of addresses measures a random fill, here it measures the model.
 //!
-//! What cannot have its published size: the published system adapts Stable Diffusion 3 Medium (2 billion
+//! Differences in size: the published system adapts Stable Diffusion 3 Medium (2 billion
 //! weights, T5 and CLIP captions, latents of 8 x 8 pixels). Here the autoencoder reduces the bit axis alone,
 //! so that it can be exact to the bit, and the caption is a table of frozen vectors. Kept: colours, columns,
 //! fixed caption, rank 4 on q, k, v and output projections, noise prediction over 1,000 steps with the
 //! scaled-linear schedule, 20 sampling steps, AdamW, argmax decoding, the repair rules (`synth`).
 //!
-//! What kept adapters from learning, seen with the same networks in PyTorch on simulated traffic: over latents of a trained
-//! autoencoder, a base of 600 steps left 0.5 of the noise's variance in cells that are not blank at step 100 and 0.33 at
-//! step 300, where the bits are plain to see. The loss was that of a network that cannot take noise off a code, not of one
-//! that does not know the class, and adapters of attention are no remedy for it (4 to 5 % in 300 steps). `small`
-//! therefore has latents whose noise comes off by Bayes' rule (see `ternary`): after 200 steps 0.004 and 0.15. What is
-//! left is mostly bits that are random in any class (checksums, sequence numbers, ports), and what stands in single columns,
-//! which adapters of columns reach (see `columns`).
+//! Why adapters did not learn with a trained autoencoder (observed with the same networks in PyTorch on simulated
+//! traffic): over its latents, a base of 600 steps left 0.5 of the noise's variance in non-blank cells at step 100 and
+//! 0.33 at step 300, although the bits are clearly visible there. The loss was dominated by imperfect denoising of the
+//! code, not by ignorance of the class, and attention adapters do not fix that (4 to 5 % in 300 steps). `small`
+//! therefore has latents that can be denoised by Bayes' rule (see `ternary`): after 200 steps 0.004 and 0.15. The rest
+//! is mostly bits that are random in any class (checksums, sequence numbers, ports), and values of single columns,
+//! which column adapters can learn (see `columns`).
 //!
 //! `clip_norm` of `small` is the median norm of a gradient of public traces (`zoom`, fresh adapters over a base of 500
 //! steps): 1.2e-3. The loss is a mean over all cells of a latent, most of them constant. Of `paper`, with a trained code and

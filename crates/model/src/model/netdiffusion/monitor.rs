@@ -1,4 +1,4 @@
-//! What is measured about a trained model besides its losses.
+//! Measurements of a trained model other than its losses.
 
 use super::network::NetDiffusionNetwork;
 use crate::train::{CohortInput, CohortModel, CohortOutcome, MonitorRow, Network};

@@ -1,4 +1,4 @@
-//! A latent without training: each ternary bit is one of three points on a circle, in two channels of its own.
+//! A fixed latent code without training: each ternary bit is one of three points on a circle, in two separate channels.
 //!
 //! Of bits that are independent given what the network knows, the mean of the clean latent given a noisy one is
 //! exact: Bayes' rule with the likelihood of each point and the prior that the network gives, two numbers a bit

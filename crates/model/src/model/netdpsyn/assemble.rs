@@ -1,9 +1,9 @@
 //! Synthesised rows to traces of header fields.
 //!
-//! A value is drawn inside its cell. What is modelled nowhere is a constant; what the protocols demand
-//! is repaired: a length that holds its headers, no offset beside "don't fragment", IPv4 (an address
-//! that is none, as IPv6's, becomes one of the benchmark block 198.18.0.0/15, RFC 2544). The checksum
-//! is left to the packet, which computes it.
+//! A value is drawn inside its cell. Fields that are not modelled are constants; requirements of the
+//! protocols are repaired: a length that covers its headers, no offset together with "don't fragment", IPv4 (other
+//! addresses, as IPv6's, become one of the benchmark block 198.18.0.0/15, RFC 2544). The checksum is computed when the
+//! packet is encoded.
 
 use super::column::{FLAG_DF, LENGTH_MAX, Source, field};
 use super::config::RowMode;
@@ -18,7 +18,7 @@ use syntrace_traffic::encoding::FieldRow;
 /// Time of every trace's first packet: 2000-01-01, as for all synthetic traces.
 const START_US: i64 = 946_684_800_000_000;
 
-/// Fields that nothing says anything about.
+/// Default values of fields that are not modelled.
 const DEFAULTS: FieldRow = [
     Some(0xc612_0001),
     Some(0xc613_0001),
@@ -230,7 +230,7 @@ fn trace(model: &Model, values: &[Option<i64>]) -> Vec<FieldRow> {
     packets
 }
 
-/// What the protocols demand of a packet.
+/// Repairs a packet to the requirements of its protocols.
 fn repaired(mut packet: FieldRow) -> FieldRow {
     let header = packet[field::HEADER_LENGTH].unwrap_or(20).clamp(20, 60) / 4 * 4;
     packet[field::VERSION] = Some(4);

@@ -26,7 +26,7 @@ pub(super) const LENGTH_MAX: i64 = 65_535;
 /// "Don't fragment" among the three flag bits.
 pub(super) const FLAG_DF: i64 = 2;
 
-/// What a column reads.
+/// The source of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// A header field as it is.

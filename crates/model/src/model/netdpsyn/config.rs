@@ -1,4 +1,4 @@
-//! Settings and presets (facts sections 13 and 14.4).
+//! Settings and presets of NetDPSyn (Sun et al. 2024, IMC).
 
 use crate::model::options::{require_counts, with_options};
 use crate::train::TrainPlan;
@@ -96,8 +96,8 @@ impl NetDpSynConfig {
         }
     }
 
-    /// Packet rows, all fields, 25,000 rows and 200 iterations. The published 600,000 rows whatever the
-    /// size of the data and 20,000 records as threshold are scaled to the data (facts section 14.4).
+    /// Packet rows, all fields, 25,000 rows and 200 iterations. The published code uses 600,000 rows and a threshold
+    /// of 20,000 records for data of any size; both are scaled to the data here.
     fn paper() -> Self {
         Self {
             rows: RowMode::Packets,

@@ -104,7 +104,7 @@ pub fn connect(candidates: &[Candidate], chosen: &mut Vec<usize>, columns: usize
     }
 }
 
-/// Most cliques that are looked at: choices beyond would be of no use to anybody.
+/// Most cliques that are considered.
 const CLIQUES_MAX: usize = 20_000;
 
 /// Merges chosen pairs into cliques of three and more columns, from the largest: one is taken if it

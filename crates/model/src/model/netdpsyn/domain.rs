@@ -51,12 +51,12 @@ impl Domain {
         Self { log_scale: true, ..self }
     }
 
-    /// Each value from 0 below `count` a cell of its own.
+    /// One cell for each value from 0 below `count`.
     pub fn each(count: i64) -> Self {
         Self::layered((0..count).map(|value| (value, value)))
     }
 
-    /// Each value from 1 to `last` a cell of its own.
+    /// One cell for each value from 1 to `last`.
     pub fn counting(last: u32) -> Self {
         Self::layered((1..=i64::from(last)).map(|value| (value, value)))
     }

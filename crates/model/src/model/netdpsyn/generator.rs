@@ -120,7 +120,7 @@ impl Family for NetDpSyn {
         1
     }
 
-    /// None: a model says nothing about a single trace.
+    /// None: a model has no attributes of single traces.
     fn attribute_kinds(&self) -> &'static [&'static str] {
         &[]
     }

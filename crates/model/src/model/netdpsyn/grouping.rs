@@ -4,7 +4,8 @@ use super::consistency::norm_sub;
 use rand::RngExt;
 use syntrace_base::base::StreamRng;
 
-/// Values with a noisy count below this many standard deviations are rare (facts section 6).
+/// Values with a noisy count below this many standard deviations of the noise are rare (as in the published code of
+/// NetDPSyn).
 const RARE_DEVIATIONS: f64 = 3.0;
 
 /// Cells of a column sorted into groups; each frequent cell is its own group.

@@ -1,4 +1,5 @@
-//! Rows from marginals: start, gradual updating (GUM), leaves (facts section 9), for one stratum.
+//! Rows from marginals, for one stratum: initialisation, gradual update method (GUM; NetDPSyn, Sun et al. 2024, IMC),
+//! then the leaf columns.
 
 use super::leaves::clip_leaves;
 use super::table::{Goal, Shape, project};
@@ -114,7 +115,7 @@ impl ByCell {
     }
 }
 
-/// What one update does to each cell.
+/// The update of each cell in one step.
 struct Moves {
     /// (cell, rows) that get their first rows.
     empty: Vec<(usize, usize)>,

@@ -1,4 +1,4 @@
-//! Columns that are synthesised last, from one other alone (facts section 9).
+//! Leaf columns: synthesised last, each conditional on one other column.
 
 use super::table::{Goal, Shape, project};
 
@@ -7,7 +7,7 @@ use super::table::{Goal, Shape, project};
 pub(super) struct Leaf<'a> {
     /// The leaf.
     pub(super) column: usize,
-    /// What it hangs on.
+    /// The column that it is conditional on.
     pub(super) anchor: usize,
     /// Their marginal.
     pub(super) goal: &'a Goal,

@@ -14,7 +14,7 @@ use syntrace_base::record::Mechanism;
 /// Every noise is this much larger than its rho asks for, so that rounding never spends too much.
 const ROUNDING: f64 = 1e-9;
 
-/// What may be spent and what was.
+/// Privacy budget and expenses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RhoLedger {
     total: f64,
@@ -39,7 +39,7 @@ impl RhoLedger {
         self.total
     }
 
-    /// What was spent.
+    /// Expenses so far.
     pub fn spent(&self) -> f64 {
         self.spent
     }

@@ -1,5 +1,5 @@
-//! NetDPSyn (Sun et al. 2024, after PrivSyn, Zhang et al. 2021): noisy marginals of header fields and
-//! rows that are nudged until they have them. No network, no gradient, no attribute.
+//! NetDPSyn (Sun et al. 2024, after PrivSyn, Zhang et al. 2021): noisy marginals of header fields, and
+//! rows that are updated until they match them. No network, no gradient, no attribute.
 //!
 //! ```text
 //! traces -> rows -> one-way marginals -> groups -> scores -> pairs -> cliques -> combined marginals
@@ -15,19 +15,19 @@
 //! | `positions` | P, one a place | sqrt(P)          | 4 P                |
 //! | `traces`    | 1            | 1                  | 4                  |
 //!
-//! Mode `positions` tabulates each place of a trace apart: a marginal is one table per place, so that a
+//! Mode `positions` tabulates each packet position separately: a marginal is one table per position, so that a
 //! trace adds at most 1 to one cell of each. The proof of the score's bound is in [`dependence`].
 //!
 //! Invariants: the private rows are read by Gaussian releases alone, and each is charged to one
 //! [`RhoLedger`], which refuses to exceed rho = 1 / (2 sigma^2) of the calibrated noise multiplier;
-//! domains, strata, candidates and the number of members are public; what follows a release
-//! (groups, choices, consistency, rows) reads releases only. A model's bytes hold no more than that.
+//! domains, strata, candidates and the number of members are public; all steps after a release
+//! (groups, choices, consistency, rows) are post-processing. A model's bytes hold no more than that.
 //!
 //! Not copied from the published code: spending the one-way budget twice, selection noise of half the
 //! stated sensitivity, domains read from the data, a consistency step scaled by rho, a search that may
 //! never end (norm-sub here is exact, by sorting, so norm-cut is not needed), leaves in index order,
-//! exponential bins decoded one too high, times drawn apart from the synthesised ones. The order is
-//! ours: values are grouped before pairs are scored, because scores of sparse tables are mostly
+//! exponential bins decoded one too high, times drawn independently of the synthesised ones. The order
+//! differs too: values are grouped before pairs are scored, because scores of sparse tables are mostly
 //! sampling error. Setting `published` keeps its harmless choices.
 
 mod assemble;

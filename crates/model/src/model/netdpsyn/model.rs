@@ -1,4 +1,4 @@
-//! What is released: processed marginals with all that sampling needs, and their bytes.
+//! The released model: processed marginals with all that sampling needs, and their serialisation.
 //!
 //! Safetensors with one JSON text (`syntrace.netdpsyn`: configuration, members, columns of the
 //! marginals). Tensors: `totals` f32 `[strata]`, rows of each stratum a trace; per column
@@ -52,7 +52,7 @@ struct Header {
     marginals: Vec<Vec<String>>,
 }
 
-/// What every version's JSON text has.
+/// Fields that the JSON of every version has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,

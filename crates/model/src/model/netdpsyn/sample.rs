@@ -43,7 +43,7 @@ pub(super) fn block_rows(model: &Model, rng: &mut StreamRng) -> Vec<Rows> {
     };
     let strata = model.totals.iter().enumerate().map(|(stratum, total)| {
         let rows = match model.config.rows {
-            // Traces of so many rows are cut from them.
+            // Traces of this many rows are cut from them.
             RowMode::Packets => block * model.schema.packets,
             RowMode::Positions => (f64::from(*total) * block as f64).round() as usize,
             RowMode::Traces => block,

@@ -9,7 +9,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_traffic::encoding::Encoded;
 use syntrace_traffic::encoding::fields::{self, FIELD_COUNT};
 
-/// Places whose columns may be measured together with static ones in mode `traces` (facts section 12).
+/// Packet positions whose columns may share a marginal with static columns in mode `traces`.
 const EARLY_PLACES: usize = 3;
 
 /// Rows of some traces as cells, by column.

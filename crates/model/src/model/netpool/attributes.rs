@@ -115,7 +115,7 @@ impl Attribute {
         }
     }
 
-    /// Number of its cells, for flows of at most so many packets.
+    /// Number of its cells, for flows of at most this many packets.
     pub fn cells(self, packets: usize) -> usize {
         match self {
             Self::Kind => SERVICE_CELLS * 8,

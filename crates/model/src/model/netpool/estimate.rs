@@ -1,14 +1,14 @@
-//! Weights of candidates that agree with noisy marginals and stay near their prior.
+//! Weights of candidates that fit noisy marginals and stay near their prior.
 //!
-//! Least is sum over marginals and cells of (members * share - count)^2 / (2 deviation^2) + prior * KL(weights, even), the
-//! share being that of the candidates in the cell; cells that no candidate is in are left out, as nothing can fill them.
-//! Found by mirror descent in the entropy's geometry (Beck and Teboulle 2003), the step as long as the descent inequality
-//! holds. It reads candidates and releases only.
+//! Minimises the sum over marginals and cells of (members * share - count)^2 / (2 deviation^2) + prior * KL(weights,
+//! uniform), with the candidates' share in the cell; cells without a candidate are left out, as no weights can fill
+//! them. Entropic mirror descent (Beck and Teboulle 2003), with the largest step that satisfies the descent inequality.
+//! It reads candidates and releases only.
 
 use super::attributes::Cells;
 use super::marginal::Measured;
 
-/// What weights are asked for.
+/// The target of the estimated weights.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal<'a> {
     pub measured: &'a [Measured],

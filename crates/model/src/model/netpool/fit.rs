@@ -27,7 +27,7 @@ pub(super) struct Fit {
     pub effective: f64,
 }
 
-/// What is private: attributes and ends of the members. Read by [`Query::measure`], [`choose_next`] and [`find`] alone.
+/// Private data: attributes and ends of the members. Read only by [`Query::measure`], [`choose_next`] and [`find`].
 struct Private {
     flows: Vec<Cells>,
     /// What the flows add to each of [`Place::ALL`].
@@ -49,7 +49,7 @@ impl Private {
     }
 }
 
-/// What is public or released: candidates, weights, marginals so far.
+/// Public or released data: candidates, weights, marginals so far.
 struct Search<'a> {
     config: &'a NetPoolConfig,
     members: f64,

@@ -1,18 +1,19 @@
-//! Values that many flows have, from a noisy histogram of all that there are.
+//! Frequent values (heavy hitters), from a noisy histogram over the whole domain.
 //!
-//! The histogram has a cell for every key (of peers' addresses the service, of ports the protocol, else one for all) and
-//! every value: a flow adds 1 to one cell at most, so its L2 sensitivity is 1, and all cells, 2^128 with IPv6, get Gaussian
-//! noise. What leaves the mechanism are the cells above a cut, with their noisy counts, which reads noisy counts only.
+//! The histogram has a cell for every key (the service for peers' addresses, the protocol for ports, else one for all)
+//! and every value: a flow adds 1 to at most one cell, so its L2 sensitivity is 1, and all cells, 2^128 with IPv6, get
+//! Gaussian noise. The mechanism releases the cells above a threshold with their noisy counts: post-processing.
 //!
-//! Nobody draws 2^128 numbers. Cells with a flow get their noise one by one. Of the cells of a block (all of one cut), each is
-//! above it with the same chance p by noise alone, independently: how many are is drawn by the gaps between them, which are
-//! geometric; each is an even draw among the block's cells, its noisy count a normal beyond the cut (Robert 1995). A draw
-//! that hits a cell with a flow is dropped, since that cell's own noise decides. So the outcome has the distribution of
-//! the whole mechanism, cells outside the data included, and needs no share of delta.
+//! The noise of the 2^128 cells is sampled lazily. Cells with a flow get their noise one by one. In a block of cells
+//! with one threshold, each empty cell exceeds it with the same probability p by noise alone, independently: their
+//! number is drawn by the gaps between them, which are geometric; each is uniform among the block's cells, its noisy
+//! count a normal truncated at the threshold (Robert 1995). A draw that hits a cell with a flow is dropped, since that
+//! cell has its own noise. So the output has the distribution of the whole mechanism, empty cells included, and needs
+//! no share of delta.
 //!
-//! The cut follows from the block's size, a public number: p times its cells times the keys is a fixed share of
-//! `false_values`. Private ranges are small, so that an address there stands out at 4.5 to 5.5 deviations; of all of
-//! IPv4 it takes 6.5, of all of IPv6 13.5, of networks of 16 bits 4.8.
+//! The threshold follows from the block's size, which is public: p times its cells times the keys is a fixed share of
+//! `false_values`. Private address ranges are small, so that an address in them is detected at 4.5 to 5.5 standard
+//! deviations; in all of IPv4 it takes 6.5, in all of IPv6 13.5, for networks of 16 bits 4.8.
 
 use crate::model::netdpsyn::add_noise;
 use rand::RngExt;
@@ -87,7 +88,7 @@ pub(super) fn joined(value: &[u8], behind: &[u8], bits: u32) -> Vec<u8> {
 }
 
 impl Domain {
-    /// Leading bits of a value of so many bytes.
+    /// Leading bits of a value of this many bytes.
     pub fn bits_of(&self, bytes: usize) -> u32 {
         match bytes {
             2 => self.bits[0],
@@ -123,7 +124,8 @@ impl Domain {
         (expected / self.blocks.len() as f64 / (self.cells(block) * f64::from(self.keys))).min(0.4)
     }
 
-    /// Cuts of the blocks, in deviations; `expected` is the number of values of nobody that may be expected above them.
+    /// Thresholds of the blocks, in standard deviations; `expected` is the expected number of false positives (values
+    /// that no member has) above them.
     fn cuts(&self, expected: f64) -> Vec<f64> {
         self.blocks.iter().map(|block| upper_quantile(self.chance(block, expected))).collect()
     }
@@ -137,7 +139,7 @@ impl Domain {
     }
 
     /// Values above the cut, by key and value: see the module. `deviation` is that of the noise, `expected` the number of
-    /// values of nobody that may be expected among them.
+    /// false positives (values that no member has) expected among them.
     pub fn measure<'a>(
         &self,
         flows: impl IntoIterator<Item = &'a Cell>,

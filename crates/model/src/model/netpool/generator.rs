@@ -127,7 +127,7 @@ impl Family for NetPool {
         1
     }
 
-    /// None: a model says nothing about a single trace.
+    /// None: a model has no attributes of single traces.
     fn attribute_kinds(&self) -> &'static [&'static str] {
         &[]
     }

@@ -70,7 +70,7 @@ impl Query {
     }
 }
 
-/// What is measured first, whatever the budget: the services, and the TTL by which systems differ most.
+/// Marginals that are measured first, whatever the budget: the services, and the TTL, which separates systems best.
 pub(super) fn fixed(packets: usize) -> [Query; super::config::FIXED] {
     [Query::new(&[Attribute::Kind], packets), Query::new(&[Attribute::LocalTtl], packets)]
 }

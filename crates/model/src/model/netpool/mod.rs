@@ -6,12 +6,13 @@
 //!         -> addresses, networks, ports -> noisy histograms, cut ------------------> ends of drawn flows
 //! ```
 //!
-//! What is not measured, or measured too noisily, stays as in public traffic, and every trace that is drawn is a
-//! well-formed flow (public data as prior and as support: Liu et al. 2021, arXiv 2102.08598; choice of marginals by the
-//! present estimate: McKenna et al. 2022, AIM, arXiv 2201.12677). No network, no gradient, no attribute.
+//! Properties that are not measured, or measured too noisily, stay as in public traffic, and every sampled trace is a
+//! well-formed flow (public data as prior and as support: Liu et al. 2021, arXiv 2102.08598; adaptive choice of
+//! marginals by the current estimate: McKenna et al. 2022, AIM, arXiv 2201.12677). No network, no gradient, no
+//! attribute.
 //!
 //! Unit of privacy: one trace, added or removed. The number of members is public. A trace is one flow with one value of
-//! each attribute, so it adds 1 to one cell at most of each marginal and of each histogram of values: L2 sensitivity 1 each.
+//! each attribute, so it adds 1 to at most one cell of each marginal and of each histogram of values: L2 sensitivity 1.
 //! A trace without a packet that parses adds nothing. Three things read private traces, each charged to one [`RhoLedger`]
 //! (rho = 1 / (2 sigma^2) of the calibrated noise multiplier, composed as one Gaussian):
 //!
@@ -20,14 +21,14 @@
 //! - histograms of values, addresses and networks and ports of both ends ([`place`]): all cells, up to 2^32 + 2^128, get
 //!   noise, see [`frequent`].
 //!
-//! [`votes`] puts private evolution in the place of marginals: the same ledger, candidates and ends.
+//! [`votes`] replaces marginals by private evolution: the same ledger, candidates and ends.
 //!
-//! How many marginals and histograms there are follows from the budget and the number of members, domains from protocol constants,
-//! candidates from the pool. Weights, candidates that are drawn again, kept flows and all sampling read releases only:
-//! they cost nothing, and neither does drawing more traces.
+//! The number of marginals and histograms follows from the budget and the number of members, domains from protocol
+//! constants, candidates from the pool. Weights, resampled candidates, kept flows and all sampling read releases only
+//! (post-processing): they cost no budget, and neither does sampling more traces.
 //!
-//! The pool is the base of the generator: the traces of the spec's public datasets, in the study with lineage of its own,
-//! so a model is `end-to-end` private as long as its pool saw no private trace outside a mechanism.
+//! The pool is the base of the generator: the traces of the spec's public datasets, in the study with a separate
+//! lineage, so a model is `end-to-end` private as long as its pool saw no private trace outside a mechanism.
 //!
 //! [`RhoLedger`]: crate::model::netdpsyn::RhoLedger
 

@@ -1,4 +1,4 @@
-//! What is released: flows drawn by weight, and the addresses, networks and ports that stood out of the noise.
+//! The released model: flows drawn by weight, and the addresses, networks and ports whose counts exceeded the noise.
 //!
 //! Safetensors: the tensors of [`pool`], and one JSON text (`syntrace.netpool`) with configuration, members and these.
 
@@ -57,7 +57,7 @@ enum Value {
     Address(IpAddr),
 }
 
-/// What every version's JSON text has.
+/// Fields that the JSON of every version has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,

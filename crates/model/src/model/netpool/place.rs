@@ -1,5 +1,5 @@
-//! What histograms of values count of a flow: addresses, networks and ports of its ends; and how a drawn flow gets what was
-//! found.
+//! Values of a flow that histograms count: addresses, networks and ports of its ends; and how released values are
+//! assigned to sampled flows.
 
 use super::attributes::{Ends, SERVICE_CELLS, SERVICES, addresses, local_packets};
 use super::flow::Flow;
@@ -151,7 +151,7 @@ impl Scope {
     }
 }
 
-/// What was found, of each histogram that was measured.
+/// Selected values of each histogram that was measured.
 pub(super) type Found = Vec<(Place, Vec<Frequent>)>;
 
 /// Gives drawn flows what was found, as often as it was.
@@ -164,7 +164,7 @@ pub(super) struct Placing {
 }
 
 impl Placing {
-    /// For the kept flows of a model of so many members.
+    /// For the kept flows of a model with this many members.
     pub fn new(found: &Found, flows: &[Flow], members: u32) -> Self {
         let scopes = flows.iter().filter_map(|flow| Scope::of(flow)).collect();
         let mut placing = Self { found: found.clone(), members: f64::from(members), scopes };
@@ -188,7 +188,7 @@ impl Placing {
         let link = Place::LocalNetwork.domain().bits_of(local.len());
         let neighbours = scope.peer == Reach::Near && joined(&local, &[], link) == joined(&peer, &[], link);
         let local = new_local.unwrap_or(local);
-        // Whoever was on the host's link stays there.
+        // A peer on the host's link stays there.
         let peer = new_peer.unwrap_or_else(|| if neighbours { joined(&local, &peer, link) } else { peer });
         let sides = local_packets(flow);
         for (packet, is_local) in flow.iter_mut().zip(sides) {

@@ -1,4 +1,4 @@
-//! Changes of whole flows that leave them well-formed: what the pool is widened by, and what a drawn flow gets anew.
+//! Changes of whole flows that keep them well-formed: variations that enlarge the pool, and new values of drawn flows.
 
 use super::attributes::{Ends, SERVICES, known, local_packets, numbering};
 use rand::RngExt;
@@ -11,10 +11,10 @@ const TTLS: [u8; 10] = [1, 4, 32, 63, 64, 127, 128, 254, 255, 2];
 /// Named traffic classes (RFC 2474, 3246, 8622) and ECN.
 const CLASSES: [u8; 9] = [0, 2, 8, 16, 32, 72, 136, 184, 192];
 
-/// Of the chance of a variation, that of another traffic class.
+/// Probability that a variation changes the traffic class.
 const OTHER_CLASS: f64 = 0.2;
 
-/// Ports of services that are not known are drawn as often as so many known ones.
+/// Weight of an unknown service port, in known ports: unknown ports are drawn as often as this many known ones.
 const UNKNOWN: usize = 4;
 
 /// Full packets of common links: lengths are not scaled beyond.

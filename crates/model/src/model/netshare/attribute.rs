@@ -1,4 +1,4 @@
-//! What a model says about a real trace: its critics' scores under the model's own encoder.
+//! Attributes of a real trace: the critics' scores under the model's own encoder.
 
 use super::config::{ATTRIBUTE_KINDS, ATTRIBUTE_NUMBERS, NetShareConfig};
 use super::network::{NetShareNetwork, RealBatch};
@@ -30,7 +30,7 @@ pub(super) fn attributes(network: &NetShareNetwork, count: usize) -> Result<Vec<
     Ok(rows)
 }
 
-/// `[B S, 5]`: D, A and D's two gradient norms; with D again first, as a kind of its own.
+/// `[B S, 5]`: D (one attribute kind), then D, A and D's two gradient norms (another kind).
 fn numbers(network: &NetShareNetwork, samples: &Tensor) -> Tensor {
     let flat = samples.flatten(1, 2);
     let from = network.config.width() - network.config.attribute_width();

@@ -90,7 +90,7 @@ pub(super) const ATTRIBUTE_KINDS: &[&str] = &["critic_score", "critic_scores", "
 pub(super) const ATTRIBUTE_NUMBERS: [usize; 3] = [1, 2, 2];
 /// Most evaluations of member and held-out loss in one training.
 const EVALUATIONS_MAX: u32 = 10;
-/// Decay rates of Adam's moments (facts section 9).
+/// Decay rates of Adam's moments, as in the published code of NetShare.
 pub(super) const BETAS: (f64, f64) = (0.5, 0.999);
 /// Added to the root of Adam's second moment.
 pub(super) const ADAM_EPS: f64 = 1e-8;
@@ -146,7 +146,8 @@ impl NetShareConfig {
         }
     }
 
-    /// Published sizes and settings (facts sections 5 to 9), with the penalty where WGAN-GP wants it.
+    /// Published sizes and settings (NetShare, Yin et al. 2022, SIGCOMM), with the gradient penalty evaluated where
+    /// WGAN-GP does (between real and generated samples).
     fn paper() -> Self {
         Self {
             units: 512,

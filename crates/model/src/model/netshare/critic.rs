@@ -14,7 +14,7 @@ use super::options::Activation;
 use crate::nn::{Param, Params, Part, PerTrace};
 use tch::Tensor;
 
-/// Added under the root of the penalty's norm (facts section 8).
+/// Added under the square root of the gradient penalty's norm (as in the published code of NetShare).
 pub const PENALTY_EPS: f64 = 1e-8;
 
 /// One critic: where its weights are.
@@ -26,7 +26,7 @@ pub struct Critic {
     pub activation: Activation,
 }
 
-/// What enters the loss of one batch: samples `[M, B, S, X]`.
+/// Inputs of the loss of one batch: samples `[M, B, S, X]`.
 #[derive(Debug)]
 pub struct CriticBatch<'a> {
     /// Real samples.

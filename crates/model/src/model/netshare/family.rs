@@ -1,4 +1,4 @@
-//! NetShare as a [`Family`]: what it says before it trains.
+//! NetShare's implementation of [`Family`]: its description for planning.
 
 use super::config::NetShareConfig;
 use super::options::StartOption;

@@ -1,5 +1,5 @@
 //! The generator: an MLP makes the attributes from noise, an LSTM the packets from attributes and
-//! noise, `sample_len` packets a step (facts section 7). Everything is differentiable in the weights
+//! noise, `sample_len` packets a step. Everything is differentiable in the weights
 //! that `values` hands out.
 
 use super::config::NetShareConfig;

@@ -39,7 +39,7 @@ const FLAGS: usize = 11;
 const OFFSET: usize = 12;
 const TTL: usize = 13;
 
-/// IP lengths that are told apart (published under DP; facts section 10).
+/// Range of IP lengths; values outside are clamped (the published range for DP training).
 const LENGTH_RANGE: (f64, f64) = (20.0, 1_500.0);
 const DAY_US: i64 = 86_400_000_000;
 /// 2024-01-01 00:00 UTC: the day of all generated traces.
@@ -210,14 +210,14 @@ pub fn decode_sample(config: &NetShareConfig, words: &Words, cells: &[f32], rng:
     rows
 }
 
-/// What all packets of a sample share.
+/// Fields that all packets of a sample share.
 struct Ends {
     addresses: [i64; 2],
     ports: [i64; 2],
     protocol: i64,
 }
 
-/// What a packet has for itself.
+/// Fields of a single packet.
 struct PacketNumbers {
     gap_us: i64,
     length: i64,

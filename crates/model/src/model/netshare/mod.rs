@@ -1,7 +1,7 @@
 //! NetShare (Yin et al. 2022): header fields of a trace by a GAN of the DoppelGANger kind (Lin et al.
 //! 2020). An MLP makes the attributes of a sample (addresses, ports, protocol, start), an LSTM its
 //! packets; critic D judges whole samples, critic A the attributes, both by WGAN-GP (Gulrajani et al.
-//! 2017). The attribute of a trace is what the critics say about it.
+//! 2017). The attributes of a trace are the critics' scores.
 //!
 //! ```text
 //! fields -> layout (+ words) -> cells -> critic <- generator <- noise
@@ -14,19 +14,19 @@
 //! `D(fake) - D(real)`; of members and held-out traces in evaluation `-D(real)`, so that their
 //! difference is the generalization gap of the critic.
 //!
-//! How much numbers vary: the same networks written anew in PyTorch, with automatic differentiation, have as little
-//! variance as these where each number is a sigmoid cell, as published: after 1,920 steps at rate 1e-3 on 180
-//! simulated traces of each of three systems, 0.11 to 0.25 of the real variance of lengths, TTLs and identifications,
-//! and 0.74 to 1.20 of that of what they choose (ports, fragment flags, direction). So the critics are right, but a
-//! number's cell moves them by a tenth of what a flipped choice does. As choices among public ranges (`numbers =
-//! "modes"`), at 3e-3 falling to 0, the peer gives 0.66 to 1.13 after as many steps, and a classifier that learns from
-//! its traces 0.87 instead of 0.71 (real ones 0.93). A generator step for each critic step gave no more.
+//! Variance of numeric fields: a reimplementation in PyTorch with automatic differentiation shows the same low variance
+//! if each number is a sigmoid cell, as published: after 1,920 steps at rate 1e-3 on 180 simulated traces of each of
+//! three systems, 0.11 to 0.25 of the real variance of lengths, TTLs and identifications, and 0.74 to 1.20 of that of
+//! categorical fields (ports, fragment flags, direction). So the critics are correct, but a numeric cell changes their
+//! score by a tenth of what a flipped category does. As categories over public ranges (`numbers = "modes"`), at 3e-3
+//! decaying to 0, the reimplementation gives 0.66 to 1.13 after as many steps, and a classifier trained on its traces
+//! reaches 0.87 instead of 0.71 (real ones 0.93). A generator step for each critic step brought no improvement.
 //!
 //! Departures from the published code, all on purpose: Poisson batches that are fresh for each round
 //! (it reuses one batch for five); generated samples drawn per step and not per trace; ranges and
-//! vocabulary from public constants; the penalty between real and generated samples (`interpolation =
-//! "fake_only"` for the published place). IPv6 traces take part with a digest for an address and come
-//! back as IPv4 (see `layout`).
+//! vocabulary from public constants; the gradient penalty between real and generated samples (`interpolation =
+//! "fake_only"` for the published variant). IPv6 traces are included with a digest as address and decoded as
+//! IPv4 (see `layout`).
 //!
 //! Invariants: what one trace adds to a step's sum depends on no other trace; no range, vocabulary,
 //! length or count comes from traces; weights hold the word vectors that encoded the training traces.

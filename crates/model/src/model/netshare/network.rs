@@ -92,7 +92,7 @@ impl NetShareNetwork {
         }
     }
 
-    /// Fresh models, one per seed, each from its own seed alone (facts section 7).
+    /// Newly initialised models, one per seed; each depends on its own seed only.
     pub fn initialised(config: &NetShareConfig, seeds: &[Seed], kind: (Kind, Device)) -> Self {
         let mut network = Self::build(config, seeds.len() as i64, kind);
         let words = Words::trained(config.word_width as usize);

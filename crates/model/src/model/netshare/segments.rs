@@ -1,4 +1,4 @@
-//! Runs of a sample's cells by what the generator's output becomes there.
+//! Runs of a sample's cells by the activation of the generator's output.
 
 #![cfg_attr(
     not(feature = "torch"),
@@ -8,7 +8,7 @@
 use super::modes::{self, LENGTHS, TOS as TOS_RANGES, TTLS};
 use super::options::{Numbers, Samples};
 
-/// What becomes of a run of cells in the generator's output.
+/// Activation of the generator's output for a run of cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Head {
     /// One of this many.

@@ -14,8 +14,8 @@ const SCORE_MAX: f64 = 1e6;
 
 impl NetShareNetwork {
     /// After every `critic_rounds`-th step, one Adam step down `-mean D(fake) - weight * mean A(fake)`
-    /// (facts section 8). Returns the models whose critics have collapsed or whose gradient is not
-    /// finite; they and inactive models keep their generators.
+    /// (WGAN). Returns the models whose critics have collapsed or whose gradient is not finite; their generators, and
+    /// those of inactive models, stay unchanged.
     pub(super) fn generator_step(&mut self, step: u64, active: &[bool]) -> Vec<usize> {
         let rounds = u64::from(self.config.critic_rounds);
         if !(step + 1).is_multiple_of(rounds) {

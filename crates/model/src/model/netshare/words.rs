@@ -36,9 +36,9 @@ const SYMMETRIC: &[u16] = &[123, 137, 138, 500, 4500, 5353];
 /// Client ports of today's systems (RFC 6335 section 6, and Linux from 32768).
 const EPHEMERAL_FROM: u16 = 32_768;
 
-/// Settings of word2vec: gensim's defaults, as published (facts section 6), but for the passes (5): each
-/// draws ports of the same role nearer to each other, and a generator has to hit the right one. Median
-/// cosine of a port and its nearest neighbour: 0.67 after one pass, 0.83 after five, 0.9 after ten.
+/// Settings of word2vec: gensim's defaults, as in the published code of NetShare, except for one epoch instead of 5:
+/// each epoch moves ports of the same role closer together, and a generator has to hit the right one. Median cosine of
+/// a port and its nearest neighbour: 0.67 after one epoch, 0.83 after five, 0.9 after ten.
 const PASSES: u32 = 1;
 const NEGATIVES: usize = 5;
 const RATE: f64 = 0.025;
@@ -218,7 +218,7 @@ fn train(words: &[Word], width: usize) -> Vec<f32> {
             done += 1.0;
         }
     }
-    // What all ports share says nothing about one of them (Mu and Viswanath 2018, algorithm 1).
+    // Removes the component that all ports share (Mu and Viswanath 2018, algorithm 1).
     let (ports, protocols) = input.split_at_mut((words.len() - 2) * width);
     centre(ports, width);
     centre(protocols, width);

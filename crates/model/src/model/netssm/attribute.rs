@@ -1,4 +1,4 @@
-//! What a model says about a trace: fixed-width summaries of its logits, in evaluation mode.
+//! Attributes of a trace: fixed-width summaries of the model's logits, in evaluation mode.
 
 use super::config::NetSsmConfig;
 use super::network::NetSsmNetwork;

@@ -1,4 +1,4 @@
-//! The forward pass on a tape (facts section 10) and the network's losses and gradients.
+//! The forward pass, recorded on a tape, and the network's losses and gradients.
 
 use super::network::{BlockParams, NetSsmNetwork, TokenBatch};
 use super::ssd::{SsdInput, ssd};

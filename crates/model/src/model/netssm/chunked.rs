@@ -7,7 +7,7 @@
 
 use tch::Tensor;
 
-/// What the backward pass needs; chunks of all traces are one axis k = n c.
+/// Values saved for the backward pass; chunks of all traces are one axis k = n c.
 #[derive(Debug)]
 pub(super) struct Chunks {
     shape: ChunkShape,

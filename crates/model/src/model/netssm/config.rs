@@ -99,7 +99,7 @@ impl NetSsmConfig {
         })
     }
 
-    /// Published sizes (facts sections 5 to 7); batch 1, 10 epochs, AdamW at 5e-4.
+    /// Published sizes (NetSSM, Chu et al. 2025); batch 1, 10 epochs, AdamW at 5e-4.
     fn paper() -> Result<Self> {
         Ok(Self {
             width: 768,

@@ -1,4 +1,4 @@
-//! NetSSM as a [`Family`]: what it says before it trains.
+//! NetSSM's implementation of [`Family`]: its description for planning.
 
 use super::config::NetSsmConfig;
 use crate::model::options::{require_batch, split_preset};

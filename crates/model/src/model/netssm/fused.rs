@@ -8,7 +8,7 @@ use crate::nn::{Param, Part, PerTrace};
 use crate::train::{MicroGradients, PerSampleGrads};
 use tch::{Kind, Tensor};
 
-/// What one block keeps for its backward pass.
+/// Values that one block stores for its backward pass.
 struct Saved {
     input: Normed,
     /// Normed and scaled input of the projection.

@@ -1,5 +1,5 @@
 //! NetSSM (Chu et al. 2025): packet bytes as tokens, a Mamba-2 language model (Dao and Gu 2024) with
-//! tied embedding, next-token loss; the attribute of a trace is what the logits say about its tokens.
+//! tied embedding, next-token loss; the attributes of a trace are summaries of its tokens' logits.
 //!
 //! The block runs in chunked matmul form for training and one token at a time for generation; both
 //! are checked against a plain recurrence. Weights are named as in public `mamba_ssm` checkpoints.

@@ -107,7 +107,7 @@ impl NetSsmNetwork {
         Self { config: config.clone(), params, embedding, blocks, final_norm, pool: Vec::new(), by_tensors: false }
     }
 
-    /// Fresh models, one per seed, each from its own seed alone (facts section 5).
+    /// Newly initialised models, one per seed; each depends on its own seed only.
     pub fn initialised(config: &NetSsmConfig, seeds: &[Seed]) -> Self {
         let mut network = Self::zeros(config, seeds.len() as i64);
         for (model, seed) in seeds.iter().enumerate() {
@@ -166,7 +166,7 @@ impl NetSsmNetwork {
         self.params.move_to(crate::nn::placed(device));
     }
 
-    /// The models of a microbatch as a network of their own (without traces); `None` when it is all of
+    /// The models of a microbatch as a separate network (without traces); `None` when it is all of
     /// them.
     pub(super) fn part(&self, batch: &Microbatch) -> Option<Self> {
         let all = batch.models.len() as i64 == self.params.models();

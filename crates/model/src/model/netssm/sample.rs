@@ -13,7 +13,7 @@ use syntrace_kernel::{Drawing, LANES, Limits, Recurrence};
 use syntrace_traffic::encoding::{Generated, PacketGrammar};
 use tch::{Kind, Tensor};
 
-/// Traces side by side. Fixed, and short groups are filled up: a matmul's digits may depend on the
+/// Batch size of traces. Fixed, and short batches are padded: the rounding of a matmul may depend on the
 /// number of its rows, and trace i must not depend on how many traces are asked for.
 const GROUP: u32 = 64;
 

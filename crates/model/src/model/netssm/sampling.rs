@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How traces are drawn (facts section 7): top-k first, then temperature, then top-p inside the top-k.
+/// How traces are sampled: top-k first, then temperature, then top-p within the top-k.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {

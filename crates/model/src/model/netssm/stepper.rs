@@ -1,4 +1,4 @@
-//! One token at a time (facts section 10.2): the cost of a token does not depend on its position.
+//! Recurrent inference, one token at a time: the cost of a token does not depend on its position.
 
 use super::block::FinalStates;
 use super::network::{BlockParams, NetSsmNetwork};

@@ -1,4 +1,4 @@
-//! Token ids and layouts (facts: noise-lab/netssm tokenizers/create_tokenizer.py).
+//! Token ids and layouts (as in noise-lab/netssm, tokenizers/create_tokenizer.py).
 
 use crate::train::EncodedTrace;
 use syntrace_base::error::{Error, Result};

@@ -7,7 +7,7 @@ use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, Tra
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::Result;
 
-/// One public trace of so many is never trained on.
+/// One in this many public traces is held out from training.
 const HELD_OUT_EVERY: usize = 50;
 
 /// Is a weight of this name among those that are trained?

@@ -1,4 +1,4 @@
-//! Everything that the files of one model say, checked against the study.
+//! Reads the files of one model and checks them against the study.
 
 use super::names::TraceIndex;
 use crate::ingest::folder::{PassedOver, captures_in};
@@ -15,7 +15,7 @@ use syntrace_spec::{AttributeSource, ImportModel, MemberSource};
 /// Largest file that is read as a whole.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 
-/// Largest membership list or log: a short field is forty times its length in memory.
+/// Largest membership list or log: a short field takes forty times its length in memory.
 const TEXT_BYTES_MAX: u64 = 64 << 20;
 
 /// A file with the digest of its content.
@@ -36,7 +36,7 @@ impl NamedFile {
     }
 }
 
-/// What the files of one model say.
+/// Content of the files of one model.
 pub(super) struct Content {
     /// Sorted by trace.
     pub members: Vec<(TraceId, bool)>,
@@ -46,9 +46,9 @@ pub(super) struct Content {
     pub references: Vec<AttributeRow>,
     pub epochs: Vec<LoggedEpoch>,
     pub synthetic: Vec<NamedFile>,
-    /// What folders of synthetic captures hold besides.
+    /// Files in folders of synthetic captures that were skipped.
     pub passed_over: Vec<PassedOver>,
-    /// What was taken of each attribute file, for people.
+    /// What was read from each attribute file, for display.
     pub taken: Vec<String>,
     pub weights: Option<NamedFile>,
     /// Digests of all files by what they are: part of the job's identity.
@@ -213,14 +213,14 @@ fn attribute_rows(
             let trace_id = match (&row.trace, listed.and_then(|listed| listed.get(at))) {
                 (Some(name), _) => index.resolve(name).context(in_row)?,
                 (None, Some((trace, _))) => *trace,
-                (None, None) => return Err(Error::internal("a row without a name outran the membership list")),
+                (None, None) => return Err(Error::internal("more rows without names than the membership list has")),
             };
             let loss = row.loss.or_else(|| losses.as_ref().and_then(|losses| losses.get(at).copied()));
             let kind = row.kind.unwrap_or_else(|| default.clone());
             if !source.zero && kind != default {
                 return Err(Error::user(format!("`zero = false` is about kind `{default}`, found a row of `{kind}`"))
                     .context(in_row())
-                    .hint("write each kind into a file of its own, or name it with `kind`"));
+                    .hint("write each kind into a separate file, or name it with `kind`"));
             }
             // Whether it is a member is settled when all files have been read.
             let (values, values_exact) = match row.values {
@@ -236,7 +236,7 @@ fn attribute_rows(
     Ok((found, all_taken))
 }
 
-/// What a model says about traces outside its membership list: none of them was trained on.
+/// A model's attributes of traces outside its membership list: it was trained on none of them.
 fn reference_rows(
     model: &ImportModel,
     index: &TraceIndex,
@@ -272,7 +272,7 @@ fn read_attributes(source: &AttributeSource) -> Result<(Vec<foreign::AttributeRo
     let ending = source.path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     let is_parquet = matches!(ending.as_deref(), Some("parquet" | "pq"));
     if !is_parquet && !source.columns.is_empty() {
-        return Err(Error::user("expected a Parquet file beside `columns`: the numbers of others have no names"));
+        return Err(Error::user("expected a Parquet file: `columns` applies to Parquet files only"));
     }
     let whole = |rows: Vec<foreign::AttributeRow>| {
         let width = rows.first().map_or(0, |row| row.values.len());
@@ -328,8 +328,8 @@ fn members_of_rows(rows: &[Found]) -> Result<Vec<(TraceId, bool)>> {
     Ok(members.into_iter().collect())
 }
 
-/// Sets every row's membership and checks what holds across files: flags agree with the list, each trace
-/// is there once a kind, all attributes of a kind have one length.
+/// Sets every row's membership and checks consistency across files: flags agree with the list, each trace occurs once
+/// per kind, all attributes of a kind have one length.
 fn joined(rows: Vec<Found>, members: &[(TraceId, bool)]) -> Result<Vec<AttributeRow>> {
     let members: HashMap<TraceId, bool> = members.iter().copied().collect();
     let mut widths: HashMap<String, usize> = HashMap::new();
@@ -361,7 +361,7 @@ fn joined(rows: Vec<Found>, members: &[(TraceId, bool)]) -> Result<Vec<Attribute
         row.member = listed;
         out.push(row);
     }
-    // Stored by trace, so that the order of the rows does not give membership away.
+    // Sorted by trace, so that the order of the rows does not reveal membership.
     out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
     Ok(out)
 }

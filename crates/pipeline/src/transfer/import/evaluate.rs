@@ -1,5 +1,5 @@
-//! What can be computed of imported models: attacks where a target and shadows have one attribute kind
-//! in common, fidelity and utility where a target has synthetic traces.
+//! Plans the evaluation of imported models: attacks where a target and shadows have an attribute kind in common,
+//! fidelity and utility where a target has synthetic traces.
 
 use super::names;
 use crate::ingest::default_cut;
@@ -22,7 +22,7 @@ use syntrace_spec::{AuditSpec, Augment, Forecaster, NoiseSource, Spec, SplitSpec
 use syntrace_store::Snapshot;
 use syntrace_store::schema::{ATTRIBUTES, SYNTHETIC_PACKETS, TRACES};
 
-/// What was left out, and why, in words.
+/// What was omitted and why, as text.
 pub type EvaluationNotes = Vec<String>;
 
 /// The attacks and measurements of the groups (generator, class, regime) that some imported models belong
@@ -101,7 +101,7 @@ fn utility_jobs(snapshot: &Snapshot, all: &[ModelRecord], imported: &[ModelId], 
     let jobs = snapshot.jobs()?;
     if let Some(augment) = augment_asked(&jobs)? {
         plan.spec.augment = augment;
-        // nothing is told apart with one class
+        // classification needs at least two classes
         let more = groups.iter().filter(|group| group.classes.len() > 1).cloned();
         let more: Vec<PlannedUtility> = more.map(|group| PlannedUtility { augmentation: true, ..group }).collect();
         groups.extend(more);
@@ -139,7 +139,7 @@ fn augment_asked(jobs: &[JobRecord]) -> Result<Option<Augment>> {
     Ok(last.map(|(_, augment)| augment))
 }
 
-/// Does a job answer a question about real traces in the way that is asked for?
+/// Does a job evaluate real traces with the requested options?
 fn is_baseline(job: &JobRecord, asked: &Spec, baseline: &PlannedUtility) -> Result<bool> {
     let (key, value) = asks(asked, baseline.augmentation);
     Ok(job.label == utility_label(baseline) && job.settings()?.get(key) == Some(&value))
@@ -162,14 +162,14 @@ pub(crate) fn empty_spec() -> Spec {
         attacks: Vec::new(),
         synthetic_traces: 0,
         synthetic_shadows: syntrace_spec::SyntheticShadows::Of(Vec::new()),
-        // As in a spec that says nothing: what stands beside ours is measured as ours.
+        // The defaults of a spec, so that imported models are measured like the study's own.
         forecaster: Forecaster::Small,
         augment: Augment::none(),
         audit: AuditSpec { one_run: false },
     }
 }
 
-/// The attribute kinds of which an import says that their numbers have no zero.
+/// The attribute kinds that an import declares as defined only up to a per-model constant.
 pub(crate) fn kinds_without_zero(import: &JobRecord) -> Result<Vec<String>> {
     let spec = import.settings()?;
     let files = spec["files"]["attributes"].as_array().cloned().unwrap_or_default();
@@ -258,7 +258,7 @@ fn attack_jobs(
         if target.kinds.is_empty() {
             notes.push(format!("no attack on {}: it has no attributes", target.label()));
         }
-        // An attack on the losses alone is the same whichever attribute they stand beside.
+        // An attack on the losses alone does not depend on the attribute kind that they are stored with.
         let mut by_loss = HashSet::new();
         for (kind, facts) in &target.kinds {
             let mut shadows: Vec<&Member> = group
@@ -348,7 +348,7 @@ fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &m
     let head = JobHead::new(JobKind::Fidelity, format!("fidelity {}", target.label()), &spec, inputs, 0);
     let work = Work::Fidelity { model: model.clone(), sources: sources.clone(), synthesize: target.job };
     add(snapshot, plan, head, work)?;
-    // What is sold as synthetic may be any real trace of the class, of captures too of which no trace is listed.
+    // A claimed synthetic trace may be a copy of any real trace of the class, also from captures without listed traces.
     let sources = class_sources(snapshot, model, &sources)?;
     let mut inputs: Vec<i64> = sources.iter().map(|job| job.0).collect();
     inputs.extend([target.job.0, model.split_id.0]);

@@ -1,11 +1,11 @@
-//! Models made elsewhere into a study: read, checked, committed as one job a model, then attacked and
-//! measured as our own are.
+//! Imports externally trained models into a study: read, checked, committed as one job per model, then attacked and
+//! measured like the study's own.
 //!
-//! Invariants: a file that is refused leaves nothing behind, in whichever model of the manifest it is; a
-//! job's identity is the content of its files and what the manifest says of them, never their paths, so
-//! importing twice adds nothing; a claimed epsilon is stored as claimed: `epsilon_spent` stays empty, the
-//! guarantee is `none` (nobody here saw the mechanism), and the lineage says who claims what; members and
-//! held-out traces are traces of the study, named one by one, or the import fails.
+//! Invariants: an import is atomic: if any file of the manifest is rejected, nothing is stored; a job's identity is the
+//! content of its files and their entries in the manifest, never their paths, so importing twice adds nothing; a
+//! claimed epsilon is stored as a claim: `epsilon_spent` stays empty, the guarantee is `none` (the mechanism was not
+//! observed), and the lineage records who claims what; members and held-out traces must all be traces of the study, or
+//! the import fails.
 
 mod content;
 mod evaluate;

@@ -1,4 +1,4 @@
-//! One model made elsewhere to one job of the study.
+//! Imports one external model as one job of the study.
 
 use super::content::{self, Content, NamedFile};
 use super::names::{self, TraceIndex};
@@ -16,17 +16,17 @@ use syntrace_store::{JobResult, NewFile, Snapshot, StoreWriter};
 use syntrace_traffic::capture::{self, CutOptions};
 use syntrace_traffic::synth::{mend, trace_id};
 
-/// Packets of a trace where neither the manifest nor the class says.
+/// Default packets of a trace, if neither the manifest nor the class defines them.
 const TRACE_PACKETS: u32 = 10;
 /// Values of one segment of attributes.
 const SEGMENT_VALUES: usize = 8 << 20;
 
-/// What became of one model of a manifest.
+/// Result of importing one model of a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedModel {
     /// The model.
     pub model_id: ModelId,
-    /// Generator, class, regime and role in words.
+    /// Generator, class, regime and role as text.
     pub label: String,
     /// False where the study already held it.
     pub added: bool,
@@ -42,9 +42,9 @@ pub struct ImportedModel {
     pub synthetic: usize,
     /// Packets in synthetic captures that are in no trace because they do not parse.
     pub rejected: u64,
-    /// What folders of synthetic captures hold besides.
+    /// Files in folders of synthetic captures that were skipped.
     pub passed_over: Vec<PassedOver>,
-    /// What was taken of each attribute file, for people.
+    /// What was read from each attribute file, for display.
     pub taken: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub fn import_models(
             return Err(Error::interrupted("stopped; nothing was written"));
         }
         let prepared = prepare(&snapshot, model).context(|| model.label())?;
-        // Several large models are read a second time rather than held together.
+        // Several large models are read twice rather than held in memory together.
         ready.push(if manifest.models.len() == 1 { Some(prepared) } else { None });
         progress.advance(1, &model.label());
     }
@@ -209,7 +209,7 @@ fn synthetic(model_id: ModelId, files: &[NamedFile], cut: &CutOptions) -> Result
         if let Some(damage) = &cut.summary.damage {
             return Err(Error::user(format!("damaged at offset {}: {}", damage.offset, damage.reason))
                 .context(place())
-                .hint("write the synthetic capture again: half of one would stand for all of it"));
+                .hint("write the synthetic capture again: a partial one would count as complete"));
         }
         if cut.traces.is_empty() {
             return Err(Error::user(format!(
@@ -314,7 +314,7 @@ fn model_record(
     weights: Option<Digest>,
 ) -> ModelRecord {
     let lineage = lineage(model, split_id);
-    // Nobody here saw a mechanism, so none is counted, whatever is claimed.
+    // The mechanism was not observed, so no privacy event is recorded, whatever is claimed.
     let (guarantee, epsilon_end_to_end) = privacy::guarantee(None, &lineage);
     let reported = &model.reported;
     let private = matches!(model.regime, Regime::Dp { .. });
@@ -348,7 +348,7 @@ fn model_record(
     }
 }
 
-/// Trained on its members, by whatever means: the mechanism is a claim, and is written down as one.
+/// Lineage: trained on its members; the mechanism is recorded as a claim.
 fn lineage(model: &ImportModel, split_id: SplitId) -> Vec<LineageEdge> {
     let description = match (&model.claim, model.regime) {
         (Some(claim), Regime::Dp { epsilon, delta }) => format!(

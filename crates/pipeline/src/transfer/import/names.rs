@@ -1,4 +1,4 @@
-//! Names in foreign files to traces of the study.
+//! Resolves trace names in external files to traces of the study.
 
 use crate::rows;
 use std::collections::HashMap;
@@ -86,7 +86,7 @@ impl TraceIndex {
             ))
             .hint("column `first_packet` of the table `traces` says where traces begin")),
             (Some(_), Some(_)) => Err(Error::user(format!(
-                "capture `{name}` gave {} traces, so its name is none of a trace",
+                "capture `{name}` has {} traces, so its name does not identify one",
                 traces.len()
             ))
             .hint("name a trace `CAPTURE#FIRST_PACKET`, or by its trace_id (table `traces`)")),
@@ -139,7 +139,7 @@ pub(super) fn check_generator(snapshot: &Snapshot, generator: &str) -> Result<()
             .any(|model| model.generator == generator && model.preset != syntrace_base::record::IMPORTED);
     if ours {
         return Err(Error::user(format!("`{generator}` is a generator of this program"))
-            .hint(format!("name the imported one apart, for instance `{generator}-published`")));
+            .hint(format!("give the imported generator another name, for instance `{generator}-published`")));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use syntrace_base::record::{Damage, DropCount, Trace};
 /// Text gathered before it is written, bytes.
 const FLUSH_BYTES: usize = 256 * 1024;
 
-/// What a conversion did.
+/// Summary of a conversion.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NprintStats {
     /// Packets looked at.
@@ -53,7 +53,7 @@ pub fn convert<R: Read, W: Write>(reader: R, writer: W, options: &NprintOptions)
     Ok(NprintStats { packets, rows, cut_rows, skipped: drops.finish(), damage })
 }
 
-/// Writes stored traces, one after the other; relative times begin anew with each trace. Returns the
+/// Writes stored traces, one after the other; relative times restart with each trace. Returns the
 /// number of lines.
 ///
 /// # Errors

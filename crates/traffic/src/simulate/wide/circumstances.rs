@@ -30,7 +30,7 @@ pub(super) struct Ports {
     pub(super) other: Option<u16>,
 }
 
-/// All that a flow needs before it says anything.
+/// The environment of a flow, drawn before its first packet.
 pub(super) struct Circumstances {
     pub(super) draw: Draw,
     start_us: i64,

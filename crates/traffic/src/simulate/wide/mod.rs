@@ -1,11 +1,11 @@
-//! Public traffic of no class: each flow has hosts, stacks, a network and a service of its own.
+//! Public traffic without a class: hosts, stacks, network and service are drawn anew for each flow.
 //!
 //! ```text
 //! seed, index -> circumstances (place: addresses, hops, stacks) -> talk (datagrams | streams) -> wire -> frames
 //! ```
 //!
-//! What varies is drawn over what protocols and their registries allow (RFCs, IANA's ports) and what published
-//! fingerprints list (p0f 3): domain randomisation, so that what is learnt here holds where the hosts are not known.
+//! Variable properties are drawn over the values that protocols and registries allow (RFCs, IANA's ports) and published
+//! fingerprints list (p0f 3): domain randomisation, so that models generalise to unknown hosts.
 //! No number comes from a capture. Bytes behind the first of a payload are random: encodings read headers, and of
 //! UDP the first bytes. Traces hold TCP and UDP, so there is no ICMP.
 

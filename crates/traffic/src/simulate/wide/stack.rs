@@ -108,7 +108,7 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// Chance of each habit to be another's.
+/// Mutation probability of each stack trait: it is then taken from another stack.
 const STRANGE: f64 = 0.15;
 
 /// A side's stack for one flow.

@@ -1,4 +1,4 @@
-//! What both profiles decide about a whole trace: its protocol, who sends each row, lengths.
+//! Decisions about a whole trace that both profiles share: its protocol, the sender of each row, lengths.
 
 use super::row::columns as c;
 use super::row::{Field, Row, Sheet};
@@ -54,7 +54,7 @@ impl Transport {
     }
 }
 
-/// What was decided about a trace.
+/// Decisions about a trace.
 pub(super) struct Flow {
     pub(super) transport: Transport,
     /// For each row: is it sent by the client?

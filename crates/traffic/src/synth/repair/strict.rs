@@ -109,7 +109,7 @@ fn endpoints(sheet: &mut Sheet, transport: Transport) -> Vec<bool> {
     from_client
 }
 
-/// Bit by bit what most rows say; the first row wins ties.
+/// Bitwise majority vote over the rows; the first row decides ties.
 fn majority(ends: &[End]) -> End {
     let vote = |value: fn(&End) -> u32| {
         let first = ends.first().map_or(0, value);
