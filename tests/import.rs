@@ -65,7 +65,8 @@ fn an_imported_generator_stands_in_every_table_and_view() {
         ("SELECT count(*) FROM packets WHERE synthetic AND generator = 'mygan'", 60),
         ("SELECT count(*) FROM epochs WHERE held_out_loss > train_loss", 6),
         ("SELECT count(*) FROM lineage WHERE saw_private AND NOT through_mechanism", 3),
-        ("SELECT count(*) FROM attacks WHERE attack = 'threshold' AND auc > 0.5", 2),
+        ("SELECT count(*) FROM attacks WHERE attack = 'threshold' AND attribute = 'critic' AND auc > 0.5", 2),
+        ("SELECT count(DISTINCT attribute) FROM attacks WHERE attribute LIKE 'synthetic_%' AND shadows = 2", 3),
         ("SELECT count(*) FROM leakage WHERE generator = 'mygan' AND evaluated_on = 'target'", 1),
         ("SELECT count(DISTINCT field) FROM field_fidelity WHERE generator = 'mygan'", 15),
         ("SELECT count(*) FROM generalization WHERE generator = 'mygan'", 0),
@@ -108,7 +109,7 @@ fn constants_of_imported_critics_change_no_attack_where_the_manifest_says_that_t
         // Which shadow traces are for training follows from the files' digests: only the target's rows compare.
         let measures = "SELECT round(auc, 3), round(recall, 3), round(fpr, 3) FROM attacks
             WHERE attack = 'threshold' AND evaluated_on = 'target'";
-        let options = "SELECT DISTINCT contains(options, 'median_taken_off') FROM attacks";
+        let options = "SELECT DISTINCT contains(options, 'median_taken_off') FROM attacks WHERE attribute = 'critic'";
         (sql(&path, measures), sql(&path, options).lines().nth(1).unwrap().to_owned())
     };
     let (raw, (without, taken_off)) = (measured("raw", &manifest), measured("told", &told));
@@ -142,7 +143,7 @@ fn parquet_safetensors_and_npy_say_the_same() {
     let path = study(folder.path());
     import_example(&path);
     let parquet = folder.path().join("critic.parquet").to_string_lossy().into_owned();
-    let query = "SELECT trace_id, member, kind, loss, vector FROM attributes WHERE role = 'target'";
+    let query = "SELECT trace_id, member, kind, loss, vector FROM attributes WHERE role = 'target' AND kind = 'critic'";
     write_parquet(&path, query, Path::new(&parquet));
     let tensors = folder.path().join("critic.safetensors");
     write_safetensors(&path, &tensors);
@@ -162,12 +163,12 @@ fn parquet_safetensors_and_npy_say_the_same() {
         ]);
     }
     let differing = "SELECT count(*) FROM attributes a JOIN attributes b USING (trace_id) WHERE a.generator = 'mygan' \
-                     AND a.role = 'target' AND b.generator <> 'mygan' AND b.role = 'target' \
+                     AND a.role = 'target' AND a.kind = 'critic' AND b.generator <> 'mygan' AND b.role = 'target' \
                      AND (a.member <> b.member OR a.loss <> b.loss OR a.vector <> b.vector OR a.kind <> b.kind)";
     assert_eq!(sql(&path, differing).lines().nth(1), Some("0"));
     let counts = sql(
         &path,
-        "SELECT generator, count(*) AS n FROM attributes WHERE role = 'target' GROUP BY generator ORDER BY 1",
+        "SELECT generator, count(*) AS n FROM attributes WHERE role = 'target' AND kind = 'critic' GROUP BY generator ORDER BY 1",
     );
     assert_eq!(counts, "generator,n\nagain,20\nmygan,20\ntensors,20\n");
 }
@@ -183,7 +184,8 @@ fn write_safetensors(study: &str, path: &Path) {
     use safetensors::tensor::{Dtype, TensorView};
     let text = sql(
         study,
-        "SELECT trace_id, member, loss, vector[1], vector[2], vector[3], vector[4] FROM attributes WHERE role = 'target'",
+        "SELECT trace_id, member, loss, vector[1], vector[2], vector[3], vector[4] FROM attributes \
+         WHERE role = 'target' AND kind = 'critic'",
     );
     let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
     let ids: Vec<u8> = rows.iter().flat_map(|row| row[0].parse::<i64>().unwrap().to_le_bytes()).collect();

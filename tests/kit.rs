@@ -144,3 +144,41 @@ fn a_filled_kit_is_attacked_by_lira_and_rmia() {
     assert!(code == 2 && stderr.contains("is in the membership list"), "{stderr}");
     run_ok(&["verify", &study]);
 }
+
+/// A capture and a list of members alone: what the traffic says of each trace is attacked all the same, and there is a verdict.
+#[test]
+fn synthetic_traffic_alone_is_attacked_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = with_kit(folder.path());
+    let kit = folder.path().join("kit");
+    let fresh = text(&folder.path().join("fresh"));
+    run_ok(&["simulate", "--dataset", "os", "--class", "mac", "--flows", "40", "--seed", "99", "--out", &fresh]);
+    let list = text(&kit.join("target/members.csv"));
+    let import = |name: &str, capture: &str| {
+        let of = ["import", &study, "--generator", name, "--dataset", "os", "--class", "mac", "--members", &list];
+        run_ok(&[&of[..], &["--synthetic", capture]].concat());
+    };
+    import("copier", &text(&kit.join("target/train.pcap")));
+    import("honest", &format!("{fresh}/mac"));
+    let sql = "SELECT generator, attack, attribute, evaluated_on, shadows, auc > 0.95, auc_low < 0.5 FROM attacks \
+        ORDER BY generator, attribute";
+    let found = run_ok(&["sql", &study, "--format", "csv", "-c", sql]);
+    let rows: Vec<&str> = found.lines().skip(1).collect();
+    let expected = |generator: &str, kind: &str, leaks: bool| {
+        format!("{generator},threshold,synthetic_{kind},target,0,{leaks},{}", !leaks)
+    };
+    let kinds = ["markov", "marginals", "nearest"].map(|kind| ("copier", kind, true));
+    let honest = ["markov", "marginals", "nearest"].map(|kind| ("honest", kind, false));
+    let mut all: Vec<String> =
+        kinds.into_iter().chain(honest).map(|(g, kind, leaks)| expected(g, kind, leaks)).collect();
+    all.sort();
+    assert_eq!(rows, all);
+    let strongest = "SELECT generator, attack, attribute FROM attack_strength WHERE strongest ORDER BY generator";
+    let strongest = run_ok(&["sql", &study, "--format", "csv", "-c", strongest]);
+    assert_eq!(strongest.lines().count(), 3, "{strongest}");
+    let (code, audited, _) = run(&["audit", &study]);
+    assert_eq!(code, 1, "{audited}");
+    let line = |name: &str| audited.lines().find(|line| line.contains(&format!(" {name} os/mac"))).unwrap().to_owned();
+    assert!(line("copier").matches("FAIL").count() >= 2, "{audited}");
+    assert!(!audited.contains("FAIL honest os/mac none target: attacks"), "{audited}");
+}

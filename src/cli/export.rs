@@ -14,9 +14,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Memory of the queries behind exported tables.
-pub(super) const TABLES_MEMORY_MIB: usize = 1024;
-
 /// Write what a study holds to files of other tools
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -207,7 +204,7 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
         }
         What::Tables { out, format, tables } => {
             // One thread keeps the order of rows.
-            let asker = super::asker::Asker::open(&args.study, TABLES_MEMORY_MIB, Some(1))?;
+            let asker = super::asker::Asker::open(&args.study, super::export_tables::TABLES_MEMORY_MIB, Some(1))?;
             let format = Format::from_name(format)?;
             let exported = super::export_tables::export_tables(asker.session(), tables, format, out)?;
             note!("{} files, {} rows", exported.files, exported.rows);

@@ -1,8 +1,7 @@
 //! `syntrace export STUDY kit`: a folder for external model authors.
 
 use super::beside::{Beside, Existing, Sink};
-use super::export::TABLES_MEMORY_MIB;
-use super::export_tables::{make_empty, write_part};
+use super::export_tables::{TABLES_MEMORY_MIB, make_empty, write_part};
 use crate::error::{Result, io_error};
 use crate::pipeline::{KitOptions, TraceSelection, export_pcapng, kit, write_traces};
 use crate::query::Format;

@@ -15,6 +15,8 @@ use arrow::datatypes::Float64Type;
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Memory of the queries behind exported tables.
+pub(super) const TABLES_MEMORY_MIB: usize = 1024;
 /// Longest name of a generator in that of a file; file systems take 255 bytes.
 const NAME_BYTES: usize = 200;
 

@@ -157,3 +157,18 @@ pub(crate) fn attribute_kinds(
     }
     Ok(found.into_iter().map(|(job, kind)| (kind, job)).collect())
 }
+
+/// The job that recorded reference attributes of each model; `None` where one is missing.
+pub(crate) fn reference_jobs(
+    snapshot: &Snapshot,
+    models: &[ModelId],
+    kind: &str,
+) -> Result<Option<Vec<(ModelId, JobId)>>> {
+    let mut found = Vec::new();
+    for model in models {
+        let kinds = attribute_kinds(snapshot, &schema::REFERENCE_ATTRIBUTES, *model)?;
+        let Some((_, job)) = kinds.into_iter().rev().find(|(known, _)| known == kind) else { return Ok(None) };
+        found.push((*model, job));
+    }
+    Ok(Some(found))
+}

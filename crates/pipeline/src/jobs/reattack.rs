@@ -11,7 +11,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{JobRecord, ModelRecord, Role};
 use syntrace_spec::StageSpec;
 use syntrace_store::Snapshot;
-use syntrace_store::schema::{ATTRIBUTES, REFERENCE_ATTRIBUTES};
+use syntrace_store::schema::ATTRIBUTES;
 
 /// Placeholder for the number of packets of a generator that is only queried for its attribute kinds.
 const ANY_PACKETS: u32 = 10;
@@ -150,7 +150,7 @@ fn add_attack(
         };
         let mut read = AttackGroup { target: of_target, shadows: shadows.clone(), references: Vec::new() };
         if attack.attack.needs_references() {
-            let Some(references) = references(snapshot, &read, &attack.attribute)? else {
+            let Some(references) = load::reference_jobs(snapshot, &read.model_ids(), &attack.attribute)? else {
                 note_once(
                     plan,
                     format!(
@@ -171,19 +171,4 @@ fn add_attack(
         }
     }
     Ok(())
-}
-
-/// The job that recorded reference attributes of each model; `None` where one is missing.
-pub(crate) fn references(
-    snapshot: &Snapshot,
-    group: &AttackGroup,
-    kind: &str,
-) -> Result<Option<Vec<(ModelId, JobId)>>> {
-    let mut found = Vec::new();
-    for model in std::iter::once(&group.target).chain(&group.shadows).map(|(model, _)| model.model_id) {
-        let kinds = load::attribute_kinds(snapshot, &REFERENCE_ATTRIBUTES, model)?;
-        let Some((_, job)) = kinds.into_iter().rev().find(|(known, _)| known == kind) else { return Ok(None) };
-        found.push((model, job));
-    }
-    Ok(Some(found))
 }

@@ -160,3 +160,10 @@ pub(crate) struct AttackGroup {
     /// Jobs that recorded attributes on traces outside a model's split, where the attack reads them.
     pub references: Vec<(ModelId, JobId)>,
 }
+
+impl AttackGroup {
+    /// The target, then each shadow.
+    pub fn model_ids(&self) -> Vec<ModelId> {
+        std::iter::once(&self.target).chain(&self.shadows).map(|(model, _)| model.model_id).collect()
+    }
+}

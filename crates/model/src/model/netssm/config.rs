@@ -4,9 +4,10 @@ use super::private::PrivateTraining;
 use super::sampling::{Decode, Sampling};
 use super::tokens::VOCABULARY;
 use crate::model::options::{require_counts, with_options};
-use crate::model::shipped::shipped_bases;
+use crate::model::shipped::{shipped_bases, starts_public};
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Regime;
 use syntrace_traffic::encoding::{PacketGrammar, TokenLayout};
@@ -61,6 +62,10 @@ pub struct NetSsmConfig {
 
 /// Most evaluations of member and held-out loss in one training: each costs a forward pass over both.
 const EVALUATIONS_MAX: u32 = 10;
+
+/// Keys of a table that make a network of its own, which no shipped base fits.
+const NETWORK: &[&str] =
+    &["vocabulary", "width", "layers", "state", "head", "expand", "groups", "taps", "eps", "layout"];
 
 impl NetSsmConfig {
     /// A preset: `small` trains in seconds on two cores, `paper` has the published sizes.
@@ -200,12 +205,26 @@ impl NetSsmConfig {
 
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
     /// and values of a wrong type are refused.
-    pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
+    pub fn with(&self, options: &Map<String, Value>, packets: u32) -> Result<Self> {
         let mut preset = self.clone();
         let options = preset.steered(options)?;
         let config = with_options(&preset, &options, packets)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Takes `start` out of a table: `public` keeps or makes the training under DP, `scratch` takes it out. Without it, a
+    /// table that makes a network of its own starts from random weights.
+    fn steered(&mut self, options: &Map<String, Value>) -> Result<Map<String, Value>> {
+        let mut options = options.clone();
+        let own_network = NETWORK.iter().any(|key| options.contains_key(*key));
+        let described = options.contains_key("private");
+        if !starts_public(&mut options, "scratch", "private", own_network)? {
+            self.private = None;
+        } else if self.private.is_none() && (described || own_network) {
+            self.private = PrivateTraining::small()?;
+        }
+        Ok(options)
     }
 
     fn check(&self) -> Result<()> {

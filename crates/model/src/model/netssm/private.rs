@@ -1,11 +1,9 @@
 //! Training under DP from a public base.
 
-use super::config::NetSsmConfig;
 use super::sampling::Sampling;
-use crate::model::shipped::{check_named, shipped, starts_public};
+use crate::model::shipped::{check_named, shipped};
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use syntrace_base::error::{Error, Result};
 use syntrace_traffic::encoding::TokenLayout;
 
@@ -31,10 +29,6 @@ pub struct PrivateTraining {
     /// Drawing of traces: a base holds all of the internet, and narrow draws would be its commonest traffic only.
     pub sampling: Sampling,
 }
-
-/// Keys of a table that make a network of its own, which no shipped base fits.
-const NETWORK: &[&str] =
-    &["vocabulary", "width", "layers", "state", "head", "expand", "groups", "taps", "eps", "layout"];
 
 impl PrivateTraining {
     /// From the base that ships with the program.
@@ -89,21 +83,5 @@ impl PrivateTraining {
             )));
         }
         Ok(())
-    }
-}
-
-impl NetSsmConfig {
-    /// Takes `start` out of a table: `public` keeps or makes the training under DP, `scratch` takes it out. Without it, a
-    /// table that makes a network of its own starts from random weights.
-    pub(super) fn steered(&mut self, options: &Map<String, Value>) -> Result<Map<String, Value>> {
-        let mut options = options.clone();
-        let own_network = NETWORK.iter().any(|key| options.contains_key(*key));
-        let described = options.contains_key("private");
-        if !starts_public(&mut options, "scratch", "private", own_network)? {
-            self.private = None;
-        } else if self.private.is_none() && (described || own_network) {
-            self.private = PrivateTraining::small()?;
-        }
-        Ok(options)
     }
 }

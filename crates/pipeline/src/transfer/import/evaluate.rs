@@ -6,7 +6,7 @@ use crate::ingest::default_cut;
 use crate::jobs::attack::{attack_head, attack_label};
 use crate::jobs::job::JobHead;
 use crate::jobs::load;
-use crate::jobs::reattack::references;
+use crate::plan::models::outside_head;
 use crate::plan::utility::{asks, utility_head, utility_label};
 use crate::plan::{
     Ancestor, AttackGroup, Plan, PlannedAttack, PlannedJob, PlannedModel, PlannedUtility, UtilityClass, Work,
@@ -14,9 +14,10 @@ use crate::plan::{
 use crate::rows;
 use std::collections::{BTreeMap, HashSet};
 use syntrace_attack::attack::AttackKind;
-use syntrace_base::base::{JobId, ModelId};
+use syntrace_base::base::{JobId, ModelId, SplitId, TraceId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{IMPORTED, IngestRecord, JobKind, JobRecord, ModelRecord, Role, WithoutZero};
+use syntrace_measure::audit::OUTSIDE_KINDS;
 use syntrace_measure::privacy::Accountant;
 use syntrace_spec::{AuditSpec, Augment, Forecaster, NoiseSource, Spec, SplitSpec};
 use syntrace_store::Snapshot;
@@ -44,8 +45,9 @@ pub fn evaluation(
         let group = all.iter().filter(|other| {
             other.generator == model.generator && other.class_id == model.class_id && other.regime == model.regime
         });
-        let group: Vec<Member> = group.map(|model| Member::load(snapshot, model)).collect::<Result<_>>()?;
+        let mut group: Vec<Member> = group.map(|model| Member::load(snapshot, model)).collect::<Result<_>>()?;
         seen.extend(group.iter().map(|member| member.planned.model_id));
+        outside_jobs(snapshot, &mut group, &mut plan)?;
         attack_jobs(snapshot, &group, attacks, &mut plan, &mut notes)?;
         for target in group.iter().filter(|member| member.planned.role == Role::Target) {
             fidelity_job(snapshot, target, &mut plan, &mut notes)?;
@@ -202,6 +204,9 @@ struct Member {
     generator: String,
     job: JobId,
     kinds: BTreeMap<String, KindFacts>,
+    /// The job that records what its synthetic traces say of real ones, and its place in the plan; `None` where nothing is
+    /// held out, or there are none.
+    outside: Option<(JobId, usize)>,
 }
 
 /// What is known of one attribute kind of one model.
@@ -233,7 +238,7 @@ impl Member {
             (kind, KindFacts { width, all_losses, both_sides: members && held_out, without_zero })
         };
         let kinds = kinds.into_iter().map(facts).collect();
-        Ok(Self { planned, generator: model.generator.clone(), job: model.train_job, kinds })
+        Ok(Self { planned, generator: model.generator.clone(), job: model.train_job, kinds, outside: None })
     }
 
     fn label(&self) -> String {
@@ -255,7 +260,7 @@ fn attack_jobs(
     notes: &mut EvaluationNotes,
 ) -> Result<()> {
     for target in group.iter().filter(|member| member.planned.role == Role::Target) {
-        if target.kinds.is_empty() {
+        if target.kinds.is_empty() && target.outside.is_none() {
             notes.push(format!("no attack on {}: it has no attributes", target.label()));
         }
         // An attack on the losses alone does not depend on the attribute kind that they are stored with.
@@ -271,14 +276,17 @@ fn attack_jobs(
                 continue;
             }
             let losses = facts.all_losses && shadows.iter().all(|shadow| shadow.kinds[kind].all_losses);
-            let compared = references(snapshot, &group_of(target, &shadows), kind)?;
+            let compared = load::reference_jobs(snapshot, &group_of(target, &shadows).model_ids(), kind)?;
             if compared.is_none() && attacks.iter().any(|attack| attack.needs_references()) {
                 notes.push(format!(
                     "no attacks `lira` and `rmia` on {} by `{kind}`: they need `reference_attributes` of it and of all its shadows",
                     target.label()
                 ));
             }
-            let possible = |attack: &&AttackKind| compared.is_some() || !attack.needs_references();
+            let overlaps = overlap(snapshot, target, &shadows)?;
+            let possible = |attack: &&AttackKind| {
+                (compared.is_some() || !attack.needs_references()) && (overlaps || !attack.attack().needs_overlap())
+            };
             for attack in attacks.iter().filter(possible) {
                 if attack.attack().reads_loss() && (!losses || !by_loss.insert(*attack)) {
                     if !losses {
@@ -295,11 +303,100 @@ fn attack_jobs(
                 if attack.needs_references() {
                     group.references = compared.clone().unwrap_or_default();
                 }
-                attack_job(snapshot, target, group, PlannedAttack::preset(*attack, kind, without_zero), plan)?;
+                let planned = PlannedAttack::preset(*attack, kind, without_zero);
+                attack_job(snapshot, target, group, planned, Vec::new(), plan)?;
             }
+        }
+        outside_attacks(snapshot, target, group, attacks, plan)?;
+    }
+    Ok(())
+}
+
+/// Plans, for each model with synthetic traces and held-out ones, what the former say of all listed traces of its group.
+fn outside_jobs(snapshot: &Snapshot, group: &mut [Member], plan: &mut Plan) -> Result<()> {
+    let mut splits: Vec<SplitId> = group.iter().map(|member| member.planned.split_id).collect();
+    splits.sort_unstable();
+    splits.dedup();
+    for member in group {
+        let model = &member.planned;
+        let (members, held_out) = load::split(snapshot, model.split_id)?;
+        let is_empty = snapshot.segments_of(&SYNTHETIC_PACKETS, model.model_id.0)?.is_empty();
+        if is_empty || members.is_empty() || held_out.is_empty() {
+            continue;
+        }
+        let sources = class_sources(snapshot, model, &split_sources(snapshot, model)?)?;
+        let head = outside_head((model.model_id, &member.label()), &sources, member.job, &splits);
+        member.outside = Some((head.job_id, plan.jobs.len()));
+        let (model, synthesize) = (member.planned.clone(), member.job);
+        add(snapshot, plan, head, Work::Outside { model, sources, synthesize, splits: splits.clone() })?;
+    }
+    Ok(())
+}
+
+/// Attacks by what synthetic traces say. Without shadows there is only a threshold on numbers whose direction is known.
+fn outside_attacks(
+    snapshot: &Snapshot,
+    target: &Member,
+    group: &[Member],
+    attacks: &[AttackKind],
+    plan: &mut Plan,
+) -> Result<()> {
+    let Some((target_job, target_index)) = target.outside else { return Ok(()) };
+    let mut shadows: Vec<&Member> =
+        group.iter().filter(|member| member.planned.role != Role::Target && member.outside.is_some()).collect();
+    shadows.sort_by_key(|member| member.planned.role);
+    let of_shadows: Vec<(JobId, usize)> = shadows.iter().filter_map(|shadow| shadow.outside).collect();
+    let after: Vec<usize> = of_shadows.iter().map(|(_, index)| *index).chain([target_index]).collect();
+    let with_job = |(member, job): (&&Member, JobId)| (member.planned.clone(), job);
+    let read = AttackGroup {
+        target: (target.planned.clone(), target_job),
+        shadows: shadows.iter().zip(of_shadows.iter().map(|(job, _)| *job)).map(with_job).collect(),
+        references: Vec::new(),
+    };
+    let overlaps = overlap(snapshot, target, &shadows)?;
+    let compared = other_traces(snapshot, target, &shadows)?;
+    for (kind, attack) in OUTSIDE_KINDS.iter().flat_map(|kind| attacks.iter().map(move |attack| (*kind, *attack))) {
+        let terms = attack.attack();
+        let possible = match shadows.is_empty() {
+            true => attack == AttackKind::Threshold,
+            false => (compared || !attack.needs_references()) && (overlaps || !terms.needs_overlap()),
+        };
+        if possible {
+            let mut group = read.clone();
+            if attack.needs_references() {
+                let all = std::iter::once(&group.target).chain(&group.shadows);
+                group.references = all.map(|(model, job)| (model.model_id, *job)).collect();
+            }
+            let planned = PlannedAttack::preset(attack, kind, WithoutZero::default());
+            attack_job(snapshot, target, group, planned, after.clone(), plan)?;
         }
     }
     Ok(())
+}
+
+/// Was a shadow trained on a listed trace of the target?
+fn overlap(snapshot: &Snapshot, target: &Member, shadows: &[&Member]) -> Result<bool> {
+    let own = listed(snapshot, target)?;
+    for shadow in shadows {
+        let (members, _) = load::split(snapshot, shadow.planned.split_id)?;
+        if members.iter().any(|trace| own.contains(trace)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Does every model of a group list a trace that another one does not?
+fn other_traces(snapshot: &Snapshot, target: &Member, shadows: &[&Member]) -> Result<bool> {
+    let lists = std::iter::once(target).chain(shadows.iter().copied()).map(|member| listed(snapshot, member));
+    let lists = lists.collect::<Result<Vec<_>>>()?;
+    let all: HashSet<TraceId> = lists.iter().flatten().copied().collect();
+    Ok(lists.iter().all(|list| list.len() < all.len()))
+}
+
+fn listed(snapshot: &Snapshot, member: &Member) -> Result<HashSet<TraceId>> {
+    let (members, held_out) = load::split(snapshot, member.planned.split_id)?;
+    Ok(members.into_iter().chain(held_out).collect())
 }
 
 fn cannot_attack(target: &Member, kind: &str, facts: KindFacts, shadows: &[&Member]) -> Option<String> {
@@ -328,11 +425,15 @@ fn attack_job(
     target: &Member,
     group: AttackGroup,
     planned: PlannedAttack,
+    after: Vec<usize>,
     plan: &mut Plan,
 ) -> Result<()> {
     let label = attack_label(&planned, &target.generator, &target.planned);
     let head = attack_head(&planned, &group, label, 0);
-    add(snapshot, plan, head, Work::Attack { attack: planned, group })
+    let done = snapshot.job(head.job_id)?.is_some();
+    let work = Work::Attack { attack: planned, group };
+    plan.jobs.push(PlannedJob { head, work, after, done, elsewhere: false });
+    Ok(())
 }
 
 fn fidelity_job(snapshot: &Snapshot, target: &Member, plan: &mut Plan, notes: &mut EvaluationNotes) -> Result<()> {
