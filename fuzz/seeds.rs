@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use syntrace::query::{Format, Session, SessionOptions, named_queries, views, write_answer};
 use syntrace::store::Store;
-use syntrace::store::hostile::{StoredColumn, encode_column};
+use syntrace::store::fuzz_decoders::{StoredColumn, encode_column};
 use syntrace::store::schema::{ColumnType, SEGMENT_TABLES};
 
 #[path = "../tests/capture/build.rs"]

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use syntrace::store::hostile::{StoredColumn, decode_column};
+use syntrace::store::fuzz_decoders::{StoredColumn, decode_column};
 use syntrace::store::schema::ColumnType::{self, Bool, Bytes, F32, F32List, F64, I16, I32, I64, Text};
 
 const KINDS: [ColumnType; 9] = [Bool, I16, I32, I64, F32, F64, Text, Bytes, F32List];

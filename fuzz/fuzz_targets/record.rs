@@ -5,6 +5,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     if let Some((kind, archive)) = data.split_first() {
-        let _ = syntrace::store::hostile::decode_archive(kind % syntrace::store::hostile::RECORD_KINDS + 1, archive);
+        let _ = syntrace::store::fuzz_decoders::decode_archive(kind % syntrace::store::fuzz_decoders::RECORD_KINDS + 1, archive);
     }
 });

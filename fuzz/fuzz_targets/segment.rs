@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use syntrace::store::hostile::decode_segment;
+use syntrace::store::fuzz_decoders::decode_segment;
 
 fuzz_target!(|data: &[u8]| {
     let Some(([low, high], rest)) = data.split_first_chunk() else { return };

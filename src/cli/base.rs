@@ -3,8 +3,8 @@
 use super::CACHE_BYTES;
 #[cfg(feature = "torch")]
 use super::{
+    atomic_file::{Beside, Existing},
     bars::Bar,
-    beside::{Beside, Existing},
 };
 use crate::error::{Error, Result, io_error};
 use crate::model::shipped::{BaseManifest, shipped_bases};

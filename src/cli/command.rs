@@ -1,10 +1,10 @@
 //! What a line of `syntrace sql` does, in the shell as in -c, -f and a pipe: statements, and commands
 //! that begin with a dot or a backslash.
 
-use super::asker::Asker;
-use super::beside::{Beside, Existing};
+use super::atomic_file::{Beside, Existing};
 use super::pager::paged;
-use super::pieces::{Piece, pieces};
+use super::query_session::Asker;
+use super::script::{Piece, pieces};
 use super::stdout::{print_text, to_stdout};
 use crate::error::{Error, Result, io_error};
 use crate::query::{

@@ -1,7 +1,7 @@
 //! `syntrace privacy compose`
 
-use super::asker::Asker;
-use super::number::{number, number_json, shown};
+use super::format_epsilon::{number, number_json, shown};
+use super::query_session::Asker;
 use crate::base::Delta;
 use crate::error::{Error, Result};
 use crate::pipeline::{ReleaseGroup, release};

@@ -1,7 +1,7 @@
 //! `syntrace export`
 
 use super::CACHE_BYTES;
-use super::beside::{Beside, Existing, Sink};
+use super::atomic_file::{Beside, Existing, Sink};
 use super::export_png::{PngArgs, export_png};
 use super::nprint::NprintColumns;
 use crate::base::ModelId;
@@ -204,7 +204,8 @@ pub(super) fn export(args: &ExportArgs) -> Result<ExitCode> {
         }
         What::Tables { out, format, tables } => {
             // One thread keeps the order of rows.
-            let asker = super::asker::Asker::open(&args.study, super::export_tables::TABLES_MEMORY_MIB, Some(1))?;
+            let asker =
+                super::query_session::Asker::open(&args.study, super::export_tables::TABLES_MEMORY_MIB, Some(1))?;
             let format = Format::from_name(format)?;
             let exported = super::export_tables::export_tables(asker.session(), tables, format, out)?;
             note!("{} files, {} rows", exported.files, exported.rows);

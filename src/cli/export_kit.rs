@@ -1,6 +1,6 @@
 //! `syntrace export STUDY kit`: a folder for external model authors.
 
-use super::beside::{Beside, Existing, Sink};
+use super::atomic_file::{Beside, Existing, Sink};
 use super::export_tables::{TABLES_MEMORY_MIB, make_empty, write_part};
 use crate::error::{Result, io_error};
 use crate::pipeline::{KitOptions, TraceSelection, export_pcapng, kit, write_traces};
@@ -70,7 +70,7 @@ pub(super) fn export_kit(study: &Path, snapshot: &Snapshot, args: &KitArgs) -> R
 
 /// All packets of the class, a row each.
 fn write_packets(study: &Path, args: &KitArgs) -> Result<()> {
-    let asker = super::asker::Asker::open(study, TABLES_MEMORY_MIB, Some(1))?;
+    let asker = super::query_session::Asker::open(study, TABLES_MEMORY_MIB, Some(1))?;
     let quoted = |name: &str| name.replace('\'', "''");
     let (dataset, class) = (quoted(&args.dataset), quoted(&args.class));
     let sql = format!(

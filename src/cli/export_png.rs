@@ -1,7 +1,7 @@
 //! `syntrace export STUDY png`: nPrint images of traces, as NetDiffusion is trained on and as it draws them
 //! (paper, figures 1 and 8).
 
-use super::beside::{Beside, Existing};
+use super::atomic_file::{Beside, Existing};
 use crate::base::TraceId;
 use crate::encoding::{IMAGE_ROWS, NprintLayout};
 use crate::error::{Error, Result};

@@ -6,7 +6,7 @@
 //! of Hive's, DuckDB and pandas see text, and pandas fails at Hive's name for NULL. What is asked of one generator or
 //! budget reads its files only, by the bounds in them. Rows stream through; one thread keeps their order.
 
-use super::beside::{Beside, Existing};
+use super::atomic_file::{Beside, Existing};
 use crate::base::Digest;
 use crate::error::{Error, Result, io_error};
 use crate::query::{Format, Session, TableInfo, tables, write_answer};

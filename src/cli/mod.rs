@@ -5,14 +5,14 @@
 //! damage), 2 user error, 3 internal error, 130 interrupted. The only home of clap and indicatif.
 
 #[macro_use]
-mod say;
+mod print;
 
-mod asker;
+mod address_space;
+mod atomic_file;
 mod attack;
 mod audit;
 mod bars;
 mod base;
-mod beside;
 mod command;
 mod compact;
 mod compose;
@@ -23,20 +23,20 @@ mod export_kit;
 mod export_png;
 mod export_tables;
 mod forget;
+mod format_epsilon;
 mod import;
 mod info;
 mod ingest;
 #[cfg(feature = "install")]
 mod install;
-mod limits;
 mod merge;
 mod nprint;
-mod number;
 mod pager;
-mod pieces;
 mod privacy;
+mod query_session;
 mod report;
 mod run;
+mod script;
 mod serve;
 mod share;
 mod shell;
@@ -156,7 +156,7 @@ pub fn delegated_training(verb: TrainingVerb) -> Result<ExitCode> {
 /// Parses the process's arguments, runs the verb, prints its error, gives the exit code.
 pub fn main(training: fn(TrainingVerb) -> Result<ExitCode>) -> ExitCode {
     hide_panics_of_pages();
-    if let Err(error) = limits::require_addresses() {
+    if let Err(error) = address_space::require_addresses() {
         print_error(&error);
         return ExitCode::from(error.exit_code());
     }

@@ -1,6 +1,6 @@
 //! `syntrace nprint`
 
-use super::beside::{Existing, Sink};
+use super::atomic_file::{Existing, Sink};
 use crate::encoding::nprint_csv::{IndexColumn, NprintOptions, convert};
 use crate::error::{Result, io_error};
 use clap::Args;

@@ -1,7 +1,7 @@
 //! `syntrace privacy`: accounting without a study (`epsilon`, `noise`), and of a release (`compose`)
 
 use super::compose::{ComposeArgs, compose};
-use super::number::{number, number_json, shown};
+use super::format_epsilon::{number, number_json, shown};
 use crate::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use crate::error::{Error, Result};
 use crate::privacy::{

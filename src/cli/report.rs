@@ -1,7 +1,7 @@
 //! `syntrace report`
 
-use super::asker::Asker;
-use super::beside::{Existing, Sink};
+use super::atomic_file::{Existing, Sink};
+use super::query_session::Asker;
 use crate::error::{Error, Result, io_error};
 use crate::report::{FigureFormat, Members, figure, html};
 use clap::Args;

@@ -1,9 +1,9 @@
 //! The SQL shell: line editing, completion, history outside the working folder.
 
-use super::asker::Asker;
 use super::command::{COMMANDS, State, run_text};
-use super::pieces::is_ready;
 use super::print_error;
+use super::query_session::Asker;
+use super::script::is_ready;
 use crate::error::{Error, Result};
 use crate::query::{FUNCTIONS, Format, TableInfo, named_queries, tables, views};
 use rustyline::completion::{Completer, FilenameCompleter, Pair};

@@ -1,7 +1,7 @@
 //! `syntrace simulate`
 
 use super::CACHE_BYTES;
-use super::beside::{Beside, Existing};
+use super::atomic_file::{Beside, Existing};
 use crate::error::{Error, Result, io_error};
 use crate::pipeline::{IngestOptions, default_cut, simulate_into, simulated_capture};
 use crate::record::Origin;

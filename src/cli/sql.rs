@@ -1,8 +1,8 @@
 //! `syntrace sql` and `syntrace query`: the shell, batches of statements, named queries.
 
-use super::asker::Asker;
 use super::command::{State, run_file, run_text, show};
-use super::pieces::statement_count;
+use super::query_session::Asker;
+use super::script::statement_count;
 use super::shell::shell;
 use super::stdout::{print_answer, print_text};
 use crate::error::{Error, Result, io_error};

@@ -8,7 +8,7 @@ use redb::{ReadableDatabase, ReadableTable, TableHandle};
 use std::sync::Arc;
 use syntrace::base::{Seed, StreamRng};
 use syntrace::query::{Session, SessionOptions};
-use syntrace::store::hostile::{
+use syntrace::store::fuzz_decoders::{
     StoredColumn, decode_archive, decode_column, decode_segment, encode_column, framed_segment,
 };
 use syntrace::store::schema::{ColumnType, SEGMENT_TABLES};

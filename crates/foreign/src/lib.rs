@@ -12,21 +12,21 @@
 //! - Errors name the row from 0 as the file's own tools count it, and say which names were expected.
 
 mod attributes;
-mod log;
+mod csv;
 mod members;
 mod npy;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod tensors;
-mod text;
+mod training_log;
 
 pub use attributes::{AttributeFile, AttributeRow, Numbers, TraceName, VALUES_MAX};
-pub use log::{LoggedEpoch, read_log};
 pub use members::{MemberRow, read_members, read_traces};
 pub use npy::{read_npy, read_npy_column};
 #[cfg(feature = "parquet")]
 pub use parquet::read_parquet;
 pub use tensors::read_safetensors;
+pub use training_log::{LoggedEpoch, read_log};
 
 /// Without the feature `parquet`: says so.
 #[cfg(not(feature = "parquet"))]

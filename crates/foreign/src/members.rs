@@ -1,7 +1,7 @@
 //! Membership lists: which traces a model was trained on and which were held out.
 
 use super::attributes::TraceName;
-use super::text::{Csv, flag};
+use super::csv::{Csv, flag};
 use syntrace_base::error::{Error, Result};
 
 /// One line of a membership list.

@@ -8,17 +8,17 @@
 //! If there are numbered columns, a number column with any other name is rejected: a column that is no attribute (a row
 //! number, an epoch) could reveal membership by itself. Other columns are ignored, and so is the index of pandas.
 
-mod chosen;
+mod column_selection;
 mod headers;
 
 use super::attributes::{
     AttributeFile, AttributeRow, Numbers, ROWS_MAX, TraceName, VALUES_MAX, require_finite, too_precise, whole,
 };
-use super::text::flag;
+use super::csv::flag;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchReader};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt64Type};
-use chosen::Chosen;
+use column_selection::Chosen;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Compression;
 use parquet::file::metadata::{ColumnChunkMetaData, FooterTail, ParquetMetaDataReader};

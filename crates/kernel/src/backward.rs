@@ -3,7 +3,7 @@
 use super::forward::{Kept, Scratch, Turned, activate, scale_rows};
 use super::matrix::{Left, Right, Sizes, add_product, sum};
 use super::real::Real;
-use super::scan::{BLOCK, PART, ScanGradients, ScanInput, scan_backward, scan_room, state_rows};
+use super::ssm_scan::{BLOCK, PART, ScanGradients, ScanInput, scan_backward, scan_room, state_rows};
 use super::weights::{BlockWeights, MambaShape};
 
 /// Buffers for the backward pass over one part of the positions.

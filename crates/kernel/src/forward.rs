@@ -3,7 +3,7 @@
 
 use super::matrix::{Left, Right, Sizes, add_product, sum, transposed};
 use super::real::Real;
-use super::scan::{BLOCK, PART, ScanInput, scan, state_rows};
+use super::ssm_scan::{BLOCK, PART, ScanInput, scan, state_rows};
 use super::weights::{BlockWeights, MambaShape};
 
 /// Weights of a network block in the order that the forward pass reads.

@@ -7,7 +7,7 @@
 #![allow(clippy::needless_range_loop, reason = "loops over an index of several rows are what becomes vectors")]
 
 #[macro_use]
-mod wide;
+mod simd;
 
 mod backward;
 mod draw;
@@ -16,7 +16,7 @@ mod forward;
 mod matrix;
 mod real;
 mod recurrence;
-mod scan;
+mod ssm_scan;
 mod trace;
 mod weights;
 

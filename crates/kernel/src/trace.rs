@@ -4,7 +4,7 @@ use super::backward::{BackScratch, add_outer, back_through, backward_block, norm
 use super::forward::{Kept, Scratch, Turned, forward_block, norm_row, scale_rows};
 use super::matrix::{Left, Right, Sizes, add_product, sum, transposed};
 use super::real::Real;
-use super::scan::BLOCK;
+use super::ssm_scan::BLOCK;
 use super::weights::MambaWeights;
 
 /// One model's weights with buffers for the passes over a trace. The loss is the mean cross-entropy of each token after

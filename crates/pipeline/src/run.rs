@@ -2,9 +2,9 @@
 //! stopped or killed at any point and resumed.
 
 use crate::jobs::context::Context;
+use crate::jobs::dispatch::{run_job, run_job_without_networks};
 use crate::jobs::job::Start;
 use crate::jobs::order;
-use crate::jobs::stage::{run_job, run_job_without_networks};
 use crate::plan::{Plan, PlannedJob};
 use std::sync::{Condvar, Mutex};
 use syntrace_base::base::Progress;

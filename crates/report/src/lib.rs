@@ -12,25 +12,25 @@
 mod answer;
 mod chart;
 mod data_uri;
+mod disclosure;
 mod figure;
+mod figure_layout;
 #[cfg(feature = "png")]
 mod font;
 mod headline;
-mod naming;
 mod page;
 mod palette;
 #[cfg(feature = "png")]
 mod png;
 mod scale;
-mod sheet;
 mod table;
 
 use answer::Answer;
+pub use disclosure::Members;
 use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct};
+use figure_layout::Sheet;
 use headline::{Sources, sentences};
-pub use naming::Members;
 use page::{Page, Section, figure_block, table_block};
-use sheet::Sheet;
 use std::collections::HashMap;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::Session;

@@ -3,8 +3,8 @@
 
 use super::answer::Answer;
 use super::data_uri::data_uri;
+use super::figure_layout::Sheet;
 use super::headline::{Part, Sentence};
-use super::sheet::Sheet;
 use askama::Template;
 use syntrace_base::error::{Error, Result};
 

@@ -1,6 +1,6 @@
 //! The tables of the page, by section.
 
-use super::naming::Naming;
+use super::disclosure::Naming;
 
 /// A table and the query behind it.
 pub(super) struct Table {

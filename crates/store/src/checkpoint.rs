@@ -3,7 +3,7 @@
 use super::codec;
 use super::engine::storage_error;
 use super::heap;
-use super::place::open;
+use super::output_key::open;
 use super::records::CheckpointRecord;
 use super::tables::{self, Bytes};
 use redb::{Table, WriteTransaction};

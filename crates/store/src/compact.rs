@@ -4,7 +4,7 @@
 //! thirds), and it stops at the first page without a free run of its size below (5 % of a 30 MB study
 //! were such gaps). Written in the order of the keys, leaves are full; and the heap comes in the order
 //! of a scan: objects, then each table column by column over all its segments. The content of free pages is not
-//! copied, nor are checkpoints that hold noise seeds (see [`leftovers`]).
+//! copied, nor are checkpoints that hold noise seeds (see [`residual_seeds`]).
 //!
 //! Crash safety: the study is not touched before the rename, which replaces it atomically. Readers of the
 //! old file keep reading it; the next snapshot opens the new one. Two compactions of the same content
@@ -13,9 +13,9 @@
 use super::checkpoint::write_checkpoint;
 use super::engine::{create, linked, storage_error};
 use super::heap::HeapWriter;
-use super::leftovers;
-use super::place::Place;
+use super::output_key::Place;
 use super::reader::Snapshot;
+use super::residual_seeds;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
@@ -117,7 +117,9 @@ pub(super) fn forget_training(transaction: &WriteTransaction) -> Result<()> {
 /// Checkpoints except those of earlier versions, which hold noise seeds; no job of this version resumes from them.
 fn copy_checkpoints(snapshot: &Snapshot, transaction: &WriteTransaction) -> Result<()> {
     for job_id in snapshot.checkpoints()? {
-        let Some(state) = snapshot.checkpoint(job_id)?.filter(|state| !leftovers::holds_seeds(state)) else { continue };
+        let Some(state) = snapshot.checkpoint(job_id)?.filter(|state| !residual_seeds::holds_seeds(state)) else {
+            continue;
+        };
         write_checkpoint(transaction, job_id, &state)?;
     }
     Ok(())

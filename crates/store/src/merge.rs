@@ -13,7 +13,7 @@ use super::checkpoint::drop_checkpoint;
 use super::engine::storage_error;
 use super::heap::HeapWriter;
 use super::names::add_names;
-use super::place::{Place, open};
+use super::output_key::{Place, open};
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::{PartitionKind, SEGMENT_TABLES};

@@ -5,7 +5,7 @@
 
 use super::codec;
 use super::engine::storage_error;
-use super::place::{Place, open};
+use super::output_key::{Place, open};
 use super::reader::Snapshot;
 use super::records::CaptureNames;
 use super::tables;

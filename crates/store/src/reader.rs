@@ -3,9 +3,9 @@
 use super::cache::ColumnCache;
 use super::codec::{self, Record};
 use super::column;
+use super::compression;
 use super::engine::{Engine, FileIdentity, file_identity, guarded, open_reading, storage_error};
 use super::heap;
-use super::pack;
 use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
 use super::schema::SegmentTable;
 use super::tables;
@@ -244,8 +244,8 @@ impl Snapshot {
         }
         let stored = self.content(&record.stored_digest).map_err(|error| damaged(error.to_string()))?;
         let raw = if record.zstd {
-            let mut raw = vec![0; pack::check(&stored, record.raw_bytes).map_err(damaged)?];
-            pack::unpack_into(&stored, &mut raw).map_err(damaged)?;
+            let mut raw = vec![0; compression::check(&stored, record.raw_bytes).map_err(damaged)?];
+            compression::unpack_into(&stored, &mut raw).map_err(damaged)?;
             raw
         } else {
             stored

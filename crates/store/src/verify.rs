@@ -2,9 +2,9 @@
 //! digest, every column against its digest and its declared type, every reference, every job's outputs.
 
 use super::engine::{guarded, storage_error};
-use super::leftovers;
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
+use super::residual_seeds;
 use super::schema::SEGMENT_TABLES;
 use super::tables;
 use super::writer::{StoreWriter, TableSize};
@@ -52,7 +52,7 @@ impl VerifyReport {
 
     /// Searches the bytes of the file, free pages too, for noise seeds that earlier versions wrote.
     pub fn find_seeds(&mut self, path: &Path) {
-        let Some(seeds @ 1..) = self.note("file", leftovers::noise_seeds(path)) else { return };
+        let Some(seeds @ 1..) = self.note("file", residual_seeds::noise_seeds(path)) else { return };
         self.find(
             "file",
             format!(

@@ -4,14 +4,14 @@ use super::checkpoint::{drop_checkpoint, write_checkpoint};
 use super::codec::{self, Record};
 use super::column;
 use super::compact;
+use super::compression::pack;
 use super::engine::{
     Engine, FileIdentity, damaged_study, file_identity, guarded, open_backend, open_checking, open_writing,
     pages_are_whole, storage_error,
 };
 use super::heap::HeapWriter;
 use super::names;
-use super::pack::pack;
-use super::place::{Place, open, same_content};
+use super::output_key::{Place, open, same_content};
 use super::reader::Snapshot;
 use super::records::{ObjectRecord, SegmentRecord};
 use super::schema::{self, SegmentTable};

@@ -1,6 +1,6 @@
 //! Collects the evidence about a study's target models: one query per table, whatever the number of models.
 
-use super::super::asker::Asker;
+use super::super::query_session::Asker;
 use crate::audit::{AttackEvidence, Bound, BoundEvidence, Evidence, Guesses, LeakEvidence};
 use crate::error::{Error, Result};
 use crate::eval::{Confusion, Roc, Scored};

@@ -3,7 +3,7 @@
 mod gather;
 mod page;
 
-use super::asker::Asker;
+use super::query_session::Asker;
 use crate::audit::{Check, Evidence, Family, Policy, Verdict, judge, verdict};
 use crate::error::{Error, Result};
 use crate::spec::read_policy;

@@ -24,12 +24,12 @@ mod fit;
 mod kind;
 mod learner;
 mod lira;
+mod median_centering;
 mod mlp;
 mod mlp_options;
 #[cfg(feature = "torch")]
 mod network;
 mod ocsvm;
-mod offset;
 mod options;
 mod protocol;
 mod random_forest;

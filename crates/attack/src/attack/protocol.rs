@@ -3,7 +3,7 @@
 
 use super::kind::AttackKind;
 use super::learner::{Attack, FittedAttack, Lesson};
-use super::offset::Offsets;
+use super::median_centering::Offsets;
 use super::shuffle::shuffle;
 use super::table::AttributeTable;
 use syntrace_base::base::{ModelId, Seed, TraceId};

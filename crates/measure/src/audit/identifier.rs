@@ -1,6 +1,6 @@
 //! Identifiers of hosts, persons and services in packets.
 
-use super::name::{DNS_PORTS, dns_names, server_name};
+use super::dns_sni::{DNS_PORTS, dns_names, server_name};
 use syntrace_base::base::wire::LINK_ETHERNET;
 use syntrace_base::record::Packet;
 use syntrace_traffic::capture::{LINK_HEADER_BYTES, PROTOCOL_TCP, PROTOCOL_UDP, view_frame};

@@ -1,12 +1,12 @@
 //! Leakage of training traces into synthetic ones, each measure with its control.
 
-use super::closest::{NEAR_SHARE, closest};
-use super::coincide::coincidences;
-use super::content::{Content, content, payload_content};
-use super::exact::fisher_test;
+use super::closest_record::{NEAR_SHARE, closest};
+use super::dns_sni::dns_wire;
+use super::exact_tests::fisher_test;
 use super::identifier::{Identifier, IdentifierKind, identifiers, payload};
 use super::leak_row::{LeakRow, counted};
-use super::name::dns_wire;
+use super::overlap::coincidences;
+use super::packet_digest::{Content, content, payload_content};
 use crate::eval::median;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

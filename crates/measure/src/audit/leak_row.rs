@@ -1,6 +1,6 @@
 //! One measure of leakage with its control: a row of the `leaks` table.
 
-use super::exact::fisher_test;
+use super::exact_tests::fisher_test;
 
 /// One measure of one kind of thing (SQL table `leaks`). What is counted are traces, never packets or runs of bytes:
 /// traces are drawn independently, what stands in one of them is not.

@@ -8,30 +8,30 @@
 //! whose seed is passed in. A bound on epsilon errs downwards: it is exceeded by the truth with at least the
 //! stated confidence, so that a bound above a claim refutes the claim.
 
-mod closest;
-mod coincide;
-mod content;
+mod closest_record;
+mod dns_sni;
 mod evidence;
-mod exact;
-mod family;
+mod exact_tests;
 mod group;
 mod identifier;
 mod leak;
 mod leak_row;
-mod name;
+mod multiple_testing;
 mod one_run;
 mod outside;
+mod overlap;
+mod packet_digest;
 mod policy;
 mod power;
 mod verdict;
 
-pub use closest::{NEAR_SHARE, trace_distance};
+pub use closest_record::{NEAR_SHARE, trace_distance};
 pub use evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEvidence};
-pub use family::Family;
 pub use group::Group;
 pub use identifier::{Identifier, IdentifierKind, identifiers};
 pub use leak::leaks;
 pub use leak_row::LeakRow;
+pub use multiple_testing::Family;
 pub use one_run::{
     Canary, Guesses, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit, one_run_bound, one_run_canaries,
     one_run_epsilon, one_run_guesses, one_run_provable,

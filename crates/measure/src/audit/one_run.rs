@@ -5,7 +5,7 @@
 //! adding or removing one trace, the number of right guesses is dominated by that of randomised response,
 //! up to delta: so many right guesses refute every small epsilon.
 
-use super::exact::binomial_masses;
+use super::exact_tests::binomial_masses;
 use syntrace_base::base::Seed;
 use syntrace_base::error::{Error, Result};
 

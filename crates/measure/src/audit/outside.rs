@@ -11,9 +11,9 @@
 //! Reference traces are real traces of the class that the model's split does not hold; without any, ratios are 0. A trace that
 //! is one of them is held against the others.
 
-use super::closest::{closest_of, keep};
-use super::content::{Content, content};
+use super::closest_record::{closest_of, keep};
 use super::identifier::header;
+use super::packet_digest::{Content, content};
 use std::collections::{HashMap, HashSet};
 use syntrace_base::base::{TraceId, map_ordered};
 use syntrace_base::record::{NamedScalar, Packet, Trace};

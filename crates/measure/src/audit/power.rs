@@ -1,7 +1,7 @@
 //! Minimum detectable effect at a sample size, and the sample size that is required to show the absence of a leak.
 
 use super::evidence::LeakEvidence;
-use super::family::Family;
+use super::multiple_testing::Family;
 use crate::eval::{
     auc_deviation, clopper_pearson, clopper_pearson_upper, difference_of_proportions, normal_quantile, rare_rank,
 };

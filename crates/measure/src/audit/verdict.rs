@@ -5,8 +5,8 @@
 //! ones whose ends err with the same small probability, so that together they err with that of the policy (Bonferroni).
 
 use super::evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEvidence};
-use super::family::Family;
 use super::group::Group;
+use super::multiple_testing::Family;
 use super::policy::{AUDITED_FPR, Policy};
 use super::power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
 use crate::eval::{clopper_pearson, difference_of_proportions, resolves_fpr};

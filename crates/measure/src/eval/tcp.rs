@@ -1,7 +1,7 @@
 //! Rules of TCP over the packets of a trace (RFC 9293): flags, order of connection states, sequence
 //! numbers. A trace may begin inside a connection, so only what is seen is held against the rules.
 
-use super::frame::Frame;
+use super::header_checks::Frame;
 use std::collections::HashMap;
 use syntrace_base::record::{Direction, Packet, Trace};
 

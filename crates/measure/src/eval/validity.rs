@@ -5,7 +5,7 @@
 //! cannot be checked (a checksum over bytes that were not captured) is not counted; a trace without packets
 //! fails, and so do headers that do not parse.
 
-use super::frame::Frame;
+use super::header_checks::Frame;
 use super::measure::{Aspect, Metric};
 use super::rows::Rows;
 use super::tcp;

@@ -1,9 +1,9 @@
 //! The epsilon that a ledger has spent, by either accountant or by both.
 
-use super::convert::rdp_epsilon;
 use super::event::{Accountant, Ledger, SpentEpsilon};
 use super::pld::{pld_epsilon, pld_upper};
 use super::rdp::default_orders;
+use super::rdp_conversion::rdp_epsilon;
 use syntrace_base::base::Delta;
 use syntrace_base::error::{Error, Result};
 

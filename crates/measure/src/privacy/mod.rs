@@ -8,7 +8,6 @@
 //! done is a [`Ledger`] of events; accountants only read it.
 
 mod calibrate;
-mod convert;
 mod epsilon;
 mod event;
 mod lineage;
@@ -17,13 +16,14 @@ mod normal;
 mod pld;
 mod quadrature;
 mod rdp;
+mod rdp_conversion;
 mod release;
 
 pub use calibrate::{Budget, noise_multiplier, noise_multiplier_where};
-pub use convert::{rdp_epsilon, rdp_to_epsilon};
 pub use epsilon::{SpentByBoth, epsilon, epsilon_by};
 pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentEpsilon};
 pub use lineage::{NONE_BY_DELTA, REPRODUCIBLE_NOISE, guarantee, promise, promises_nothing};
 pub use pld::{EpsilonBounds, pld_epsilon, pld_upper};
 pub use rdp::{default_orders, rdp_step};
+pub use rdp_conversion::{rdp_epsilon, rdp_to_epsilon};
 pub use release::{Joint, Released, joint};

@@ -2,6 +2,7 @@
 
 pub(crate) mod attack;
 pub(crate) mod context;
+pub(crate) mod dispatch;
 pub(crate) mod job;
 pub(crate) mod leakage;
 pub(crate) mod load;
@@ -10,4 +11,3 @@ pub(crate) mod outside;
 pub(crate) mod quality;
 pub(crate) mod reattack;
 pub(crate) mod single_precision;
-pub(crate) mod stage;

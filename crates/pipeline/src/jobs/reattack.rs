@@ -2,7 +2,7 @@
 
 use super::attack::{attack_head, attack_label};
 use super::load;
-use crate::plan::choice::{AttackChoice, Attacked};
+use crate::plan::attack_table::{AttackChoice, Attacked};
 use crate::plan::{AttackGroup, Plan, PlannedAttack, PlannedJob, PlannedModel, Work};
 use crate::transfer::import::{empty_spec, kinds_without_zero, planned_model};
 use std::collections::{BTreeMap, HashSet};

@@ -1,6 +1,6 @@
 //! Attack jobs of a generator's models, and the reference attributes that joint attacks read.
 
-use super::choice::{AttackChoice, Attacked};
+use super::attack_table::{AttackChoice, Attacked};
 use super::planned::{AttackGroup, PlannedAttack, PlannedModel};
 use super::{Builder, Work};
 use crate::jobs::attack::{attack_head, attack_label};

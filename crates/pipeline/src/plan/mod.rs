@@ -4,9 +4,9 @@
 //! jobs whose traces it draws from, a model its split, an attack its models. So a plan states exactly what a run would
 //! do, an extended spec adds only new jobs, and shards agree without communication.
 
+pub(crate) mod attack_table;
 mod attacks;
 mod audit;
-pub(crate) mod choice;
 mod cost;
 mod data;
 pub(crate) mod models;

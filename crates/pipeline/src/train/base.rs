@@ -1,6 +1,6 @@
 //! Trains bases on public traffic, and measures the device.
 
-use super::pool::{Pool, generator};
+use super::inputs::{Pool, generator};
 use super::record::edge;
 use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};

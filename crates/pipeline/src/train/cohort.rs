@@ -1,6 +1,6 @@
 //! Cohort training as a job.
 
-use super::pool::{Pool, StoreSink, encode_trace, generator, weights_of};
+use super::inputs::{Pool, StoreSink, encode_trace, generator, weights_of};
 use super::record::{add_model, events_of, lineage};
 use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};

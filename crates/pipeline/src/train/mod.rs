@@ -6,9 +6,9 @@ mod base;
 #[cfg(feature = "torch")]
 mod cohort;
 #[cfg(feature = "torch")]
-mod one_run;
+mod inputs;
 #[cfg(feature = "torch")]
-mod pool;
+mod one_run;
 #[cfg(feature = "torch")]
 mod recipe;
 #[cfg(feature = "torch")]

@@ -1,7 +1,7 @@
 //! A one-run audit: the experiment, and the job that runs it on a study's target.
 
 use super::cohort::dp_plan;
-use super::pool::{Pool, StoreSink, generator, weights_of};
+use super::inputs::{Pool, StoreSink, generator, weights_of};
 use super::record::ledger;
 use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};

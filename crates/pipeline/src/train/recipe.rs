@@ -1,6 +1,6 @@
 //! Trains a base from its recipe: from simulated traffic in memory, or a dataset of a study, to weights and a manifest.
 
-use super::pool::encode_trace;
+use super::inputs::encode_trace;
 use super::traces::decode;
 use crate::clock;
 use crate::jobs::load;

@@ -1,6 +1,6 @@
 //! Trained models as records: lineage, ledger, guarantee.
 
-use super::pool::generator;
+use super::inputs::generator;
 use crate::jobs::context::Context;
 use crate::plan::{Ancestor, PlannedModel, noise_name};
 use crate::rows::{self, LedgerRow};

@@ -1,6 +1,6 @@
 //! Attributes of traces under trained models, and sampling of synthetic traces.
 
-use super::pool::{Pool, generator, weights};
+use super::inputs::{Pool, generator, weights};
 use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};
 use crate::jobs::load;

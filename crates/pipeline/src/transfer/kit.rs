@@ -1,8 +1,8 @@
 //! A kit for external model authors, so that their models can be attacked like the study's own: the class's traces, the
 //! training set of each model, and the further traces on which each model must be evaluated.
 
+use crate::jobs::dispatch::{drawn_split, require_enough};
 use crate::jobs::load;
-use crate::jobs::stage::{drawn_split, require_enough};
 use crate::plan::models::split_head;
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -5,7 +5,7 @@
 //! then fails (#25350). [`HoldLimits`] hides limits before that rule, [`RestoreLimits`] restores them after it.
 //! `LimitPushdown`, which runs later, pushes them only through operators that permit it.
 
-use crate::optimizer::rewrite::replaced;
+use crate::optimizer::transform::replaced;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};

@@ -6,10 +6,10 @@
 //! | `NOT IN` with NULL: constant, correlated, beside another comparison | #25340, #25347, #25336, #25473, #25474 | [`not_in`] |
 //! | `DISTINCT ... ORDER BY ... LIMIT` gives too few rows | #24927 | [`limit`] |
 //! | `DISTINCT ... LIMIT` over a window fails | #25350 | [`limit`] |
-//! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 are similar | [`keys`] |
-//! | filters over RIGHT and FULL joins land on the wrong side's column of that name | none found | [`pushdown`] |
+//! | keys of ORDER BY and GROUP BY, and DISTINCT, are dropped over joins of grouped rows | #21507, #24787 are similar | [`functional_dependencies`] |
+//! | filters over RIGHT and FULL joins land on the wrong side's column of that name | none found | [`filter_pushdown`] |
 //! | `sum` of INTEGER beside one `count(DISTINCT ...)` fails | none found | [`single_distinct`] |
-//! | ORDER BY is dropped over a hash join of ordered sides | #25052 | [`sides`] |
+//! | ORDER BY is dropped over a hash join of ordered sides | #25052 | [`hash_join_order`] |
 //! | `x > ANY (SELECT ...)` compares rows of one name with themselves | #25258 | [`quantified`] |
 //! | `EXCEPT ALL`, `INTERSECT ALL` do not count rows | #12955, #12956 | refused by [`syntax`] |
 //! | the common column of `RIGHT` and `FULL JOIN ... USING` is the left one | #22881 | refused by [`syntax`] |
@@ -29,15 +29,15 @@ mod arithmetic;
 mod case;
 mod casts;
 mod expressions;
+mod filter_pushdown;
+mod functional_dependencies;
+mod hash_join_order;
 mod intervals;
-mod keys;
 mod limit;
 mod not_in;
-mod pushdown;
 mod quantified;
 mod scalar;
 mod shift;
-mod sides;
 mod single_distinct;
 mod syntax;
 #[cfg(test)]
@@ -66,24 +66,24 @@ pub(super) fn with_exact_rules(builder: SessionStateBuilder) -> SessionStateBuil
     rules.push(Arc::new(casts::RoundingCasts));
     rules.push(Arc::new(arithmetic::CheckedArithmetic));
     rules.push(Arc::new(quantified::NameQuantified));
-    rules.push(Arc::new(keys::ForgetKeysOfRows));
+    rules.push(Arc::new(functional_dependencies::ForgetKeysOfRows));
     let mut optimizer = Optimizer::new().rules;
     single_distinct::WithoutSums::around(&mut optimizer);
     builder
         .with_optimizer_rules(optimizer)
         .with_analyzer_rules(rules)
-        .with_relation_planners(vec![Arc::new(Pivots), Arc::new(keys::ForgetKeys)])
-        .with_query_planner(Arc::new(keys::Planner))
+        .with_relation_planners(vec![Arc::new(Pivots), Arc::new(functional_dependencies::ForgetKeys)])
+        .with_query_planner(Arc::new(functional_dependencies::Planner))
 }
 
 /// Inserts the physical optimizer rules around the one that moves sorts.
 pub(super) fn add_physical_rules(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
-    pushdown::ByUniqueName::around(rules);
+    filter_pushdown::ByUniqueName::around(rules);
     let moves_sorts = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == "EnsureRequirements";
     if let Some(place) = rules.iter().position(moves_sorts) {
         rules.insert(place + 1, Arc::new(limit::RestoreLimits));
-        rules.insert(place + 1, Arc::new(sides::ShowOrder));
+        rules.insert(place + 1, Arc::new(hash_join_order::ShowOrder));
         rules.insert(place, Arc::new(limit::HoldLimits));
-        rules.insert(place, Arc::new(sides::HideOrder));
+        rules.insert(place, Arc::new(hash_join_order::HideOrder));
     }
 }

@@ -4,7 +4,7 @@
 //! ([`super::yielding_joins`] yields between batches), so neither Ctrl-C nor a time limit would take effect. Its
 //! condition is evaluated throughout, so the check is made there.
 
-use super::rewrite::replaced;
+use super::transform::replaced;
 use crate::error::external;
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use arrow::record_batch::RecordBatch;

@@ -9,7 +9,7 @@
 //! is accounted to DataFusion's pool; where it refuses, the groups so far are handed on as partial
 //! states and the table is cleared, as DataFusion's own partial aggregate does.
 
-use super::rewrite::replaced;
+use super::transform::replaced;
 use crate::scan::batch::ReadPlan;
 use crate::scan::dynamic_filter::{DynamicFilter, Source};
 use crate::scan::provider::StudyScan;

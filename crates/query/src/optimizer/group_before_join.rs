@@ -9,7 +9,7 @@
 //! so a state joins as often as each of its rows would have. It runs before DataFusion hands filters of
 //! joins down, so that these reach the scan through the new aggregate.
 
-use super::rewrite::replaced;
+use super::transform::replaced;
 use crate::scan::provider::StudyScan;
 use crate::scan::relation::{Fact, Fragment};
 use arrow::datatypes::{DataType, Schema};

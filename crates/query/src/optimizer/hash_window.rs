@@ -9,7 +9,7 @@
 //! The rows are buffered in memory until the input ends, so the rule does not apply if they may exceed a share of the
 //! memory budget; DataFusion's sort can spill.
 
-use super::rewrite::replaced;
+use super::transform::replaced;
 use crate::scan::provider::StudyScan;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;

@@ -4,5 +4,5 @@ pub(crate) mod cancellation;
 pub(crate) mod group_at_scan;
 pub(crate) mod group_before_join;
 pub(crate) mod hash_window;
-pub(crate) mod rewrite;
+pub(crate) mod transform;
 pub(crate) mod yielding_joins;

@@ -4,7 +4,7 @@
 //! such as count(*) polls the next one at once. DataFusion yields where batches are read, which is too rare then:
 //! neither Ctrl-C nor a time limit would take effect.
 
-use super::rewrite::replaced;
+use super::transform::replaced;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;

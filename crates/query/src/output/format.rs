@@ -107,7 +107,7 @@ pub fn write_answer_as(
         return Err(error);
     }
     match format {
-        Format::Table => super::boxes::write_table(look, schema, batches, out),
+        Format::Table => super::table_format::write_table(look, schema, batches, out),
         Format::Markdown => write_markdown(look, schema, batches, out),
         Format::Expanded => write_expanded(look, schema, batches, out),
         Format::Csv => write_separated(look, schema, batches, out, ",", csv_cell),

@@ -6,9 +6,9 @@ mod plane;
 mod training;
 
 use super::answer::Answer;
-use super::naming::Naming;
+use super::disclosure::Naming;
+use super::figure_layout::Sheet;
 use super::scale::number;
-use super::sheet::Sheet;
 use syntrace_base::error::Result;
 
 /// A figure and the query behind it.

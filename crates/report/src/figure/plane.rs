@@ -3,8 +3,8 @@
 use super::{Budgets, Look, distinct, missing_note, small_panels};
 use crate::answer::Answer;
 use crate::chart::{Chart, Point, Reference, Series};
+use crate::figure_layout::{Entry, Sample, Sheet};
 use crate::scale::{Axis, Scale, number};
-use crate::sheet::{Entry, Sample, Sheet};
 use syntrace_base::error::Result;
 
 const SIZE: (f64, f64) = (480.0, 330.0);

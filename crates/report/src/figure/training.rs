@@ -3,8 +3,8 @@
 use super::{Budgets, Look, distinct, small_panels};
 use crate::answer::Answer;
 use crate::chart::{Chart, Point, Series};
+use crate::figure_layout::{Entry, Sample, Sheet};
 use crate::scale::{Axis, Scale, number};
-use crate::sheet::{Entry, Sample, Sheet};
 use syntrace_base::error::Result;
 
 /// More points than this are a line without markers.

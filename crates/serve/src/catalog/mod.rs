@@ -1,7 +1,7 @@
 //! PostgreSQL's catalog (`pg_catalog`, `information_schema`): declared and filled by SQL text of `schema/`, from tables
 //! of the study's objects. A catalog table is filled once, when a client first queries it.
 
-pub(crate) mod declared;
+pub(crate) mod ddl;
 mod facts;
 pub(crate) mod objects;
 pub(crate) mod types;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, MemTable, MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::common::{Result, plan_datafusion_err, plan_err};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use declared::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA, declared};
+use ddl::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA, declared};
 use objects::Objects;
 use std::sync::{Arc, OnceLock};
 use syntrace_query::CATALOG;

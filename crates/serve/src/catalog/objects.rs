@@ -1,7 +1,7 @@
 //! The objects of a study in PostgreSQL's catalog: schemas, tables, views, columns and functions, each with an OID.
 //! They do not change while the program runs.
 
-use super::declared::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA};
+use super::ddl::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA};
 use crate::encode::wire_type;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;

@@ -96,7 +96,7 @@ fn visibility(register: &Register<'_>, objects: &Arc<Objects>) {
     let known = Arc::clone(objects);
     let table = move |values: &[ScalarValue]| {
         let relation = number_at(values, 0).and_then(|number| known.relation(number));
-        boolean(relation.map(|one| matches!(one.space, PUBLIC_SCHEMA | crate::catalog::declared::CATALOG_SCHEMA)))
+        boolean(relation.map(|one| matches!(one.space, PUBLIC_SCHEMA | crate::catalog::ddl::CATALOG_SCHEMA)))
     };
     register.add("pg_table_is_visible", 1..=1, DataType::Boolean, table);
     let known = Arc::clone(objects);

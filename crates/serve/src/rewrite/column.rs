@@ -1,6 +1,6 @@
 //! Names of an answer's columns, as PostgreSQL gives them: two may share a name, a call has the name of its function.
 
-use super::apart::{APART, apart};
+use super::duplicate_names::{APART, apart};
 use super::{call, folded, last_name};
 use crate::function::Kind;
 use datafusion::sql::sqlparser::ast::{

@@ -2,7 +2,7 @@
 
 use super::array::literal as array_literal;
 use super::column::register;
-use super::{call, empty, folded, last_name, literal, number, text};
+use super::{call, empty_tables, folded, last_name, literal, number, text};
 use crate::catalog::types::{arrow_type, is_object_number, type_of};
 use crate::function::Kind;
 use crate::setting::{Settings, config};
@@ -128,7 +128,7 @@ impl Expressions<'_> {
             return WORDS.iter().find(|(known, _)| *known == name).map(|(_, function)| call(function, vec![]));
         }
         if let FunctionArguments::Subquery(query) = &function.args {
-            return empty::is_array_of_rows(function).then(|| array_of_rows(query)).flatten();
+            return empty_tables::is_array_of_rows(function).then(|| array_of_rows(query)).flatten();
         }
         let arguments = arguments(function);
         match (name.as_str(), arguments.as_slice()) {
@@ -306,7 +306,7 @@ fn limit_to_one(query: &mut Query) {
     }
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let [item] = select.projection.as_mut_slice() else { return };
-    if empty::aggregates(item) {
+    if empty_tables::aggregates(item) {
         return;
     }
     if let SelectItem::UnnamedExpr(column) | SelectItem::ExprWithAlias { expr: column, .. } = item {

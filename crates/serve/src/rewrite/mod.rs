@@ -8,26 +8,26 @@
 //! 3. types, casts, operators and subqueries (`expression`);
 //! 4. columns of the answer have PostgreSQL's names (`column`).
 
-mod apart;
 mod array;
+mod client_patches;
 mod column;
-mod empty;
+mod duplicate_names;
+mod empty_tables;
 mod expression;
-mod known;
 mod table;
 
-pub(crate) use apart::shown as shown_name;
 pub(crate) use array::items as array_items;
+pub(crate) use duplicate_names::shown as shown_name;
 
 use crate::catalog::Catalog;
 use crate::setting::Settings;
+use client_patches::KnownQuestions;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
     Statement, Value,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use known::KnownQuestions;
 use std::sync::Arc;
 use syntrace_query::walk::{each_expression, walk_mut};
 
@@ -50,7 +50,7 @@ impl Rewriter {
         let mut expressions = expression::Expressions::new(settings);
         if matches!(statement, Statement::Query(_) | Statement::Explain { .. }) {
             // None of them ends early.
-            let _ = walk_mut(&mut statement, &mut empty::Empty::new(&self.catalog));
+            let _ = walk_mut(&mut statement, &mut empty_tables::Empty::new(&self.catalog));
             let _ = walk_mut(&mut statement, &mut table::Tables::new(&self.catalog));
             column::name_registers(&mut statement);
             let _ = walk_mut(&mut statement, &mut expressions);

@@ -2,7 +2,7 @@
 
 use super::{folded, last_name};
 use crate::catalog::Catalog;
-use crate::catalog::declared::{CATALOG_SCHEMA, Declared};
+use crate::catalog::ddl::{CATALOG_SCHEMA, Declared};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, TableAlias, TableAliasColumnDef,
     TableFactor, VisitorMut,

@@ -2,7 +2,7 @@
 
 use super::encode::REPEATED_BYTES_MAX;
 use super::{Layout, ROWS_MAX, ZSTD, list_field, planes, width};
-use crate::pack;
+use crate::compression;
 use crate::records::ColumnRecord;
 use crate::schema::{Column, ColumnType};
 use arrow::array::*;
@@ -65,8 +65,8 @@ fn unpack(record: &ColumnRecord, stored: &[u8]) -> std::result::Result<Buffer, S
             false => Err(format!("it has {} bytes, its record says {raw_bytes}", stored.len())),
         };
     }
-    let mut raw = MutableBuffer::from_len_zeroed(pack::check(stored, u64::from(record.raw_bytes))?);
-    pack::unpack_into(stored, raw.as_slice_mut())?;
+    let mut raw = MutableBuffer::from_len_zeroed(compression::check(stored, u64::from(record.raw_bytes))?);
+    compression::unpack_into(stored, raw.as_slice_mut())?;
     Ok(raw.into())
 }
 

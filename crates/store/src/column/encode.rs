@@ -2,7 +2,7 @@
 
 use super::bounds::bounds;
 use super::{Layout, ZSTD, data_type, planes, width};
-use crate::pack::pack;
+use crate::compression::pack;
 use crate::records::ColumnRecord;
 use crate::schema::{Column, ColumnType};
 use arrow::array::*;

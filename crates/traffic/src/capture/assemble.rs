@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::decode::{PacketView, view_frame};
-use super::drops::DropCounter;
+use super::drop_counter::DropCounter;
 use super::flow::{Endpoint, FlowHash, FlowKey};
 use super::frames::{CaptureSummary, Frame, read_frames};
 use syntrace_base::base::{Digest, Identity, TraceId};

@@ -19,7 +19,7 @@ use etherparse::{
 };
 
 use super::bytes::be16;
-use super::dropped::Dropped;
+use super::drop_reason::Dropped;
 use super::link::{self, Located, Macs};
 use syntrace_base::record::{Direction, Packet};
 

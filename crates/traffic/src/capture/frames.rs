@@ -5,7 +5,7 @@ use std::io::Read;
 use super::pcap::{Magic, PcapFile};
 use super::pcapng::{PcapngFile, SECTION_HEADER};
 use super::record::{Record, Step};
-use super::source::Source;
+use super::window::Source;
 use syntrace_base::base::Digest;
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Damage;

@@ -11,8 +11,8 @@
 use etherparse::{Ethernet2HeaderSlice, ether_type};
 
 use super::bytes::{Order, be16, be32};
-use super::dropped::Dropped;
-use super::{tag, wifi, wrapped};
+use super::drop_reason::Dropped;
+use super::{encapsulation, ethertype_tags, wifi};
 
 /// LINKTYPE values (www.tcpdump.org/linktypes.html) that can carry IP.
 pub mod link_type {
@@ -114,9 +114,9 @@ pub(crate) fn locate(link: u32, frame: &[u8], on_wire: usize) -> Result<Located<
         IEEE802_11 => wifi::data_frame(frame, 0, false, on_wire),
         RADIOTAP => wifi::radiotap(frame, on_wire),
         PRISM | AVS => wifi::prism(frame, on_wire),
-        JUNIPER_ETHER | JUNIPER_PPP | JUNIPER_CHDLC => wrapped::juniper(link, frame, on_wire),
-        NFLOG => wrapped::netfilter_log(frame, on_wire),
-        PKTAP => wrapped::packet_tap(frame, on_wire),
+        JUNIPER_ETHER | JUNIPER_PPP | JUNIPER_CHDLC => encapsulation::juniper(link, frame, on_wire),
+        NFLOG => encapsulation::netfilter_log(frame, on_wire),
+        PKTAP => encapsulation::packet_tap(frame, on_wire),
         PPI => wifi::per_packet_information(frame, on_wire),
         other => Err(Dropped::link_type(other)),
     }
@@ -170,7 +170,7 @@ pub(super) fn by_ethertype(
         0..=1500 => sub_network_access(frame, at, macs, on_wire),
         0x8864 => pppoe_session(frame, at, macs, on_wire),
         0x8847 | 0x8848 => label_stack(frame, at, macs, on_wire),
-        other => tag::behind(frame, other, at, macs, on_wire),
+        other => ethertype_tags::behind(frame, other, at, macs, on_wire),
     }
 }
 

@@ -17,7 +17,7 @@ use pcap_parser::{
 
 use super::bytes::Order;
 use super::record::{RECORD_BYTES_MAX, Record, Step};
-use super::source::Source;
+use super::window::Source;
 use syntrace_base::error::Result;
 
 /// Bytes of the file header.

@@ -1,9 +1,9 @@
 //! 802.11 data frames and the headers that drivers put in front of them.
 
 use super::bytes::{be32, le16, le32};
-use super::dropped::Dropped;
+use super::drop_reason::Dropped;
+use super::encapsulation;
 use super::link::{self, Located, Macs};
-use super::wrapped;
 
 /// Radiotap flag: the header is padded to a multiple of 4 bytes.
 const RADIOTAP_DATA_PAD: u8 = 0x20;
@@ -109,5 +109,5 @@ pub(super) fn per_packet_information(frame: &[u8], on_wire: usize) -> Result<Loc
     if length < 8 {
         return Err(Dropped::malformed("ppi header length", length as u32));
     }
-    wrapped::behind_header(frame, length, "ppi header", inner, on_wire)
+    encapsulation::behind_header(frame, length, "ppi header", inner, on_wire)
 }

@@ -12,7 +12,7 @@
 //! lattice, by much where much of the mass has nearly one loss (a small rate with little noise), so the
 //! lattice is shifted until that bin lies on it.
 
-use super::closed::threshold;
+use super::analytic::threshold;
 use super::step::{LatticeLoss, Phase};
 use crate::privacy::normal::Bound;
 
@@ -282,7 +282,7 @@ fn put(losses: &mut LatticeLoss, place: f64, mass: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::closed::one_step_delta;
+    use super::super::analytic::one_step_delta;
     use super::*;
 
     /// Rounding of some thousand masses.

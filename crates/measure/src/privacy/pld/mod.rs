@@ -7,8 +7,8 @@
 //! mass that is cut off counts as no loss. `estimate` is the midpoint of both. One step, and any number of
 //! steps on all traces, have closed forms. A loss that exceeds the grid is an error.
 
+mod analytic;
 mod binned;
-mod closed;
 mod compose;
 mod step;
 
@@ -97,9 +97,9 @@ fn bounds(ledger: &Ledger, delta: Delta, want: Want) -> Result<EpsilonBounds> {
     }
     if let [Phase { q, sigma, steps: 1 }] = *phases.as_slice() {
         if q == 1.0 {
-            return Ok(closed_bounds(|epsilon| closed::gaussian_delta(1.0 / sigma, epsilon), delta.get()));
+            return Ok(closed_bounds(|epsilon| analytic::gaussian_delta(1.0 / sigma, epsilon), delta.get()));
         }
-        return Ok(closed_bounds(|epsilon| closed::one_step_delta(q, sigma, epsilon), delta.get()));
+        return Ok(closed_bounds(|epsilon| analytic::one_step_delta(q, sigma, epsilon), delta.get()));
     }
     let composed = if phases.len() > PHASES_MAX {
         Err(Error::user(format!("`{}` kinds of steps are more than {PHASES_MAX}", phases.len())))
@@ -137,9 +137,9 @@ fn phases(ledger: &Ledger) -> Vec<Phase> {
 
 fn closed_bounds(curve: impl Fn(f64) -> f64, delta: f64) -> EpsilonBounds {
     EpsilonBounds {
-        lower: closed::invert(&curve, delta * (1.0 + CLOSED_ROUNDING)),
-        estimate: closed::invert(&curve, delta),
-        upper: closed::invert(&curve, delta * (1.0 - CLOSED_ROUNDING)),
+        lower: analytic::invert(&curve, delta * (1.0 + CLOSED_ROUNDING)),
+        estimate: analytic::invert(&curve, delta),
+        upper: analytic::invert(&curve, delta * (1.0 - CLOSED_ROUNDING)),
     }
 }
 

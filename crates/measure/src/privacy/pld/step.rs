@@ -4,7 +4,7 @@
 //! ("connect the dots", Doroshenko et al. 2022): the lattice pair dominates the true one, so every
 //! composition of it is an upper bound, and its error is of second order in the spacing.
 
-use super::closed::threshold;
+use super::analytic::threshold;
 use crate::privacy::normal::Bound;
 use crate::privacy::quadrature::{Grid, privacy_loss};
 
@@ -158,7 +158,7 @@ fn share(mass: f64, to_lower: f64, to_upper: f64) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::closed::one_step_delta;
+    use super::super::analytic::one_step_delta;
     use super::*;
 
     /// Rounding of some thousand masses.

@@ -1,14 +1,14 @@
 //! From private traces and a public pool to a model, through one ledger.
 
-use super::attributes::{Cells, describe};
 use super::config::{FIXED, NetPoolConfig};
-use super::estimate::{Goal, weigh};
 use super::flow::{Flow, flow_of};
-use super::frequent::Cell;
+use super::flow_features::{Cells, describe};
+use super::heavy_hitters::Cell;
 use super::marginal::{Measured, Query, candidates, choose_next, fixed};
 use super::model::Model;
 use super::place::{Found, Place};
 use super::pool::{Candidates, VARY_AGAIN};
+use super::reweight::{Goal, weigh};
 use super::votes;
 use crate::model::netdpsyn::RhoLedger;
 use crate::train::{EncodedTrace, PrivacyEvent};

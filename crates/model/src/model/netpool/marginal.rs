@@ -1,7 +1,7 @@
 //! Marginals: histograms of flows over one attribute or two, with noise, and which of them to measure.
 
-use super::attributes::{ATTRIBUTES, Attribute, Cells};
-use super::choose;
+use super::exponential_mechanism;
+use super::flow_features::{ATTRIBUTES, Attribute, Cells};
 use crate::model::netdpsyn::{RhoLedger, add_noise};
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
@@ -108,7 +108,7 @@ pub(super) fn choose_next(
 ) -> Result<usize> {
     let of_all = |query: &Query| score(query, flows, (records, weights), members, deviation);
     let scores: Vec<f64> = candidates.iter().map(of_all).collect();
-    choose::choose(&scores, rho, ledger, seed)
+    exponential_mechanism::choose(&scores, rho, ledger, seed)
 }
 
 fn score(query: &Query, flows: &[Cells], (records, weights): (&[Cells], &[f64]), members: f64, deviation: f64) -> f64 {

@@ -17,9 +17,9 @@
 //! (rho = 1 / (2 sigma^2) of the calibrated noise multiplier, composed as one Gaussian):
 //!
 //! - marginals: every cell gets noise, see [`marginal`];
-//! - choices of marginals: the exponential mechanism on scores of sensitivity 1, see [`choose`] for what it costs;
+//! - choices of marginals: the exponential mechanism on scores of sensitivity 1, see [`exponential_mechanism`] for what it costs;
 //! - histograms of values, addresses and networks and ports of both ends ([`place`]): all cells, up to 2^32 + 2^128, get
-//!   noise, see [`frequent`].
+//!   noise, see [`heavy_hitters`].
 //!
 //! [`votes`] replaces marginals by private evolution: the same ledger, candidates and ends.
 //!
@@ -32,18 +32,18 @@
 //!
 //! [`RhoLedger`]: crate::model::netdpsyn::RhoLedger
 
-mod attributes;
-mod choose;
 mod config;
-mod estimate;
+mod exponential_mechanism;
 mod fit;
 mod flow;
-mod frequent;
+mod flow_features;
 mod generator;
+mod heavy_hitters;
 mod marginal;
 mod model;
 mod place;
 mod pool;
+mod reweight;
 mod vary;
 mod votes;
 

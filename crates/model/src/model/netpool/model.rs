@@ -4,7 +4,7 @@
 
 use super::config::NetPoolConfig;
 use super::flow::Flow;
-use super::frequent::Frequent;
+use super::heavy_hitters::Frequent;
 use super::place::{Found, Place, Placing};
 use super::pool;
 use super::vary::renewed;

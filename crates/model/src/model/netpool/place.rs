@@ -1,9 +1,9 @@
 //! Values of a flow that histograms count: addresses, networks and ports of its ends; and how released values are
 //! assigned to sampled flows.
 
-use super::attributes::{Ends, SERVICE_CELLS, SERVICES, addresses, local_packets};
 use super::flow::Flow;
-use super::frequent::{ADDRESSES, Cell, Domain, Frequent, PORTS, joined};
+use super::flow_features::{Ends, SERVICE_CELLS, SERVICES, addresses, local_packets};
+use super::heavy_hitters::{ADDRESSES, Cell, Domain, Frequent, PORTS, joined};
 use super::vary::set_service;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! Public flows: the pool as bytes, candidates made of it, and candidates drawn again around weights.
 
-use super::attributes::{Attribute, Cells, SILENT, describe, numbering};
 use super::config::NetPoolConfig;
 use super::flow::Flow;
+use super::flow_features::{Attribute, Cells, SILENT, describe, numbering};
 use super::vary::{self, varied};
 use rand::RngExt;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};

@@ -1,6 +1,6 @@
 //! Changes of whole flows that keep them well-formed: variations that enlarge the pool, and new values of drawn flows.
 
-use super::attributes::{Ends, SERVICES, known, local_packets, numbering};
+use super::flow_features::{Ends, SERVICES, known, local_packets, numbering};
 use rand::RngExt;
 use syntrace_base::base::StreamRng;
 use syntrace_traffic::encoding::packets::HeaderPacket;

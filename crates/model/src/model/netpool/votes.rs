@@ -3,9 +3,9 @@
 //! Lin et al. 2023 (arXiv 2305.15560, algorithms 1 and 2), with a simulator and variations of whole flows in the place of a
 //! foundation model. A member votes once a round, so a round's histogram has L2 sensitivity 1.
 
-use super::attributes::{ATTRIBUTES, Attribute, Cells};
 use super::config::{NetPoolConfig, Votes};
 use super::flow::Flow;
+use super::flow_features::{ATTRIBUTES, Attribute, Cells};
 use super::pool::Candidates;
 use crate::model::netdpsyn::{RhoLedger, add_noise};
 use syntrace_base::base::Seed;

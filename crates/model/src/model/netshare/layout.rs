@@ -16,10 +16,10 @@
 )]
 
 use super::config::NetShareConfig;
+use super::ip2vec::Words;
 use super::modes::{self, LENGTHS, Placed, Scale, TOS as TOS_RANGES, TTLS};
 use super::options::{Interarrival, Mask, Numbers, Samples};
 use super::segments::{CHOICES, PLACES};
-use super::words::Words;
 use crate::train::EncodedTrace;
 use syntrace_base::base::StreamRng;
 use syntrace_base::error::{Error, Result};

@@ -33,11 +33,11 @@
 
 mod config;
 mod family;
+mod ip2vec;
 mod layout;
 mod modes;
 mod options;
 mod segments;
-mod words;
 
 #[cfg(feature = "torch")]
 mod attribute;
@@ -58,9 +58,9 @@ mod training;
 
 pub use config::NetShareConfig;
 pub use family::NetShare;
+pub use ip2vec::Words;
 pub use layout::{decode_sample, trace_rows, trace_samples};
 pub use options::{Activation, Interarrival, Interpolation, Mask, Numbers, Outputs, Samples, StartOption};
-pub use words::Words;
 
 #[cfg(feature = "torch")]
 pub use critic::{Critic, CriticBatch, CriticLoss, PENALTY_EPS};

@@ -3,9 +3,9 @@
 use super::config::NetShareConfig;
 use super::critic::{Critic, CriticBatch, PENALTY_EPS};
 use super::generator::{GeneratorParams, HiddenLayer, Noise, Norm, Statistics};
+use super::ip2vec::Words;
 use super::layout::{trace_rows, trace_samples};
 use super::options::Interpolation;
-use super::words::Words;
 use crate::nn::{Param, Params, PerTrace};
 use crate::train::{EncodedTrace, MicroGradients, Microbatch, Network, PerSampleGrads, standard_normal};
 use rand::RngExt;

@@ -5,10 +5,10 @@
 //! difference between the two is not informative. It is detected because real traces from the same network share few
 //! headers and payloads with each other, while copies share all.
 
-use super::closest::has_near_copy;
-use super::content::{Content, content, payload_content};
+use super::closest_record::has_near_copy;
 use super::identifier::header;
 use super::leak_row::{LeakRow, counted};
+use super::packet_digest::{Content, content, payload_content};
 use std::collections::HashSet;
 use syntrace_base::base::map_ordered;
 use syntrace_base::record::{Packet, Trace};

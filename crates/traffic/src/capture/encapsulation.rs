@@ -1,7 +1,7 @@
 //! Link types that put a header of the capturing system in front of another link type, or of IP.
 
 use super::bytes::{Order, be16, le32};
-use super::dropped::Dropped;
+use super::drop_reason::Dropped;
 use super::link::{self, Located, link_type};
 
 /// Linux's address families.

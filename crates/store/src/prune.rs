@@ -6,7 +6,7 @@
 
 use super::compact::{self, copy_heap, copy_table, forget_training};
 use super::engine::{Engine, file_identity, storage_error};
-use super::place::{Place, open};
+use super::output_key::{Place, open};
 use super::reader::Snapshot;
 use super::records::{CaptureNames, ObjectRecord};
 use super::writer::StoreWriter;

@@ -5,7 +5,7 @@
 //! rely on the order are split (#25052). [`HideOrder`] hides that order, [`ShowOrder`] removes the nodes that hid
 //! nothing.
 
-use crate::optimizer::rewrite::replaced;
+use crate::optimizer::transform::replaced;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{JoinType, Result, internal_err};

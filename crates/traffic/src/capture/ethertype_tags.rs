@@ -6,7 +6,7 @@
 use etherparse::SingleVlanHeaderSlice;
 
 use super::bytes::{be16, be32};
-use super::dropped::Dropped;
+use super::drop_reason::Dropped;
 use super::link::{self, Located, Macs};
 
 /// Most tags and wrapping headers of one frame; hostile ones could nest for as long as the frame is.

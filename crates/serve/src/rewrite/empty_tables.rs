@@ -159,7 +159,7 @@ impl<'a> Empty<'a> {
         let columns = self.columns(&query.body)?;
         let mut seen = Vec::new();
         let column = |name: &String| {
-            let name = super::apart::apart(name, &mut seen);
+            let name = super::duplicate_names::apart(name, &mut seen);
             format!("NULL AS \"{}\"", name.replace('"', "\"\""))
         };
         let columns: Vec<String> = columns.iter().map(column).collect();

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::packed::Unpacked;
+use super::decompress::Unpacked;
 use syntrace_base::base::{Digest, StreamDigest};
 use syntrace_base::error::{Error, Result};
 

@@ -5,7 +5,7 @@
 //! them. Entropic mirror descent (Beck and Teboulle 2003), with the largest step that satisfies the descent inequality.
 //! It reads candidates and releases only.
 
-use super::attributes::Cells;
+use super::flow_features::Cells;
 use super::marginal::Measured;
 
 /// The target of the estimated weights.

@@ -8,12 +8,12 @@ use std::io::{ErrorKind, Write};
 /// As `println!`. A closed pipe (`| head`) ends the process quietly, as with other tools; any other write error is
 /// reported.
 macro_rules! say {
-    ($($text:tt)*) => { $crate::cli::say::out(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::cli::print::out(format_args!($($text)*)) };
 }
 
 /// As `eprintln!`, but ignores write errors: a run of hours must not end with its terminal.
 macro_rules! note {
-    ($($text:tt)*) => { $crate::cli::say::err(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::cli::print::err(format_args!($($text)*)) };
 }
 
 /// Tabs stay: the caret under a fault counts on them.

@@ -1,6 +1,6 @@
 //! Training logs: CSV with a header, or one JSON object a line.
 
-use super::text::Csv;
+use super::csv::Csv;
 use std::collections::HashSet;
 use syntrace_base::error::{Error, Result};
 
