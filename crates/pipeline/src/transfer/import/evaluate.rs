@@ -13,11 +13,12 @@ use crate::plan::{
 };
 use crate::rows;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId, SplitId, TraceId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{IMPORTED, IngestRecord, JobKind, JobRecord, ModelRecord, Role, WithoutZero};
-use syntrace_measure::audit::OUTSIDE_KINDS;
+use syntrace_measure::audit::{OUTSIDE_KINDS, outside_scalars};
 use syntrace_measure::privacy::Accountant;
 use syntrace_spec::{AuditSpec, Augment, Forecaster, NoiseSource, Spec, SplitSpec};
 use syntrace_store::Snapshot;
@@ -367,7 +368,13 @@ fn outside_attacks(
                 let all = std::iter::once(&group.target).chain(&group.shadows);
                 group.references = all.map(|(model, job)| (model.model_id, *job)).collect();
             }
-            let planned = PlannedAttack::preset(attack, kind, WithoutZero::default());
+            let mut planned = PlannedAttack::preset(attack, kind, WithoutZero::default());
+            // Nothing is learnt from shadows then: what has one is held against reference traces.
+            let scalars = outside_scalars(kind);
+            if shadows.is_empty() && scalars.iter().any(|scalar| scalar.name == "ratio") {
+                let ratio = [("statistic".to_owned(), "ratio".into())].into_iter().collect();
+                planned.attack = attack.with(&ratio, &scalars)?.map_or(planned.attack, Arc::new);
+            }
             attack_job(snapshot, target, group, planned, after.clone(), plan)?;
         }
     }
