@@ -474,6 +474,22 @@ fn columns_are_named_by_the_glossary_and_documented() {
     report(failures, "names are for good: columns are part of the file format");
 }
 
+/// Notes that no reader of this repository has.
+const UNREACHABLE: [&str; 1] = ["facts section"];
+
+#[test]
+fn comments_cite_what_a_reader_can_find() {
+    let mut failures = Vec::new();
+    for source in sources() {
+        for (number, line) in source.text.lines().enumerate() {
+            if let Some(cited) = UNREACHABLE.iter().find(|cited| line.contains(**cited)) {
+                failures.push(format!("{}:{}: cites `{cited}`", source.path, number + 1));
+            }
+        }
+    }
+    report(failures, "cite the publication (section, equation) or the RFC");
+}
+
 #[test]
 fn tests_are_named_after_the_fact_they_prove() {
     let mut failures = Vec::new();

@@ -213,6 +213,20 @@ fn shadow_test_is_the_thirty_percent_that_the_attack_did_not_learn_from() {
     assert!(keys.is_sorted() && keys.windows(2).all(|pair| pair[0] != pair[1]), "sorted, each row once");
 }
 
+/// The direction of a loss is known, so that a threshold on it needs to learn nothing: the same order of scores, and the
+/// median as threshold.
+#[test]
+fn a_threshold_on_the_loss_attacks_a_target_without_shadows() {
+    let world = World { shadows: 2, members: 20, leak: 1.0, ..LEAKY };
+    let (shadows, target) = sides(&world);
+    let outcome = run(AttackKind::Threshold, &AttributeTable::default(), &target, Seed::root(1)).unwrap();
+    let learnt = run(AttackKind::Threshold, &shadows, &target, Seed::root(1)).unwrap();
+    assert_eq!((outcome.trained_on, outcome.shadow_test.score.len()), (0, 0));
+    assert_eq!(outcome.target.score, learnt.target.score);
+    let guessed = outcome.target.score.iter().filter(|score| **score >= outcome.threshold).count();
+    assert_eq!(guessed, 20, "half of 40");
+}
+
 #[test]
 fn unusable_attributes_are_refused_with_what_and_where() {
     let world = World { shadows: 2, members: 20, leak: 1.0, ..LEAKY };
@@ -236,7 +250,10 @@ fn unusable_attributes_are_refused_with_what_and_where() {
     broken.values.pop();
     assert!(refused(&shadows, &broken).0.contains("expected `40` rows of `6` values, found `239` values"));
 
-    assert!(refused(&AttributeTable::default(), &target).0.contains("the shadow attributes are empty"));
+    let nothing = AttributeTable::default();
+    let error = run(AttackKind::RandomForest, &nothing, &target, Seed::root(1)).unwrap_err().to_string();
+    assert!(error.contains("attack `random_forest` learns from shadows, found none"), "{error}");
+    assert!(refused(&nothing, &nothing).0.contains("the target attributes are empty"));
     assert!(refused(&shadows, &shadows).0.contains("found model `10` on both sides"));
 
     let mut broken = shadows.clone();

@@ -67,7 +67,7 @@ fn an_imported_generator_stands_in_every_table_and_view() {
         ("SELECT count(*) FROM lineage WHERE saw_private AND NOT through_mechanism", 3),
         ("SELECT count(*) FROM attacks WHERE attack = 'threshold' AND attribute = 'critic' AND auc > 0.5", 2),
         ("SELECT count(DISTINCT attribute) FROM attacks WHERE attribute LIKE 'synthetic_%' AND shadows = 2", 3),
-        ("SELECT count(*) FROM leakage WHERE generator = 'mygan' AND evaluated_on = 'target'", 1),
+        ("SELECT count(*) FROM leakage WHERE generator = 'mygan' AND evaluated_on = 'target'", 4),
         ("SELECT count(DISTINCT field) FROM field_fidelity WHERE generator = 'mygan'", 15),
         ("SELECT count(*) FROM generalization WHERE generator = 'mygan'", 0),
     ] {
