@@ -2,7 +2,7 @@
 
 use super::atomic_file::{Beside, Existing, Sink};
 use super::export_tables::{TABLES_MEMORY_MIB, make_empty, write_part};
-use crate::error::{Result, io_error};
+use crate::error::{Error, Result, io_error};
 use crate::pipeline::{KitOptions, TraceSelection, export_pcapng, kit, write_traces};
 use crate::query::Format;
 use crate::spec::SplitSpec;
@@ -23,7 +23,7 @@ pub(super) struct KitArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     members: u32,
     /// Shadow models
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=1_000))]
     shadows: u32,
     /// Draw shadows from the whole class, the target's traces too (online LiRA needs it)
     #[arg(long)]
@@ -38,6 +38,11 @@ pub(super) struct KitArgs {
 
 /// Writes a kit.
 pub(super) fn export_kit(study: &Path, snapshot: &Snapshot, args: &KitArgs) -> Result<()> {
+    if args.overlap && !args.shadows.is_multiple_of(2) {
+        let message = format!("expected an even number of `--shadows` beside `--overlap`, found `{}`", args.shadows);
+        return Err(Error::user(message)
+            .hint("two of them hold out each other's members, so that every trace has both kinds of models"));
+    }
     let split = SplitSpec { members: args.members, shadows: args.shadows, overlap: args.overlap };
     let (dataset, class) = (args.dataset.clone(), args.class.clone());
     let kit = kit(snapshot, &KitOptions { dataset: dataset.clone(), class: class.clone(), split, seed: args.seed })?;

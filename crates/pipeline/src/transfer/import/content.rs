@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{Digest, TraceId};
 use syntrace_base::error::{Error, Result, ResultExt, io_error, require_file};
-use syntrace_foreign::{self as foreign, LoggedEpoch, Numbers};
+use syntrace_foreign::{self as foreign, LoggedEpoch, Numbers, TraceName};
 use syntrace_spec::{AttributeSource, ImportModel, MemberSource};
 
 /// Largest file that is read as a whole.
@@ -58,13 +58,14 @@ pub(super) struct Content {
 /// Reads the files of a model, all but its synthetic captures.
 pub(super) fn read(model: &ImportModel, index: &TraceIndex) -> Result<Content> {
     let listed = listed_members(model, index)?;
-    let (attributes, mut taken) = attribute_rows(&model.attributes, index, listed.as_deref())?;
+    let (attributes, mut taken) = attribute_rows(&model.attributes, index, ("members", listed.as_deref()))?;
     let members = match listed {
         Some(listed) => listed,
         None => members_of_rows(&attributes)?,
     };
     let attributes = joined(attributes, &members)?;
     let references = reference_rows(model, index, &members, &mut taken)?;
+    require_alike(&attributes, &references)?;
     let (synthetic, passed_over) = synthetic_files(model)?;
     let weights = model.weights.as_deref().map(NamedFile::new).transpose()?;
     let epochs = match &model.log {
@@ -162,18 +163,21 @@ fn listed_members(model: &ImportModel, index: &TraceIndex) -> Result<Option<Vec<
     };
     let place = || format!("`{}`", path.display());
     let rows = foreign::read_members(&text(path)?).context(place)?;
-    let mut listed = Vec::with_capacity(rows.len());
-    let mut seen = HashMap::new();
-    for (at, row) in rows.into_iter().enumerate() {
-        let trace = index.resolve(&row.trace).context(|| format!("row {at}")).context(place)?;
+    listed(rows.into_iter().map(|row| (row.trace, row.member)), index).context(place).map(Some)
+}
+
+/// The traces of a list in its own order, each of them once.
+fn listed(rows: impl Iterator<Item = (TraceName, bool)>, index: &TraceIndex) -> Result<Vec<(TraceId, bool)>> {
+    let (mut listed, mut seen) = (Vec::new(), HashMap::new());
+    for (at, (name, member)) in rows.enumerate() {
+        let trace = index.resolve(&name).context(|| format!("row {at}"))?;
         if let Some(earlier) = seen.insert(trace, at) {
-            return Err(Error::user(format!("trace `{}` is in row {earlier} and in row {at}", row.trace))
-                .context(place())
-                .hint("a trace is a member or held out, and is listed once"));
+            return Err(Error::user(format!("trace `{name}` is in row {earlier} and in row {at}"))
+                .hint("a trace is listed once: as a member, as held out, or as a reference"));
         }
-        listed.push((trace, row.member));
+        listed.push((trace, member));
     }
-    Ok(Some(listed))
+    Ok(listed)
 }
 
 /// An attribute row with its trace found and its membership as far as its file says.
@@ -186,7 +190,7 @@ struct Found {
 fn attribute_rows(
     sources: &[AttributeSource],
     index: &TraceIndex,
-    listed: Option<&[(TraceId, bool)]>,
+    (list, listed): (&str, Option<&[(TraceId, bool)]>),
 ) -> Result<(Vec<Found>, Vec<String>)> {
     let (mut found, mut all_taken) = (Vec::new(), Vec::new());
     for source in sources {
@@ -202,9 +206,9 @@ fn attribute_rows(
                         rows.len()
                     )
                 }
-                None => format!("`{place}`: its rows name no traces, and there is no membership list"),
+                None => format!("`{place}`: its rows name no traces, and there is no list of them in `{list}`"),
             })
-            .hint("rows without names follow the order of the CSV given as `members`"));
+            .hint(format!("rows without names follow the order of the CSV given as `{list}`")));
         }
         let default = kind_of(source)?;
         let losses = source.loss.as_deref().map(|path| read_losses(path, rows.len())).transpose()?;
@@ -248,12 +252,10 @@ fn reference_rows(
         Some(path) => {
             let place = || format!("`{}`", path.display());
             let rows = foreign::read_traces(&text(path)?).context(place)?;
-            let of = |(at, name): (usize, _)| Ok((index.resolve(&name).context(|| format!("row {at}"))?, false));
-            let listed: Result<Vec<_>> = rows.into_iter().enumerate().map(of).collect();
-            Some(listed.context(place)?)
+            Some(listed(rows.into_iter().map(|name| (name, false)), index).context(place)?)
         }
     };
-    let (rows, more) = attribute_rows(&model.reference_attributes, index, listed.as_deref())?;
+    let (rows, more) = attribute_rows(&model.reference_attributes, index, ("references", listed.as_deref()))?;
     taken.extend(more);
     let own: std::collections::HashSet<TraceId> = members.iter().map(|(trace, _)| *trace).collect();
     if let Some(found) = rows.iter().find(|found| own.contains(&found.row.trace_id)) {
@@ -265,6 +267,29 @@ fn reference_rows(
         None => rows.iter().map(|found| (found.row.trace_id, false)).collect(),
     };
     joined(rows, &outside)
+}
+
+/// Refuses references that cannot be compared with the model's own attributes: another kind, another number of values, a loss
+/// on one side only.
+fn require_alike(attributes: &[AttributeRow], references: &[AttributeRow]) -> Result<()> {
+    for rows in references.chunk_by(|a, b| a.kind == b.kind) {
+        let Some(reference) = rows.first() else { continue };
+        let kind = &reference.kind;
+        let wrong = match attributes.iter().find(|own| own.kind == *kind) {
+            None => "of which the model has no attributes".to_owned(),
+            Some(own) if own.values.len() != reference.values.len() => {
+                format!("with {} values, found attributes with {}", reference.values.len(), own.values.len())
+            }
+            Some(own) if own.loss.is_some() != reference.loss.is_some() => {
+                let (here, there) = if own.loss.is_some() { ("no", "with") } else { ("a", "without") };
+                format!("with {here} loss, found attributes {there} one")
+            }
+            Some(_) => continue,
+        };
+        return Err(Error::user(format!("found `reference_attributes` of kind `{kind}` {wrong}"))
+            .hint("`kind` in `reference_attributes` names the kind of the attributes that they are compared with"));
+    }
+    Ok(())
 }
 
 /// Rows, and what of the file they are.

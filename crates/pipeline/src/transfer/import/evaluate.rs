@@ -262,7 +262,12 @@ fn attack_jobs(
 ) -> Result<()> {
     for target in group.iter().filter(|member| member.planned.role == Role::Target) {
         if target.kinds.is_empty() && target.outside.is_none() {
-            notes.push(format!("no attack on {}: it has no attributes", target.label()));
+            let (_, held_out) = load::split(snapshot, target.planned.split_id)?;
+            let why = match held_out.is_empty() {
+                true => "no trace is held out",
+                false => "it has neither attributes nor synthetic traces",
+            };
+            notes.push(format!("no attack on {}: {why}", target.label()));
         }
         // An attack on the losses alone does not depend on the attribute kind that they are stored with.
         let mut by_loss = HashSet::new();
@@ -359,7 +364,8 @@ fn outside_attacks(
     for (kind, attack) in OUTSIDE_KINDS.iter().flat_map(|kind| attacks.iter().map(move |attack| (*kind, *attack))) {
         let terms = attack.attack();
         let possible = match shadows.is_empty() {
-            true => attack == AttackKind::Threshold,
+            // The first by name is the one that counts (`attack_strength`): chosen beforehand, not by its result.
+            true => attack == AttackKind::Threshold && kind != "synthetic_marginals",
             false => (compared || !attack.needs_references()) && (overlaps || !terms.needs_overlap()),
         };
         if possible {
