@@ -6,8 +6,9 @@ use syntrace::base::{ClipNorm, Delta, Epsilon, NoProgress, NoiseMultiplier, Samp
 use syntrace::encoding::fields::{FIELD_COUNT, FIELD_NULL};
 use syntrace::encoding::{FieldRow, Generated};
 use syntrace::model::netdpsyn::{
-    Fit, Model, NetDpSynConfig, Records, RhoLedger, RowMode, Schema, Shape, add_noise, count, dependence, fit, sample,
+    Fit, Model, NetDpSynConfig, Records, RowMode, Schema, Shape, count, dependence, fit, sample,
 };
+use syntrace::model::{RhoLedger, add_noise};
 use syntrace::model::{Weights, generator};
 use syntrace::privacy::{self, Accountant, Budget, Ledger};
 use syntrace::record::Regime;

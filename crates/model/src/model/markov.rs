@@ -10,9 +10,9 @@
 //! noise become 0, which reads noisy counts only. That is one step on all members: the accountant sees
 //! a sampling rate of 1. Everything else that shapes the model is a constant of the layout.
 
-use super::netdpsyn::add_noise;
-use super::netssm::trace_tokens;
 use super::options::{split_preset, with_options};
+use super::rho_ledger::add_noise;
+use super::tokens::trace_tokens;
 use super::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,

@@ -19,7 +19,7 @@
 //! trace adds at most 1 to one cell of each. The proof of the score's bound is in [`dependence`].
 //!
 //! Invariants: the private rows are read by Gaussian releases alone, and each is charged to one
-//! [`RhoLedger`], which refuses to exceed rho = 1 / (2 sigma^2) of the calibrated noise multiplier;
+//! [`RhoLedger`](crate::model::RhoLedger), which refuses to exceed rho = 1 / (2 sigma^2) of the calibrated noise multiplier;
 //! domains, strata, candidates and the number of members are public; all steps after a release
 //! (groups, choices, consistency, rows) are post-processing. A model's bytes hold no more than that.
 //!
@@ -42,7 +42,6 @@ mod generator;
 mod grouping;
 mod gum;
 mod leaves;
-mod ledger;
 mod model;
 mod sample;
 mod schema;
@@ -55,7 +54,6 @@ pub use domain::Domain;
 pub use fit::{Fit, fit};
 pub use generator::NetDpSyn;
 pub use gum::{GumOptions, Rows, synthesise};
-pub use ledger::{RhoLedger, add_noise};
 pub use model::{Model, Target};
 pub use sample::{block_error, sample};
 pub use schema::{Records, Schema};

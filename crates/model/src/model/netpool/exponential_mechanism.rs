@@ -11,7 +11,7 @@
 //! So a choice composes with Gaussian releases as one of noise multiplier 1 / mu (Dong, Roth and Su 2022: mu-GDP), also
 //! where choices depend on what was released before.
 
-use crate::model::netdpsyn::RhoLedger;
+use crate::model::rho_ledger::RhoLedger;
 use rand::RngExt;
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;

@@ -10,7 +10,7 @@ use super::place::{Found, Place};
 use super::pool::{Candidates, VARY_AGAIN};
 use super::reweight::{Goal, weigh};
 use super::votes;
-use crate::model::netdpsyn::RhoLedger;
+use crate::model::rho_ledger::RhoLedger;
 use crate::train::{EncodedTrace, PrivacyEvent};
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;

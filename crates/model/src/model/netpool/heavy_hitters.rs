@@ -15,7 +15,7 @@
 //! `false_values`. Private address ranges are small, so that an address in them is detected at 4.5 to 5.5 standard
 //! deviations; in all of IPv4 it takes 6.5, in all of IPv6 13.5, for networks of 16 bits 4.8.
 
-use crate::model::netdpsyn::add_noise;
+use crate::model::rho_ledger::add_noise;
 use rand::RngExt;
 use std::collections::{BTreeMap, BTreeSet};
 use syntrace_base::base::{Seed, StreamRng};

@@ -2,7 +2,7 @@
 
 use super::exponential_mechanism;
 use super::flow_features::{ATTRIBUTES, Attribute, Cells};
-use crate::model::netdpsyn::{RhoLedger, add_noise};
+use crate::model::rho_ledger::{RhoLedger, add_noise};
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
 use syntrace_base::record::Mechanism;

@@ -30,7 +30,7 @@
 //! The pool is the base of the generator: the traces of the spec's public datasets, in the study with a separate
 //! lineage, so a model is `end-to-end` private as long as its pool saw no private trace outside a mechanism.
 //!
-//! [`RhoLedger`]: crate::model::netdpsyn::RhoLedger
+//! [`RhoLedger`]: crate::model::RhoLedger
 
 mod config;
 mod exponential_mechanism;

@@ -7,7 +7,7 @@ use super::config::{NetPoolConfig, Votes};
 use super::flow::Flow;
 use super::flow_features::{ATTRIBUTES, Attribute, Cells};
 use super::pool::Candidates;
-use crate::model::netdpsyn::{RhoLedger, add_noise};
+use crate::model::rho_ledger::{RhoLedger, add_noise};
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
 use syntrace_base::record::Mechanism;
