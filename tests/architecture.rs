@@ -3,6 +3,7 @@
 //! rustfmt's layout is what makes that enough.
 
 mod circles;
+mod doubles;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -125,7 +125,7 @@ impl System {
 }
 
 /// The 10 bytes of the timestamp option: (own clock, peer's clock).
-pub(super) fn timestamp_option((value, echo): (u32, u32)) -> Vec<u8> {
+pub(in crate::simulate) fn timestamp_option((value, echo): (u32, u32)) -> Vec<u8> {
     let mut option = vec![8, 10];
     option.extend(value.to_be_bytes());
     option.extend(echo.to_be_bytes());

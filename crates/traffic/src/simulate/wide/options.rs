@@ -1,6 +1,7 @@
 //! TCP options as bytes (RFC 9293, RFC 7323, RFC 2018).
 
 use super::stack::{Offer, Stack};
+use crate::simulate::system::timestamp_option;
 
 const NOP: u8 = 1;
 
@@ -31,7 +32,7 @@ pub(super) fn syn_options(stack: &Stack, offered: Option<&[Offer]>, segment_byte
                 if before != Some(&Offer::Selective) {
                     pad(&mut bytes, stack, 2);
                 }
-                bytes.extend(stamp_option(stamps));
+                bytes.extend(timestamp_option(stamps));
             }
         }
     }
@@ -44,7 +45,7 @@ pub(super) fn syn_options(stack: &Stack, offered: Option<&[Offer]>, segment_byte
 pub(super) fn later_options(stamps: Option<(u32, u32)>) -> Vec<u8> {
     let Some(stamps) = stamps else { return Vec::new() };
     let mut bytes = vec![NOP, NOP];
-    bytes.extend(stamp_option(stamps));
+    bytes.extend(timestamp_option(stamps));
     bytes
 }
 
@@ -52,11 +53,4 @@ fn pad(bytes: &mut Vec<u8>, stack: &Stack, count: usize) {
     if !stack.packed {
         bytes.extend(std::iter::repeat_n(NOP, count));
     }
-}
-
-fn stamp_option((value, echo): (u32, u32)) -> Vec<u8> {
-    let mut option = vec![8, 10];
-    option.extend(value.to_be_bytes());
-    option.extend(echo.to_be_bytes());
-    option
 }
