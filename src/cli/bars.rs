@@ -238,6 +238,6 @@ mod tests {
     #[test]
     fn a_time_left_has_the_unit_that_people_think_in() {
         let texts = [7.0, 80.0, 600.0, 9000.0, 400_000.0].map(duration);
-        assert_eq!(texts, ["7 s", "80 s", "10 min", "2.5 h", "4.6 days"]);
+        assert_eq!(texts, ["7.0 s", "80 s", "10 min", "2.5 h", "4.6 days"]);
     }
 }

@@ -81,6 +81,7 @@ pub fn duration(seconds: f64) -> String {
     match seconds {
         seconds if seconds >= 2.0 * 86400.0 => format!("{:.1} days", seconds / 86400.0),
         seconds if seconds >= 7200.0 => format!("{:.1} h", seconds / 3600.0),
+        seconds if seconds >= 600.0 => format!("{:.0} min", seconds / 60.0),
         seconds if seconds >= 120.0 => format!("{:.1} min", seconds / 60.0),
         seconds if seconds >= 10.0 => format!("{seconds:.0} s"),
         seconds => format!("{seconds:.1} s"),
