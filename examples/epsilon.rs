@@ -7,7 +7,8 @@
 
 use syntrace::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace::error::Result;
-use syntrace::privacy::{Accountant, Budget, Ledger, PrivacyEvent, epsilon_by, noise_multiplier};
+use syntrace::privacy::{Accountant, Budget, Ledger, epsilon_by, noise_multiplier};
+use syntrace::record::{Mechanism, PrivacyEvent};
 
 /// 250 traces, batches of 16 expected, 9 epochs.
 const MEMBERS: f64 = 250.0;
@@ -21,6 +22,7 @@ const STEPS: u64 = 9 * 16;
 pub fn spent(noise: f64, accountant: Accountant) -> Result<f64> {
     let event = PrivacyEvent {
         phase: "training".to_owned(),
+        mechanism: Mechanism::PoissonSubsampledGaussian,
         sampling_rate: SamplingRate::new(BATCH / MEMBERS)?,
         noise_multiplier: NoiseMultiplier::new(noise)?,
         clip_norm: ClipNorm::new(1.0)?,

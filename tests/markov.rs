@@ -148,7 +148,7 @@ fn noise_covers_every_allowed_cell_and_hides_the_traces() {
     assert!((kept - expected).abs() < 5.0 * expected.sqrt(), "{kept} kept, {expected} expected");
     assert_eq!(outcome.events.len(), 1);
     let event = &outcome.events[0];
-    assert_eq!((event.sampling_rate, event.noise_multiplier, event.steps), (1.0, noise_multiplier, 1));
+    assert_eq!((event.sampling_rate.get(), event.noise_multiplier.get(), event.steps), (1.0, noise_multiplier, 1));
     assert_eq!(outcome.epochs[0].clipped_fraction, Some(0.0));
 }
 

@@ -365,7 +365,7 @@ fn a_cohort_trains_as_its_models_alone_and_stores_adapters_only() {
         );
         assert_eq!((outcome.parameters, outcome.parameters_private), (tiny().parameters(), tiny().parameters()));
         let events: Vec<(u64, f64)> =
-            outcome.events.iter().map(|event| (event.steps, event.noise_multiplier)).collect();
+            outcome.events.iter().map(|event| (event.steps, event.noise_multiplier.get())).collect();
         assert_eq!(events, model.1.map(|dp| (outcome.steps, dp.noise_multiplier)).into_iter().collect::<Vec<_>>());
         let kinds: Vec<&str> = outcome.monitors.iter().map(|row| row.monitor.as_str()).collect();
         assert_eq!(kinds, ["image_entropy_bits", "noise_error", "noise_error"]);

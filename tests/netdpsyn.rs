@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rand::RngExt;
-use syntrace::base::{ClipNorm, Delta, Epsilon, NoProgress, NoiseMultiplier, SamplingRate, Seed, TraceId};
+use syntrace::base::{Delta, Epsilon, NoProgress, SamplingRate, Seed, TraceId};
 use syntrace::encoding::fields::{FIELD_COUNT, FIELD_NULL};
 use syntrace::encoding::{FieldRow, Generated};
 use syntrace::model::netdpsyn::{
@@ -13,7 +13,7 @@ use syntrace::model::{Weights, generator};
 use syntrace::privacy::{self, Accountant, Budget, Ledger};
 use syntrace::record::Regime;
 use syntrace::synth::decode_fields;
-use syntrace::train::{CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint, PrivacyEvent};
+use syntrace::train::{CohortInput, CohortModel, DpPlan, EncodedTrace, NoCheckpoint};
 
 const MODES: [RowMode; 3] = [RowMode::Packets, RowMode::Positions, RowMode::Traces];
 const PACKETS: u32 = 4;
@@ -142,7 +142,7 @@ fn what_pairs_do_not_need_makes_one_way_marginals_better() {
     assert_eq!(fit.spent[0], 0.0);
     let noise = |phase: &str| {
         let events = fit.events.iter().filter(|event| event.phase.starts_with(phase));
-        events.map(|event| event.noise_multiplier).collect::<Vec<f64>>()
+        events.map(|event| event.noise_multiplier.get()).collect::<Vec<f64>>()
     };
     let (first, second) = (noise("single:"), noise("combined:"));
     assert_eq!(first.len(), second.len());
@@ -164,17 +164,6 @@ fn noise_for(epsilon: f64, accountant: Accountant) -> f64 {
     privacy::noise_multiplier(&budget, accountant).unwrap().get()
 }
 
-fn composed(events: &[PrivacyEvent]) -> Ledger {
-    let event = |event: &PrivacyEvent| privacy::PrivacyEvent {
-        phase: event.phase.clone(),
-        sampling_rate: SamplingRate::new(event.sampling_rate).unwrap(),
-        noise_multiplier: NoiseMultiplier::new(event.noise_multiplier).unwrap(),
-        clip_norm: ClipNorm::new(event.clip_norm).unwrap(),
-        steps: event.steps,
-    };
-    Ledger { events: events.iter().map(event).collect() }
-}
-
 /// One Gaussian step of the calibrated noise is the budget; the releases compose to it, never above.
 #[test]
 fn all_releases_together_spend_the_budget_and_meet_the_target_epsilon() {
@@ -187,14 +176,14 @@ fn all_releases_together_spend_the_budget_and_meet_the_target_epsilon() {
             let noise = noise_for(epsilon, accountant);
             let fit = fitted(&config(rows), &traces, noise, 5);
             let budget = 0.5 / (noise * noise);
-            let spent: f64 = fit.events.iter().map(|event| 0.5 / event.noise_multiplier.powi(2)).sum();
+            let spent: f64 = fit.events.iter().map(|event| 0.5 / event.noise_multiplier.get().powi(2)).sum();
             assert!(spent <= budget && spent > budget * (1.0 - LEFT_OVER), "{rows:?} {epsilon}: {spent} of {budget}");
             // With nothing to choose from, the share of choosing is spent on measuring.
             let expected = if fit.spent[0] == 0.0 { [0.0, 0.1, 0.9] } else { [0.1, 0.1, 0.8] };
             for (share, expected) in fit.spent.iter().zip(expected) {
                 assert!((share / budget - expected).abs() < LEFT_OVER);
             }
-            let ledger = composed(&fit.events);
+            let ledger = Ledger { events: fit.events };
             let found = privacy::epsilon_by(accountant, &ledger, Delta::new(1e-5).unwrap()).unwrap().epsilon;
             assert!(found <= epsilon, "{rows:?}: {found} above {epsilon}");
         }

@@ -2,13 +2,12 @@
 //! Private selection from a public pool: what it may spend, what comes out, what it is worth.
 
 use crate::common::{run_ok, simulated_traces, write_spec};
-use syntrace::base::{ClipNorm, Epsilon, SamplingRate};
-use syntrace::base::{Delta, NoProgress, NoiseMultiplier, Seed};
+use syntrace::base::{Delta, Epsilon, NoProgress, SamplingRate, Seed};
 use syntrace::encoding::packets::HeaderPacket;
 use syntrace::encoding::{Encoded, EncodingKind, Generated};
 use syntrace::model::{Generator, Weights, generator};
-use syntrace::privacy::{self, Accountant, Budget, Ledger, PrivacyEvent};
-use syntrace::record::{Mechanism, Regime};
+use syntrace::privacy::{self, Accountant, Budget, Ledger};
+use syntrace::record::{Mechanism, PrivacyEvent, Regime};
 use syntrace::synth::{decode_packets, mend};
 use syntrace::train::{CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, NoCheckpoint, TrainPlan};
 
@@ -84,17 +83,11 @@ fn all_releases_together_spend_the_budget_and_no_more() {
         let found = [Mechanism::GaussianMarginals, Mechanism::Exponential, Mechanism::Gaussian].map(count);
         assert_eq!(found.iter().sum::<usize>(), events.len());
         assert_eq!(found, releases);
-        let record = |event: &syntrace::train::PrivacyEvent| PrivacyEvent {
-            phase: event.phase.clone(),
-            sampling_rate: SamplingRate::new(event.sampling_rate).unwrap(),
-            noise_multiplier: NoiseMultiplier::new(event.noise_multiplier).unwrap(),
-            clip_norm: ClipNorm::new(event.clip_norm).unwrap(),
-            steps: event.steps,
-        };
-        let ledger = Ledger { events: events.iter().map(record).collect() };
+        let ledger = Ledger { events: events.clone() };
         let spent = privacy::epsilon_by(Accountant::Pld, &ledger, Delta::new(1e-5).unwrap()).unwrap().epsilon;
         assert!(spent <= epsilon && spent > 0.99 * epsilon, "{spent} of {epsilon}");
-        assert!(events.iter().all(|event| event.clip_norm == 1.0 && event.sampling_rate == 1.0 && event.steps == 1));
+        let sizes = |event: &PrivacyEvent| (event.clip_norm.get(), event.sampling_rate.get(), event.steps);
+        assert!(events.iter().all(|event| sizes(event) == (1.0, 1.0, 1)));
     }
 }
 

@@ -7,7 +7,8 @@ use syntrace::audit::{
     Canary, Guesses, coin_flips, one_run_audit, one_run_canaries, one_run_epsilon, one_run_guesses, one_run_provable,
 };
 use syntrace::base::{ClipNorm, Delta, NoiseMultiplier, SamplingRate, Seed, map_ordered};
-use syntrace::privacy::{Ledger, PrivacyEvent, pld_epsilon};
+use syntrace::privacy::{Ledger, pld_epsilon};
+use syntrace::record::{Mechanism, PrivacyEvent};
 
 /// The reference bisects to 1e-9 or better; its released code to 1e-5.
 const ONE_RUN_TOLERANCE: f64 = 1e-6;
@@ -49,6 +50,7 @@ fn gaussian_canaries(count: usize, noise: f64, seed: Seed) -> Vec<Canary> {
 pub fn gaussian_epsilon(noise: f64, delta: f64) -> f64 {
     let event = PrivacyEvent {
         phase: "sum".to_owned(),
+        mechanism: Mechanism::Gaussian,
         sampling_rate: SamplingRate::new(1.0).unwrap(),
         noise_multiplier: NoiseMultiplier::new(noise).unwrap(),
         clip_norm: ClipNorm::new(1.0).unwrap(),

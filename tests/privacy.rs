@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 use syntrace::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace::privacy::{
-    Accountant, Budget, EpsilonBounds, Ledger, PrivacyEvent, SpentByBoth, default_orders, epsilon, epsilon_by,
-    noise_multiplier, noise_multiplier_where, pld_epsilon, pld_upper, rdp_epsilon, rdp_step, rdp_to_epsilon,
+    Accountant, Budget, EpsilonBounds, Ledger, SpentByBoth, default_orders, epsilon, epsilon_by, noise_multiplier,
+    noise_multiplier_where, pld_epsilon, pld_upper, rdp_epsilon, rdp_step, rdp_to_epsilon,
 };
+use syntrace::record::{Mechanism, PrivacyEvent};
 
 /// Relative tolerance that the conformance README sets for Renyi divergences above `RDP_SMALL`.
 const RDP_RELATIVE: f64 = 1e-6;
@@ -39,6 +40,7 @@ fn number(row: &HashMap<String, String>, column: &str) -> Option<f64> {
 fn event(q: f64, sigma: f64, steps: u64) -> PrivacyEvent {
     PrivacyEvent {
         phase: "train".to_owned(),
+        mechanism: Mechanism::PoissonSubsampledGaussian,
         sampling_rate: SamplingRate::new(q).unwrap(),
         noise_multiplier: NoiseMultiplier::new(sigma).unwrap(),
         clip_norm: ClipNorm::new(1.0).unwrap(),

@@ -6,7 +6,7 @@ use crate::common::{TINY_SPEC, fixture, run, run_ok, syntrace, write_spec};
 use crate::query::study::{self, class_id, job};
 use std::path::Path;
 use syntrace::base::{ClipNorm, Delta, Identity, JobId, ModelId, NoiseMultiplier, SamplingRate, Seed, SplitId};
-use syntrace::privacy::{Ledger, PrivacyEvent, pld_upper};
+use syntrace::privacy::{Ledger, pld_upper};
 use syntrace::record::*;
 use syntrace::store::schema::PRIVACY_LEDGER;
 use syntrace::store::{JobResult, NewSegment, Store, StoreWriter};
@@ -294,6 +294,7 @@ fn together(models: &[i64]) -> f64 {
     let events = EVENTS.iter().filter(|(model, _)| models.contains(model)).flat_map(|(_, events)| events.iter());
     let event = |&(rate, noise, steps): &Event| PrivacyEvent {
         phase: String::new(),
+        mechanism: Mechanism::PoissonSubsampledGaussian,
         sampling_rate: SamplingRate::new(rate).unwrap(),
         noise_multiplier: NoiseMultiplier::new(noise).unwrap(),
         clip_norm: ClipNorm::new(1.0).unwrap(),

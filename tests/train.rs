@@ -220,7 +220,8 @@ fn events_count_every_step_of_private_models_only() {
     let outcome = train(&pool(), vec![model(0, None), model(1, Some(DP))], plan());
     assert!(outcome.models[0].events.is_empty());
     let [event] = outcome.models[1].events.as_slice() else { panic!("one event") };
-    assert_eq!((event.steps, event.sampling_rate, event.noise_multiplier, event.clip_norm), (24, 0.25, 1.0, 1.0));
+    let rate_noise_norm = (event.sampling_rate.get(), event.noise_multiplier.get(), event.clip_norm.get());
+    assert_eq!((event.steps, rate_noise_norm), (24, (0.25, 1.0, 1.0)));
 }
 
 /// With a rate of 0 in effect (no member is ever drawn) a private model still moves, by noise alone.

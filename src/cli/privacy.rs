@@ -5,8 +5,9 @@ use super::format_epsilon::{number, number_json, shown};
 use crate::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use crate::error::{Error, Result};
 use crate::privacy::{
-    Accountant, Budget, EpsilonBounds, Ledger, NEIGHBOURS, PrivacyEvent, SpentEpsilon, noise_multiplier, pld_epsilon,
+    Accountant, Budget, EpsilonBounds, Ledger, NEIGHBOURS, SpentEpsilon, noise_multiplier, pld_epsilon,
 };
+use crate::record::{Mechanism, PrivacyEvent};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -85,6 +86,7 @@ pub(super) fn privacy(args: &PrivacyArgs) -> Result<ExitCode> {
 fn event(sample_rate: f64, noise: f64, steps: u64) -> Result<PrivacyEvent> {
     Ok(PrivacyEvent {
         phase: "asked".to_owned(),
+        mechanism: Mechanism::PoissonSubsampledGaussian,
         sampling_rate: SamplingRate::new(sample_rate)?,
         noise_multiplier: NoiseMultiplier::new(noise)?,
         // epsilon does not depend on it: noise is in its units

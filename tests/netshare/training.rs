@@ -137,7 +137,8 @@ fn events_count_every_critic_round_once() {
     let plan = plan(&generator, 10, 2);
     let outcome = train(&generator, vec![model(0, Some(DP))], plan);
     let [event] = outcome.models[0].events.as_slice() else { panic!("one event") };
-    assert_eq!((event.steps, event.sampling_rate, event.noise_multiplier), (10, plan.sampling_rate, 1.0));
+    let rate_noise = (event.sampling_rate.get(), event.noise_multiplier.get());
+    assert_eq!((event.steps, rate_noise), (10, (plan.sampling_rate, 1.0)));
 }
 
 struct StopAfter {

@@ -1,13 +1,12 @@
 //! Joint privacy cost of the models of a release, composed from their stored ledgers.
 
-use crate::rows;
+use crate::jobs::load;
 use std::collections::HashMap;
-use syntrace_base::base::{ClassId, ClipNorm, Delta, ModelId, NoiseMultiplier, SamplingRate, SplitId};
+use syntrace_base::base::{ClassId, Delta, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
-use syntrace_base::record::{ModelRecord, Role};
-use syntrace_measure::privacy::{Joint, Ledger, PrivacyEvent, Released, joint, promise};
+use syntrace_base::record::{Mechanism, ModelRecord, PrivacyEvent, Role};
+use syntrace_measure::privacy::{Joint, Ledger, Released, joint, promise};
 use syntrace_store::Snapshot;
-use syntrace_store::schema::PRIVACY_LEDGER;
 
 /// Models that may share a member trace, and their joint privacy loss.
 #[derive(Debug)]
@@ -160,23 +159,11 @@ fn group(snapshot: &Snapshot, models: &[&Candidate], delta: Option<Delta>) -> Re
     Ok(ReleaseGroup { classes, splits, models: named, joint: joint(&parts, delta)? })
 }
 
-/// The stored events of a model, in their order.
+/// The stored events of a model, in their order. Whatever they released, those with equal noise are one.
 fn ledger(snapshot: &Snapshot, model: ModelId) -> Result<Ledger> {
-    let mut events = Vec::new();
-    for segment in snapshot.segments_of(&PRIVACY_LEDGER, model.0)? {
-        let columns = rows::Columns::read(snapshot, &PRIVACY_LEDGER, &segment, &[])?;
-        events.extend(rows::ledger_events(&columns)?);
-    }
-    events.sort_by_key(|(number, _)| *number);
     let mut ledger = Ledger::default();
-    for (_, event) in events {
-        ledger.record(PrivacyEvent {
-            phase: String::new(),
-            sampling_rate: SamplingRate::new(event.sampling_rate)?,
-            noise_multiplier: NoiseMultiplier::new(event.noise_multiplier)?,
-            clip_norm: ClipNorm::new(event.clip_norm)?,
-            steps: event.steps,
-        });
+    for event in load::privacy_events(snapshot, model)? {
+        ledger.record(PrivacyEvent { phase: String::new(), mechanism: Mechanism::Gaussian, ..event });
     }
     if ledger.steps() == 0 {
         return Err(Error::damaged("a model that has spent an epsilon has no event in `privacy_ledger`"));

@@ -11,6 +11,7 @@ mod dataset;
 mod job;
 mod model;
 mod packet;
+mod privacy_event;
 mod split;
 mod trace;
 
@@ -19,7 +20,8 @@ pub use attribute::{NamedScalar, WithoutZero};
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};
 pub use job::{JobKind, JobOutput, JobRecord};
-pub use model::{Guarantee, IMPORTED, LineageEdge, LineageKind, Mechanism, ModelRecord, ModelStatus, Regime, Role};
+pub use model::{Guarantee, IMPORTED, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
 pub use packet::{Direction, Packet};
+pub use privacy_event::{Mechanism, PrivacyEvent};
 pub use split::{Part, SplitRecord};
 pub use trace::{Trace, TraceUnit};

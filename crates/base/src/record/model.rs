@@ -1,7 +1,6 @@
 //! One trained generator and the lineage of its weights.
 
 use crate::base::{ClassId, JobId, ModelId, SplitId};
-use crate::error::{Error, Result};
 
 /// Target, or one of the shadows.
 #[derive(
@@ -110,41 +109,6 @@ impl Guarantee {
             Self::Conditional => "conditional",
             Self::None => "none",
         }
-    }
-}
-
-/// What an event of a privacy ledger did to the private traces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mechanism {
-    /// Gaussian noise on the clipped sum of a Poisson batch: a step of DP-SGD.
-    PoissonSubsampledGaussian,
-    /// Gaussian noise on counts of all members, one release a step; sampling rate 1.
-    Gaussian,
-    /// Gaussian noise in every cell of a histogram in which a trace is in one cell; sampling rate 1.
-    GaussianMarginals,
-    /// One choice by the exponential mechanism, whose noise multiplier is that of a Gaussian release that costs no less.
-    Exponential,
-}
-
-impl Mechanism {
-    /// Name in SQL.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PoissonSubsampledGaussian => "poisson_subsampled_gaussian",
-            Self::Gaussian => "gaussian",
-            Self::GaussianMarginals => "gaussian_marginals",
-            Self::Exponential => "exponential",
-        }
-    }
-
-    /// The mechanism of a name.
-    ///
-    /// # Errors
-    /// Where there is none of that name.
-    pub fn from_name(name: &str) -> Result<Self> {
-        let all = [Self::PoissonSubsampledGaussian, Self::Gaussian, Self::GaussianMarginals, Self::Exponential];
-        let found = all.into_iter().find(|mechanism| mechanism.name() == name);
-        found.ok_or_else(|| Error::internal(format!("unknown mechanism `{name}`")))
     }
 }
 

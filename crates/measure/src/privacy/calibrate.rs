@@ -1,9 +1,10 @@
 //! How much noise a budget needs.
 
 use super::epsilon::epsilon_by;
-use super::event::{Accountant, Ledger, PrivacyEvent};
+use super::ledger::{Accountant, Ledger};
 use syntrace_base::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{Mechanism, PrivacyEvent};
 
 /// Privacy budget and schedule of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +41,7 @@ pub fn noise_multiplier(budget: &Budget, accountant: Accountant) -> Result<Noise
     let found = noise_multiplier_where(budget.epsilon, |sigma| {
         let event = PrivacyEvent {
             phase: "calibration".to_owned(),
+            mechanism: Mechanism::PoissonSubsampledGaussian,
             sampling_rate: budget.sampling_rate,
             noise_multiplier: NoiseMultiplier::new(sigma)?,
             clip_norm,

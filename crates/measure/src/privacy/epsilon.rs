@@ -1,6 +1,6 @@
 //! The epsilon that a ledger has spent, by either accountant or by both.
 
-use super::event::{Accountant, Ledger, SpentEpsilon};
+use super::ledger::{Accountant, Ledger, SpentEpsilon};
 use super::pld::{pld_epsilon, pld_upper};
 use super::rdp::default_orders;
 use super::rdp_conversion::rdp_epsilon;

@@ -9,7 +9,7 @@
 
 mod calibrate;
 mod epsilon;
-mod event;
+mod ledger;
 mod lineage;
 mod logspace;
 mod normal;
@@ -21,7 +21,7 @@ mod release;
 
 pub use calibrate::{Budget, noise_multiplier, noise_multiplier_where};
 pub use epsilon::{SpentByBoth, epsilon, epsilon_by};
-pub use event::{Accountant, Ledger, NEIGHBOURS, PrivacyEvent, SpentEpsilon};
+pub use ledger::{Accountant, Ledger, NEIGHBOURS, SpentEpsilon};
 pub use lineage::{NONE_BY_DELTA, REPRODUCIBLE_NOISE, guarantee, promise, promises_nothing};
 pub use pld::{EpsilonBounds, pld_epsilon, pld_upper};
 pub use rdp::{default_orders, rdp_step};

@@ -1,6 +1,6 @@
 //! From Renyi DP to (epsilon, delta)-DP.
 
-use super::event::{Accountant, Ledger, SpentEpsilon};
+use super::ledger::{Accountant, Ledger, SpentEpsilon};
 use super::rdp::rdp_step;
 use syntrace_base::base::Delta;
 use syntrace_base::error::{Error, Result};

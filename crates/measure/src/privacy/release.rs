@@ -2,7 +2,7 @@
 //! them only the composition of their ledgers is guaranteed.
 
 use super::epsilon::SpentByBoth;
-use super::event::Ledger;
+use super::ledger::Ledger;
 use super::lineage::{NONE_BY_DELTA, promises_nothing};
 use syntrace_base::base::Delta;
 use syntrace_base::error::Result;
@@ -59,13 +59,15 @@ pub fn joint(parts: &[Released], delta: Option<Delta>) -> Result<Joint> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PrivacyEvent, pld_upper};
+    use super::super::pld_upper;
     use super::*;
     use syntrace_base::base::{ClipNorm, NoiseMultiplier, SamplingRate};
+    use syntrace_base::record::{Mechanism, PrivacyEvent};
 
     fn event(noise: f64, steps: u64) -> PrivacyEvent {
         PrivacyEvent {
             phase: "training".to_owned(),
+            mechanism: Mechanism::PoissonSubsampledGaussian,
             sampling_rate: SamplingRate::new(0.1).unwrap(),
             noise_multiplier: NoiseMultiplier::new(noise).unwrap(),
             clip_norm: ClipNorm::new(1.0).unwrap(),

@@ -15,16 +15,16 @@ use super::rho_ledger::add_noise;
 use super::tokens::trace_tokens;
 use super::{AttributeRow, Family, Generator, RawTrace, Weights};
 use crate::train::{
-    CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
-    PrivacyEvent, TrainPlan, fit_one_by_one,
+    CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome, TrainPlan,
+    fit_one_by_one,
 };
 use rand::RngExt;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use syntrace_base::base::{Progress, Seed, StreamRng};
+use syntrace_base::base::{ClipNorm, NoiseMultiplier, Progress, SamplingRate, Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{Mechanism, ModelStatus, Regime};
+use syntrace_base::record::{Mechanism, ModelStatus, PrivacyEvent, Regime};
 use syntrace_traffic::encoding::tokens::{TOKEN_BYTES, TOKEN_DELIMITER, TOKEN_END, TOKEN_LABEL};
 use syntrace_traffic::encoding::{EncodingKind, Generated, TokenLayout};
 
@@ -174,14 +174,16 @@ impl Markov {
             counts = self.privatise(&counts, dp, seed.named("markov"));
         }
         let chain = Chain::new(&counts);
-        let events = model.dp.map(|dp| PrivacyEvent {
-            phase: "transition counts".to_owned(),
-            mechanism: Mechanism::Gaussian,
-            sampling_rate: 1.0,
-            noise_multiplier: dp.noise_multiplier,
-            clip_norm: dp.clip_norm,
-            steps: 1,
-        });
+        let event = |dp: DpPlan| -> Result<PrivacyEvent> {
+            Ok(PrivacyEvent {
+                phase: "transition counts".to_owned(),
+                mechanism: Mechanism::Gaussian,
+                sampling_rate: SamplingRate::new(1.0)?,
+                noise_multiplier: NoiseMultiplier::new(dp.noise_multiplier)?,
+                clip_norm: ClipNorm::new(dp.clip_norm)?,
+                steps: 1,
+            })
+        };
         let clipped = |dp: DpPlan| norms.iter().filter(|norm| **norm > dp.clip_norm).count() as f64;
         let epoch = EpochRow {
             member_loss: self.mean_loss(&chain, &members)?,
@@ -193,7 +195,7 @@ impl Markov {
             weights: write(&counts)?,
             epochs: vec![epoch],
             monitors: Vec::new(),
-            events: events.into_iter().collect(),
+            events: model.dp.map(event).into_iter().collect::<Result<_>>()?,
             steps: 1,
             status: ModelStatus::Trained,
             parameters: self.parameters(),

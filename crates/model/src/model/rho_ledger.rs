@@ -5,11 +5,10 @@
 //! up, also where a release's rho was chosen by looking at earlier ones, because their sum is fixed
 //! beforehand (Feldman and Zrnic 2021 for Renyi DP; as one Gaussian mechanism, which is tighter, Smith and Thakurta 2022).
 
-use crate::train::PrivacyEvent;
 use rand::RngExt;
-use syntrace_base::base::{Seed, StreamRng};
+use syntrace_base::base::{ClipNorm, NoiseMultiplier, SamplingRate, Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::Mechanism;
+use syntrace_base::record::{Mechanism, PrivacyEvent};
 
 /// Every noise is this much larger than its rho asks for, so that rounding never spends too much.
 const ROUNDING: f64 = 1e-9;
@@ -70,9 +69,9 @@ impl RhoLedger {
         self.events.push(PrivacyEvent {
             phase: phase.to_owned(),
             mechanism,
-            sampling_rate: 1.0,
-            noise_multiplier,
-            clip_norm: sensitivity,
+            sampling_rate: SamplingRate::new(1.0)?,
+            noise_multiplier: NoiseMultiplier::new(noise_multiplier)?,
+            clip_norm: ClipNorm::new(sensitivity)?,
             steps: 1,
         });
         Ok(noise_multiplier * sensitivity)

@@ -9,12 +9,13 @@
 //! reveal the losses of those steps' batches. Rows of finished epochs are kept; they are the evaluation that the table
 //! `epochs` shows to everyone who has the study.
 
-use super::{EpochRow, Optimiser, PrivacyEvent};
+use super::{EpochRow, Optimiser};
 use crate::nn::{Params, kind_bytes, tensor_from_view};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use syntrace_base::base::{ClipNorm, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::Mechanism;
+use syntrace_base::record::{Mechanism, PrivacyEvent};
 use tch::{Device, Kind, Tensor};
 
 /// Layout version of the JSON text.
@@ -223,13 +224,13 @@ impl Running {
 }
 
 /// The ledger entry of a model from its counters.
-pub(super) fn event(model: &ModelState, dp: super::DpPlan, sampling_rate: f64) -> PrivacyEvent {
-    PrivacyEvent {
+pub(super) fn event(model: &ModelState, dp: super::DpPlan, sampling_rate: f64) -> Result<PrivacyEvent> {
+    Ok(PrivacyEvent {
         phase: "training".to_owned(),
         mechanism: Mechanism::PoissonSubsampledGaussian,
-        sampling_rate,
-        noise_multiplier: dp.noise_multiplier,
-        clip_norm: dp.clip_norm,
+        sampling_rate: SamplingRate::new(sampling_rate)?,
+        noise_multiplier: NoiseMultiplier::new(dp.noise_multiplier)?,
+        clip_norm: ClipNorm::new(dp.clip_norm)?,
         steps: model.releases,
-    }
+    })
 }

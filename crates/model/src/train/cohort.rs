@@ -4,12 +4,12 @@ use super::checkpoint::{self, ModelState, Running, State};
 use super::step::Overflow;
 use super::{
     CheckpointSink, ClippedSum, Clipping, CohortInput, CohortModel, CohortOutcome, DpPlan, EpochRow, Microbatch,
-    ModelOutcome, MonitorRow, Network, OVERFLOWS, Optimiser, PrivacyEvent, PrivateGrad, poisson_batch,
+    ModelOutcome, MonitorRow, Network, OVERFLOWS, Optimiser, PrivateGrad, poisson_batch,
 };
 use crate::nn::Params;
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::ModelStatus;
+use syntrace_base::record::{ModelStatus, PrivacyEvent};
 use tch::{Device, Kind, Tensor};
 
 /// Trains the models of a cohort in lockstep. `network` holds the initial weights of the models in the
@@ -213,7 +213,7 @@ impl<'a, N: Network> Training<'a, N> {
         for model in (0..finite.len()).filter(|&model| !finite[model]) {
             self.stop(model, step)?;
         }
-        let mut ledger = self.ledger();
+        let mut ledger = self.ledger()?;
         let mut gradient: PrivateGrad =
             sum.privatise(&self.plans, &self.noise_seeds, step, self.input.plan.expected_batch, &mut ledger);
         for (model, event) in self.state.models.iter_mut().zip(ledger) {
@@ -250,10 +250,10 @@ impl<'a, N: Network> Training<'a, N> {
         Ok(())
     }
 
-    fn ledger(&self) -> Vec<Option<PrivacyEvent>> {
+    fn ledger(&self) -> Result<Vec<Option<PrivacyEvent>>> {
         let rate = self.input.plan.sampling_rate;
         let models = self.plans.iter().zip(&self.state.models);
-        models.map(|(plan, model)| plan.map(|plan| checkpoint::event(model, plan, rate))).collect()
+        models.map(|(plan, model)| plan.map(|plan| checkpoint::event(model, plan, rate)).transpose()).collect()
     }
 
     fn at_epoch_end(&self) -> bool {
@@ -338,7 +338,7 @@ impl<'a, N: Network> Training<'a, N> {
     }
 
     fn outcome(self) -> Result<CohortOutcome> {
-        let ledger = self.ledger();
+        let ledger = self.ledger()?;
         let (parameters, parameters_private) = self.network.params().counts();
         let mut models = Vec::with_capacity(self.state.models.len());
         for ((index, state), event) in self.state.models.iter().enumerate().zip(ledger) {

@@ -37,7 +37,7 @@ mod tests;
 pub use one_by_one::fit_one_by_one;
 pub use plan::{
     Average, CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome,
-    MonitorRow, NoCheckpoint, OVERFLOWS, OptimiserPlan, PrivacyEvent, TrainPlan, Trainable,
+    MonitorRow, NoCheckpoint, OVERFLOWS, OptimiserPlan, TrainPlan, Trainable,
 };
 
 #[cfg(feature = "torch")]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use syntrace_base::base::{Seed, TraceId};
 use syntrace_base::error::Result;
-use syntrace_base::record::{Mechanism, ModelStatus};
+use syntrace_base::record::{ModelStatus, PrivacyEvent};
 
 /// One trace in one encoding.
 #[derive(Debug, Clone, PartialEq)]
@@ -292,23 +292,6 @@ impl MonitorRow {
     pub fn new(monitor: &str, field: impl Into<String>, value: f64) -> Self {
         Self { epoch: None, monitor: monitor.to_owned(), field: field.into(), value }
     }
-}
-
-/// The privacy event of a model's training, for an accountant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PrivacyEvent {
-    /// What was trained or counted.
-    pub phase: String,
-    /// What was done.
-    pub mechanism: Mechanism,
-    /// Probability of a trace to be in a step's batch.
-    pub sampling_rate: f64,
-    /// Noise standard deviation in units of the clip norm.
-    pub noise_multiplier: f64,
-    /// L2 bound of one trace's contribution.
-    pub clip_norm: f64,
-    /// Noisy sums released.
-    pub steps: u64,
 }
 
 /// Result of training one model.

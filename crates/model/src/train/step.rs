@@ -1,8 +1,9 @@
 //! The differentially private step as owned types that can only be used in order.
 
-use super::{DpPlan, PrivacyEvent, noise::gaussian_noise};
+use super::{DpPlan, noise::gaussian_noise};
 use crate::nn::PerTrace;
 use syntrace_base::base::Seed;
+use syntrace_base::record::PrivacyEvent;
 use tch::{Kind, Tensor};
 
 /// Per-trace gradients of one microbatch, not yet clipped.

@@ -4,7 +4,7 @@ use crate::rows::{self, AttributeRow, Columns, EncodingRow, TraceFacts};
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, JobId, ModelId, SplitId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{Packet, Trace};
+use syntrace_base::record::{Packet, PrivacyEvent, Trace};
 use syntrace_store::schema::{self, SegmentTable};
 use syntrace_store::{SegmentRecord, Snapshot};
 
@@ -108,6 +108,17 @@ pub(crate) fn split(snapshot: &Snapshot, split: SplitId) -> Result<(Vec<TraceId>
         return Err(Error::internal(format!("split {split}: expected one segment, found {}", segments.len())));
     };
     rows::split_rows(&Columns::read(snapshot, &schema::SPLIT_TRACES, segment, &[])?)
+}
+
+/// The events of a model's privacy ledger, in their order.
+pub(crate) fn privacy_events(snapshot: &Snapshot, model: ModelId) -> Result<Vec<PrivacyEvent>> {
+    let mut events = Vec::new();
+    for segment in snapshot.segments_of(&schema::PRIVACY_LEDGER, model.0)? {
+        let columns = Columns::read(snapshot, &schema::PRIVACY_LEDGER, &segment, &[])?;
+        events.extend(rows::ledger_events(&columns)?);
+    }
+    events.sort_by_key(|(number, _)| *number);
+    Ok(events.into_iter().map(|(_, event)| event).collect())
 }
 
 /// Positions of traces in rows sorted by id.

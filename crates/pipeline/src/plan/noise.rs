@@ -7,8 +7,8 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use syntrace_base::base::{Delta, Epsilon, SamplingRate};
 use syntrace_base::error::Result;
-use syntrace_base::record::Regime;
-use syntrace_measure::privacy::{self, Accountant, Budget, Ledger, PrivacyEvent, SpentByBoth};
+use syntrace_base::record::{PrivacyEvent, Regime};
+use syntrace_measure::privacy::{self, Accountant, Budget, Ledger, SpentByBoth};
 use syntrace_model::train::TrainPlan;
 use syntrace_spec::NoiseSource;
 

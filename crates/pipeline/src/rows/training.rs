@@ -2,8 +2,9 @@
 
 use super::{Columns, column, fit, flags, optional, segment};
 use arrow::array::*;
-use syntrace_base::base::TraceId;
+use syntrace_base::base::{ClipNorm, NoiseMultiplier, SamplingRate, TraceId};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::{Mechanism, PrivacyEvent};
 use syntrace_store::NewSegment;
 use syntrace_store::schema;
 
@@ -76,58 +77,35 @@ pub(crate) fn logged_epochs_segment(model: i64, rows: &[syntrace_foreign::Logged
 /// One row of `privacy_ledger`.
 #[cfg(feature = "torch")]
 pub(crate) struct LedgerRow {
-    pub event: syntrace_measure::privacy::PrivacyEvent,
-    pub mechanism: syntrace_base::record::Mechanism,
+    pub event: PrivacyEvent,
     pub epsilon_after: f64,
     pub delta: f64,
     pub epsilon_rdp: Option<f64>,
     pub epsilon_pld: Option<f64>,
 }
 
-/// The fields of a stored row of `privacy_ledger` that an accountant needs.
-pub(crate) struct LedgerEvent {
-    pub sampling_rate: f64,
-    pub noise_multiplier: f64,
-    pub clip_norm: f64,
-    pub steps: u64,
-}
-
 /// Stored events with their numbers.
-pub(crate) fn ledger_events(columns: &Columns) -> Result<Vec<(i32, LedgerEvent)>> {
+pub(crate) fn ledger_events(columns: &Columns) -> Result<Vec<(i32, PrivacyEvent)>> {
     let number = columns.typed::<Int32Array>("event")?;
+    let text = |name| columns.typed::<StringArray>(name);
     let real = |name| columns.typed::<Float64Array>(name);
+    let (phases, mechanisms) = (text("phase")?, text("mechanism")?);
     let (rates, noises, norms) = (real("sampling_rate")?, real("noise_multiplier")?, real("clip_norm")?);
     let steps = columns.typed::<Int64Array>("steps")?;
     let event = |row: usize| {
         let steps = u64::try_from(steps.value(row))
             .map_err(|_| Error::internal("`privacy_ledger` has negative steps").hint("run `syntrace verify STUDY`"))?;
-        let event = LedgerEvent {
-            sampling_rate: rates.value(row),
-            noise_multiplier: noises.value(row),
-            clip_norm: norms.value(row),
+        let event = PrivacyEvent {
+            phase: phases.value(row).to_owned(),
+            mechanism: Mechanism::from_name(mechanisms.value(row))?,
+            sampling_rate: SamplingRate::new(rates.value(row))?,
+            noise_multiplier: NoiseMultiplier::new(noises.value(row))?,
+            clip_norm: ClipNorm::new(norms.value(row))?,
             steps,
         };
         Ok((number.value(row), event))
     };
     (0..number.len()).map(event).collect()
-}
-
-/// Stored events with their numbers, whole.
-#[cfg(feature = "torch")]
-pub(crate) fn training_events(columns: &Columns) -> Result<Vec<(i32, syntrace_model::train::PrivacyEvent)>> {
-    let (phases, mechanisms) = (columns.typed::<StringArray>("phase")?, columns.typed::<StringArray>("mechanism")?);
-    let whole = |(row, (number, event)): (usize, (i32, LedgerEvent))| {
-        let event = syntrace_model::train::PrivacyEvent {
-            phase: phases.value(row).to_owned(),
-            mechanism: syntrace_base::record::Mechanism::from_name(mechanisms.value(row))?,
-            sampling_rate: event.sampling_rate,
-            noise_multiplier: event.noise_multiplier,
-            clip_norm: event.clip_norm,
-            steps: event.steps,
-        };
-        Ok((number, event))
-    };
-    ledger_events(columns)?.into_iter().enumerate().map(whole).collect()
 }
 
 #[cfg(feature = "torch")]
@@ -136,7 +114,7 @@ pub(crate) fn ledger_segment(model: i64, rows: &[LedgerRow]) -> Result<NewSegmen
     let columns = vec![
         ("event", column!(Int32Array, numbered, |(number, _)| *number as i32)),
         ("phase", column!(StringArray, numbered, |(_, row)| row.event.phase.as_str())),
-        ("mechanism", column!(StringArray, numbered, |(_, row)| row.mechanism.name())),
+        ("mechanism", column!(StringArray, numbered, |(_, row)| row.event.mechanism.name())),
         ("sampling_rate", column!(Float64Array, numbered, |(_, row)| row.event.sampling_rate.get())),
         ("noise_multiplier", column!(Float64Array, numbered, |(_, row)| row.event.noise_multiplier.get())),
         ("clip_norm", column!(Float64Array, numbered, |(_, row)| row.event.clip_norm.get())),

@@ -1,7 +1,7 @@
 //! Cohort training as a job.
 
 use super::inputs::{Pool, StoreSink, encode_trace, generator, weights_of};
-use super::record::{add_model, events_of, lineage};
+use super::record::{add_model, lineage};
 use crate::jobs::context::Context;
 use crate::jobs::job::{JobHead, Start};
 use crate::jobs::load;
@@ -114,7 +114,7 @@ pub(crate) fn train(
     for ((model, mut trained), dp) in models.iter().zip(outcome.models).zip(dp) {
         let lineage = lineage(&snapshot, model, dp.is_some())?;
         if let Ancestor::Released(from) = model.ancestor {
-            trained.events = events_of(&snapshot, from.model)?;
+            trained.events = load::privacy_events(&snapshot, from.model)?;
         }
         add_model(context, &mut result, &plan, model, trained, (dp, lineage), seconds)?;
     }

@@ -4,12 +4,11 @@ use super::inputs::generator;
 use crate::jobs::context::Context;
 use crate::plan::{Ancestor, PlannedModel, noise_name};
 use crate::rows::{self, LedgerRow};
-use syntrace_base::base::{ClipNorm, Delta, Digest, ModelId, NoiseMultiplier, SamplingRate};
+use syntrace_base::base::{Delta, Digest, ModelId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord};
-use syntrace_measure::privacy::{self, Ledger, PrivacyEvent};
+use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord, PrivacyEvent};
+use syntrace_measure::privacy::{self, Ledger};
 use syntrace_model::train::{DpPlan, ModelOutcome, TrainPlan};
-use syntrace_store::schema::PRIVACY_LEDGER;
 use syntrace_store::{JobResult, NewObject, Snapshot};
 
 /// An ancestor that never saw private traces.
@@ -54,17 +53,6 @@ fn ancestor_record(snapshot: &Snapshot, ancestor: ModelId) -> Result<ModelRecord
     record.ok_or_else(|| Error::internal(format!("model {ancestor}, an ancestor, is not in the study")))
 }
 
-/// The events of a model's privacy ledger.
-pub(super) fn events_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<syntrace_model::train::PrivacyEvent>> {
-    let mut events = Vec::new();
-    for segment in snapshot.segments_of(&PRIVACY_LEDGER, model.0)? {
-        let columns = rows::Columns::read(snapshot, &PRIVACY_LEDGER, &segment, &[])?;
-        events.extend(rows::training_events(&columns)?);
-    }
-    events.sort_by_key(|(number, _)| *number);
-    Ok(events.into_iter().map(|(_, event)| event).collect())
-}
-
 /// The events of a private training, each with epsilon after it by the spec's accountant, and by both; none without DP. A
 /// training that ended early is the planned one whose rest is ignored: it spent `at_most` what that one would, also
 /// where a bound for fewer steps comes out a hair larger.
@@ -72,25 +60,17 @@ pub(super) fn ledger(
     context: &Context<'_>,
     model: &PlannedModel,
     name: &str,
-    events: &[syntrace_model::train::PrivacyEvent],
+    events: &[PrivacyEvent],
     at_most: Option<f64>,
 ) -> Result<Vec<LedgerRow>> {
     let Some(delta) = model.regime.delta() else { return Ok(Vec::new()) };
     let delta = Delta::new(delta)?;
     let (mut ledger, mut ledger_rows) = (Ledger::default(), Vec::new());
-    for happened in events {
-        let event = PrivacyEvent {
-            phase: happened.phase.clone(),
-            sampling_rate: SamplingRate::new(happened.sampling_rate)?,
-            noise_multiplier: NoiseMultiplier::new(happened.noise_multiplier)?,
-            clip_norm: ClipNorm::new(happened.clip_norm)?,
-            steps: happened.steps,
-        };
+    for event in events {
         ledger.record(event.clone());
         let spent = context.plan.spent(&ledger, delta)?;
         ledger_rows.push(LedgerRow {
-            event,
-            mechanism: happened.mechanism,
+            event: event.clone(),
             epsilon_after: spent.epsilon.min(at_most.unwrap_or(f64::INFINITY)),
             delta: delta.get(),
             epsilon_rdp: spent.rdp,

@@ -9,8 +9,9 @@ use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 use syntrace_base::base::{ClipNorm, Delta, NoiseMultiplier, SamplingRate};
+use syntrace_base::record::{Mechanism, PrivacyEvent};
 use syntrace_measure::eval;
-use syntrace_measure::privacy::{Accountant, Ledger, PrivacyEvent, epsilon_by};
+use syntrace_measure::privacy::{Accountant, Ledger, epsilon_by};
 
 /// `empirical_epsilon(tp, fp, tn, fn, delta, confidence)`: lower bound on epsilon by these guesses
 /// (see [`eval::empirical_epsilon`]); NULL where an argument is, an error where one is out of its range.
@@ -162,6 +163,7 @@ fn ledger(
         };
         ledger.record(PrivacyEvent {
             phase: String::new(),
+            mechanism: Mechanism::PoissonSubsampledGaussian,
             sampling_rate: SamplingRate::new(rate).map_err(external)?,
             noise_multiplier: NoiseMultiplier::new(noise).map_err(external)?,
             // no bound depends on it: noise is in its units

@@ -12,7 +12,7 @@ mod binned;
 mod compose;
 mod step;
 
-use super::event::Ledger;
+use super::ledger::Ledger;
 use binned::LOSS_TOLERANCE;
 use compose::{Composed, WINDOW_MAX, compose, window};
 use step::{LatticeLoss, Moments, Phase};

@@ -8,9 +8,10 @@ use super::model::{Model, Target};
 use super::schema::{Records, Schema};
 use super::table::{Shape, count, project};
 use crate::model::rho_ledger::{RhoLedger, add_noise, split_rho};
-use crate::train::{EncodedTrace, PrivacyEvent};
+use crate::train::EncodedTrace;
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
+use syntrace_base::record::PrivacyEvent;
 
 /// A trained model and what it cost.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +95,7 @@ const PHASES: [&str; 3] = ["selection", "single", "combined"];
 fn phases(events: &[PrivacyEvent]) -> [f64; 3] {
     PHASES.map(|phase| {
         let own = events.iter().filter(|event| event.phase.split(':').next() == Some(phase));
-        own.map(|event| 0.5 / (event.noise_multiplier * event.noise_multiplier)).sum()
+        own.map(|event| 0.5 / (event.noise_multiplier.get() * event.noise_multiplier.get())).sum()
     })
 }
 

@@ -11,10 +11,10 @@ use super::pool::{Candidates, VARY_AGAIN};
 use super::reweight::{Goal, weigh};
 use super::votes;
 use crate::model::rho_ledger::RhoLedger;
-use crate::train::{EncodedTrace, PrivacyEvent};
+use crate::train::EncodedTrace;
 use syntrace_base::base::Seed;
 use syntrace_base::error::Result;
-use syntrace_base::record::Mechanism;
+use syntrace_base::record::{Mechanism, PrivacyEvent};
 
 /// A trained model, what it cost, and how near it came.
 pub(super) struct Fit {

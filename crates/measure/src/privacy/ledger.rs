@@ -1,26 +1,11 @@
-//! Privacy events: mechanisms that were applied to the private traces. Accountants consume these events and nothing
-//! else.
+//! Ledgers of privacy events: mechanisms that were applied to the private traces. Accountants consume these events and
+//! nothing else.
 
-use syntrace_base::base::{ClipNorm, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::PrivacyEvent;
 
 /// The neighbouring relation that every epsilon of this module is for.
 pub const NEIGHBOURS: &str = "add or remove one trace";
-
-/// Some equal steps of the Poisson-subsampled Gaussian mechanism.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PrivacyEvent {
-    /// What was trained or measured.
-    pub phase: String,
-    /// Probability of a trace to be in a step's batch.
-    pub sampling_rate: SamplingRate,
-    /// Noise standard deviation in units of the clip norm.
-    pub noise_multiplier: NoiseMultiplier,
-    /// L2 bound of one trace's contribution; recorded, epsilon does not depend on it.
-    pub clip_norm: ClipNorm,
-    /// How many times it was applied.
-    pub steps: u64,
-}
 
 /// Events in the order in which they happened; their composition is what the data owner has spent.
 #[derive(Debug, Clone, Default, PartialEq)]
