@@ -27,7 +27,7 @@ use rand::RngExt;
 use std::io::Write;
 use std::time::Instant;
 use syntrace::base::{Seed, TraceId, thread_count};
-use syntrace::eval::{FIELDS, FidelityRow, FieldKind, HeaderSide, Metric, SideName, header_fidelity};
+use syntrace::eval::{FIELDS, FidelityRow, FieldKind, HeaderPopulation, Metric, PopulationName, header_fidelity};
 use syntrace::record::{Direction, Packet, Trace};
 
 const TRACES: usize = 60_000;
@@ -83,12 +83,12 @@ fn main() {
     let refs = |traces: &'static [Trace]| traces.iter().collect::<Vec<_>>();
     let (real, synthetic) = (refs(real.leak()), refs(synthetic.leak()));
     let start = Instant::now();
-    let reference = HeaderSide::new(SideName::Members, &real);
+    let reference = HeaderPopulation::new(PopulationName::Members, &real);
     println!("preparing the real side: {:.2} s", start.elapsed().as_secs_f64());
     let start = Instant::now();
     let mut rows: Vec<FidelityRow> = Vec::new();
     for _ in 0..MODELS {
-        rows = header_fidelity(&reference, &HeaderSide::new(SideName::Synthetic, &synthetic));
+        rows = header_fidelity(&reference, &HeaderPopulation::new(PopulationName::Synthetic, &synthetic));
     }
     let seconds = start.elapsed().as_secs_f64();
     println!(

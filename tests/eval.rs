@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use syntrace::base::{Seed, TraceId};
 use syntrace::eval::{
-    Confusion, FIELDS, FidelityRow, HeaderSide, Metric, Roc, Scored, SideName, clopper_pearson, empirical_epsilon,
-    header_fidelity, jensen_shannon, jensen_shannon_counts, leakage, mean_by_field, mean_over_fields, wasserstein_1,
-    wasserstein_1_weighted,
+    Confusion, FIELDS, FidelityRow, HeaderPopulation, Metric, PopulationName, Roc, Scored, clopper_pearson,
+    empirical_epsilon, header_fidelity, jensen_shannon, jensen_shannon_counts, leakage, mean_by_field,
+    mean_over_fields, wasserstein_1, wasserstein_1_weighted,
 };
 use syntrace::record::{Direction, Packet, Trace};
 
@@ -361,9 +361,9 @@ fn trace(packets: Vec<Packet>) -> Trace {
 }
 
 /// Header fields of `other` against `real`.
-fn header(real: &[Trace], other: &[Trace], name: SideName) -> Vec<FidelityRow> {
-    let side = |name, traces: &[Trace]| HeaderSide::new(name, &traces.iter().collect::<Vec<_>>());
-    header_fidelity(&side(SideName::Members, real), &side(name, other))
+fn header(real: &[Trace], other: &[Trace], name: PopulationName) -> Vec<FidelityRow> {
+    let side = |name, traces: &[Trace]| HeaderPopulation::new(name, &traces.iter().collect::<Vec<_>>());
+    header_fidelity(&side(PopulationName::Members, real), &side(name, other))
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn fidelity_of_a_population_with_itself_is_zero_in_every_cell_that_has_values() 
             trace((0..3).map(|step| packet(step * 1_000 + index, 60 + index as u32, 1_000 + index as u16)).collect())
         })
         .collect();
-    let rows = header(&traces, &traces, SideName::HeldOut);
+    let rows = header(&traces, &traces, PopulationName::HeldOut);
     // 15 fields, 3 positions, 2 measures
     assert_eq!(rows.len(), FIELDS.len() * 3 * 2);
     for row in &rows {
@@ -391,7 +391,7 @@ fn fidelity_measures_each_position_alone_and_counts_packets_and_fields_that_are_
         vec![trace(vec![packet(0, 60, 1), packet(100, 60, 1)]), trace(vec![packet(0, 100, 2), packet(300, 100, 2)])];
     let mut other = vec![trace(vec![packet(0, 60, 3), packet(500, 70, 3)]), trace(vec![packet(0, 100, 3)])];
     other[0].packets[0].identification = None;
-    let rows = header(&real, &other, SideName::Synthetic);
+    let rows = header(&real, &other, PopulationName::Synthetic);
     let cell = |field: &str, position: u32, metric: Metric| {
         rows.iter().find(|row| row.field == field && row.position == Some(position) && row.metric == metric).unwrap()
     };
@@ -422,7 +422,7 @@ fn scaled_wasserstein_is_in_units_of_the_value_where_the_real_side_has_one_alone
     let real = vec![trace(vec![packet(0, 60, 1)]); 2];
     let mut other = real.clone();
     other[0].packets[0].ttl = 128;
-    let rows = header(&real, &other, SideName::Synthetic);
+    let rows = header(&real, &other, PopulationName::Synthetic);
     let ttl: Vec<Option<f64>> = rows.iter().filter(|row| row.field == "ttl").map(|row| row.value).collect();
     assert_eq!(ttl, vec![Some(32.0), Some(0.5)]);
 }
@@ -450,14 +450,14 @@ fn means_over_fields_and_positions_equal_the_reference_case() {
             })
             .collect()
     };
-    let rows = header(&side("a"), &side("b"), SideName::Synthetic);
+    let rows = header(&side("a"), &side("b"), PopulationName::Synthetic);
     let metric = Metric::JensenShannonDistance;
-    let by_field = mean_by_field(&rows, SideName::Synthetic, metric);
+    let by_field = mean_by_field(&rows, PopulationName::Synthetic, metric);
     let of = |field: &str| by_field.iter().find(|mean| mean.field == field).unwrap().value.unwrap();
     let found = (of("src_port") + of("dst_port")) / 2.0;
     assert_near(found, number(&case["mean_distance_base_2"]), DISTANCE_ABSOLUTE, "mean over fields and positions");
     // ten other categorical fields agree, so the mean over all 12 is a sixth of it
-    let all = mean_over_fields(&rows, SideName::Synthetic, metric).unwrap();
+    let all = mean_over_fields(&rows, PopulationName::Synthetic, metric).unwrap();
     assert_near(all, number(&case["mean_distance_base_2"]) / 6.0, DISTANCE_ABSOLUTE, "mean over all fields");
-    assert_eq!(mean_over_fields(&rows, SideName::HeldOut, metric), None, "nothing was compared under that name");
+    assert_eq!(mean_over_fields(&rows, PopulationName::HeldOut, metric), None, "nothing was compared under that name");
 }

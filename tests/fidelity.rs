@@ -4,7 +4,8 @@
 use crate::common::simulated_traces;
 use syntrace::base::Seed;
 use syntrace::eval::{
-    Aspect, FidelityRow, Metric, Side, SideName, detection, fidelity, header_means, mean_by_field, mean_over_fields,
+    Aspect, FidelityRow, Metric, Population, PopulationName, detection, fidelity, header_means, mean_by_field,
+    mean_over_fields,
 };
 use syntrace::record::{Direction, Trace};
 
@@ -16,8 +17,8 @@ fn refs(traces: &[Trace]) -> Vec<&Trace> {
 }
 
 fn compared(real: &[Trace], other: &[Trace]) -> Vec<FidelityRow> {
-    let reference = Side::new(SideName::Members, &refs(real));
-    fidelity(&reference, &Side::new(SideName::Synthetic, &refs(other)))
+    let reference = Population::new(PopulationName::Members, &refs(real));
+    fidelity(&reference, &Population::new(PopulationName::Synthetic, &refs(other)))
 }
 
 fn value(rows: &[FidelityRow], aspect: Aspect, field: &str, metric: Metric) -> Option<f64> {
@@ -64,14 +65,14 @@ fn traces_that_were_not_generated_count_in_every_distance_and_pass_no_check() {
             assert_eq!((places(before), places(after)), (30, 30), "{after:?}");
         }
     }
-    let mean = |rows: &[FidelityRow]| mean_over_fields(rows, SideName::Synthetic, Metric::JensenShannonDistance);
+    let mean = |rows: &[FidelityRow]| mean_over_fields(rows, PopulationName::Synthetic, Metric::JensenShannonDistance);
     assert!(mean(&half) > mean(&whole).map(|mean| mean + 0.1), "{:?} {:?}", mean(&half), mean(&whole));
     let share = |field| value(&half, Aspect::Validity, field, Metric::Share);
     assert_eq!((share("one_flow"), share("time_order")), (Some(0.5), Some(0.5)));
     // packets that do not parse are in no trace, and count as packets without headers
-    let reference = Side::new(SideName::Members, &refs(real));
+    let reference = Population::new(PopulationName::Members, &refs(real));
     let packets = rest.iter().map(|trace| trace.packets.len() as u64).sum();
-    let rows = fidelity(&reference, &Side::generated(SideName::Synthetic, &refs(rest), packets));
+    let rows = fidelity(&reference, &Population::generated(PopulationName::Synthetic, &refs(rest), packets));
     assert_eq!(value(&rows, Aspect::Validity, "headers", Metric::Share), Some(0.5));
 }
 
@@ -294,7 +295,8 @@ fn detection_is_near_chance_for_one_population_and_sure_for_two_that_differ() {
     let (a, b) = traces.split_at(80);
     let auc = |a: &[Trace], b: &[Trace]| {
         let rows =
-            detection((SideName::Members, &refs(a)), (SideName::Synthetic, &refs(b)), 10, Seed::root(3)).unwrap();
+            detection((PopulationName::Members, &refs(a)), (PopulationName::Synthetic, &refs(b)), 10, Seed::root(3))
+                .unwrap();
         (rows[0].value.unwrap(), rows[1].value.unwrap())
     };
     // flows of one simulated class in their order of time: hosts and ports repeat, so not exactly chance;
@@ -309,7 +311,8 @@ fn detection_is_near_chance_for_one_population_and_sure_for_two_that_differ() {
     let (differing, accuracy) = auc(a, &marked);
     assert!(differing > 0.95 && accuracy > 0.9, "{differing} {accuracy}");
     assert_eq!(auc(a, b), auc(a, b), "the same seed gives the same score");
-    let few = detection((SideName::Members, &refs(&a[..3])), (SideName::Synthetic, &refs(b)), 10, Seed::root(3));
+    let few =
+        detection((PopulationName::Members, &refs(&a[..3])), (PopulationName::Synthetic, &refs(b)), 10, Seed::root(3));
     assert_eq!(few.unwrap()[0].value, None, "three traces teach nothing");
 }
 
@@ -322,11 +325,16 @@ fn means_of_header_distances_are_those_of_the_cells() {
     for (index, trace) in other.iter_mut().enumerate() {
         trace.packets.truncate(if index % 7 == 0 { 0 } else { 3 + index % 8 });
     }
-    let means =
-        |seed| header_means((SideName::Members, &refs(real)), (SideName::Synthetic, &refs(&other)), Seed::root(seed));
+    let means = |seed| {
+        header_means(
+            (PopulationName::Members, &refs(real)),
+            (PopulationName::Synthetic, &refs(&other)),
+            Seed::root(seed),
+        )
+    };
     let (cells, found) = (compared(real, &other), means(1));
     for metric in [Metric::JensenShannonDistance, Metric::WassersteinScaled] {
-        let by_field = mean_by_field(&cells, SideName::Synthetic, metric);
+        let by_field = mean_by_field(&cells, PopulationName::Synthetic, metric);
         assert!(!by_field.is_empty());
         let mean = |field: &str| found.iter().find(|row| row.field == field && row.metric == metric).unwrap();
         for expected in &by_field {
@@ -351,7 +359,11 @@ fn intervals_of_mean_distances_cover_what_other_traces_give() {
     let mut found = Vec::new();
     for pair in pool.chunks_exact(2 * TRACES).take(STUDIES) {
         let (real, other) = pair.split_at(TRACES);
-        let rows = header_means((SideName::Members, &refs(real)), (SideName::HeldOut, &refs(other)), Seed::root(3));
+        let rows = header_means(
+            (PopulationName::Members, &refs(real)),
+            (PopulationName::HeldOut, &refs(other)),
+            Seed::root(3),
+        );
         let all = rows.into_iter().find(|row| row.field == "all" && row.metric == Metric::JensenShannonDistance);
         found.push(all.unwrap());
     }

@@ -178,7 +178,7 @@ pub struct Spread {
 
 impl Spread {
     fn of(references: &References, options: LiraOptions, model: ModelId) -> Self {
-        let (mut inside, mut outside, mut gaps) = (Side::default(), Side::default(), Vec::new());
+        let (mut inside, mut outside, mut gaps) = (Observations::default(), Observations::default(), Vec::new());
         for trace in references.traces() {
             let around = transformed(options.transform, references.around(model, trace));
             if !around.inside.is_empty() && !around.outside.is_empty() {
@@ -196,15 +196,15 @@ impl Spread {
     }
 }
 
-/// Observations of one side over all traces.
+/// In or out observations over all traces.
 #[derive(Default)]
-struct Side {
+struct Observations {
     all: Vec<f64>,
     /// Squared deviations from the mean of the same trace, and their degrees of freedom.
     within: (f64, usize),
 }
 
-impl Side {
+impl Observations {
     fn add(&mut self, values: &[f64]) {
         if values.is_empty() {
             return;

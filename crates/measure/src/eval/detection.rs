@@ -5,7 +5,7 @@
 //! are cut to the same number of traces.
 
 use super::features::{feature_width, trace_features};
-use super::measure::{Aspect, FidelityRow, Metric, SideName};
+use super::measure::{Aspect, FidelityRow, Metric, PopulationName};
 use super::roc::{Roc, Scored};
 use super::rows::Rows;
 use crate::forest::{Forest, ForestOptions};
@@ -23,8 +23,8 @@ const SIDE_TRACES_MIN: usize = 4;
 /// # Errors
 /// Where a forest cannot be fitted (a feature that is not finite).
 pub fn detection(
-    (reference_name, reference): (SideName, &[&Trace]),
-    (compared_name, compared): (SideName, &[&Trace]),
+    (reference_name, reference): (PopulationName, &[&Trace]),
+    (compared_name, compared): (PopulationName, &[&Trace]),
     packets: usize,
     seed: Seed,
 ) -> Result<Vec<FidelityRow>> {

@@ -1,6 +1,6 @@
 //! Fidelity of one population of traces to another, in all aspects of traffic.
 //!
-//! A [`Side`] prepares everything about one population once; [`fidelity`] then compares two sides. A
+//! A [`Population`] prepares everything about its traces once; [`fidelity`] then compares two. A
 //! study compares synthetic and held-out traces with the members (the paper's figures; the held-out
 //! value is what a perfect generator gets), and synthetic, member and held-out traces with fresh real
 //! ones: copying the training traces looks good in the first and no better than members in the second.
@@ -9,15 +9,15 @@ use super::diversity::Diversity;
 use super::dynamics::Dynamics;
 use super::header::Header;
 use super::joint::Joint;
-use super::measure::{FidelityRow, SideName};
+use super::measure::{FidelityRow, PopulationName};
 use super::rows::Rows;
 use super::validity::Validity;
 use super::variance::Variance;
 use syntrace_base::record::Trace;
 
 /// One population of traces, prepared for comparisons.
-pub struct Side {
-    name: SideName,
+pub struct Population {
+    name: PopulationName,
     header: Header,
     dynamics: Dynamics,
     validity: Validity,
@@ -26,15 +26,15 @@ pub struct Side {
     variance: Variance,
 }
 
-impl Side {
-    /// Prepares the traces of one side; those of a generator may be without packets, which count as absent.
-    pub fn new(name: SideName, traces: &[&Trace]) -> Self {
+impl Population {
+    /// Prepares the traces; those of a generator may be without packets, which count as absent.
+    pub fn new(name: PopulationName, traces: &[&Trace]) -> Self {
         Self::generated(name, traces, 0)
     }
 
-    /// As [`Side::new`] for a generator that put out `unreadable` packets besides, which do not parse and
+    /// As [`Population::new`] for a generator that put out `unreadable` packets besides, which do not parse and
     /// are in no trace.
-    pub fn generated(name: SideName, traces: &[&Trace], unreadable: u64) -> Self {
+    pub fn generated(name: PopulationName, traces: &[&Trace], unreadable: u64) -> Self {
         Self {
             name,
             header: Header::of(traces),
@@ -47,14 +47,14 @@ impl Side {
     }
 
     /// What its traces are.
-    pub fn name(&self) -> SideName {
+    pub fn name(&self) -> PopulationName {
         self.name
     }
 }
 
 /// All measures of `compared` against `reference`, aspect by aspect in the order of [`Aspect`](super::Aspect), but for
 /// [`Aspect::Detection`](super::Aspect::Detection) (see [`super::detection`]).
-pub fn fidelity(reference: &Side, compared: &Side) -> Vec<FidelityRow> {
+pub fn fidelity(reference: &Population, compared: &Population) -> Vec<FidelityRow> {
     let mut rows = Rows::new(reference.name, compared.name);
     reference.header.rows(&compared.header, &mut rows);
     reference.dynamics.rows(&compared.dynamics, &mut rows);
@@ -66,20 +66,20 @@ pub fn fidelity(reference: &Side, compared: &Side) -> Vec<FidelityRow> {
 }
 
 /// The header fields of one population alone, prepared for comparisons: the paper's measures.
-pub struct HeaderSide {
-    name: SideName,
+pub struct HeaderPopulation {
+    name: PopulationName,
     header: Header,
 }
 
-impl HeaderSide {
-    /// Prepares the traces of one side.
-    pub fn new(name: SideName, traces: &[&Trace]) -> Self {
+impl HeaderPopulation {
+    /// Prepares the traces.
+    pub fn new(name: PopulationName, traces: &[&Trace]) -> Self {
         Self { name, header: Header::of(traces) }
     }
 }
 
 /// Only the paper's measures: header fields by position, in the order of [`super::FIELDS`].
-pub fn header_fidelity(reference: &HeaderSide, compared: &HeaderSide) -> Vec<FidelityRow> {
+pub fn header_fidelity(reference: &HeaderPopulation, compared: &HeaderPopulation) -> Vec<FidelityRow> {
     let mut rows = Rows::new(reference.name, compared.name);
     reference.header.rows(&compared.header, &mut rows);
     rows.rows

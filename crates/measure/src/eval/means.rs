@@ -13,7 +13,7 @@ use super::distribution::{Distribution, absence_cost, spread};
 use super::header::{FIELDS, FieldKind};
 use super::interval::normal_quantile;
 use super::leakage::CONFIDENCE;
-use super::measure::{Aspect, FidelityRow, Metric, SideName};
+use super::measure::{Aspect, FidelityRow, Metric, PopulationName};
 use super::rows::Rows;
 use rand::RngExt;
 use syntrace_base::base::{Seed, map_ordered};
@@ -54,8 +54,8 @@ enum Scale {
 /// The mean over positions of each field's distance, and over fields (`all`): Jensen-Shannon of categories,
 /// scaled Wasserstein of numbers; none where a side has no traces.
 pub fn header_means(
-    (reference_name, reference): (SideName, &[&Trace]),
-    (compared_name, compared): (SideName, &[&Trace]),
+    (reference_name, reference): (PopulationName, &[&Trace]),
+    (compared_name, compared): (PopulationName, &[&Trace]),
     seed: Seed,
 ) -> Vec<FidelityRow> {
     let mut rows = Rows::new(reference_name, compared_name);

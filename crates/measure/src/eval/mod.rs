@@ -34,14 +34,14 @@ pub use detection::detection;
 pub use distance::{JensenShannon, jensen_shannon, jensen_shannon_counts, wasserstein_1, wasserstein_1_weighted};
 pub use empirical::{Confusion, EmpiricalEpsilon, empirical_epsilon};
 pub use features::{FEATURE_ABSENT, PACKET_FEATURES, by_field_and_position, feature_width, trace_features};
-pub use fidelity::{HeaderSide, Side, fidelity, header_fidelity};
+pub use fidelity::{HeaderPopulation, Population, fidelity, header_fidelity};
 pub use header::{FIELDS, FieldKind};
 pub use interval::{
     clopper_pearson, clopper_pearson_upper, difference_of_proportions, mean_over_draws, normal_quantile,
 };
 pub use leakage::{CONFIDENCE, INTERVAL_METHOD, Leakage, leakage};
 pub use means::{MEAN_RESAMPLES, header_means};
-pub use measure::{Aspect, FidelityRow, Metric, SideName};
+pub use measure::{Aspect, FidelityRow, Metric, PopulationName};
 pub use roc::{Roc, RocCorner, Scored};
 pub use summary::{FieldMean, mean_by_field, mean_over_fields};
 pub use tpr::{rare_rank, resolves_fpr};

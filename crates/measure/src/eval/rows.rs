@@ -1,18 +1,18 @@
 //! Rows of the `fidelity` table while one pair of populations is compared.
 
 use super::distribution::Comparison;
-use super::measure::{Aspect, FidelityRow, Metric, SideName};
+use super::measure::{Aspect, FidelityRow, Metric, PopulationName};
 use std::borrow::Cow;
 
 /// Rows of one pair of sides, as they come.
 pub(super) struct Rows {
-    reference: SideName,
-    compared: SideName,
+    reference: PopulationName,
+    compared: PopulationName,
     pub rows: Vec<FidelityRow>,
 }
 
 impl Rows {
-    pub fn new(reference: SideName, compared: SideName) -> Self {
+    pub fn new(reference: PopulationName, compared: PopulationName) -> Self {
         Self { reference, compared, rows: Vec::new() }
     }
 

@@ -2,7 +2,7 @@
 //! for each packet, then average across all discrete and continuous values".
 
 use super::header::FIELDS;
-use super::measure::{Aspect, FidelityRow, Metric, SideName};
+use super::measure::{Aspect, FidelityRow, Metric, PopulationName};
 
 /// The mean of one field over its positions.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub struct FieldMean {
 }
 
 /// Mean per field (Figures 3 and 5), in the order of [`FIELDS`], of the fields that have the measure.
-pub fn mean_by_field(rows: &[FidelityRow], compared: SideName, metric: Metric) -> Vec<FieldMean> {
+pub fn mean_by_field(rows: &[FidelityRow], compared: PopulationName, metric: Metric) -> Vec<FieldMean> {
     let of_field = |field: &'static str| {
         let rows = header_rows(rows, compared, metric).filter(move |row| row.field == field);
         rows.clone().next()?;
@@ -27,16 +27,20 @@ pub fn mean_by_field(rows: &[FidelityRow], compared: SideName, metric: Metric) -
 }
 
 /// Mean over all fields and positions that have the measure (appendix Table 2); `None` where none has.
-pub fn mean_over_fields(rows: &[FidelityRow], compared: SideName, metric: Metric) -> Option<f64> {
+pub fn mean_over_fields(rows: &[FidelityRow], compared: PopulationName, metric: Metric) -> Option<f64> {
     let values: Vec<f64> = header_rows(rows, compared, metric).filter_map(|row| row.value).collect();
     mean(&values)
 }
 
 /// Rows of header fields against the members.
-fn header_rows(rows: &[FidelityRow], compared: SideName, metric: Metric) -> impl Iterator<Item = &FidelityRow> + Clone {
+fn header_rows(
+    rows: &[FidelityRow],
+    compared: PopulationName,
+    metric: Metric,
+) -> impl Iterator<Item = &FidelityRow> + Clone {
     rows.iter().filter(move |row| {
         row.aspect == Aspect::Header
-            && row.reference == SideName::Members
+            && row.reference == PopulationName::Members
             && row.metric == metric
             && row.compared == compared
     })

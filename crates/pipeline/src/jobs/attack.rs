@@ -59,17 +59,17 @@ pub(crate) fn run_attack(
     let attack = planned.attack.attack();
     let outcome = attack::run_attack(attack, &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
-    let of = |evaluated_on, scores, converged| Side { evaluated_on, scores, converged };
+    let of = |evaluated_on, scores, converged| Evaluation { evaluated_on, scores, converged };
     let threshold = f64::from(outcome.threshold);
     let test = of(EvaluatedOn::ShadowTest, &outcome.shadow_test, outcome.converged);
     if !outcome.shadow_test.score.is_empty() {
-        add_side(&mut result, head, planned, group, test, threshold)?;
+        add_evaluation(&mut result, head, planned, group, test, threshold)?;
     }
     let own = of(EvaluatedOn::Target, &outcome.target, outcome.converged);
-    add_side(&mut result, head, planned, group, own, threshold)?;
+    add_evaluation(&mut result, head, planned, group, own, threshold)?;
     if planned.each {
         let (each, converged) = attack::each_target(attack, &evidence, head.derived_seed())?;
-        add_side(&mut result, head, planned, group, of(EvaluatedOn::EachTarget, &each, converged), 0.0)?;
+        add_evaluation(&mut result, head, planned, group, of(EvaluatedOn::EachTarget, &each, converged), 0.0)?;
     }
     result.job = head.record(start);
     store.commit(result)?;
@@ -167,28 +167,28 @@ fn without_loss(model: ModelId, attribute: &str) -> Error {
         .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 
-/// Scores of one evaluated side.
-struct Side<'a> {
+/// Scores of one evaluation.
+struct Evaluation<'a> {
     evaluated_on: EvaluatedOn,
     scores: &'a SideScores,
     converged: Option<bool>,
 }
 
-fn add_side(
+fn add_evaluation(
     result: &mut JobResult,
     head: &JobHead,
     planned: &PlannedAttack,
     group: &AttackGroup,
-    side: Side<'_>,
+    evaluation: Evaluation<'_>,
     threshold: f64,
 ) -> Result<()> {
-    let Side { evaluated_on, scores: side, converged } = side;
+    let Evaluation { evaluated_on, scores: own, converged } = evaluation;
     let attack_id = AttackId::from(Identity::new("attack").int(head.job_id.0).text(evaluated_on.name()).finish());
-    let scored = side.score.iter().zip(&side.member);
+    let scored = own.score.iter().zip(&own.member);
     let scored: Vec<eval::Scored> =
         scored.map(|(score, member)| eval::Scored { score: f64::from(*score), member: *member }).collect();
     let leakage = eval::leakage(&scored, threshold)?;
-    let keys = side.trace.iter().zip(&side.model).zip(side.member.iter().zip(&side.score));
+    let keys = own.trace.iter().zip(&own.model).zip(own.member.iter().zip(&own.score));
     let scores: Vec<(TraceId, i64, bool, f32)> =
         keys.map(|((trace, model), (member, score))| (*trace, model.0, *member, *score)).collect();
     let corners: Vec<(f64, f64, f64)> =

@@ -13,7 +13,7 @@ use syntrace_attack::utility::{
 use syntrace_base::base::{JobId, Seed, TraceId};
 use syntrace_base::error::Result;
 use syntrace_base::record::Trace;
-use syntrace_measure::eval::{self, FidelityRow, Side, SideName};
+use syntrace_measure::eval::{self, FidelityRow, Population, PopulationName};
 #[cfg(feature = "torch")]
 use syntrace_spec::Forecaster;
 use syntrace_store::{JobResult, Snapshot};
@@ -50,8 +50,8 @@ fn populations<'a>(
 
 /// One reference and what is compared with it.
 struct Comparison<'a> {
-    reference: (SideName, Vec<&'a Trace>),
-    compared: Vec<(SideName, Vec<&'a Trace>)>,
+    reference: (PopulationName, Vec<&'a Trace>),
+    compared: Vec<(PopulationName, Vec<&'a Trace>)>,
 }
 
 impl<'a> Populations<'a> {
@@ -64,11 +64,12 @@ impl<'a> Populations<'a> {
         let synthetic: Vec<&Trace> = self.synthetic.traces.iter().collect();
         let unseen: Vec<&Trace> = self.held_out.iter().chain(&self.fresh).copied().collect();
         let fresh: Vec<&Trace> = self.fresh.iter().take(self.members.len()).copied().collect();
-        let (synthetic, members) = ((SideName::Synthetic, synthetic), (SideName::Members, self.members.clone()));
-        let to_members = vec![synthetic.clone(), (SideName::HeldOut, unseen)];
-        let to_real = vec![synthetic, members.clone(), (SideName::HeldOut, self.held_out.clone())];
-        let both = [(members, to_members), ((SideName::Real, fresh), to_real)];
-        let equal = |(reference, compared): ((SideName, Vec<&'a Trace>), _)| Comparison {
+        let (synthetic, members) =
+            ((PopulationName::Synthetic, synthetic), (PopulationName::Members, self.members.clone()));
+        let to_members = vec![synthetic.clone(), (PopulationName::HeldOut, unseen)];
+        let to_real = vec![synthetic, members.clone(), (PopulationName::HeldOut, self.held_out.clone())];
+        let both = [(members, to_members), ((PopulationName::Real, fresh), to_real)];
+        let equal = |(reference, compared): ((PopulationName, Vec<&'a Trace>), _)| Comparison {
             reference,
             compared: equal_sizes(compared),
         };
@@ -77,7 +78,7 @@ impl<'a> Populations<'a> {
 }
 
 /// The sides that have traces, subsampled to the size of the smallest.
-fn equal_sizes(mut sides: Vec<(SideName, Vec<&Trace>)>) -> Vec<(SideName, Vec<&Trace>)> {
+fn equal_sizes(mut sides: Vec<(PopulationName, Vec<&Trace>)>) -> Vec<(PopulationName, Vec<&Trace>)> {
     sides.retain(|(_, traces)| !traces.is_empty());
     let fewest = sides.iter().map(|(_, traces)| traces.len()).min().unwrap_or(0);
     for (_, traces) in &mut sides {
@@ -90,14 +91,14 @@ fn equal_sizes(mut sides: Vec<(SideName, Vec<&Trace>)>) -> Vec<(SideName, Vec<&T
 fn fidelity_rows(populations: &Populations<'_>, packets: usize, seed: Seed) -> Result<Vec<FidelityRow>> {
     let mut rows = Vec::new();
     for Comparison { reference: (name, traces), compared } in populations.comparisons() {
-        let reference = Side::new(name, &traces);
+        let reference = Population::new(name, &traces);
         for (other, others) in compared {
             let side = match other {
-                SideName::Synthetic => {
+                PopulationName::Synthetic => {
                     let unreadable = populations.synthetic.unreadable.iter().take(others.len()).sum();
-                    Side::generated(other, &others, unreadable)
+                    Population::generated(other, &others, unreadable)
                 }
-                _ => Side::new(other, &others),
+                _ => Population::new(other, &others),
             };
             rows.extend(eval::fidelity(&reference, &side));
             let seed = seed.named(name.name()).named(other.name());

@@ -57,21 +57,22 @@ impl PhysicalOptimizerRule for GroupBeforeJoin {
 
 /// One side of the join's rows.
 #[derive(Clone, Copy, PartialEq)]
-enum Side {
+enum JoinSide {
     Build,
     Probe,
 }
 
 /// The columns of a join's output, each as a column of one side.
 struct Sides {
-    columns: Vec<(Side, usize)>,
+    columns: Vec<(JoinSide, usize)>,
 }
 
 impl Sides {
     fn of(join: &HashJoinExec) -> Self {
         let left = join.left().schema().fields().len();
         let all = join.join_schema().fields().len();
-        let side = |column: usize| if column < left { (Side::Build, column) } else { (Side::Probe, column - left) };
+        let side =
+            |column: usize| if column < left { (JoinSide::Build, column) } else { (JoinSide::Probe, column - left) };
         let columns = match &join.projection {
             Some(projection) => projection.iter().map(|column| side(*column)).collect(),
             None => (0..all).map(side).collect(),
@@ -80,9 +81,9 @@ impl Sides {
     }
 
     /// The side that an expression's columns are all of; `Build` for an expression without columns.
-    fn side(&self, expression: &PhysicalExprRef) -> Option<Side> {
+    fn side(&self, expression: &PhysicalExprRef) -> Option<JoinSide> {
         let mut sides = collect_columns(expression).into_iter().map(|column| self.columns.get(column.index()));
-        let Some(first) = sides.next() else { return Some(Side::Build) };
+        let Some(first) = sides.next() else { return Some(JoinSide::Build) };
         let (first, _) = first?;
         sides.all(|side| side.is_some_and(|(side, _)| side == first)).then_some(*first)
     }
@@ -99,7 +100,7 @@ impl Sides {
 
     /// True where the expression names columns of the probe side only, or none.
     fn is_of_probe(&self, expression: &PhysicalExprRef) -> bool {
-        collect_columns(expression).is_empty() || self.side(expression) == Some(Side::Probe)
+        collect_columns(expression).is_empty() || self.side(expression) == Some(JoinSide::Probe)
     }
 }
 
@@ -217,8 +218,8 @@ impl Keys {
                 return Ok(None);
             }
             of_output.push(match sides.side(key) {
-                Some(Side::Build) => Place::Computed(sides.own(key)?),
-                Some(Side::Probe) => Place::Grouped(place_of(sides.own(key)?)),
+                Some(JoinSide::Build) => Place::Computed(sides.own(key)?),
+                Some(JoinSide::Probe) => Place::Grouped(place_of(sides.own(key)?)),
                 None => return Ok(None),
             });
         }

@@ -6,7 +6,7 @@ use super::host::{HOSTS, Host, IPV6_HOSTS_SHARE};
 use super::service::Server;
 use super::system::System;
 use super::tcp::TcpSetup;
-use super::wire::{End, Identification, Side, Wire};
+use super::wire::{End, FlowEnd, Identification, Wire};
 use std::net::IpAddr;
 use syntrace_base::base::Seed;
 
@@ -114,12 +114,12 @@ impl<'a> Flow<'a> {
         };
         let identification = self.client_identification(true);
         let mut wire = self.local(local);
-        for side in [Side::Client, Side::Server] {
+        for side in [FlowEnd::Client, FlowEnd::Server] {
             wire.end(side).dont_fragment = true;
         }
-        wire.end(Side::Client).identification = identification;
+        wire.end(FlowEnd::Client).identification = identification;
         let start = wire.draw.half();
-        wire.end(Side::Server).identification = Identification::PerHost(start);
+        wire.end(FlowEnd::Server).identification = Identification::PerHost(start);
         (wire, setup)
     }
 

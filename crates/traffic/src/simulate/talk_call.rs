@@ -11,7 +11,7 @@ use super::service::{
     pick_server,
 };
 use super::talk_web::{Exchange, bulk_with, idle_with, quic_with, secure};
-use super::wire::{Side, Wire};
+use super::wire::{FlowEnd, Wire};
 use std::net::IpAddr;
 
 /// The tag of AEAD_AES_128_GCM (RFC 7714) and the shortest Opus frame.
@@ -235,11 +235,11 @@ fn open(mut flow: Flow<'_>, application: &Application) -> Opened {
 impl Opened {
     /// Sends a media packet; Zoom's go behind its router header (kind 5, number, direction) and media header
     /// (15 audio, 16 video, 33 control; number and time), as the published dissectors read them.
-    fn send(&mut self, side: Side, kind: u8, packet: Vec<u8>) {
+    fn send(&mut self, side: FlowEnd, kind: u8, packet: Vec<u8>) {
         let Some(numbers) = &mut self.wrapped else { return self.wire.udp(side, &packet) };
         let number = numbers[side as usize].to_be_bytes();
         numbers[side as usize] = numbers[side as usize].wrapping_add(1);
-        let mut wrapped = vec![5, number[0], number[1], 0, 0, 0, 0, if side == Side::Client { 0 } else { 4 }];
+        let mut wrapped = vec![5, number[0], number[1], 0, 0, 0, 0, if side == FlowEnd::Client { 0 } else { 4 }];
         wrapped.push(kind);
         wrapped.extend(self.wire.draw.array::<7>());
         wrapped.extend(number);
@@ -249,10 +249,10 @@ impl Opened {
     }
 
     fn exchange(&mut self, request: &[u8], answer: &[u8]) {
-        self.wire.udp(Side::Client, request);
+        self.wire.udp(FlowEnd::Client, request);
         let jitter = self.wire.draw.log_normal(1.0, 0.1);
         self.wire.wait(self.rtt_us * jitter);
-        self.wire.udp(Side::Server, answer);
+        self.wire.udp(FlowEnd::Server, answer);
         self.wire.pause(8_000.0);
     }
 
@@ -261,18 +261,18 @@ impl Opened {
         for round in 0..self.wire.draw.size(1, 2) {
             let (request, id) = self.agent.check(&mut self.wire.draw, nominate && round == 0);
             if self.wire.draw.chance(0.15) {
-                self.wire.udp(Side::Client, &request);
+                self.wire.udp(FlowEnd::Client, &request);
                 self.wire.wait(100_000.0);
             }
             let answer = stun::checked(&mut self.wire.draw, id, self.seen, application.dialect);
             self.exchange(&request, &answer);
             if application.dialect == Dialect::Microsoft && self.wire.draw.chance(0.5) {
                 let (request, id) = self.agent.check(&mut self.wire.draw, false);
-                self.wire.udp(Side::Server, &request);
+                self.wire.udp(FlowEnd::Server, &request);
                 self.wire.pause(500.0);
                 let server = (IpAddr::from([52, 112, 0, 1]), 3_478);
                 let answer = stun::checked(&mut self.wire.draw, id, server, application.dialect);
-                self.wire.udp(Side::Client, &answer);
+                self.wire.udp(FlowEnd::Client, &answer);
             }
         }
     }
@@ -280,8 +280,8 @@ impl Opened {
     fn key(&mut self) {
         let flights = dtls::handshake(&mut self.wire.draw);
         for (index, flight) in flights.iter().enumerate() {
-            let side = if index % 2 == 0 { Side::Client } else { Side::Server };
-            if side == Side::Server {
+            let side = if index % 2 == 0 { FlowEnd::Client } else { FlowEnd::Server };
+            if side == FlowEnd::Server {
                 self.wire.wait(self.rtt_us);
             }
             for datagram in flight {
@@ -294,14 +294,14 @@ impl Opened {
 
     fn mark(&mut self, application: &Application, video: bool) {
         let mark = application.marks[usize::from(video)];
-        self.wire.end(Side::Client).tos = mark;
+        self.wire.end(FlowEnd::Client).tos = mark;
     }
 
     /// The next thing that happens in the call, whichever stream is due first.
     fn step(&mut self, legs: &mut Legs, application: &Application) {
         let (index, due_us) = legs.next();
         self.wire.clock_us = self.wire.clock_us.max(due_us);
-        let side = if index % 2 == 0 { Side::Client } else { Side::Server };
+        let side = if index % 2 == 0 { FlowEnd::Client } else { FlowEnd::Server };
         match index / 2 {
             0 => self.audio(legs, side, application),
             1 => self.video(legs, side, application),
@@ -312,12 +312,12 @@ impl Opened {
             1 => legs.frame_us,
             _ => 1_000_000.0,
         };
-        let jitter = if side == Side::Client { 0.02 } else { 0.12 };
+        let jitter = if side == FlowEnd::Client { 0.02 } else { 0.12 };
         let period_us = period_us * self.wire.draw.log_normal(1.0, jitter);
         legs.due_us[index] = legs.due_us[index].max(self.wire.clock_us - 5_000) + period_us as i64;
     }
 
-    fn audio(&mut self, legs: &mut Legs, side: Side, application: &Application) {
+    fn audio(&mut self, legs: &mut Legs, side: FlowEnd, application: &Application) {
         let silent = legs.silent[side as usize];
         // Silence suppression: small comfort frames while nobody speaks.
         let (median, spread) = if silent { (28.0, 0.15) } else { application.audio_bytes };
@@ -332,7 +332,7 @@ impl Opened {
     }
 
     /// One frame in as many packets as it needs; the encoder starts low and climbs.
-    fn video(&mut self, legs: &mut Legs, side: Side, application: &Application) {
+    fn video(&mut self, legs: &mut Legs, side: FlowEnd, application: &Application) {
         let climb = 1.0 + 0.04 * f64::from(legs.frames.min(50));
         legs.frames += 1;
         let key_frame = self.wire.draw.chance(0.03) || legs.frames <= 2;
@@ -349,9 +349,10 @@ impl Opened {
         }
     }
 
-    fn control(&mut self, legs: &mut Legs, side: Side) {
+    fn control(&mut self, legs: &mut Legs, side: FlowEnd) {
         let streams = if legs.audio { &legs.audio_streams } else { &legs.video_streams };
-        let [own, other] = if side == Side::Client { [&streams[0], &streams[1]] } else { [&streams[1], &streams[0]] };
+        let [own, other] =
+            if side == FlowEnd::Client { [&streams[0], &streams[1]] } else { [&streams[1], &streams[0]] };
         let draw = &mut self.wire.draw;
         let message = if draw.chance(0.5) { own.report(draw) } else { other.feedback(draw, own.source) };
         self.send(side, 33, message);

@@ -5,7 +5,7 @@ use super::flow::{Flow, Local};
 use super::payload::{dns, local};
 use super::service::{pick_server, pick_service};
 use super::system::System;
-use super::wire::Side;
+use super::wire::FlowEnd;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A look-up at the router: one question (at times asked again) and its answer, or both address kinds.
@@ -24,11 +24,11 @@ pub(super) fn name_lookup(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let mut wire = flow.local(resolver);
     let asked: Vec<_> = (0..questions).map(|_| dns::question(&mut wire.draw, &name, linux)).collect();
     for question in &asked {
-        wire.udp(Side::Client, &dns::query(question));
+        wire.udp(FlowEnd::Client, &dns::query(question));
         wire.pause(60.0);
         if wire.draw.chance(0.04) {
             wire.wait(1_000_000.0);
-            wire.udp(Side::Client, &dns::query(question));
+            wire.udp(FlowEnd::Client, &dns::query(question));
         }
     }
     wire.pause(if near { 1_500.0 } else { 22_000.0 });
@@ -39,7 +39,7 @@ pub(super) fn name_lookup(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
             _ => dns::Outcome::Found,
         };
         let answer = dns::answer(&mut wire.draw, question, outcome);
-        wire.udp(Side::Server, &answer);
+        wire.udp(FlowEnd::Server, &answer);
         wire.pause(900.0);
     }
     wire.into_frames()
@@ -73,9 +73,9 @@ fn time(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     for _ in 0..rounds {
         let now_us = wire.clock_us;
         let [request, answer] = local::ntp(&mut wire.draw, now_us, simple);
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.wait(rtt_us);
-        wire.udp(Side::Server, &answer);
+        wire.udp(FlowEnd::Server, &answer);
         wire.wait(64e6);
     }
     wire.into_frames()
@@ -92,11 +92,11 @@ fn multicast_names(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let mut wire = flow.local(Local { own_port, own_hop_limit: Some(255), ..group });
     for _ in 0..rounds {
         let (service, query) = dns::service_query(&mut wire.draw, !responder);
-        wire.udp(Side::Client, &query);
+        wire.udp(FlowEnd::Client, &query);
         wire.pause(60_000.0);
         if responder && wire.draw.chance(0.5) {
             let answer = dns::service_answer(&mut wire.draw, &service, &name);
-            wire.udp(Side::Client, &answer);
+            wire.udp(FlowEnd::Client, &answer);
         }
         wire.pause(1.2e6);
     }
@@ -109,7 +109,7 @@ fn search(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let mut wire = flow.local(Local { own_hop_limit: Some(1), ..group_v4([239, 255, 255, 250], 1900) });
     for _ in 0..rounds {
         let request = local::ssdp_search(&mut wire.draw, agent);
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.wait(1_000_900.0);
     }
     wire.into_frames()
@@ -121,7 +121,7 @@ fn announce(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let mut wire = flow.local(Local { own_hop_limit: Some(4), ..group_v4([239, 255, 255, 250], 1900) });
     for _ in 0..rounds {
         let notice = local::ssdp_notify(&mut wire.draw, &address);
-        wire.udp(Side::Client, &notice);
+        wire.udp(FlowEnd::Client, &notice);
         wire.pause(150_000.0);
     }
     wire.into_frames()
@@ -131,9 +131,9 @@ fn link_local_names(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let group = if flow.ipv6 { group_v6([1, 0, 3], 5355) } else { group_v4([224, 0, 0, 252], 5355) };
     let query = dns::link_local_query(&mut flow.draw);
     let mut wire = flow.local(Local { own_hop_limit: Some(1), ..group });
-    wire.udp(Side::Client, &query);
+    wire.udp(FlowEnd::Client, &query);
     wire.wait(411_000.0);
-    wire.udp(Side::Client, &query);
+    wire.udp(FlowEnd::Client, &query);
     wire.into_frames()
 }
 
@@ -151,7 +151,7 @@ fn netbios(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let rounds = flow.draw.size(1, 3);
     let mut wire = flow.local(everyone);
     for _ in 0..rounds {
-        wire.udp(Side::Client, &query);
+        wire.udp(FlowEnd::Client, &query);
         wire.wait(751_000.0);
     }
     wire.into_frames()

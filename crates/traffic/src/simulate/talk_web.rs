@@ -7,7 +7,7 @@ use super::payload::{rpc, text, tls};
 use super::service::{PUSH, RESOLVERS, Server, Service, pick_server, pick_service};
 use super::system::System;
 use super::tcp::{Ending, Tcp};
-use super::wire::{Side, Wire};
+use super::wire::{FlowEnd, Wire};
 use tls::{Agent, Session};
 
 /// Sizes and habits of what follows a TLS handshake.
@@ -63,7 +63,7 @@ fn secure_on(mut flow: Flow<'_>, service: &Service, exchange: &Exchange, port: u
     let mut tcp = Tcp::new(&mut wire, setup);
     tcp.open();
     for (index, flight) in flights.iter().enumerate() {
-        let side = if index % 2 == 0 { Side::Client } else { Side::Server };
+        let side = if index % 2 == 0 { FlowEnd::Client } else { FlowEnd::Server };
         tcp.say(side, flight, 900.0);
     }
     let rounds = 1 + tcp.wire.draw.exponential(exchange.rounds_mean) as usize;
@@ -93,8 +93,8 @@ fn idle_on(mut flow: Flow<'_>, service: &Service, port: u16) -> Vec<SimulatedFra
     tcp.resume();
     let probing = tcp.wire.draw.chance(0.5);
     // Windows leaves it to the servers to find out whether it is still there.
-    let by_client = if tcp.probes_with_a_byte(Side::Client) { 0.25 } else { 0.8 };
-    let prober = if tcp.wire.draw.chance(by_client) { Side::Client } else { Side::Server };
+    let by_client = if tcp.probes_with_a_byte(FlowEnd::Client) { 0.25 } else { 0.8 };
+    let prober = if tcp.wire.draw.chance(by_client) { FlowEnd::Client } else { FlowEnd::Server };
     if probing && !tcp.probes_with_a_byte(prober) {
         // A probe without a byte lies before what was sent last, which the capture then has to show.
         let record = tls::application(&mut tcp.wire.draw, 26);
@@ -123,10 +123,10 @@ pub(super) fn closing(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     tcp.resume();
     if tcp.wire.draw.chance(0.3) {
         let alert = tls::closing_alert(&mut tcp.wire.draw, session);
-        tcp.say(Side::Client, &alert, 1_000.0);
+        tcp.say(FlowEnd::Client, &alert, 1_000.0);
     }
     let ending = pick_ending(&mut tcp.wire.draw);
-    tcp.close(if ending == Ending::Open { Ending::Fin(Side::Client) } else { ending });
+    tcp.close(if ending == Ending::Open { Ending::Fin(FlowEnd::Client) } else { ending });
     wire.into_frames()
 }
 
@@ -140,7 +140,7 @@ pub(super) fn preconnect(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let probes = tcp.wire.draw.weighted([3.0, 1.0, 1.0, 1.0].into_iter());
     for _ in 0..probes {
         tcp.wire.wait(45e6);
-        tcp.keep_alive(Side::Client);
+        tcp.keep_alive(FlowEnd::Client);
     }
     let patience = tcp.wire.draw.log_normal(9e6, 0.9);
     tcp.wire.wait(patience);
@@ -155,7 +155,7 @@ pub(super) fn bulk_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedF
     let (mut wire, setup) = flow.tcp(&server, 443);
     let mut tcp = Tcp::new(&mut wire, setup);
     tcp.resume();
-    let side = if tcp.wire.draw.chance(0.85) { Side::Server } else { Side::Client };
+    let side = if tcp.wire.draw.chance(0.85) { FlowEnd::Server } else { FlowEnd::Client };
     for _ in 0..tcp.wire.draw.size(1, 4) {
         let bytes = tcp.wire.draw.heavy(45_000.0, 0.8, 3_000, 400_000);
         let records = tls::application(&mut tcp.wire.draw, bytes);
@@ -169,7 +169,7 @@ pub(super) fn bulk_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedF
 
 /// One to three small records from a side, and the answer of the other at times.
 fn small_turns(tcp: &mut Tcp<'_>) {
-    let side = if tcp.wire.draw.chance(0.6) { Side::Client } else { Side::Server };
+    let side = if tcp.wire.draw.chance(0.6) { FlowEnd::Client } else { FlowEnd::Server };
     for _ in 0..tcp.wire.draw.size(1, 2) {
         let bytes = tcp.wire.draw.heavy(42.0, 0.7, 19, 1_300);
         let record = tls::application(&mut tcp.wire.draw, bytes);
@@ -196,8 +196,8 @@ pub(super) fn http(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
         let request = text::http_request(&mut tcp.wire.draw, &server.name, system);
         let body = tcp.wire.draw.heavy(220.0, 1.7, 0, 60_000);
         let answer = text::http_answer(&mut tcp.wire.draw, &request, body);
-        tcp.say(Side::Client, &request, 500.0);
-        tcp.say(Side::Server, &answer, 3_000.0);
+        tcp.say(FlowEnd::Client, &request, 500.0);
+        tcp.say(FlowEnd::Server, &answer, 3_000.0);
         tcp.wire.pause(400_000.0);
     }
     let ending = pick_ending(&mut tcp.wire.draw);
@@ -217,7 +217,7 @@ pub(super) fn dialogue(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
     };
     let mut tcp = Tcp::new(&mut wire, setup);
     tcp.open();
-    let mut side = Side::Server;
+    let mut side = FlowEnd::Server;
     for line in &lines {
         tcp.say(side, line, 40_000.0);
         side = side.other();
@@ -260,13 +260,13 @@ pub(super) fn smb(flow: Flow<'_>) -> Vec<SimulatedFrame> {
     let mut tcp = Tcp::new(&mut wire, setup);
     tcp.open();
     let [request, answer] = rpc::smb_negotiation(&mut tcp.wire.draw);
-    tcp.say(Side::Client, &request, 300.0);
-    tcp.say(Side::Server, &answer, 800.0);
+    tcp.say(FlowEnd::Client, &request, 300.0);
+    tcp.say(FlowEnd::Server, &answer, 800.0);
     for number in 0..tcp.wire.draw.size(0, 5) as u64 {
         let [request, answer] = rpc::smb_echo(2 + number);
         tcp.wire.pause(4e6);
-        tcp.say(Side::Client, &request, 300.0);
-        tcp.say(Side::Server, &answer, 400.0);
+        tcp.say(FlowEnd::Client, &request, 300.0);
+        tcp.say(FlowEnd::Server, &answer, 400.0);
     }
     let ending = pick_ending(&mut tcp.wire.draw);
     tcp.close(ending);
@@ -286,7 +286,7 @@ pub(super) fn remote_call(mut flow: Flow<'_>) -> Vec<SimulatedFrame> {
         turns.extend(rpc.call(&mut tcp.wire.draw, request, answer));
     }
     for (index, turn) in turns.iter().enumerate() {
-        tcp.say(if index % 2 == 0 { Side::Client } else { Side::Server }, turn, 700.0);
+        tcp.say(if index % 2 == 0 { FlowEnd::Client } else { FlowEnd::Server }, turn, 700.0);
     }
     let ending = pick_ending(&mut tcp.wire.draw);
     tcp.close(ending);
@@ -304,20 +304,20 @@ pub(super) fn quic_with(mut flow: Flow<'_>, service: &Service) -> Vec<SimulatedF
     quic_handshake(&mut wire, &connection);
     for _ in 0..1 + wire.draw.exponential(3.0) as usize {
         let request = wire.draw.heavy(70.0, 1.0, 30, full);
-        quic_packet(&mut wire, Side::Client, &connection, request);
+        quic_packet(&mut wire, FlowEnd::Client, &connection, request);
         wire.wait(rtt_us);
         if wire.draw.chance(0.6) {
-            quic_packet(&mut wire, Side::Server, &connection, 26);
+            quic_packet(&mut wire, FlowEnd::Server, &connection, 26);
         }
         let mut left = wire.draw.heavy(800.0, 1.6, 30, 200_000);
         while left > 0 && !wire.full() {
             let now = left.min(full);
             left -= now;
-            quic_packet(&mut wire, Side::Server, &connection, now.max(24));
+            quic_packet(&mut wire, FlowEnd::Server, &connection, now.max(24));
             wire.pause(150.0);
             if wire.draw.chance(if left == 0 { 0.9 } else { 0.45 }) {
                 let report = wire.draw.size(26, 34);
-                quic_packet(&mut wire, Side::Client, &connection, report);
+                quic_packet(&mut wire, FlowEnd::Client, &connection, report);
             }
         }
         wire.pause(700_000.0);
@@ -339,14 +339,14 @@ fn quic_handshake(wire: &mut Wire, connection: &[u8; 8]) {
     packet.extend(connection);
     packet.extend([0, 0x40, body_bytes as u8]);
     packet.extend(wire.draw.bytes(body_bytes));
-    wire.udp(Side::Client, &packet);
+    wire.udp(FlowEnd::Client, &packet);
     wire.pause(400.0);
 }
 
 /// A 1-RTT packet of `bytes` bytes behind the connection's identifier, which browsers leave empty.
-fn quic_packet(wire: &mut Wire, from: Side, connection: &[u8], bytes: usize) {
+fn quic_packet(wire: &mut Wire, from: FlowEnd, connection: &[u8], bytes: usize) {
     let mut packet = vec![0x40 | (wire.draw.byte() & 0x3f)];
-    if from == Side::Client {
+    if from == FlowEnd::Client {
         packet.extend(connection);
     }
     packet.extend(wire.draw.bytes(bytes));
@@ -356,10 +356,10 @@ fn quic_packet(wire: &mut Wire, from: Side, connection: &[u8], bytes: usize) {
 fn encrypted_round(tcp: &mut Tcp<'_>, request_bytes: f64, answer_bytes: f64) {
     let request = tcp.wire.draw.heavy(request_bytes, 0.9, 22, 16_000);
     let record = tls::application(&mut tcp.wire.draw, request);
-    tcp.say(Side::Client, &record, 4_000.0);
+    tcp.say(FlowEnd::Client, &record, 4_000.0);
     let answer = tcp.wire.draw.heavy(answer_bytes, 1.7, 22, 120_000);
     let record = tls::application(&mut tcp.wire.draw, answer);
-    tcp.say(Side::Server, &record, 9_000.0);
+    tcp.say(FlowEnd::Server, &record, 9_000.0);
     tcp.wire.pause(120_000.0);
 }
 
@@ -376,10 +376,10 @@ fn finish(tcp: &mut Tcp<'_>, session: Session) {
 
 fn pick_ending(draw: &mut Draw) -> Ending {
     match draw.weighted([0.42, 0.22, 0.1, 0.05, 0.21].into_iter()) {
-        0 => Ending::Fin(Side::Client),
-        1 => Ending::Fin(Side::Server),
-        2 => Ending::Reset(Side::Client),
-        3 => Ending::Reset(Side::Server),
+        0 => Ending::Fin(FlowEnd::Client),
+        1 => Ending::Fin(FlowEnd::Server),
+        2 => Ending::Reset(FlowEnd::Client),
+        3 => Ending::Reset(FlowEnd::Server),
         _ => Ending::Open,
     }
 }

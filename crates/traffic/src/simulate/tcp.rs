@@ -5,7 +5,7 @@
 use super::draw::Draw;
 use super::frame::TcpHeader;
 use super::system::{System, timestamp_option};
-use super::wire::{Identification, Side, Wire};
+use super::wire::{FlowEnd, Identification, Wire};
 
 const FIN: u8 = 1;
 const SYN: u8 = 2;
@@ -53,9 +53,9 @@ struct Peer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// FIN of this side first, then of the other.
-    Fin(Side),
+    Fin(FlowEnd),
     /// The side resets the connection.
-    Reset(Side),
+    Reset(FlowEnd),
     /// The capture ends first.
     Open,
 }
@@ -94,12 +94,12 @@ impl<'a> Tcp<'a> {
         self.wait_rtt();
         self.syn_ack(if ecn && self.setup.server != System::Windows { ECE } else { 0 });
         self.wire.pause(60.0);
-        self.acknowledge(Side::Client);
+        self.acknowledge(FlowEnd::Client);
     }
 
     /// Takes up a connection that began before the capture.
     pub(super) fn resume(&mut self) {
-        for side in [Side::Client, Side::Server] {
+        for side in [FlowEnd::Client, FlowEnd::Server] {
             self.peers[side as usize].seen_stamp = self.clock_of(side.other());
             self.peers[side as usize].received = u64::from(self.wire.draw.word() >> 12);
         }
@@ -116,7 +116,7 @@ impl<'a> Tcp<'a> {
             self.syn(0);
             self.wait_rtt();
             let header = TcpHeader { acknowledgment: self.peers[0].next, flags: RST | ACK, ..TcpHeader::default() };
-            self.wire.tcp(Side::Server, header, &[], Some(0));
+            self.wire.tcp(FlowEnd::Server, header, &[], Some(0));
         }
     }
 
@@ -137,7 +137,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// One side sends bytes; the other acknowledges as it would. `think_us` passes before.
-    pub(super) fn say(&mut self, side: Side, bytes: &[u8], think_us: f64) {
+    pub(super) fn say(&mut self, side: FlowEnd, bytes: &[u8], think_us: f64) {
         self.turn(side, think_us);
         let mut left = bytes;
         while !left.is_empty() && !self.wire.full() {
@@ -145,18 +145,18 @@ impl<'a> Tcp<'a> {
             left = later;
             self.data(side, now, if left.is_empty() { ACK | PSH } else { ACK });
             self.acknowledge_burst(side.other(), left.is_empty());
-            let gap = if side == Side::Server { 120.0 } else { 15.0 };
+            let gap = if side == FlowEnd::Server { 120.0 } else { 15.0 };
             self.wire.pause(gap);
         }
     }
 
     /// Windows probes with one byte that the other side has, others with none.
-    pub(super) fn probes_with_a_byte(&self, side: Side) -> bool {
+    pub(super) fn probes_with_a_byte(&self, side: FlowEnd) -> bool {
         self.peers[side as usize].system.is_windows()
     }
 
     /// A probe of an idle connection and its answer.
-    pub(super) fn keep_alive(&mut self, side: Side) {
+    pub(super) fn keep_alive(&mut self, side: FlowEnd) {
         let garbage: &[u8] = if self.probes_with_a_byte(side) { &[0] } else { &[] };
         let back = self.peers[side as usize].next.wrapping_sub(1);
         let mut header = self.header(side, ACK);
@@ -181,7 +181,7 @@ impl<'a> Tcp<'a> {
         }
     }
 
-    fn fin(&mut self, side: Side) {
+    fn fin(&mut self, side: FlowEnd) {
         self.turn(side, 3_000.0);
         self.control(side, FIN | ACK);
         if self.wire.draw.chance(0.12) {
@@ -200,7 +200,7 @@ impl<'a> Tcp<'a> {
         self.acknowledge(side);
     }
 
-    fn reset(&mut self, side: Side, flags: u8) {
+    fn reset(&mut self, side: FlowEnd, flags: u8) {
         let mut header = self.header(side, flags);
         header.options.clear();
         header.window = 0;
@@ -212,7 +212,7 @@ impl<'a> Tcp<'a> {
     }
 
     fn syn(&mut self, ecn: u8) {
-        let stamps = self.setup.client.offers_timestamps().then(|| (self.clock_of(Side::Client), 0));
+        let stamps = self.setup.client.offers_timestamps().then(|| (self.clock_of(FlowEnd::Client), 0));
         let mss = if self.wire.is_ipv6() { self.setup.client_mss - 20 } else { self.setup.client_mss };
         let header = TcpHeader {
             sequence: self.peers[0].next,
@@ -221,13 +221,13 @@ impl<'a> Tcp<'a> {
             options: self.setup.client.syn_options(mss, stamps),
             ..TcpHeader::default()
         };
-        self.wire.tcp(Side::Client, header, &[], None);
+        self.wire.tcp(FlowEnd::Client, header, &[], None);
         self.peers[0].next = self.peers[0].next.wrapping_add(1);
         self.peers[1].seen_stamp = stamps.map_or(0, |(value, _)| value);
     }
 
     fn syn_ack(&mut self, ecn: u8) {
-        let stamps = self.timestamps.then(|| (self.clock_of(Side::Server), self.peers[1].seen_stamp));
+        let stamps = self.timestamps.then(|| (self.clock_of(FlowEnd::Server), self.peers[1].seen_stamp));
         let mss = if self.wire.is_ipv6() { self.setup.server_mss - 20 } else { self.setup.server_mss };
         let header = TcpHeader {
             sequence: self.peers[1].next,
@@ -241,21 +241,21 @@ impl<'a> Tcp<'a> {
             options: self.setup.server.syn_options(mss, stamps),
             ..TcpHeader::default()
         };
-        let zero = matches!(self.wire.end(Side::Server).identification, Identification::PerFlow(_)).then_some(0);
-        self.wire.tcp(Side::Server, header, &[], zero);
+        let zero = matches!(self.wire.end(FlowEnd::Server).identification, Identification::PerFlow(_)).then_some(0);
+        self.wire.tcp(FlowEnd::Server, header, &[], zero);
         self.peers[1].next = self.peers[1].next.wrapping_add(1);
         self.peers[0].seen_stamp = stamps.map_or(0, |(value, _)| value);
     }
 
     /// Bytes that pass the capture as one packet: offloading glues segments of a burst together.
-    fn burst_bytes(&mut self, side: Side, left: usize) -> usize {
+    fn burst_bytes(&mut self, side: FlowEnd, left: usize) -> usize {
         let mss = self.peers[side as usize].mss;
         let headers = 20 + if self.wire.is_ipv6() { 40 } else { 20 } + if self.timestamps { 12 } else { 0 };
         let most = self.setup.offload_bytes.saturating_sub(headers).max(mss);
         if left <= mss || most < 2 * mss || self.wire.draw.chance(0.2) {
             return left.min(mss);
         }
-        if side == Side::Client {
+        if side == FlowEnd::Client {
             // A sending card gets what there is, in whole segments.
             return if left <= most { left } else { most - most % mss };
         }
@@ -268,7 +268,7 @@ impl<'a> Tcp<'a> {
         (glued * mss).min(left)
     }
 
-    fn data(&mut self, side: Side, bytes: &[u8], flags: u8) {
+    fn data(&mut self, side: FlowEnd, bytes: &[u8], flags: u8) {
         let segments = bytes.len().div_ceil(self.peers[side as usize].mss);
         let header = self.header(side, flags);
         let sequence = header.sequence;
@@ -286,7 +286,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// The same data again after a time-out, and the duplicate report of a receiver that had it.
-    fn resend(&mut self, side: Side, sequence: u32, bytes: &[u8], flags: u8) {
+    fn resend(&mut self, side: FlowEnd, sequence: u32, bytes: &[u8], flags: u8) {
         let time_out = self.wire.draw.log_normal(230_000.0, 0.2);
         self.wire.wait(time_out);
         let mut header = self.header(side, flags | PSH);
@@ -296,9 +296,9 @@ impl<'a> Tcp<'a> {
         self.acknowledge_with(side.other(), Some((sequence, sequence.wrapping_add(bytes.len() as u32))));
     }
 
-    fn acknowledge_burst(&mut self, side: Side, last: bool) {
+    fn acknowledge_burst(&mut self, side: FlowEnd, last: bool) {
         let owed = self.peers[side as usize].owed;
-        if side == Side::Client {
+        if side == FlowEnd::Client {
             // Every second segment at once. A last one too while the connection is young (Linux calls it
             // quick acknowledgement) or when the next data takes longer than the delay.
             let now = owed >= 2 || self.wire.draw.chance(if last { QUICK_ACK_RATE } else { 0.4 });
@@ -313,21 +313,21 @@ impl<'a> Tcp<'a> {
     }
 
     /// Passes the time until `side` speaks, and lets a delayed acknowledgement go first at times.
-    fn turn(&mut self, side: Side, think_us: f64) {
+    fn turn(&mut self, side: FlowEnd, think_us: f64) {
         let other = side.other();
         if self.peers[other as usize].owed > 0 && self.wire.draw.chance(0.5) {
-            self.wire.pause(if other == Side::Client { 30_000.0 } else { self.setup.rtt_us });
+            self.wire.pause(if other == FlowEnd::Client { 30_000.0 } else { self.setup.rtt_us });
             self.acknowledge(other);
         }
-        if side == Side::Server {
+        if side == FlowEnd::Server {
             self.wait_rtt();
         }
         self.wire.pause(think_us);
     }
 
     /// Time between a packet of `side` and the other side's answer to it, as the client sees it.
-    fn cross(&mut self, side: Side) {
-        if side == Side::Client { self.wait_rtt() } else { self.wire.pause(50.0) }
+    fn cross(&mut self, side: FlowEnd) {
+        if side == FlowEnd::Client { self.wait_rtt() } else { self.wire.pause(50.0) }
     }
 
     fn wait_rtt(&mut self) {
@@ -335,11 +335,11 @@ impl<'a> Tcp<'a> {
         self.wire.wait(self.setup.rtt_us * jitter);
     }
 
-    fn acknowledge(&mut self, side: Side) {
+    fn acknowledge(&mut self, side: FlowEnd) {
         self.acknowledge_with(side, None);
     }
 
-    fn acknowledge_with(&mut self, side: Side, duplicate: Option<(u32, u32)>) {
+    fn acknowledge_with(&mut self, side: FlowEnd, duplicate: Option<(u32, u32)>) {
         let mut header = self.header(side, ACK);
         if let Some((left, right)) = duplicate {
             header.options.extend([1, 1, 5, 10]);
@@ -353,7 +353,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// A segment without data that takes one sequence number (FIN).
-    fn control(&mut self, side: Side, flags: u8) {
+    fn control(&mut self, side: FlowEnd, flags: u8) {
         let header = self.header(side, flags);
         self.wire.tcp(side, header, &[], None);
         self.peers[side as usize].next = self.peers[side as usize].next.wrapping_add(1);
@@ -362,7 +362,7 @@ impl<'a> Tcp<'a> {
         self.peers[side.other() as usize].seen_stamp = stamp;
     }
 
-    fn header(&mut self, side: Side, flags: u8) -> TcpHeader {
+    fn header(&mut self, side: FlowEnd, flags: u8) -> TcpHeader {
         let mut options = Vec::new();
         if self.timestamps {
             options.extend([1, 1]);
@@ -379,7 +379,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// The scaled window: opens with what was received (auto-tuning), closes a little by what is unread.
-    fn window(&mut self, side: Side) -> u16 {
+    fn window(&mut self, side: FlowEnd) -> u16 {
         let peer = &self.peers[side as usize];
         let opened = u64::from(peer.system.open_window_bytes()) + (2 * peer.received).min(1 << 20);
         let scale = peer.system.window_scale();
@@ -387,7 +387,7 @@ impl<'a> Tcp<'a> {
         (opened.saturating_sub(unread) >> scale).clamp(1, 65_535) as u16
     }
 
-    fn clock_of(&self, side: Side) -> u32 {
+    fn clock_of(&self, side: FlowEnd) -> u32 {
         let elapsed_ms = (self.wire.clock_us - self.setup.epoch_us) / 1_000;
         self.peers[side as usize].clock.wrapping_add(elapsed_ms as u32)
     }

@@ -15,12 +15,12 @@ pub struct SimulatedFrame {
 
 /// Which end of a flow; the capture is taken at the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum FlowEnd {
     Client = 0,
     Server = 1,
 }
 
-impl Side {
+impl FlowEnd {
     pub(super) fn other(self) -> Self {
         match self {
             Self::Client => Self::Server,
@@ -87,7 +87,7 @@ impl Wire {
         Self { clock_us: start_us, draw, ends, limit, frames: Vec::new() }
     }
 
-    pub(super) fn end(&mut self, side: Side) -> &mut End {
+    pub(super) fn end(&mut self, side: FlowEnd) -> &mut End {
         &mut self.ends[side as usize]
     }
 
@@ -111,14 +111,14 @@ impl Wire {
     }
 
     /// Sends a datagram now.
-    pub(super) fn udp(&mut self, from: Side, payload: &[u8]) {
+    pub(super) fn udp(&mut self, from: FlowEnd, payload: &[u8]) {
         let network = self.network(from, None);
         let (src, dst) = (self.ends[from as usize].port, self.ends[from.other() as usize].port);
         self.push(udp_frame(&network, src, dst, payload));
     }
 
     /// Sends a segment now; the ports come from the ends. `identification` overrides the end's rule.
-    pub(super) fn tcp(&mut self, from: Side, mut header: TcpHeader, payload: &[u8], identification: Option<u16>) {
+    pub(super) fn tcp(&mut self, from: FlowEnd, mut header: TcpHeader, payload: &[u8], identification: Option<u16>) {
         header.src_port = self.ends[from as usize].port;
         header.dst_port = self.ends[from.other() as usize].port;
         let network = self.network(from, identification);
@@ -130,7 +130,7 @@ impl Wire {
         self.frames
     }
 
-    fn network(&mut self, from: Side, identification: Option<u16>) -> Network {
+    fn network(&mut self, from: FlowEnd, identification: Option<u16>) -> Network {
         let (dst_mac, dst_ip) = (self.ends[from.other() as usize].mac, self.ends[from.other() as usize].ip);
         let end = &mut self.ends[from as usize];
         let own = end.next_identification(&mut self.draw);
@@ -144,7 +144,7 @@ impl Wire {
             identification: identification.unwrap_or(own),
             dont_fragment: end.dont_fragment,
             flow_label: end.flow_label,
-            padded: from == Side::Server,
+            padded: from == FlowEnd::Server,
         }
     }
 

@@ -258,10 +258,10 @@ fn first_gradient(kernel: &Kernel, points: &Points, weights: &[f64]) -> Vec<f64>
     // the blocks with most work first
     let order: Vec<usize> = (0..blocks.len()).rev().collect();
     let parts = map_ordered(&order, |&at| {
-        let sides: Vec<Side> = (0..heavy.min(if at < heavy { at + 1 } else { heavy }))
-            .map(|other| Side { rows: blocks[other].clone(), mirrored: other < at && at < heavy })
+        let summed: Vec<KernelRows> = (0..heavy.min(if at < heavy { at + 1 } else { heavy }))
+            .map(|other| KernelRows { rows: blocks[other].clone(), mirrored: other < at && at < heavy })
             .collect();
-        block_sums(kernel, points, weights, &blocks[at], &sides)
+        block_sums(kernel, points, weights, &blocks[at], &summed)
     });
     let mut gradient = vec![0.0; points.len()];
     for (at, (own, _)) in parts.iter().rev().enumerate() {
@@ -275,27 +275,27 @@ fn first_gradient(kernel: &Kernel, points: &Points, weights: &[f64]) -> Vec<f64>
 }
 
 /// Rows whose kernel values with a block are summed; also over the block, for the rows' own sums?
-struct Side {
+struct KernelRows {
     rows: Range<usize>,
     mirrored: bool,
 }
 
-/// For the points of a block, the sum over `sides` of weight times kernel; for the mirrored rows, the sum over
-/// the block.
+/// For the points of a block, the sum over the rows of `summed` of weight times kernel; for the mirrored rows, the sum
+/// over the block.
 fn block_sums(
     kernel: &Kernel,
     points: &Points,
     weights: &[f64],
     block: &Range<usize>,
-    sides: &[Side],
+    summed: &[KernelRows],
 ) -> (Vec<f64>, Vec<f64>) {
     let mut own = vec![0.0; block.len()];
     let mut mirrored = Vec::new();
     let mut values = vec![0.0; block.len()];
-    for side in sides {
-        for row in side.rows.clone() {
+    for part in summed {
+        for row in part.rows.clone() {
             let weight = weights[row];
-            if weight <= 0.0 && !side.mirrored {
+            if weight <= 0.0 && !part.mirrored {
                 continue;
             }
             kernel.block(points, row, block, &mut values);
@@ -303,7 +303,7 @@ fn block_sums(
                 *value = f64::from(*value as f32);
                 *sum += weight * *value;
             }
-            if side.mirrored {
+            if part.mirrored {
                 mirrored.push(values.iter().zip(&weights[block.clone()]).map(|(value, weight)| value * weight).sum());
             }
         }

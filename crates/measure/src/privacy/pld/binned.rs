@@ -48,7 +48,7 @@ struct Bin {
 
 /// On which side of the given border the next one lies.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum BorderSide {
     Above,
     Below,
 }
@@ -183,14 +183,14 @@ impl Binning<'_> {
         let mut all = Vec::with_capacity((highest - lowest) as usize + 3);
         let mut from_left = self.border(f64::NEG_INFINITY);
         for index in lowest..middle {
-            let upper = self.next(from_left, self.point(index), Side::Above);
+            let upper = self.next(from_left, self.point(index), BorderSide::Above);
             all.push(self.bin(from_left, upper));
             from_left = upper;
         }
         let mut from_right = self.border(self.point(highest) + 0.5 * self.spacing);
         let mut rights = Vec::new();
         for index in (middle + 1..=highest).rev() {
-            let lower = self.next(from_right, self.point(index), Side::Below);
+            let lower = self.next(from_right, self.point(index), BorderSide::Below);
             rights.push(self.bin(lower, from_right));
             from_right = lower;
         }
@@ -212,7 +212,11 @@ impl Binning<'_> {
             return vec![whole];
         }
         let point = self.offset + place.round() * self.spacing;
-        let cut = if off < 0.0 { self.next(upper, point, Side::Below) } else { self.next(lower, point, Side::Above) };
+        let cut = if off < 0.0 {
+            self.next(upper, point, BorderSide::Below)
+        } else {
+            self.next(lower, point, BorderSide::Above)
+        };
         if cut.loss <= lower.loss || cut.loss >= upper.loss {
             return vec![whole];
         }
@@ -222,10 +226,10 @@ impl Binning<'_> {
     /// The border that, with `from`, makes a bin whose loss is `point`: a guess that is right for a
     /// uniform density, one Newton step, then regula falsi (Illinois) in the bracket from the point itself
     /// to as far as any useful density needs.
-    fn next(&self, from: Border, point: f64, side: Side) -> Border {
-        let sign = if side == Side::Above { 1.0 } else { -1.0 };
+    fn next(&self, from: Border, point: f64, side: BorderSide) -> Border {
+        let sign = if side == BorderSide::Above { 1.0 } else { -1.0 };
         let ahead = |border: Border| {
-            let bin = if side == Side::Above { self.bin(from, border) } else { self.bin(border, from) };
+            let bin = if side == BorderSide::Above { self.bin(from, border) } else { self.bin(border, from) };
             sign * (self.loss(bin) - point) / self.spacing
         };
         let done = |excess: f64| excess.abs() < 0.3 * LOSS_TOLERANCE;

@@ -24,8 +24,8 @@ pub(super) const WINDOW_MAX: usize = 1 << 22;
 
 /// The lattice points between which all but `outside` of the composed mass lies on either side.
 pub(super) fn window(steps: &Steps, spacing: f64, deviation: f64, outside: f64) -> (i64, i64) {
-    let top = chernoff_edge(steps, spacing, deviation, outside, Side::Upper);
-    let bottom = chernoff_edge(steps, spacing, deviation, outside, Side::Lower);
+    let top = chernoff_edge(steps, spacing, deviation, outside, Tail::Upper);
+    let bottom = chernoff_edge(steps, spacing, deviation, outside, Tail::Lower);
     ((-bottom / spacing).floor() as i64, (top / spacing).ceil() as i64)
 }
 
@@ -82,18 +82,18 @@ fn rounding(steps: &Steps, masses: &[f64]) -> f64 {
 
 /// Which tail a bound is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum Tail {
     Upper,
     Lower,
 }
 
-/// Smallest Chernoff bound found on the loss (negated for the lower side) that is exceeded with
+/// Smallest Chernoff bound found on the loss (negated for the lower tail) that is exceeded with
 /// probability at most `outside`: (sum of log moments + ln(1 / outside)) / theta, over theta > 0 by
 /// golden section on a logarithmic scale. Every theta gives a valid bound.
-fn chernoff_edge(steps: &Steps, spacing: f64, deviation: f64, outside: f64, side: Side) -> f64 {
+fn chernoff_edge(steps: &Steps, spacing: f64, deviation: f64, outside: f64, tail: Tail) -> f64 {
     let bound = |log_theta: f64| {
         let theta = log_theta.exp();
-        let moments = steps.iter().map(|(loss, count)| *count as f64 * log_moment(loss, spacing, theta, side));
+        let moments = steps.iter().map(|(loss, count)| *count as f64 * log_moment(loss, spacing, theta, tail));
         let edge = (moments.sum::<f64>() - outside.ln()) / theta;
         if edge.is_nan() { f64::INFINITY } else { edge }
     };
@@ -115,14 +115,14 @@ fn chernoff_edge(steps: &Steps, spacing: f64, deviation: f64, outside: f64, side
     at_left.min(at_right)
 }
 
-/// ln E[exp(theta L)], or of -L for the lower side, over the finite masses. Horner's rule from the far
+/// ln E[exp(theta L)], or of -L for the lower tail, over the finite masses. Horner's rule from the far
 /// end: no exponential per point and no overflow.
-fn log_moment(loss: &LatticeLoss, spacing: f64, theta: f64, side: Side) -> f64 {
+fn log_moment(loss: &LatticeLoss, spacing: f64, theta: f64, tail: Tail) -> f64 {
     let factor = (-theta * spacing).exp();
     let highest = loss.lowest + loss.masses.len() as i64 - 1;
     let horner = |sum: f64, mass: &f64| sum * factor + mass;
-    match side {
-        Side::Upper => theta * spacing * highest as f64 + loss.masses.iter().fold(0.0, horner).ln(),
-        Side::Lower => -theta * spacing * loss.lowest as f64 + loss.masses.iter().rev().fold(0.0, horner).ln(),
+    match tail {
+        Tail::Upper => theta * spacing * highest as f64 + loss.masses.iter().fold(0.0, horner).ln(),
+        Tail::Lower => -theta * spacing * loss.lowest as f64 + loss.masses.iter().rev().fold(0.0, horner).ln(),
     }
 }

@@ -3,7 +3,7 @@
 use super::super::SimulatedFrame;
 use super::super::draw::Draw;
 use super::super::payload::{dns, local, stun};
-use super::super::wire::Side;
+use super::super::wire::FlowEnd;
 use super::circumstances::{Circumstances, Line, Ports, Reach};
 
 /// Who talks about what.
@@ -134,12 +134,12 @@ fn names(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let questions = wire.draw.weighted([6.0, 3.0, 0.5].into_iter()) + 1;
     let asked: Vec<_> = (0..questions).map(|_| dns::question(&mut wire.draw, &name, edns)).collect();
     for question in &asked {
-        wire.udp(Side::Client, &dns::query(question));
+        wire.udp(FlowEnd::Client, &dns::query(question));
         wire.pause(90.0);
     }
     if wire.draw.chance(0.05) {
         wire.wait(5e6);
-        wire.udp(Side::Client, &dns::query(&asked[0]));
+        wire.udp(FlowEnd::Client, &dns::query(&asked[0]));
     }
     if wire.draw.chance(0.04) {
         return wire.into_frames();
@@ -150,7 +150,7 @@ fn names(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
         let outcome = [dns::Outcome::Found, dns::Outcome::NoData, dns::Outcome::NoSuchName]
             [wire.draw.weighted([7.0, 1.5, 1.5].into_iter())];
         let answer = dns::answer(&mut wire.draw, question, outcome);
-        wire.udp(Side::Server, &answer);
+        wire.udp(FlowEnd::Server, &answer);
         wire.pause(1_500.0);
     }
     wire.into_frames()
@@ -160,7 +160,7 @@ fn names(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
 fn multicast(mut circumstances: Circumstances, reach: Reach, ports: Ports, hop_limits: &[u8]) -> Line {
     let hop_limit = circumstances.draw.pick(hop_limits);
     let mut line = circumstances.line(reach, ports);
-    line.wire.end(Side::Client).hop_limit = hop_limit;
+    line.wire.end(FlowEnd::Client).hop_limit = hop_limit;
     line
 }
 
@@ -176,9 +176,9 @@ fn multicast_names(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
         let (service, query) = dns::service_query(&mut wire.draw, !responder);
         if wire.draw.chance(answering) {
             let answer = dns::service_answer(&mut wire.draw, &service, &name);
-            wire.udp(Side::Client, &answer);
+            wire.udp(FlowEnd::Client, &answer);
         } else {
-            wire.udp(Side::Client, &query);
+            wire.udp(FlowEnd::Client, &query);
         }
         wire.pause(gap_us);
     }
@@ -190,7 +190,7 @@ fn link_local_names(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let group = Reach::Group([224, 0, 0, 252], [1, 0, 3]);
     let mut wire = multicast(circumstances, group, to(5_355), &[1, 1, 255]).wire;
     for _ in 0..wire.draw.size(1, 3) {
-        wire.udp(Side::Client, &query);
+        wire.udp(FlowEnd::Client, &query);
         wire.wait(410_000.0);
     }
     wire.into_frames()
@@ -202,7 +202,7 @@ fn netbios_names(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let everyone = circumstances.draw.chance(0.85);
     let mut wire = circumstances.line(if everyone { Reach::Everyone } else { Reach::Local }, ports).wire;
     for _ in 0..wire.draw.size(1, 9) {
-        wire.udp(Side::Client, &query);
+        wire.udp(FlowEnd::Client, &query);
         wire.wait(750_000.0);
         if wire.draw.chance(0.3) {
             query = local::netbios_query(&mut wire.draw);
@@ -218,7 +218,7 @@ fn search(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let gap_us = wire.draw.log_normal(1e6, 0.8);
     for _ in 0..wire.draw.size(1, 10) {
         let request = local::ssdp_search(&mut wire.draw, &agent);
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.wait(gap_us);
     }
     wire.into_frames()
@@ -230,7 +230,7 @@ fn announcement(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let Line { mut wire, ends, .. } = multicast(circumstances, group, ports, &[1, 2, 4, 4]);
     for _ in 0..wire.draw.size(2, 10) {
         let notice = local::ssdp_notify(&mut wire.draw, &ends[0].to_string());
-        wire.udp(Side::Client, &notice);
+        wire.udp(FlowEnd::Client, &notice);
         wire.pause(120_000.0);
     }
     wire.into_frames()
@@ -244,10 +244,10 @@ fn time(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     for _ in 0..wire.draw.size(1, 5) {
         let now_us = wire.clock_us;
         let [request, answer] = local::ntp(&mut wire.draw, now_us, simple);
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.wait(rtt_us);
         if answered {
-            wire.udp(Side::Server, &answer);
+            wire.udp(FlowEnd::Server, &answer);
         }
         wire.pause(32e6);
     }
@@ -260,8 +260,8 @@ fn configuration(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let everyone = circumstances.draw.chance(0.55);
     let mut wire = circumstances.line(if everyone { Reach::Everyone } else { Reach::Local }, ports).wire;
     if everyone && wire.draw.chance(0.5) {
-        wire.end(Side::Client).ip = std::net::Ipv4Addr::UNSPECIFIED.into();
-        wire.end(Side::Server).ip = std::net::Ipv4Addr::BROADCAST.into();
+        wire.end(FlowEnd::Client).ip = std::net::Ipv4Addr::UNSPECIFIED.into();
+        wire.end(FlowEnd::Server).ip = std::net::Ipv4Addr::BROADCAST.into();
     }
     let id: [u8; 4] = wire.draw.array();
     let bytes = wire.draw.pick(&[300, 300, 308, 314, 322, 328, 342, 548]);
@@ -270,14 +270,14 @@ fn configuration(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
         request.extend(id);
         request.extend([0, round * 3, if everyone { 0x80 } else { 0 }, 0]);
         fill(&mut wire.draw, &mut request, bytes);
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.pause(20_000.0);
         if !everyone {
             let mut answer = vec![2, 1, 6, 0];
             answer.extend(id);
             answer.extend([0; 4]);
             fill(&mut wire.draw, &mut answer, 300);
-            wire.udp(Side::Server, &answer);
+            wire.udp(FlowEnd::Server, &answer);
         }
         wire.pause(3e6);
     }
@@ -296,7 +296,7 @@ fn configuration6(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     for _ in 0..wire.draw.size(1, 9) {
         let mut request = vec![wire.draw.pick(&[1, 1, 3, 11]), a, b, c, 0, 8, 0, 2];
         fill(&mut wire.draw, &mut request, bytes);
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.wait(gap_us);
         gap_us *= 2.0;
     }
@@ -310,10 +310,10 @@ fn discovery(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     for _ in 0..wire.draw.size(1, 5) {
         let mapped = wire.draw.half();
         let [request, answer] = stun::discovery(&mut wire.draw, (ends[0], mapped));
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.wait(rtt_us);
         if answered {
-            wire.udp(Side::Server, &answer);
+            wire.udp(FlowEnd::Server, &answer);
         }
         wire.pause(4e6);
     }
@@ -339,26 +339,26 @@ fn quic(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
         for _ in 0..wire.draw.size(1, 2) {
             let mut packet = long(&mut wire.draw, 0);
             fill(&mut wire.draw, &mut packet, full);
-            wire.udp(Side::Client, &packet);
+            wire.udp(FlowEnd::Client, &packet);
         }
         wire.wait(rtt_us);
         for kind in [0, 2, 2].iter().take(wire.draw.size(1, 3)) {
             let mut packet = long(&mut wire.draw, *kind);
             let bytes = if *kind == 0 { 1_200 } else { wire.draw.size(200, full) };
             fill(&mut wire.draw, &mut packet, bytes);
-            wire.udp(Side::Server, &packet);
+            wire.udp(FlowEnd::Server, &packet);
             wire.pause(200.0);
         }
         let mut packet = long(&mut wire.draw, 2);
         let bytes = wire.draw.size(60, 140);
         fill(&mut wire.draw, &mut packet, bytes);
-        wire.udp(Side::Client, &packet);
+        wire.udp(FlowEnd::Client, &packet);
     }
     for _ in 0..1 + wire.draw.exponential(4.0) as usize {
-        let side = if wire.draw.chance(0.45) { Side::Client } else { Side::Server };
+        let side = if wire.draw.chance(0.45) { FlowEnd::Client } else { FlowEnd::Server };
         let bytes = if wire.draw.chance(0.35) { full } else { wire.draw.heavy(50.0, 0.9, 22, full) };
         let mut packet = vec![0x40 | (wire.draw.byte() & 0x3f)];
-        if side == Side::Client || !hidden {
+        if side == FlowEnd::Client || !hidden {
             packet.extend(connection);
         }
         fill(&mut wire.draw, &mut packet, bytes);
@@ -380,9 +380,9 @@ fn media(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let Line { mut wire, rtt_us, ends, .. } = circumstances.line(reach, Ports { own: Some(own), other: Some(other) });
     if wire.draw.chance(0.4) {
         let [request, answer] = stun::discovery(&mut wire.draw, (ends[0], own));
-        wire.udp(Side::Client, &request);
+        wire.udp(FlowEnd::Client, &request);
         wire.wait(rtt_us);
-        wire.udp(Side::Server, &answer);
+        wire.udp(FlowEnd::Server, &answer);
     }
     let (kind, source) = (wire.draw.size(96, 127) as u8, wire.draw.array::<4>());
     let typical = wire.draw.heavy(180.0, 0.9, 30, 1_200);
@@ -391,7 +391,7 @@ fn media(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     let step = wire.draw.pick(&[160, 480, 960, 3_000, 1_500]);
     let client = wire.draw.unit();
     for _ in 0..wire.draw.size(1, 14) {
-        let side = if wire.draw.chance(client) { Side::Client } else { Side::Server };
+        let side = if wire.draw.chance(client) { FlowEnd::Client } else { FlowEnd::Server };
         let mut packet = vec![wire.draw.pick(&[0x80, 0x80, 0x90]), kind | if wire.draw.chance(0.1) { 0x80 } else { 0 }];
         packet.extend(number.to_be_bytes());
         packet.extend(stamp.to_be_bytes());
@@ -412,8 +412,8 @@ fn plain_service(mut circumstances: Circumstances, service: &Plain) -> Vec<Simul
     let sizes = service.bytes.map(|median| median * scale);
     let answered = service.bytes[1] > 0.0 && !wire.draw.chance(0.12);
     for _ in 0..wire.draw.size(1, 6) {
-        for side in [Side::Client, Side::Server] {
-            if side == Side::Server && !answered {
+        for side in [FlowEnd::Client, FlowEnd::Server] {
+            if side == FlowEnd::Server && !answered {
                 continue;
             }
             let bytes = wire.draw.heavy(sizes[side as usize], 0.2, 1, 1_400);
@@ -446,12 +446,12 @@ fn odd(mut circumstances: Circumstances) -> Vec<SimulatedFrame> {
     for _ in 0..1 + wire.draw.exponential(4.0) as usize {
         let bytes = wire.draw.heavy(typical, 0.4, 1, 1_450);
         let payload = wire.draw.bytes(bytes);
-        wire.udp(Side::Client, &payload);
+        wire.udp(FlowEnd::Client, &payload);
         if wire.draw.chance(answering) {
             wire.wait(rtt_us);
             let bytes = wire.draw.heavy(typical, 0.6, 1, 1_450);
             let payload = wire.draw.bytes(bytes);
-            wire.udp(Side::Server, &payload);
+            wire.udp(FlowEnd::Server, &payload);
         }
         wire.pause(gap_us);
     }

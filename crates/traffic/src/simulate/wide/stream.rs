@@ -1,7 +1,7 @@
 //! One TCP connection between two drawn stacks (RFC 9293): sequence numbers always follow on what passed.
 
 use super::super::frame::TcpHeader;
-use super::super::wire::{Identification, Side, Wire};
+use super::super::wire::{FlowEnd, Identification, Wire};
 use super::circumstances::Line;
 use super::options::{later_options, syn_options};
 use super::stack::{Offer, Stack};
@@ -77,12 +77,12 @@ impl Stream {
             self.peers[0].next = self.peers[0].next.wrapping_sub(1);
             self.syn(0);
         }
-        self.cross(Side::Client);
+        self.cross(FlowEnd::Client);
         self.answer_syn(if self.ecn { ECE } else { 0 });
-        self.cross(Side::Server);
-        self.acknowledge(Side::Client);
+        self.cross(FlowEnd::Server);
+        self.acknowledge(FlowEnd::Client);
         if self.ecn {
-            for side in [Side::Client, Side::Server] {
+            for side in [FlowEnd::Client, FlowEnd::Server] {
                 let tos = self.wire.end(side).tos & !3 | ECT_0;
                 self.wire.end(side).tos = tos;
             }
@@ -91,7 +91,7 @@ impl Stream {
 
     /// Takes up a connection in its middle.
     pub(super) fn resume(&mut self) {
-        for side in [Side::Client, Side::Server] {
+        for side in [FlowEnd::Client, FlowEnd::Server] {
             self.peers[side as usize].seen = self.clock(side.other());
             self.peers[side as usize].received = u64::from(self.wire.draw.word() >> 12);
         }
@@ -108,15 +108,15 @@ impl Stream {
             }
             self.syn(0);
             if refused {
-                self.cross(Side::Client);
+                self.cross(FlowEnd::Client);
                 let header = TcpHeader { acknowledgment: self.peers[0].next, flags: RST | ACK, ..TcpHeader::default() };
-                self.wire.tcp(Side::Server, header, &[], self.control_number(Side::Server));
+                self.wire.tcp(FlowEnd::Server, header, &[], self.control_number(FlowEnd::Server));
             }
         }
     }
 
     /// One side sends `bytes`; the other acknowledges at times.
-    pub(super) fn say(&mut self, side: Side, bytes: usize, think_us: f64) {
+    pub(super) fn say(&mut self, side: FlowEnd, bytes: usize, think_us: f64) {
         self.turn(side, think_us);
         let mut left = bytes;
         while left > 0 && !self.wire.full() {
@@ -129,7 +129,7 @@ impl Stream {
     }
 
     /// A probe of an idle connection and its answer.
-    pub(super) fn keep_alive(&mut self, side: Side) {
+    pub(super) fn keep_alive(&mut self, side: FlowEnd) {
         let garbage: &[u8] = if self.wire.draw.chance(0.5) { &[0] } else { &[] };
         let mut header = self.header(side, ACK);
         header.sequence = self.peers[side as usize].next.wrapping_sub(1);
@@ -139,7 +139,7 @@ impl Stream {
     }
 
     /// Both sides end it, one after the other.
-    pub(super) fn finish(&mut self, side: Side) {
+    pub(super) fn finish(&mut self, side: FlowEnd) {
         self.turn(side, 5_000.0);
         self.control(side);
         self.cross(side);
@@ -157,7 +157,7 @@ impl Stream {
     }
 
     /// One side ends it at once.
-    pub(super) fn reset(&mut self, side: Side, acknowledging: bool) {
+    pub(super) fn reset(&mut self, side: FlowEnd, acknowledging: bool) {
         let mut header = self.header(side, if acknowledging { RST | ACK } else { RST });
         header.options.clear();
         header.window = if self.wire.draw.chance(0.8) { 0 } else { header.window };
@@ -169,8 +169,8 @@ impl Stream {
     }
 
     fn syn(&mut self, ecn: u8) {
-        let stamps = (self.clock(Side::Client), 0);
-        let size = self.announced(Side::Client);
+        let stamps = (self.clock(FlowEnd::Client), 0);
+        let size = self.announced(FlowEnd::Client);
         let header = TcpHeader {
             sequence: self.peers[0].next,
             flags: SYN | ecn,
@@ -178,15 +178,15 @@ impl Stream {
             options: syn_options(&self.stacks[0], None, size, stamps),
             ..TcpHeader::default()
         };
-        let number = self.control_number(Side::Client);
-        self.wire.tcp(Side::Client, header, &[], number);
+        let number = self.control_number(FlowEnd::Client);
+        self.wire.tcp(FlowEnd::Client, header, &[], number);
         self.peers[0].next = self.peers[0].next.wrapping_add(1);
         self.peers[1].seen = stamps.0;
     }
 
     fn answer_syn(&mut self, ecn: u8) {
-        let stamps = (self.clock(Side::Server), self.peers[1].seen);
-        let size = self.announced(Side::Server);
+        let stamps = (self.clock(FlowEnd::Server), self.peers[1].seen);
+        let size = self.announced(FlowEnd::Server);
         let header = TcpHeader {
             sequence: self.peers[1].next,
             acknowledgment: self.peers[0].next,
@@ -195,18 +195,18 @@ impl Stream {
             options: syn_options(&self.stacks[1], Some(&self.stacks[0].offers), size, stamps),
             ..TcpHeader::default()
         };
-        let number = self.control_number(Side::Server);
-        self.wire.tcp(Side::Server, header, &[], number);
+        let number = self.control_number(FlowEnd::Server);
+        self.wire.tcp(FlowEnd::Server, header, &[], number);
         self.peers[1].next = self.peers[1].next.wrapping_add(1);
         self.peers[0].seen = stamps.0;
     }
 
-    fn announced(&self, side: Side) -> u16 {
+    fn announced(&self, side: FlowEnd) -> u16 {
         let size = self.stacks[side as usize].segment_bytes;
         if self.wire.is_ipv6() { size.saturating_sub(20).max(1_220) } else { size }
     }
 
-    fn control_number(&self, side: Side) -> Option<u16> {
+    fn control_number(&self, side: FlowEnd) -> Option<u16> {
         let stack = &self.stacks[side as usize];
         let counted = !matches!(stack.identification, Identification::Zero);
         (counted && stack.unnumbered_control).then_some(0)
@@ -222,7 +222,7 @@ impl Stream {
         (segments * self.segment_bytes).min(left)
     }
 
-    fn data(&mut self, side: Side, bytes: usize, flags: u8) {
+    fn data(&mut self, side: FlowEnd, bytes: usize, flags: u8) {
         let payload = self.wire.draw.bytes(bytes);
         let header = self.header(side, flags);
         let sequence = header.sequence;
@@ -243,7 +243,7 @@ impl Stream {
         }
     }
 
-    fn acknowledge_burst(&mut self, side: Side) {
+    fn acknowledge_burst(&mut self, side: FlowEnd) {
         let due = self.peers[side as usize].owed >= 2;
         let prompt = self.stacks[side as usize].prompt;
         if self.wire.draw.chance(if due { 0.5 + 0.5 * prompt } else { prompt }) {
@@ -253,20 +253,20 @@ impl Stream {
     }
 
     /// Passes the time until `side` speaks; a delayed acknowledgement goes first at times.
-    fn turn(&mut self, side: Side, think_us: f64) {
+    fn turn(&mut self, side: FlowEnd, think_us: f64) {
         let other = side.other();
         if self.peers[other as usize].owed > 0 && self.wire.draw.chance(0.5) {
             self.wire.pause(40_000.0);
             self.acknowledge(other);
         }
-        if side == Side::Server {
-            self.cross(Side::Client);
+        if side == FlowEnd::Server {
+            self.cross(FlowEnd::Client);
         }
         self.wire.pause(think_us);
     }
 
-    fn cross(&mut self, side: Side) {
-        if side == Side::Client {
+    fn cross(&mut self, side: FlowEnd) {
+        if side == FlowEnd::Client {
             let jitter = self.wire.draw.log_normal(1.0, 0.15);
             self.wire.wait(self.rtt_us * jitter);
         } else {
@@ -274,7 +274,7 @@ impl Stream {
         }
     }
 
-    fn acknowledge(&mut self, side: Side) {
+    fn acknowledge(&mut self, side: FlowEnd) {
         let header = self.header(side, ACK);
         self.wire.tcp(side, header, &[], None);
         self.peers[side as usize].owed = 0;
@@ -282,7 +282,7 @@ impl Stream {
     }
 
     /// A FIN, which takes one sequence number.
-    fn control(&mut self, side: Side) {
+    fn control(&mut self, side: FlowEnd) {
         let header = self.header(side, FIN | ACK);
         self.wire.tcp(side, header, &[], None);
         self.peers[side as usize].next = self.peers[side as usize].next.wrapping_add(1);
@@ -290,7 +290,7 @@ impl Stream {
         self.peers[side.other() as usize].seen = self.clock(side);
     }
 
-    fn header(&mut self, side: Side, flags: u8) -> TcpHeader {
+    fn header(&mut self, side: FlowEnd, flags: u8) -> TcpHeader {
         let stamps = self.stamps.then(|| (self.clock(side), self.peers[side as usize].seen));
         TcpHeader {
             sequence: self.peers[side as usize].next,
@@ -302,7 +302,7 @@ impl Stream {
         }
     }
 
-    fn window(&mut self, side: Side) -> u16 {
+    fn window(&mut self, side: FlowEnd) -> u16 {
         let (stack, peer) = (&self.stacks[side as usize], &self.peers[side as usize]);
         let scale = if self.scaled { stack.scale } else { 0 };
         let open = u64::from(stack.open_window_bytes);
@@ -315,7 +315,7 @@ impl Stream {
         (bytes >> scale).clamp(1, 65_535) as u16
     }
 
-    fn clock(&self, side: Side) -> u32 {
+    fn clock(&self, side: FlowEnd) -> u32 {
         let stack = &self.stacks[side as usize];
         let elapsed_ms = (self.wire.clock_us - self.epoch_us) as f64 / 1_000.0;
         stack.clock.wrapping_add((elapsed_ms * stack.ticks_per_ms) as u32)

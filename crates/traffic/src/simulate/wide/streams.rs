@@ -1,7 +1,7 @@
 //! Services over TCP, by IANA's names, and what becomes of connections to them.
 
 use super::super::SimulatedFrame;
-use super::super::wire::Side;
+use super::super::wire::FlowEnd;
 use super::circumstances::{Circumstances, Ports, Reach};
 use super::stream::Stream;
 
@@ -124,7 +124,7 @@ fn whole(stream: &mut Stream, habits: &Habits) {
         Secured => secure(stream),
         Greeting => {
             let bytes = stream.wire.draw.heavy(50.0, 0.6, 4, 1_400);
-            stream.say(Side::Server, bytes, 20_000.0);
+            stream.say(FlowEnd::Server, bytes, 20_000.0);
         }
         Asking => {}
     }
@@ -139,12 +139,12 @@ fn secure(stream: &mut Stream) {
     let hello = if draw.chance(0.3) { draw.size(1_500, 1_900) } else { draw.size(140, 720) };
     let certificates = if resumed { draw.size(90, 320) } else { draw.heavy(3_200.0, 0.4, 700, 9_000) };
     let finished = draw.size(50, 340);
-    stream.say(Side::Client, hello, 1_000.0);
-    stream.say(Side::Server, certificates, 3_000.0);
-    stream.say(Side::Client, finished, 2_000.0);
+    stream.say(FlowEnd::Client, hello, 1_000.0);
+    stream.say(FlowEnd::Server, certificates, 3_000.0);
+    stream.say(FlowEnd::Client, finished, 2_000.0);
     if stream.wire.draw.chance(0.6) {
         let tickets = stream.wire.draw.size(40, 600);
-        stream.say(Side::Server, tickets, 1_000.0);
+        stream.say(FlowEnd::Server, tickets, 1_000.0);
     }
 }
 
@@ -152,9 +152,9 @@ fn rounds(stream: &mut Stream, habits: &Habits) {
     let rounds = 1 + stream.wire.draw.exponential(2.5) as usize;
     for _ in 0..rounds {
         let request = stream.wire.draw.heavy(habits.request, 0.9, 2, 16_000);
-        stream.say(Side::Client, request, 5_000.0);
+        stream.say(FlowEnd::Client, request, 5_000.0);
         let answer = stream.wire.draw.heavy(habits.answer, 1.4, 2, 120_000);
-        stream.say(Side::Server, answer, 9_000.0);
+        stream.say(FlowEnd::Server, answer, 9_000.0);
         stream.wire.pause(150_000.0);
     }
 }
@@ -164,7 +164,7 @@ fn middle(stream: &mut Stream, habits: &Habits) {
     stream.resume();
     if stream.wire.draw.chance(0.4) {
         let bytes = stream.wire.draw.heavy(habits.answer, 1.4, 2, 60_000);
-        stream.say(Side::Server, bytes, 9_000.0);
+        stream.say(FlowEnd::Server, bytes, 9_000.0);
     }
     rounds(stream, habits);
     close(stream);
@@ -210,7 +210,7 @@ fn unused(stream: &mut Stream) {
     stream.open();
     for _ in 0..stream.wire.draw.weighted([3.0, 1.0, 1.0, 1.0].into_iter()) {
         stream.wire.wait(20e6);
-        stream.keep_alive(Side::Client);
+        stream.keep_alive(FlowEnd::Client);
     }
     stream.wire.pause(9e6);
     close(stream);
@@ -232,8 +232,8 @@ fn bulk(stream: &mut Stream) {
     close(stream);
 }
 
-fn side(stream: &mut Stream, client: f64) -> Side {
-    if stream.wire.draw.chance(client) { Side::Client } else { Side::Server }
+fn side(stream: &mut Stream, client: f64) -> FlowEnd {
+    if stream.wire.draw.chance(client) { FlowEnd::Client } else { FlowEnd::Server }
 }
 
 fn close(stream: &mut Stream) {
