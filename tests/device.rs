@@ -300,7 +300,7 @@ fn compare_attributes(here: &dyn Generator, there: &dyn Generator, weights: Weig
     assert_eq!(left.len(), right.len());
     for (left, right) in left.iter().flatten().zip(right.iter().flatten()) {
         assert_eq!((left.kind, left.values.len()), (right.kind, right.values.len()));
-        let values = |row: &syntrace::model::AttributeRow| [vec![row.loss], row.values.clone()].concat();
+        let values = |row: &syntrace::record::TraceAttribute| [vec![row.loss], row.values.clone()].concat();
         for (a, b) in values(left).into_iter().zip(values(right)) {
             worst = worst.max(f64::from((a - b).abs()) / (1.0 + f64::from(a.abs())));
         }

@@ -248,8 +248,8 @@ fn refused<T>(whole: &[u8], rounds: usize, read: impl Fn(&[u8]) -> syntrace::err
 
 #[test]
 fn mutated_attribute_files_are_errors_or_finite_rows() {
-    use syntrace::foreign::{AttributeRow, read_npy, read_npy_column, read_parquet, read_safetensors};
-    let finite = |rows: syntrace::error::Result<Vec<AttributeRow>>| {
+    use syntrace::foreign::{FileAttribute, read_npy, read_npy_column, read_parquet, read_safetensors};
+    let finite = |rows: syntrace::error::Result<Vec<FileAttribute>>| {
         let rows = rows?;
         assert!(rows.iter().all(|row| row.values.iter().all(|value| value.is_finite())));
         Ok(rows)

@@ -68,9 +68,9 @@ impl std::fmt::Display for TraceName {
     }
 }
 
-/// Attribute of one trace under a model.
+/// Attribute of one trace as a file has it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AttributeRow {
+pub struct FileAttribute {
     /// The trace; `None` where the file has no names and follows the order of the member list.
     pub trace: Option<TraceName>,
     /// Was it trained on? `None` where the file does not say.
@@ -87,7 +87,7 @@ pub struct AttributeRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttributeFile {
     /// Rows.
-    pub rows: Vec<AttributeRow>,
+    pub rows: Vec<FileAttribute>,
     /// Columns that the attribute was taken from.
     pub taken: Vec<String>,
     /// Columns that were left out.

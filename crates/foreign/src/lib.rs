@@ -1,7 +1,7 @@
 //! Readers for files about externally trained models: attributes, membership lists, training logs.
 //!
 //! ```text
-//! Parquet | NPY | safetensors -> AttributeRow      CSV -> MemberRow      CSV | JSON lines -> EpochRow
+//! Parquet | NPY | safetensors -> FileAttribute      CSV -> MemberRow      CSV | JSON lines -> EpochRow
 //! ```
 //!
 //! Invariants:
@@ -20,7 +20,7 @@ mod parquet;
 mod tensors;
 mod training_log;
 
-pub use attributes::{AttributeFile, AttributeRow, Numbers, TraceName, VALUES_MAX};
+pub use attributes::{AttributeFile, FileAttribute, Numbers, TraceName, VALUES_MAX};
 pub use members::{MemberRow, read_members, read_traces};
 pub use npy::{read_npy, read_npy_column};
 #[cfg(feature = "parquet")]

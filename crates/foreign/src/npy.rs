@@ -1,7 +1,7 @@
 //! NumPy's NPY files, versions 1 to 3 (NEP 1): numbers and booleans only. Object arrays are pickled
 //! Python, which is executable: they are rejected by their header, and there is no code that could load them.
 
-use super::attributes::{AttributeRow, Numbers, checked_shape, require_finite, too_precise, whole};
+use super::attributes::{FileAttribute, Numbers, checked_shape, require_finite, too_precise, whole};
 use arrow::datatypes::{ArrowPrimitiveType, Float16Type};
 use syntrace_base::error::{Error, Result};
 
@@ -40,7 +40,7 @@ impl Kind {
 ///
 /// # Errors
 /// `user` for anything that is not a complete numeric array with finite values.
-pub fn read_npy(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
+pub fn read_npy(bytes: &[u8]) -> Result<Vec<FileAttribute>> {
     let array = parse(bytes)?;
     let (rows, width) = checked_shape(&array.shape, "NPY array")?;
     if array.fortran && array.shape.len() > 2 {
@@ -56,7 +56,7 @@ pub fn read_npy(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
             values.pick(row * width..(row + 1) * width)
         }
     };
-    let named = |values| AttributeRow { trace: None, member: None, kind: None, loss: None, values };
+    let named = |values| FileAttribute { trace: None, member: None, kind: None, loss: None, values };
     Ok((0..rows).map(|at| named(row(at))).collect())
 }
 

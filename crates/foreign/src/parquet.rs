@@ -12,7 +12,7 @@ mod column_selection;
 mod headers;
 
 use super::attributes::{
-    AttributeFile, AttributeRow, Numbers, ROWS_MAX, TraceName, VALUES_MAX, require_finite, too_precise, whole,
+    AttributeFile, FileAttribute, Numbers, ROWS_MAX, TraceName, VALUES_MAX, require_finite, too_precise, whole,
 };
 use super::csv::flag;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchReader};
@@ -65,7 +65,7 @@ fn read<R: ChunkReader + 'static>(file: R, columns: &[String]) -> Result<Attribu
         let batch = batch.map_err(damaged)?;
         let before = rows.len();
         batch_rows(&batch, &chosen, &mut rows)?;
-        values += rows.iter().skip(before).map(|row: &AttributeRow| row.values.len() as u64).sum::<u64>();
+        values += rows.iter().skip(before).map(|row: &FileAttribute| row.values.len() as u64).sum::<u64>();
         if values > VALUES_MAX {
             return Err(Error::user(format!("expected at most {VALUES_MAX} values, found more"))
                 .hint("import a summary (mean logits, log-probabilities a position), or fewer traces"));
@@ -203,7 +203,7 @@ fn unfolds_beyond(codec: Compression, packed: &[u8], limit: u64) -> bool {
     }
 }
 
-fn batch_rows(batch: &RecordBatch, chosen: &Chosen, out: &mut Vec<AttributeRow>) -> Result<()> {
+fn batch_rows(batch: &RecordBatch, chosen: &Chosen, out: &mut Vec<FileAttribute>) -> Result<()> {
     let first = out.len();
     let column = |name: &str| batch.column_by_name(name);
     let names = trace_names(batch, first)?;
@@ -212,7 +212,7 @@ fn batch_rows(batch: &RecordBatch, chosen: &Chosen, out: &mut Vec<AttributeRow>)
     let kind = column("kind").map(|array| texts(array, "kind", first)).transpose()?;
     let values = values(batch, chosen, first)?;
     for (row, values) in values.into_iter().enumerate() {
-        out.push(AttributeRow {
+        out.push(FileAttribute {
             trace: names.as_ref().and_then(|names| names.get(row).cloned()),
             member: member.as_ref().and_then(|member| member.get(row).copied()),
             kind: kind.as_ref().and_then(|kind| kind.get(row).cloned()),

@@ -2,7 +2,7 @@
 //! its traces, `trace_ids` `[traces]` (I64), `member` `[traces]` (BOOL or integers 0 and 1), `loss`
 //! `[traces]`.
 
-use super::attributes::{AttributeRow, Numbers, TraceName, checked_shape, require_finite};
+use super::attributes::{FileAttribute, Numbers, TraceName, checked_shape, require_finite};
 use super::npy::half_to_f32;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use syntrace_base::error::{Error, Result};
@@ -14,7 +14,7 @@ const KNOWN: [&str; 4] = ["values", "trace_ids", "member", "loss"];
 /// # Errors
 /// `user` for a file without `values`, lengths that differ, types other than numbers, numbers that are
 /// not finite.
-pub fn read_safetensors(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
+pub fn read_safetensors(bytes: &[u8]) -> Result<Vec<FileAttribute>> {
     let tensors = SafeTensors::deserialize(bytes)
         .map_err(|error| Error::user(format!("expected a safetensors file: {error}")))?;
     if let Some(other) = tensors.names().into_iter().find(|name| !KNOWN.contains(name)) {
@@ -54,7 +54,7 @@ pub fn read_safetensors(bytes: &[u8]) -> Result<Vec<AttributeRow>> {
                 return Err(Error::user(format!("tensor `member`, row {row}: expected 0 or 1, found `{other}`")));
             }
         };
-        out.push(AttributeRow {
+        out.push(FileAttribute {
             trace: id.map(TraceName::id).transpose().map_err(|error| error.context(format!("row {row}")))?,
             member,
             kind: None,

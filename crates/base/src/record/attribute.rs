@@ -1,4 +1,15 @@
-//! Whether the scores of an attribute are identifiable only up to an additive constant.
+//! Attributes of traces: what attacks read.
+
+/// One attribute of a trace: what a model, or its synthetic traces alone, say of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceAttribute {
+    /// Which attribute.
+    pub kind: &'static str,
+    /// Loss of the trace: lower = likelier a member. Of a model in evaluation mode.
+    pub loss: f32,
+    /// Its values; as many for every trace of a kind.
+    pub values: Vec<f32>,
+}
 
 /// Scores of an attribute that are identifiable only up to an additive constant per model: adding it to all scores of
 /// a model changes nothing about the model (the score of a WGAN critic, logits).

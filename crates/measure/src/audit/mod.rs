@@ -36,7 +36,7 @@ pub use one_run::{
     Canary, Guesses, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit, one_run_bound, one_run_canaries,
     one_run_epsilon, one_run_guesses, one_run_provable,
 };
-pub use outside::{OUTSIDE_KINDS, OUTSIDE_VERSION, OutsideAttribute, outside_attributes, outside_scalars};
+pub use outside::{OUTSIDE_KINDS, OUTSIDE_VERSION, outside_attributes, outside_scalars};
 pub use policy::Policy;
 pub use power::{POWER, smallest_auc, smallest_excess, smallest_tpr, traces_for_auc, traces_for_share};
 pub use verdict::{Check, Verdict, judge, verdict};

@@ -16,24 +16,13 @@ use super::identifier::header;
 use super::packet_digest::{Content, content};
 use std::collections::{HashMap, HashSet};
 use syntrace_base::base::{TraceId, map_ordered};
-use syntrace_base::record::{NamedScalar, Packet, Trace};
+use syntrace_base::record::{NamedScalar, Packet, Trace, TraceAttribute};
 
 /// Names of the kinds.
 pub const OUTSIDE_KINDS: [&str; 3] = ["synthetic_markov", "synthetic_marginals", "synthetic_nearest"];
 
 /// Raised when the same traces give other attributes.
 pub const OUTSIDE_VERSION: u32 = 2;
-
-/// One attribute of a real trace.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutsideAttribute {
-    /// One of [`OUTSIDE_KINDS`].
-    pub kind: &'static str,
-    /// Lower = likelier a member.
-    pub loss: f32,
-    /// As many for every trace.
-    pub values: Vec<f32>,
-}
 
 /// Scalars inside an attribute of a kind; none where the kind is another.
 pub fn outside_scalars(kind: &str) -> Vec<NamedScalar> {
@@ -50,7 +39,7 @@ const NEIGHBOURS: usize = 5;
 
 /// The attributes of real traces, one of each kind in the order of [`OUTSIDE_KINDS`], given what a model wrote and
 /// reference traces.
-pub fn outside_attributes(traces: &[Trace], synthetic: &[Trace], reference: &[Trace]) -> Vec<[OutsideAttribute; 3]> {
+pub fn outside_attributes(traces: &[Trace], synthetic: &[Trace], reference: &[Trace]) -> Vec<[TraceAttribute; 3]> {
     let own = Neighbours::new(synthetic);
     let (marginals, of_reference) = (Marginals::new(synthetic), Marginals::new(reference));
     let (chain, chain_of_reference) = (Chain::new(synthetic), Chain::new(reference));
@@ -118,7 +107,7 @@ impl<'a> Neighbours<'a> {
         Self { traces, rows: map_ordered(traces, rows) }
     }
 
-    fn attribute(&self, trace: &Trace) -> OutsideAttribute {
+    fn attribute(&self, trace: &Trace) -> TraceAttribute {
         let by_bytes = closest_of::<NEIGHBOURS>(trace, self.traces);
         let own = rows(trace);
         let mut by_fields = [1.0; NEIGHBOURS];
@@ -129,7 +118,7 @@ impl<'a> Neighbours<'a> {
             keep(&mut by_fields, distance);
         }
         let values = by_bytes.iter().chain(&by_fields).map(|distance| *distance as f32).collect();
-        OutsideAttribute { kind: OUTSIDE_KINDS[2], loss: by_bytes[0] as f32, values }
+        TraceAttribute { kind: OUTSIDE_KINDS[2], loss: by_bytes[0] as f32, values }
     }
 }
 
@@ -179,7 +168,7 @@ impl Marginals {
         ((f64::from(count) + 0.5) / (f64::from(traces) + 1.0)).ln()
     }
 
-    fn attribute(&self, trace: &Trace, reference: &Self, itself: &Self) -> OutsideAttribute {
+    fn attribute(&self, trace: &Trace, reference: &Self, itself: &Self) -> TraceAttribute {
         let none = Self::new(&[]);
         let (mut all, mut ratio) = (Mean::default(), Mean::default());
         let mut by_kind = [Mean::default(); 3];
@@ -196,7 +185,7 @@ impl Marginals {
         }
         let ratio = if reference.traces == itself.traces { 0.0 } else { ratio.value() };
         let values = [ratio, all.value()].into_iter().chain(by_kind.map(Mean::value)).map(|value| value as f32);
-        OutsideAttribute { kind: OUTSIDE_KINDS[1], loss: -all.value() as f32, values: values.collect() }
+        TraceAttribute { kind: OUTSIDE_KINDS[1], loss: -all.value() as f32, values: values.collect() }
     }
 }
 
@@ -266,7 +255,7 @@ impl Chain {
         ((next + SMOOTHING) / (state + 256.0 * SMOOTHING)).ln()
     }
 
-    fn attribute(&self, trace: &Trace, reference: &Self, itself: &Self) -> OutsideAttribute {
+    fn attribute(&self, trace: &Trace, reference: &Self, itself: &Self) -> TraceAttribute {
         let none = Self::new(&[]);
         let (mut all, mut ratio) = (Mean::default(), Mean::default());
         let (mut best, mut worst) = (f64::NEG_INFINITY, f64::INFINITY);
@@ -283,7 +272,7 @@ impl Chain {
         let ratio = if reference.next == itself.next { 0.0 } else { ratio.value() };
         let ends = if trace.packets.is_empty() { [0.0, 0.0] } else { [best, worst] };
         let values = [ratio, all.value()].into_iter().chain(ends).map(|value| value as f32).collect();
-        OutsideAttribute { kind: OUTSIDE_KINDS[0], loss: -all.value() as f32, values }
+        TraceAttribute { kind: OUTSIDE_KINDS[0], loss: -all.value() as f32, values }
     }
 }
 

@@ -5,19 +5,8 @@ use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, Epo
 use crate::train::{CohortModel, ModelOutcome};
 use syntrace_base::base::{Device, Digest, Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ModelStatus, NamedScalar, Regime};
+use syntrace_base::record::{ModelStatus, NamedScalar, Regime, TraceAttribute};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
-
-/// Attributes of one trace under a model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttributeRow {
-    /// Which attribute.
-    pub kind: &'static str,
-    /// Loss of the trace in evaluation mode.
-    pub loss: f32,
-    /// Its values; the same number for every trace of a kind.
-    pub values: Vec<f32>,
-}
 
 /// One generated trace before it is decoded to packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +194,7 @@ pub trait Generator: Family {
 
     /// For each trace, one row per attribute kind, in evaluation mode.
     #[cfg(feature = "torch")]
-    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>>;
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>>;
 
     /// Draws `count` traces; trace number i depends on the weights, the seed and i alone.
     #[cfg(feature = "torch")]
@@ -225,7 +214,7 @@ pub trait Generator: Family {
 
     /// As with libtorch.
     #[cfg(not(feature = "torch"))]
-    fn attributes(&self, _weights: Weights<'_>, _traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, _weights: Weights<'_>, _traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>> {
         Err(without_torch(self.name(), "read attributes of"))
     }
 

@@ -13,7 +13,7 @@
 use super::options::{split_preset, with_options};
 use super::rho_ledger::add_noise;
 use super::tokens::trace_tokens;
-use super::{AttributeRow, Family, Generator, RawTrace, Weights};
+use super::{Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, DpPlan, EncodedTrace, EpochRow, ModelOutcome, TrainPlan,
     fit_one_by_one,
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syntrace_base::base::{ClipNorm, NoiseMultiplier, Progress, SamplingRate, Seed, StreamRng};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{Mechanism, ModelStatus, PrivacyEvent, Regime};
+use syntrace_base::record::{Mechanism, ModelStatus, PrivacyEvent, Regime, TraceAttribute};
 use syntrace_traffic::encoding::tokens::{TOKEN_BYTES, TOKEN_DELIMITER, TOKEN_END, TOKEN_LABEL};
 use syntrace_traffic::encoding::{EncodingKind, Generated, TokenLayout};
 
@@ -213,7 +213,7 @@ impl Markov {
     }
 
     /// Mean and least ln p of each packet (zeros where there is none), then the loss of the trace.
-    fn attribute(&self, chain: &Chain, trace: &EncodedTrace) -> Result<AttributeRow> {
+    fn attribute(&self, chain: &Chain, trace: &EncodedTrace) -> Result<TraceAttribute> {
         let packets = self.config.packets as usize;
         let mut by_packet = vec![Vec::new(); packets];
         let mut all = Vec::new();
@@ -229,7 +229,7 @@ impl Markov {
         let loss = -mean(&all) as f32;
         let least = |values: &[f64]| values.iter().copied().fold(0.0, f64::min);
         let summaries = by_packet.iter().flat_map(|values| [mean(values) as f32, least(values) as f32]);
-        Ok(AttributeRow { kind: ATTRIBUTE_KINDS[0], loss, values: summaries.chain([loss]).collect() })
+        Ok(TraceAttribute { kind: ATTRIBUTE_KINDS[0], loss, values: summaries.chain([loss]).collect() })
     }
 
     fn mean_loss(&self, chain: &Chain, traces: &[&EncodedTrace]) -> Result<Option<f64>> {
@@ -389,7 +389,7 @@ impl Generator for Markov {
         fit_one_by_one(input, sink, progress, |model| self.train(input, model))
     }
 
-    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>> {
         let chain = Chain::read(weights.own)?;
         traces.iter().map(|trace| Ok(vec![self.attribute(&chain, trace)?])).collect()
     }

@@ -40,8 +40,7 @@ pub(crate) fn outside(
         let found = outside_attributes(traces, &synthetic, &reference);
         let rows = traces.iter().zip(found).flat_map(|(trace, attributes)| {
             let member = members.contains(&trace.trace_id);
-            attributes
-                .map(|own| AttributeRow::single(trace.trace_id, member, own.kind.to_owned(), own.loss, own.values))
+            attributes.map(|attribute| AttributeRow::of(trace.trace_id, member, attribute))
         });
         // Sorted by trace, so that the order of the rows does not reveal membership.
         let mut rows: Vec<AttributeRow> = rows.collect();

@@ -5,6 +5,7 @@ use arrow::array::*;
 use std::sync::Arc;
 use syntrace_base::base::{AttackId, TraceId};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::TraceAttribute;
 use syntrace_store::NewSegment;
 use syntrace_store::schema::{self, SegmentTable};
 
@@ -24,9 +25,11 @@ pub(crate) struct AttributeRow {
 }
 
 impl AttributeRow {
-    /// A row whose values are single precision from the start.
-    pub fn single(trace_id: TraceId, member: bool, kind: String, loss: f32, values: Vec<f32>) -> Self {
-        Self { trace_id, member, kind, loss: Some(loss), values, loss_exact: None, values_exact: None }
+    /// The row of an attribute, whose values are single precision from the start.
+    pub fn of(trace_id: TraceId, member: bool, attribute: TraceAttribute) -> Self {
+        let TraceAttribute { kind, loss, values } = attribute;
+        let (kind, loss) = (kind.to_owned(), Some(loss));
+        Self { trace_id, member, kind, loss, values, loss_exact: None, values_exact: None }
     }
 }
 

@@ -12,9 +12,9 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use std::sync::Arc;
 use syntrace_base::base::{Delta, JobId, Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::PrivacyEvent;
+use syntrace_base::record::{PrivacyEvent, TraceAttribute};
 use syntrace_measure::audit::{Canary, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit};
-use syntrace_model::model::{AttributeRow, Generator, Weights};
+use syntrace_model::model::{Generator, Weights};
 use syntrace_model::train::{CheckpointSink, CohortInput, CohortModel, DpPlan, EncodedTrace, TrainPlan};
 use syntrace_spec::NoiseSource;
 use syntrace_store::schema::ONE_RUN_AUDITS;
@@ -108,7 +108,7 @@ impl Experiment<'_> {
 
     fn losses(&self, weights: &[u8]) -> Result<Vec<f64>> {
         let said = self.family.attributes(Weights { own: weights, base: self.base }, self.canaries)?;
-        let loss = |kinds: &Vec<AttributeRow>| kinds.first().map_or(f64::NAN, |row| f64::from(row.loss));
+        let loss = |kinds: &Vec<TraceAttribute>| kinds.first().map_or(f64::NAN, |row| f64::from(row.loss));
         Ok(said.iter().map(loss).collect())
     }
 }

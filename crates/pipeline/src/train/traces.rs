@@ -35,11 +35,7 @@ pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedM
         let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
         let per_trace = family.attributes(weights, &traces)?;
         for (trace_id, kinds) in ids.into_iter().zip(per_trace) {
-            out.extend(
-                kinds
-                    .into_iter()
-                    .map(|row| rows::AttributeRow::single(trace_id, member, row.kind.to_owned(), row.loss, row.values)),
-            );
+            out.extend(kinds.into_iter().map(|attribute| rows::AttributeRow::of(trace_id, member, attribute)));
         }
     }
     // Sorted by trace, so that the order of the rows does not reveal membership.
@@ -79,11 +75,9 @@ pub(crate) fn references(
     let (own, base) = weights(&snapshot, model)?;
     let per_trace = family.attributes(Weights { own: &own, base: base.as_deref() }, &traces)?;
     let mut out = Vec::new();
-    for (trace_id, rows) in ids.into_iter().zip(per_trace) {
-        let wanted = rows.into_iter().filter(|row| kinds.iter().any(|kind| kind == row.kind));
-        out.extend(
-            wanted.map(|row| rows::AttributeRow::single(trace_id, false, row.kind.to_owned(), row.loss, row.values)),
-        );
+    for (trace_id, attributes) in ids.into_iter().zip(per_trace) {
+        let wanted = attributes.into_iter().filter(|attribute| kinds.iter().any(|kind| kind == attribute.kind));
+        out.extend(wanted.map(|attribute| rows::AttributeRow::of(trace_id, false, attribute)));
     }
     out.sort_by(|a, b| (&a.kind, a.trace_id).cmp(&(&b.kind, b.trace_id)));
     let mut result = JobResult::new(head.record_on(start, family.device()));

@@ -1,9 +1,9 @@
 //! Attributes of a trace: the noise that the model predicts at fixed steps, and its error.
 
 use super::network::NetDiffusionNetwork;
-use crate::model::AttributeRow;
 use crate::train::Network;
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::TraceAttribute;
 use tch::{Kind, Tensor};
 
 /// Traces in one pass.
@@ -12,7 +12,7 @@ const WIDTH: usize = 16;
 const POOLED_COLUMNS: i64 = 8;
 
 /// Rows of all kinds for each pooled trace, by the one model of the network.
-pub(super) fn attributes(network: &NetDiffusionNetwork, count: usize) -> Result<Vec<Vec<AttributeRow>>> {
+pub(super) fn attributes(network: &NetDiffusionNetwork, count: usize) -> Result<Vec<Vec<TraceAttribute>>> {
     let all: Vec<usize> = (0..count).collect();
     let mut rows = Vec::with_capacity(count);
     for traces in all.chunks(WIDTH) {
@@ -31,7 +31,7 @@ pub(super) fn attributes(network: &NetDiffusionNetwork, count: usize) -> Result<
         for ((map, error), loss) in maps.into_iter().zip(errors).zip(losses) {
             let values = [map, error];
             let kinds = super::config::ATTRIBUTE_KINDS.iter().zip(values);
-            rows.push(kinds.map(|(kind, values)| AttributeRow { kind, loss, values }).collect());
+            rows.push(kinds.map(|(kind, values)| TraceAttribute { kind, loss, values }).collect());
         }
     }
     Ok(rows)

@@ -1,10 +1,11 @@
 //! NetDiffusion as a [`Generator`]: what needs libtorch.
 
 use super::family::NetDiffusion;
-use crate::model::{AttributeRow, BaseOutcome, Generator, RawTrace, Weights};
+use crate::model::{BaseOutcome, Generator, RawTrace, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace};
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::TraceAttribute;
 
 impl Generator for NetDiffusion {
     fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
@@ -33,7 +34,7 @@ impl Generator for NetDiffusion {
         Ok(outcome)
     }
 
-    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>> {
         let mut network = self.load(weights)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())

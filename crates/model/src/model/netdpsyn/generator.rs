@@ -6,14 +6,14 @@ use super::model::Model;
 use super::sample;
 use super::schema::Schema;
 use crate::model::options::split_preset;
-use crate::model::{AttributeRow, Family, Generator, RawTrace, Weights};
+use crate::model::{Family, Generator, RawTrace, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
     TrainPlan, fit_one_by_one,
 };
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ModelStatus, Regime};
+use syntrace_base::record::{ModelStatus, Regime, TraceAttribute};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
 
 /// The generator `netdpsyn` in one configuration.
@@ -165,7 +165,7 @@ impl Generator for NetDpSyn {
         fit_one_by_one(input, sink, progress, |model| self.train(input, model))
     }
 
-    fn attributes(&self, _weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, _weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>> {
         Ok(vec![Vec::new(); traces.len()])
     }
 

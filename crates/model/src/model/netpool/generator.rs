@@ -6,14 +6,14 @@ use super::flow::{Flow, flow_of};
 use super::model::Model;
 use super::pool;
 use crate::model::options::split_preset;
-use crate::model::{AttributeRow, BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
+use crate::model::{BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
 use crate::train::{
     CheckpointSink, CohortInput, CohortModel, CohortOutcome, EncodedTrace, EpochRow, ModelOutcome, MonitorRow,
     TrainPlan, fit_one_by_one,
 };
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ModelStatus, Regime};
+use syntrace_base::record::{ModelStatus, Regime, TraceAttribute};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
 
 /// Key of the pool's text.
@@ -181,7 +181,7 @@ impl Generator for NetPool {
         fit_one_by_one(input, sink, progress, |model| self.train(input, &pool, model))
     }
 
-    fn attributes(&self, _weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, _weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>> {
         Ok(vec![Vec::new(); traces.len()])
     }
 

@@ -3,9 +3,9 @@
 use super::config::{ATTRIBUTE_KINDS, ATTRIBUTE_NUMBERS, NetShareConfig};
 use super::network::{NetShareNetwork, RealBatch};
 use super::options::Samples;
-use crate::model::AttributeRow;
 use crate::train::Microbatch;
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::TraceAttribute;
 use tch::{Kind, Tensor};
 
 /// Traces in one pass.
@@ -13,7 +13,7 @@ const WIDTH: usize = 256;
 
 /// Rows of all kinds for each pooled trace, by the one model of the network. A trace of several samples
 /// (directional flows) gives mean, least and largest of each number, then the number of samples.
-pub(super) fn attributes(network: &NetShareNetwork, count: usize) -> Result<Vec<Vec<AttributeRow>>> {
+pub(super) fn attributes(network: &NetShareNetwork, count: usize) -> Result<Vec<Vec<TraceAttribute>>> {
     let mut rows = Vec::with_capacity(count);
     let all: Vec<usize> = (0..count).collect();
     for traces in all.chunks(WIDTH) {
@@ -41,7 +41,7 @@ fn numbers(network: &NetShareNetwork, samples: &Tensor) -> Tensor {
     Tensor::stack(&[&d, &d, &a, &of_weights, &of_sample], 2).get(0)
 }
 
-fn trace_rows(config: &NetShareConfig, numbers: &[f32], weights: &[f32]) -> Vec<AttributeRow> {
+fn trace_rows(config: &NetShareConfig, numbers: &[f32], weights: &[f32]) -> Vec<TraceAttribute> {
     let samples: Vec<&[f32]> =
         numbers.chunks_exact(5).zip(weights).filter(|(_, weight)| **weight > 0.0).map(|(cells, _)| cells).collect();
     let mean = |at: usize| samples.iter().map(|cells| cells[at]).sum::<f32>() / samples.len().max(1) as f32;
@@ -61,7 +61,7 @@ fn trace_rows(config: &NetShareConfig, numbers: &[f32], weights: &[f32]) -> Vec<
             values.push(samples.len() as f32);
         }
         from += numbers;
-        rows.push(AttributeRow { kind, loss, values });
+        rows.push(TraceAttribute { kind, loss, values });
     }
     rows
 }

@@ -3,10 +3,11 @@
 use super::family::NetShare;
 use super::options::StartOption;
 use crate::model::generator::train_alone;
-use crate::model::{AttributeRow, BaseOutcome, Generator, RawTrace, Weights};
+use crate::model::{BaseOutcome, Generator, RawTrace, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace};
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::TraceAttribute;
 
 impl Generator for NetShare {
     fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
@@ -29,7 +30,7 @@ impl Generator for NetShare {
         self.train_from(input, resume, sink, progress)
     }
 
-    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>> {
         let mut network = self.load(weights.own)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())

@@ -3,9 +3,9 @@
 use super::config::NetSsmConfig;
 use super::network::NetSsmNetwork;
 use super::tokens::{ATTRIBUTE_KINDS, DELIMITER, END};
-use crate::model::AttributeRow;
 use crate::train::{Microbatch, Network};
 use syntrace_base::error::{Error, Result};
+use syntrace_base::record::TraceAttribute;
 use tch::{Kind, Tensor};
 
 /// Traces in one forward pass.
@@ -21,10 +21,10 @@ struct TokenScore {
 }
 
 /// Rows of all kinds for each pooled trace, by model 0 of the network.
-pub(super) fn attributes(network: &NetSsmNetwork, count: usize) -> Result<Vec<Vec<AttributeRow>>> {
+pub(super) fn attributes(network: &NetSsmNetwork, count: usize) -> Result<Vec<Vec<TraceAttribute>>> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_key(|&trace| (std::cmp::Reverse(network.size(trace)), trace));
-    let mut rows: Vec<Vec<AttributeRow>> = vec![Vec::new(); count];
+    let mut rows: Vec<Vec<TraceAttribute>> = vec![Vec::new(); count];
     for traces in order.chunks(WIDTH) {
         let batch = Microbatch { models: vec![0], rows: vec![traces.to_vec()] };
         let tokens = network.token_batch(&batch);
@@ -40,7 +40,7 @@ pub(super) fn attributes(network: &NetSsmNetwork, count: usize) -> Result<Vec<Ve
     Ok(rows)
 }
 
-fn trace_rows(config: &NetSsmConfig, tokens: &[i64], logits: &Tensor) -> Result<Vec<AttributeRow>> {
+fn trace_rows(config: &NetSsmConfig, tokens: &[i64], logits: &Tensor) -> Result<Vec<TraceAttribute>> {
     let scores = token_scores(tokens, logits)?;
     let loss = -scores.iter().map(|score| f64::from(score.log_prob)).sum::<f64>() / scores.len().max(1) as f64;
     let loss = loss as f32;
@@ -48,7 +48,7 @@ fn trace_rows(config: &NetSsmConfig, tokens: &[i64], logits: &Tensor) -> Result<
     let mean_logits = Vec::<f32>::try_from(mean).map_err(|error| Error::internal(format!("mean logits: {error}")))?;
     let places = places(config, tokens);
     let values = [summary(config, &scores, &places, loss), by_place(config, &scores, &places), mean_logits];
-    Ok(ATTRIBUTE_KINDS.iter().zip(values).map(|(kind, values)| AttributeRow { kind, loss, values }).collect())
+    Ok(ATTRIBUTE_KINDS.iter().zip(values).map(|(kind, values)| TraceAttribute { kind, loss, values }).collect())
 }
 
 fn token_scores(tokens: &[i64], logits: &Tensor) -> Result<Vec<TokenScore>> {

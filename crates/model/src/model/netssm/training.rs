@@ -2,10 +2,11 @@
 
 use super::family::NetSsm;
 use crate::model::generator::train_alone;
-use crate::model::{AttributeRow, BaseOutcome, Generator, RawTrace, Weights};
+use crate::model::{BaseOutcome, Generator, RawTrace, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, Trainable};
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::Result;
+use syntrace_base::record::TraceAttribute;
 
 /// One in this many public traces is held out from training.
 const HELD_OUT_EVERY: usize = 50;
@@ -51,7 +52,7 @@ impl Generator for NetSsm {
         crate::train::train_cohort(&mut network, input, resume, sink, progress)
     }
 
-    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<AttributeRow>>> {
+    fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>> {
         let mut network = self.load(weights.own)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())

@@ -293,13 +293,13 @@ fn require_alike(attributes: &[AttributeRow], references: &[AttributeRow]) -> Re
 }
 
 /// Rows, and what of the file they are.
-fn read_attributes(source: &AttributeSource) -> Result<(Vec<foreign::AttributeRow>, String)> {
+fn read_attributes(source: &AttributeSource) -> Result<(Vec<foreign::FileAttribute>, String)> {
     let ending = source.path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     let is_parquet = matches!(ending.as_deref(), Some("parquet" | "pq"));
     if !is_parquet && !source.columns.is_empty() {
         return Err(Error::user("expected a Parquet file: `columns` applies to Parquet files only"));
     }
-    let whole = |rows: Vec<foreign::AttributeRow>| {
+    let whole = |rows: Vec<foreign::FileAttribute>| {
         let width = rows.first().map_or(0, |row| row.values.len());
         let taken = format!("{} rows of {width} values", rows.len());
         (rows, taken)
