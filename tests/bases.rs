@@ -113,6 +113,11 @@ fn netshare_starts_from_its_base_under_dp_and_netdiffusion_always_where_the_netw
         let shipped = Digest::from_hex(shipped(family).unwrap().unwrap().digest());
         assert_eq!(base.named, shipped.filter(|_| named), "{family} {options:?}");
     }
+    for family in ["netshare", "netdiffusion"] {
+        let options: serde_json::Map<_, _> = serde_json::from_str(r#"{"preset": "paper", "start": "public"}"#).unwrap();
+        let error = AnyGenerator::from_options(family, &options, 10).unwrap_err().to_string();
+        assert!(error.contains("needs the digest of a base in `public_base`, found none"), "{family}: {error}");
+    }
     for packets in [5, 11] {
         let more = AnyGenerator::from_options("netdiffusion", &serde_json::Map::new(), packets).unwrap();
         assert_eq!(more.base().unwrap().named.is_some(), packets < 10);
@@ -145,6 +150,7 @@ fn small_presets_start_from_the_public_base_under_dp_and_from_scratch_without() 
     assert_eq!((changed.trainable, changed.steps, changed.sampling_rate), (Trainable::Norms, 20, 0.5));
     for (options, expected) in [
         (r#"{"start": "elsewhere"}"#, "`start` must be `public` or `scratch`"),
+        (r#"{"preset": "paper", "start": "public"}"#, "needs the digest of a base in `private.base`, found none"),
         (r#"{"start": "scratch", "private": {"steps": 9}}"#, "leaves no use for `private`"),
         (r#"{"private": {"base": "abc"}}"#, "64 hexadecimal digits"),
         (r#"{"private": {"steps": 0}}"#, "`private.steps` must be at least 1"),

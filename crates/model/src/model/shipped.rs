@@ -135,6 +135,21 @@ pub(crate) fn starts_public(
     }
 }
 
+/// Refuses a table that asks for `start = "public"` and leaves `key` without a base.
+///
+/// # Errors
+/// As [`no_base`].
+pub(crate) fn require_base(options: &Map<String, Value>, key: &str, has_base: bool) -> Result<()> {
+    let asked = options.get("start").and_then(Value::as_str) == Some("public");
+    if asked && !has_base { Err(no_base(key)) } else { Ok(()) }
+}
+
+/// The error of `start = "public"` without a base in `key`.
+pub(crate) fn no_base(key: &str) -> Error {
+    Error::user(format!("`start = \"public\"` needs the digest of a base in `{key}`, found none"))
+        .hint("`syntrace base list` names the bases; the preset `small` starts from the shipped one")
+}
+
 /// Refuses what is no digest, and the shipped base of a family where the network of a table is not that of its preset.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Sizes, presets and training plan.
 
 use crate::model::options::{require_counts, with_options};
-use crate::model::shipped::{check_named, shipped, starts_public};
+use crate::model::shipped::{check_named, require_base, shipped, starts_public};
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -419,14 +419,15 @@ impl NetDiffusionConfig {
     /// This configuration with some keys changed, for traces of at most `packets` packets. Unknown keys
     /// and values of a wrong type are refused.
     pub fn with(&self, options: &serde_json::Map<String, serde_json::Value>, packets: u32) -> Result<Self> {
-        let mut options = options.clone();
+        let mut keys = options.clone();
         let mut preset = self.clone();
         preset.rows = preset.rows.max(packets);
         let own_network = packets > self.rows || NETWORK.iter().any(|key| options.contains_key(*key));
-        if !starts_public(&mut options, "study", "public_base", own_network)? {
+        if !starts_public(&mut keys, "study", "public_base", own_network)? {
             preset.public_base = None;
         }
-        let config = with_options(&preset, &options, packets)?;
+        let config = with_options(&preset, &keys, packets)?;
+        require_base(options, "public_base", config.public_base.is_some())?;
         config.check()?;
         Ok(config)
     }

@@ -3,7 +3,7 @@
 use super::options::{Activation, Interarrival, Interpolation, Mask, Numbers, Outputs, Samples, StartOption};
 use super::segments::feature_segments;
 use crate::model::options::{require_counts, with_options};
-use crate::model::shipped::{check_named, shipped};
+use crate::model::shipped::{check_named, no_base, shipped};
 use crate::train::{OptimiserPlan, TrainPlan};
 use serde::{Deserialize, Serialize};
 use syntrace_base::error::{Error, Result};
@@ -302,10 +302,7 @@ impl NetShareConfig {
         if self.start != StartOption::Public {
             return Ok(());
         }
-        let Some(digest) = &self.public_base else {
-            return Err(Error::user("`start = \"public\"` needs the digest of a base in `public_base`, found none")
-                .hint("`syntrace base list` names the bases; the preset `small` starts from the shipped one"));
-        };
+        let digest = self.public_base.as_ref().ok_or_else(|| no_base("public_base"))?;
         let small = Self::small();
         let sizes = |config: &Self| {
             let numbers = [config.word_width, config.units, config.layers, config.noise, config.lstm, config.length()];

@@ -4,7 +4,7 @@ use super::private::PrivateTraining;
 use super::sampling::{Decode, Sampling};
 use super::tokens::VOCABULARY;
 use crate::model::options::{require_counts, with_options};
-use crate::model::shipped::{shipped_bases, starts_public};
+use crate::model::shipped::{require_base, shipped_bases, starts_public};
 use crate::train::{Average, OptimiserPlan, TrainPlan, Trainable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -207,8 +207,9 @@ impl NetSsmConfig {
     /// and values of a wrong type are refused.
     pub fn with(&self, options: &Map<String, Value>, packets: u32) -> Result<Self> {
         let mut preset = self.clone();
-        let options = preset.steered(options)?;
-        let config = with_options(&preset, &options, packets)?;
+        let steered = preset.steered(options)?;
+        let config = with_options(&preset, &steered, packets)?;
+        require_base(options, "private.base", config.private.is_some())?;
         config.check()?;
         Ok(config)
     }
