@@ -3,7 +3,8 @@
 use crate::base::{ClipNorm, NoiseMultiplier, SamplingRate};
 use crate::error::{Error, Result};
 
-/// Some equal releases of one mechanism: what an accountant reads.
+/// Some equal releases, each of which costs no more than a step of the Poisson-subsampled Gaussian mechanism with these
+/// numbers: what accountants read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrivacyEvent {
     /// What was trained or measured.
