@@ -13,7 +13,6 @@ use super::setting::Settings;
 use super::statement::{Action, Planner, Prepared, fields, parameters};
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::{Sink, SinkExt, StreamExt};
 use pgwire::api::auth::StartupHandler;
@@ -38,7 +37,7 @@ use pgwire::types::format::FormatOptions;
 use std::fmt::Debug;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
-use syntrace_query::{Service, split_statements};
+use syntrace_query::{Service, StatementPlan, split_statements};
 use syntrace_store::Store;
 
 /// State that all connections share.
@@ -104,7 +103,7 @@ impl Questions {
     pub async fn answer(
         &self,
         client: &(impl ClientInfo + ?Sized),
-        plan: LogicalPlan,
+        plan: StatementPlan,
         text: &str,
         format: &Format,
     ) -> PgWireResult<QueryResponse> {
@@ -248,7 +247,7 @@ fn keep(client: &mut (impl ClientInfo + ?Sized), prepared: &Prepared) {
 }
 
 /// Rejects a plan with unbound parameters in the simple query protocol.
-fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
+fn require_values(plan: &StatementPlan) -> PgWireResult<()> {
     if parameters(plan, 0)?.is_empty() {
         return Ok(());
     }
@@ -257,7 +256,7 @@ fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
 }
 
 /// A plan with the values that a client bound.
-fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalPlan> {
+fn bound(plan: &StatementPlan, portal: &Portal<Prepared>) -> PgWireResult<StatementPlan> {
     let parameters = parameters(plan, portal.statement.statement.parameters)?;
     if parameters.len() != portal.parameter_len() {
         let message = format!("expected {} values for parameters, found {}", parameters.len(), portal.parameter_len());
@@ -265,7 +264,7 @@ fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalP
     }
     let values = values(portal, &parameters)?;
     let text = &portal.statement.statement.text;
-    plan.clone().with_param_values(ParamValues::from(values)).map_err(|error| of_query(&error, text))
+    plan.with_values(ParamValues::from(values)).map_err(|error| of_query(&error, text))
 }
 
 /// After an error only the end of a transaction is accepted in it.

@@ -10,7 +10,6 @@ use super::rows::one_text;
 use super::setting::{Settings, change, is_kept, mode, name_of, shown};
 use super::statement::{Action, Declared, Prepared, parameters};
 use datafusion::common::ParamValues;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     CloseCursor, DataType, Expr, Ident, ObjectName, Statement as SqlStatement, TransactionMode,
 };
@@ -24,6 +23,7 @@ use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::TransactionStatus;
 use std::sync::Arc;
+use syntrace_query::StatementPlan;
 
 impl Questions {
     pub async fn session<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
@@ -120,7 +120,7 @@ impl Questions {
         }
         let values = ParamValues::from(written(given, &wanted)?);
         let text = &stored.statement.text;
-        let plan = (**plan).clone().with_param_values(values).map_err(|error| of_query(&error, text))?;
+        let plan = plan.with_values(values).map_err(|error| of_query(&error, text))?;
         self.answer(client, plan, text, &Format::UnifiedText).await.map(Response::Query)
     }
 
@@ -129,7 +129,7 @@ impl Questions {
         &self,
         client: &C,
         declared: &Declared,
-        plan: LogicalPlan,
+        plan: StatementPlan,
         status: TransactionStatus,
     ) -> PgWireResult<Response>
     where
