@@ -5,10 +5,11 @@
 //! rely on the order are split (#25052). [`HideOrder`] hides that order, [`ShowOrder`] removes the nodes that hid
 //! nothing.
 
+use crate::optimizer::single_input::single_input;
 use crate::optimizer::transform::replaced;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{JoinType, Result, internal_err};
+use datafusion::common::{JoinType, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -90,6 +91,10 @@ impl Unordered {
         );
         Self { input, properties: Arc::new(properties) }
     }
+
+    fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::new(input)
+    }
 }
 
 impl DisplayAs for Unordered {
@@ -99,17 +104,7 @@ impl DisplayAs for Unordered {
 }
 
 impl ExecutionPlan for Unordered {
-    fn name(&self) -> &str {
-        "Unordered"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
+    single_input!(Unordered, "an Unordered has one child");
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
@@ -124,21 +119,6 @@ impl ExecutionPlan for Unordered {
         _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::new(input))),
-            _ => internal_err!("an Unordered has one child"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
