@@ -1,7 +1,7 @@
 //! What execution plans over a single input have in common.
 
-/// The methods that `impl ExecutionPlan for $plan` shares with all plans over one input. The type has the fields `input`
-/// and `properties` and a method `with_input`; `$refusal` is the error for another number of children.
+/// The methods that `impl ExecutionPlan for $plan` shares with all plans over one input. The type has the fields
+/// `input` and `properties` and a method `with_input`; `$refusal` is the error for another number of children.
 macro_rules! single_input {
     ($plan:ident, $refusal:literal) => {
         fn name(&self) -> &str {
