@@ -1,8 +1,8 @@
 //! `syntrace run` and `syntrace plan`
 
-use super::bars::Bars;
 use super::compact::pack_if_loose;
 use super::device;
+use super::progress_bars::Bars;
 use super::spec_text::read_spec;
 use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};

@@ -10,7 +10,7 @@ use crate::error::external;
 use crate::optimizer::cancellation::CancelFlag;
 use crate::query_thread::on_query_threads;
 use crate::sql::diagnose::explain;
-use crate::sql::name_resolution::{self, over};
+use crate::sql::name_resolution::{self, with_tables_of};
 use crate::sql::parse::parse;
 use crate::sql::statement::{admitted, reading_plan};
 use crate::table::study::Studies;
@@ -119,7 +119,7 @@ impl Service {
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
         let StatementPlan { plan, is_analyzed, .. } = plan;
         let study = self.studies.study(snapshot).map_err(external)?;
-        let plan = over(plan, &Arc::new(study))?;
+        let plan = with_tables_of(plan, &Arc::new(study))?;
         let (context, cancelled) = (self.context.clone(), CancelFlag::default());
         let of_query = CancelFlag::clone(&cancelled);
         let start = async move {

@@ -9,6 +9,7 @@ mod attacks;
 mod audit;
 mod cost;
 mod data;
+mod job_cost;
 pub(crate) mod models;
 mod noise;
 mod planned;
@@ -16,7 +17,6 @@ mod record;
 mod shard;
 mod total;
 pub(crate) mod utility;
-mod weight;
 
 pub use cost::duration;
 pub(crate) use planned::{
