@@ -81,7 +81,7 @@ impl Unordered {
     fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let known = input.equivalence_properties();
         let mut equal = EquivalenceProperties::new(input.schema());
-        // Equal columns and constants stay known. What has the input's schema cannot fail.
+        // Equal columns and constants stay known. This cannot fail: the group is of the input's schema.
         let _ = equal.add_equivalence_group(known.eq_group().clone());
         let properties = PlanProperties::new(
             equal,
