@@ -26,6 +26,7 @@ use std::sync::Arc;
 use syntrace_query::StatementPlan;
 
 impl Questions {
+    /// Runs a statement about the session.
     pub async fn session<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,

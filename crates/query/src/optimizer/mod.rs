@@ -1,5 +1,5 @@
-//! Rules for DataFusion's physical plans: three that make queries faster, two that make joins cancellable. `single_input`
-//! and `transform` serve them and the rules of `correctness`.
+//! Rules for DataFusion's physical plans: three that make queries faster, two that make joins cancellable.
+//! `single_input` and `transform` serve them and the rules of `correctness`.
 
 pub(crate) mod cancellation;
 pub(crate) mod group_at_scan;
