@@ -93,10 +93,11 @@ impl Service {
         self.analyzed(reading_plan(&self.context, statement).await?)
     }
 
-    /// The plan after the analyzer rules, which coerce types: a client is told of the columns before the plan runs.
+    /// Applies the analyzer rules, which coerce types, so that they are not applied again whenever the plan runs.
     ///
-    /// They are applied when it runs, as DataFusion does it, where it has parameters (which get their types with their
-    /// values), where it is an EXPLAIN (which shows them), and where they fail.
+    /// They are left to the run where the plan has parameters (whose values make another plan of it), where it is an
+    /// EXPLAIN (which shows them) and where they fail. A plan whose column types they change gets casts to these types,
+    /// because a client is told of the columns before the plan runs.
     fn analyzed(&self, plan: LogicalPlan) -> datafusion::common::Result<StatementPlan> {
         let state = self.context.state();
         let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
