@@ -3,7 +3,7 @@
 //! rustfmt's layout is what makes that enough.
 
 mod circles;
-mod doubles;
+mod duplicate_functions;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -288,7 +288,7 @@ fn names_and_options_of_attacks_are_canonical() {
 mod network {
     use crate::common;
     use safetensors::SafeTensors;
-    use syntrace::attack::{Adam, AttackKind, AttributeTable, Lesson, MlpNetwork};
+    use syntrace::attack::{Adam, AttackKind, AttributeTable, MlpNetwork, TrainingSet};
     use syntrace::base::{ModelId, Seed, TraceId};
     use tch::{Kind, Tensor};
 
@@ -407,7 +407,7 @@ mod network {
         let attack = AttackKind::Mlp.attack();
         let references = &AttributeTable::default();
         let fitted =
-            attack.attack().fit(&Lesson { table: &table, rows: &train, references, seed: Seed::root(1) }).unwrap();
+            attack.attack().fit(&TrainingSet { table: &table, rows: &train, references, seed: Seed::root(1) }).unwrap();
         let scores = fitted.score(&table, &test).unwrap();
         let right =
             test.iter().zip(&scores).filter(|(row, score)| table.member[**row] == (**score >= fitted.threshold()));

@@ -160,7 +160,7 @@ fn a_study_that_may_not_be_written_is_read_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let study = small_study(folder.path());
     std::fs::set_permissions(&study, std::fs::Permissions::from_mode(0o444)).unwrap();
-    // Root may write read-only files: give that right up for the child.
+    // Root can write read-only files: the child runs without the capability for it (CAP_DAC_OVERRIDE).
     let tool = env!("CARGO_BIN_EXE_syntrace");
     let mut command = std::process::Command::new("setpriv");
     command.args(["--inh-caps=-dac_override", "--bounding-set=-dac_override", tool]);

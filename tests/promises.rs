@@ -371,7 +371,7 @@ fn the_view_and_the_verb_compose_what_a_trace_has_lost_in_all_models_of_its_spli
     assert!(code == 2 && stderr.contains("no model `netsm os`"), "{stderr}");
 }
 
-// ---- the bytes of the file
+// ---- what the bytes of the study file reveal
 
 /// Every place of some bytes in others.
 fn places(bytes: &[u8], needle: &[u8]) -> Vec<usize> {

@@ -430,7 +430,8 @@ mod forecaster {
         learnt.iter().map(of).collect()
     }
 
-    /// The means over classes of learnt / guessed: of medians, then of means; geometric.
+    /// Geometric means over classes of the ratio of two errors, of the learnt to the guessed: first of the median
+    /// errors, then of the mean errors.
     fn ratios(errors: &[([f64; 2], [f64; 2])]) -> [f64; 2] {
         [0, 1].map(|at| {
             let logs = errors.iter().map(|(learnt, guess)| (learnt[at].max(1.0) / guess[at].max(1.0)).ln());

@@ -1,7 +1,7 @@
 //! `syntrace attack`
 
 use super::CACHE_BYTES;
-use super::bars::Bars;
+use super::progress_bars::Bars;
 use super::run::{print_notes, report_run};
 use super::sql::print_named;
 use crate::base::thread_count;

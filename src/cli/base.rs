@@ -4,7 +4,7 @@ use super::CACHE_BYTES;
 #[cfg(feature = "torch")]
 use super::{
     atomic_file::{Beside, Existing},
-    bars::Bar,
+    progress_bars::Bar,
 };
 use crate::error::{Error, Result, io_error};
 use crate::model::shipped::{BaseManifest, shipped_bases};

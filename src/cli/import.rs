@@ -1,7 +1,7 @@
 //! `syntrace import`
 
 use super::CACHE_BYTES;
-use super::bars::{Bar, Bars};
+use super::progress_bars::{Bar, Bars};
 use super::run::print_failed;
 use crate::attack::AttackKind;
 use crate::base::thread_count;

@@ -1,6 +1,6 @@
 //! `syntrace ingest`
 
-use super::{CACHE_BYTES, bars::Bar, print_error};
+use super::{CACHE_BYTES, print_error, progress_bars::Bar};
 use crate::error::{Error, Result};
 use crate::pipeline::{
     CaptureInput, IngestOptions, IngestReport, PassedOver, captures_by_folder, captures_in, ingest_files,

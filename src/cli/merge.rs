@@ -1,7 +1,7 @@
 //! `syntrace merge`
 
 use super::CACHE_BYTES;
-use super::bars::Bar;
+use super::progress_bars::Bar;
 use crate::base::JobId;
 use crate::error::{Error, Result, ResultExt};
 use crate::record::JobKind;

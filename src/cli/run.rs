@@ -1,15 +1,16 @@
 //! `syntrace run` and `syntrace plan`
 
-use super::bars::Bars;
 use super::compact::pack_if_loose;
 use super::device;
+use super::progress_bars::Bars;
 use super::spec_text::read_spec;
 use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};
 use crate::base::{Device, DeviceChoice, thread_count};
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Plan, PlanDevice, RunOptions, RunReport};
+use crate::pipeline::{self, Estimate, Plan, PlanDevice, RunOptions, RunReport};
 use crate::query::{Format, Parameters, Session, SessionOptions, bind, named, parse_parameter, write_answer};
+use crate::spec::Spec;
 use crate::store::{Store, StoreWriter};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -171,65 +172,34 @@ fn print_table(plan: &Plan) -> Result<()> {
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let spec = read_spec(&args.spec)?;
     // Everything that can be checked without touching the study is checked first.
-    if args.checkpoint_seconds.is_nan() || args.checkpoint_seconds < 0.0 {
-        return Err(Error::user(format!(
-            "--checkpoint-seconds must be 0 or above, found `{}`",
-            args.checkpoint_seconds
-        )));
-    }
+    require_checkpoint_interval(args.checkpoint_seconds)?;
     let device = device::resolve(args.device())?;
-    let whole = StoreWriter::require_whole(&args.study)?;
-    let mut store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
-    if !whole {
-        note!("note: the study is large, so its pages were not looked through; `syntrace verify` does it");
-    }
-    let before = store.sizes()?.1;
-    let planned = store.snapshot().and_then(|snapshot| Plan::new(&spec, Some(&snapshot)));
-    let mut plan = match planned {
+    let mut store = open_whole(&args.study)?;
+    let bytes_before = store.sizes()?.1;
+    let plan = match plan_share(args, &spec, &store, device) {
         Ok(plan) => plan,
         Err(error) => {
             store.remove_if_unused()?;
             return Err(error);
         }
     };
-    plan.set_device(device);
-    if let Some((index, count)) = args.shard {
-        plan.keep_share(index, count);
-    }
     let threads = args.threads.or(spec.threads).unwrap_or_else(thread_count).max(1);
     print_notes(&plan);
-    let secret = plan.trains_with_secret_noise();
-    if secret && store.begin_training()? {
-        note!(
-            "an earlier run was killed while it trained with DP: packing, so that nothing is left of what it did not commit"
-        );
-        store.compact()?;
-        store.begin_training()?;
+    let secret_noise = plan.trains_with_secret_noise();
+    if secret_noise {
+        begin_training(&mut store)?;
     }
     let place = if device == Device::Cpu { String::new() } else { format!(", networks on {device}") };
     note!("{}: {} jobs to do, {threads} side by side{place}", spec.name, plan.missing());
-    let bars = Bars::new(plan.estimate(&store.snapshot()?, threads)?);
-    let bars = if args.quiet {
-        bars
-    } else {
-        bars.with_answers(Box::new(|generator| {
-            Some(
-                answer(&store, generator)
-                    .unwrap_or_else(|error| format!("note: no rows of `{generator}` yet: {error}")),
-            )
-        }))
-    };
-    let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
-    let result = pipeline::run(&store, &plan, options, &bars);
-    bars.clear();
-    drop(bars);
-    if secret {
+    let estimate = plan.estimate(&store.snapshot()?, threads)?;
+    let result = run_with_bars(args, &store, &plan, estimate, threads);
+    if secret_noise {
         store.end_training()?;
     }
     let report = result?;
     let code = report_run(&report);
     if report.finished > 0 {
-        pack_if_loose(&mut store, &args.study, before)?;
+        pack_if_loose(&mut store, &args.study, bytes_before)?;
     }
     drop(store);
     if !args.quiet {
@@ -238,8 +208,68 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
+fn require_checkpoint_interval(seconds: f64) -> Result<()> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(Error::user(format!("--checkpoint-seconds must be 0 or above, found `{seconds}`")));
+    }
+    Ok(())
+}
+
+/// Opens the study, or makes one where no file is; refuses one with a damaged page.
+fn open_whole(study: &Path) -> Result<StoreWriter> {
+    let checked = StoreWriter::require_whole(study)?;
+    let store = StoreWriter::open_or_create(study, CACHE_BYTES)?;
+    if !checked {
+        note!("note: the study is large, so its pages were not looked through; `syntrace verify` does it");
+    }
+    Ok(store)
+}
+
+/// The plan of the spec over what the study holds; with `--shard`, that share of it.
+fn plan_share(args: &RunArgs, spec: &Spec, store: &StoreWriter, device: Device) -> Result<Plan> {
+    let mut plan = Plan::new(spec, Some(&store.snapshot()?))?;
+    plan.set_device(device);
+    if let Some((index, count)) = args.shard {
+        plan.keep_share(index, count);
+    }
+    Ok(plan)
+}
+
+/// Marks the study as under training with secret noise, and packs it first where an earlier run was killed in one.
+fn begin_training(store: &mut StoreWriter) -> Result<()> {
+    if !store.begin_training()? {
+        return Ok(());
+    }
+    note!(
+        "an earlier run was killed while it trained with DP: packing, so that nothing is left of what it did not commit"
+    );
+    store.compact()?;
+    store.begin_training().map(drop)
+}
+
+/// Runs the jobs of a plan under progress bars and, unless quiet, prints each generator's rows when its jobs are done.
+fn run_with_bars(
+    args: &RunArgs,
+    store: &StoreWriter,
+    plan: &Plan,
+    estimate: Estimate,
+    threads: usize,
+) -> Result<RunReport> {
+    let mut bars = Bars::new(estimate);
+    if !args.quiet {
+        bars = bars.with_answers(Box::new(|generator| {
+            let rows = headline_rows(store, generator);
+            Some(rows.unwrap_or_else(|error| format!("note: no rows of `{generator}` yet: {error}")))
+        }));
+    }
+    let options = RunOptions { threads, checkpoint_seconds: args.checkpoint_seconds };
+    let result = pipeline::run(store, plan, options, &bars);
+    bars.clear();
+    result
+}
+
 /// The headline's rows of one generator, from what is stored now.
-fn answer(store: &StoreWriter, generator: &str) -> Result<String> {
+fn headline_rows(store: &StoreWriter, generator: &str) -> Result<String> {
     let query = named(HEADLINE)?;
     let mut parameters = bind(&query, &Parameters::new())?;
     let (name, value) = parse_parameter(&format!("generator='{}'", generator.replace('\'', "''")))?;

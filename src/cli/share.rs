@@ -1,7 +1,7 @@
 //! `syntrace export STUDY share`
 
 use super::CACHE_BYTES;
-use super::bars::Bar;
+use super::progress_bars::Bar;
 use crate::error::{Error, Result};
 use crate::pipeline;
 use crate::store::{Snapshot, StoreWriter};

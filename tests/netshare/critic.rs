@@ -7,9 +7,9 @@ use syntrace::nn::{Params, PerTrace};
 use syntrace::train::{Clipping, DpPlan, PerSampleGrads, standard_normal};
 use tch::{Device, Kind, Tensor};
 
-/// The vectors' tolerance in double precision.
+/// Relative and absolute tolerance against the reference vectors in double precision.
 const DOUBLE: (f64, f64) = (1e-8, 1e-10);
-/// And in single.
+/// The same in single precision.
 const SINGLE: (f64, f64) = (1e-3, 1e-4);
 
 const CASES: [&str; 6] = [

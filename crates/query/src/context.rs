@@ -142,3 +142,15 @@ pub(crate) async fn started(
     let task = Arc::new(frame.task_ctx());
     execute_stream(cancellable(frame.create_physical_plan().await?, cancelled)?, task)
 }
+
+/// As [`started`], for a plan that the analyzer rules have been applied to.
+pub(crate) async fn started_analyzed(
+    context: &SessionContext,
+    plan: LogicalPlan,
+    cancelled: &CancelFlag,
+) -> datafusion::common::Result<SendableRecordBatchStream> {
+    let state = context.state();
+    let optimized = state.optimizer().optimize(plan, &state, |_, _| {})?;
+    let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+    execute_stream(cancellable(physical, cancelled)?, state.task_ctx())
+}

@@ -36,7 +36,7 @@ pub use output::cell::visible;
 pub use output::format::{Format, Rendered, cells, write_answer, write_answer_as};
 pub use output::pivot::pivot;
 pub use output::text::Look;
-pub use service::{Service, explained};
+pub use service::{Service, StatementPlan, explained};
 pub use session::{Answer, Session};
 pub use sql::name_resolution::QUERIES_SCHEMA;
 pub use sql::nesting_limits::{STACK_BYTES, require_shallow};

@@ -5,17 +5,17 @@
 //! pins no snapshot. [`Service::run`] puts the tables of the given snapshot into it, in views and
 //! subqueries too, so every query is consistent and none sees an older study than it asked for.
 
-use crate::context::{Rules, SessionOptions, new_context, started};
+use crate::context::{Rules, SessionOptions, new_context, started, started_analyzed};
 use crate::error::external;
 use crate::optimizer::cancellation::CancelFlag;
 use crate::query_thread::on_query_threads;
 use crate::sql::diagnose::explain;
-use crate::sql::name_resolution::{self, over};
+use crate::sql::name_resolution::{self, with_tables_of};
 use crate::sql::parse::parse;
 use crate::sql::statement::{admitted, reading_plan};
 use crate::table::study::Studies;
-use arrow::datatypes::FieldRef;
-use datafusion::common::DataFusionError;
+use arrow::datatypes::{FieldRef, Schema};
+use datafusion::common::{DFSchemaRef, DataFusionError, ParamValues};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
@@ -24,6 +24,40 @@ use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
 use syntrace_store::Snapshot;
 use tokio::runtime::Handle;
+
+/// The plan of a statement, without content: it holds no snapshot.
+#[derive(Clone)]
+pub struct StatementPlan {
+    plan: LogicalPlan,
+    /// The columns of the answer, as they were before the analyzer rules.
+    schema: DFSchemaRef,
+    /// Have the analyzer rules been applied? Then the plan has no parameters.
+    is_analyzed: bool,
+}
+
+impl StatementPlan {
+    fn not_analyzed(plan: LogicalPlan) -> Self {
+        Self { schema: Arc::clone(plan.schema()), plan, is_analyzed: false }
+    }
+
+    /// The columns of the answer.
+    pub fn columns(&self) -> &Schema {
+        self.schema.as_arrow()
+    }
+
+    /// DataFusion's plan.
+    pub fn logical(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// The plan with values for its parameters.
+    pub fn with_values(&self, values: ParamValues) -> datafusion::common::Result<Self> {
+        if self.is_analyzed {
+            return Ok(self.clone());
+        }
+        self.plan.clone().with_param_values(values).map(Self::not_analyzed)
+    }
+}
 
 /// SQL over a study for many clients. Read-only.
 pub struct Service {
@@ -54,45 +88,83 @@ impl Service {
     }
 
     /// Plans a statement that only reads; refuses everything else. The plan holds no snapshot.
-    pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<LogicalPlan> {
+    pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<StatementPlan> {
         let statement = admitted(statement).map_err(external)?;
-        self.with_types(reading_plan(&self.context, statement).await?)
+        self.analyzed(reading_plan(&self.context, statement).await?)
     }
 
-    /// The plan with a cast to the type that each column has once types are coerced: a client is told of the columns
-    /// before it runs. As it is where parameters without a type leave that open.
-    fn with_types(&self, plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    /// Applies the analyzer rules, which coerce types, so that they are not applied again whenever the plan runs.
+    ///
+    /// They are left to the run where the plan has parameters (whose values make another plan of it), where it is an
+    /// EXPLAIN (which shows them) and where they fail. A plan whose column types they change gets casts to these types,
+    /// because a client is told of the columns before the plan runs.
+    fn analyzed(&self, plan: LogicalPlan) -> datafusion::common::Result<StatementPlan> {
         let state = self.context.state();
-        let coerced = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
-        let Ok(coerced) = coerced else { return Ok(plan) };
+        let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+        let Ok(analyzed) = analyzed else { return Ok(StatementPlan::not_analyzed(plan)) };
         let is_same = |(before, after): (&FieldRef, &FieldRef)| before.data_type() == after.data_type();
-        if plan.schema().fields().iter().zip(coerced.schema().fields()).all(is_same) {
-            return Ok(plan);
+        if !plan.schema().fields().iter().zip(analyzed.schema().fields()).all(is_same) {
+            return with_casts(plan, analyzed.schema().as_arrow()).map(StatementPlan::not_analyzed);
         }
-        let columns = plan.schema().columns();
-        let typed = columns.into_iter().zip(coerced.schema().fields()).map(|(column, field)| {
-            let (table, name) = (column.relation.clone(), column.name.clone());
-            cast(Expr::Column(column), field.data_type().clone()).alias_qualified(table, name)
-        });
-        let typed: Vec<Expr> = typed.collect();
-        LogicalPlanBuilder::from(plan).project(typed)?.build()
+        if matches!(plan, LogicalPlan::Explain(_)) || !plan.get_parameter_names()?.is_empty() {
+            return Ok(StatementPlan::not_analyzed(plan));
+        }
+        Ok(StatementPlan { schema: Arc::clone(plan.schema()), plan: analyzed, is_analyzed: true })
     }
 
     /// Runs a plan over a snapshot, which the stream holds until it is dropped. Never blocks the calling task.
     pub async fn run(
         &self,
-        plan: LogicalPlan,
+        plan: StatementPlan,
         snapshot: Arc<Snapshot>,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
+        let StatementPlan { plan, is_analyzed, .. } = plan;
         let study = self.studies.study(snapshot).map_err(external)?;
-        let plan = over(plan, &Arc::new(study))?;
+        let plan = with_tables_of(plan, &Arc::new(study))?;
         let (context, cancelled) = (self.context.clone(), CancelFlag::default());
         let of_query = CancelFlag::clone(&cancelled);
-        on_query_threads(&self.work, cancelled, async move { started(&context, plan, &of_query).await }).await
+        let start = async move {
+            match is_analyzed {
+                true => started_analyzed(&context, plan, &of_query).await,
+                false => started(&context, plan, &of_query).await,
+            }
+        };
+        on_query_threads(&self.work, cancelled, start).await
     }
+}
+
+/// A plan with casts of its columns to the types of `typed`.
+fn with_casts(plan: LogicalPlan, typed: &Schema) -> datafusion::common::Result<LogicalPlan> {
+    let columns = plan.schema().columns().into_iter().zip(typed.fields()).map(|(column, field)| {
+        let (table, name) = (column.relation.clone(), column.name.clone());
+        cast(Expr::Column(column), field.data_type().clone()).alias_qualified(table, name)
+    });
+    let columns: Vec<Expr> = columns.collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
 /// Translates a DataFusion error, with the position in `text`.
 pub fn explained(error: &DataFusionError, text: &str) -> Error {
     explain(error, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_analyzed_when_it_is_planned_unless_it_has_parameters_or_explains() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let context = new_context(SessionOptions { memory_bytes: 64 << 20, threads: 1 }, Rules::default()).unwrap();
+        name_resolution::register_tables(&context).unwrap();
+        let service = Service { context, studies: Studies::default(), work: runtime.handle().clone() };
+        let is_analyzed = |text: &str| {
+            let planned = runtime.block_on(service.plan(service.parse(text).unwrap()));
+            planned.unwrap().is_analyzed
+        };
+        assert!(is_analyzed("SELECT count(*) FROM models"));
+        assert!(is_analyzed("SELECT generator FROM models WHERE steps > 10.5"));
+        assert!(!is_analyzed("SELECT generator FROM models WHERE steps > $1::int"));
+        assert!(!is_analyzed("EXPLAIN SELECT generator FROM models"));
+    }
 }

@@ -5,7 +5,7 @@ use crate::error::external;
 use crate::optimizer::cancellation::CancelFlag;
 use crate::sql::diagnose::{explain, unbound, unbound_parameter};
 use crate::sql::empty_answer;
-use crate::sql::name_resolution::{over, register_named, register_tables};
+use crate::sql::name_resolution::{register_named, register_tables, with_tables_of};
 use crate::sql::nesting_limits::STACK_BYTES;
 use crate::sql::parameter::Parameters;
 use crate::sql::parse::parse;
@@ -196,7 +196,7 @@ impl Session {
             return Err(external(unbound(&name, &given)));
         }
         let plan = plan.clone().with_param_values(of_wanted_types(&plan, parameters)?)?;
-        over(plan, &self.study())
+        with_tables_of(plan, &self.study())
     }
 }
 

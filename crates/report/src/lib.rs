@@ -41,7 +41,7 @@ use table::Table;
 pub enum FigureFormat {
     /// One SVG file with its own colours.
     Svg,
-    /// The same, rendered.
+    /// The SVG file as a PNG image.
     Png,
     /// The data behind it.
     Csv,

@@ -1,13 +1,13 @@
 //! `COPY (query) TO STDOUT` and `COPY table TO STDOUT`: a result as text, CSV or in PostgreSQL's binary format.
 
 use super::error::refused;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, Statement,
 };
 use pgwire::api::portal::Format;
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::data::DataRow;
+use syntrace_query::StatementPlan;
 
 /// Header of a binary copy: its signature, no flags, no header extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xFF\r\n\0\0\0\0\0\0\0\0\0";
@@ -20,7 +20,7 @@ const BINARY_END: &[u8] = &[0xFF, 0xFF];
 pub(super) struct Copy {
     /// The query whose answer is copied.
     pub text: String,
-    pub plan: LogicalPlan,
+    pub plan: StatementPlan,
     pub form: CopyForm,
 }
 

@@ -3,21 +3,18 @@
 use super::authentication::{Admission, Authentication, Handshake};
 use super::cancellation::{Limits, Running};
 use super::catalog::Catalog;
-use super::catalog::types::type_of;
 use super::copy::Copy;
-use super::cursor::{cursor, fetch, portals};
-use super::encode::rows;
+use super::describe::described;
 use super::error::{of_error, of_query, refused};
-use super::parameter::{values, written};
+use super::parameter::values;
 use super::rewrite::Rewriter;
-use super::setting::{Settings, change, mode, name_of, shown};
-use super::statement::{Action, Declared, Planner, Prepared, fields, parameters};
+use super::rows::RemainingRows;
+use super::setting::Settings;
+use super::statement::{Action, Planner, Prepared, fields, parameters};
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast::{CloseCursor, ObjectName, Statement as SqlStatement};
-use futures::{Sink, SinkExt, Stream, StreamExt};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use futures::{Sink, SinkExt, StreamExt};
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::cancel::CancelHandler;
 use pgwire::api::portal::{Format, Portal, PortalExecutionState};
@@ -25,11 +22,10 @@ use pgwire::api::query::{
     ExtendedQueryHandler, SimpleQueryHandler, send_execution_response, send_partial_query_response,
 };
 use pgwire::api::results::{
-    DataRowEncoder, DescribePortalResponse, DescribeStatementResponse, FieldFormat, FieldInfo, QueryResponse, Response,
-    Tag,
+    DescribePortalResponse, DescribeStatementResponse, FieldInfo, QueryResponse, Response, Tag,
 };
 use pgwire::api::stmt::{QueryParser, StoredStatement};
-use pgwire::api::store::{MemPortalStore, PortalStore};
+use pgwire::api::store::PortalStore;
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, PgWireServerHandlers, Type};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
@@ -41,7 +37,7 @@ use pgwire::types::format::FormatOptions;
 use std::fmt::Debug;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
-use syntrace_query::{Service, split_statements};
+use syntrace_query::{Service, StatementPlan, split_statements};
 use syntrace_store::Store;
 
 /// State that all connections share.
@@ -97,17 +93,17 @@ impl PgWireServerHandlers for Connection {
 /// Answers all clients.
 pub(super) struct Questions {
     store: Arc<Store>,
-    planner: Arc<Planner>,
-    running: Arc<Running>,
+    pub planner: Arc<Planner>,
+    pub running: Arc<Running>,
 }
 
 impl Questions {
     /// Runs a plan over the newest snapshot. Returns the result once its first rows are available, so that
     /// a query that fails at once fails before anything is sent.
-    async fn answer(
+    pub async fn answer(
         &self,
         client: &(impl ClientInfo + ?Sized),
-        plan: LogicalPlan,
+        plan: StatementPlan,
         text: &str,
         format: &Format,
     ) -> PgWireResult<QueryResponse> {
@@ -120,113 +116,6 @@ impl Questions {
         let mut rest = RemainingRows { stream, limits, text: text.to_owned(), fields: Arc::clone(&fields) };
         let first = rest.next().await?;
         Ok(QueryResponse::new(fields, rest.all(first)))
-    }
-
-    async fn session<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        let done = |tag: &str| Ok(Response::Execution(Tag::new(tag)));
-        match statement {
-            SqlStatement::StartTransaction { modes, .. } => {
-                modes.iter().try_for_each(mode)?;
-                match client.transaction_status() {
-                    TransactionStatus::Idle => Ok(Response::TransactionStart(Tag::new("BEGIN"))),
-                    _ => done("BEGIN"),
-                }
-            }
-            // The server is read-only, so a rollback only resets the state after an error.
-            SqlStatement::Savepoint { .. } => done("SAVEPOINT"),
-            SqlStatement::Rollback { savepoint: Some(_), .. } => {
-                if client.transaction_status() == TransactionStatus::Error {
-                    client.set_transaction_status(TransactionStatus::Transaction);
-                }
-                done("ROLLBACK")
-            }
-            SqlStatement::ReleaseSavepoint { .. } => Ok(Response::TransactionStart(Tag::new("RELEASE"))),
-            SqlStatement::Commit { .. } | SqlStatement::Rollback { .. } => {
-                // Cursors end with their transaction, and release their snapshots.
-                portals(client)?.clear_portals();
-                let is_sound = client.transaction_status() != TransactionStatus::Error;
-                let commits = matches!(statement, SqlStatement::Commit { .. }) && is_sound;
-                Ok(Response::TransactionEnd(Tag::new(if commits { "COMMIT" } else { "ROLLBACK" })))
-            }
-            SqlStatement::Set(set) => {
-                if let Some(status) = change(set)?.apply(client) {
-                    client.feed(PgWireBackendMessage::ParameterStatus(status)).await?;
-                }
-                done("SET")
-            }
-            SqlStatement::Reset(_) => {
-                client.metadata_mut().retain(|name, _| !super::setting::is_kept(name));
-                done("RESET")
-            }
-            SqlStatement::ShowVariable { variable } => {
-                let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
-                let name = name_of(&words);
-                one_text(&name, &shown(&name, &*client)).map(Response::Query)
-            }
-            SqlStatement::Fetch { name, direction, .. } => {
-                fetch(portals(client)?, &name.value, direction).await.map(Response::Query)
-            }
-            SqlStatement::Close { cursor } => {
-                match cursor {
-                    CloseCursor::All => portals(client)?.clear_portals(),
-                    CloseCursor::Specific { name } => portals(client)?.rm_portal(&name.value),
-                }
-                done("CLOSE CURSOR")
-            }
-            SqlStatement::Discard { .. } => {
-                portals(client)?.clear_portals();
-                done("DISCARD")
-            }
-            SqlStatement::Deallocate { .. } | SqlStatement::Prepare { .. } | SqlStatement::Execute { .. } => {
-                self.prepared(client, statement).await
-            }
-            _ => done("UNLISTEN"),
-        }
-    }
-
-    /// PREPARE, EXECUTE and DEALLOCATE: what the protocol does with its messages, in SQL.
-    async fn prepared<C>(&self, client: &mut C, statement: &SqlStatement) -> PgWireResult<Response>
-    where
-        C: ClientInfo + ClientPortalStore,
-        C::PortalStore: PortalStore,
-    {
-        match statement {
-            SqlStatement::Prepare { name, data_types, statement } => {
-                if portals(client)?.get_statement(&name.value).is_some() {
-                    let message = format!("a prepared statement `{}` exists already", name.value);
-                    return Err(refused("42P05", &message, Some("DEALLOCATE it first")));
-                }
-                let query = self.planner.prepare(&statement.to_string(), &Settings::of(client)).await?;
-                let kinds = data_types.iter().map(|kind| type_of(&kind.to_string())).collect();
-                let stored = StoredStatement::new(name.value.clone(), query, kinds);
-                portals(client)?.put_statement(Arc::new(stored));
-                Ok(Response::Execution(Tag::new("PREPARE")))
-            }
-            SqlStatement::Execute { name, parameters: given, .. } => {
-                let stored = stored(portals(client)?, name.as_ref())?;
-                let Action::Query(plan) = &stored.statement.action else {
-                    return Err(refused("0A000", "EXECUTE runs queries", None));
-                };
-                let mut wanted = parameters(plan, stored.statement.parameters)?;
-                for ((_, asked), kind) in wanted.iter_mut().zip(&stored.parameter_types) {
-                    *asked = kind.clone().unwrap_or_else(|| asked.clone());
-                }
-                let values = ParamValues::from(written(given, &wanted)?);
-                let text = &stored.statement.text;
-                let plan = (**plan).clone().with_param_values(values).map_err(|error| of_query(&error, text))?;
-                self.answer(client, plan, text, &Format::UnifiedText).await.map(Response::Query)
-            }
-            SqlStatement::Deallocate { name, .. } => {
-                portals(client)?.rm_statement(&name.value);
-                Ok(Response::Execution(Tag::new("DEALLOCATE")))
-            }
-            other => Err(refused("XX000", &format!("expected PREPARE, EXECUTE or DEALLOCATE, found `{other}`"), None)),
-        }
     }
 
     /// Sends an answer as COPY does. The rows go out as they are made.
@@ -256,131 +145,12 @@ impl Questions {
         client.feed(PgWireBackendMessage::CopyDone(CopyDone::new())).await?;
         Ok(Response::Execution(Tag::new("COPY").with_rows(count)))
     }
-
-    /// Opens a cursor over a plan without parameters.
-    async fn declare<C>(
-        &self,
-        client: &C,
-        declared: &Declared,
-        plan: LogicalPlan,
-        status: TransactionStatus,
-    ) -> PgWireResult<Response>
-    where
-        C: ClientInfo + ClientPortalStore,
-        C::PortalStore: PortalStore,
-    {
-        let name = &declared.name;
-        if status == TransactionStatus::Idle {
-            let message = format!("cursor `{name}` would end with its statement: begin a transaction first");
-            return Err(refused("25P01", &message, Some("BEGIN; DECLARE ...; FETCH ...; COMMIT")));
-        }
-        let store = portals(client)?;
-        if store.get_portal(name).is_some() {
-            return Err(refused("42P03", &format!("cursor `{name}` exists already"), Some("CLOSE it first")));
-        }
-        let answer = self.answer(client, plan.clone(), &declared.text, &Format::UnifiedText).await?;
-        // Clients have a cursor described as a query is.
-        let action = Action::Query(Box::new(plan));
-        let query = Prepared { text: declared.text.clone(), action, changes: Vec::new(), parameters: 0 };
-        let statement = Arc::new(StoredStatement::new(name.clone(), query, Vec::new()));
-        let portal = Portal::new_cursor(name.clone(), statement);
-        portal.start(answer).await;
-        store.put_portal(Arc::new(portal));
-        self.running.rest(client);
-        Ok(Response::Execution(Tag::new("DECLARE CURSOR")))
-    }
-}
-
-/// The columns that a statement will give to a client.
-fn described<C>(client: &C, prepared: &Prepared, format: &Format) -> PgWireResult<Vec<FieldInfo>>
-where
-    C: ClientPortalStore,
-    C::PortalStore: PortalStore,
-{
-    match &prepared.action {
-        Action::Query(plan) => fields(plan, format, None),
-        Action::Session(statement) => match statement.as_ref() {
-            SqlStatement::ShowVariable { variable } => {
-                let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
-                Ok(vec![text_field(&name_of(&words))])
-            }
-            SqlStatement::Execute { name, .. } => match &stored(portals(client)?, name.as_ref())?.statement.action {
-                Action::Query(plan) => fields(plan, &Format::UnifiedText, None),
-                _ => Ok(Vec::new()),
-            },
-            SqlStatement::Fetch { name, .. } => {
-                let portal = cursor(portals(client)?, &name.value)?;
-                match &portal.statement.statement.action {
-                    Action::Query(plan) => fields(plan, &Format::UnifiedText, None),
-                    Action::Declare(_) | Action::Copy(_) | Action::Session(_) => Ok(Vec::new()),
-                }
-            }
-            _ => Ok(Vec::new()),
-        },
-        Action::Declare(_) | Action::Copy(_) => Ok(Vec::new()),
-    }
-}
-
-/// The prepared statement that EXECUTE names.
-fn stored(store: &MemPortalStore<Prepared>, name: Option<&ObjectName>) -> PgWireResult<Arc<StoredStatement<Prepared>>> {
-    let name = name.and_then(|name| name.0.last()?.as_ident()).map(|name| name.value.clone()).unwrap_or_default();
-    let found = store.get_statement(&name).and_then(|entry| entry.value().map(Arc::clone));
-    found.ok_or_else(|| refused("26000", &format!("prepared statement `{name}` does not exist"), Some("PREPARE it")))
 }
 
 /// Does a statement begin with COPY? Its rows are sent at once, before the results of other statements.
 fn is_copy(text: &str) -> bool {
     let first = text.split(|character: char| !character.is_ascii_alphabetic()).find(|word| !word.is_empty());
     first.is_some_and(|word| word.eq_ignore_ascii_case("COPY"))
-}
-
-fn text_field(name: &str) -> FieldInfo {
-    FieldInfo::new(name.to_owned(), None, None, Type::TEXT, FieldFormat::Text)
-}
-
-fn one_text(name: &str, value: &str) -> PgWireResult<QueryResponse> {
-    let fields = Arc::new(vec![text_field(name)]);
-    let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
-    encoder.encode_field(&Some(value))?;
-    let row = encoder.take_row();
-    Ok(QueryResponse::new(fields, futures::stream::once(async move { Ok(row) })))
-}
-
-/// The rows of an answer that are still to come; dropping it ends the query.
-struct RemainingRows {
-    stream: SendableRecordBatchStream,
-    limits: Limits,
-    text: String,
-    fields: Arc<Vec<FieldInfo>>,
-}
-
-type Row = pgwire::messages::data::DataRow;
-
-impl RemainingRows {
-    async fn next(&mut self) -> PgWireResult<Option<Vec<PgWireResult<Row>>>> {
-        loop {
-            let next = self.limits.within(self.stream.next()).await?;
-            match next.transpose().map_err(|error| of_query(&error, &self.text))? {
-                Some(batch) if batch.num_rows() == 0 => {}
-                Some(batch) => return rows(&batch, &self.fields).map(Some),
-                None => return Ok(None),
-            }
-        }
-    }
-
-    fn all(self, first: Option<Vec<PgWireResult<Row>>>) -> impl Stream<Item = PgWireResult<Row>> + Send {
-        let rest = first.map(|rows| (rows, self));
-        let batches = futures::stream::unfold(rest, |state: Option<(Vec<PgWireResult<Row>>, Self)>| async move {
-            let (rows, mut rest) = state?;
-            let next = match rest.next().await {
-                Ok(Some(next)) => Some((next, rest)),
-                Ok(None) => None,
-                Err(error) => return Some((rows.into_iter().chain([Err(error)]).collect(), None)),
-            };
-            Some((rows, next))
-        });
-        batches.flat_map(|rows: Vec<PgWireResult<Row>>| futures::stream::iter(rows))
-    }
 }
 
 #[async_trait]
@@ -477,7 +247,7 @@ fn keep(client: &mut (impl ClientInfo + ?Sized), prepared: &Prepared) {
 }
 
 /// Rejects a plan with unbound parameters in the simple query protocol.
-fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
+fn require_values(plan: &StatementPlan) -> PgWireResult<()> {
     if parameters(plan, 0)?.is_empty() {
         return Ok(());
     }
@@ -486,7 +256,7 @@ fn require_values(plan: &LogicalPlan) -> PgWireResult<()> {
 }
 
 /// A plan with the values that a client bound.
-fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalPlan> {
+fn bound(plan: &StatementPlan, portal: &Portal<Prepared>) -> PgWireResult<StatementPlan> {
     let parameters = parameters(plan, portal.statement.statement.parameters)?;
     if parameters.len() != portal.parameter_len() {
         let message = format!("expected {} values for parameters, found {}", parameters.len(), portal.parameter_len());
@@ -494,7 +264,7 @@ fn bound(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<LogicalP
     }
     let values = values(portal, &parameters)?;
     let text = &portal.statement.statement.text;
-    plan.clone().with_param_values(ParamValues::from(values)).map_err(|error| of_query(&error, text))
+    plan.with_values(ParamValues::from(values)).map_err(|error| of_query(&error, text))
 }
 
 /// After an error only the end of a transaction is accepted in it.

@@ -3,7 +3,7 @@
 
 use super::error::refused;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    Expr, Ident, Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
 use pgwire::api::ClientInfo;
 use pgwire::error::PgWireResult;
@@ -111,10 +111,7 @@ pub(super) fn config(name: &str, value: &str) -> Option<bool> {
 /// True for a statement about the session; others are questions to the study.
 pub(super) fn is_session(statement: &Statement) -> bool {
     match statement {
-        Statement::ShowVariable { variable } => {
-            let words: Vec<&str> = variable.iter().map(|word| word.value.as_str()).collect();
-            is_shown(&name_of(&words))
-        }
+        Statement::ShowVariable { variable } => is_shown(&name_of(variable)),
         Statement::Set(_)
         | Statement::StartTransaction { .. }
         | Statement::Commit { .. }
@@ -135,7 +132,8 @@ pub(super) fn is_session(statement: &Statement) -> bool {
 }
 
 /// The setting that `SHOW a b c` names.
-pub(super) fn name_of(words: &[&str]) -> String {
+pub(super) fn name_of(words: &[Ident]) -> String {
+    let words: Vec<&str> = words.iter().map(|word| word.value.as_str()).collect();
     match words.join(" ").to_ascii_lowercase().as_str() {
         "transaction isolation level" => "transaction_isolation".to_owned(),
         "time zone" => "timezone".to_owned(),

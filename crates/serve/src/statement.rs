@@ -12,7 +12,7 @@ use arrow_pg::datatypes::{PG_OID_ALIAS_KEY, into_pg_type};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::Expr;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Declare, Statement as SqlStatement};
 use pgwire::api::portal::Format;
@@ -23,7 +23,7 @@ use pgwire::error::PgWireResult;
 use pgwire::types::format::FormatOptions;
 use std::collections::HashMap;
 use std::sync::Arc;
-use syntrace_query::{Service, require_shallow, split_statements};
+use syntrace_query::{Service, StatementPlan, require_shallow, split_statements};
 
 /// A statement that is ready to run as often as the client likes.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub(super) struct Prepared {
 #[derive(Clone)]
 pub(super) enum Action {
     /// Reads the study; the plan holds no snapshot.
-    Query(Box<LogicalPlan>),
+    Query(Box<StatementPlan>),
     /// Opens a cursor.
     Declare(Box<Declared>),
     /// Copies an answer to the client.
@@ -55,7 +55,7 @@ pub(super) struct Declared {
     pub name: String,
     /// The query after FOR.
     pub text: String,
-    pub plan: LogicalPlan,
+    pub plan: StatementPlan,
 }
 
 /// Words that statements about the session begin with.
@@ -191,7 +191,7 @@ impl Planner {
 
 /// A plan, the settings that it changes, and how many parameters its text had.
 struct Planned {
-    plan: LogicalPlan,
+    plan: StatementPlan,
     changes: Vec<(String, String)>,
     parameters: usize,
 }
@@ -243,16 +243,17 @@ impl QueryParser for Planner {
 
 /// The columns of a plan's answer. A client that gives formats gives one for each column.
 pub(super) fn fields(
-    plan: &LogicalPlan,
+    plan: &StatementPlan,
     format: &Format,
     options: Option<Arc<FormatOptions>>,
 ) -> PgWireResult<Vec<FieldInfo>> {
-    super::encode::fields(plan.schema().as_arrow(), format, options)
+    super::encode::fields(plan.columns(), format, options)
 }
 
 /// The parameters of a plan in their order: the type they have here, where it follows from the
 /// statement, and the type that clients are asked to send. At least so many; one that the plan does not have is of any type.
-pub(super) fn parameters(plan: &LogicalPlan, least: usize) -> PgWireResult<Vec<(Option<DataType>, Type)>> {
+pub(super) fn parameters(plan: &StatementPlan, least: usize) -> PgWireResult<Vec<(Option<DataType>, Type)>> {
+    let plan = plan.logical();
     let failed = |error| of_query(&error, "");
     let mut types = plan.get_parameter_types().map_err(failed)?;
     let mut catalog: HashMap<String, Type> = HashMap::new();

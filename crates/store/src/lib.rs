@@ -25,6 +25,7 @@ mod engine;
 #[doc(hidden)]
 pub mod fuzz_decoders;
 mod heap;
+mod job_result;
 mod merge;
 mod names;
 mod output_key;
@@ -39,10 +40,11 @@ mod verify;
 mod writer;
 
 pub use column::arrow_schema;
+pub use job_result::{JobResult, NewFile, NewObject, NewSegment};
 pub use merge::{Conflict, MergeReport};
 pub use prune::Retained;
 pub use reader::{Generation, ReadCounters, Snapshot, Store};
 pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord};
 pub use tables::FORMAT_VERSION;
 pub use verify::{Finding, VerifyReport};
-pub use writer::{JobResult, NewFile, NewObject, NewSegment, StoreWriter, TableSize};
+pub use writer::{StoreWriter, TableSize};

@@ -1,110 +1,24 @@
 //! Writing a study: one transaction per finished job, with its provenance.
 
-use super::checkpoint::{drop_checkpoint, write_checkpoint};
-use super::codec::{self, Record};
-use super::column;
+use super::checkpoint::write_checkpoint;
 use super::compact;
-use super::compression::pack;
 use super::engine::{
     Engine, FileIdentity, damaged_study, file_identity, guarded, open_backend, open_checking, open_writing,
     pages_are_whole, storage_error,
 };
-use super::heap::HeapWriter;
+use super::job_result::{JobResult, write_result};
 use super::names;
-use super::output_key::{Place, open, same_content};
+use super::output_key::open;
 use super::reader::Snapshot;
-use super::records::{ObjectRecord, SegmentRecord};
-use super::schema::{self, SegmentTable};
-use super::tables::{self, Bytes};
-use arrow::array::RecordBatch;
-use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
-use rkyv::api::high::HighSerializer;
-use rkyv::rancor;
-use rkyv::ser::allocator::ArenaHandle;
-use rkyv::util::AlignedVec;
-use std::io::Read;
+use super::tables;
+use redb::{Database, WriteTransaction};
 use std::path::{Path, PathBuf};
-use syntrace_base::base::{CaptureId, Digest, Identity, JobId};
+use syntrace_base::base::{CaptureId, JobId};
 use syntrace_base::error::{Error, Result, io_error};
-use syntrace_base::record::*;
+use syntrace_base::record::JobRecord;
 
 /// Largest study whose pages are all verified before a run, which takes a few seconds at this size.
 const CHECKED_BYTES_MAX: u64 = 4 << 30;
-
-/// Files are stored in parts of this many bytes, so that memory stays bounded.
-const FILE_PART_BYTES: u64 = 32 << 20;
-
-/// A blob to keep.
-pub struct NewObject {
-    /// `capture`, `weights`, ...
-    pub kind: &'static str,
-    /// Raw bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// A file to keep.
-pub struct NewFile {
-    /// `capture` or `weights`.
-    pub kind: &'static str,
-    /// Where it is, for messages.
-    pub path: PathBuf,
-    /// What its bytes must hash to.
-    pub digest: Digest,
-    /// Its bytes, from the first.
-    pub reader: Box<dyn Read + Send>,
-}
-
-/// Rows to keep.
-pub struct NewSegment {
-    /// The table.
-    pub table: &'static SegmentTable,
-    /// Class, split, model or attack id.
-    pub partition: i64,
-    /// The rows; columns as declared by the table.
-    pub rows: RecordBatch,
-}
-
-/// Everything that one finished job writes.
-pub struct JobResult {
-    /// Its provenance; `outputs` is filled in by the writer.
-    pub job: JobRecord,
-    /// Records.
-    pub classes: Vec<ClassRecord>,
-    /// Records.
-    pub captures: Vec<CaptureRecord>,
-    /// Records.
-    pub ingests: Vec<IngestRecord>,
-    /// Records.
-    pub splits: Vec<SplitRecord>,
-    /// Records.
-    pub models: Vec<ModelRecord>,
-    /// Records.
-    pub attacks: Vec<AttackRecord>,
-    /// Blobs.
-    pub objects: Vec<NewObject>,
-    /// Files.
-    pub files: Vec<NewFile>,
-    /// Rows.
-    pub segments: Vec<NewSegment>,
-}
-
-impl JobResult {
-    /// A result with nothing in it but the job.
-    pub fn new(job: JobRecord) -> Self {
-        Self {
-            job,
-            classes: Vec::new(),
-            captures: Vec::new(),
-            ingests: Vec::new(),
-            splits: Vec::new(),
-            models: Vec::new(),
-            attacks: Vec::new(),
-            objects: Vec::new(),
-            files: Vec::new(),
-            segments: Vec::new(),
-        }
-    }
-}
 
 /// Size of one redb table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,9 +105,7 @@ impl StoreWriter {
     /// Commits a finished job in one transaction and removes its checkpoint. A job that is already
     /// there is left alone. The same id with other content is a conflict and nothing is written.
     pub fn commit(&self, result: JobResult) -> Result<JobRecord> {
-        let segments =
-            result.segments.iter().enumerate().map(|(number, segment)| encode_segment(&result.job, number, segment));
-        let segments = segments.collect::<Result<Vec<_>>>()?;
+        let segments = result.encode_segments()?;
         let job_id = result.job.job_id;
         let transaction = self.begin_write()?;
         let Some(job) = guarded(|| write_result(&transaction, result, segments))?? else {
@@ -351,230 +263,4 @@ impl Drop for StoreWriter {
 
 fn begin(database: &Database) -> Result<WriteTransaction> {
     database.begin_write().map_err(|error| storage_error("begin writing to", error.into()))
-}
-
-/// A segment's record and the bytes of its columns that go into the heap.
-struct EncodedSegment {
-    record: SegmentRecord,
-    contents: Vec<([u8; 16], Vec<u8>)>,
-}
-
-fn encode_segment(job: &JobRecord, number: usize, segment: &NewSegment) -> Result<EncodedSegment> {
-    let table = segment.table;
-    let always = schema::first_columns(table);
-    if !(always..=table.columns.len()).contains(&segment.rows.num_columns()) {
-        return Err(Error::internal(format!(
-            "table `{}` has {} columns, found {}",
-            table.name,
-            table.columns.len(),
-            segment.rows.num_columns()
-        )));
-    }
-    let identity = Identity::new("segment").int(job.job_id.0).int(i64::from(table.code)).int(number as i64).finish();
-    let mut contents = Vec::new();
-    let mut columns = Vec::with_capacity(table.columns.len());
-    let said = segment.rows.columns().iter().rposition(|array| array.null_count() < array.len());
-    let stored = said.map_or(0, |last| last + 1).max(always);
-    for (declared, array) in table.columns.iter().zip(segment.rows.columns()).take(stored) {
-        let (record, stored) =
-            column::encode(declared, array).map_err(|error| error.context(format!("table `{}`", table.name)))?;
-        if record.inline.is_empty() {
-            contents.push((record.digest, stored));
-        }
-        columns.push(record);
-    }
-    let rows =
-        u32::try_from(segment.rows.num_rows()).ok().filter(|rows| *rows <= column::ROWS_MAX).ok_or_else(|| {
-            let found = segment.rows.num_rows();
-            Error::internal(format!(
-                "a segment of `{}` has {found} rows, at most {} may be",
-                table.name,
-                column::ROWS_MAX
-            ))
-        })?;
-    let segment_id = identity.id63();
-    let record = SegmentRecord {
-        table: table.code,
-        partition: segment.partition,
-        segment_id,
-        job_id: job.job_id,
-        rows,
-        columns,
-    };
-    Ok(EncodedSegment { record, contents })
-}
-
-/// Records every output and rejects conflicts.
-struct Sink<'t> {
-    transaction: &'t WriteTransaction,
-    outputs: Vec<JobOutput>,
-    heap: HeapWriter<'t>,
-}
-
-impl Sink<'_> {
-    fn put<K, T>(
-        &mut self,
-        definition: TableDefinition<'_, K, Bytes>,
-        key: K::SelfType<'_>,
-        text: String,
-        record: &T,
-    ) -> Result<bool>
-    where
-        K: redb::Key + 'static,
-        T: Record + for<'a> rkyv::Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
-    {
-        let bytes = codec::encode(record)?;
-        let name = redb::TableHandle::name(&definition).trim_start_matches("syntrace.").to_owned();
-        let mut table = open(self.transaction, definition)?;
-        let existing = {
-            let found = table.get(&key).map_err(|error| storage_error("read", error.into()))?;
-            found.map(|guard| guard.value() == bytes.as_slice())
-        };
-        match existing {
-            Some(false) => {
-                return Err(Error::internal(format!("conflict: table `{name}` holds another record under key {text}"))
-                    .hint("nothing was written; the same identity must not have two contents"));
-            }
-            Some(true) => {}
-            None => {
-                table.insert(&key, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
-            }
-        }
-        self.outputs.push(JobOutput { table: name, key: text, digest: Digest::of(&bytes).0 });
-        Ok(existing.is_none())
-    }
-
-    fn finish(self) -> Result<Vec<JobOutput>> {
-        self.heap.finish()?;
-        Ok(self.outputs)
-    }
-}
-
-/// Writes the results of a job and its record; `None` if the study has the job: the caller then aborts the transaction.
-fn write_result(
-    transaction: &WriteTransaction,
-    result: JobResult,
-    segments: Vec<EncodedSegment>,
-) -> Result<Option<JobRecord>> {
-    let mut sink = Sink { transaction, outputs: Vec::new(), heap: HeapWriter::open(transaction)? };
-    for record in &result.classes {
-        sink.put(tables::CLASSES, record.class_id.0, record.class_id.to_string(), record)?;
-    }
-    for record in &result.captures {
-        write_capture(&mut sink, record)?;
-    }
-    for record in &result.ingests {
-        let key = (record.class_id.0, record.capture_id.0, record.job_id.0);
-        sink.put(tables::INGESTS, key, format!("{key:?}"), record)?;
-    }
-    for record in &result.splits {
-        sink.put(tables::SPLITS, record.split_id.0, record.split_id.to_string(), record)?;
-    }
-    for record in &result.models {
-        sink.put(tables::MODELS, record.model_id.0, record.model_id.to_string(), record)?;
-    }
-    for record in &result.attacks {
-        sink.put(tables::ATTACKS, record.attack_id.0, record.attack_id.to_string(), record)?;
-    }
-    for object in &result.objects {
-        write_object(&mut sink, object.kind, &object.bytes)?;
-    }
-    for file in result.files {
-        write_file(&mut sink, file)?;
-    }
-    for EncodedSegment { record, contents } in &segments {
-        let key = (record.table, record.partition, record.segment_id);
-        if sink.put(tables::SEGMENTS, key, format!("{key:?}"), record)? {
-            for (digest, stored) in contents {
-                sink.heap.put(digest, stored)?;
-            }
-        }
-    }
-    let mut job = result.job;
-    job.outputs = sink.finish()?;
-    let bytes = codec::encode(&job)?;
-    let key = job.job_id.0;
-    let mut jobs = open(transaction, tables::JOBS)?;
-    if jobs.get(key).map_err(|error| storage_error("read", error.into()))?.is_some() {
-        return Ok(None);
-    }
-    jobs.insert(key, bytes.as_slice()).map_err(|error| storage_error("write", error.into()))?;
-    drop_checkpoint(transaction, job.job_id)?;
-    Ok(Some(job))
-}
-
-/// A capture that the study already holds is left unchanged and gets this name as well.
-fn write_capture(sink: &mut Sink<'_>, record: &CaptureRecord) -> Result<()> {
-    let key = record.capture_id;
-    if let Some(stored) = Place::Capture(key.0).read_in(sink.transaction)? {
-        let stored = codec::decode(&stored, &|| format!("table `captures`, key {key}"))?;
-        if same_content(&stored, record) {
-            return names::add_names(sink.transaction, key, [record.name.clone()]);
-        }
-    }
-    sink.put(tables::CAPTURES, key.0, key.to_string(), record).map(drop)
-}
-
-fn write_object(sink: &mut Sink<'_>, kind: &str, bytes: &[u8]) -> Result<Digest> {
-    let digest = Digest::of(bytes);
-    let packed = pack(bytes)?;
-    let stored = packed.as_deref().unwrap_or(bytes);
-    let record = ObjectRecord {
-        digest: digest.0,
-        kind: kind.to_owned(),
-        raw_bytes: bytes.len() as u64,
-        stored_bytes: stored.len() as u64,
-        stored_digest: Digest::of(stored).prefix16(),
-        zstd: packed.is_some(),
-        parts: Vec::new(),
-    };
-    if sink.put(tables::OBJECTS, &digest.0, digest.hex(), &record)? {
-        sink.heap.put(&record.stored_digest, stored)?;
-    }
-    Ok(digest)
-}
-
-fn write_file(sink: &mut Sink<'_>, mut file: NewFile) -> Result<()> {
-    let read_error = |error: std::io::Error| io_error("read", &file.path, &error);
-    let changed = || {
-        Error::user(format!("`{}` changed while it was read", file.path.display())).hint("run the same command again")
-    };
-    let mut hasher = blake3::Hasher::new();
-    let (mut parts, mut raw_bytes) = (Vec::new(), 0u64);
-    loop {
-        let mut piece = Vec::new();
-        Read::by_ref(&mut file.reader).take(FILE_PART_BYTES).read_to_end(&mut piece).map_err(read_error)?;
-        if piece.is_empty() && raw_bytes > 0 {
-            break;
-        }
-        hasher.update(&piece);
-        raw_bytes += piece.len() as u64;
-        let last = (piece.len() as u64) < FILE_PART_BYTES;
-        if last && parts.is_empty() {
-            return if Digest::of(&piece) == file.digest {
-                write_object(sink, file.kind, &piece).map(|_| ())
-            } else {
-                Err(changed())
-            };
-        }
-        parts.push(write_object(sink, "part", &piece)?.0);
-    }
-    if *hasher.finalize().as_bytes() != file.digest.0 {
-        return Err(changed());
-    }
-    // One part that is the whole file is that file's object already.
-    if parts == [file.digest.0] {
-        return Ok(());
-    }
-    let record = ObjectRecord {
-        digest: file.digest.0,
-        kind: file.kind.to_owned(),
-        raw_bytes,
-        stored_bytes: 0,
-        stored_digest: [0; 16],
-        zstd: false,
-        parts,
-    };
-    sink.put(tables::OBJECTS, &file.digest.0, file.digest.hex(), &record)?;
-    Ok(())
 }

@@ -7,7 +7,7 @@ use syntrace_base::record::WithoutZero;
 
 /// Training data of an attack.
 #[derive(Debug, Clone, Copy)]
-pub struct Lesson<'a> {
+pub struct TrainingSet<'a> {
     /// Attributes of shadows on their own members and held-out traces, checked.
     pub table: &'a AttributeTable,
     /// The rows that it may train on: both members and held-out traces.
@@ -53,7 +53,7 @@ pub trait AttackTerms: Send + Sync + std::fmt::Debug {
 /// models.
 pub trait Attack: AttackTerms {
     /// Trains the attack. Deterministic in rows, their order and the seed.
-    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>>;
+    fn fit(&self, training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>>;
 
     /// The attack on a target without shadows: `None` where it has to learn. The direction of its score is known beforehand;
     /// the threshold is the median of the target's scores, since half of them are members in a balanced list.

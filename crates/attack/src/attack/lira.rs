@@ -5,9 +5,9 @@
 //! on it (in), one for the others (out). Online: ln N(phi; in) - ln N(phi; out). Offline: ln Pr[Z <= phi]
 //! under out, all that is possible where no shadow was trained on the target's traces (the paper's split).
 
-use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, TrainingSet};
 use super::options::{canonical, overlay};
-use super::references::{Around, PerModel, References, mean};
+use super::references::{PerModel, References, TraceObservations, mean};
 use super::statistic::Statistic;
 use super::table::AttributeTable;
 use super::threshold::best_cut;
@@ -154,13 +154,13 @@ impl AttackTerms for Lira {
 }
 
 impl Attack for Lira {
-    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
-        let references = References::new(lesson, &self.statistic, self.kind)?;
-        let models = lesson.table.models.iter().chain(&lesson.references.models).copied();
+    fn fit(&self, training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>> {
+        let references = References::new(training_set, &self.statistic, self.kind)?;
+        let models = training_set.table.models.iter().chain(&training_set.references.models).copied();
         let spreads = PerModel::new(models, |model| Spread::of(&references, self.options, model));
         let mut fitted = Fitted { options: self.options, references, spreads, threshold: 0.0 };
-        let scores = fitted.score(lesson.table, lesson.rows)?;
-        fitted.threshold = best_cut(&scores, &lesson.table.labels(lesson.rows));
+        let scores = fitted.score(training_set.table, training_set.rows)?;
+        fitted.threshold = best_cut(&scores, &training_set.table.labels(training_set.rows));
         Ok(Box::new(fitted))
     }
 }
@@ -289,7 +289,7 @@ pub fn lira_score(options: LiraOptions, phi: f64, inside: &[f64], outside: &[f64
     }
 }
 
-fn transformed(transform_by: Transform, mut around: Around) -> Around {
+fn transformed(transform_by: Transform, mut around: TraceObservations) -> TraceObservations {
     for value in around.inside.iter_mut().chain(&mut around.outside) {
         *value = transform(transform_by, *value);
     }

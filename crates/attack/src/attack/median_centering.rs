@@ -13,12 +13,12 @@ use syntrace_base::record::WithoutZero;
 use syntrace_measure::eval::median;
 
 /// Median scores of each model over its own split.
-pub(super) struct Offsets {
+pub(super) struct ModelMedians {
     of_model: BTreeMap<ModelId, (f64, Vec<f64>)>,
     without: WithoutZero,
 }
 
-impl Offsets {
+impl ModelMedians {
     /// Of the models of some tables, each of which has all its rows in one of them.
     pub fn of(own: &[&AttributeTable], without: WithoutZero) -> Self {
         let mut of_model = BTreeMap::new();
@@ -41,7 +41,7 @@ impl Offsets {
     ///
     /// # Errors
     /// Where a model has no rows of its own split.
-    pub fn taken_off(&self, table: &AttributeTable) -> Result<AttributeTable> {
+    pub fn subtract_from(&self, table: &AttributeTable) -> Result<AttributeTable> {
         let mut centred = table.clone();
         for row in 0..table.rows() {
             let Some(model) = table.models.get(row) else { continue };

@@ -1,7 +1,7 @@
 //! The paper's attack classifier: a fully connected network with two hidden layers of 256, batch
 //! normalisation and ReLU, trained to tell members from held-out traces (paper, section 3.4.2; section 3.4.3 uses it too).
 
-use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, TrainingSet};
 use super::mlp_options::MlpOptions;
 use super::options::{canonical, overlay};
 use syntrace_base::error::Result;
@@ -36,7 +36,7 @@ impl AttackTerms for Mlp {
 
 impl Attack for Mlp {
     #[cfg(not(feature = "torch"))]
-    fn fit(&self, _lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
+    fn fit(&self, _training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>> {
         Err(syntrace_base::error::Error::user(format!(
             "attack `{}` needs libtorch, which this build leaves out",
             self.kind
@@ -45,7 +45,7 @@ impl Attack for Mlp {
     }
 
     #[cfg(feature = "torch")]
-    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
-        Ok(Box::new(super::fit::fit(&self.options, lesson.table, lesson.rows, lesson.seed)?))
+    fn fit(&self, training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>> {
+        Ok(Box::new(super::fit::fit(&self.options, training_set.table, training_set.rows, training_set.seed)?))
     }
 }

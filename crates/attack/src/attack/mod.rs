@@ -44,7 +44,7 @@ mod threshold;
 #[cfg(feature = "torch")]
 pub use crate::adam::Adam;
 pub use kind::{AnyAttack, AttackKind};
-pub use learner::{Attack, AttackTerms, FittedAttack, Lesson};
+pub use learner::{Attack, AttackTerms, FittedAttack, TrainingSet};
 pub use lira::{Centre, Lira, LiraMode, LiraOptions, Spread, Transform, Variance, lira_score};
 pub use mlp::Mlp;
 pub use mlp_options::MlpOptions;
@@ -54,6 +54,6 @@ pub use ocsvm::{Gamma, GammaRule, Ocsvm, OcsvmOptions, OneClass, Points, SolverO
 pub use protocol::{AttackOutcome, Evidence, SHADOW_TRAIN_SHARE, SideScores, each_target, run, run_attack};
 pub use random_forest::RandomForest;
 pub use rmia::{Rmia, RmiaMode, RmiaOptions, rmia_log_prior, rmia_population_log_prior, rmia_score};
-pub use statistic::{Direction, Places, Statistic};
+pub use statistic::{Direction, Statistic, StridedRange};
 pub use table::AttributeTable;
 pub use threshold::Threshold;

@@ -2,8 +2,8 @@
 //! rest and on the target.
 
 use super::kind::AttackKind;
-use super::learner::{Attack, FittedAttack, Lesson};
-use super::median_centering::Offsets;
+use super::learner::{Attack, FittedAttack, TrainingSet};
+use super::median_centering::ModelMedians;
 use super::shuffle::shuffle;
 use super::table::AttributeTable;
 use syntrace_base::base::{ModelId, Seed, TraceId};
@@ -87,9 +87,9 @@ fn settled<T>(
         ))
         .hint("use `threshold` or `lira`, which a constant added to all scores of a model does not change"));
     }
-    let offsets = Offsets::of(&[shadows, target], without_zero);
-    let (shadows, target) = (offsets.taken_off(shadows)?, offsets.taken_off(target)?);
-    let references = offsets.taken_off(references)?;
+    let medians = ModelMedians::of(&[shadows, target], without_zero);
+    let (shadows, target) = (medians.subtract_from(shadows)?, medians.subtract_from(target)?);
+    let references = medians.subtract_from(references)?;
     let without_zero = WithoutZero::default();
     with(&Evidence { shadows: &shadows, target: &target, references: &references, without_zero })
 }
@@ -116,7 +116,8 @@ fn run_settled(attack: &dyn Attack, evidence: &Evidence<'_>, seed: Seed) -> Resu
     let (train, test) = rows.split_at_checked(cut).unwrap_or((&rows, &[]));
     let what = format!("the share of the shadows that attack `{}` learns from", attack.kind());
     shadows.check_both_sides(train, &what)?;
-    let fitted = attack.fit(&Lesson { table: shadows, rows: train, references, seed: seed.named("attack-fit") })?;
+    let fitted =
+        attack.fit(&TrainingSet { table: shadows, rows: train, references, seed: seed.named("attack-fit") })?;
     let mut test = test.to_vec();
     test.sort_unstable_by_key(|&row| (shadows.models.get(row), shadows.traces.get(row)));
     Ok(AttackOutcome {

@@ -1,6 +1,6 @@
 //! A random forest on attributes: no scaling, no learning rate, no libtorch.
 
-use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, TrainingSet};
 use super::options::{canonical, in_range, overlay};
 use super::table::AttributeTable;
 use syntrace_base::error::Result;
@@ -32,16 +32,16 @@ impl AttackTerms for RandomForest {
 }
 
 impl Attack for RandomForest {
-    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
-        let labels: Vec<usize> = lesson.table.labels(lesson.rows).into_iter().map(usize::from).collect();
-        let x = values(lesson.table, lesson.rows);
+    fn fit(&self, training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>> {
+        let labels: Vec<usize> = training_set.table.labels(training_set.rows).into_iter().map(usize::from).collect();
+        let x = values(training_set.table, training_set.rows);
         Ok(Box::new(Fitted(Forest::fit(
             &x,
-            lesson.table.width,
+            training_set.table.width,
             &labels,
             2,
             &self.options,
-            lesson.seed.named("forest"),
+            training_set.seed.named("forest"),
         )?)))
     }
 }

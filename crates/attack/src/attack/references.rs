@@ -1,6 +1,6 @@
 //! Statistics of each trace under all models but one: the joint evidence of LiRA and RMIA.
 
-use super::learner::Lesson;
+use super::learner::TrainingSet;
 use super::statistic::Statistic;
 use super::table::AttributeTable;
 use std::collections::{BTreeMap, HashMap};
@@ -17,14 +17,14 @@ struct Observation {
 
 /// Observations of one trace around a model, as values of the statistic.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Around {
+pub(super) struct TraceObservations {
     /// By models that were trained on the trace.
     pub inside: Vec<f64>,
     /// By models that were not.
     pub outside: Vec<f64>,
 }
 
-impl Around {
+impl TraceObservations {
     /// Are there no observations?
     pub fn is_empty(&self) -> bool {
         self.inside.is_empty() && self.outside.is_empty()
@@ -41,18 +41,18 @@ pub(super) struct References {
 impl References {
     /// Collects the shadows' statistics of their own traces and of others. The attacked model is excluded by
     /// [`References::around`].
-    pub fn new(lesson: &Lesson<'_>, statistic: &Statistic, kind: &str) -> Result<Self> {
-        statistic.check(lesson.table, &format!("attack `{kind}`"))?;
-        if lesson.references.rows() == 0 {
+    pub fn new(training_set: &TrainingSet<'_>, statistic: &Statistic, kind: &str) -> Result<Self> {
+        statistic.check(training_set.table, &format!("attack `{kind}`"))?;
+        if training_set.references.rows() == 0 {
             return Err(Error::user(format!(
                 "attack `{kind}` compares what several models say about one trace, found no attributes of models \
                  on traces outside their own splits"
             ))
             .hint("`syntrace run` and `syntrace attack` record them where a spec names this attack"));
         }
-        let sign = statistic.sign(lesson.table, lesson.rows);
+        let sign = statistic.sign(training_set.table, training_set.rows);
         let mut references = Self { by_trace: HashMap::new(), statistic: statistic.clone(), sign };
-        for table in [lesson.table, lesson.references] {
+        for table in [training_set.table, training_set.references] {
             for row in 0..table.rows() {
                 let (Some(&trace), Some(&model)) = (table.traces.get(row), table.models.get(row)) else { continue };
                 let (Some(value), Some(&member)) = (references.value(table, row), table.member.get(row)) else {
@@ -73,8 +73,8 @@ impl References {
     }
 
     /// The statistics of a trace under all models but one, in the order of their ids.
-    pub fn around(&self, model: ModelId, trace: TraceId) -> Around {
-        let mut around = Around::default();
+    pub fn around(&self, model: ModelId, trace: TraceId) -> TraceObservations {
+        let mut around = TraceObservations::default();
         for observation in self.by_trace.get(&trace).into_iter().flatten() {
             if observation.model != model {
                 let side = if observation.member { &mut around.inside } else { &mut around.outside };

@@ -10,9 +10,9 @@
 //! other model was trained is not in the population, such an x has no score. 1 - a is a probability and the ratios are
 //! of probabilities, so scores that are defined only up to a constant are rejected.
 
-use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, TrainingSet};
 use super::options::{canonical, in_range, overlay};
-use super::references::{Around, PerModel, References, mean};
+use super::references::{PerModel, References, TraceObservations, mean};
 use super::statistic::Statistic;
 use super::table::AttributeTable;
 use super::threshold::best_cut;
@@ -120,13 +120,13 @@ impl AttackTerms for Rmia {
 }
 
 impl Attack for Rmia {
-    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
-        let references = References::new(lesson, &self.statistic, self.kind())?;
-        let models = lesson.references.models.iter().copied();
-        let populations = PerModel::new(models, |model| self.population(&references, lesson.references, model));
+    fn fit(&self, training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>> {
+        let references = References::new(training_set, &self.statistic, self.kind())?;
+        let models = training_set.references.models.iter().copied();
+        let populations = PerModel::new(models, |model| self.population(&references, training_set.references, model));
         let mut fitted = Fitted { options: self.options, references, populations, threshold: 0.0 };
-        let scores = fitted.score(lesson.table, lesson.rows)?;
-        fitted.threshold = best_cut(&scores, &lesson.table.labels(lesson.rows));
+        let scores = fitted.score(training_set.table, training_set.rows)?;
+        fitted.threshold = best_cut(&scores, &training_set.table.labels(training_set.rows));
         Ok(Box::new(fitted))
     }
 }
@@ -191,18 +191,18 @@ pub fn rmia_score(log_ratio: f64, population: &[f64], gamma: f64) -> f64 {
 
 /// ln Pr of an attacked trace, from its log-probabilities under other models.
 pub fn rmia_log_prior(options: RmiaOptions, inside: &[f64], outside: &[f64]) -> Option<f64> {
-    log_prior(options, &Around { inside: inside.to_vec(), outside: outside.to_vec() })
+    log_prior(options, &TraceObservations { inside: inside.to_vec(), outside: outside.to_vec() })
 }
 
 /// ln Pr of a population trace, from its log-probabilities under other models.
 pub fn rmia_population_log_prior(options: RmiaOptions, inside: &[f64], outside: &[f64]) -> Option<f64> {
-    population_log_prior(options, &Around { inside: inside.to_vec(), outside: outside.to_vec() })
+    population_log_prior(options, &TraceObservations { inside: inside.to_vec(), outside: outside.to_vec() })
 }
 
 /// Offline, and online where no other model saw the trace: ((1 + a) P_out + (1 - a)) / 2. Online:
 /// (P_in + P_out) / 2. `None` where every other model saw it.
-fn log_prior(options: RmiaOptions, around: &Around) -> Option<f64> {
-    let Around { inside, outside } = around;
+fn log_prior(options: RmiaOptions, around: &TraceObservations) -> Option<f64> {
+    let TraceObservations { inside, outside } = around;
     if outside.is_empty() {
         return None;
     }
@@ -215,7 +215,7 @@ fn log_prior(options: RmiaOptions, around: &Around) -> Option<f64> {
 }
 
 /// Online: the mean over all models. Offline: as for a trace under attack. `None` where every other model saw it.
-fn population_log_prior(options: RmiaOptions, around: &Around) -> Option<f64> {
+fn population_log_prior(options: RmiaOptions, around: &TraceObservations) -> Option<f64> {
     match options.mode {
         RmiaMode::Offline => log_prior(options, around),
         RmiaMode::Online => {

@@ -20,7 +20,7 @@ pub enum Direction {
 /// Some values of an attribute: `start`, `start + step`, ... up to `tail` before the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Places {
+pub struct StridedRange {
     /// First value, from 0.
     pub start: u32,
     /// Values from one to the next; 0: there is only the first.
@@ -38,7 +38,7 @@ pub struct Statistic {
     /// Its name: `loss`, a scalar of the generator, or `column`.
     pub name: String,
     /// The values whose mean it is; `None`: it is the loss.
-    pub places: Option<Places>,
+    pub places: Option<StridedRange>,
 }
 
 impl Statistic {
@@ -57,7 +57,7 @@ impl Statistic {
             (None | Some("column"), Some(column)) => Ok(Some(Self {
                 direction: Direction::Learnt,
                 name: "column".to_owned(),
-                places: Some(Places { start: column, step: 0, tail: 0 }),
+                places: Some(StridedRange { start: column, step: 0, tail: 0 }),
             })),
             (Some(name), Some(_)) => {
                 Err(Error::user(format!("found both `statistic = \"{name}\"` and `column`")).hint("keep one"))
@@ -66,7 +66,7 @@ impl Statistic {
             (Some(name), None) => Ok(scalars.iter().find(|scalar| scalar.name == name).map(|scalar| Self {
                 direction: if scalar.member_high { Direction::High } else { Direction::Low },
                 name: name.to_owned(),
-                places: Some(Places { start: scalar.start, step: scalar.step, tail: scalar.tail }),
+                places: Some(StridedRange { start: scalar.start, step: scalar.step, tail: scalar.tail }),
             })),
         }
     }

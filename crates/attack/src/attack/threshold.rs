@@ -1,7 +1,7 @@
 //! One threshold on one number: the attack of Yeom et al. (2018) on the loss, and its like on any other
 //! scalar (confidence, entropy, margin, a critic's score), the threshold learnt on shadows.
 
-use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, TrainingSet};
 use super::options::canonical;
 use super::statistic::{Direction, Statistic};
 use super::table::AttributeTable;
@@ -51,12 +51,12 @@ impl Attack for Threshold {
         Ok(Some(Box::new(cut)))
     }
 
-    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
-        self.statistic.check(lesson.table, "attack `threshold`")?;
-        let sign = self.statistic.sign(lesson.table, lesson.rows);
+    fn fit(&self, training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>> {
+        self.statistic.check(training_set.table, "attack `threshold`")?;
+        let sign = self.statistic.sign(training_set.table, training_set.rows);
         let mut cut = Cut { statistic: self.statistic.clone(), sign, threshold: 0.0 };
-        let scores = cut.score(lesson.table, lesson.rows)?;
-        cut.threshold = best_cut(&scores, &lesson.table.labels(lesson.rows));
+        let scores = cut.score(training_set.table, training_set.rows)?;
+        cut.threshold = best_cut(&scores, &training_set.table.labels(training_set.rows));
         Ok(Box::new(cut))
     }
 }

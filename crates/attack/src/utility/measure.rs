@@ -64,9 +64,9 @@ pub enum UtilityMetric {
     MacroF1,
     /// Harmonic mean of precision and recall of a class; 0 where both are 0.
     F1,
-    /// Of traces given the class, the share that are of it; 0 where none is.
+    /// Share of the traces classified as the class that belong to it; 0 where none is classified so.
     Precision,
-    /// Of the class's traces, the share given it.
+    /// Share of the class's traces that are classified as it.
     Recall,
     /// Median over test traces of the trace's mean absolute error, bytes.
     MedianMae,

@@ -37,11 +37,11 @@ impl EvaluatedOn {
     }
 }
 
-/// One attack on one (generator, class, regime), evaluated on one side. Its scores and ROC points are
-/// segment rows. Key: [`AttackId`].
+/// One attack on the models of one (generator, class, regime), evaluated on one set of traces ([`EvaluatedOn`]). Its
+/// scores and ROC points are segment rows. Key: [`AttackId`].
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct AttackRecord {
-    /// From attack, options, attribute kind, the models and the side.
+    /// Hash of attack, options, attribute kind, models and `evaluated_on`.
     pub attack_id: AttackId,
     /// Attack (`mlp`).
     pub attack: String,
@@ -65,9 +65,9 @@ pub struct AttackRecord {
     pub n: u64,
     /// Members among them.
     pub n_members: u64,
-    /// Of guessed members, the share that are.
+    /// Share of the traces guessed to be members that are members.
     pub precision: Interval,
-    /// Of members, the share guessed.
+    /// Share of the members that are guessed to be members.
     pub recall: Interval,
     /// Of held-out traces, the share guessed to be members.
     pub fpr: Interval,

@@ -37,7 +37,7 @@ pub(super) struct Sample<'a> {
     pub absent: Absent,
 }
 
-/// Values, in the order of the measures that [`compare`] was asked for.
+/// What [`compare`] found: a value for each measure that it was asked for, in that order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Comparison {
     pub measures: Vec<(Metric, Option<f64>)>,

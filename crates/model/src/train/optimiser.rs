@@ -1,4 +1,4 @@
-//! Optimisers over all models of a cohort at once: every state has the weights' leading model axis.
+//! Optimisers of all models of a cohort at once: state tensors have the model axis first, as weights have.
 
 use super::{Average, OptimiserPlan, PrivateGrad};
 use crate::nn::Params;

@@ -106,7 +106,7 @@ impl PerSampleGrads {
         self.sum_own(None)
     }
 
-    /// As [`PerSampleGrads::sum_unclipped`] for a pass with padding.
+    /// As [`PerSampleGrads::sum_unclipped`] for a pass with padding; `own` as in [`PerSampleGrads::clip_own`].
     pub(super) fn sum_own(self, own: Option<&Tensor>) -> ClippedSum {
         ClippedSum { sums: self.0.weighted_sum(own) }
     }

@@ -85,9 +85,9 @@ impl CaptureInput {
     }
 
     /// Its raw bytes; reading reports progress for half of them: a capture is read twice, to hash it and to cut it.
-    pub(crate) fn counted<'a>(&self, progress: &'a dyn Progress, half: Half) -> Result<impl Read + use<'a>> {
+    pub(crate) fn counted<'a>(&self, progress: &'a dyn Progress, pass: CapturePass) -> Result<impl Read + use<'a>> {
         // Counted below the buffer: once per block, not once per packet.
-        let counted = Counted { inner: self.open()?, progress, seen: half as u64, told: 0 };
+        let counted = Counted { inner: self.open()?, progress, seen: pass as u64, told: 0 };
         Ok(BufReader::with_capacity(READ_BUFFER_BYTES, counted))
     }
 }
@@ -111,7 +111,7 @@ pub(crate) fn digest_of(file: impl Read, path: &Path) -> Result<Digest> {
 
 /// Which of the two passes over a capture reports which half of the bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Half {
+pub(crate) enum CapturePass {
     First = 0,
     /// Includes the odd byte.
     Second = 1,

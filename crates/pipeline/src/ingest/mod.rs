@@ -5,7 +5,7 @@ pub(crate) mod input;
 
 use crate::jobs::job::{JobHead, Start};
 use crate::rows;
-use input::{CaptureInput, Half, digest_of};
+use input::{CaptureInput, CapturePass, digest_of};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use syntrace_base::base::wire::LINK_ETHERNET;
@@ -97,7 +97,10 @@ fn ingest_batch(
     };
     let digests = try_map_ordered(files, |file| {
         stopped(progress)?;
-        Ok(file.counted(progress, Half::First).and_then(Unpacked::new).and_then(|bytes| digest_of(bytes, file.path())))
+        Ok(file
+            .counted(progress, CapturePass::First)
+            .and_then(Unpacked::new)
+            .and_then(|bytes| digest_of(bytes, file.path())))
     })?;
     let mut seen = HashSet::new();
     let work: Vec<_> = files
@@ -166,7 +169,7 @@ pub(crate) fn ingest_file(
 ) -> Result<()> {
     require_origin(store, options)?;
     let file = CaptureInput::file(path);
-    let digest = digest_of(Unpacked::new(file.counted(progress, Half::First)?)?, path)?;
+    let digest = digest_of(Unpacked::new(file.counted(progress, CapturePass::First)?)?, path)?;
     ingest_known(store, options, &file, digest, progress).map(|_| ())
 }
 
@@ -185,7 +188,7 @@ fn ingest_known(
         progress.advance(file.bytes().div_ceil(2), "");
         return known_already(store, &snapshot, options, file, digest);
     }
-    let cut = cut(file.counted(progress, Half::Second)?, &cut_options(options))?;
+    let cut = cut(file.counted(progress, CapturePass::Second)?, &cut_options(options))?;
     if cut.summary.digest != digest {
         return Err(Error::user("it changed while it was read").hint("run the same command again"));
     }

@@ -2,10 +2,10 @@
 
 use super::attack_table::{AttackChoice, Attacked};
 use super::planned::{AttackGroup, PlannedAttack, PlannedModel};
-use super::{Builder, Work};
+use super::{Builder, JobRef, Work};
 use crate::jobs::attack::{attack_head, attack_label};
 use crate::jobs::job::JobHead;
-use syntrace_base::base::{JobId, ModelId, SplitId};
+use syntrace_base::base::{ModelId, SplitId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{JobKind, Role};
 use syntrace_measure::audit::OUTSIDE_KINDS;
@@ -18,8 +18,8 @@ pub(super) struct Attributed {
     pub split_index: usize,
     /// Index of the job that trains it, where that is missing.
     pub train_index: Option<usize>,
-    /// The job that records its attributes, and its index.
-    pub attribute: (JobId, usize),
+    /// The job that records its attributes.
+    pub attribute: JobRef,
 }
 
 /// The models of a generator and a class, by the source of the attributes that attacks read.
@@ -69,12 +69,7 @@ impl Builder<'_> {
         Ok(attacks)
     }
 
-    pub(super) fn attacks(
-        &mut self,
-        generator: usize,
-        encode: (JobId, usize),
-        models: &AttributedModels,
-    ) -> Result<()> {
+    pub(super) fn attacks(&mut self, generator: usize, encode: JobRef, models: &AttributedModels) -> Result<()> {
         let is_outside = |attack: &PlannedAttack| OUTSIDE_KINDS.contains(&attack.attribute.as_str());
         let (outside, inside) = self.on_generator(generator)?.into_iter().partition(is_outside);
         self.inside_attacks(generator, encode, &models.inside, inside)?;
@@ -84,8 +79,8 @@ impl Builder<'_> {
     /// Attacks on attributes from synthetic traces: the jobs that record these cover traces of the other splits too.
     fn outside_attacks(&mut self, generator: usize, models: &[Attributed], attacks: Vec<PlannedAttack>) -> Result<()> {
         for group in models.chunk_by(|a, b| a.model.regime == b.model.regime) {
-            let recorded = group.iter().map(|member| (member.model.model_id, member.attribute.0, member.attribute.1));
-            let recorded: Vec<(ModelId, JobId, usize)> = recorded.collect();
+            let recorded = group.iter().map(|member| (member.model.model_id, member.attribute));
+            let recorded: Vec<(ModelId, JobRef)> = recorded.collect();
             for attack in &attacks {
                 self.group_attack(generator, attack, group, &recorded)?;
             }
@@ -96,7 +91,7 @@ impl Builder<'_> {
     fn inside_attacks(
         &mut self,
         generator: usize,
-        encode: (JobId, usize),
+        encode: JobRef,
         models: &[Attributed],
         attacks: Vec<PlannedAttack>,
     ) -> Result<()> {
@@ -122,18 +117,18 @@ impl Builder<'_> {
         generator: usize,
         attack: &PlannedAttack,
         group: &[Attributed],
-        references: &[(ModelId, JobId, usize)],
+        references: &[(ModelId, JobRef)],
     ) -> Result<()> {
         let Some(target) = group.iter().find(|member| member.model.role == Role::Target) else { return Ok(()) };
         let joins = attack.attack.needs_references();
         let shadows = group.iter().filter(|member| member.model.role != Role::Target);
         let read = AttackGroup {
-            target: (target.model.clone(), target.attribute.0),
-            shadows: shadows.map(|shadow| (shadow.model.clone(), shadow.attribute.0)).collect(),
-            references: references.iter().filter(|_| joins).map(|(model, job, _)| (*model, *job)).collect(),
+            target: (target.model.clone(), target.attribute.id),
+            shadows: shadows.map(|shadow| (shadow.model.clone(), shadow.attribute.id)).collect(),
+            references: references.iter().filter(|_| joins).map(|(model, job)| (*model, job.id)).collect(),
         };
-        let mut after: Vec<usize> = group.iter().map(|member| member.attribute.1).collect();
-        after.extend(references.iter().filter(|_| joins).map(|(_, _, index)| *index));
+        let mut after: Vec<usize> = group.iter().map(|member| member.attribute.index).collect();
+        after.extend(references.iter().filter(|_| joins).map(|(_, job)| job.index));
         let label = attack_label(attack, &self.plan.generators[generator].name, &target.model);
         let head = attack_head(attack, &read, label, self.plan.spec.seed);
         self.add(head, Work::Attack { attack: attack.clone(), group: read }, after)?;
@@ -141,14 +136,14 @@ impl Builder<'_> {
     }
 
     /// Jobs that record what each model of a group says about the traces of the other models' splits,
-    /// where an attack compares models: (model, job, index).
+    /// where an attack compares models.
     fn references(
         &mut self,
         generator: usize,
-        (encode, encode_index): (JobId, usize),
+        encode: JobRef,
         group: &[Attributed],
         kinds: &[String],
-    ) -> Result<Vec<(ModelId, JobId, usize)>> {
+    ) -> Result<Vec<(ModelId, JobRef)>> {
         let mut jobs = Vec::new();
         if kinds.is_empty() {
             return Ok(jobs);
@@ -163,16 +158,15 @@ impl Builder<'_> {
                 "splits": splits.iter().map(|split| split.0).collect::<Vec<_>>(),
             });
             let mut inputs: Vec<i64> = splits.iter().map(|split| split.0).collect();
-            inputs.extend([model.model_id.0, encode.0]);
+            inputs.extend([model.model_id.0, encode.id.0]);
             let label = format!("reference attributes {}", model.label(&self.plan.generators[generator].name));
             let head = JobHead::new(JobKind::Attribute, label, &spec, inputs, 0);
-            let job = head.job_id;
             let mut after: Vec<usize> = group.iter().map(|other| other.split_index).collect();
-            after.push(encode_index);
+            after.push(encode.index);
             after.extend(member.train_index);
             let (splits, kinds) = (splits.clone(), kinds.to_vec());
-            let work = Work::Reference { model: model.clone(), encode, splits, kinds };
-            jobs.push((model.model_id, job, self.add(head, work, after)?));
+            let work = Work::Reference { model: model.clone(), encode: encode.id, splits, kinds };
+            jobs.push((model.model_id, self.add(head, work, after)?));
         }
         Ok(jobs)
     }

@@ -74,7 +74,7 @@ impl Builder<'_> {
             let class_id = ingest::class_id(&options);
             let sources = vec![head.job_id];
             let captures = vec![head.job_id.0];
-            let index = self.add(head, Work::Simulate { options, flows }, vec![])?;
+            let index = self.add(head, Work::Simulate { options, flows }, vec![])?.index;
             classes.push(PlannedClass {
                 dataset: dataset.name.clone(),
                 class,
@@ -117,7 +117,7 @@ impl Builder<'_> {
                 let cut = cut.iter().find(|ingest| ingest.job_id == head.job_id).map(|ingest| ingest.traces);
                 traces = traces.zip(cut).map(|(sum, more)| sum + more);
                 let work = Work::IngestFile { options: options.clone(), path: path.clone() };
-                source_indices.push(self.add(head, work, vec![])?);
+                source_indices.push(self.add(head, work, vec![])?.index);
             }
             classes.push(PlannedClass {
                 dataset: dataset.name.clone(),

@@ -9,6 +9,7 @@ mod attacks;
 mod audit;
 mod cost;
 mod data;
+mod job_cost;
 pub(crate) mod models;
 mod noise;
 mod planned;
@@ -16,7 +17,6 @@ mod record;
 mod shard;
 mod total;
 pub(crate) mod utility;
-mod weight;
 
 pub use cost::duration;
 pub(crate) use planned::{
@@ -180,6 +180,21 @@ struct PlannedClass {
     source_indices: Vec<usize>,
     /// Traces that it can have at most, where that is known before they are cut.
     traces_max: Option<u64>,
+}
+
+/// A job that others build on: its id goes into theirs, its index in the plan into what they wait for.
+#[derive(Debug, Clone, Copy)]
+struct JobRef {
+    id: JobId,
+    index: usize,
+}
+
+/// A split of a class, and the index of the job that draws it.
+#[derive(Debug, Clone, Copy)]
+struct PlannedSplit {
+    role: Role,
+    split_id: SplitId,
+    index: usize,
 }
 
 impl Plan {
@@ -386,16 +401,26 @@ impl Builder<'_> {
         Ok((public, private))
     }
 
-    fn add(&mut self, head: JobHead, work: Work, after: Vec<usize>) -> Result<usize> {
-        if let Some(index) = self.plan.jobs.iter().position(|job| job.head.job_id == head.job_id) {
-            return Ok(index);
+    /// Adds a job that waits for those in `after`; one that the plan has already is added once.
+    fn add(&mut self, head: JobHead, work: Work, after: Vec<usize>) -> Result<JobRef> {
+        let id = head.job_id;
+        if let Some(index) = self.plan.jobs.iter().position(|job| job.head.job_id == id) {
+            return Ok(JobRef { id, index });
         }
         let done = match self.snapshot {
-            Some(snapshot) => snapshot.job(head.job_id)?.is_some(),
+            Some(snapshot) => snapshot.job(id)?.is_some(),
             None => false,
         };
         self.plan.jobs.push(PlannedJob { head, work, after, done, elsewhere: false });
-        Ok(self.plan.jobs.len() - 1)
+        Ok(JobRef { id, index: self.plan.jobs.len() - 1 })
+    }
+
+    /// Does the study hold a model already?
+    fn holds(&self, model: ModelId) -> Result<bool> {
+        match self.snapshot {
+            Some(snapshot) => Ok(snapshot.model(model)?.is_some()),
+            None => Ok(false),
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::attacks::{Attributed, AttributedModels};
 use super::utility::Target;
-use super::{Ancestor, Builder, PlannedBase, PlannedClass, PlannedModel, Released, Work, ids, noise_name, role_text};
+use super::{
+    Ancestor, Builder, JobRef, PlannedBase, PlannedClass, PlannedModel, PlannedSplit, Released, Work, ids, noise_name,
+    role_text,
+};
 use crate::bases;
 use crate::jobs::dispatch::require_enough;
 use crate::jobs::job::{JobHead, code_version};
@@ -33,8 +36,8 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Splits of a class: the target's, then each shadow's, as (role, split id, job index).
-    fn splits(&mut self, class: &PlannedClass) -> Result<Vec<(Role, SplitId, usize)>> {
+    /// Splits of a class: the target's, then each shadow's.
+    fn splits(&mut self, class: &PlannedClass) -> Result<Vec<PlannedSplit>> {
         let sizes = self.plan.spec.split;
         if let Some(traces) = class.traces_max {
             require_enough(usize::try_from(traces).unwrap_or(usize::MAX), sizes)
@@ -47,21 +50,20 @@ impl Builder<'_> {
             let head = split_head((class.class_id, &name), &class.sources, role, sizes, self.plan.spec.seed);
             let split_id = SplitId::from(Identity::new("split").int(head.job_id.0).finish());
             let work = Work::Split { class_id: class.class_id, sources: class.sources.clone(), split_id, role };
-            let index = self.add(head, work, class.source_indices.clone())?;
-            splits.push((role, split_id, index));
+            let index = self.add(head, work, class.source_indices.clone())?.index;
+            splits.push(PlannedSplit { role, split_id, index });
         }
         Ok(splits)
     }
 
-    /// The encode job of a class in a generator's encoding: (job, its index).
-    fn encode(&mut self, class: &PlannedClass, generator: usize) -> Result<(JobId, usize)> {
+    /// The job that encodes a class in a generator's encoding.
+    fn encode(&mut self, class: &PlannedClass, generator: usize) -> Result<JobRef> {
         let encoding = self.plan.generators[generator].family.encoding();
         let spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.options_json() });
         let label = format!("encode {}/{} {}", class.dataset, class.class, encoding.name());
         let head = JobHead::new(JobKind::Encode, label, &spec, ids(&class.sources), 0);
-        let job = head.job_id;
         let work = Work::Encode { class_id: class.class_id, sources: class.sources.clone(), encoding };
-        Ok((job, self.add(head, work, class.source_indices.clone())?))
+        self.add(head, work, class.source_indices.clone())
     }
 
     /// The base of a generator on all public classes, where it needs one.
@@ -74,20 +76,17 @@ impl Builder<'_> {
         let name = self.plan.generators[generator].family.name();
         let (mut encodes, mut after) = (Vec::new(), Vec::new());
         for class in public {
-            let (job, index) = self.encode(class, generator)?;
-            encodes.push((class.class_id, job));
-            after.push(index);
+            let encode = self.encode(class, generator)?;
+            encodes.push((class.class_id, encode.id));
+            after.push(encode.index);
         }
         let inputs: Vec<i64> = encodes.iter().map(|(_, job)| job.0).collect();
         let spec = serde_json::json!({ "generator": name, "config": base.config_json });
         let head = JobHead::new(JobKind::Base, format!("base of {name}"), &spec, inputs, self.plan.spec.seed);
         let model_id = ModelId::from(Identity::new("base-model").int(head.job_id.0).finish());
         let planned = PlannedBase { model_id, generator, encodes, shipped: None };
-        let done = match self.snapshot {
-            Some(snapshot) => snapshot.model(model_id)?.is_some(),
-            None => false,
-        };
-        let index = self.add(head, Work::Base { base: planned }, after)?;
+        let done = self.holds(model_id)?;
+        let index = self.add(head, Work::Base { base: planned }, after)?.index;
         self.plan.generators[generator].base = Some((model_id, (!done).then_some(index)));
         Ok(())
     }
@@ -101,11 +100,7 @@ impl Builder<'_> {
         }
         let family = planned.family.name();
         let model_id = bases::base_id(family, &digest);
-        let held = match self.snapshot {
-            Some(snapshot) => snapshot.model(model_id)?.is_some(),
-            None => false,
-        };
-        if held {
+        if self.holds(model_id)? {
             self.plan.generators[generator].base = Some((model_id, None));
             return Ok(());
         }
@@ -121,26 +116,26 @@ impl Builder<'_> {
         let spec = serde_json::json!({ "generator": family, "shipped": digest.hex() });
         let head = JobHead::new(JobKind::Base, format!("base of {family}"), &spec, Vec::new(), 0);
         let planned = PlannedBase { model_id, generator, encodes: Vec::new(), shipped: Some(digest) };
-        let index = self.add(head, Work::Base { base: planned }, Vec::new())?;
+        let index = self.add(head, Work::Base { base: planned }, Vec::new())?.index;
         self.plan.generators[generator].base = Some((model_id, Some(index)));
         Ok(())
     }
 
-    fn generator(&mut self, class: &PlannedClass, generator: usize, splits: &[(Role, SplitId, usize)]) -> Result<()> {
-        let (encode, encode_index) = self.encode(class, generator)?;
-        let regimes = self.regimes(generator);
+    /// Trains a generator's models on the splits of a class, and attacks and measures them.
+    fn generator(&mut self, class: &PlannedClass, generator: usize, splits: &[PlannedSplit]) -> Result<()> {
+        let encode = self.encode(class, generator)?;
         let says = !self.plan.generators[generator].family.attribute_kinds().is_empty();
         let outside = self.plan.attacked_from_outside(generator);
         let teaches = self.plan.teaches(generator);
         // Shadows serve attacks, and there is none on a generator that says nothing of traces and is not attacked from outside.
+        let serves = |role: Role| says || outside || teaches || role == Role::Target;
         let mut models = Vec::new();
-        for regime in regimes {
-            let serves = |role: Role| says || outside || teaches || role == Role::Target;
-            for &(role, split_id, split_index) in splits.iter().filter(|(role, ..)| serves(*role)) {
-                models.push((self.model(class, generator, regime, role, split_id)?, split_index));
+        for regime in self.regimes(generator) {
+            for split in splits.iter().filter(|split| serves(split.role)) {
+                models.push((self.model(class, generator, regime, *split)?, split.index));
             }
         }
-        let trained = self.cohorts(generator, encode, encode_index, &models)?;
+        let trained = self.cohorts(generator, encode, &models)?;
         let mut attributed = AttributedModels::default();
         for ((model, split_index), train_index) in models.iter().zip(&trained) {
             let with = |attribute| Attributed {
@@ -150,26 +145,26 @@ impl Builder<'_> {
                 attribute,
             };
             if says && model.role == Role::Target {
-                self.one_run(model, *split_index, (encode, encode_index))?;
+                self.one_run(model, *split_index, encode)?;
             }
             if says {
-                attributed.inside.push(with(self.attribute(generator, model, encode, *train_index)?));
+                attributed.inside.push(with(self.attribute(generator, model, encode.id, *train_index)?));
             }
             let synthesized = match model.role {
                 Role::Target => self.synthesis(class, generator, model, *train_index)?,
                 _ if outside || teaches => self.synthesize(generator, model, *train_index)?,
                 _ => None,
             };
-            if let Some((synthesize, index)) = synthesized.filter(|_| teaches && model.regime != Regime::None) {
-                let released = Released { model: model.model_id, synthesize };
-                self.released.push((model.clone(), released, index));
+            let Some(synthesize) = synthesized else { continue };
+            if teaches && model.regime != Regime::None {
+                let released = Released { model: model.model_id, synthesize: synthesize.id };
+                self.released.push((model.clone(), released, synthesize.index));
             }
-            if let Some(synthesized) = synthesized.filter(|_| outside) {
-                let attribute = self.outside_attribute(class, generator, model, synthesized, splits)?;
-                attributed.outside.push(with(attribute));
+            if outside {
+                attributed.outside.push(with(self.outside_attribute(class, generator, model, synthesize, splits)?));
             }
         }
-        self.attacks(generator, (encode, encode_index), &attributed)
+        self.attacks(generator, encode, &attributed)
     }
 
     /// The regimes of the spec in which a generator can be trained.
@@ -178,34 +173,73 @@ impl Builder<'_> {
         self.plan.spec.regimes.iter().copied().filter(|regime| family.supports(*regime)).collect()
     }
 
+    /// The model of a generator on a split of a class, in a regime.
     fn model(
         &self,
         class: &PlannedClass,
         generator: usize,
         regime: Regime,
-        role: Role,
-        split_id: SplitId,
+        split: PlannedSplit,
     ) -> Result<PlannedModel> {
         let planned = &self.plan.generators[generator];
-        let (traces, trained_as) = planned.recipe(&self.plan.spec, regime);
-        let released = self.released_to(generator, regime, split_id)?;
-        let ancestor = match planned.family.start(trained_as) {
-            _ if released.is_some() => released.map_or(Ancestor::None, |(released, _)| Ancestor::Released(released)),
-            Start::Fresh => Ancestor::None,
-            Start::Base => Ancestor::Base,
-            Start::NonPrivate if self.plan.spec.regimes.contains(&Regime::None) && regime != Regime::None => {
-                let without = self.model(class, generator, Regime::None, role, split_id)?;
-                Ancestor::NonPrivate(without.model_id)
-            }
-            Start::NonPrivate => {
-                return Err(Error::user(format!(
-                    "[generator.{}] fine-tunes the models of regime `none`, and the spec trains none",
-                    planned.name
-                ))
-                .hint("set `regimes.none = true`, or another `start`"));
-            }
-        };
+        let (_, trained_as) = planned.recipe(&self.plan.spec, regime);
         let base = planned.base.filter(|_| planned.family.shares_base(trained_as)).map(|(model_id, _)| model_id);
+        let ancestor = self.ancestor(class, generator, regime, split)?;
+        Ok(PlannedModel {
+            model_id: self.model_id(generator, regime, split.split_id, base, ancestor),
+            generator,
+            dataset: class.dataset.clone(),
+            class: class.class.clone(),
+            class_id: class.class_id,
+            role: split.role,
+            regime,
+            split_id: split.split_id,
+            seed: self.plan.spec.seed,
+            base,
+            ancestor,
+        })
+    }
+
+    /// What the training of a model starts from, or learns from instead of its members.
+    fn ancestor(
+        &self,
+        class: &PlannedClass,
+        generator: usize,
+        regime: Regime,
+        split: PlannedSplit,
+    ) -> Result<Ancestor> {
+        if let Some((released, _)) = self.released_to(generator, regime, split.split_id)? {
+            return Ok(Ancestor::Released(released));
+        }
+        let planned = &self.plan.generators[generator];
+        let (_, trained_as) = planned.recipe(&self.plan.spec, regime);
+        match planned.family.start(trained_as) {
+            Start::Fresh => Ok(Ancestor::None),
+            Start::Base => Ok(Ancestor::Base),
+            Start::NonPrivate if regime != Regime::None && self.plan.spec.regimes.contains(&Regime::None) => {
+                let without = self.model(class, generator, Regime::None, split)?;
+                Ok(Ancestor::NonPrivate(without.model_id))
+            }
+            Start::NonPrivate => Err(Error::user(format!(
+                "[generator.{}] fine-tunes the models of regime `none`, and the spec trains none",
+                planned.name
+            ))
+            .hint("set `regimes.none = true`, or another `start`")),
+        }
+    }
+
+    /// The hash of all that a model's weights depend on.
+    fn model_id(
+        &self,
+        generator: usize,
+        regime: Regime,
+        split_id: SplitId,
+        base: Option<ModelId>,
+        ancestor: Ancestor,
+    ) -> ModelId {
+        let planned = &self.plan.generators[generator];
+        let spec = &self.plan.spec;
+        let (traces, trained_as) = planned.recipe(spec, regime);
         let mut identity = Identity::new("model")
             .text(&planned.name)
             .text(planned.family.name())
@@ -213,37 +247,24 @@ impl Builder<'_> {
             .text(&planned.family.plan(traces, trained_as).identity())
             .int(split_id.0)
             .text(&regime.identity())
-            .text(if regime == Regime::None { "none" } else { noise_name(self.plan.spec.noise) })
+            .text(if regime == Regime::None { "none" } else { noise_name(spec.noise) })
             .int(i64::from(code_version(JobKind::Train)))
-            .bytes(&self.plan.spec.seed.to_le_bytes());
+            .bytes(&spec.seed.to_le_bytes());
         if regime != Regime::None {
             identity = identity.text("mechanism").int(MECHANISM_VERSION);
-            if self.plan.spec.accountant != Accountant::Pld {
-                identity = identity.text("accountant").text(self.plan.spec.accountant.name());
+            if spec.accountant != Accountant::Pld {
+                identity = identity.text("accountant").text(spec.accountant.name());
             }
         }
         if let Some(base) = base {
             identity = identity.text("base").int(base.0);
         }
-        if let Ancestor::NonPrivate(ancestor) = ancestor {
-            identity = identity.text("from").int(ancestor.0);
-        }
-        if let Ancestor::Released(released) = ancestor {
-            identity = identity.text("released").int(released.model.0).int(released.synthesize.0);
-        }
-        Ok(PlannedModel {
-            model_id: ModelId::from(identity.finish()),
-            generator,
-            dataset: class.dataset.clone(),
-            class: class.class.clone(),
-            class_id: class.class_id,
-            role,
-            regime,
-            split_id,
-            seed: self.plan.spec.seed,
-            base,
-            ancestor,
-        })
+        let identity = match ancestor {
+            Ancestor::None | Ancestor::Base => identity,
+            Ancestor::NonPrivate(ancestor) => identity.text("from").int(ancestor.0),
+            Ancestor::Released(released) => identity.text("released").int(released.model.0).int(released.synthesize.0),
+        };
+        ModelId::from(identity.finish())
     }
 
     /// The traces that a model learns from instead of its members, and the index of the job that draws them.
@@ -269,8 +290,7 @@ impl Builder<'_> {
     fn cohorts(
         &mut self,
         generator: usize,
-        encode: JobId,
-        encode_index: usize,
+        encode: JobRef,
         models: &[(PlannedModel, usize)],
     ) -> Result<Vec<Option<usize>>> {
         let mut trained: Vec<Option<usize>> = Vec::with_capacity(models.len());
@@ -278,14 +298,10 @@ impl Builder<'_> {
             let number = self.cohort_number(generator);
             self.plan.cohort_of.extend(run.iter().map(|(model, _)| (model.model_id, number)));
             let mut missing = Vec::new();
-            let mut after = vec![encode_index];
+            let mut after = vec![encode.index];
             after.extend(self.plan.generators[generator].base.and_then(|(_, index)| index));
             for (model, split_index) in run {
-                let stored = match self.snapshot {
-                    Some(snapshot) => snapshot.model(model.model_id)?.is_some(),
-                    None => false,
-                };
-                if stored {
+                if self.holds(model.model_id)? {
                     continue;
                 }
                 after.push(*split_index);
@@ -300,7 +316,7 @@ impl Builder<'_> {
                 self.plan.trained += 1;
                 None
             } else {
-                Some(self.train(generator, encode, after, &missing)?)
+                Some(self.train(generator, encode.id, after, &missing)?)
             };
             for (model, _) in run {
                 trained.push(index.filter(|_| missing.iter().any(|other| other.model_id == model.model_id)));
@@ -366,7 +382,7 @@ impl Builder<'_> {
             [] => return Err(Error::internal("a cohort without models")),
         };
         let head = JobHead::new(JobKind::Train, label, &spec, inputs, self.plan.spec.seed);
-        self.add(head, Work::Train { models: models.to_vec(), encode }, after)
+        Ok(self.add(head, Work::Train { models: models.to_vec(), encode }, after)?.index)
     }
 
     fn attribute(
@@ -375,43 +391,35 @@ impl Builder<'_> {
         model: &PlannedModel,
         encode: JobId,
         train: Option<usize>,
-    ) -> Result<(JobId, usize)> {
+    ) -> Result<JobRef> {
         let planned = &self.plan.generators[generator];
         let spec = serde_json::json!({ "model": model.model_id.0, "kinds": planned.family.attribute_kinds() });
         let label = format!("attributes {}", model.label(&planned.name));
         let head =
             JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
-        let job = head.job_id;
-        let index = self.add(head, Work::Attribute { model: model.clone(), encode }, train.into_iter().collect())?;
-        Ok((job, index))
+        self.add(head, Work::Attribute { model: model.clone(), encode }, train.into_iter().collect())
     }
 
-    /// Attributes of the traces of all splits from synthetic traces: (job, index).
+    /// Attributes of the traces of all splits from synthetic traces.
     fn outside_attribute(
         &mut self,
         class: &PlannedClass,
         generator: usize,
         model: &PlannedModel,
-        (synthesize, index): (JobId, usize),
-        splits: &[(Role, SplitId, usize)],
-    ) -> Result<(JobId, usize)> {
-        let ids_of: Vec<SplitId> = splits.iter().map(|(_, split_id, _)| *split_id).collect();
+        synthesize: JobRef,
+        splits: &[PlannedSplit],
+    ) -> Result<JobRef> {
+        let ids_of: Vec<SplitId> = splits.iter().map(|split| split.split_id).collect();
         let name = model.label(&self.plan.generators[generator].name);
-        let head = outside_head((model.model_id, &name), &class.sources, synthesize, &ids_of);
-        let job = head.job_id;
-        let after = splits.iter().map(|(.., split_index)| *split_index).chain([index]).collect();
+        let head = outside_head((model.model_id, &name), &class.sources, synthesize.id, &ids_of);
+        let after = splits.iter().map(|split| split.index).chain([synthesize.index]).collect();
         let (model, sources) = (model.clone(), class.sources.clone());
-        let work = Work::Outside { model, sources, synthesize, splits: ids_of };
-        Ok((job, self.add(head, work, after)?))
+        let work = Work::Outside { model, sources, synthesize: synthesize.id, splits: ids_of };
+        self.add(head, work, after)
     }
 
-    /// A model's synthetic traces, where the spec asks for any: (job, index).
-    fn synthesize(
-        &mut self,
-        generator: usize,
-        model: &PlannedModel,
-        train: Option<usize>,
-    ) -> Result<Option<(JobId, usize)>> {
+    /// The job that draws a model's synthetic traces, where the spec asks for any.
+    fn synthesize(&mut self, generator: usize, model: &PlannedModel, train: Option<usize>) -> Result<Option<JobRef>> {
         let count = self.plan.spec.synthetic_traces;
         if count == 0 {
             return Ok(None);
@@ -419,9 +427,7 @@ impl Builder<'_> {
         let spec = serde_json::json!({ "model": model.model_id.0, "traces": count });
         let label = format!("synthesize {}", model.label(&self.plan.generators[generator].name));
         let head = JobHead::new(JobKind::Synthesize, label, &spec, vec![model.model_id.0], self.plan.spec.seed);
-        let job = head.job_id;
-        let index = self.add(head, Work::Synthesize { model: model.clone(), count }, train.into_iter().collect())?;
-        Ok(Some((job, index)))
+        self.add(head, Work::Synthesize { model: model.clone(), count }, train.into_iter().collect()).map(Some)
     }
 
     /// A target's synthetic traces and what is measured of them.
@@ -431,24 +437,20 @@ impl Builder<'_> {
         generator: usize,
         model: &PlannedModel,
         train: Option<usize>,
-    ) -> Result<Option<(JobId, usize)>> {
-        let Some((synthesize, index)) = self.synthesize(generator, model, train)? else { return Ok(None) };
+    ) -> Result<Option<JobRef>> {
+        let Some(synthesize) = self.synthesize(generator, model, train)? else { return Ok(None) };
         let name = self.plan.generators[generator].name.clone();
-        self.targets.push(Target {
-            model: model.clone(),
-            sources: class.sources.clone(),
-            synthesize: (synthesize, index),
-        });
+        self.targets.push(Target { model: model.clone(), sources: class.sources.clone(), synthesize });
 
         let spec = serde_json::json!({ "model": model.model_id.0, "packets": self.plan.spec.traces.packets });
         let label = format!("fidelity {}", model.label(&name));
         let mut inputs = ids(&class.sources);
-        inputs.extend([synthesize.0, model.split_id.0]);
+        inputs.extend([synthesize.id.0, model.split_id.0]);
         let head = JobHead::new(JobKind::Fidelity, label, &spec, inputs, 0);
-        let work = Work::Fidelity { model: model.clone(), sources: class.sources.clone(), synthesize };
-        self.add(head, work, vec![index])?;
-        self.leakage(class, model, (synthesize, index))?;
-        Ok(Some((synthesize, index)))
+        let work = Work::Fidelity { model: model.clone(), sources: class.sources.clone(), synthesize: synthesize.id };
+        self.add(head, work, vec![synthesize.index])?;
+        self.leakage(class, model, synthesize)?;
+        Ok(Some(synthesize))
     }
 }
 

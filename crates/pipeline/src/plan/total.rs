@@ -4,7 +4,7 @@
 //! reports the time left). The last line is the sum of the steps, and training is the sum of the generators below it.
 
 use super::cost::{bytes, duration};
-use super::weight::GUESS_FLOPS;
+use super::job_cost::GUESS_FLOPS;
 use super::{Plan, PlannedJob, PlannedModel, Work};
 
 /// What networks run on.

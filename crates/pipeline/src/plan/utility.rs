@@ -1,7 +1,7 @@
 //! Downstream models: one job for each dataset's real traces, one for each generator and regime; the same again where
 //! synthetic traces are added to a share of the real ones.
 
-use super::{Builder, PlannedModel, PlannedUtility, UtilityClass, Work};
+use super::{Builder, JobRef, PlannedModel, PlannedUtility, UtilityClass, Work};
 use crate::jobs::job::JobHead;
 use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
@@ -12,8 +12,8 @@ use syntrace_spec::{Augment, Spec};
 pub(super) struct Target {
     pub model: PlannedModel,
     pub sources: Vec<JobId>,
-    /// The job that samples it and its index.
-    pub synthesize: (JobId, usize),
+    /// The job that samples it.
+    pub synthesize: JobRef,
 }
 
 impl Target {
@@ -24,7 +24,7 @@ impl Target {
             class_id: self.model.class_id,
             sources: self.sources.clone(),
             split_id: self.model.split_id,
-            synthetic: synthetic.then_some((self.model.model_id, self.synthesize.0)),
+            synthetic: synthetic.then_some((self.model.model_id, self.synthesize.id)),
         }
     }
 }
@@ -47,7 +47,7 @@ impl Builder<'_> {
                 let group = group(&mut groups, &target.model.dataset, generator);
                 if !group.utility.classes.contains(&class) {
                     group.utility.classes.push(class);
-                    group.after.push(target.synthesize.1);
+                    group.after.push(target.synthesize.index);
                 }
             }
         }

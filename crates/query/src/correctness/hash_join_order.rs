@@ -5,10 +5,11 @@
 //! rely on the order are split (#25052). [`HideOrder`] hides that order, [`ShowOrder`] removes the nodes that hid
 //! nothing.
 
+use crate::optimizer::single_input::single_input;
 use crate::optimizer::transform::replaced;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{JoinType, Result, internal_err};
+use datafusion::common::{JoinType, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -80,7 +81,7 @@ impl Unordered {
     fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let known = input.equivalence_properties();
         let mut equal = EquivalenceProperties::new(input.schema());
-        // Equal columns and constants stay known. What has the input's schema cannot fail.
+        // Equal columns and constants stay known. This cannot fail: the group is of the input's schema.
         let _ = equal.add_equivalence_group(known.eq_group().clone());
         let properties = PlanProperties::new(
             equal,
@@ -89,6 +90,10 @@ impl Unordered {
             input.boundedness(),
         );
         Self { input, properties: Arc::new(properties) }
+    }
+
+    fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::new(input)
     }
 }
 
@@ -99,17 +104,7 @@ impl DisplayAs for Unordered {
 }
 
 impl ExecutionPlan for Unordered {
-    fn name(&self) -> &str {
-        "Unordered"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
+    single_input!(Unordered, "an Unordered has one child");
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false]
@@ -124,21 +119,6 @@ impl ExecutionPlan for Unordered {
         _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::new(input))),
-            _ => internal_err!("an Unordered has one child"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -5,6 +5,7 @@
 //! then fails (#25350). [`HoldLimits`] hides limits before that rule, [`RestoreLimits`] restores them after it.
 //! `LimitPushdown`, which runs later, pushes them only through operators that permit it.
 
+use crate::optimizer::single_input::single_input;
 use crate::optimizer::transform::replaced;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -14,13 +15,13 @@ use datafusion::physical_expr::{LexOrdering, OrderingRequirements, PhysicalExpr}
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::output_requirements::OutputRequirementExec;
 use datafusion::physical_plan::aggregates::AggregateExec;
-use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, ReplaceChildrenOptions};
+use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect};
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
-    InputDistributionRequirements, InputOrderMode, Partitioning, PlanProperties,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
+    InputOrderMode, Partitioning, PlanProperties,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -126,6 +127,10 @@ impl HeldLimit {
         Self { input, skip, fetch, ordering, properties: Arc::new(properties) }
     }
 
+    fn with_input(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::over(input, self.skip, self.fetch, self.ordering.clone())
+    }
+
     fn restored(&self) -> Arc<dyn ExecutionPlan> {
         let plain = || {
             let mut limit = GlobalLimitExec::new(Arc::clone(&self.input), self.skip, self.fetch);
@@ -157,17 +162,7 @@ impl DisplayAs for HeldLimit {
 }
 
 impl ExecutionPlan for HeldLimit {
-    fn name(&self) -> &str {
-        "HeldLimit"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
+    single_input!(HeldLimit, "a HeldLimit has one child");
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         InputDistributionRequirements::new(vec![Distribution::SinglePartition])
@@ -203,21 +198,6 @@ impl ExecutionPlan for HeldLimit {
             }
         }
         Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::over(input, self.skip, self.fetch, self.ordering.clone()))),
-            _ => internal_err!("a HeldLimit has one child"),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

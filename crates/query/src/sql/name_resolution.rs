@@ -1,6 +1,6 @@
 //! Resolves the names in a statement: tables without content, views, named queries and their functions. Views and
-//! queries are planned once per process, when a statement first names them; the plans refer to no study, which [`over`]
-//! inserts.
+//! queries are planned once per process, when a statement first names them; the plans refer to no study, whose tables
+//! [`with_tables_of`] inserts.
 
 use super::parameter::Parameters;
 use super::walk::walk;
@@ -178,7 +178,7 @@ impl Visitor for Functions<'_> {
 }
 
 /// The same plan with every study table read from `study`.
-pub(crate) fn over(plan: LogicalPlan, study: &Arc<Study>) -> Result<LogicalPlan> {
+pub(crate) fn with_tables_of(plan: LogicalPlan, study: &Arc<Study>) -> Result<LogicalPlan> {
     let mut tables: HashMap<&str, Arc<dyn TableProvider>> = HashMap::new();
     let replaced = plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = node else { return Ok(Transformed::no(node)) };

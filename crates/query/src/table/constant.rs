@@ -13,10 +13,10 @@ pub(super) struct Constant {
     pub value: Value,
 }
 
-/// Where a constant comes from.
+/// What gives a constant its value.
 #[derive(Clone, Copy)]
 pub(super) enum Value {
-    /// The partition id.
+    /// The partition id, looked up in the study's index.
     Partition(fn(&Index, i64) -> ScalarValue),
     /// The plan of the job that wrote the segment, or of the partition's model, if it has one.
     Plan(fn(&Index, i64) -> Option<i64>),

@@ -19,7 +19,7 @@ pub(crate) struct Study {
 /// Cached records of a study. It pins no snapshot.
 #[derive(Default)]
 struct Known {
-    /// Which jobs the study has; none without a study.
+    /// The state of the study from which the records are; `None` without a study.
     generation: Option<Generation>,
     index: OnceLock<Index>,
     plans: OnceLock<Plans>,

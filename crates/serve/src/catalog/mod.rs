@@ -1,8 +1,8 @@
 //! PostgreSQL's catalog (`pg_catalog`, `information_schema`): declared and filled by SQL text of `schema/`, from tables
 //! of the study's objects. A catalog table is filled once, when a client first queries it.
 
+mod base_tables;
 pub(crate) mod ddl;
-mod facts;
 pub(crate) mod objects;
 pub(crate) mod types;
 
@@ -49,7 +49,7 @@ impl Catalog {
         let Some(own) = filling.catalog(CATALOG) else { return plan_err!("no catalog `{CATALOG}`") };
         made.add_to(own.as_ref())?;
         let lists = MemorySchemaProvider::new();
-        for (name, batch) in facts::lists(&made.objects)? {
+        for (name, batch) in base_tables::lists(&made.objects)? {
             let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
             lists.register_table(name.to_owned(), Arc::new(table))?;
         }

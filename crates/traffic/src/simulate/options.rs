@@ -10,8 +10,8 @@ pub const CLASSES: &[(&str, &[&str])] = &[
     (WIDE, &[WIDE_CLASS]),
 ];
 
-/// The dataset of systems and applications that are in neither study of the paper: what may be learned
-/// from outside a mechanism (base models, vocabularies).
+/// The dataset of systems and applications that are in neither study of the paper. What is learned from it (base
+/// models, vocabularies) costs no privacy.
 pub const PUBLIC: &str = "public";
 
 /// The dataset of no class: every flow has hosts, stacks and a service of its own. What shipped bases are trained on,

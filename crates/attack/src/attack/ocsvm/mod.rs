@@ -10,7 +10,7 @@ mod exponential;
 mod kernel;
 mod solver;
 
-use super::learner::{Attack, AttackTerms, FittedAttack, Lesson};
+use super::learner::{Attack, AttackTerms, FittedAttack, TrainingSet};
 use super::options::{canonical, in_range, overlay};
 use super::scaling::Scaling;
 use super::shuffle::shuffle;
@@ -109,9 +109,9 @@ impl AttackTerms for Ocsvm {
 }
 
 impl Attack for Ocsvm {
-    fn fit(&self, lesson: &Lesson<'_>) -> Result<Box<dyn FittedAttack>> {
-        let table = lesson.table;
-        let mut rows: Vec<usize> = lesson.rows.iter().copied().filter(|&row| is_member(table, row)).collect();
+    fn fit(&self, training_set: &TrainingSet<'_>) -> Result<Box<dyn FittedAttack>> {
+        let table = training_set.table;
+        let mut rows: Vec<usize> = training_set.rows.iter().copied().filter(|&row| is_member(table, row)).collect();
         if rows.is_empty() || table.width == 0 {
             return Err(Error::user(format!(
                 "attack `{}` expects members with attributes of at least one number, found `{}` members and `{}` numbers",
@@ -121,7 +121,7 @@ impl Attack for Ocsvm {
             ))
             .hint("give the split more traces, or the study more shadows"));
         }
-        shuffle(&mut rows, &mut lesson.seed.named("rows").rng());
+        shuffle(&mut rows, &mut training_set.seed.named("rows").rng());
         let scaling = if self.options.standardise { Scaling::of(table, &rows) } else { Scaling::none(table.width) };
         let points = points(&scaling, table, &rows);
         let gamma = match self.options.gamma {

@@ -84,7 +84,7 @@ pub struct UnetConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleConfig {
-    /// Noise levels.
+    /// Diffusion steps, each a noise level.
     pub steps: u32,
     /// First and last beta; their roots are spaced evenly (scaled linear).
     pub beta: [f64; 2],

@@ -2,7 +2,7 @@
 
 use super::domain::Domain;
 
-/// Places of header fields in a row of the `fields` encoding.
+/// Positions of header fields in a row of the `fields` encoding.
 pub(super) mod field {
     pub const SRC_IP: usize = 0;
     pub const DST_IP: usize = 1;

@@ -120,7 +120,7 @@ impl Family for NetDpSyn {
         1
     }
 
-    /// None: a model has no attributes of single traces.
+    /// None: released marginals say nothing about a single trace.
     fn attribute_kinds(&self) -> &'static [&'static str] {
         &[]
     }

@@ -53,7 +53,7 @@ impl Shape {
         indices
     }
 
-    /// The cell of each column in a cell of the table.
+    /// The cell of each column that a cell of the table stands for, by its index.
     pub fn unravel(&self, cell: usize) -> Vec<u16> {
         let parts = self.strides().into_iter().zip(&self.sizes);
         parts.map(|(stride, size)| (cell / stride % size) as u16).collect()

@@ -32,7 +32,7 @@ pub struct NetPoolConfig {
     pub prior: f64,
     /// Steps of mirror descent of one fit.
     pub iterations: u32,
-    /// Most marginals.
+    /// Most marginals that are measured.
     pub marginals_max: u32,
     /// Marginals are as many as leave the noise of each below this share of the members, two at least: with more, each
     /// one costs noise in all others.

@@ -154,9 +154,9 @@ impl Scope {
 /// Selected values of each histogram that was measured.
 pub(super) type Found = Vec<(Place, Vec<Frequent>)>;
 
-/// Gives drawn flows what was found, as often as it was.
+/// Assigns the selected values to drawn flows, as often as they were counted.
 pub(super) struct Placing {
-    /// Of networks without what has a whole address already.
+    /// The count of a network is less the counts of its addresses that were selected themselves.
     found: Found,
     members: f64,
     /// Of each kept flow.
@@ -164,7 +164,7 @@ pub(super) struct Placing {
 }
 
 impl Placing {
-    /// For the kept flows of a model with this many members.
+    /// Prepares to assign values to the flows that a model with this many members has kept.
     pub fn new(found: &Found, flows: &[Flow], members: u32) -> Self {
         let scopes = flows.iter().filter_map(|flow| Scope::of(flow)).collect();
         let mut placing = Self { found: found.clone(), members: f64::from(members), scopes };

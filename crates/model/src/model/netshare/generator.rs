@@ -113,7 +113,7 @@ impl GeneratorParams {
         (activated(&cells, &attribute_segments(config.word_width)), running)
     }
 
-    /// Packets `[M, n, length * feature_width]`, zero behind the end.
+    /// Features of the packets, `[M, n, length * feature_width]`; zeros after the end of each trace.
     fn features(
         &self,
         config: &NetShareConfig,

@@ -166,7 +166,8 @@ fn draw_unassigned(first: u16, last: u16, rng: &mut StreamRng) -> u16 {
     port
 }
 
-/// Sentences of word numbers: each service with each bucket of client ports, both ways.
+/// Sentences to learn from, as indices of words: each service's port with each bucket of client ports, in both
+/// directions.
 fn sentences(words: &[Word]) -> Vec<[usize; 3]> {
     let protocol = |number: u8| words.iter().position(|word| *word == Word::Protocol(number)).unwrap_or(0);
     let clients: Vec<usize> = (0..words.len())

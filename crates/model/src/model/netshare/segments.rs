@@ -19,7 +19,7 @@ pub(super) enum Head {
     Tanh,
 }
 
-/// Cells with the same head.
+/// A run of cells that share an activation: their number, and the activation.
 pub(super) type Segment = (i64, Head);
 
 /// Heads of the attributes.

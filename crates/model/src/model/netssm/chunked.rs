@@ -23,7 +23,8 @@ pub(super) struct Chunks {
     from_start: Tensor,
     /// exp(total - cum), `[k, Q, H, 1]`.
     to_end: Tensor,
-    /// Decay between chunks, `[n H, c, c]`: row i, column j of chunk j's part in the state entering i.
+    /// Decay between chunks, `[n H, c, c]`: the factor at row i, column j is what remains of the state leaving chunk j
+    /// in the state entering chunk i.
     between: Tensor,
     /// States leaving each chunk, `[n H, c, P N]`.
     leaving: Tensor,

@@ -179,7 +179,7 @@ impl NetSsmNetwork {
         })
     }
 
-    /// Tokens of a pooled trace.
+    /// Tokens of the pool's trace with this index.
     pub(super) fn tokens(&self, trace: usize) -> &[i64] {
         self.pool.get(trace).map_or(&[], Vec::as_slice)
     }

@@ -42,7 +42,7 @@ pub(super) struct Content {
     pub members: Vec<(TraceId, bool)>,
     /// Sorted by kind and trace.
     pub attributes: Vec<AttributeRow>,
-    /// The same of traces outside `members`.
+    /// Attributes of traces that are not in `members`, in the same order.
     pub references: Vec<AttributeRow>,
     pub epochs: Vec<LoggedEpoch>,
     pub synthetic: Vec<NamedFile>,

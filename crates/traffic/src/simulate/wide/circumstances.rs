@@ -84,7 +84,7 @@ impl Circumstances {
             Reach::Internet => (draw.size(1, 28) as u8, draw.log_normal(28_000.0, 1.1).min(900_000.0)),
             _ => (u8::from(draw.chance(0.08)), draw.log_normal(900.0, 1.0)),
         };
-        // Watched at one side, most often the client's, or on the way.
+        // Hops before the point of capture: it is at the client (most often), at the server, or between them.
         let before = match draw.weighted([6.0, 1.0, 2.5].into_iter()) {
             0 => 0,
             1 => hops,
