@@ -108,7 +108,12 @@ fn seeds(count: u64) -> Vec<Seed> {
 
 /// Adapters whose up projections, and shifts, are not zero, so that every gradient is there.
 fn network(models: u64) -> NetDiffusionNetwork {
-    let base = Base::load(&tiny(), &tiny_base().weights).unwrap();
+    network_with(models, 1)
+}
+
+fn network_with(models: u64, draws: u32) -> NetDiffusionNetwork {
+    let config = NetDiffusionConfig { draws, ..tiny() };
+    let base = Base::load(&config, &tiny_base().weights).unwrap();
     let mut network = NetDiffusionNetwork::initialised(base, &seeds(models));
     let params = network.params_mut();
     for param in params.handles() {
@@ -222,18 +227,23 @@ fn clip_all(network: &NetDiffusionNetwork, batch: &Microbatch, clip_norm: f64) -
 /// time. The noise of a trace is its model's, step's and id's alone, so both see the same.
 #[test]
 fn clipped_sums_equal_those_of_one_trace_at_a_time() {
-    let network = network(2);
+    for draws in [1, 3] {
+        clipped_sums_are_those_of_single_traces(&network_with(2, draws));
+    }
+}
+
+fn clipped_sums_are_those_of_single_traces(network: &NetDiffusionNetwork) {
     let rows = vec![vec![1, 5, 7], vec![5, 2, 0]];
     let all = Microbatch { models: vec![0, 1], rows: rows.clone() };
-    let (_, norms, _) = clip_all(&network, &all, 1.0);
+    let (_, norms, _) = clip_all(network, &all, 1.0);
     // Between the norms, so that some traces are clipped and some are not.
     let clip_norm = norms.median().double_value(&[]);
-    let (sums, norms, losses) = clip_all(&network, &all, clip_norm);
+    let (sums, norms, losses) = clip_all(network, &all, clip_norm);
     for (model, row) in rows.iter().enumerate() {
         let mut expected: Option<Vec<Tensor>> = None;
         for (column, trace) in row.iter().enumerate() {
             let one = Microbatch { models: vec![model], rows: vec![vec![*trace]] };
-            let (sum, norm, loss) = clip_all(&network, &one, clip_norm);
+            let (sum, norm, loss) = clip_all(network, &one, clip_norm);
             let place = [model as i64, column as i64];
             assert_close(&norms.get(place[0]).get(place[1]), &norm.get(0).get(0), SINGLE.0, SINGLE.1, "norm");
             assert_close(&losses.get(place[0]).get(place[1]), &loss.get(0).get(0), SINGLE.0, SINGLE.1, "loss");
@@ -258,14 +268,14 @@ const GRADIENT_MIN: f64 = 1e-7;
 
 #[test]
 fn gradients_are_slopes_of_the_loss() {
-    for adapter_scale in [0.1, 1.0] {
-        gradients_are_slopes(adapter_scale);
+    for (adapter_scale, draws) in [(0.1, 1), (1.0, 1), (1.0, 3)] {
+        gradients_are_slopes(adapter_scale, draws);
     }
 }
 
-/// With adapters of this standard deviation.
-fn gradients_are_slopes(adapter_scale: f64) {
-    let mut network = network(1);
+/// With adapters of this standard deviation, and so many noises a trace.
+fn gradients_are_slopes(adapter_scale: f64, draws: u32) {
+    let mut network = network_with(1, draws);
     network.set_kind(Kind::Double);
     // Three, as at a low noise level hardly anything is left to learn.
     let batch = Microbatch { models: vec![0], rows: vec![vec![3, 5, 7]] };

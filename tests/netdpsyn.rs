@@ -146,8 +146,9 @@ fn what_pairs_do_not_need_makes_one_way_marginals_better() {
     };
     let (first, second) = (noise("single:"), noise("combined:"));
     assert_eq!(first.len(), second.len());
-    // Nine times the rho is a third of the noise.
-    assert!(first.iter().zip(&second).all(|(first, second)| (first / second - 3.0).abs() < 1e-6));
+    // What choosing and pairs do not spend is spent on the same columns again.
+    let expected = ((1.0 - config.singles_share) / config.singles_share).sqrt();
+    assert!(first.iter().zip(&second).all(|(first, second)| (first / second - expected).abs() < 1e-6));
 }
 
 fn stored(rows: &[FieldRow]) -> Vec<[i64; FIELD_COUNT]> {
@@ -179,7 +180,9 @@ fn all_releases_together_spend_the_budget_and_meet_the_target_epsilon() {
             let spent: f64 = fit.events.iter().map(|event| 0.5 / event.noise_multiplier.get().powi(2)).sum();
             assert!(spent <= budget && spent > budget * (1.0 - LEFT_OVER), "{rows:?} {epsilon}: {spent} of {budget}");
             // With nothing to choose from, the share of choosing is spent on measuring.
-            let expected = if fit.spent[0] == 0.0 { [0.0, 0.1, 0.9] } else { [0.1, 0.1, 0.8] };
+            let (selection, singles) = (config(rows).selection_share, config(rows).singles_share);
+            let selection = if fit.spent[0] == 0.0 { 0.0 } else { selection };
+            let expected = [selection, singles, 1.0 - selection - singles];
             for (share, expected) in fit.spent.iter().zip(expected) {
                 assert!((share / budget - expected).abs() < LEFT_OVER);
             }

@@ -175,7 +175,7 @@ fn key_table(structure: &str, presets: &[(&str, BTreeMap<String, Value>)], left_
     let set =
         |name: &str| presets.iter().any(|(_, values)| values.keys().any(|key| key.split('.').next() == Some(name)));
     let fields = members(structure).map(|(_, fields)| fields).unwrap_or_default();
-    for field in fields.iter().filter(|field| field.kind.starts_with("Option<") && !set(&field.name)) {
+    for field in fields.iter().filter(|field| !set(&field.name)) {
         let _ =
             writeln!(text, "| `{}` |{} {} |", field.name, " - |".repeat(names.len()), meaning(structure, &field.name));
     }

@@ -27,8 +27,8 @@ where
     };
     match statement {
         SqlStatement::ShowVariable { variable } => Ok(vec![text_field(&name_of(variable))]),
-        SqlStatement::Execute { name, .. } => columns_of(&stored(portals(client)?, name.as_ref())?),
-        SqlStatement::Fetch { name, .. } => columns_of(&cursor(portals(client)?, &name.value)?.statement),
+        SqlStatement::Execute { name, .. } => columns_of(stored(portals(client)?, name.as_ref())?.as_ref()),
+        SqlStatement::Fetch { name, .. } => columns_of(cursor(portals(client)?, &name.value)?.statement.as_ref()),
         _ => Ok(Vec::new()),
     }
 }

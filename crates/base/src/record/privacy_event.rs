@@ -28,7 +28,7 @@ pub enum Mechanism {
     PoissonSubsampledGaussian,
     /// Gaussian noise on counts of all members, one release a step; sampling rate 1.
     Gaussian,
-    /// Gaussian noise in every cell of a histogram in which a trace is in one cell; sampling rate 1.
+    /// Gaussian noise in every cell of a histogram that counts each trace in one cell; sampling rate 1.
     GaussianMarginals,
     /// One choice by the exponential mechanism, whose noise multiplier is that of a Gaussian release that costs no less.
     Exponential,

@@ -81,6 +81,19 @@ impl PerTrace {
         (self.models, self.traces)
     }
 
+    /// Adds up the gradients of each `count` neighbouring rows, `[M, B count, ...]` to `[M, B, ...]`: noise draws of one
+    /// trace become one gradient, which is clipped once.
+    pub fn join_rows(mut self, count: i64) -> Self {
+        self.traces /= count;
+        for weight in &mut self.weights {
+            weight.formed = None;
+            for part in &mut weight.parts {
+                part.join_rows(self.models, self.traces, count);
+            }
+        }
+        self
+    }
+
     /// The per-trace gradient of one weight, `[M, B, ...]`.
     pub fn formed(&mut self, param: Param) -> Tensor {
         let (models, traces) = self.shape();
@@ -214,6 +227,29 @@ impl Part {
             Self::Outer { left, right } => {
                 kept(left);
                 kept(right);
+            }
+        }
+    }
+
+    /// Rows of `[M, traces count, ...]` that belong to one trace, added up: behind each other along the positions where the
+    /// gradient is a sum over them.
+    fn join_rows(&mut self, models: i64, traces: i64, count: i64) {
+        match self {
+            Self::Direct(gradient) => {
+                let rows = gradient.reshape([models, traces, count, -1]);
+                *gradient = rows.sum_dim_intlist([2].as_slice(), false, None);
+            }
+            Self::Outer { left, right } => {
+                for side in [left, right] {
+                    let size = side.size();
+                    let rows = side.reshape([models, traces, count, size[2], size[3], size[4]]);
+                    *side = rows.transpose(2, 3).reshape([models, traces, size[2], count * size[3], size[4]]);
+                }
+            }
+            Self::Rows { ids, gradient, .. } => {
+                let width = gradient.size()[3];
+                *ids = ids.reshape([models, traces, -1]);
+                *gradient = gradient.reshape([models, traces, -1, width]);
             }
         }
     }

@@ -98,7 +98,7 @@ impl Family for NetDiffusion {
     fn training_flops(&self, members: u32, regime: Regime) -> f64 {
         let plan = self.config.plan(members, regime);
         // The backward pass goes only to the activations: the frozen weights need no gradients.
-        2.0 * self.config.forward_flops() * plan.steps as f64 * plan.expected_batch
+        2.0 * self.config.forward_flops() * plan.steps as f64 * plan.expected_batch * f64::from(self.config.draws)
     }
 
     fn attribute_values(&self) -> u64 {

@@ -178,23 +178,29 @@ impl Network for NetDiffusionNetwork {
     fn gradients(&self, batch: &Microbatch, _clipping: bool) -> MicroGradients {
         let part = self.part(batch);
         let params = part.as_ref().unwrap_or(&self.params);
+        let draws = i64::from(self.config.draws);
         let (mut clean, mut noise, mut steps) = (Vec::new(), Vec::new(), Vec::new());
         for (&model, row) in batch.models.iter().zip(&batch.rows) {
             let seed = self.seeds.get(model).copied().unwrap_or(Seed::root(0)).named("diffusion").numbered(self.step);
             for &trace in row {
                 let latent = self.latent(trace);
                 let own = seed.numbered(self.pool.get(trace).map_or(0, |pooled| pooled.number));
-                steps.push(own.named("step").rng().random_range(0..self.base.schedule.steps()));
-                noise.push(normal(&latent, &own.named("noise")));
-                clean.push(latent);
+                for draw in 0..draws {
+                    // The first draw is that of a configuration with one.
+                    let own = if draw == 0 { own } else { own.named("draw").numbered(draw as u64) };
+                    steps.push(own.named("step").rng().random_range(0..self.base.schedule.steps()));
+                    noise.push(normal(&latent, &own.named("noise")));
+                    clean.push(latent.shallow_clone());
+                }
             }
         }
-        let tape = Tape::recording(params, batch.width() as i64);
+        let tape = Tape::recording(params, batch.width() as i64 * draws);
         // One move for all traces.
         let (clean, noise) = (Tensor::stack(&clean, 0), Tensor::stack(&noise, 0).to_device(params.device()));
         let (error, _) = self.error(&tape, &clean, &noise, &steps);
         let losses = per_trace(&error, params.models());
-        let gradients = PerSampleGrads::new(tape.backward(&losses.sum(losses.kind())));
+        let losses = losses.reshape([params.models(), -1, draws]).mean_dim([2i64].as_slice(), false, None);
+        let gradients = PerSampleGrads::new(tape.backward(&losses.sum(losses.kind())).join_rows(draws));
         MicroGradients { losses: losses.detach(), gradients }
     }
 

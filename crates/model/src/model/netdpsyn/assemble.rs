@@ -10,7 +10,7 @@ use super::config::RowMode;
 use super::gum::Rows;
 use super::model::Model;
 use super::schema::length_min;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use std::collections::BTreeMap;
 use syntrace_base::base::StreamRng;
 use syntrace_traffic::encoding::FieldRow;
@@ -188,46 +188,100 @@ fn at_time(mut packet: FieldRow, time: i64) -> FieldRow {
     packet
 }
 
-/// One row a trace: static columns, then its places until the first without a direction.
+/// A packet's direction, its length, and the gap before it.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    direction: i64,
+    length: Option<i64>,
+    gap: i64,
+}
+
+/// What a trace's next packet depends on: protocol, and direction of the packet before.
+type Before = (Option<i64>, i64);
+
+/// One row a trace: static columns, then as many packets as its column `packets` says. A packet whose place has no columns,
+/// or none with a direction, follows its predecessor as a packet of any row does.
 fn from_traces(model: &Model, rows: &[Rows], rng: &mut StreamRng) -> Vec<Vec<FieldRow>> {
     let Some(rows) = rows.first() else { return Vec::new() };
     let count = rows.columns.first().map_or(0, Vec::len);
-    let traces = (0..count).map(|row| {
-        let values = values(model, rows, row, rng);
-        trace(model, &values)
-    });
-    traces.collect()
+    let drawn: Vec<Drawn> = (0..count).map(|row| Drawn::new(model, values(model, rows, row, rng))).collect();
+    let mut followers: BTreeMap<Before, Vec<Step>> = BTreeMap::new();
+    for row in &drawn {
+        for pair in row.steps.windows(2) {
+            if let [Some(before), Some(step)] = pair {
+                followers.entry((row.protocol, before.direction)).or_default().push(*step);
+            }
+        }
+    }
+    drawn.into_iter().map(|row| row.packets(model, &followers, rng)).collect()
 }
 
-fn trace(model: &Model, values: &[Option<i64>]) -> Vec<FieldRow> {
-    let value = |source: Source, place: Option<usize>| {
-        let mut columns = model.schema.columns.iter().zip(values);
-        columns.find(|(column, _)| column.source == source && column.place == place).and_then(|(_, value)| *value)
-    };
-    let mut ends = with_ends(model, values);
-    for at in [field::TOS, field::FLAGS, field::IDENTIFICATION, field::TTL] {
-        ends[at] = value(Source::Field(at), None).or(ends[at]);
-    }
-    let (mut packets, mut time) = (Vec::with_capacity(model.schema.packets), START_US);
-    for place in 0..model.schema.packets {
-        let direction = value(Source::Direction, Some(place));
-        if place > 0 && direction.is_none() {
-            break;
+/// A synthesised row of mode `traces`.
+struct Drawn {
+    /// A packet of the first sender.
+    ends: FieldRow,
+    protocol: Option<i64>,
+    reply_ttl: Option<i64>,
+    packets: Option<i64>,
+    /// Of places with columns; `None` where the row has no direction.
+    steps: Vec<Option<Step>>,
+}
+
+impl Drawn {
+    fn new(model: &Model, values: Vec<Option<i64>>) -> Self {
+        let value = |source: Source, place: Option<usize>| {
+            let mut columns = model.schema.columns.iter().zip(&values);
+            columns.find(|(column, _)| column.source == source && column.place == place).and_then(|(_, value)| *value)
+        };
+        let mut ends = with_ends(model, &values);
+        for at in [field::TOS, field::FLAGS, field::IDENTIFICATION, field::TTL] {
+            ends[at] = value(Source::Field(at), None).or(ends[at]);
         }
-        let mut packet = ends;
-        if direction == Some(1) {
+        let places = model.config.places.min(model.config.packets) as usize;
+        let steps = (0..places).map(|place| {
+            Some(Step {
+                direction: value(Source::Direction, Some(place))?,
+                length: value(Source::Field(field::LENGTH), Some(place)),
+                gap: value(Source::Gap, Some(place)).unwrap_or(0),
+            })
+        });
+        Self {
+            ends,
+            protocol: ends[field::PROTOCOL],
+            reply_ttl: value(Source::ReplyTtl, None).or(DEFAULTS[field::TTL]),
+            packets: value(Source::Packets, None),
+            steps: steps.collect(),
+        }
+    }
+
+    fn packets(self, model: &Model, followers: &BTreeMap<Before, Vec<Step>>, rng: &mut StreamRng) -> Vec<FieldRow> {
+        let known = self.steps.iter().take_while(|step| step.is_some()).count();
+        let count = self.packets.map_or(known, |packets| packets as usize).clamp(1, model.schema.packets);
+        let (mut packets, mut time) = (Vec::with_capacity(count), START_US);
+        let mut step = Step { direction: 0, length: self.ends[field::LENGTH], gap: 0 };
+        for place in 0..count {
+            let own = self.steps.get(place).copied().flatten();
+            let others = followers.get(&(self.protocol, step.direction)).filter(|_| place > 0);
+            step = own.or_else(|| others.and_then(|steps| steps.choose(rng)).copied()).unwrap_or(step);
+            time += step.gap;
+            packets.push(repaired(at_time(self.packet(place, step), time)));
+        }
+        packets
+    }
+
+    fn packet(&self, place: usize, step: Step) -> FieldRow {
+        let mut packet = self.ends;
+        if step.direction == 1 {
             swap_ends(&mut packet);
-            packet[field::TTL] = value(Source::ReplyTtl, None).or(DEFAULTS[field::TTL]);
+            packet[field::TTL] = self.reply_ttl;
         }
         // A host that numbers its packets goes on counting; one that sends 0 stays there.
-        if let Some(identification) = ends[field::IDENTIFICATION].filter(|identification| *identification > 0) {
+        if let Some(identification) = self.ends[field::IDENTIFICATION].filter(|identification| *identification > 0) {
             packet[field::IDENTIFICATION] = Some((identification + place as i64) & 0xffff);
         }
-        packet[field::LENGTH] = value(Source::Field(field::LENGTH), Some(place)).or(packet[field::LENGTH]);
-        time += value(Source::Gap, Some(place)).unwrap_or(0);
-        packets.push(repaired(at_time(packet, time)));
+        packet[field::LENGTH] = step.length.or(packet[field::LENGTH]);
+        packet
     }
-    packets
 }
 
 /// Repairs a packet to the requirements of its protocols.

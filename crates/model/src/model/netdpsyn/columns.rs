@@ -99,7 +99,6 @@ pub(super) fn position_columns(config: &NetDpSynConfig) -> Result<Vec<Column>> {
 /// Mode `traces`: what a trace has once (of its first packet), then direction, length and gap of each
 /// place.
 pub(super) fn trace_columns(config: &NetDpSynConfig) -> Result<Vec<Column>> {
-    let packets = config.packets as usize;
     let mut columns = end_columns(config)?;
     let fields = [field::PROTOCOL, field::TOS, field::IDENTIFICATION, field::FLAGS, field::TTL];
     columns.extend(plain_columns(config, &fields)?);
@@ -108,7 +107,7 @@ pub(super) fn trace_columns(config: &NetDpSynConfig) -> Result<Vec<Column>> {
     }
     columns.push(Column::new("packets", Source::Packets, Domain::counting(config.packets)));
     let (two, lengths, times) = (Domain::each(2), domain::lengths(), gaps(config));
-    for place in 0..packets {
+    for place in 0..config.places.min(config.packets) as usize {
         columns.push(Column::at("direction", Source::Direction, &two, place));
         if config.has(FIELD_NAMES[field::LENGTH]) {
             columns.push(Column::at("ip_length", Source::Field(field::LENGTH), &lengths, place));

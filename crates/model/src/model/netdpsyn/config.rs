@@ -27,6 +27,10 @@ pub struct NetDpSynConfig {
     pub rows: RowMode,
     /// Most packets of a trace; later ones are not read.
     pub packets: u32,
+    /// First packets of a trace that have columns of their own in mode `traces`. Each costs three columns, and noise in all
+    /// others; a later packet follows its predecessor as those of other synthesised rows do.
+    #[serde(default = "every_place", skip_serializing_if = "is_every_place")]
+    pub places: u32,
     /// Header fields that are modelled, by their names; the others are constants.
     pub fields: Vec<String>,
     /// Public address blocks (`a.b.c.d/length`) that get a cell of their own.
@@ -40,7 +44,7 @@ pub struct NetDpSynConfig {
     pub gap_cap_us: u32,
     /// Share of rho for choosing marginals.
     pub selection_share: f64,
-    /// Share of rho for one-way marginals; the combined ones get the rest.
+    /// Share of rho for one-way marginals, which decide what is rare; the combined ones get the rest.
     pub singles_share: f64,
     /// A round of choosing marginals that gains less than this share of all rows is the last.
     pub threshold: f64,
@@ -62,6 +66,15 @@ pub struct NetDpSynConfig {
 /// Largest number of packets that the layouts allow.
 const PACKETS_MAX: u32 = 64;
 
+/// What models from before there was a choice have: not written.
+fn every_place() -> u32 {
+    PACKETS_MAX
+}
+
+fn is_every_place(places: &u32) -> bool {
+    *places == every_place()
+}
+
 impl NetDpSynConfig {
     /// A preset: `small` takes seconds, `paper` has the published sizes and choices.
     pub fn preset(name: &str) -> Result<Self> {
@@ -80,12 +93,13 @@ impl NetDpSynConfig {
         Self {
             rows: RowMode::Traces,
             packets: 10,
+            places: 3,
             fields: FIELD_NAMES.iter().filter(|name| !left_out.contains(name)).map(|name| (*name).to_owned()).collect(),
             subnets: Vec::new(),
             ttl_exact: false,
             gap_cap_us: 60_000_000,
             selection_share: 0.1,
-            singles_share: 0.1,
+            singles_share: 0.3,
             threshold: 0.02,
             clique_cells: 5_000,
             cells_max: 200_000,
@@ -103,6 +117,8 @@ impl NetDpSynConfig {
             rows: RowMode::Packets,
             fields: FIELD_NAMES.iter().map(|name| (*name).to_owned()).collect(),
             ttl_exact: true,
+            places: every_place(),
+            singles_share: 0.1,
             cells_max: 1_000_000,
             rounds: 501,
             block: 2_500,
@@ -140,6 +156,7 @@ impl NetDpSynConfig {
     pub fn check(&self) -> Result<()> {
         let positive = [
             ("packets", self.packets),
+            ("places", self.places),
             ("gap_cap_us", self.gap_cap_us),
             ("clique_cells", self.clique_cells),
             ("cells_max", self.cells_max),
