@@ -269,6 +269,67 @@ fn planted_copies_of_members_leak_and_fresh_traffic_does_not() {
 
 /// Members and held-out traces alike are sold as synthetic: their difference says nothing, and real traces do not have
 /// whole headers in common.
+/// One in twenty members, and a vendor who names no held-out trace: other traces of the class are the control.
+#[test]
+fn copies_of_five_percent_of_the_members_are_found_without_held_out_traces() {
+    let all = traces("windows", 1_400, 1);
+    let (members, others, fresh) = (&all[..240], &all[240..480], &all[480..700]);
+    let sold: Vec<Trace> = members.iter().step_by(20).chain(fresh).cloned().collect();
+    let rows = leaks(members, &[], others, &sold);
+    for measure in ["exact_copies", "near_copies"] {
+        let row = find(&rows, measure, "trace");
+        assert!(row.p_value.is_some_and(|p| p < 1e-3), "{row:?}");
+    }
+    let rows = leaks(members, &[], others, fresh);
+    assert!(rows.iter().all(|row| row.p_value.is_none_or(|p| p > 1e-3)), "{rows:?}");
+}
+
+/// A model that gives its members new payloads, numbers and times still tells what their packets look like.
+#[test]
+fn lengths_and_flags_of_members_are_guessed_from_traces_of_the_same_flows_alone() {
+    let all = traces("windows", 240, 1);
+    let (members, held_out) = (&all[..60], &all[60..120]);
+    let inferred = |synthetic: &[Trace], kind| {
+        find(&leaks(members, held_out, &[], synthetic), "attribute_inference", kind).clone()
+    };
+    for kind in ["lengths", "tcp_flags"] {
+        let copied = inferred(members, kind);
+        assert_eq!((copied.hits, copied.value), (copied.n, Some(1.0)), "{copied:?}");
+        assert!(copied.control_hits < copied.control_n, "{copied:?}");
+        let fresh = inferred(&traces("windows", 60, 2)[..60], kind);
+        assert!(fresh.p_value.is_some_and(|p| p > 0.01), "{fresh:?}");
+    }
+    let lengths = inferred(members, "lengths");
+    assert!(lengths.p_value.is_some_and(|p| p < 1e-3), "{lengths:?}");
+    // Guesses are those of the most frequent value, so by hand: two of three synthetic traces say 60, 52, 1500.
+    let mut flow = members[0].clone();
+    flow.packets.truncate(3);
+    let with = |lengths: [u32; 3]| {
+        let mut trace = flow.clone();
+        trace.packets.iter_mut().zip(lengths).for_each(|(packet, length)| packet.ip_length = length);
+        trace
+    };
+    let made = [with([60, 52, 1500]), with([60, 52, 1500]), with([40, 40, 40])];
+    let guess = |lengths| find(&leaks(&[with(lengths)], &[], &[], &made), "attribute_inference", "lengths").hits;
+    assert_eq!([guess([60, 52, 99]), guess([60, 99, 99]), guess([40, 40, 40])], [1, 0, 0]);
+}
+
+#[test]
+fn who_talks_to_whom_is_an_identifier_and_no_name() {
+    let all = traces("windows", 240, 1);
+    let (members, held_out) = (&all[..60], &all[60..120]);
+    let kind = |rows: &[LeakRow], kind| find(rows, "identifiers", kind).clone();
+    let copied = leaks(members, held_out, &[], members);
+    let talk = kind(&copied, "conversation");
+    assert!(talk.n > 0 && talk.hits == talk.n && talk.control_hits == 0, "{talk:?}");
+    // Both ends of each packet change places: still the same two talk.
+    let mut swapped = members.to_vec();
+    for packet in swapped.iter_mut().flat_map(|trace| &mut trace.packets) {
+        std::mem::swap(&mut packet.src_ip, &mut packet.dst_ip);
+    }
+    assert_eq!(kind(&leaks(members, held_out, &[], &swapped), "conversation").hits, talk.hits);
+}
+
 #[test]
 fn real_traffic_verbatim_coincides_with_real_traces_as_real_traces_do_not() {
     let all = traces("windows", 160, 1);

@@ -85,6 +85,7 @@ queries! {
     "why_dp_helped"
     "generalization_gap"
     "most_exposed_traces"
+    "extraction"
     "drops_by_reason"
     "bytes_by_table"
     "provenance"

@@ -473,14 +473,15 @@ pub const LEAKS: SegmentTable = SegmentTable {
              `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of \
              which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; \
              `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of \
-             another real trace of the class) in this",
+             another real trace of the class) in this; `attribute_inference`: members at least half of whose lengths or flags \
+             are guessed right from the synthetic traces of the same flow",
         ),
         column(
             "kind",
             Text,
             false,
             "of what: `trace`, `frame`, `payload`, `payload_window` (16 bytes), `addresses`, `endpoints`, `headers`, or a \
-             kind of identifier (`any`: all but ports)",
+             kind of identifier (`any`: all but ports and conversations), `lengths`, `tcp_flags`",
         ),
         column("value", F64, true, "share that leaked (a distance for `distance_to_closest`); NULL = none could"),
         column(

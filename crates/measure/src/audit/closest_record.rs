@@ -41,7 +41,7 @@ pub(super) fn has_near_copy(trace: &Trace, others: &[Trace]) -> bool {
 }
 
 /// Distances of a trace to the `N` closest of `others`, in order; 1 where there are no more.
-pub(super) fn closest_of<const N: usize>(trace: &Trace, others: &[Trace]) -> [f64; N] {
+pub(super) fn closest_of<'a, const N: usize>(trace: &Trace, others: impl Iterator<Item = &'a Trace>) -> [f64; N] {
     let mut least = [1.0; N];
     for other in others {
         let limit = least.last().copied().unwrap_or(1.0);

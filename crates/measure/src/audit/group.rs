@@ -13,7 +13,7 @@ pub enum Group {
     Attacks,
     /// Synthetic traces that are members.
     Copies,
-    /// What only one member has, found again.
+    /// What only one member has, found again, and what can be guessed of members alone.
     Memorised,
     /// Names of hosts and services that only members have, found again.
     Identifiers,
@@ -50,7 +50,7 @@ impl Group {
     pub(super) fn of(measure: &str, kind: &str, policy: &Policy) -> Option<(Self, f64)> {
         match (measure, kind) {
             ("exact_copies" | "near_copies", _) => Some((Self::Copies, policy.copies_max)),
-            ("memorised", _) => Some((Self::Memorised, policy.memorised_max)),
+            ("memorised" | "attribute_inference", _) => Some((Self::Memorised, policy.memorised_max)),
             // of its kinds many traces have none, and a port names nobody
             ("identifiers", "any") => Some((Self::Identifiers, policy.identifiers_max)),
             ("coincide_members" | "coincide_held_out", "addresses") => Some((Self::Coincidences, policy.addresses_max)),

@@ -18,6 +18,8 @@ pub enum IdentifierKind {
     Port,
     /// Address with its port.
     Endpoint,
+    /// Both addresses of a packet, whichever sends: who talks to whom.
+    Conversation,
     /// Name in a DNS question or record.
     DnsName,
     /// Server name of a TLS ClientHello.
@@ -26,8 +28,16 @@ pub enum IdentifierKind {
 
 impl IdentifierKind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Ipv4, Self::Ipv6, Self::Mac, Self::Port, Self::Endpoint, Self::DnsName, Self::ServerName];
+    pub const ALL: [Self; 8] = [
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Mac,
+        Self::Port,
+        Self::Endpoint,
+        Self::Conversation,
+        Self::DnsName,
+        Self::ServerName,
+    ];
 
     /// Name in SQL.
     pub fn name(self) -> &'static str {
@@ -37,6 +47,7 @@ impl IdentifierKind {
             Self::Mac => "mac",
             Self::Port => "port",
             Self::Endpoint => "endpoint",
+            Self::Conversation => "conversation",
             Self::DnsName => "dns_name",
             Self::ServerName => "server_name",
         }
@@ -75,6 +86,11 @@ pub fn identifiers(packet: &Packet) -> Vec<Identifier> {
         add(IdentifierKind::Port, port.to_be_bytes().to_vec());
         add(IdentifierKind::Endpoint, [address.as_slice(), &port.to_be_bytes()].concat());
     }
+    let ends = [packet.src_ip.as_slice(), packet.dst_ip.as_slice()];
+    add(
+        IdentifierKind::Conversation,
+        [ends.into_iter().min(), ends.into_iter().max()].map(Option::unwrap_or_default).concat(),
+    );
     if let Some(macs) = packet.data.get(..LINK_HEADER_BYTES - 2) {
         macs.chunks_exact(6).for_each(|mac| add(IdentifierKind::Mac, mac.to_vec()));
     }

@@ -4,7 +4,8 @@ use super::closest_record::{NEAR_SHARE, closest};
 use super::dns_sni::dns_wire;
 use super::exact_tests::fisher_test;
 use super::identifier::{Identifier, IdentifierKind, identifiers, payload};
-use super::leak_row::{LeakRow, counted};
+use super::inference::attribute_inference;
+use super::leak_row::{LeakRow, Owner, counted, owned};
 use super::overlap::coincidences;
 use super::packet_digest::{Content, content, payload_content};
 use crate::eval::median;
@@ -33,6 +34,7 @@ pub fn leaks(members: &[Trace], held_out: &[Trace], unlisted: &[Trace], syntheti
     rows.extend(memorised(members, held_out, synthetic));
     rows.extend(identifier_rows(&equal[0], &equal[1], synthetic));
     rows.extend(coincidences(members, held_out, unlisted, synthetic));
+    rows.extend(attribute_inference(&equal[0], &equal[1], synthetic));
     rows
 }
 
@@ -109,30 +111,6 @@ fn frame_content(packet: &Packet) -> Option<Content> {
     Some(content(&packet.data))
 }
 
-/// Whether a real trace has a unique item, and whether any of its unique items leaked.
-#[derive(Debug, Clone, Copy, Default)]
-struct Owner {
-    has: bool,
-    leaked: bool,
-}
-
-impl Owner {
-    fn of(items: impl Iterator<Item = bool>) -> Self {
-        items.fold(Self::default(), |owner, found| Self { has: true, leaked: owner.leaked || found })
-    }
-}
-
-/// Share of member traces with a unique item that leaked, compared with that of held-out traces (which follow the
-/// members in `owners`).
-fn owned(measure: &'static str, kind: &'static str, owners: &[Owner], members: usize) -> LeakRow {
-    let (members, held_out) = owners.split_at(members.min(owners.len()));
-    let count = |owners: &[Owner]| {
-        let having = owners.iter().filter(|owner| owner.has);
-        (having.clone().filter(|owner| owner.leaked).count() as u64, having.count() as u64)
-    };
-    counted(measure, kind, count(members), count(held_out))
-}
-
 /// Of the traces that hold a frame, a payload or a run of 16 payload bytes that no other real trace holds, the share of
 /// which one is found in synthetic packets: members, beside held-out traces.
 fn memorised(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
@@ -204,7 +182,7 @@ fn identifier_set(trace: &Trace) -> BTreeSet<Identifier> {
 }
 
 /// Of the traces with an identifier that none of the other side has, the share of which one is found in synthetic
-/// packets: members, compared with held-out traces. `any` is any identifier except a port, which identifies nobody.
+/// packets: members, compared with held-out traces. `any` is any identifier except ports and conversations.
 /// Names also count where they occur in payload bytes that do not parse.
 fn identifier_rows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -> Vec<LeakRow> {
     let [of_members, of_held_out] =
@@ -227,7 +205,9 @@ fn identifier_rows(members: &[Trace], held_out: &[Trace], synthetic: &[Trace]) -
         });
         owned("identifiers", name, &owners.collect::<Vec<_>>(), members.len())
     };
-    let mut rows = vec![row("any", &|kind| kind != IdentifierKind::Port)];
+    // A port names nobody, and who talks to whom is told by addresses.
+    let names = |kind| !matches!(kind, IdentifierKind::Port | IdentifierKind::Conversation);
+    let mut rows = vec![row("any", &names)];
     rows.extend(IdentifierKind::ALL.into_iter().map(|kind| row(kind.name(), &|found| found == kind)));
     rows
 }

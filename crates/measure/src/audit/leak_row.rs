@@ -7,10 +7,10 @@ use super::exact_tests::fisher_test;
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeakRow {
     /// `exact_copies`, `near_copies`, `distance_to_closest`, `memorised`, `identifiers`, `coincide_members`,
-    /// `coincide_held_out`.
+    /// `coincide_held_out`, `attribute_inference`.
     pub measure: &'static str,
     /// Of what: `trace`, `frame`, `payload`, `payload_window`, `addresses`, `endpoints`, `headers`, or a kind of
-    /// identifier (`any`: all but ports).
+    /// identifier (`any`: all but ports and conversations), `lengths`, `tcp_flags`.
     pub kind: &'static str,
     /// The measure for members; `None` where nothing could leak.
     pub value: Option<f64>,
@@ -50,4 +50,28 @@ pub(super) fn counted(
 
 fn share(hits: u64, n: u64) -> Option<f64> {
     (n > 0).then(|| hits as f64 / n as f64)
+}
+
+/// Whether a real trace has what could leak, and whether any of it leaked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Owner {
+    pub has: bool,
+    pub leaked: bool,
+}
+
+impl Owner {
+    pub(super) fn of(items: impl Iterator<Item = bool>) -> Self {
+        items.fold(Self::default(), |owner, found| Self { has: true, leaked: owner.leaked || found })
+    }
+}
+
+/// Share of member traces of which something leaked, out of those that have what could, compared with that of held-out traces (which follow the
+/// members in `owners`).
+pub(super) fn owned(measure: &'static str, kind: &'static str, owners: &[Owner], members: usize) -> LeakRow {
+    let (members, held_out) = owners.split_at(members.min(owners.len()));
+    let count = |owners: &[Owner]| {
+        let having = owners.iter().filter(|owner| owner.has);
+        (having.clone().filter(|owner| owner.leaked).count() as u64, having.count() as u64)
+    };
+    counted(measure, kind, count(members), count(held_out))
 }

@@ -14,6 +14,7 @@ mod evidence;
 mod exact_tests;
 mod group;
 mod identifier;
+mod inference;
 mod leak;
 mod leak_row;
 mod multiple_testing;

@@ -22,7 +22,8 @@ pub struct Policy {
     pub leakage_required: bool,
     /// Largest share of synthetic traces that are (nearly) a member, above those that are (nearly) a held-out trace.
     pub copies_max: f64,
-    /// Largest share of members of which something unique is found again, above that of held-out traces.
+    /// Largest share of members of which something unique is found again, or lengths or flags are guessed right, above that of
+    /// held-out traces.
     pub memorised_max: f64,
     /// Largest share of members of which an identifier is found again, above that of held-out traces.
     pub identifiers_max: f64,

@@ -262,7 +262,7 @@ const LEAK_MEASURES: [(&str, Group); 6] = [
 
 fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> {
     let nothing_parses = evidence.leaks.iter().any(|leak| leak.measure == "exact_copies" && leak.n == 0);
-    let (mut checks, mut absent) = (Vec::new(), Vec::new());
+    let (mut checks, mut not_asked) = (Vec::new(), Vec::new());
     for (measure, group) in LEAK_MEASURES {
         let name = measure.replace('_', " ");
         let rows = evidence.leaks.iter().filter(|leak| leak.measure == measure);
@@ -273,7 +273,7 @@ fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> 
         if !can_leak.is_empty() && !nothing_parses {
             checks.extend(can_leak.iter().filter_map(|leak| leak_check(leak, policy, family)));
             // Shown with the others; an absent kind is not reported as missing.
-            absent.extend(cannot.iter().map(|leak| {
+            not_asked.extend(cannot.iter().map(|leak| {
                 Check::missing(group, &format!("{name} ({})", leak.kind), "the traces hold nothing of this kind")
             }));
         } else if nothing_parses {
@@ -295,7 +295,11 @@ fn leakage(evidence: &Evidence, policy: &Policy, family: &Family) -> Vec<Check> 
     for check in &mut checks {
         check.asked = policy.leakage_required;
     }
-    checks.extend(absent.into_iter().map(|check| Check { asked: false, ..check }));
+    let inferred = evidence.leaks.iter().filter(|leak| leak.measure == "attribute_inference" && leak.n > 0);
+    // Much can be guessed of members and held-out traces alike, so that hundreds of traces do not show the difference to be
+    // small: a large one fails, and that none is seen is not asked for.
+    not_asked.extend(inferred.filter_map(|leak| leak_check(leak, policy, family)));
+    checks.extend(not_asked.into_iter().map(|check| Check { asked: false, ..check }));
     checks
 }
 

@@ -21,7 +21,8 @@ pub(crate) fn code_version(kind: JobKind) -> u32 {
         | JobKind::OneRunAudit
         | JobKind::Plan => 1,
         JobKind::Attack => 3,
-        JobKind::Utility | JobKind::Leakage => 4,
+        JobKind::Utility => 4,
+        JobKind::Leakage => 5,
         JobKind::Fidelity => 7,
     }
 }
