@@ -185,7 +185,7 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
         DataFusionError::SQL(parser, _) => (plain(&parser.to_string()), None, None),
         DataFusionError::ResourcesExhausted(what) => (
             format!("the query needs more memory than it may use: {}", plain(what)),
-            Some("raise --memory, or ask for fewer rows or columns".to_owned()),
+            Some("raise --memory (in Python `memory_mib`), or ask for fewer rows or columns".to_owned()),
             None,
         ),
         DataFusionError::Plan(what) => match quoted_after(what, "table '") {
