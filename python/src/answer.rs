@@ -1,7 +1,9 @@
 //! The rows of a statement: a stream that is read once, by Arrow's PyCapsule protocol or row by row.
 
 use crate::error::{Raise, raised};
+use crate::parameter::parameters;
 use crate::process::{OfProcess, received};
+use crate::study::Study;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -14,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use syntrace_base::error::{Error, Result};
-use syntrace_query::{Cancellation, Format, cells, write_answer};
+use syntrace_query::{Cancellation, Format, bind, cells, write_answer};
 
 /// What the thread of a statement says. It ends with `Failed` or `End`: a channel that closes without is a fault.
 enum Message {
@@ -114,11 +116,9 @@ impl RecordBatchReader for Unread {
 /// Most rows that are shown of an answer.
 const SHOWN_ROWS: usize = 20;
 
-/// The rows of a statement. They are computed while they are read, and read once.
-///
-/// `to_pandas()`, `to_polars()` and `to_arrow()` give all of them, `rows()` as tuples; whatever takes an Arrow stream
-/// takes an answer. Showing it reads no more than its first rows, which are read again later.
-#[pyclass(frozen, module = "syntrace")]
+/// The rows of a statement, or of a named query. Python's `syntrace.Answer` is a class over it: what calls a reader of Arrow
+/// streams may not stand on the stack here, because readers release the interpreter's lock behind PyO3's back.
+#[pyclass(frozen, subclass, module = "syntrace._syntrace")]
 pub struct Answer {
     schema: SchemaRef,
     /// `None` once it was read, and while it is.
@@ -128,7 +128,7 @@ pub struct Answer {
 
 impl Answer {
     /// Runs a statement on a thread of its own until its columns are known.
-    pub fn start(
+    fn start(
         py: Python<'_>,
         ask: impl FnOnce(&Arc<Cancellation>) -> Result<syntrace_query::Answer> + Send + 'static,
     ) -> PyResult<Self> {
@@ -183,26 +183,22 @@ impl Answer {
         self.put_back(unread);
         Ok(Some((first, more)))
     }
-
-    /// What `read` gives of the module; the exception of the stream where that is why it fails.
-    fn read_by<'py>(
-        &self,
-        py: Python<'py>,
-        module: &str,
-        read: impl FnOnce(Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let module = py.import(module).map_err(|error| {
-            let wanted = Error::user(format!("expected the module `{module}`, found none: {error}"))
-                .hint(format!("`pip install {module}`, or read the answer by `rows()`"));
-            raised(py, &wanted)
-        })?;
-        read(module)
-            .map_err(|error| self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(error))
-    }
 }
 
 #[pymethods]
 impl Answer {
+    #[new]
+    #[pyo3(signature = (study, text, given, *, named = false))]
+    fn new(py: Python<'_>, study: &Study, text: &str, given: &Bound<'_, PyDict>, named: bool) -> PyResult<Self> {
+        let (opened, mut parameters, mut sql) = (study.opened(py)?, parameters(given)?, text);
+        if named {
+            let query = syntrace_query::named(text).raise(py)?;
+            (parameters, sql) = (bind(&query, &parameters).raise(py)?, query.sql);
+        }
+        let sql = sql.to_owned();
+        Self::start(py, move |cancel| opened.over_newest(|session| session.sql_until(&sql, &parameters, cancel)))
+    }
+
     /// Names of the columns
     #[getter]
     fn columns(&self) -> Vec<&str> {
@@ -238,19 +234,9 @@ impl Answer {
         Ok(columns)
     }
 
-    /// All rows as a `pyarrow.Table`
-    fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().read_by(slf.py(), "pyarrow", |pyarrow| pyarrow.call_method1("table", (slf,)))
-    }
-
-    /// All rows as a `pandas.DataFrame` (by pyarrow)
-    fn to_pandas<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::to_arrow(slf)?.call_method0("to_pandas")
-    }
-
-    /// All rows as a `polars.DataFrame`
-    fn to_polars<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().read_by(slf.py(), "polars", |polars| polars.call_method1("DataFrame", (slf,)))
+    /// Raises the error that ended an Arrow stream, which readers in C replace by its text
+    fn _raise_failure(&self) -> PyResult<()> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
     /// The rows as a stream, by Arrow's PyCapsule protocol

@@ -7,8 +7,7 @@ use syntrace_base::error::Error;
 use syntrace_query::{Parameters, ScalarValue};
 
 /// Keyword arguments as `$name` parameters; `class_` is `$class`, which is a word of Python.
-pub fn parameters(given: Option<&Bound<'_, PyDict>>) -> PyResult<Parameters> {
-    let Some(given) = given else { return Ok(Parameters::new()) };
+pub fn parameters(given: &Bound<'_, PyDict>) -> PyResult<Parameters> {
     given
         .iter()
         .map(|(name, value)| {

@@ -1,8 +1,6 @@
 //! A study opened for reading.
 
-use crate::answer::Answer;
 use crate::error::Raise;
-use crate::parameter::parameters;
 use crate::process::{OfProcess, computed};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -11,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use syntrace_base::base::{NoProgress, thread_count};
 use syntrace_base::error::{Error, Result};
 use syntrace_pipeline::{TraceSelection, import_models, selected_traces};
-use syntrace_query::{Cancellation, Parameters, Session, SessionOptions, bind, named, named_queries, tables, views};
+use syntrace_query::{Session, SessionOptions, named_queries, tables, views};
 use syntrace_report::{FigureFormat, Members, figure};
 use syntrace_spec::ImportManifest;
 use syntrace_store::{Snapshot, Store, StoreWriter};
@@ -20,7 +18,8 @@ use syntrace_traffic::encoding::EncodingKind;
 /// Page cache of the study file, bytes.
 const CACHE_BYTES: usize = 256 << 20;
 
-struct Opened {
+/// What a study's questions need.
+pub struct Opened {
     store: Store,
     /// One statement is planned at a time; their answers are read side by side.
     session: Mutex<Session>,
@@ -35,7 +34,7 @@ impl Opened {
     }
 
     /// Works over the newest finished job.
-    fn over_newest<T>(&self, work: impl FnOnce(&Session) -> Result<T>) -> Result<T> {
+    pub fn over_newest<T>(&self, work: impl FnOnce(&Session) -> Result<T>) -> Result<T> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         session.attach(Arc::new(self.snapshot()?))?;
         let done = work(&session);
@@ -57,15 +56,9 @@ pub struct Study {
 }
 
 impl Study {
-    fn opened(&self, py: Python<'_>) -> PyResult<Arc<Opened>> {
+    /// What is open; in a fork of the process that opened it an error.
+    pub fn opened(&self, py: Python<'_>) -> PyResult<Arc<Opened>> {
         self.opened.get().map(Arc::clone).raise(py)
-    }
-
-    fn ask(&self, py: Python<'_>, sql: String, parameters: Parameters) -> PyResult<Answer> {
-        let opened = self.opened(py)?;
-        Answer::start(py, move |cancel: &Arc<Cancellation>| {
-            opened.over_newest(|session| session.sql_until(&sql, &parameters, cancel))
-        })
     }
 }
 
@@ -84,20 +77,6 @@ impl Study {
     #[getter]
     fn path(&self) -> &PathBuf {
         &self.path
-    }
-
-    /// Asks one statement of SQL; keyword arguments are its parameters: `e=4.0` is `$e`, `class_="mac"` is `$class`
-    #[pyo3(signature = (text, /, **given))]
-    fn sql(&self, py: Python<'_>, text: String, given: Option<&Bound<'_, PyDict>>) -> PyResult<Answer> {
-        self.ask(py, text, parameters(given)?)
-    }
-
-    /// Asks a named query (`queries` lists them); keyword arguments are its parameters, the others have their defaults
-    #[pyo3(signature = (name, /, **given))]
-    fn query(&self, py: Python<'_>, name: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Answer> {
-        let (query, given) = (named(name).raise(py)?, parameters(given)?);
-        let bound = bind(&query, &given).raise(py)?;
-        self.ask(py, query.sql.to_owned(), bound)
     }
 
     /// Tables and views by name, with what one row is

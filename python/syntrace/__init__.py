@@ -8,9 +8,10 @@
 """
 
 from . import privacy
+from ._answer import Answer
 from ._error import Error
 from ._study import Study, open
-from ._syntrace import Answer, Figure
+from ._syntrace import Figure
 from ._traces import Traces
 
 __all__ = ["Answer", "Error", "Figure", "Study", "Traces", "open", "privacy"]

@@ -15,7 +15,7 @@ from ._error import Error
 from ._traces import Traces
 
 if TYPE_CHECKING:
-    from . import _syntrace
+    from ._study import Study
 
 #: Columns of a training log, as the table `epochs` has them.
 LOGGED = ("step", "train_loss", "member_loss", "held_out_loss", "gradient_norm", "clipped_fraction", "traces", "seconds")
@@ -27,7 +27,7 @@ class Model:
     #: The traces of its split: `members` to train on, `held_out` to be asked about as well.
     traces: Traces
 
-    def __init__(self, study: _syntrace.Study, traces: Traces, entries: dict[str, Any]) -> None:
+    def __init__(self, study: Study, traces: Traces, entries: dict[str, Any]) -> None:
         self._study, self.traces, self._entries = study, traces, entries
         self._rows: list[dict[str, Any]] = []
         self._attributes: list[dict[str, Any]] = []

@@ -7,6 +7,7 @@ import subprocess
 from typing import Any
 
 from . import _syntrace
+from ._answer import Answer
 from ._error import Error
 from ._model import Model
 from ._traces import Traces, read_traces
@@ -14,6 +15,22 @@ from ._traces import Traces, read_traces
 
 class Study(_syntrace.Study):
     """A study, opened for reading. Each question sees the newest finished job; a run may write meanwhile."""
+
+    def sql(self, text: str, /, **given: _syntrace.Value) -> Answer:
+        """Asks one statement of SQL. Keyword arguments are its parameters: `e=4.0` is `$e`, `class_="mac"` is `$class`.
+
+        >>> study.sql("SELECT role, shadow FROM models WHERE generator = $g ORDER BY shadow", g="mygan").rows()
+        [('shadow', 0), ('shadow', 1), ('target', None)]
+        """
+        return Answer(self, text, given)
+
+    def query(self, name: str, /, **given: _syntrace.Value) -> Answer:
+        """Asks a named query (`queries` lists them). Parameters that are not given have their defaults.
+
+        >>> study.query("headline").columns[:3]
+        ['generator', 'regime', 'guarantee']
+        """
+        return Answer(self, name, given, named=True)
 
     def traces(self, dataset: str, class_: str, *, split: str | int | None = None) -> Traces:
         """The real traces of a class as numpy arrays.
@@ -48,7 +65,7 @@ class Study(_syntrace.Study):
         entries |= {"epsilon": epsilon, "delta": delta, "claim": claim, "note": note}
         return Model(self, traces, entries if role == "target" else {**entries, "shadow": int(shadow)})
 
-    def evaluate(self, generator: str, *, attacks: list[str] | None = None) -> _syntrace.Answer:
+    def evaluate(self, generator: str, *, attacks: list[str] | None = None) -> Answer:
         """Attacks and measures the imported models of a generator; gives their rows of `privacy_audit`.
 
         Attacks train networks, so this runs the program `syntrace`: the one that SYNTRACE_PROGRAM names, or that of

@@ -9,7 +9,7 @@ from ._error import Error
 if TYPE_CHECKING:
     import numpy as np
 
-    from . import _syntrace
+    from ._study import Study
 
 #: Header fields, as the table `packets` names them.
 FIELDS = (
@@ -33,7 +33,7 @@ class Traces:
     #: Was the trace for training? `None` without a split.
     member: np.ndarray[Any, Any] | None
 
-    def __init__(self, study: _syntrace.Study, dataset: str, class_: str, columns: dict[str, Any], member: Any) -> None:
+    def __init__(self, study: Study, dataset: str, class_: str, columns: dict[str, Any], member: Any) -> None:
         import numpy as np
 
         self._study, self.dataset, self.class_, self.member = study, dataset, class_, member
@@ -93,7 +93,7 @@ class Traces:
         return f"Traces({len(self)} of {self.dataset}/{self.class_})"
 
 
-def read_traces(study: _syntrace.Study, dataset: str, class_: str, split: str | int | None) -> Traces:
+def read_traces(study: Study, dataset: str, class_: str, split: str | int | None) -> Traces:
     """The traces of a class, or of one of its splits."""
     parts = None if split is None else _parts(study, dataset, class_, split)
     fields = ", ".join(f"CAST(coalesce({name}, -1) AS BIGINT) AS {name}" for name in FIELDS)
@@ -116,7 +116,7 @@ def read_traces(study: _syntrace.Study, dataset: str, class_: str, split: str | 
     return Traces(study, dataset, class_, {name: values[chosen] for name, values in columns.items()}, member)
 
 
-def _parts(study: _syntrace.Study, dataset: str, class_: str, split: str | int) -> dict[int, bool]:
+def _parts(study: Study, dataset: str, class_: str, split: str | int) -> dict[int, bool]:
     """Is a trace of the split a member? By id."""
     rows = study.sql(
         "SELECT split_id, role || coalesce(CAST(shadow AS TEXT), ''), trace_id, part = 'member' FROM splits "

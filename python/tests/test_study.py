@@ -19,10 +19,11 @@ import subprocess
 import tempfile
 import threading
 import time
+import types
 import unittest
 
 import syntrace as st
-from syntrace import _error, _model, _study, _syntrace, _traces
+from syntrace import _answer, _error, _model, _study, _syntrace, _traces
 
 FIXTURES = pathlib.Path(__file__).parents[2] / "tests/fixtures/import"
 FOLDER = tempfile.TemporaryDirectory(prefix="syntrace-python-")
@@ -44,21 +45,6 @@ def setUpModule() -> None:
 
 def tearDownModule() -> None:
     FOLDER.cleanup()
-
-
-def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None) -> unittest.TestSuite:
-    """The examples in docstrings are tests; `study` is open in them."""
-    parser = doctest.DocTestParser()
-    for module in (_error, _model, _study, _syntrace, _traces):
-        for name, thing in sorted(vars(module).items()):
-            members = vars(thing).items() if isinstance(thing, type) else ()
-            for place, documented in [(name, thing), *((f"{name}.{member}", inner) for member, inner in members)]:
-                text = getattr(documented, "__doc__", None)
-                if isinstance(text, str) and ">>>" in text:
-                    example = parser.get_doctest(text, {"st": st}, f"{module.__name__}.{place}", None, 0)
-                    opened = lambda test: test.globs.update(study=st.open(STUDY), Error=st.Error)  # noqa: E731
-                    tests.addTest(doctest.DocTestCase(example, setUp=opened))
-    return tests
 
 
 def needs(*modules: str):
@@ -153,7 +139,7 @@ class Questions(Case):
 
     def test_figures_are_svg(self) -> None:
         figure = self.study.figure("strongest_attacks")
-        self.assertTrue(figure._repr_svg_().startswith("<svg"))
+        self.assertIn("<svg", figure._repr_svg_())
         figure.save(STUDY.with_suffix(".svg"))
         self.assertEqual(STUDY.with_suffix(".svg").read_text(), figure.svg)
         with self.refused("there is no figure `figure99`"):
@@ -315,7 +301,28 @@ class Training(Case):
             self.study.model(**named, role="shade")
 
 
+class Docstrings(Case):
+    def test_examples_in_docstrings_give_what_they_show(self) -> None:
+        parser, names, tried = doctest.DocTestParser(), {"st": st, "study": self.study, "Error": st.Error}, 0
+        for module in (_answer, _error, _model, _study, _syntrace, _traces):
+            for name, thing in vars(module).items():
+                if isinstance(thing, types.ModuleType):
+                    continue
+                members = vars(thing).items() if isinstance(thing, type) else ()
+                for place, documented in [(name, thing), *((f"{name}.{member}", inner) for member, inner in members)]:
+                    text = getattr(documented, "__doc__", None)
+                    if isinstance(text, str) and ">>>" in text:
+                        example = parser.get_doctest(text, dict(names), f"{module.__name__}.{place}", None, 0)
+                        said: list[str] = []
+                        failed = doctest.DocTestRunner(verbose=False).run(example, out=said.append).failed
+                        self.assertEqual(failed, 0, "".join(said))
+                        tried += 1
+        self.assertGreater(tried, 5)
+
+
 class Stubs(unittest.TestCase):
+    maxDiff = None
+
     def test_the_stub_has_what_the_library_has(self) -> None:
         """Names, parameters and their defaults, in both directions."""
         stub = ast.parse((pathlib.Path(st.__file__).parent / "_syntrace.pyi").read_text())
@@ -341,7 +348,7 @@ class Stubs(unittest.TestCase):
                 if isinstance(item, type):
                     found |= {name: None, **of_library(item, f"{name}.")}
                 elif inspect.isroutine(item):
-                    signature = str(inspect.signature(item))[1:-1]
+                    signature = str(inspect.signature(item))[1:-1].replace("self, /", "self")
                     found[place + name] = ast.unparse(ast.parse(f"lambda {signature}: 0", mode="eval").body.args)  # type: ignore[attr-defined]
                 elif inspect.isdatadescriptor(item):
                     found[place + name] = None
