@@ -5,7 +5,7 @@ use crate::parameter::parameters;
 use crate::process::{OfProcess, received};
 use crate::study::Study;
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchReader};
 use pyo3::prelude::*;
@@ -207,6 +207,12 @@ impl Answer {
 
     /// All rows as tuples of Python's values
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        if let Some(field) = self.schema.fields().iter().find(|field| !has_python_value(field.data_type())) {
+            let what =
+                format!("column `{}`: expected a type that Python has, found {}", field.name(), field.data_type());
+            return Err(Error::user(what).hint("ask for it as text: `CAST(... AS TEXT)`, or read by `to_arrow()`"))
+                .raise(py);
+        }
         let (mut unread, rows) = (self.take(py)?, PyList::empty(py));
         while let Some(batch) = unread.next_batch(py)? {
             for row in 0..batch.num_rows() {
@@ -284,6 +290,22 @@ impl Answer {
 impl Answer {
     fn was_read(&self) -> String {
         format!("Answer({}), read already", self.columns().join(", "))
+    }
+}
+
+/// Does pyo3-arrow make a value of it? It panics at the others.
+fn has_python_value(kind: &DataType) -> bool {
+    match kind {
+        DataType::Interval(_) | DataType::ListView(_) | DataType::LargeListView(_) | DataType::RunEndEncoded(..) => {
+            false
+        }
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => has_python_value(field.data_type()),
+        DataType::Struct(fields) => fields.iter().all(|field| has_python_value(field.data_type())),
+        DataType::Dictionary(_, value) => has_python_value(value),
+        _ => true,
     }
 }
 

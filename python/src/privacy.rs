@@ -101,7 +101,7 @@ impl Training {
 /// >>> import syntrace as st
 /// >>> spent = st.privacy.epsilon(sample_rate=0.01, noise_multiplier=1.1, steps=1000, delta=1e-5)
 /// >>> round(spent.epsilon, 3), spent.unit, spent.neighbours
-/// (1.661, 'trace', 'add or remove one trace')
+/// (1.516, 'trace', 'add or remove one trace')
 #[pyfunction]
 #[pyo3(signature = (*, sample_rate, noise_multiplier, steps, delta, accountant = "pld"))]
 pub fn epsilon(

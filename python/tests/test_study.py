@@ -6,10 +6,12 @@ SYNTRACE_PROGRAM names the program that makes the study. What needs numpy or pya
 from __future__ import annotations
 
 import ast
+import contextlib
 import doctest
 import gc
 import importlib.util
 import inspect
+import io
 import os
 import pathlib
 import pickle
@@ -124,6 +126,8 @@ class Questions(Case):
         (row,) = self.study.sql(sql).rows()
         self.assertEqual(row[:3], ([1, None], {"a": 1, "b": "x"}, "y"))
         self.assertEqual(row[3].isoformat(), "2024-01-02T03:04:05")
+        with self.refused("column `i`", "CAST(... AS TEXT)"):
+            self.study.sql("SELECT [INTERVAL '1 day'] AS i").rows()
         empty = self.study.sql("SELECT * FROM models WHERE false")
         self.assertEqual((empty.columns[0], empty.rows()), ("model_id", []))
 
@@ -367,7 +371,8 @@ class Book(unittest.TestCase):
         shutil.copy(FIXTURES / "target/synthetic.pcap", folder / "out.pcap")
         os.chdir(folder)
         try:
-            exec("\n".join(code), {})
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec("\n".join(code), {})
         finally:
             os.chdir(here)
 
