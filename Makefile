@@ -43,8 +43,8 @@ build: setup
 	$(CARGO) build --features full
 
 # Formatting and lints are checked where the toolchain has them, licences of dependencies where cargo-deny is (deny.toml). Lints run while the tests are built (clippy in rustc's
-# place for our own crates), and the build without libtorch is built with the same dependencies: a check would compile
-# them all once more. Tests run side by side, so each keeps to one libtorch thread: two on two busy cores are several
+# place for our own crates), and the build without libtorch, with the Python package's library, is built with the same
+# dependencies: a check would compile them all once more. Tests run side by side, so each keeps to one libtorch thread: two on two busy cores are several
 # times slower (seen: 16 s instead of 4 s), and the digits of a sum depend on their number. Property tests draw from
 # one seed here, so that a failure is the same on the next machine; `cargo test` alone draws anew each time. Tests
 # take minutes on two cores: after TEST_SECONDS one hangs, and is named. A test that lacks a tool is skipped, listed at
@@ -66,7 +66,7 @@ test: setup
 	@$(if $(LINT),true,echo "no clippy here: lints are not checked")
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "no cargo-deny here: licences and duplicates of dependencies are not checked"; fi
 	@mkdir -p $(dir $(SKIPS)); rm -f $(SKIPS)
-	$(CARGO) build --no-default-features --lib
+	$(CARGO) build --no-default-features --lib -p syntrace -p syntrace-python
 	$(CARGO) test --workspace --features full --no-run
 	TMPDIR=$(SCRATCH) tools/within.sh $(TEST_SECONDS) $(CARGO) test --workspace --features full
 	@if [ -s $(SKIPS) ]; then echo "skipped for want of a tool: $$(sort -u $(SKIPS) | wc -l)"; sort -u $(SKIPS) | sed 's/^/  /'; else echo "skipped for want of a tool: 0"; fi

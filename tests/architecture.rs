@@ -43,6 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("query", &["base", "error", "record", "store", "eval", "privacy"]),
     ("report", &["base", "error", "record", "capture", "encoding", "query"]),
     ("serve", &["base", "error", "store", "query"]),
+    ("python", &["base", "error", "encoding", "privacy", "pipeline", "query", "report", "spec", "store"]),
     (
         "cli",
         &[
@@ -66,7 +67,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustfft", &["fft"]),
     ("statrs", &["privacy", "eval"]),
     ("datafusion", &["query", "serve"]),
-    ("arrow", &["foreign", "store", "pipeline", "query", "report", "serve", "cli"]),
+    ("arrow", &["foreign", "store", "pipeline", "query", "report", "serve", "python", "cli"]),
+    ("pyo3", &["python"]),
+    ("pyo3_arrow", &["python"]),
     ("flate2", &["capture", "foreign"]),
     ("brotli", &["foreign"]),
     ("lz4_flex", &["foreign"]),
@@ -191,6 +194,7 @@ fn module_of(path: &str) -> String {
     }
     let member = path.strip_prefix("crates/").and_then(|rest| rest.split_once("/src/"));
     match member {
+        _ if path.starts_with("python/src/") => "python".to_owned(),
         Some((member, rest)) if is_group(member) => first(rest),
         Some((member, _)) => member.to_owned(),
         None => String::new(),
@@ -205,9 +209,10 @@ fn read_sources(folder: &Path) -> Vec<Source> {
     files(folder, &["rs"]).into_iter().map(read).collect()
 }
 
-/// All code of the product: the command line and the members of the workspace.
+/// All code of the product: the command line, the Python package and the members of the workspace.
 fn sources() -> Vec<Source> {
     let mut found = read_sources(&root().join("src"));
+    found.extend(read_sources(&root().join("python/src")));
     for member in std::fs::read_dir(root().join("crates")).unwrap().flatten() {
         found.extend(read_sources(&member.path().join("src")));
     }
@@ -413,8 +418,8 @@ fn functions_stay_within_seventy_lines() {
 #[test]
 fn files_stay_within_eight_hundred_lines_and_ascii() {
     let mut failures = Vec::new();
-    for folder in ["src", "crates", "tests", "benches", "schema", "queries", "studies", "tools"] {
-        for path in files(&root().join(folder), &["rs", "sql", "toml", "sh"]) {
+    for folder in ["src", "crates", "python", "tests", "benches", "schema", "queries", "studies", "tools"] {
+        for path in files(&root().join(folder), &["rs", "sql", "toml", "sh", "py", "pyi"]) {
             let text = std::fs::read_to_string(&path).unwrap();
             let shown = path.strip_prefix(root()).unwrap().display().to_string();
             if text.lines().count() > FILE_LINES_MAX {

@@ -19,7 +19,7 @@ fn crates(arguments: &[&str]) -> BTreeSet<String> {
 #[test]
 fn every_build_shares_its_dependencies_with_the_full_one() {
     let full = crates(&["--workspace", "--features", "full", "-e", "normal,build,dev"]);
-    for arguments in [&["--no-default-features"][..], &[], &["--features", "full"]] {
+    for arguments in [&["--no-default-features"][..], &[], &["--features", "full"], &["-p", "syntrace-python"]] {
         let lean = crates(&[&["-e", "normal,build"], arguments].concat());
         let alone: Vec<&String> = lean.difference(&full).collect();
         assert!(
@@ -37,4 +37,13 @@ fn the_demo_builds_no_crate_that_it_does_not_need() {
         assert!(found.is_empty(), "{found:?}");
     }
     assert!(lean.len() > 100, "{lean:?}");
+}
+
+#[test]
+fn the_python_package_has_neither_libtorch_nor_an_allocator() {
+    let package = crates(&["-p", "syntrace-python", "-e", "normal"]);
+    let unwanted =
+        |line: &&String| ["tch", "torch-sys", "mimalloc"].contains(&line.split(' ').next().unwrap_or_default());
+    let found: Vec<&String> = package.iter().filter(unwanted).collect();
+    assert!(found.is_empty(), "{found:?}");
 }

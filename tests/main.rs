@@ -50,6 +50,7 @@ mod pipeline;
 mod plan;
 mod privacy;
 mod promises;
+mod python_package;
 mod query;
 mod released;
 mod repair;

@@ -4,15 +4,16 @@ use super::CACHE_BYTES;
 use super::progress_bars::{Bar, Bars};
 use super::run::print_failed;
 use crate::attack::AttackKind;
-use crate::base::thread_count;
+use crate::base::{ModelId, thread_count};
 use crate::error::{Error, Result};
 use crate::pipeline::{self, ImportedModel, Plan, RunObserver, RunOptions, RunReport};
 use crate::privacy::{NONE_BY_DELTA, promises_nothing};
+use crate::record::{IMPORTED, ModelRecord};
 use crate::spec::{
     Claim, ImportManifest, ImportModel, RawAttributeTable, RawAttributes, RawImportCut, RawImportModel,
     ReportedTraining,
 };
-use crate::store::{Store, StoreWriter};
+use crate::store::{Snapshot, Store, StoreWriter};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,10 +36,10 @@ pub(super) struct ImportArgs {
     #[arg(long, required_unless_present = "manifest")]
     generator: Option<String>,
     /// Dataset of the study that the model was trained on
-    #[arg(long, required_unless_present = "manifest")]
+    #[arg(long, required_unless_present_any = ["manifest", "evaluate_only"])]
     dataset: Option<String>,
     /// Class of the study that the model was trained on
-    #[arg(long, required_unless_present = "manifest")]
+    #[arg(long, required_unless_present_any = ["manifest", "evaluate_only"])]
     class: Option<String>,
     /// The model is shadow number I; without it, the target
     #[arg(long, value_name = "I")]
@@ -103,8 +104,8 @@ pub(super) struct ImportArgs {
     /// Attacks side by side; all cores by default
     #[arg(long)]
     threads: Option<usize>,
-    /// The models are in the study: only evaluate them
-    #[arg(long, hide = true)]
+    /// Import nothing: attack and measure all models of --generator that are in the study
+    #[arg(long, conflicts_with = "no_evaluate")]
     evaluate_only: bool,
 }
 
@@ -195,10 +196,14 @@ struct Prepared {
 
 /// Stores the models and plans their evaluation, where one is asked for.
 fn prepare(args: &ImportArgs) -> Result<Option<Prepared>> {
-    let manifest = manifest(args)?;
     let attacks = attacks(&args.attack)?;
+    let stored = args.evaluate_only && args.manifest.is_none() && args.dataset.is_none();
+    let manifest = if stored { ImportManifest { models: Vec::new() } } else { manifest(args)? };
     // Refuses what is no study before a writer would make one.
-    drop(Store::open(&args.study, CACHE_BYTES)?.snapshot()?);
+    let snapshot = Store::open(&args.study, CACHE_BYTES)?.snapshot()?;
+    let mut ids =
+        if stored { stored_models(&snapshot, args.generator.as_deref().unwrap_or_default())? } else { Vec::new() };
+    drop(snapshot);
     let store = StoreWriter::open_or_create(&args.study, CACHE_BYTES)?;
     let imported = pipeline::import_models(&store, &manifest, &Bar::alone())?;
     for model in imported.iter().filter(|_| !args.evaluate_only) {
@@ -217,7 +222,7 @@ fn prepare(args: &ImportArgs) -> Result<Option<Prepared>> {
     if args.no_evaluate {
         return Ok(None);
     }
-    let ids: Vec<_> = imported.iter().map(|model| model.model_id).collect();
+    ids.extend(imported.iter().map(|model| model.model_id));
     let (plan, notes) = pipeline::evaluation(&store.snapshot()?, &ids, &attacks)?;
     // Said by the program that evaluates.
     if args.evaluate_only || !plan.needs_networks() {
@@ -227,6 +232,23 @@ fn prepare(args: &ImportArgs) -> Result<Option<Prepared>> {
     }
     let threads = args.threads.unwrap_or_else(thread_count).max(1);
     Ok(Some(Prepared { store, plan, threads }))
+}
+
+/// Models that were imported by the name of a generator.
+fn stored_models(snapshot: &Snapshot, generator: &str) -> Result<Vec<ModelId>> {
+    let all: Vec<ModelRecord> = snapshot.models()?.into_iter().filter(|model| model.preset == IMPORTED).collect();
+    let found: Vec<ModelId> =
+        all.iter().filter(|model| model.generator == generator).map(|model| model.model_id).collect();
+    if found.is_empty() {
+        let mut known: Vec<&str> = all.iter().map(|model| model.generator.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let hint =
+            if known.is_empty() { "none was imported".to_owned() } else { format!("there are: {}", known.join(", ")) };
+        return Err(Error::user(format!("the study has no imported generator `{generator}`"))
+            .hint_near(generator, &known, hint));
+    }
+    Ok(found)
 }
 
 fn manifest(args: &ImportArgs) -> Result<ImportManifest> {

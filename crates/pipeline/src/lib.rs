@@ -43,7 +43,7 @@ pub use train::{cuda_devices, device_flops};
 pub use transfer::compare::{Comparison, Difference, compare};
 pub use transfer::export::{
     ImageSelection, TraceSelection, export_capture, export_images, export_nprint, export_pcapng, export_traces,
-    export_weights, write_traces,
+    export_weights, selected_traces, write_traces,
 };
 pub use transfer::import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use transfer::kit::{Kit, KitModel, KitOptions, kit};

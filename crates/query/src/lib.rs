@@ -28,6 +28,7 @@ mod table;
 pub use arrow::record_batch::RecordBatch;
 pub use catalog::{CATALOG, TableInfo, ViewInfo, create_table_text, tables, views};
 pub use context::{Rules, SessionOptions};
+pub use datafusion::scalar::ScalarValue;
 pub use function::NAMES as FUNCTIONS;
 pub use information_schema::{TypeName, type_name};
 pub use named::{NamedQuery, Parameter, bind, named, named_queries};
@@ -37,7 +38,7 @@ pub use output::format::{Format, Rendered, cells, write_answer, write_answer_as}
 pub use output::pivot::pivot;
 pub use output::text::Look;
 pub use service::{Service, StatementPlan, explained};
-pub use session::{Answer, Session};
+pub use session::{Answer, Cancellation, Session};
 pub use sql::name_resolution::QUERIES_SCHEMA;
 pub use sql::nesting_limits::{STACK_BYTES, require_shallow};
 pub use sql::parameter::{Parameters, parse_parameter};

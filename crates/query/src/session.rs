@@ -50,7 +50,7 @@ impl Session {
         // One more for the stack that statements are planned on.
         try_threads(threads + 1, Some(STACK_BYTES)).map_err(|error| {
             Error::user(format!("cannot start the {threads} threads of a query: {error}"))
-                .hint("raise the limits of this process (`ulimit -v`, `ulimit -u`), or ask for fewer: --threads 1")
+                .hint("raise the limits of this process (`ulimit -v`, `ulimit -u`), or ask for fewer threads")
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -85,8 +85,7 @@ impl Session {
         std::thread::spawn(move || {
             waiting.block_on(async {
                 while interrupts.recv().await.is_some() {
-                    cancel.requested.store(true, Ordering::SeqCst);
-                    cancel.notified.notify_waiters();
+                    cancel.cancel();
                 }
             });
         });
@@ -122,22 +121,23 @@ impl Session {
 
     /// As [`Session::sql`], with values for `$name` parameters.
     pub fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer> {
+        self.cancel.requested.store(false, Ordering::SeqCst);
+        self.sql_until(text, parameters, &self.cancel)
+    }
+
+    /// As [`Session::sql_with`]; `cancel` ends this statement and its answer, and no other of the session.
+    pub fn sql_until(&self, text: &str, parameters: &Parameters, cancel: &Arc<Cancellation>) -> Result<Answer> {
         if let Some(query) = summarize::query(text) {
             let schema = self.schema(&query, parameters)?;
-            return self.sql_with(&summarize::statement(&query, &schema), parameters);
+            return self.sql_until(&summarize::statement(&query, &schema), parameters, cancel);
         }
         let stream = caught(|| {
             let statement = admitted(parse(text)?)?;
-            self.cancel.requested.store(false, Ordering::SeqCst);
-            let started = self.runtime.block_on(self.cancel.before(self.start(statement, parameters)))?;
+            let start = self.start(statement, parameters, &cancel.requested);
+            let started = self.runtime.block_on(cancel.before(start))?;
             started.map_err(|error| explain(&error, text))
         })?;
-        Ok(Answer {
-            runtime: Arc::clone(&self.runtime),
-            cancel: Arc::clone(&self.cancel),
-            text: text.to_owned(),
-            stream,
-        })
+        Ok(Answer { runtime: Arc::clone(&self.runtime), cancel: Arc::clone(cancel), text: text.to_owned(), stream })
     }
 
     /// Names and types of the columns of a statement's answer.
@@ -182,9 +182,10 @@ impl Session {
         &self,
         statement: Statement,
         parameters: &Parameters,
+        cancelled: &CancelFlag,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
         let plan = self.plan(statement, parameters).await?;
-        started(&self.context, plan, &self.cancel.requested).await
+        started(&self.context, plan, cancelled).await
     }
 
     /// The plan of a statement that only reads, over the study.
@@ -234,14 +235,20 @@ fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Has the statement that is running been cancelled?
+/// Ends a statement from another thread.
 #[derive(Default)]
-struct Cancellation {
+pub struct Cancellation {
     requested: CancelFlag,
     notified: Notify,
 }
 
 impl Cancellation {
+    /// The statement ends with an error as soon as it can.
+    pub fn cancel(&self) {
+        self.requested.store(true, Ordering::SeqCst);
+        self.notified.notify_waiters();
+    }
+
     /// What `work` gives, or an error as soon as the statement is cancelled.
     async fn before<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         let mut told = std::pin::pin!(self.notified.notified());

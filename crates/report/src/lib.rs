@@ -80,7 +80,7 @@ pub fn figure(session: &Session, name: &str, format: FigureFormat, members: Memb
     };
     let Some(given) = figure.naming.given(members, figure.given) else {
         return Err(Error::user(format!("`{name}` shows real traces, which models were trained on"))
-            .hint("add --members, and mind who sees the picture"));
+            .hint("add `--members` (in Python `members=True`), and mind who sees the picture"));
     };
     let answer = Answer::ask(session, figure.name, given)?;
     if format == FigureFormat::Csv {

@@ -29,10 +29,13 @@ pub fn thread_count() -> usize {
 }
 
 /// Can the threads of the pool be created? If not (`ulimit -v`, `ulimit -u`), all work is done on the calling thread:
-/// the pool itself would panic.
+/// the pool itself would panic. Nor is there one in a fork of the process that made it: whoever asked it would wait for
+/// ever.
 fn is_parallel() -> bool {
-    static PARALLEL: OnceLock<bool> = OnceLock::new();
-    *PARALLEL.get_or_init(|| try_threads(available_parallelism().map_or(1, usize::from), None).is_ok())
+    static PARALLEL: OnceLock<(u32, bool)> = OnceLock::new();
+    let asked = || try_threads(available_parallelism().map_or(1, usize::from), None).is_ok();
+    let (process, parallel) = *PARALLEL.get_or_init(|| (std::process::id(), asked()));
+    parallel && process == std::process::id()
 }
 
 /// Creates `count` threads at once, with stacks of `stack_bytes`, and ends them: a check before calling a library that

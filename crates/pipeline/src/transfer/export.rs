@@ -32,7 +32,11 @@ pub enum TraceSelection {
     },
 }
 
-fn selected(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace>> {
+/// The traces with their packets, in the order of their ids (synthetic ones: of their numbers).
+///
+/// # Errors
+/// No such class or model.
+pub fn selected_traces(snapshot: &Snapshot, selection: &TraceSelection) -> Result<Vec<Trace>> {
     let jobs: Vec<_> = snapshot.jobs()?.into_iter().map(|job| job.job_id).collect();
     match selection {
         TraceSelection::Class { dataset, class } => {
@@ -78,7 +82,7 @@ fn in_order<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Vec<(usize, &'a 
 
 /// Writes traces as one PCAP in order of time; gives traces and packets written.
 pub fn export_traces(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
-    let traces = selected(snapshot, selection)?;
+    let traces = selected_traces(snapshot, selection)?;
     Ok((traces.len() as u64, write_traces(traces.iter(), out)?))
 }
 
@@ -90,7 +94,7 @@ pub fn write_traces<'a>(traces: impl IntoIterator<Item = &'a Trace>, out: &mut d
 /// Writes traces as one PCAPNG in order of time, each packet with a comment: class or model, and trace.
 /// Gives traces and packets written.
 pub fn export_pcapng(snapshot: &Snapshot, selection: &TraceSelection, out: &mut dyn Write) -> Result<(u64, u64)> {
-    let traces = selected(snapshot, selection)?;
+    let traces = selected_traces(snapshot, selection)?;
     let origin = match selection {
         TraceSelection::Class { dataset, class } => format!("{dataset}/{class}"),
         TraceSelection::Model { model_id, .. } => model_words(snapshot, *model_id)?,
@@ -151,7 +155,7 @@ pub fn export_nprint(
     options: &NprintOptions,
     out: &mut dyn Write,
 ) -> Result<u64> {
-    nprint_csv::write_traces(&selected(snapshot, selection)?, out, options)
+    nprint_csv::write_traces(&selected_traces(snapshot, selection)?, out, options)
 }
 
 /// Which images.
@@ -174,7 +178,7 @@ pub struct ImageSelection {
 /// # Errors
 /// A trace that is not there; none at all.
 pub fn export_images(snapshot: &Snapshot, selection: &ImageSelection) -> Result<Vec<(TraceId, Vec<u8>)>> {
-    let mut traces = selected(snapshot, &selection.traces)?;
+    let mut traces = selected_traces(snapshot, &selection.traces)?;
     let missing = |id: &&TraceId| !traces.iter().any(|trace| trace.trace_id == **id);
     if let Some(id) = selection.only.iter().find(missing) {
         return Err(Error::user(format!("trace `{id}` is not in the class or model")).hint(

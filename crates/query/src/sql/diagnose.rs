@@ -185,7 +185,7 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
         DataFusionError::SQL(parser, _) => (plain(&parser.to_string()), None, None),
         DataFusionError::ResourcesExhausted(what) => (
             format!("the query needs more memory than it may use: {}", plain(what)),
-            Some("raise --memory, or ask for fewer rows or columns".to_owned()),
+            Some("raise --memory (in Python `memory_mib`), or ask for fewer rows or columns".to_owned()),
             None,
         ),
         DataFusionError::Plan(what) => match quoted_after(what, "table '") {
@@ -333,8 +333,8 @@ pub(crate) fn unbound_parameter(plan: &LogicalPlan, given: &Parameters) -> dataf
 pub(crate) fn unbound(name: &str, given: &[&str]) -> Error {
     let error = Error::user(format!("parameter `${name}` has no value"));
     match given.iter().find(|candidate| near(name, candidate)) {
-        Some(candidate) => error.hint(format!("did you mean `-v {name}=...` instead of `-v {candidate}=...`?")),
-        None => error.hint(format!("give it one: -v {name}=VALUE")),
+        Some(candidate) => error.hint(format!("did you mean `{name}=...` instead of `{candidate}=...`?")),
+        None => error.hint(format!("give it one: {name}=VALUE (on the command line -v {name}=VALUE)")),
     }
 }
 

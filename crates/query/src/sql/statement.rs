@@ -78,9 +78,9 @@ fn require_no_into(statement: &SqlStatement) -> Result<()> {
 }
 
 fn refusal(what: &str) -> Error {
-    Error::user(format!("SQL here only reads, found `{what}`")).with_sqlstate("25006").hint(
-        "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; to keep a result, use --format csv|parquet|... and redirect it",
-    )
+    Error::user(format!("SQL here only reads, found `{what}`"))
+        .with_sqlstate("25006")
+        .hint("SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; to keep a result, write the answer to a file")
 }
 
 fn first_words(statement: &str) -> String {
