@@ -9,10 +9,11 @@
 //!
 //! Data flows one way. Stages (capture, encoding, simulate, train, attribute, attack, synth, eval,
 //! utility, audit) are pure: records in, records out; they never see the store and never call the stage
-//! before them. `pipeline` alone connects them; `query`, `serve` and `report` only read. One adapter per foreign
+//! before them. `pipeline` alone connects them; `query`, `serve`, `report` and `ui` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
-//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, pgwire in `serve`, askama, svg
-//! and resvg in `report` (which also reads header bits through `capture` and `encoding` for its images),
+//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, pgwire in `serve`, axum in `ui`,
+//! askama in `report` and `ui`, svg and resvg in `report` (which also reads header bits through `capture` and
+//! `encoding` for its images),
 //! clap in `cli`.
 //!
 //! The modules live in the members of the workspace, `crates/`, so that a change in one is built without the others;
@@ -41,5 +42,7 @@ pub use syntrace_query as query;
 pub use syntrace_report as report;
 #[cfg(feature = "serve")]
 pub use syntrace_serve as serve;
+#[cfg(feature = "ui")]
+pub use syntrace_ui as ui;
 
 pub mod cli;

@@ -63,5 +63,6 @@ mod store;
 mod synth;
 mod terminal;
 mod train;
+mod ui;
 mod utility;
 mod verdict;

@@ -44,6 +44,7 @@ mod simulate;
 mod spec_text;
 mod sql;
 mod stdout;
+mod ui;
 mod verify;
 
 use crate::base::{Device, DeviceChoice};
@@ -69,6 +70,7 @@ enum Verb {
     Sql(sql::SqlArgs),
     Query(sql::QueryArgs),
     Serve(serve::ServeArgs),
+    Ui(ui::UiArgs),
     Report(report::ReportArgs),
     Info(info::InfoArgs),
     Ingest(ingest::IngestArgs),
@@ -208,6 +210,7 @@ fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Resul
         Verb::Sql(args) => sql::sql(&args),
         Verb::Query(args) => sql::query(&args),
         Verb::Serve(args) => serve::serve(&args),
+        Verb::Ui(args) => ui::ui(&args),
         Verb::Report(args) => report::report(&args),
         Verb::Info(args) => info::info(&args),
         Verb::Ingest(args) => ingest::ingest(&args),

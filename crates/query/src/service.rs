@@ -7,19 +7,25 @@
 
 use crate::context::{Rules, SessionOptions, new_context, started, started_analyzed};
 use crate::error::external;
+use crate::named::{NamedQuery, bind};
 use crate::optimizer::cancellation::CancelFlag;
 use crate::query_thread::on_query_threads;
+use crate::sql::binding::bound;
 use crate::sql::diagnose::explain;
-use crate::sql::name_resolution::{self, with_tables_of};
+use crate::sql::disclosure::{RealTraces, names_none, require_no_traces};
+use crate::sql::name_resolution::{self, relations, with_tables_of};
+use crate::sql::parameter::Parameters;
 use crate::sql::parse::parse;
 use crate::sql::statement::{admitted, reading_plan};
 use crate::table::study::Studies;
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use datafusion::common::{DFSchemaRef, DataFusionError, ParamValues};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
+use futures::StreamExt;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
 use syntrace_store::Snapshot;
@@ -130,6 +136,75 @@ impl Service {
             }
         };
         on_query_threads(&self.work, cancelled, start).await
+    }
+
+    /// Names and types of the columns of a statement's answer; nothing is read.
+    pub async fn columns(&self, text: &str) -> Result<SchemaRef> {
+        let plan = self.plan(parse(text)?).await.map_err(|error| explain(&error, text))?;
+        Ok(Arc::clone(plan.schema.inner()))
+    }
+
+    /// Runs one statement over a snapshot, with values for its `$name` parameters. Where real traces are hidden,
+    /// a statement that could name them is refused before it runs.
+    pub async fn ask(
+        &self,
+        text: &str,
+        parameters: &Parameters,
+        snapshot: Arc<Snapshot>,
+        real: RealTraces,
+    ) -> Result<Rows> {
+        let names = relations(&self.context, &parse(text)?).map_err(|error| explain(&error, text))?;
+        let is_open = real == RealTraces::Named || names.iter().all(|name| names_none(name));
+        self.start(text, parameters, snapshot, is_open).await
+    }
+
+    /// As [`Service::ask`], for a named query.
+    pub async fn ask_named(
+        &self,
+        query: &NamedQuery,
+        given: &Parameters,
+        snapshot: Arc<Snapshot>,
+        real: RealTraces,
+    ) -> Result<Rows> {
+        let is_open = real == RealTraces::Named || names_none(query.name);
+        self.start(query.sql, &bind(query, given)?, snapshot, is_open).await
+    }
+
+    /// Runs a statement; one that is not open must read no column that names real traces.
+    async fn start(&self, text: &str, parameters: &Parameters, snapshot: Arc<Snapshot>, is_open: bool) -> Result<Rows> {
+        let failed = |error: DataFusionError| explain(&error, text);
+        let mut plan = self.plan(parse(text)?).await.map_err(failed)?;
+        if !plan.is_analyzed {
+            plan = StatementPlan::not_analyzed(bound(plan.plan, parameters).map_err(failed)?);
+        }
+        if !is_open {
+            let state = self.context.state();
+            let optimised = match plan.is_analyzed {
+                true => state.optimizer().optimize(plan.plan.clone(), &state, |_, _| {}),
+                false => state.optimize(&plan.plan),
+            };
+            require_no_traces(&optimised.map_err(failed)?).map_err(failed)?;
+        }
+        let stream = self.run(plan, snapshot).await.map_err(failed)?;
+        Ok(Rows { text: text.to_owned(), stream })
+    }
+}
+
+/// The rows of a running query, as record batches. Dropping it stops the query.
+pub struct Rows {
+    text: String,
+    stream: SendableRecordBatchStream,
+}
+
+impl Rows {
+    /// Names and types of the columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+
+    /// The next batch; `None` after the last one.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        Some(self.stream.next().await?.map_err(|error| explain(&error, &self.text)))
     }
 }
 

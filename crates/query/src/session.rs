@@ -1,9 +1,9 @@
 //! A query context over one snapshot, and the bridge from DataFusion's async to plain iterators.
 
 use crate::context::{Rules, SessionOptions, new_context, started};
-use crate::error::external;
 use crate::optimizer::cancellation::CancelFlag;
-use crate::sql::diagnose::{explain, unbound, unbound_parameter};
+use crate::sql::binding::bound;
+use crate::sql::diagnose::explain;
 use crate::sql::empty_answer;
 use crate::sql::name_resolution::{register_named, register_tables, with_tables_of};
 use crate::sql::nesting_limits::STACK_BYTES;
@@ -13,7 +13,7 @@ use crate::sql::statement::{admitted, reading_plan};
 use crate::sql::summarize;
 use crate::table::study::{Studies, Study};
 use arrow::array::AsArray;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
@@ -192,27 +192,8 @@ impl Session {
     async fn plan(&self, statement: Statement, parameters: &Parameters) -> datafusion::common::Result<LogicalPlan> {
         register_named(&self.context, &statement).await?;
         let plan = reading_plan(&self.context, statement).await?;
-        if let Some(name) = unbound_parameter(&plan, parameters)? {
-            let given: Vec<&str> = parameters.keys().map(String::as_str).collect();
-            return Err(external(unbound(&name, &given)));
-        }
-        let plan = plan.clone().with_param_values(of_wanted_types(&plan, parameters)?)?;
-        with_tables_of(plan, &self.study())
+        with_tables_of(bound(plan, parameters)?, &self.study())
     }
-}
-
-/// The values, converted to text if they are compared with text: `-v class=2024` names a class although it is a number.
-fn of_wanted_types(plan: &LogicalPlan, parameters: &Parameters) -> datafusion::common::Result<Parameters> {
-    let wanted = plan.get_parameter_types()?;
-    let is_text = |name: &str| {
-        let kind = wanted.get(&format!("${name}")).cloned().flatten();
-        matches!(kind, Some(DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8))
-    };
-    let typed = parameters.iter().map(|(name, value)| {
-        let value = if is_text(name) && !value.is_null() { value.cast_to(&DataType::Utf8)? } else { value.clone() };
-        Ok((name.clone(), value))
-    });
-    typed.collect()
 }
 
 /// Runs a recursive operation on a stack that suffices for the deepest tree that

@@ -31,6 +31,7 @@ use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct};
 use figure_layout::Sheet;
 use headline::{Sources, sentences};
 use page::{Page, Section, figure_block, table_block};
+pub use palette::page_style;
 use std::collections::HashMap;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::Session;

@@ -74,8 +74,8 @@ pub(super) fn standalone_style() -> String {
     figure_rules(|number| LIGHT[number % STYLES].to_owned(), |name| ground_value(&LIGHT_GROUND, name).to_owned())
 }
 
-/// Style of figures inside the page: variables, so that one drawing serves light and dark.
-pub(super) fn page_style() -> String {
+/// Style of figures inside a page: variables, so that one drawing serves light and dark.
+pub fn page_style() -> String {
     let light = variables(&LIGHT_GROUND, LIGHT);
     let dark = variables(&DARK_GROUND, DARK);
     let rules = figure_rules(|number| format!("var(--c{number})"), |name| format!("var(--{name})"));

@@ -36,10 +36,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use syntrace_base::error::{Error, Result};
-use syntrace_query::{STACK_BYTES, Service, SessionOptions};
+use syntrace_query::{Service, SessionOptions, listen_on, server_threads, stop_asked};
 use syntrace_store::Store;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Handle, Runtime};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// PostgreSQL's port, used if it is free and no port is given.
@@ -78,7 +78,7 @@ pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAd
         .hint("set a password: --password-file FILE, or the variable SYNTRACE_PASSWORD; or listen on 127.0.0.1"));
     }
     // Queries have a separate runtime, so that they never delay client messages and timeouts.
-    let (clients, queries) = (runtime(CLIENT_THREADS)?, runtime(options.session.threads)?);
+    let (clients, queries) = (server_threads(CLIENT_THREADS)?, server_threads(options.session.threads)?);
     let served = clients.block_on(listen(Arc::new(store), options, queries.handle().clone(), announce));
     // Running queries are dropped, not awaited.
     clients.shutdown_timeout(Duration::from_secs(1));
@@ -88,15 +88,6 @@ pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAd
 
 /// Threads that handle client connections and plan statements.
 const CLIENT_THREADS: usize = 2;
-
-fn runtime(threads: usize) -> Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(STACK_BYTES)
-        .worker_threads(threads.max(1))
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal(format!("cannot start the server's threads: {error}")))
-}
 
 async fn listen(
     store: Arc<Store>,
@@ -109,7 +100,7 @@ async fn listen(
     let authentication = Authentication::new(options.password.as_deref(), certificate)?;
     let service = Service::new(options.session, queries).await?;
     let handlers = Arc::new(Handlers::new(store, service, authentication).await?);
-    let listener = bind(options.host, options.port).await?;
+    let listener = listen_on(options.host, options.port, DEFAULT_PORT).await?;
     let address =
         listener.local_addr().map_err(|error| Error::internal(format!("no address to listen on: {error}")))?;
     let mut stop = std::pin::pin!(stop_asked()?);
@@ -159,37 +150,4 @@ async fn serve_client(
         }
     }
     let _ = served.await;
-}
-
-async fn bind(host: IpAddr, port: Option<u16>) -> Result<TcpListener> {
-    let wanted = SocketAddr::new(host, port.unwrap_or(DEFAULT_PORT));
-    let bound = match (TcpListener::bind(wanted).await, port) {
-        (Err(error), None) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddr::new(host, 0)).await
-        }
-        (bound, _) => bound,
-    };
-    bound.map_err(|error| {
-        let failed = Error::user(format!("cannot listen on {wanted}: {error}"));
-        match error.kind() {
-            std::io::ErrorKind::AddrInUse => failed.hint("another program has this port: choose another with --port"),
-            std::io::ErrorKind::PermissionDenied => failed.hint("ports below 1024 are for the system: choose another"),
-            std::io::ErrorKind::AddrNotAvailable => failed.hint("this machine does not have that address"),
-            _ => failed,
-        }
-    })
-}
-
-/// Ends when the process is asked to stop.
-fn stop_asked() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error| Error::internal(format!("cannot wait for signals: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

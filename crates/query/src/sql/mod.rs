@@ -1,7 +1,9 @@
 //! The text of a statement, before and during planning: permitted statements, name resolution, limits, errors with
 //! positions.
 
+pub(crate) mod binding;
 pub(crate) mod diagnose;
+pub(crate) mod disclosure;
 pub(crate) mod empty_answer;
 pub(crate) mod expansion_limits;
 pub(crate) mod name_resolution;

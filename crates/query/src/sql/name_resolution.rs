@@ -99,6 +99,12 @@ pub(crate) async fn register_named(context: &SessionContext, statement: &Stateme
     Ok(())
 }
 
+/// Names of the tables, views and named queries that a statement names.
+pub(crate) fn relations(context: &SessionContext, statement: &Statement) -> Result<Vec<String>> {
+    let names = names_of(context, statement)?.into_iter();
+    Ok(names.map(|(Name::Relation(name) | Name::Query(name))| name).collect())
+}
+
 async fn register_view(context: &SessionContext, view: &ViewInfo) -> Result<()> {
     if context.table_exist(view.name)? {
         return Ok(());

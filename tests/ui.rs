@@ -1,0 +1,256 @@
+//! `syntrace ui` as a browser sees it: who is let in, what pages say, and what they do not.
+
+use crate::common::{run_ok, syntrace};
+use crate::query::study;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+/// Bytes of the address of every real trace of the small study, as pages would show them.
+const REAL_ADDRESSES: [&str; 4] = ["192.0.2.80", "c0000250", "10.0.0.1", "0a000001"];
+
+/// A running server; ended when dropped.
+struct Server {
+    child: Child,
+    /// `127.0.0.1:PORT`
+    host: String,
+    token: String,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Server {
+    fn of(study: &Path, more: &[&str]) -> Self {
+        let mut command = syntrace();
+        command.arg("ui").arg(study).args(["--port", "0"]).args(more).stdin(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the tool starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.strip_prefix("http://")?.to_owned())).expect("an address");
+        let (host, token) = address.split_once("/?token=").expect("a token");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, host: host.to_owned(), token: token.to_owned() }
+    }
+
+    fn port(&self) -> &str {
+        self.host.split_once(':').expect("a port").1
+    }
+
+    fn cookie(&self) -> String {
+        format!("Cookie: syntrace-{}={}\r\n", self.port(), self.token)
+    }
+
+    /// Asks with these lines in the head, `Host` among them.
+    fn request(&self, method: &str, path: &str, head: &str) -> Answer {
+        let mut socket = std::net::TcpStream::connect(&self.host).unwrap();
+        socket.set_read_timeout(Some(crate::common::PROCESS_LIMIT)).unwrap();
+        write!(socket, "{method} {path} HTTP/1.1\r\n{head}Connection: close\r\n\r\n").unwrap();
+        let mut bytes = Vec::new();
+        socket.read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = if head.contains("transfer-encoding: chunked") { unchunked(body) } else { body.to_owned() };
+        Answer { status, head: head.to_owned(), body }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &format!("Host: {}\r\n{}", self.host, self.cookie()))
+    }
+
+    /// A page that there is.
+    fn page(&self, path: &str) -> String {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A body without the lengths of its chunks.
+fn unchunked(mut body: &str) -> String {
+    let mut text = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        text.push_str(&rest[..length]);
+        body = &rest[length + 2..];
+    }
+    text
+}
+
+/// A text as a value of an address.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[test]
+fn who_has_no_token_or_names_another_host_sees_nothing() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let own = format!("Host: {}\r\n", server.host);
+    let first = server.request("GET", &format!("/tables?x=1&token={}", server.token), &own);
+    assert_eq!(first.status, 303);
+    assert!(first.head.contains("location: /tables?x=1\r\n"), "the token stays in no address: {}", first.head);
+    assert!(first.head.contains("HttpOnly; SameSite=Strict"), "{}", first.head);
+    let wrong = format!("{own}Cookie: syntrace-{}=0123\r\n", server.port());
+    for (path, head) in [("/tables", &own), ("/tables?token=0123", &own), ("/tables", &wrong), ("/style.css", &own)] {
+        let refused = server.request("GET", path, head);
+        assert_eq!(refused.status, 403, "{path}");
+        assert!(!refused.body.contains("packets") && refused.body.contains("token"), "{}", refused.body);
+    }
+    for host in ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost"] {
+        let head = format!("Host: {host}\r\n{}", server.cookie());
+        assert_eq!(server.request("GET", "/tables", &head).status, 421, "{host}");
+    }
+    let local = format!("Host: localhost:{}\r\n{}", server.port(), server.cookie());
+    let page = server.request("GET", "/tables", &local);
+    assert_eq!(page.status, 200);
+    for header in ["content-security-policy: default-src 'none'; style-src 'self'", "x-content-type-options: nosniff"] {
+        assert!(page.head.contains(header), "{}", page.head);
+    }
+}
+
+#[test]
+fn every_table_view_and_query_has_a_page_without_inline_code() {
+    let study = study::small();
+    let server = Server::of(&study.path, &["--members"]);
+    let tables = syntrace::query::tables().into_iter().map(|table| format!("/table/{}", table.name));
+    let views = syntrace::query::views().into_iter().map(|view| format!("/table/{}", view.name));
+    let queries = syntrace::query::named_queries().into_iter().map(|query| format!("/query/{}", query.name));
+    for path in tables.chain(views).chain(queries).chain(["/tables", "/sql"].map(str::to_owned)) {
+        let page = server.page(&path);
+        assert!(!page.contains("<script") && !page.contains(" style=") && !page.contains(" onclick"), "{path}");
+        assert!(page.contains("<html lang=\"en\">") && page.contains("<h1>"), "{path}");
+    }
+    assert!(server.page("/table/traces").contains("192.0.2.80") || server.page("/table/traces").contains("c0000250"));
+    assert_eq!(server.get("/table/nope").status, 404);
+    assert_eq!(server.get("/query/nope").status, 404);
+    assert_eq!(server.get("/nope").status, 404);
+}
+
+#[test]
+fn no_page_names_real_traces_without_members() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let tables = syntrace::query::tables().into_iter().map(|table| format!("/table/{}", table.name));
+    let views = syntrace::query::views().into_iter().map(|view| format!("/table/{}", view.name));
+    let queries = syntrace::query::named_queries().into_iter().map(|query| format!("/query/{}", query.name));
+    let statements = [
+        "SELECT src_ip FROM traces",
+        "SELECT count(*) FROM traces WHERE src_port = 80",
+        "SELECT max(x) FROM (SELECT ip_text(dst_ip) AS x FROM packets) AS p",
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM packets WHERE src_port > 0)",
+        "SELECT (SELECT min(trace_id) FROM splits) AS first",
+        "EXPLAIN ANALYZE SELECT * FROM packets",
+        "SELECT * FROM one_trace(1000)",
+        "SELECT * FROM generalization JOIN traces ON true",
+        "SELECT data FROM packets WHERE synthetic OR true",
+        "WITH p AS (SELECT * FROM packets) SELECT encode(data, 'hex') FROM p WHERE NOT synthetic",
+        "SELECT seed FROM jobs",
+        "SELECT min_value FROM segments",
+    ];
+    let typed: Vec<String> = statements.iter().map(|sql| format!("/sql?sql={}", encoded(sql))).collect();
+    for path in &typed {
+        assert_eq!(server.get(path).status, 403, "{path}");
+        assert_eq!(server.get(&format!("{path}&_format=csv")).status, 403, "{path}");
+    }
+    for path in tables.chain(views).chain(queries).chain(typed.into_iter()) {
+        let answer = server.get(&path);
+        assert!(matches!(answer.status, 200 | 403), "{path}: {}", answer.body);
+        let rows = answer.body.split("<tbody>").skip(1).collect::<String>();
+        let generated = path.ends_with("/packets");
+        assert!(generated || !REAL_ADDRESSES.iter().any(|address| rows.contains(address)), "{path}: {rows}");
+    }
+    let counted = server.page(&format!("/sql?sql={}", encoded("SELECT class, count(*) FROM traces GROUP BY class")));
+    assert!(counted.contains("windows"), "{counted}");
+    let generated = "SELECT count(data) FROM packets WHERE synthetic";
+    assert_eq!(server.get(&format!("/sql?sql={}", encoded(generated))).status, 200);
+}
+
+#[test]
+fn files_are_those_of_the_command_line() {
+    let study = study::small();
+    let server = Server::of(&study.path, &["--members"]);
+    let path = study.path.to_str().unwrap();
+    for sql in ["SELECT * FROM models ORDER BY model_id", "SELECT 1 AS a, NULL AS b WHERE false", "SELECT 'a,\"b' AS x"] {
+        for format in ["csv", "json"] {
+            let expected = run_ok(&["sql", path, "--format", format, "-c", sql]);
+            let found = server.page(&format!("/sql?sql={}&_format={format}", encoded(sql)));
+            assert_eq!(found, expected, "{sql}");
+        }
+    }
+    let expected = run_ok(&["query", path, "strongest_attacks", "-v", "dataset=os", "--format", "csv"]);
+    assert_eq!(server.page("/query/strongest_attacks?dataset=os&_format=csv"), expected);
+    let sql = "SELECT * FROM traces WHERE class = 'windows' ORDER BY trace_id LIMIT 50";
+    let expected = run_ok(&["sql", path, "--format", "csv", "-c", sql]);
+    assert_eq!(server.page("/table/traces?class=windows&_format=csv"), expected);
+}
+
+#[test]
+fn statements_that_write_or_are_wrong_say_so_in_place() {
+    let study = study::small();
+    let before = std::fs::read(&study.path).unwrap();
+    let server = Server::of(&study.path, &[]);
+    for (sql, words) in [
+        ("SELECT nope FROM models", "there is no column `nope`"),
+        ("SELEC 1", "  1 | SELEC 1\n      ^^^^^"),
+        ("DELETE FROM models", "SQL here only reads"),
+        ("CREATE TABLE x (a INT)", "SQL here only reads"),
+        ("COPY models TO '/tmp/x'", "SQL here only reads"),
+        ("SELECT 1; SELECT 2", "one statement"),
+    ] {
+        let answer = server.get(&format!("/sql?sql={}", encoded(sql)));
+        assert_eq!(answer.status, 400, "{sql}");
+        assert!(answer.body.contains(words), "{sql}: {}", answer.body);
+        assert!(answer.body.contains("<textarea"), "the statement can be mended: {}", answer.body);
+    }
+    for (method, path) in [("POST", "/sql"), ("PUT", "/table/models"), ("DELETE", "/table/models")] {
+        let head = format!("Host: {}\r\n{}Content-Length: 0\r\n", server.host, server.cookie());
+        assert_eq!(server.request(method, path, &head).status, 405, "{method}");
+    }
+    drop(server);
+    assert!(std::fs::read(&study.path).unwrap() == before, "the study changed");
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let study = study::small();
+    let server = Server::of(&study.path, &["--members"]);
+    let hostile = "<script>alert(1)</script>\"'&";
+    for path in [
+        format!("/sql?sql={}", encoded(&format!("SELECT '{}' AS \"<b>x</b>\"", hostile.replace('\'', "''")))),
+        format!("/table/models?generator={}", encoded(hostile)),
+        format!("/table/models?{}=1", encoded(hostile)),
+        format!("/table/{}", encoded("<script>")),
+        format!("/query/headline?dataset={}", encoded(hostile)),
+        format!("/query/headline?{}=1", encoded(hostile)),
+        "/<script>".to_owned(),
+    ] {
+        let answer = server.get(&path);
+        assert!(answer.status < 500, "{path}: {}", answer.body);
+        assert!(!answer.body.contains("<script>") && !answer.body.contains("<b>"), "{path}: {}", answer.body);
+    }
+}
+
+#[test]
+fn a_table_is_read_page_by_page_and_counted() {
+    let study = study::small();
+    let server = Server::of(&study.path, &["--members"]);
+    let page = server.page("/table/traces?_sort=trace_id&_desc=1");
+    assert!(page.contains("aria-sort=\"descending\"") && page.contains("Rows 1 to 16 of 16"), "{page}");
+    assert!(page.find(">2007<").unwrap() < page.find(">1000<").unwrap());
+    let page = server.page("/table/traces?_from=10");
+    assert!(page.contains("Rows 11 to 16 of 16") && page.contains("Previous page"), "{page}");
+    let page = server.page("/table/traces?trace_id__gte=2004&_facet=class");
+    assert!(page.contains("of 4</span>") && page.contains("trace_id \u{2265} 2004"), "{page}");
+    assert_eq!(server.get("/table/traces?trace_id=x").status, 400);
+}
