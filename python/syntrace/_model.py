@@ -105,8 +105,9 @@ class Model:
 
     def _write(self) -> None:
         with open(self._place("members.csv"), "w", newline="") as file:
-            lines = zip(self.traces.ids.tolist(), self.traces.member, strict=True)
-            csv.writer(file).writerows([("trace", "member"), *((id, int(member)) for id, member in lines)])
+            members = set(self.traces.members.tolist())
+            listed = [(id, int(id in members)) for id in self.traces.ids.tolist()]
+            csv.writer(file).writerows([("trace", "member"), *listed])
         entries = {**self._entries, "members": "members.csv", "attributes": self._attributes, "synthetic": self._synthetic}
         if self._rows:
             with open(self._place("log.csv"), "w", newline="") as file:

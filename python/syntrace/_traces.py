@@ -33,11 +33,12 @@ class Traces:
     #: Was the trace for training? `None` without a split.
     member: np.ndarray[Any, Any] | None
 
-    def __init__(self, study: Study, dataset: str, class_: str, columns: dict[str, Any], member: Any) -> None:
+    def __init__(self, study: Study, dataset: str, class_: str, columns: dict[str, Any], parts: Any) -> None:
         import numpy as np
 
-        self._study, self.dataset, self.class_, self.member = study, dataset, class_, member
+        self._study, self.dataset, self.class_ = study, dataset, class_
         self.ids, row = np.unique(columns["trace_id"], return_inverse=True)
+        self.member = None if parts is None else np.array([parts[id] for id in self.ids.tolist()])
         self.packets = np.bincount(row)
         self._place, self._data = (row, columns["position"]), columns["data"]
         self.fields = {name: self._laid_out(columns[name], -1) for name in FIELDS}
@@ -106,14 +107,12 @@ def read_traces(study: Study, dataset: str, class_: str, split: str | int | None
         known = study.sql("SELECT DISTINCT dataset || '/' || class FROM classes ORDER BY 1").rows()
         names = ", ".join(name for (name,) in known)
         raise Error(f"the study has no traces of a class `{dataset}/{class_}`", f"it has the classes: {names}")
-    if parts is None:
-        return Traces(study, dataset, class_, columns, None)
-    import numpy as np
+    if parts is not None:
+        import numpy as np
 
-    ids = np.array(sorted(parts))
-    chosen = np.isin(columns["trace_id"], ids)
-    member = np.array([parts[id] for id in ids.tolist()])
-    return Traces(study, dataset, class_, {name: values[chosen] for name, values in columns.items()}, member)
+        chosen = np.isin(columns["trace_id"], list(parts))
+        columns = {name: values[chosen] for name, values in columns.items()}
+    return Traces(study, dataset, class_, columns, parts)
 
 
 def _parts(study: Study, dataset: str, class_: str, split: str | int) -> dict[int, bool]:
