@@ -43,7 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("query", &["base", "error", "record", "store", "eval", "privacy"]),
     ("report", &["base", "error", "record", "capture", "encoding", "query"]),
     ("serve", &["base", "error", "store", "query"]),
-    ("ui", &["base", "error", "store", "query", "report"]),
+    ("ui", &["base", "error", "capture", "store", "query", "report"]),
     (
         "cli",
         &[
