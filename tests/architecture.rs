@@ -44,7 +44,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("report", &["base", "error", "record", "capture", "encoding", "query"]),
     ("serve", &["base", "error", "store", "query"]),
     ("python", &["base", "error", "encoding", "privacy", "pipeline", "query", "report", "spec", "store"]),
-    ("ui", &["base", "error", "store", "query", "report"]),
+    ("ui", &["base", "error", "capture", "store", "query", "report"]),
     (
         "cli",
         &[

@@ -34,6 +34,14 @@ impl Answer {
         Ok(Self { query, given, batch })
     }
 
+    /// The rows of a named query that somebody else has asked.
+    ///
+    /// # Errors
+    /// `internal` where there is no such query.
+    pub fn of(name: &str, batch: RecordBatch) -> Result<Self> {
+        Ok(Self { query: named(name)?, given: &[], batch })
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.batch.num_rows()

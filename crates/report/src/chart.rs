@@ -22,12 +22,14 @@ pub(super) struct Point {
     pub label: String,
     /// How full the marker is: 1 filled, 0 hollow.
     pub fill: f64,
+    /// Where a click on the marker leads.
+    pub link: Option<String>,
 }
 
 impl Point {
     /// A value without intervals.
     pub fn new(x: f64, y: f64, label: String) -> Self {
-        Self { x: Some(x), x_ends: None, y, y_ends: None, label, fill: 1.0 }
+        Self { x: Some(x), x_ends: None, y, y_ends: None, label, fill: 1.0, link: None }
     }
 }
 
@@ -99,6 +101,8 @@ pub(super) struct Panel {
     pub size: (f64, f64),
     /// The drawing, with its origin in the upper left corner.
     pub drawing: Element,
+    /// `img`, or `group` where marks are links, which an image would hide from screen readers.
+    pub role: &'static str,
 }
 
 /// Dashes of reference lines.
@@ -189,7 +193,9 @@ impl Chart {
         for (number, series) in self.series.iter().enumerate() {
             frame.series(&mut drawing, series, frame.dodge(number));
         }
-        Panel { title: self.title.clone(), description: self.description.clone(), size: self.size, drawing }
+        let is_linked = self.series.iter().flat_map(|series| &series.points).any(|point| point.link.is_some());
+        let role = if is_linked { "group" } else { "img" };
+        Panel { title: self.title.clone(), description: self.description.clone(), size: self.size, drawing, role }
     }
 }
 
@@ -353,6 +359,13 @@ impl Frame<'_> {
             title.append(svg::node::Text::new(point.label.as_str()));
             mark.append(title);
         }
-        group.append(mark);
+        match &point.link {
+            Some(address) => {
+                let mut link = element("a", &[("href", address.clone()), ("aria-label", point.label.clone())]);
+                link.append(mark);
+                group.append(link);
+            }
+            None => group.append(mark),
+        }
     }
 }

@@ -151,7 +151,7 @@ impl Panel {
             &[
                 ("class", "panel".to_owned()),
                 ("viewBox", format!("0 0 {} {}", px(self.size.0), px(self.size.1))),
-                ("role", "img".to_owned()),
+                ("role", self.role.to_owned()),
                 ("aria-labelledby", format!("{id}-title {id}-text")),
             ],
         );

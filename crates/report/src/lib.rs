@@ -26,7 +26,9 @@ mod scale;
 mod table;
 
 use answer::Answer;
+use arrow::record_batch::RecordBatch;
 pub use disclosure::Members;
+pub use figure::Mark;
 use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct};
 use figure_layout::Sheet;
 use headline::{Sources, sentences};
@@ -101,8 +103,49 @@ pub fn figure(session: &Session, name: &str, format: FigureFormat, members: Memb
     }
 }
 
+/// A figure in parts, for a page that lays them out itself.
+pub struct FigureParts {
+    /// Heading.
+    pub title: &'static str,
+    /// What is drawn and how to read it.
+    pub caption: &'static str,
+    /// What a study needs to have it.
+    pub needs: &'static str,
+    /// What the marks mean: a sample as SVG, and its name.
+    pub legend: Vec<(String, String)>,
+    /// An SVG each; none where there is nothing to draw.
+    pub panels: Vec<String>,
+    /// What is not drawn, and why.
+    pub notes: Vec<String>,
+}
+
+/// The figure of privacy against utility over rows of its query, with marks that lead to what they stand for.
+/// `generators` are all of the study, so that each keeps its colour whatever is drawn.
+///
+/// # Errors
+/// `internal` if the rows are not of that query.
+pub fn privacy_vs_utility(
+    rows: RecordBatch,
+    generators: Vec<String>,
+    link: fn(&Mark<'_>) -> String,
+) -> Result<FigureParts> {
+    const NAME: &str = "privacy_vs_utility";
+    let figure = FIGURES.iter().find(|figure| figure.name == NAME);
+    let figure = figure.ok_or_else(|| Error::internal(format!("there is no figure `{NAME}`")))?;
+    let sheet = draw(figure, &Answer::of(NAME, rows)?, &Look { generators, link: Some(link) })?;
+    let (panels, legend, notes) = sheet.map(|sheet| (sheet.panels, sheet.legend, sheet.notes)).unwrap_or_default();
+    Ok(FigureParts {
+        title: figure.title,
+        caption: figure.caption,
+        needs: figure.needs,
+        legend: legend.into_iter().map(|entry| (entry.sample_svg(), entry.name)).collect(),
+        panels: panels.iter().enumerate().map(|(index, panel)| panel.svg(&format!("{NAME}-{index}"))).collect(),
+        notes,
+    })
+}
+
 fn look(models: &Answer) -> Result<Look> {
-    Ok(Look { generators: distinct(&models.names("generator")?) })
+    Ok(Look { generators: distinct(&models.names("generator")?), link: None })
 }
 
 fn draw(figure: &Figure, answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
@@ -133,7 +176,7 @@ impl Book<'_> {
             return Err(Error::internal(format!("the page names a figure `{name}` that does not exist")));
         };
         let Some(given) = figure.naming.given(self.members, figure.given) else { return Ok(None) };
-        let look = Look { generators: self.look.generators.clone() };
+        let look = Look { generators: self.look.generators.clone(), link: None };
         let answer = self.answer(figure.name, given)?;
         let sheet = draw(figure, answer, &look)?;
         figure_block(answer, figure.title, figure.caption, figure.needs, sheet.as_ref()).map(Some)

@@ -2,7 +2,7 @@
 
 use crate::study::Running;
 use arrow::datatypes::SchemaRef;
-use syntrace_base::error::Result;
+use syntrace_base::error::{Error, Result};
 use syntrace_query::{Format, RecordBatch, Rendered, cells, write_answer};
 
 /// Rows of an answer.
@@ -29,6 +29,17 @@ impl Answer {
             batches.push(batch);
         }
         Ok(Self { schema, batches, more: false })
+    }
+
+    /// Rows that were made already.
+    pub fn of(rows: RecordBatch) -> Self {
+        Self { schema: rows.schema(), batches: vec![rows], more: false }
+    }
+
+    /// All rows as one batch.
+    pub fn into_batch(self) -> Result<RecordBatch> {
+        arrow::compute::concat_batches(&self.schema, &self.batches)
+            .map_err(|error| Error::internal(format!("cannot join the rows of an answer: {error}")))
     }
 
     /// Number of rows.

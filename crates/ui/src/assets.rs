@@ -1,7 +1,13 @@
-//! The style of all pages: the report's colours, and one sheet of our own.
+//! What pages load: the report's colours with one sheet of our own, and one script.
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+
+/// What shows a run as it goes on.
+pub(crate) async fn live() -> Response {
+    let text = include_str!("../templates/live.js");
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
+}
 
 /// One sheet for all pages.
 pub(crate) async fn style() -> Response {

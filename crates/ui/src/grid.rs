@@ -11,7 +11,7 @@ const LONG: usize = 48;
 const CUT: usize = 400;
 
 /// Columns whose ids have a page.
-const PAGES: &[(&str, &str)] = &[];
+const PAGES: &[(&str, &str)] = &[("model_id", "/model/"), ("trace_id", "/trace/")];
 
 #[derive(Template)]
 #[template(path = "grid.html")]

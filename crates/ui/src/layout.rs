@@ -7,7 +7,13 @@ use axum::response::{Html, IntoResponse};
 use syntrace_base::error::Error;
 
 /// The links at the top: name in the code, address, words.
-pub(crate) const PAGES: &[(&str, &str, &str)] = &[("tables", "/tables", "Tables"), ("sql", "/sql", "SQL")];
+pub(crate) const PAGES: &[(&str, &str, &str)] = &[
+    ("overview", "/", "Overview"),
+    ("models", "/table/target_models", "Models"),
+    ("traces", "/table/synthetic_traces", "Traces"),
+    ("sql", "/sql", "SQL"),
+    ("tables", "/tables", "Tables"),
+];
 
 /// The head of a page.
 pub(crate) struct Frame {

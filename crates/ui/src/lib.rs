@@ -15,12 +15,17 @@ mod download;
 mod failure;
 mod grid;
 mod layout;
+mod model;
+mod overview;
+mod packet;
+mod progress;
 mod query_string;
 mod sql;
 mod study;
 mod table;
 mod table_list;
 mod table_statement;
+mod trace;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -83,12 +88,16 @@ async fn listen(store: Store, options: UiOptions, queries: Handle, announce: imp
 
 fn routes(study: Arc<Study>) -> Router {
     Router::new()
-        .route("/", get(async || axum::response::Redirect::to("/tables")))
+        .route("/", get(overview::page))
+        .route("/progress.json", get(progress::json))
+        .route("/model/{id}", get(model::page))
+        .route("/trace/{id}", get(trace::page))
         .route("/tables", get(table_list::page))
         .route("/table/{name}", get(table::page))
         .route("/sql", get(sql::page))
         .route("/query/{name}", get(sql::named_page))
         .route("/style.css", get(assets::style))
+        .route("/live.js", get(assets::live))
         .fallback(failure::no_page)
         .layer(from_fn_with_state(Arc::clone(&study), access::guard))
         .with_state(study)

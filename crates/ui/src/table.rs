@@ -114,7 +114,7 @@ pub(crate) async fn page(
         address: query.without(&filter.key).without(FROM).after(&path),
     };
     html(&Page {
-        frame: Frame::new(&study, "tables", name.clone()),
+        frame: Frame::new(&study, here(&name), name.clone()),
         doc: known.doc,
         declaration: known.declaration,
         is_partial: statement.is_partial(),
@@ -132,6 +132,15 @@ pub(crate) async fn page(
         sql_page: QueryString::default().with("sql", sql.clone()).after("/sql"),
         sql,
     })
+}
+
+/// The link at the top that leads to a table.
+fn here(name: &str) -> &'static str {
+    match name {
+        "target_models" => "models",
+        "synthetic_traces" => "traces",
+        _ => "tables",
+    }
 }
 
 /// One number of a statement.

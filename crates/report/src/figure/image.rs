@@ -84,7 +84,7 @@ fn panel(title: String, strips: &[Strip], left: f64) -> Result<Panel> {
         })
         .collect();
     let description = format!("nPrint images of {title}. {}", shares.join("; "));
-    Ok(Panel { title, description, size: (WIDTH, y + 16.0), drawing })
+    Ok(Panel { title, description, size: (WIDTH, y + 16.0), drawing, role: "img" })
 }
 
 /// Stored encodings of real traces, one a class.

@@ -33,6 +33,21 @@ pub(super) struct Figure {
 pub(super) struct Look {
     /// Generators by name; their place is their style.
     pub generators: Vec<String>,
+    /// Where a click on a mark leads.
+    pub link: Option<fn(&Mark<'_>) -> String>,
+}
+
+/// What a mark of a figure stands for: the targets of a generator at a budget.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark<'a> {
+    /// Dataset.
+    pub dataset: &'a str,
+    /// Generator.
+    pub generator: &'a str,
+    /// Target epsilon; `None` = no DP.
+    pub epsilon: Option<f64>,
+    /// Spec that the numbers are of; empty = none.
+    pub plan: &'a str,
 }
 
 impl Look {

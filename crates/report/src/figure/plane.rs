@@ -1,6 +1,6 @@
 //! Figures with a measure along both axes: privacy or fidelity against utility, ROC curves.
 
-use super::{Budgets, Look, distinct, missing_note, small_panels};
+use super::{Budgets, Look, Mark, distinct, missing_note, small_panels};
 use crate::answer::Answer;
 use crate::chart::{Chart, Point, Reference, Series};
 use crate::figure_layout::{Entry, Sample, Sheet};
@@ -90,7 +90,7 @@ fn chart(title: &str, x: Axis, y: Axis, series: Vec<(String, Series)>) -> Chart 
 pub(super) fn privacy_vs_utility(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let plane = Plane::of(answer)?;
     let (auc, low, high) = (answer.numbers("auc")?, answer.numbers("auc_low")?, answer.numbers("auc_high")?);
-    let accuracy = answer.numbers("accuracy")?;
+    let (accuracy, plans) = (answer.numbers("accuracy")?, answer.names("plan")?);
     let (real, guess) = (answer.numbers("members_accuracy")?, answer.numbers("guess_accuracy")?);
     let lowest = low.iter().chain(&auc).flatten().fold(0.5f64, |low, value| low.min(*value));
     let left = (lowest * 10.0).floor() / 10.0;
@@ -100,7 +100,9 @@ pub(super) fn privacy_vs_utility(answer: &Answer, look: &Look) -> Result<Option<
             let y = accuracy[row]?;
             let attack = auc[row].map_or("no attack".to_owned(), |auc| format!("AUC {}", short(auc)));
             let label = format!("{}: {attack}, accuracy {}", plane.words(row), short(y));
-            Some(Point { x: auc[row], x_ends: low[row].zip(high[row]), ..Point::new(0.0, y, label) })
+            let (generator, epsilon) = (&plane.generators[row], plane.epsilons[row]);
+            let link = look.link.map(|link| link(&Mark { dataset: &dataset, generator, epsilon, plan: &plans[row] }));
+            Some(Point { x: auc[row], x_ends: low[row].zip(high[row]), link, ..Point::new(0.0, y, label) })
         });
         if series.is_empty() {
             continue;

@@ -1,0 +1,131 @@
+//! How far the newest run has come: jobs, rate, time left, losses of the models that were trained last.
+
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::grid::Grid;
+use crate::study::{Study, View};
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use syntrace_base::error::{Error, Result};
+use syntrace_query::Parameters;
+
+/// Time over which the rate is taken; without a job for as long, nothing seems to run.
+const RATE_SECONDS: i64 = 300;
+
+/// Rows of losses.
+const LOSSES_MAX: usize = 40;
+
+/// The newest plan, and the jobs of the study.
+const COUNTS: &str = "SELECT plans.plan, plans.members, plans.done, jobs.jobs, jobs.finished_us, jobs.recent
+FROM (SELECT * FROM plans ORDER BY started_us DESC, plan_id LIMIT 1) AS plans
+CROSS JOIN (
+    SELECT count(*) AS jobs, max(finished_us) AS finished_us, count(*) FILTER (WHERE finished_us >= $since) AS recent FROM jobs
+) AS jobs";
+
+/// The epochs of the models that the newest job trained.
+const LOSSES: &str = "SELECT model_id, generator, dataset, \"class\", \"role\", shadow, epsilon, epoch, train_loss, member_loss, held_out_loss
+FROM epochs
+WHERE model_id IN (
+    SELECT model_id FROM models WHERE job_id = (
+        SELECT jobs.job_id FROM jobs WHERE jobs.job_id IN (SELECT models.job_id FROM models)
+        ORDER BY jobs.finished_us DESC, jobs.job_id LIMIT 1
+    )
+)
+ORDER BY epoch DESC, model_id";
+
+/// How far a run has come.
+pub(crate) struct Progress {
+    /// The newest plan.
+    pub plan: String,
+    /// Jobs and models that belong to it.
+    pub members: i64,
+    /// Of them, those that are here.
+    pub done: i64,
+    /// Jobs of the study.
+    pub jobs: i64,
+    /// Jobs a minute, over the last five.
+    pub jobs_per_minute: f64,
+    /// Minutes until all members are there, at this rate.
+    pub minutes_left: Option<f64>,
+    /// The losses of the models that were trained last.
+    pub losses: Option<Grid>,
+}
+
+impl Progress {
+    /// Of the newest plan; `None` in a study without plans, and where all of it is there.
+    pub async fn of(view: &View<'_>) -> Result<Option<Self>> {
+        let Some(mut progress) = Self::counted(view).await? else { return Ok(None) };
+        if progress.is_done() {
+            return Ok(None);
+        }
+        let losses = Answer::first(view.ask(LOSSES, &Parameters::new()).await?, LOSSES_MAX).await?;
+        if losses.rows() > 0 {
+            progress.losses = Some(Grid::of(&losses, "Losses of the models that were trained last")?);
+        }
+        Ok(Some(progress))
+    }
+
+    /// Without losses.
+    async fn counted(view: &View<'_>) -> Result<Option<Self>> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as i64);
+        let (_, since) = syntrace_query::parse_parameter(&format!("since={}", now - RATE_SECONDS * 1_000_000))?;
+        let given = Parameters::from([("since".to_owned(), since)]);
+        let rows = Answer::first(view.ask(COUNTS, &given).await?, 1).await?.into_batch()?;
+        if rows.num_rows() == 0 {
+            return Ok(None);
+        }
+        let number = |name: &str| {
+            let column = rows.column_by_name(name).and_then(|column| cast(column, &DataType::Int64).ok());
+            let column = column.ok_or_else(|| Error::internal(format!("the progress has no number `{name}`")))?;
+            let numbers = column.as_primitive::<Int64Type>();
+            Ok::<i64, Error>(if numbers.is_null(0) { 0 } else { numbers.value(0) })
+        };
+        let plan = rows.column_by_name("plan").map(|column| column.as_string::<i32>().value(0).to_owned());
+        let (members, done, recent) = (number("members")?, number("done")?, number("recent")?);
+        let jobs_per_minute = recent as f64 / (RATE_SECONDS as f64 / 60.0);
+        let minutes_left = (recent > 0).then(|| (members - done) as f64 / jobs_per_minute);
+        let (plan, jobs) = (plan.unwrap_or_default(), number("jobs")?);
+        Ok(Some(Self { plan, members, done, jobs, jobs_per_minute, minutes_left, losses: None }))
+    }
+
+    /// Is all of the plan there?
+    fn is_done(&self) -> bool {
+        self.done >= self.members
+    }
+
+    /// The rate in words.
+    pub fn rate(&self) -> String {
+        match self.minutes_left {
+            Some(minutes) => format!("{:.1} jobs a minute, about {} left", self.jobs_per_minute, time(minutes)),
+            None => "no job was finished in the last five minutes".to_owned(),
+        }
+    }
+}
+
+/// Minutes in words.
+fn time(minutes: f64) -> String {
+    let minutes = minutes.ceil() as u64;
+    if minutes < 90 { format!("{minutes} min") } else { format!("{} h {} min", minutes / 60, minutes % 60) }
+}
+
+/// `/progress.json`: what the script of the overview asks for.
+pub(crate) async fn json(State(study): State<Arc<Study>>) -> std::result::Result<Response, Failure> {
+    let progress = Progress::counted(&study.view()?).await?;
+    let text = match progress {
+        Some(progress) => format!(
+            "{{\"done\": {}, \"members\": {}, \"jobs\": {}, \"rate\": \"{}\"}}\n",
+            progress.done,
+            progress.members,
+            progress.jobs,
+            progress.rate()
+        ),
+        None => "{\"done\": 0, \"members\": 0, \"jobs\": 0, \"rate\": \"\"}\n".to_owned(),
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
