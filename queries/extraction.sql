@@ -1,24 +1,24 @@
 -- Question:   how likely is it that a language model writes out a trace that it was trained on?
 -- Parameters: $draws = 1000000 (traces that somebody draws)
 --             $dataset = NULL (all datasets)
+--             $kind = token_logprob (attribute kind whose values add up to the log-probability of a trace)
 -- Columns:    generator, dataset, class, regime, part (member or held-out), traces, likeliest (largest log10 of the probability
 --             that one draw is such a trace, byte for byte), median (of the log10), extracted (at most so many of these
 --             traces are expected among $draws draws), above_reference (median difference of the log10 to the mean of models of the same kind that
 --             were not trained on the trace), plan (the spec that every number of the row is of; see the table plans)
--- By the sum of a target's `token_logprob` (netssm), so at temperature 1 and without top-k or top-p, which sampling may
--- sharpen. Carlini et al. 2021 (arXiv 2012.07805), section 6; Hayes et al. 2025 (arXiv 2410.19482) count expected draws.
+-- The probability is that of sampling at temperature 1 without top-k and top-p, which sharpen it. Carlini et al. 2021 (arXiv 2012.07805), section 6; Hayes et al. 2025 (arXiv 2410.19482) count expected draws.
 WITH said AS (
     SELECT
         model_id, generator, dataset, class, role, epsilon, plan, trace_id, member,
         list_sum(vector) / ln(10) AS log10_probability
     FROM attributes
-    WHERE kind = 'token_logprob' AND ($dataset IS NULL OR dataset = $dataset)
+    WHERE kind = $kind AND ($dataset IS NULL OR dataset = $dataset)
     UNION ALL
     SELECT
         model_id, generator, dataset, class, role, epsilon, plan, trace_id, NULL AS member,
         list_sum(vector) / ln(10) AS log10_probability
     FROM reference_attributes
-    WHERE kind = 'token_logprob' AND ($dataset IS NULL OR dataset = $dataset)
+    WHERE kind = $kind AND ($dataset IS NULL OR dataset = $dataset)
 ),
 target AS (
     SELECT * FROM said WHERE role = 'target' AND member IS NOT NULL

@@ -278,6 +278,20 @@ fn exposed_traces_are_ordered_by_the_false_alarms_that_they_cost() {
     );
 }
 
+/// Values of trace t are t, t + 1 and t + 2, of all models, so their sum is ln p.
+#[test]
+fn the_probability_of_writing_out_a_trace_is_counted_in_draws() {
+    let session = session(&study::small());
+    let found = named_rows(&session, "extraction", &["kind=logits", "dataset=os"]);
+    let members = found.iter().find(|row| row.starts_with("netssm|os|windows|no DP|member|")).expect("members");
+    let values: Vec<&str> = members.split('|').collect();
+    let largest = "SELECT max(trace_id) FROM attributes WHERE class = 'windows' AND member";
+    let expected = (3.0 * number(&session, largest) + 3.0) / 10f64.ln();
+    assert!((values[6].parse::<f64>().unwrap() / expected - 1.0).abs() < 1e-6, "{members}");
+    // Each is as good as certain, so all are drawn.
+    assert_eq!(values[5].parse::<f64>().unwrap(), values[8].parse::<f64>().unwrap(), "{members}");
+}
+
 #[test]
 fn the_headline_has_a_row_for_each_generator_and_budget() {
     let session = session(&study::small());

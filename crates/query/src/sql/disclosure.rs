@@ -80,6 +80,7 @@ const OF_MEANS: &[&str] = &[
     "overfitting",
     "table_bytes",
     "bytes_by_table",
+    "extraction",
     "figure7",
     "figure10",
     "generalization_gap",
