@@ -151,7 +151,9 @@ fn no_page_names_real_traces_without_members() {
         "SELECT 1 WHERE EXISTS (SELECT 1 FROM packets WHERE src_port > 0)",
         "SELECT (SELECT min(trace_id) FROM splits) AS first",
         "EXPLAIN ANALYZE SELECT * FROM packets",
+        "FROM traces",
         "SELECT * FROM one_trace(1000)",
+        "WITH generalization AS (SELECT * FROM traces) SELECT * FROM generalization",
         "SELECT * FROM generalization JOIN traces ON true",
         "SELECT data FROM packets WHERE synthetic OR true",
         "WITH p AS (SELECT * FROM packets) SELECT encode(data, 'hex') FROM p WHERE NOT synthetic",
@@ -207,7 +209,7 @@ fn statements_that_write_or_are_wrong_say_so_in_place() {
         ("DELETE FROM models", "SQL here only reads"),
         ("CREATE TABLE x (a INT)", "SQL here only reads"),
         ("COPY models TO '/tmp/x'", "SQL here only reads"),
-        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELECT 1; SELECT 2", "one SQL statement"),
     ] {
         let answer = server.get(&format!("/sql?sql={}", encoded(sql)));
         assert_eq!(answer.status, 400, "{sql}");
@@ -282,7 +284,8 @@ fn a_mark_leads_to_its_models_and_a_model_to_the_bytes_of_a_packet() {
 fn a_trace_shows_the_bytes_of_a_field_and_is_hidden_where_it_is_real() {
     let study = study::small();
     let path = study.path.to_str().unwrap();
-    let generated = run_ok(&["sql", path, "--format", "csv", "-c", "SELECT min(trace_id) FROM packets WHERE synthetic"]);
+    let generated =
+        run_ok(&["sql", path, "--format", "csv", "-c", "SELECT min(trace_id) FROM packets WHERE synthetic"]);
     let generated = generated.lines().nth(1).unwrap();
     let (open, closed) = (Server::of(&study.path, &["--members"]), Server::of(&study.path, &[]));
     let real = open.page("/trace/1000?packet=2&field=eth.dst");

@@ -1,7 +1,9 @@
 //! A table on a page.
 
 use crate::answer::Answer;
+use arrow::datatypes::FieldRef;
 use askama::Template;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use syntrace_base::error::Result;
 
 /// Longer texts of a cell are wrapped.
@@ -9,6 +11,9 @@ const LONG: usize = 48;
 
 /// Longer texts of a cell are cut; files have them whole.
 const CUT: usize = 400;
+
+/// Digits of bytes that are shown of more.
+const BYTES_DIGITS: usize = 32;
 
 /// Columns whose ids have a page.
 const PAGES: &[(&str, &str)] = &[("model_id", "/model/"), ("trace_id", "/trace/")];
@@ -34,6 +39,8 @@ pub(crate) struct Head {
     pub sort: Option<String>,
     /// `ascending` or `descending` where it is.
     pub sorted: Option<&'static str>,
+    /// Are its cells bytes?
+    bytes: bool,
 }
 
 struct Cell {
@@ -51,10 +58,12 @@ impl Grid {
     /// The same, with more in the heads of columns.
     pub fn with_heads(answer: &Answer, label: impl Into<String>, head: impl Fn(Head) -> Head) -> Result<Self> {
         let rendered = answer.rendered()?;
-        let plain = |(name, numeric): (&String, &bool)| {
-            head(Head { name: name.clone(), numeric: *numeric, doc: String::new(), sort: None, sorted: None })
+        let fields = rendered.header.iter().zip(&rendered.numeric).zip(answer.schema.fields());
+        let plain = |((name, numeric), field): ((&String, &bool), &FieldRef)| {
+            let bytes = field.data_type().is_binary();
+            head(Head { name: name.clone(), numeric: *numeric, doc: String::new(), sort: None, sorted: None, bytes })
         };
-        let header: Vec<Head> = rendered.header.iter().zip(&rendered.numeric).map(plain).collect();
+        let header: Vec<Head> = fields.map(plain).collect();
         let row = |row: &Vec<String>| header.iter().zip(row).map(|(head, text)| cell(head, text)).collect();
         let rows = rendered.rows.iter().map(row).collect();
         Ok(Self { label: label.into(), header, rows })
@@ -63,8 +72,10 @@ impl Grid {
 
 fn cell(head: &Head, text: &str) -> Cell {
     let class = match text {
+        "NULL" if head.numeric => "n null",
         "NULL" => "null",
         _ if head.numeric => "n",
+        _ if head.bytes => "",
         _ if text.contains('\n') => "dump",
         _ if text.chars().count() > LONG => "long",
         _ => "",
@@ -72,11 +83,45 @@ fn cell(head: &Head, text: &str) -> Cell {
     let shown = match text {
         "NULL" => "-".to_owned(),
         "Infinity" => "\u{221e}".to_owned(),
+        _ if head.bytes && head.name.ends_with("_ip") => address(text).unwrap_or_else(|| bytes(text)),
+        _ if head.bytes => bytes(text),
         _ if class == "long" && text.chars().count() > CUT => {
             format!("{}\u{2026}", text.chars().take(CUT).collect::<String>())
         }
         _ => text.to_owned(),
     };
-    let page = PAGES.iter().find(|(name, _)| *name == head.name && class != "null");
+    let page = PAGES.iter().find(|(name, _)| *name == head.name && text != "NULL");
     Cell { text: shown, class, link: page.map(|(_, page)| format!("{page}{text}")) }
+}
+
+/// The first bytes of many, and how many there are.
+fn bytes(hexadecimal: &str) -> String {
+    match hexadecimal.get(..BYTES_DIGITS) {
+        Some(first) if hexadecimal.len() > BYTES_DIGITS => format!("{first}\u{2026} {} bytes", hexadecimal.len() / 2),
+        _ => hexadecimal.to_owned(),
+    }
+}
+
+/// Four or sixteen bytes as an address.
+fn address(hexadecimal: &str) -> Option<String> {
+    let number = u128::from_str_radix(hexadecimal, 16).ok()?;
+    match hexadecimal.len() {
+        8 => Some(Ipv4Addr::from(u32::try_from(number).ok()?).to_string()),
+        32 => Some(Ipv6Addr::from(number).to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_readable_and_long_bytes_are_counted() {
+        assert_eq!(address("c0000250").as_deref(), Some("192.0.2.80"));
+        assert_eq!(address("20010db8000000000000000000000001").as_deref(), Some("2001:db8::1"));
+        assert_eq!(address("c000"), None);
+        assert_eq!(bytes(&"ab".repeat(40)), format!("{}\u{2026} 40 bytes", "ab".repeat(16)));
+        assert_eq!(bytes("abcd"), "abcd");
+    }
 }

@@ -271,7 +271,7 @@ async fn offered(view: &View<'_>, trace: &Trace) -> Result<Vec<(String, String)>
     let generated = format!(
         "SELECT concat(generator, CASE WHEN epsilon IS NULL THEN ', no DP' ELSE concat(', epsilon ', epsilon) END), \
          CAST(min(trace_id) AS TEXT) FROM synthetic_traces WHERE {condition} AND \"role\" = 'target' AND packets > 0 \
-         AND trace_id <> {} GROUP BY generator, epsilon ORDER BY 1 LIMIT {OFFERED_MAX}",
+         AND trace_id <> {} GROUP BY generator, epsilon ORDER BY generator, epsilon DESC NULLS FIRST LIMIT {OFFERED_MAX}",
         trace.id
     );
     let real = format!(

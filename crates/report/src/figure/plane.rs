@@ -102,7 +102,12 @@ pub(super) fn privacy_vs_utility(answer: &Answer, look: &Look) -> Result<Option<
             let label = format!("{}: {attack}, accuracy {}", plane.words(row), short(y));
             let (generator, epsilon) = (&plane.generators[row], plane.epsilons[row]);
             let link = look.link.map(|link| link(&Mark { dataset: &dataset, generator, epsilon, plan: &plans[row] }));
-            Some(Point { x: auc[row], x_ends: low[row].zip(high[row]), link, ..Point::new(0.0, y, label) })
+            Some(Point {
+                x: auc[row],
+                x_ends: auc[row].and(low[row].zip(high[row])),
+                link,
+                ..Point::new(0.0, y, label)
+            })
         });
         if series.is_empty() {
             continue;
