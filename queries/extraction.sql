@@ -29,9 +29,9 @@ reference AS (
     FROM target
     JOIN said AS other
         ON other.generator = target.generator AND other.dataset = target.dataset AND other.class = target.class
-        AND other.epsilon IS NOT DISTINCT FROM target.epsilon AND other.plan IS NOT DISTINCT FROM target.plan
+        AND (other.epsilon IS NOT DISTINCT FROM target.epsilon) AND (other.plan IS NOT DISTINCT FROM target.plan)
         AND other.trace_id = target.trace_id AND other.model_id <> target.model_id
-        AND other.member IS DISTINCT FROM TRUE
+        AND (other.member IS NULL OR NOT other.member)
     GROUP BY target.model_id, target.trace_id
 )
 SELECT

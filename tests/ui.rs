@@ -165,7 +165,7 @@ fn no_page_names_real_traces_without_members() {
         assert_eq!(server.get(path).status, 403, "{path}");
         assert_eq!(server.get(&format!("{path}&_format=csv")).status, 403, "{path}");
     }
-    for path in tables.chain(views).chain(queries).chain(typed.into_iter()) {
+    for path in tables.chain(views).chain(queries).chain(typed) {
         let answer = server.get(&path);
         assert!(matches!(answer.status, 200 | 403), "{path}: {}", answer.body);
         let rows = answer.body.split("<tbody>").skip(1).collect::<String>();
