@@ -9,9 +9,9 @@ fn library() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_syntrace"));
     let mut build = Command::new(env!("CARGO"));
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    build.args(["build", "--offline", "--no-default-features", "--lib", "-p", "syntrace", "-p", "syntrace-python"]);
-    let built = build.status().expect("cargo runs");
-    assert!(built.success(), "the library of the Python package is not built");
+    build.args(["build", "--locked", "--no-default-features", "--lib", "-p", "syntrace", "-p", "syntrace-python"]);
+    let built = build.output().expect("cargo runs");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     program.with_file_name("lib_syntrace.so")
 }
 

@@ -1,4 +1,5 @@
-//! What a fork breaks: a child has the memory of its parent, and none of its threads.
+//! Threads behind Python: how a call waits for one, and what a fork breaks (a child has the memory of its parent, and none of
+//! its threads).
 
 use crate::error::Raise;
 use pyo3::prelude::*;

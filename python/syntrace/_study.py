@@ -59,7 +59,7 @@ class Study(_syntrace.Study):
         """
         shadow = role.removeprefix("shadow")
         if role != "target" and not (role.startswith("shadow") and shadow.isdecimal()):
-            raise Error(f"expected a role `target` or `shadow0`, `shadow1`, ..., found `{role}`")
+            raise Error(f"expected a role `target` or `shadow0`, found `{role}`", "shadows are numbered from 0")
         traces = self.traces(dataset, class_, split=role if split is None else split)
         entries: dict[str, Any] = {"generator": generator, "dataset": dataset, "class": class_}
         entries |= {"epsilon": epsilon, "delta": delta, "claim": claim, "note": note}
