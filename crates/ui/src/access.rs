@@ -7,19 +7,13 @@
 use crate::failure::Failure;
 use crate::query_string::QueryString;
 use crate::study::Study;
+use crate::token::TOKEN;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use syntrace_base::base::{Digest, Seed};
-use syntrace_base::error::{Error, Result};
-
-/// Parameter that has the secret in the first address.
-const TOKEN: &str = "token";
-
-/// Digits of the secret: 128 bits.
-const TOKEN_DIGITS: usize = 32;
+use syntrace_base::error::Error;
 
 /// What pages may do: load what this server has, and nothing inline.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -33,48 +27,6 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
-
-/// The secret of a process, and where it listens.
-pub(crate) struct Access {
-    port: u16,
-    token: String,
-}
-
-impl Access {
-    /// Draws a secret.
-    pub fn new(port: u16) -> Result<Self> {
-        let token = Digest(Seed::from_system()?.to_bytes()).hex().chars().take(TOKEN_DIGITS).collect();
-        Ok(Self { port, token })
-    }
-
-    /// The address to open first.
-    pub fn first_url(&self) -> String {
-        format!("http://127.0.0.1:{}/?{TOKEN}={}", self.port, self.token)
-    }
-
-    /// Cookies know no ports: with it in the name, two studies stay apart.
-    fn cookie_name(&self) -> String {
-        format!("syntrace-{}", self.port)
-    }
-
-    fn is_own_host(&self, headers: &HeaderMap) -> bool {
-        let mut hosts = headers.get_all(header::HOST).iter();
-        let (Some(host), None) = (hosts.next().and_then(|host| host.to_str().ok()), hosts.next()) else { return false };
-        ["127.0.0.1", "localhost"].iter().any(|name| host == format!("{name}:{}", self.port))
-    }
-
-    /// In constant time: digests are compared, which the sender cannot steer.
-    fn is_token(&self, given: &str) -> bool {
-        Digest::of(given.as_bytes()) == Digest::of(self.token.as_bytes())
-    }
-
-    fn has_cookie(&self, headers: &HeaderMap) -> bool {
-        let name = self.cookie_name();
-        let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|(key, value)| key == name && self.is_token(value))
-    }
-}
 
 /// Answers who may be answered, and gives every answer its headers.
 pub(crate) async fn guard(State(study): State<Arc<Study>>, request: Request, next: Next) -> Response {
@@ -95,8 +47,7 @@ async fn admitted(study: &Study, request: Request, next: Next) -> Response {
     let query = QueryString::parse(request.uri().query());
     if query.get(TOKEN).is_some_and(|token| access.is_token(token)) {
         let place = query.without(TOKEN).after(request.uri().path());
-        let cookie = format!("{}={}; Path=/; HttpOnly; SameSite=Strict", access.cookie_name(), access.token);
-        let headers = [(header::LOCATION, place), (header::SET_COOKIE, cookie)];
+        let headers = [(header::LOCATION, place), (header::SET_COOKIE, access.cookie())];
         return (StatusCode::SEE_OTHER, headers).into_response();
     }
     if !access.has_cookie(request.headers()) {

@@ -66,7 +66,7 @@ impl IntoResponse for Failure {
         let page = Page { frame: Frame::of_error(), words: Words::from(&self.error) };
         match html(&page) {
             Ok(response) => (self.status, response).into_response(),
-            Err(error) => (self.status, error.error.to_string()).into_response(),
+            Err(error) => (self.status, error.to_string()).into_response(),
         }
     }
 }

@@ -1,10 +1,8 @@
 //! What all pages have: the study's name and the ways to the others.
 
-use crate::failure::{Answered, Failure};
-use crate::study::Study;
 use askama::Template;
-use axum::response::{Html, IntoResponse};
-use syntrace_base::error::Error;
+use axum::response::{Html, IntoResponse, Response};
+use syntrace_base::error::{Error, Result};
 
 /// The links at the top: name in the code, address, words.
 pub(crate) const PAGES: &[(&str, &str, &str)] = &[
@@ -28,11 +26,6 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Of a page of the study.
-    pub fn new(study: &Study, here: &'static str, title: impl Into<String>) -> Self {
-        Self { title: title.into(), study: study.name.clone(), names_members: study.names_members(), here }
-    }
-
     /// Of an error, which may be told to strangers.
     pub fn of_error() -> Self {
         Self { title: "No answer".to_owned(), study: String::new(), names_members: false, here: "" }
@@ -40,7 +33,7 @@ impl Frame {
 }
 
 /// A page as an answer.
-pub(crate) fn html(page: &impl Template) -> Answered {
+pub(crate) fn html(page: &impl Template) -> Result<Response> {
     let text = page.render().map_err(|error| Error::internal(format!("cannot render the page: {error}")));
-    Ok(Html(text.map_err(Failure::from)?).into_response())
+    Ok(Html(text?).into_response())
 }

@@ -25,6 +25,7 @@ mod study;
 mod table;
 mod table_list;
 mod table_statement;
+mod token;
 mod trace;
 
 use axum::Router;

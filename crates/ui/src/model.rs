@@ -198,8 +198,8 @@ pub(crate) async fn page(
         }
     }
     let others = others(&view, &id).await?;
-    html(&Page {
-        frame: Frame::new(&study, "", facts.name()),
+    Ok(html(&Page {
+        frame: study.frame("", facts.name()),
         others: others
             .into_iter()
             .map(|(name, other)| (name, query.with(VERSUS, other).after(&format!("/model/{id}"))))
@@ -208,7 +208,7 @@ pub(crate) async fn page(
         settings: facts.settings.into_iter().collect(),
         sections,
         versus,
-    })
+    })?)
 }
 
 /// The other models of its class and role, by name.

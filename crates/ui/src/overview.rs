@@ -69,14 +69,14 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, RawQuery(query): RawQu
     let filters = filters.collect::<Result<Vec<_>>>()?;
     let attacks = rows(&view, "strongest_attacks", query.get("dataset")).await?;
     let attacks = Answer::of(narrowed(attacks, &query.without("dataset"))?);
-    html(&Page {
-        frame: Frame::new(&study, "overview", "Overview"),
+    Ok(html(&Page {
+        frame: study.frame("overview", "Overview"),
         progress: Progress::of(&view).await?,
         filters,
         figure: privacy_vs_utility(narrowed(plane, &query)?, generators(&view).await?, address)?,
         rows: attacks.rows(),
         grid: Grid::of(&attacks, "The strongest attack on each generator at each budget")?,
-    })
+    })?)
 }
 
 /// All rows of a named query, of one dataset or of all.

@@ -22,14 +22,15 @@ const RATE_SECONDS: i64 = 300;
 const LOSSES_MAX: usize = 40;
 
 /// The newest plan, and the jobs of the study.
-const COUNTS: &str = "SELECT plans.plan, plans.members, plans.done, jobs.jobs, jobs.finished_us, jobs.recent
+const COUNTS: &str = "SELECT plans.plan, plans.members, plans.done, jobs.jobs, jobs.recent
 FROM (SELECT * FROM plans ORDER BY started_us DESC, plan_id LIMIT 1) AS plans
 CROSS JOIN (
-    SELECT count(*) AS jobs, max(finished_us) AS finished_us, count(*) FILTER (WHERE finished_us >= $since) AS recent FROM jobs
+    SELECT count(*) AS jobs, count(*) FILTER (WHERE finished_us >= $since) AS recent FROM jobs
 ) AS jobs";
 
 /// The epochs of the models that the newest job trained.
-const LOSSES: &str = "SELECT model_id, generator, dataset, \"class\", \"role\", shadow, epsilon, epoch, train_loss, member_loss, held_out_loss
+const LOSSES: &str = "SELECT model_id, generator, dataset, \"class\", \"role\", shadow, epsilon, epoch, train_loss,
+    member_loss, held_out_loss
 FROM epochs
 WHERE model_id IN (
     SELECT model_id FROM models WHERE job_id = (

@@ -94,7 +94,7 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, RawQuery(query): RawQu
     };
     let file = |format: &str| query.without(FORMAT).with(FORMAT, format).after("/sql");
     let page = Page {
-        frame: Frame::new(&study, "sql", "SQL"),
+        frame: study.frame("sql", "SQL"),
         lines: sql.lines().count().clamp(6, 24),
         outcome,
         queries: named_queries(),
@@ -129,7 +129,7 @@ pub(crate) async fn named_page(
         (parameter.name.clone(), value, parameter.doc.clone())
     };
     let page = NamedPage {
-        frame: Frame::new(&study, "sql", query.name),
+        frame: study.frame("sql", query.name),
         parameters: query.parameters.iter().map(parameter).collect(),
         outcome,
         csv: asked.with(FORMAT, "csv").after(&path),

@@ -1,6 +1,7 @@
 //! The study that is shown: one consistent view of it for each request.
 
-use crate::access::Access;
+use crate::layout::Frame;
+use crate::token::Access;
 use std::sync::Arc;
 use std::time::Duration;
 use syntrace_base::error::{Error, Result};
@@ -15,8 +16,7 @@ pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Study {
     store: Store,
     service: Service,
-    /// Its name.
-    pub name: String,
+    name: String,
     /// May pages name real traces?
     pub real: RealTraces,
     /// Who is answered.
@@ -32,6 +32,11 @@ impl Study {
     /// May pages name real traces?
     pub fn names_members(&self) -> bool {
         self.real == RealTraces::Named
+    }
+
+    /// The head of a page; `here` is which of the links at the top is the page's.
+    pub fn frame(&self, here: &'static str, title: impl Into<String>) -> Frame {
+        Frame { title: title.into(), study: self.name.clone(), names_members: self.names_members(), here }
     }
 
     /// The newest finished job's view, for one request.

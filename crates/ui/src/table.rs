@@ -113,8 +113,8 @@ pub(crate) async fn page(
         words: filter.words.clone(),
         address: query.without(&filter.key).without(FROM).after(&path),
     };
-    html(&Page {
-        frame: Frame::new(&study, here(&name), name.clone()),
+    Ok(html(&Page {
+        frame: study.frame(here(&name), name.clone()),
         doc: known.doc,
         declaration: known.declaration,
         is_partial: statement.is_partial(),
@@ -131,7 +131,7 @@ pub(crate) async fn page(
         json: query.with(FORMAT, "json").after(&path),
         sql_page: QueryString::default().with("sql", sql.clone()).after("/sql"),
         sql,
-    })
+    })?)
 }
 
 /// The link at the top that leads to a table.

@@ -27,5 +27,5 @@ struct Entry {
 pub(crate) async fn page(State(study): State<Arc<Study>>) -> Answered {
     let entry = |table| Entry { text: create_table_text(&table), name: table.name, doc: table.doc };
     let tables = tables().into_iter().map(entry).collect();
-    html(&Page { frame: Frame::new(&study, "tables", "Tables"), tables, views: views() })
+    Ok(html(&Page { frame: study.frame("tables", "Tables"), tables, views: views() })?)
 }

@@ -242,12 +242,12 @@ pub(crate) async fn page(
         sides.push(other.ok_or_else(|| no_trace(beside, study.names_members()))?.side(&query, &path)?);
     }
     let link = |(words, id): (String, String)| (words, query.with(BESIDE, id).after(&path));
-    html(&Page {
-        frame: Frame::new(&study, "", trace.heading()),
+    Ok(html(&Page {
+        frame: study.frame("", trace.heading()),
         sides,
         offered: offered.into_iter().map(link).collect(),
         tables: tables(&view, &trace).await?,
-    })
+    })?)
 }
 
 /// All shown packets as a capture.
