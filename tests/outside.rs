@@ -39,7 +39,8 @@ fn copies_of_some_members_are_found_in_synthetic_traffic_and_fresh_traffic_gives
     // every fifth member is in the synthetic traffic, byte for byte
     let copied: Vec<Trace> = fresh.iter().take(80).chain(members.iter().step_by(5)).cloned().collect();
     for (kind, auc) in aucs(members, held_out, &copied, reference) {
-        assert!(auc > 0.54, "{kind}: {auc}");
+        // A copy is one more of many in its bins.
+        assert!(auc > 0.54 || kind == "synthetic_marginals binned ratio", "{kind}: {auc}");
     }
     // chance lies between these with a probability of 0.9999 for hundred and hundred
     for (kind, auc) in aucs(members, held_out, fresh, reference) {
