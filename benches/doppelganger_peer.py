@@ -122,6 +122,11 @@ def print_moments(name, members, others):
         mean, deviation = values.mean(), values.std()
         cells = []
         for who, own in others.items():
+            if len(own[field]) == 0:
+                # No trace of two packets, so no gap.
+                outside.append((who, f"{name} {field}"))
+                cells.append(f"{'no value':>16}*")
+                continue
             if deviation == 0:
                 cells.append(f"{'constant' if own[field].std() == 0 else 'varies':>8} {own[field].mean() - mean:+7.1f} ")
                 continue
@@ -145,8 +150,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scratch", default="/tmp/doppelganger_peer.csv")
     arguments = parser.parse_args()
-    # The library logs each epoch, and calls what newer releases of its dependencies deprecate.
-    warnings.simplefilter("ignore", FutureWarning)
+    # The library logs each epoch, and warns of what it calls itself and of the absent GPU.
+    warnings.simplefilter("ignore")
     logging.getLogger("gretel_synthetics").setLevel(logging.WARNING)
     selected = f"{FIELDS}, time_us"
     members, held_out = (
