@@ -9,7 +9,8 @@ each takes `dpmm` minutes more) length, TTL, type of service, flags, TCP flags a
 bin of its own. AIM and MST learn the
 members of one class at a time, as the generators of the study do, with the domain given beforehand. A random forest learns
 from as many synthetic rows of each class as there are members, and is tested on the held-out traces. Prints the accuracy,
-absolute and relative to learning from the members, and the mean Jensen-Shannon distance of the columns.
+absolute and relative to learning from the members, and the mean Jensen-Shannon distance of the columns. `--peers MST` leaves
+out the others; private evolution needs a public dataset `wide` in the study.
 """
 import argparse
 import subprocess
@@ -25,12 +26,29 @@ TTLS = [0, 2, 5, 33, 64, 65, 100, 128, 129, 200, 255]
 SERVICES = [443, 80, 53, 5353, 1900, 137, 138, 123, 67, 68, 5355, 3478, 22, 8080, 5222, 993]
 # SYN, SYN ACK, ACK, PSH ACK, FIN ACK, RST, RST ACK, FIN PSH ACK
 TCP = {flags: place for place, flags in enumerate([2, 18, 16, 24, 17, 4, 20, 25])}
+PEERS = ["private-evolution", "MST", "AIM"]
 PORTS = [0, 1024, 5000, 10000, 32768, 49152, 57344]
 
 def query(arguments, sql):
     command = [arguments.syntrace, "sql", arguments.study, "--format", "csv", "-o", arguments.scratch, "-c", sql]
     subprocess.run(command, check=True)
     return pandas.read_csv(arguments.scratch)
+
+
+def packets_of_split(arguments, fields):
+    """Packets of each class of the dataset: those of the target's members, and those of held-out traces."""
+    where = f"dataset = '{arguments.dataset}'"
+    split = query(
+        arguments,
+        f"SELECT DISTINCT class, trace_id, part = 'member' AS member FROM splits WHERE {where} AND role = 'target'",
+    )
+    real = query(arguments, f"SELECT {fields} FROM packets WHERE {where} AND NOT synthetic")
+    members, held_out = {}, {}
+    for name, own in split.groupby("class"):
+        packets = real[real["class"] == name]
+        members[name] = packets[packets.trace_id.isin(own[own.member].trace_id)]
+        held_out[name] = packets[packets.trace_id.isin(own[~own.member].trace_id)]
+    return members, held_out
 
 
 def binned(values, edges):
@@ -61,6 +79,7 @@ def table(packets, places):
     return rows
 
 
+FIELDS = "class, trace_id, position, direction, src_port, dst_port, protocol, ip_length, ip_version, tos, flags, ttl, tcp_flags"
 COLUMNS = {"length": len(LENGTHS), "hops": len(TTLS), "marked": 2, "fragment": 9, "tcp": len(TCP) + 2, "way": 2}
 
 
@@ -92,6 +111,24 @@ def accuracy(train, test, seeds=5):
         ty = numpy.concatenate([[name] * len(part) for name, part in test.items()])
         found.append(forest.score(tx[x.columns], ty))
     return float(numpy.mean(found))
+
+
+def reporter(members, held_out, places):
+    """Prints what the members give; returns a function that prints the same of the rows of a generator."""
+    size, sizes = min(len(rows) for rows in members.values()), domain(places)
+    best = accuracy({"rows": members, "size": size}, held_out)
+    print(f"{size} members a class, {sum(map(len, held_out.values()))} held-out traces, {len(sizes)} columns")
+    print(f"{'members':22} accuracy {best:.3f}", flush=True)
+
+    def report(name, rows, seconds=None):
+        far = numpy.mean([
+            distance(rows[c][k].to_numpy(), members[c][k].to_numpy(), sizes[k]) for c in members for k in sizes
+        ])
+        near = accuracy({"rows": rows, "size": size}, held_out)
+        took = f", {seconds:.0f} s" if seconds else ""
+        print(f"{name:22} accuracy {near:.3f} relative {near / best:.3f} jsd {far:.3f}{took}", flush=True)
+
+    return report
 
 
 def gaussian(epsilon, delta):
@@ -135,49 +172,36 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--places", type=int, default=1)
     parser.add_argument("--scratch", default="/tmp/marginals_peer.csv")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--size", type=int, default=80, help="largest model of AIM in MiB")
     arguments = parser.parse_args()
-    where = f"dataset = '{arguments.dataset}'"
-    split = query(arguments, f"SELECT DISTINCT class, trace_id, part = 'member' AS member FROM splits WHERE {where} AND role = 'target'")
-    fields = "class, trace_id, position, direction, src_port, dst_port, protocol, ip_length, ip_version, tos, flags, ttl, tcp_flags"
-    real = query(arguments, f"SELECT {fields} FROM packets WHERE {where} AND NOT synthetic")
+    members, held_out = (
+        {name: table(packets, arguments.places) for name, packets in part.items()}
+        for part in packets_of_split(arguments, FIELDS)
+    )
     made = query(
         arguments,
-        f"SELECT generator, {fields} FROM packets WHERE {where} AND synthetic AND role = 'target' AND epsilon = {arguments.epsilon}",
+        f"SELECT generator, {FIELDS} FROM packets WHERE dataset = '{arguments.dataset}' AND synthetic AND role = 'target' "
+        f"AND epsilon = {arguments.epsilon}",
     )
-    members, held_out = {}, {}
-    for name, own in split.groupby("class"):
-        rows = table(real[real["class"] == name], arguments.places)
-        is_member = own.set_index("trace_id").member
-        members[name] = rows[rows.index.isin(is_member[is_member].index)]
-        held_out[name] = rows[rows.index.isin(is_member[~is_member].index)]
-    size = min(len(rows) for rows in members.values())
-    sizes = domain(arguments.places)
-    best = accuracy({"rows": members, "size": size}, held_out)
-    print(f"{size} members a class, {sum(map(len, held_out.values()))} held-out traces, {len(sizes)} columns")
-    print(f"{'members':22} accuracy {best:.3f}")
-
-    def report(name, rows, seconds=None):
-        far = numpy.mean([
-            distance(rows[c][k].to_numpy(), members[c][k].to_numpy(), sizes[k]) for c in members for k in sizes
-        ])
-        near = accuracy({"rows": rows, "size": size}, held_out)
-        took = f", {seconds:.0f} s" if seconds else ""
-        print(f"{name:22} accuracy {near:.3f} relative {near / best:.3f} jsd {far:.3f}{took}", flush=True)
-
+    report, sizes = reporter(members, held_out, arguments.places), domain(arguments.places)
     for generator, own in made.groupby("generator"):
         report(generator, {name: table(own[own["class"] == name], arguments.places) for name in members})
-    public = query(arguments, f"SELECT {fields} FROM packets WHERE dataset = 'wide' AND NOT synthetic")
-    public, sigma = table(public, arguments.places), gaussian(arguments.epsilon, arguments.delta)
-    for seed in range(3):
-        drawn = {name: private_evolution(own, public, sigma, seed=seed) for name, own in members.items()}
-        drawn = {name: pandas.DataFrame(rows, columns=members[name].columns) for name, rows in drawn.items()}
-        report(f"private evolution {seed}", drawn)
-    if arguments.seeds == 0:
+    if "private-evolution" in arguments.peers:
+        # The public rows are those of a dataset `wide`, as in studies/quality-real.toml.
+        public = query(arguments, f"SELECT {FIELDS} FROM packets WHERE dataset = 'wide' AND NOT synthetic")
+        public, sigma = table(public, arguments.places), gaussian(arguments.epsilon, arguments.delta)
+        for seed in range(3):
+            drawn = {name: private_evolution(own, public, sigma, seed=seed) for name, own in members.items()}
+            drawn = {name: pandas.DataFrame(rows, columns=members[name].columns) for name, rows in drawn.items()}
+            report(f"private evolution {seed}", drawn)
+    if arguments.seeds == 0 or not {"MST", "AIM"} & set(arguments.peers):
         return
     from dpmm.pipelines import AIMPipeline, MSTPipeline
 
-    for name, pipeline in (("MST (dpmm)", MSTPipeline), ("AIM (dpmm)", AIMPipeline)):
+    for name, pipeline in (("MST", MSTPipeline), ("AIM", AIMPipeline)):
+        if name not in arguments.peers:
+            continue
         for seed in range(arguments.seeds):
             start, rows = time.time(), {}
             for own, traces in members.items():
@@ -186,8 +210,7 @@ def main():
                 frame = traces.reset_index(drop=True).astype(int)
                 fitted.fit(frame, sizes, random_state=seed)
                 rows[own] = fitted.generate(n_records=1000, random_state=seed).astype(int)
-            report(f"{name} {seed}", rows, time.time() - start)
-
+            report(f"{name} (dpmm) {seed}", rows, time.time() - start)
 
 
 if __name__ == "__main__":
