@@ -11,7 +11,7 @@
 //! utility, audit) are pure: records in, records out; they never see the store and never call the stage
 //! before them. `pipeline` alone connects them; `query`, `serve`, `report` and `ui` only read. One adapter per foreign
 //! library: pcap-parser and etherparse live in `capture`, redb and rkyv access in `store`, tch in `nn`,
-//! `model`, `train`, `attack`, `utility`, DataFusion in `query`, pgwire in `serve`, axum in `ui`,
+//! `model`, `train`, `attack`, `utility`, DataFusion in `query` and `serve`, pgwire in `serve`, axum in `ui`,
 //! askama in `report` and `ui`, svg and resvg in `report` (which also reads header bits through `capture` and
 //! `encoding` for its images),
 //! clap in `cli`.

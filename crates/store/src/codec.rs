@@ -24,7 +24,7 @@ pub(super) trait Record: rkyv::Archive + Sized {
     const KIND: u8;
     /// Layout version.
     const VERSION: u8;
-    /// Name in messages and in `schema/records`.
+    /// Name in messages.
     const NAME: &'static str;
 }
 

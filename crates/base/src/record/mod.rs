@@ -2,7 +2,7 @@
 //! other and what the study file keeps as records.
 //!
 //! Invariant: no behaviour beyond checking constructors; the rkyv layout of every archived type here
-//! is part of the file format (see `schema/records/`): a released layout never changes.
+//! is part of the file format: a released layout never changes.
 
 mod attack;
 mod attribute;

@@ -3,7 +3,7 @@
 //! Clients query the catalog in PostgreSQL's dialect: types, operators, casts and subqueries that the planner does not
 //! support. Each rewriting preserves the meaning. In order:
 //!
-//! 1. queries over tables that are always empty are folded (`empty`);
+//! 1. queries over tables that are always empty are folded (`empty_tables`);
 //! 2. tables of the catalog need no schema before them, functions may have one (`table`);
 //! 3. types, casts, operators and subqueries (`expression`);
 //! 4. columns of the answer have PostgreSQL's names (`column`).

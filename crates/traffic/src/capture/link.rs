@@ -1,11 +1,11 @@
 //! From the first byte of a frame to the first byte of IP, by the capture's own link type.
 //!
-//! Tags in front of an ethertype (802.1Q, 802.1ad, 802.1BR and the like, see `tag`), PPPoE sessions and
+//! Tags in front of an ethertype (802.1Q, 802.1ad, 802.1BR and the like, see `ethertype_tags`), PPPoE sessions and
 //! MPLS labels are stepped over. Lengths are checked against the captured bytes only; what IP says is the
 //! network layer's business, but for its version, which must be the one that the link layer announced.
 //!
 //! etherparse reads Ethernet headers. By hand are the link layers that it lacks (LLC, PPP, PPPoE, MPLS,
-//! loopback, cooked version 2, Cisco HDLC, 802.11, those of `wrapped`) and cooked captures, which it
+//! loopback, cooked version 2, Cisco HDLC, 802.11, those of `encapsulation`) and cooked captures, which it
 //! refuses for every hardware type but five: those of tunnels, PPP, loopback and Wi-Fi are as good.
 
 use etherparse::{Ethernet2HeaderSlice, ether_type};
