@@ -43,7 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("query", &["base", "error", "record", "store", "eval", "privacy"]),
     ("report", &["base", "error", "record", "capture", "encoding", "query"]),
     ("serve", &["base", "error", "store", "query"]),
-    ("python", &["base", "error", "encoding", "privacy", "pipeline", "query", "report", "spec", "store"]),
+    ("python", &["base", "error", "record", "encoding", "privacy", "pipeline", "query", "report", "spec", "store"]),
     ("ui", &["base", "error", "capture", "store", "query", "report"]),
     (
         "cli",

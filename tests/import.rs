@@ -108,7 +108,7 @@ fn constants_of_imported_critics_change_no_attack_where_the_manifest_says_that_t
         run_ok(&["import", &path, &copy.to_string_lossy(), "--attack", "threshold"]);
         // Which shadow traces are for training follows from the files' digests: only the target's rows compare.
         let measures = "SELECT round(auc, 3), round(recall, 3), round(fpr, 3) FROM attacks
-            WHERE attack = 'threshold' AND evaluated_on = 'target'";
+            WHERE attack = 'threshold' AND evaluated_on = 'target' ORDER BY attribute";
         let options = "SELECT DISTINCT contains(options, 'median_taken_off') FROM attacks WHERE attribute = 'critic'";
         (sql(&path, measures), sql(&path, options).lines().nth(1).unwrap().to_owned())
     };

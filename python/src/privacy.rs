@@ -4,7 +4,8 @@ use crate::error::Raise;
 use pyo3::prelude::*;
 use syntrace_base::base::{ClipNorm, Delta, Epsilon, NoiseMultiplier, SamplingRate};
 use syntrace_base::error::Result;
-use syntrace_measure::privacy::{Accountant, Budget, Ledger, NEIGHBOURS, PrivacyEvent, SpentByBoth};
+use syntrace_base::record::{Mechanism, PrivacyEvent};
+use syntrace_measure::privacy::{Accountant, Budget, Ledger, NEIGHBOURS, SpentByBoth};
 
 /// A training by DP-SGD and its budget: Poisson-sampled steps, Gaussian noise on the sum of clipped gradients.
 #[pyclass(frozen, get_all, module = "syntrace.privacy")]
@@ -72,6 +73,7 @@ impl Training {
         let mut ledger = Ledger::default();
         ledger.record(PrivacyEvent {
             phase: "asked".to_owned(),
+            mechanism: Mechanism::PoissonSubsampledGaussian,
             sampling_rate: SamplingRate::new(self.sample_rate)?,
             noise_multiplier: NoiseMultiplier::new(noise_multiplier)?,
             // Noise is in its units: epsilon does not depend on it.

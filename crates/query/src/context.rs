@@ -149,8 +149,17 @@ pub(crate) async fn started_analyzed(
     plan: LogicalPlan,
     cancelled: &CancelFlag,
 ) -> datafusion::common::Result<SendableRecordBatchStream> {
+    let optimized = context.state().optimizer().optimize(plan, &context.state(), |_, _| {})?;
+    started_optimized(context, &optimized, cancelled).await
+}
+
+/// As [`started`], for a plan that has been optimized: exactly this one is executed.
+pub(crate) async fn started_optimized(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+    cancelled: &CancelFlag,
+) -> datafusion::common::Result<SendableRecordBatchStream> {
     let state = context.state();
-    let optimized = state.optimizer().optimize(plan, &state, |_, _| {})?;
-    let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+    let physical = state.query_planner().create_physical_plan(plan, &state).await?;
     execute_stream(cancellable(physical, cancelled)?, state.task_ctx())
 }

@@ -46,7 +46,9 @@ async fn admitted(study: &Study, request: Request, next: Next) -> Response {
     }
     let query = QueryString::parse(request.uri().query());
     if query.get(TOKEN).is_some_and(|token| access.is_token(token)) {
-        let place = query.without(TOKEN).after(request.uri().path());
+        // With two slashes it would be the address of another host.
+        let path = format!("/{}", request.uri().path().trim_start_matches('/'));
+        let place = query.without(TOKEN).after(&path);
         let headers = [(header::LOCATION, place), (header::SET_COOKIE, access.cookie())];
         return (StatusCode::SEE_OTHER, headers).into_response();
     }

@@ -1,7 +1,7 @@
 //! Answers as files: written by the query crate as `syntrace sql --format` does, while the statement runs.
 
 use crate::failure::Answered;
-use crate::study::Running;
+use crate::study::{Running, TIME_LIMIT};
 use axum::body::Body;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -10,6 +10,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_query::{Format, write_answer};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// Bytes that are sent together.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -56,12 +57,13 @@ impl FileFormat {
             let schema = running.rows.schema();
             let rest = std::iter::from_fn(|| threads.block_on(running.next()));
             let batches = first.into_iter().map(Ok).chain(rest);
-            let mut out = BufWriter::with_capacity(CHUNK_BYTES, Chunks(sender.clone()));
+            let chunks = Chunks { sender: sender.clone(), threads: threads.clone() };
+            let mut out = BufWriter::with_capacity(CHUNK_BYTES, chunks);
             let written = write_answer(self.format, &schema, batches, &mut out);
             let flushed = out.flush().map_err(|error| Error::user(format!("cannot send the answer: {error}")));
             if let Err(error) = written.map(drop).and(flushed) {
                 // The file ends with an error of the transfer: whoever reads it sees that it is not whole.
-                let _ = sender.blocking_send(Err(IoError::other(error.to_string())));
+                let _ = sender.try_send(Err(IoError::other(error.to_string())));
             }
         });
         let chunks = futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
@@ -69,14 +71,21 @@ impl FileFormat {
     }
 }
 
-/// Sends what is written to whoever asked.
-struct Chunks(mpsc::Sender<IoResult<Vec<u8>>>);
+/// Sends what is written to whoever asked, who has [`TIME_LIMIT`] to take each part: one who does not read must not hold a
+/// query and its memory.
+struct Chunks {
+    sender: mpsc::Sender<IoResult<Vec<u8>>>,
+    threads: Handle,
+}
 
 impl Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> IoResult<usize> {
-        let gone = |_| IoError::from(std::io::ErrorKind::BrokenPipe);
-        self.0.blocking_send(Ok(bytes.to_vec())).map_err(gone)?;
-        Ok(bytes.len())
+        let gone = IoError::from(std::io::ErrorKind::BrokenPipe);
+        let sent = self.threads.block_on(timeout(TIME_LIMIT, self.sender.send(Ok(bytes.to_vec()))));
+        match sent {
+            Ok(Ok(())) => Ok(bytes.len()),
+            Ok(Err(_)) | Err(_) => Err(gone),
+        }
     }
 
     fn flush(&mut self) -> IoResult<()> {

@@ -98,7 +98,9 @@ fn words_of(rows: &RecordBatch, column: &str) -> Result<Vec<String>> {
     let wrong = |what: String| Error::internal(format!("column `{column}` of the overview: {what}"));
     let values = rows.column_by_name(column).ok_or_else(|| wrong("there is none".to_owned()))?;
     let texts = cast(values, &DataType::Utf8).map_err(|error| wrong(error.to_string()))?;
-    let text = |text: Option<&str>| text.map_or(NONE.to_owned(), |text| text.trim_end_matches(".0").to_owned());
+    let is_number = values.data_type().is_numeric();
+    let whole = |text: &str| text.strip_suffix(".0").filter(|_| is_number).unwrap_or(text).to_owned();
+    let text = |text: Option<&str>| text.map_or(NONE.to_owned(), whole);
     Ok(texts.as_string::<i32>().iter().map(text).collect())
 }
 

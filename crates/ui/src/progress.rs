@@ -15,18 +15,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use syntrace_base::error::{Error, Result};
 use syntrace_query::Parameters;
 
-/// Time over which the rate is taken; without a job for as long, nothing seems to run.
+/// Time over which the rate is taken, or since the plan began; without a job for as long, nothing seems to run.
 const RATE_SECONDS: i64 = 300;
 
 /// Rows of losses.
 const LOSSES_MAX: usize = 40;
 
-/// The newest plan, and the jobs of the study.
-const COUNTS: &str = "SELECT plans.plan, plans.members, plans.done, jobs.jobs, jobs.recent
+/// The newest plan with its jobs and models, how many of them are done and were lately, and the jobs of the study.
+const COUNTS: &str = "SELECT plans.plan, plans.started_us, plans.members, plans.done, lately.recent, jobs.jobs
 FROM (SELECT * FROM plans ORDER BY started_us DESC, plan_id LIMIT 1) AS plans
 CROSS JOIN (
-    SELECT count(*) AS jobs, count(*) FILTER (WHERE finished_us >= $since) AS recent FROM jobs
-) AS jobs";
+    SELECT count(*) AS recent
+    FROM plan_members
+    LEFT JOIN models ON models.model_id = plan_members.id
+    JOIN jobs ON jobs.job_id = coalesce(models.job_id, plan_members.id)
+    WHERE jobs.finished_us >= $since
+        AND plan_members.plan_id = (SELECT plan_id FROM plans ORDER BY started_us DESC, plan_id LIMIT 1)
+) AS lately
+CROSS JOIN (SELECT count(*) AS jobs FROM jobs) AS jobs";
 
 /// The epochs of the models that the newest job trained.
 const LOSSES: &str = "SELECT model_id, generator, dataset, \"class\", \"role\", shadow, epsilon, epoch, train_loss,
@@ -50,8 +56,8 @@ pub(crate) struct Progress {
     pub done: i64,
     /// Jobs of the study.
     pub jobs: i64,
-    /// Jobs a minute, over the last five.
-    pub jobs_per_minute: f64,
+    /// Of its jobs and models, those that were done in a minute, lately.
+    pub per_minute: f64,
     /// Minutes until all members are there, at this rate.
     pub minutes_left: Option<f64>,
     /// The losses of the models that were trained last.
@@ -89,10 +95,11 @@ impl Progress {
         };
         let plan = rows.column_by_name("plan").map(|column| column.as_string::<i32>().value(0).to_owned());
         let (members, done, recent) = (number("members")?, number("done")?, number("recent")?);
-        let jobs_per_minute = recent as f64 / (RATE_SECONDS as f64 / 60.0);
-        let minutes_left = (recent > 0).then(|| (members - done) as f64 / jobs_per_minute);
+        let seconds = ((now - number("started_us")?) / 1_000_000).clamp(1, RATE_SECONDS);
+        let per_minute = recent as f64 / (seconds as f64 / 60.0);
+        let minutes_left = (recent > 0).then(|| (members - done) as f64 / per_minute);
         let (plan, jobs) = (plan.unwrap_or_default(), number("jobs")?);
-        Ok(Some(Self { plan, members, done, jobs, jobs_per_minute, minutes_left, losses: None }))
+        Ok(Some(Self { plan, members, done, jobs, per_minute, minutes_left, losses: None }))
     }
 
     /// Is all of the plan there?
@@ -103,7 +110,7 @@ impl Progress {
     /// The rate in words.
     pub fn rate(&self) -> String {
         match self.minutes_left {
-            Some(minutes) => format!("{:.1} jobs a minute, about {} left", self.jobs_per_minute, time(minutes)),
+            Some(minutes) => format!("{:.1} jobs and models a minute, about {} left", self.per_minute, time(minutes)),
             None => "no job was finished in the last five minutes".to_owned(),
         }
     }

@@ -120,7 +120,7 @@ pub(crate) async fn page(
         is_partial: statement.is_partial(),
         filters: statement.filters.iter().map(link).collect(),
         facets: facets(&view, &statement, &query, &path).await?,
-        columns: statement.columns.fields().iter().map(|field| field.name().clone()).collect(),
+        columns: countable(&statement),
         kept: query.without(FROM).pairs().to_vec(),
         rows: if rows.rows() == 0 { "none".to_owned() } else { format!("{first} to {last}") },
         grid,
@@ -141,6 +141,12 @@ fn here(name: &str) -> &'static str {
         "synthetic_traces" => "traces",
         _ => "tables",
     }
+}
+
+/// Columns whose values can be counted and written into an address.
+fn countable(statement: &TableStatement) -> Vec<String> {
+    let fields = statement.columns.fields().iter().filter(|field| is_sortable(field.data_type()));
+    fields.map(|field| field.name().clone()).collect()
 }
 
 /// One number of a statement.

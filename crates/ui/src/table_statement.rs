@@ -106,7 +106,7 @@ impl TableStatement {
         made.order = made.sorting(query)?;
         if let Some(from) = query.get(FROM) {
             let expected = || Error::user(format!("expected the number of a row in `{FROM}`, found `{from}`"));
-            made.from = from.parse().map_err(|_| expected())?;
+            made.from = from.parse::<u32>().map_err(|_| expected())? as usize;
         }
         let asked: Vec<&str> =
             query.pairs().iter().filter(|(key, _)| key == FACET).map(|(_, value)| value.as_str()).collect();
