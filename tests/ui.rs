@@ -101,6 +101,10 @@ fn who_has_no_token_or_names_another_host_sees_nothing() {
     assert_eq!(first.status, 303);
     assert!(first.head.contains("location: /tables?x=1\r\n"), "the token stays in no address: {}", first.head);
     assert!(first.head.contains("HttpOnly; SameSite=Strict"), "{}", first.head);
+    let elsewhere = server.request("GET", &format!("//evil.example/?token={}", server.token), &own);
+    assert!(elsewhere.head.contains("location: /evil.example/\r\n"), "{}", elsewhere.head);
+    let unreadable = server.get("/table/%ff");
+    assert!(unreadable.status == 404 && unreadable.body.contains("<h1>"), "{}", unreadable.body);
     let wrong = format!("{own}Cookie: syntrace-{}=0123\r\n", server.port());
     for (path, head) in [("/tables", &own), ("/tables?token=0123", &own), ("/tables", &wrong), ("/style.css", &own)] {
         let refused = server.request("GET", path, head);

@@ -2,6 +2,8 @@
 
 use crate::layout::{Frame, html};
 use askama::Template;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use syntrace_base::error::{Error, ErrorKind};
@@ -17,6 +19,9 @@ pub(crate) struct Failure {
 /// What a page answers.
 pub(crate) type Answered = Result<Response, Failure>;
 
+/// A part of the address that a page reads.
+pub(crate) type InAddress = Result<Path<String>, PathRejection>;
+
 impl Failure {
     /// There is nothing at an address.
     pub fn nothing(error: Error) -> Self {
@@ -27,6 +32,13 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self { status: status(&error), error }
+    }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(wrong: PathRejection) -> Self {
+        let error = Error::user(format!("this address cannot be read: {}", wrong.body_text()));
+        Self::nothing(error.hint("the pages are named at the top"))
     }
 }
 

@@ -2,7 +2,7 @@
 //! from another one.
 
 use crate::answer::Answer;
-use crate::failure::{Answered, Failure};
+use crate::failure::{Answered, Failure, InAddress};
 use crate::grid::Grid;
 use crate::layout::{Frame, html};
 use crate::query_string::QueryString;
@@ -174,11 +174,8 @@ fn flatten(path: &str, value: &serde_json::Value, leaves: &mut BTreeMap<String, 
 }
 
 /// `/model/ID`
-pub(crate) async fn page(
-    State(study): State<Arc<Study>>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Answered {
+pub(crate) async fn page(State(study): State<Arc<Study>>, id: InAddress, RawQuery(query): RawQuery) -> Answered {
+    let Path(id) = id?;
     let query = QueryString::parse(query.as_deref());
     let view = study.view()?;
     let facts = Facts::read(&view, &id).await?;

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::download::FileFormat;
-use crate::failure::{Answered, Failure, Words, status};
+use crate::failure::{Answered, Failure, InAddress, Words, status};
 use crate::grid::Grid;
 use crate::layout::{Frame, html};
 use crate::query_string::QueryString;
@@ -108,9 +108,10 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, RawQuery(query): RawQu
 /// `/query/NAME`
 pub(crate) async fn named_page(
     State(study): State<Arc<Study>>,
-    Path(name): Path<String>,
+    name: InAddress,
     RawQuery(asked): RawQuery,
 ) -> Answered {
+    let Path(name) = name?;
     let query = named(&name).map_err(Failure::nothing)?;
     let asked = QueryString::parse(asked.as_deref());
     let format = FileFormat::asked(asked.get(FORMAT))?;

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::download::FileFormat;
-use crate::failure::{Answered, Failure};
+use crate::failure::{Answered, Failure, InAddress};
 use crate::grid::Grid;
 use crate::layout::{Frame, html};
 use crate::query_string::QueryString;
@@ -82,11 +82,8 @@ fn known(name: &str) -> std::result::Result<Known, Failure> {
 }
 
 /// `/table/NAME`
-pub(crate) async fn page(
-    State(study): State<Arc<Study>>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Answered {
+pub(crate) async fn page(State(study): State<Arc<Study>>, name: InAddress, RawQuery(query): RawQuery) -> Answered {
+    let Path(name) = name?;
     let known = known(&name)?;
     let query = QueryString::parse(query.as_deref());
     let format = FileFormat::asked(query.get(FORMAT))?;

@@ -1,7 +1,7 @@
 //! One trace, real or generated, beside another one: its packets, the fields of one packet, and their bytes.
 
 use crate::answer::Answer;
-use crate::failure::{Answered, Failure};
+use crate::failure::{Answered, Failure, InAddress};
 use crate::grid::Grid;
 use crate::layout::{Frame, html};
 use crate::packet::{DumpLine, Layer, dump, layers, protocol, tcp_flags};
@@ -42,14 +42,14 @@ const ETHERNET: u32 = 1;
 #[template(path = "trace.html")]
 struct Page {
     frame: Frame,
-    sides: Vec<Side>,
+    sides: Vec<ShownTrace>,
     /// Traces of the same class to put beside it, with their addresses.
     offered: Vec<(String, String)>,
     tables: Vec<(&'static str, Grid)>,
 }
 
 /// A trace with one packet in full.
-struct Side {
+struct ShownTrace {
     id: i64,
     heading: String,
     packets: Vec<Line>,
@@ -169,7 +169,7 @@ impl Trace {
     }
 
     /// With the packet and the field that an address names.
-    fn side(&self, query: &QueryString, path: &str) -> Result<Side> {
+    fn side(&self, query: &QueryString, path: &str) -> Result<ShownTrace> {
         let asked = query.get(PACKET).unwrap_or("1");
         let expected = || Error::user(format!("expected the number of a packet from 1, found `{asked}`"));
         let asked: usize = asked.parse().ok().filter(|number| *number > 0).ok_or_else(expected)?;
@@ -182,7 +182,7 @@ impl Trace {
         let marked = fields.filter(|field| field.id == wanted).map(|field| field.bytes.clone()).next();
         let link = |id: &str| query.with(FIELD, id).after(path);
         let links = |layer: &Layer| layer.fields.iter().map(|field| link(field.id)).collect();
-        Ok(Side {
+        Ok(ShownTrace {
             id: self.id,
             heading: self.heading(),
             packets: self.lines(|number| query.with(PACKET, number.to_string()).after(path))?,
@@ -222,11 +222,8 @@ fn id_of(text: &str) -> Result<i64> {
 }
 
 /// `/trace/ID`, and `/trace/ID.pcap` as a file
-pub(crate) async fn page(
-    State(study): State<Arc<Study>>,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Answered {
+pub(crate) async fn page(State(study): State<Arc<Study>>, name: InAddress, RawQuery(query): RawQuery) -> Answered {
+    let Path(name) = name?;
     let view = study.view()?;
     let id = name.strip_suffix(".pcap").unwrap_or(&name);
     let Some(trace) = Trace::read(&view, id_of(id)?).await? else { return Err(no_trace(id, study.names_members())) };
