@@ -20,6 +20,7 @@ mod bases;
 mod build;
 mod capture;
 mod cli;
+mod cluster;
 mod common;
 mod device;
 mod docs;

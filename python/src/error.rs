@@ -8,7 +8,7 @@ use syntrace_base::error::{Error, ErrorKind};
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
     let code = match error.kind() {
         ErrorKind::Interrupted => return PyKeyboardInterrupt::new_err(error.to_string()),
-        ErrorKind::User => "user",
+        ErrorKind::User | ErrorKind::Busy => "user",
         ErrorKind::Internal => "internal",
     };
     // A class in Python: one that is made here cannot be an exception before abi3 of Python 3.12.

@@ -2,7 +2,7 @@
 //! function) or for two that are near (`run` and `plan`), and files of what they share.
 //!
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 negative result (`verify` found
-//! damage), 2 user error, 3 internal error, 130 interrupted. The only home of clap and indicatif.
+//! damage), 2 user error, 3 internal error, 75 the study is held by another process, 130 interrupted. The only home of clap and indicatif.
 
 #[macro_use]
 mod print;
@@ -12,6 +12,7 @@ mod atomic_file;
 mod attack;
 mod audit;
 mod base;
+mod cluster_script;
 mod command;
 mod compact;
 mod compose;
@@ -38,6 +39,7 @@ mod report;
 mod run;
 mod script;
 mod serve;
+mod shard;
 mod share;
 mod shell;
 mod simulate;

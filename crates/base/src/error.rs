@@ -15,8 +15,10 @@ pub enum ErrorKind {
     User,
     /// A fault of this program or damage inside a study file: exit code 3.
     Internal,
-    /// The user asked to stop (Ctrl-C); what was finished is stored: exit code 130.
+    /// The user or a scheduler asked to stop; what was finished is stored, the same command goes on: exit code 130.
     Interrupted,
+    /// Another process writes to the study; the same command works later: exit code 75 (`EX_TEMPFAIL`).
+    Busy,
 }
 
 /// An error with its context chain (outermost last) and an optional hint.
@@ -44,6 +46,11 @@ impl Error {
     /// Builds the error that ends a run which was asked to stop.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Interrupted, message)
+    }
+
+    /// Builds the error for a study that another process holds.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Busy, message)
     }
 
     /// Builds the error for something that this build of the program was made without.
@@ -108,6 +115,7 @@ impl Error {
         match (self.kind, self.sqlstate) {
             (ErrorKind::Internal, _) => "XX000",
             (ErrorKind::Interrupted, _) => "57014",
+            (ErrorKind::Busy, _) => "55006",
             (ErrorKind::User, Some(code)) => code,
             (ErrorKind::User, None) => "42000",
         }
@@ -129,6 +137,7 @@ impl Error {
             ErrorKind::User => 2,
             ErrorKind::Internal => 3,
             ErrorKind::Interrupted => 130,
+            ErrorKind::Busy => 75,
         }
     }
 }

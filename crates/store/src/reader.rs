@@ -6,7 +6,7 @@ use super::column;
 use super::compression;
 use super::engine::{Engine, FileIdentity, file_identity, guarded, open_reading, storage_error};
 use super::heap;
-use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
+use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord, ShardRecord};
 use super::schema::SegmentTable;
 use super::tables;
 use arrow::array::ArrayRef;
@@ -186,6 +186,15 @@ impl Snapshot {
         let Some(meta) = self.open(tables::META)? else { return Ok(false) };
         let found = meta.get(tables::SHARED_COPY).map_err(|error| storage_error("read", error.into()))?;
         Ok(found.is_some())
+    }
+
+    /// Which shares of a plan this study holds; `None` for a study that is none.
+    pub fn shard(&self) -> Result<Option<ShardRecord>> {
+        guarded(|| {
+            let Some(meta) = self.open(tables::META)? else { return Ok(None) };
+            let found = meta.get(tables::SHARD).map_err(|error| storage_error("read", error.into()))?;
+            found.map(|guard| codec::decode(guard.value(), &|| "table `meta`, key shard".to_owned())).transpose()
+        })?
     }
 
     /// The record of one object, if it exists.

@@ -47,7 +47,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::User if error.sqlstate() == "42501" => StatusCode::FORBIDDEN,
         ErrorKind::User => StatusCode::BAD_REQUEST,
-        ErrorKind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Interrupted | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -74,6 +74,15 @@ impl Plan {
     }
 }
 
+/// Ids of all jobs and models that a stored plan names.
+///
+/// # Errors
+/// `internal` where the record is damaged.
+pub(super) fn ids_of(plan: &JobRecord) -> Result<Vec<i64>> {
+    let settings = plan.settings()?;
+    Ok(settings["ids"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect())
+}
+
 /// Names of classes with their datasets, and of datasets, that a study no longer has.
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
@@ -88,8 +97,7 @@ pub(crate) struct Lost {
 /// `internal` where the record is damaged.
 pub(crate) fn without(plan: JobRecord, lost: &Lost, stays: impl Fn(i64) -> bool) -> Result<Option<JobRecord>> {
     let mut settings = plan.settings()?;
-    let ids = settings["ids"].as_array().into_iter().flatten().filter_map(Value::as_i64);
-    if !ids.into_iter().any(stays) {
+    if !ids_of(&plan)?.into_iter().any(stays) {
         return Ok(None);
     }
     let before = settings.clone();

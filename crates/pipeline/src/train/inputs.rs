@@ -71,8 +71,12 @@ pub(crate) fn generator<'a>(context: &'a Context<'_>, index: usize) -> Result<(&
 
 pub(crate) fn weights_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<u8>> {
     let record = snapshot.model(model)?.ok_or_else(|| Error::internal(format!("model {model} is not in the study")))?;
-    let digest = record.weights.ok_or_else(|| Error::internal(format!("model {model} has no weights")))?;
-    snapshot.object(&Digest(digest))
+    let digest = Digest(record.weights.ok_or_else(|| Error::internal(format!("model {model} has no weights")))?);
+    if snapshot.object_record(&digest)?.is_none() {
+        return Err(Error::user(format!("the study holds model {model} without its weights"))
+            .hint("they stayed behind (`merge --without weights`): merge the study that has them"));
+    }
+    snapshot.object(&digest)
 }
 
 /// A model's own weights and those of its base.
