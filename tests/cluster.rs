@@ -1,6 +1,8 @@
 //! Shares of a plan on several machines: the prologue, dealing, merging, the scripts, and how runs are stopped.
 #![cfg(feature = "torch")]
 
+mod slurm;
+
 use crate::common::{Finish, PROCESS_LIMIT, run, run_ok, syntrace, write_spec};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -406,6 +408,33 @@ fn the_commands_of_the_lines_for_other_schedulers_make_the_study() {
         let text = run_ok(&["plan", &place.at("study.redb"), &place.spec, "--shards", "2", "--as", scheduler]);
         assert!(text.contains(part) && !text.contains('@'), "{text}");
     }
+}
+
+/// While a snapshot lives, no freed page is used again: one that a training holds makes every checkpoint stay.
+#[test]
+fn checkpoints_take_the_place_of_each_other() {
+    let place = Place::new(SPEC);
+    let text = SPEC.replace("[generator.markov]", "[generator.netssm]\npreset = \"small\"\nepochs = 50000");
+    let spec = place.other_spec(&text.replace("epsilon = [4.0]\n", ""));
+    let study = place.path("s.redb");
+    let mut command = syntrace();
+    command.args(["run", study.to_str().unwrap(), &spec, "--quiet", "--threads", "2", "--checkpoint-seconds", "0"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    let looked = || Store::open(&study, CACHE).and_then(|store| store.snapshot());
+    while looked().map_or(true, |snapshot| snapshot.checkpoints().unwrap().is_empty()) {
+        assert!(started.elapsed() < PROCESS_LIMIT);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Some hundred checkpoints.
+    std::thread::sleep(Duration::from_secs(10));
+    let content = looked().unwrap().payload_bytes().unwrap();
+    assert!(child.try_wait().unwrap().is_none(), "it still trains");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let file = std::fs::metadata(&study).unwrap().len();
+    println!("{content} bytes of content, {file} of file");
+    assert!(file < 8 * content, "{file} bytes of file for {content} of content");
 }
 
 /// What every kind of job does on a signal: an attack or a forest that would never end, and a training.

@@ -57,19 +57,21 @@ mkdir -p "$shares"
 # process has the file (75).
 step='
 run() {
-    local code=0
+    local code=0 now
     "$program" run "$@" --quiet ${SLURM_CPUS_PER_TASK:+--threads "$SLURM_CPUS_PER_TASK"} &
     child=$!
-    trap "asked=1; kill -USR1 $child" USR1 TERM
-    # A signal ends `wait`, not the program.
+    trap "asked=1; kill -USR1 $child 2>/dev/null" USR1 TERM
+    # A signal ends `wait`, not the program; 127: it was waited for.
     asked=1
     while [ "$asked" = 1 ]; do
-        asked=0 code=0
-        wait "$child" || code=$?
+        asked=0 now=0
+        wait "$child" || now=$?
+        if [ "$now" != 127 ]; then code=$now; fi
     done
     if [ "$code" = 130 ] || [ "$code" = 75 ]; then
         if [ "$code" = 75 ]; then sleep 30; fi
-        scontrol requeue "$SLURM_JOB_ID"
+        # The id of a task; that of its job alone may be that of the whole array.
+        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
         sleep 60
     fi
     return "$code"

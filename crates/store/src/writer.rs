@@ -87,7 +87,8 @@ impl StoreWriter {
         Some(self.path.as_path()).filter(|path| !path.as_os_str().is_empty())
     }
 
-    /// A consistent view of what is committed.
+    /// A consistent view of what is committed. While it lives, no page that a later commit frees can be written again: whoever
+    /// works for long drops it first, or every checkpoint of every training makes the file longer.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::new(self.engine.begin_read()?, std::sync::Arc::default())
     }

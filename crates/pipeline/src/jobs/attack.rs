@@ -54,6 +54,7 @@ pub(crate) fn run_attack(
     let start = Start::now();
     let snapshot = store.snapshot()?;
     let [shadows, target, references] = evidence(&snapshot, planned, group)?;
+    drop(snapshot);
     let without_zero = planned.without_zero;
     let evidence = Evidence { shadows: &shadows, target: &target, references: &references, without_zero };
     let attack = planned.attack.attack();

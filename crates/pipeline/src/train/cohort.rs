@@ -96,6 +96,7 @@ pub(crate) fn train(
     }
     let dp: Vec<Option<DpPlan>> = cohort.iter().map(|model| model.dp).collect();
     let base = first.base.map(|base| weights_of(&snapshot, base)).transpose()?;
+    drop(snapshot);
     let resume = context.store.checkpoint(head.job_id)?;
     let mut sink = StoreSink { context, job_id: head.job_id, start, saved_at: 0.0 };
     let input = CohortInput { traces: &pool.traces, models: cohort, base: base.as_deref(), plan };
@@ -109,6 +110,7 @@ pub(crate) fn train(
             outcome.models.len()
         )));
     }
+    let snapshot = context.store.snapshot()?;
     let mut result = JobResult::new(head.record_on(start, family.device()));
     let seconds = start.seconds() / models.len() as f64;
     for ((model, mut trained), dp) in models.iter().zip(outcome.models).zip(dp) {

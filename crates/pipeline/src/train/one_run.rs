@@ -134,6 +134,7 @@ pub(crate) fn one_run(
     let positions = load::positions(&traces, &pool.positions)?;
     let canaries: Vec<_> = positions.iter().filter_map(|position| pool.traces.get(*position).cloned()).collect();
     let base = model.base.map(|base| weights_of(&snapshot, base)).transpose()?;
+    drop(snapshot);
     let experiment = Experiment {
         label: format!("{} one-run audit", model.label(name)),
         family,
