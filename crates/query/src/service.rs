@@ -72,6 +72,8 @@ pub struct Service {
     studies: Studies,
     /// Where queries work.
     work: Handle,
+    /// Held while a statement's names are registered; `None` where all are.
+    registering: Option<tokio::sync::Mutex<()>>,
 }
 
 impl Service {
@@ -80,7 +82,15 @@ impl Service {
     pub async fn new(options: SessionOptions, work: Handle) -> Result<Self> {
         let context = new_context(options, Rules::default())?;
         name_resolution::register_all(&context).await.map_err(|error| explain(&error, ""))?;
-        Ok(Self { context, studies: Studies::default(), work })
+        Ok(Self { context, studies: Studies::default(), work, registering: None })
+    }
+
+    /// As [`Service::new`], with views and named queries planned when a statement first names them: ready at once, for a
+    /// protocol that does not list the names of the context.
+    pub fn on_demand(options: SessionOptions, work: Handle) -> Result<Self> {
+        let context = new_context(options, Rules::default())?;
+        name_resolution::register_tables(&context).map_err(|error| explain(&error, ""))?;
+        Ok(Self { context, studies: Studies::default(), work, registering: Some(tokio::sync::Mutex::default()) })
     }
 
     /// The context, for what a protocol adds to it.
@@ -96,6 +106,10 @@ impl Service {
     /// Plans a statement that only reads; refuses everything else. The plan holds no snapshot.
     pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<StatementPlan> {
         let statement = admitted(statement).map_err(external)?;
+        if let Some(registering) = &self.registering {
+            let _one_by_one = registering.lock().await;
+            name_resolution::register_named(&self.context, &statement).await?;
+        }
         self.analyzed(reading_plan(&self.context, statement).await?)
     }
 
@@ -240,7 +254,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         let context = new_context(SessionOptions { memory_bytes: 64 << 20, threads: 1 }, Rules::default()).unwrap();
         name_resolution::register_tables(&context).unwrap();
-        let service = Service { context, studies: Studies::default(), work: runtime.handle().clone() };
+        let service =
+            Service { context, studies: Studies::default(), work: runtime.handle().clone(), registering: None };
         let is_analyzed = |text: &str| {
             let planned = runtime.block_on(service.plan(service.parse(text).unwrap()));
             planned.unwrap().is_analyzed

@@ -24,12 +24,22 @@ const NAMES_MAX: usize = 40;
 
 const SIZE: (f64, f64) = (760.0, 380.0);
 
+/// A field of the form.
+pub(crate) struct ColumnField {
+    /// Its name in the address.
+    pub name: &'static str,
+    /// What it is, in words.
+    pub words: &'static str,
+    /// The columns, and whether each is chosen.
+    pub columns: Vec<(String, bool)>,
+}
+
 /// The form that asks for a chart, and what it drew.
 pub(crate) struct ChartForm {
     /// Name, words, and whether it is asked for.
     pub kinds: Vec<(&'static str, &'static str, bool)>,
-    /// A field each: name, words, and the columns with whether one is chosen.
-    pub fields: Vec<(&'static str, &'static str, Vec<(String, bool)>)>,
+    /// What chooses a column each.
+    pub fields: Vec<ColumnField>,
     /// The rest of the address.
     pub kept: Vec<(String, String)>,
     /// The chart; `None` where it was not asked for.
@@ -45,7 +55,7 @@ impl ChartForm {
         let asked = query.get(CHART).filter(|asked| KINDS.iter().any(|(kind, _)| kind == asked));
         let field = |name: &'static str, words: &'static str| {
             let chosen = |column: &String| (column.clone(), query.get(name) == Some(column.as_str()));
-            (name, words, columns.iter().map(chosen).collect())
+            ColumnField { name, words, columns: columns.iter().map(chosen).collect() }
         };
         let drawn = match asked {
             Some(kind) => Some(draw(view, answer, query, kind).await),

@@ -2,18 +2,22 @@
 //! answers (filters, order, further pages, statements of the reader).
 
 use crate::assets;
-use crate::failure::{Answered, Failure};
+use crate::failure::Answered;
 use crate::links::with_addresses;
+use crate::options::{UiOptions, opened};
 use crate::query_string::QueryString;
 use crate::study::Study;
-use crate::{UiOptions, model, opened, overview, sql, table, table_list, trace};
+use crate::{model, overview, sql, table, table_list, trace};
 use axum::body::to_bytes;
 use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use syntrace_base::base::Digest;
-use syntrace_base::error::{Error, Result};
-use syntrace_query::server_threads;
+use syntrace_base::error::{Error, Result, panic_text};
+use syntrace_query::{STACK_BYTES, server_threads};
+use tokio::runtime::Handle;
 
 /// Pages of a study, of which more than this are left out.
 const PAGES_MAX: usize = 5_000;
@@ -26,22 +30,33 @@ const FIRST: &str = "/";
 ///
 /// # Errors
 /// As the pages'; `user` for several studies.
-pub fn freeze(options: UiOptions, mut write: impl FnMut(&str, &[u8]) -> Result<()>) -> Result<(usize, bool)> {
+pub fn freeze(options: UiOptions, mut write: impl FnMut(&str, &[u8]) -> Result<()> + Send) -> Result<(usize, bool)> {
     if options.studies.len() > 1 {
-        return Err(Error::user("expected one study to write as files, found several")
-            .hint("write each into a folder of its own"));
+        let error = Error::user("expected one study to write as files, found several");
+        return Err(error.hint("write each into a folder of its own"));
     }
     let (clients, queries) = (server_threads(1)?, server_threads(options.session.threads)?);
-    clients.block_on(async {
-        let studies = opened(options, queries.handle().clone()).await?;
-        let mut studies = studies.into_iter().filter_map(Arc::into_inner);
-        let study = studies.next().ok_or_else(|| Error::internal("a study that is shown elsewhere"))?;
-        let study = Arc::new(Study { is_frozen: true, ..study });
-        for asset in &assets::ALL {
-            write(asset.address.trim_start_matches('/'), (asset.text)().as_bytes())?;
-        }
-        pages(&study, &mut write).await
+    // Statements are planned where pages are made: deep plans need a large stack.
+    std::thread::scope(|scope| {
+        let work = || clients.block_on(all(options, queries.handle().clone(), &mut write));
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        let thread =
+            thread.map_err(|error| Error::internal(format!("cannot start a thread for the pages: {error}")))?;
+        thread.join().unwrap_or_else(|panic| Err(Error::internal(panic_text(panic.as_ref()))))
     })
+}
+
+async fn all(
+    options: UiOptions,
+    queries: Handle,
+    write: &mut impl FnMut(&str, &[u8]) -> Result<()>,
+) -> Result<(usize, bool)> {
+    let mut studies = opened(options, queries)?.into_iter().filter_map(Arc::into_inner);
+    let study = studies.next().ok_or_else(|| Error::internal("a study that is shown elsewhere"))?;
+    for asset in &assets::ALL {
+        write(asset.address.trim_start_matches('/'), (asset.text)().as_bytes())?;
+    }
+    pages(&Arc::new(study.frozen()), write).await
 }
 
 async fn pages(study: &Arc<Study>, write: &mut impl FnMut(&str, &[u8]) -> Result<()>) -> Result<(usize, bool)> {
@@ -52,8 +67,12 @@ async fn pages(study: &Arc<Study>, write: &mut impl FnMut(&str, &[u8]) -> Result
         if written == PAGES_MAX {
             return Ok((written, true));
         }
-        let of_page = |failure: Failure| failure.error.context(format!("the page {address}"));
-        let response = page(study, &address).await.map_err(of_page)?;
+        let response = match page(study, &address).await {
+            Ok(response) => response,
+            // A trace without a packet, a model of another study: the file says so, as the page does.
+            Err(failure) if failure.status == StatusCode::NOT_FOUND => failure.into_response(),
+            Err(failure) => return Err(failure.error.context(format!("the page {address}"))),
+        };
         let body = to_bytes(response.into_body(), usize::MAX).await;
         let body = body.map_err(|error| Error::internal(format!("the page {address}: {error}")))?;
         let name = file_name(&address);

@@ -23,6 +23,7 @@ mod links;
 mod model;
 mod model_figures;
 mod nearest;
+mod options;
 mod overview;
 mod packet;
 mod progress;
@@ -38,14 +39,14 @@ mod token;
 mod trace;
 
 pub use freeze::freeze;
+pub use options::UiOptions;
+use options::opened;
 use query_string::QueryString;
 use std::future::IntoFuture;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use study::Study;
 use syntrace_base::error::{Error, Result};
-use syntrace_query::{RealTraces, Service, SessionOptions, listen_on, server_threads, stop_asked};
-use syntrace_store::Store;
+use syntrace_query::{listen_on, server_threads, stop_asked};
 use token::Access;
 use tokio::runtime::Handle;
 
@@ -54,16 +55,6 @@ pub const DEFAULT_PORT: u16 = 8765;
 
 /// Threads that answer requests and plan statements.
 const CLIENT_THREADS: usize = 2;
-
-/// What to show.
-pub struct UiOptions {
-    /// The studies with their names, for titles and addresses. At least one.
-    pub studies: Vec<(String, Store)>,
-    /// May pages name real traces?
-    pub real: RealTraces,
-    /// Limits that all requests share.
-    pub session: SessionOptions,
-}
 
 /// Answers requests until the process is asked to stop (Ctrl-C, SIGTERM). Calls `announce` with the first page's
 /// address, its secret included, once it can be opened. Without a port, [`DEFAULT_PORT`] is taken, or any free one where that
@@ -80,7 +71,7 @@ pub fn ui(options: UiOptions, port: Option<u16>, announce: impl FnOnce(&str)) ->
 
 async fn listen(options: UiOptions, port: Option<u16>, queries: Handle, announce: impl FnOnce(&str)) -> Result<()> {
     let listener = listen_on(IpAddr::V4(Ipv4Addr::LOCALHOST), port, DEFAULT_PORT).await?;
-    let studies = opened(options, queries).await?;
+    let studies = opened(options, queries)?;
     let failed = |error: std::io::Error| Error::internal(format!("no address to listen on: {error}"));
     let address: SocketAddr = listener.local_addr().map_err(failed)?;
     let access = Arc::new(Access::new(address.port())?);
@@ -96,20 +87,4 @@ async fn listen(options: UiOptions, port: Option<u16>, queries: Handle, announce
         }
         () = stop => Ok(()),
     }
-}
-
-/// The studies over one service, so that their queries share threads and memory.
-async fn opened(options: UiOptions, queries: Handle) -> Result<Vec<Arc<Study>>> {
-    if options.studies.is_empty() {
-        return Err(Error::user("expected a study, found none"));
-    }
-    let service = Arc::new(Service::new(options.session, queries).await?);
-    let is_one_of_several = options.studies.len() > 1;
-    let names = several::names(options.studies.iter().map(|(name, _)| name.as_str()));
-    let studies = options.studies.into_iter().zip(names).map(|((given, store), name)| {
-        let name = if is_one_of_several { name } else { given };
-        let study = Study::new(store, Arc::clone(&service), name, options.real);
-        Arc::new(Study { is_one_of_several, ..study })
-    });
-    Ok(studies.collect())
 }

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::kept::Kept;
 use crate::layout::Frame;
 use axum::body::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::{NamedQuery, Parameters, RealTraces, RecordBatch, Rows, Service};
@@ -26,13 +26,34 @@ pub(crate) struct Study {
     pub is_frozen: bool,
     /// Is it shown beside others?
     pub is_one_of_several: bool,
+    /// The state that the last request saw.
+    last: Mutex<Option<Generation>>,
     kept: Kept,
 }
 
 impl Study {
     /// Shows a study alone.
     pub fn new(store: Store, service: Arc<Service>, name: String, real: RealTraces) -> Self {
-        Self { store, service, name, real, is_frozen: false, is_one_of_several: false, kept: Kept::default() }
+        Self {
+            store,
+            service,
+            name,
+            real,
+            is_frozen: false,
+            is_one_of_several: false,
+            last: Mutex::default(),
+            kept: Kept::default(),
+        }
+    }
+
+    /// The same as files, which nobody answers.
+    pub fn frozen(self) -> Self {
+        Self { is_frozen: true, ..self }
+    }
+
+    /// The same beside others.
+    pub fn beside_others(self) -> Self {
+        Self { is_one_of_several: true, ..self }
     }
 
     /// May pages name real traces?
@@ -53,11 +74,27 @@ impl Study {
         }
     }
 
-    /// The newest finished job's view, for one request.
+    /// The newest finished job's view, for one request. Follows another study in the file's place, and one that was written
+    /// over it.
     pub fn view(&self) -> Result<View<'_>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let may_follow = |generation: &Generation| last.is_none_or(|last| generation.may_follow(&last));
+        let (snapshot, generation) = match self.newest() {
+            Ok(newest) if may_follow(&newest.1) => newest,
+            _ => {
+                self.store.reopen()?;
+                self.newest()?
+            }
+        };
+        *last = Some(generation);
+        drop(last);
+        Ok(View { study: self, snapshot, generation, deadline: Instant::now() + TIME_LIMIT })
+    }
+
+    fn newest(&self) -> Result<(Arc<Snapshot>, Generation)> {
         let snapshot = Arc::new(self.store.snapshot()?);
         let generation = snapshot.generation()?;
-        Ok(View { study: self, snapshot, generation, deadline: Instant::now() + TIME_LIMIT })
+        Ok((snapshot, generation))
     }
 }
 

@@ -97,8 +97,8 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, name: InAddress, RawQu
         let statement = statement(&view, &name, &query).await?;
         return format.stream(&name, view.ask(&statement.all_rows(), &Parameters::new()).await?).await;
     }
-    let path = format!("/table/{name}");
-    let page = view.kept(&query.after(&path), async { Ok(text_of(&of_table(&view, &name, known, &query).await?)?) });
+    let address = query.after(&format!("/table/{name}"));
+    let page = view.kept(&address, async { Ok(text_of(&of_table(&view, &name, known, &query).await?)?) });
     Ok(page_of(page.await?))
 }
 

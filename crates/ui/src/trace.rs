@@ -308,7 +308,8 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, name: InAddress, RawQu
     }
     let query = QueryString::parse(query.as_deref());
     let path = format!("/trace/{name}");
-    let page = view.kept(&query.after(&path), async { Ok(text_of(&of_trace(&view, &name, &query, &path).await?)?) });
+    let address = query.after(&path);
+    let page = view.kept(&address, async { Ok(text_of(&of_trace(&view, &name, &query, &path).await?)?) });
     Ok(page_of(page.await?))
 }
 
