@@ -41,7 +41,7 @@ pub use output::text::Look;
 pub use server::{listen_on, server_threads, stop_asked};
 pub use service::{Rows, Service, StatementPlan, explained};
 pub use session::{Answer, Cancellation, Session};
-pub use sql::disclosure::{RealTraces, Visible};
+pub use sql::disclosure::{RealTraces, Visible, is_about_real_traces};
 pub use sql::name_resolution::QUERIES_SCHEMA;
 pub use sql::nesting_limits::{STACK_BYTES, require_shallow};
 pub use sql::parameter::{Parameters, parse_parameter};

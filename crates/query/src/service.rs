@@ -5,7 +5,7 @@
 //! pins no snapshot. [`Service::run`] puts the tables of the given snapshot into it, in views and
 //! subqueries too, so every query is consistent and none sees an older study than it asked for.
 
-use crate::context::{Rules, SessionOptions, new_context, started, started_analyzed, started_optimized};
+use crate::context::{Rules, SessionOptions, new_context, started_optimized};
 use crate::error::external;
 use crate::named::{NamedQuery, bind};
 use crate::optimizer::cancellation::CancelFlag;
@@ -72,6 +72,8 @@ pub struct Service {
     studies: Studies,
     /// Where queries work.
     work: Handle,
+    /// Held while a statement's names are registered; `None` where all are.
+    registering: Option<tokio::sync::Mutex<()>>,
 }
 
 impl Service {
@@ -80,7 +82,15 @@ impl Service {
     pub async fn new(options: SessionOptions, work: Handle) -> Result<Self> {
         let context = new_context(options, Rules::default())?;
         name_resolution::register_all(&context).await.map_err(|error| explain(&error, ""))?;
-        Ok(Self { context, studies: Studies::default(), work })
+        Ok(Self { context, studies: Studies::default(), work, registering: None })
+    }
+
+    /// As [`Service::new`], with views and named queries planned when a statement first names them: ready at once, for a
+    /// protocol that does not list the names of the context.
+    pub fn on_demand(options: SessionOptions, work: Handle) -> Result<Self> {
+        let context = new_context(options, Rules::default())?;
+        name_resolution::register_tables(&context).map_err(|error| explain(&error, ""))?;
+        Ok(Self { context, studies: Studies::default(), work, registering: Some(tokio::sync::Mutex::default()) })
     }
 
     /// The context, for what a protocol adds to it.
@@ -96,6 +106,10 @@ impl Service {
     /// Plans a statement that only reads; refuses everything else. The plan holds no snapshot.
     pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<StatementPlan> {
         let statement = admitted(statement).map_err(external)?;
+        if let Some(registering) = &self.registering {
+            let _one_by_one = registering.lock().await;
+            name_resolution::register_named(&self.context, &statement).await?;
+        }
         self.analyzed(reading_plan(&self.context, statement).await?)
     }
 
@@ -124,16 +138,30 @@ impl Service {
         plan: StatementPlan,
         snapshot: Arc<Snapshot>,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
+        self.run_checked(plan, snapshot, |_| Ok(())).await
+    }
+
+    /// As [`Service::run`], for a plan that must pass a check once it is optimized. What is checked is what is executed: a plan
+    /// that is optimized a second time may be another one, since `now()` is replaced by the time of that moment.
+    async fn run_checked(
+        &self,
+        plan: StatementPlan,
+        snapshot: Arc<Snapshot>,
+        check: fn(&LogicalPlan) -> datafusion::common::Result<()>,
+    ) -> datafusion::common::Result<SendableRecordBatchStream> {
         let StatementPlan { plan, is_analyzed, .. } = plan;
         let study = self.studies.study(snapshot).map_err(external)?;
         let plan = with_tables_of(plan, &Arc::new(study))?;
         let (context, cancelled) = (self.context.clone(), CancelFlag::default());
         let of_query = CancelFlag::clone(&cancelled);
         let start = async move {
-            match is_analyzed {
-                true => started_analyzed(&context, plan, &of_query).await,
-                false => started(&context, plan, &of_query).await,
-            }
+            let state = context.state();
+            let optimized = match is_analyzed {
+                true => state.optimizer().optimize(plan, &state, |_, _| {}),
+                false => state.optimize(&plan),
+            }?;
+            check(&optimized)?;
+            started_optimized(&context, &optimized, &of_query).await
         };
         on_query_threads(&self.work, cancelled, start).await
     }
@@ -177,33 +205,10 @@ impl Service {
         if !plan.is_analyzed {
             plan = StatementPlan::not_analyzed(bound(plan.plan, parameters).map_err(failed)?);
         }
-        let started =
-            if is_open { self.run(plan, snapshot).await } else { self.run_without_traces(plan, snapshot).await };
-        Ok(Rows { text: text.to_owned(), stream: started.map_err(failed)? })
-    }
-
-    /// As [`Service::run`], for a plan that must read no column that names real traces. What is checked is what is executed: a
-    /// plan that is optimized a second time may be another one, since `now()` is replaced by the time of that moment.
-    async fn run_without_traces(
-        &self,
-        plan: StatementPlan,
-        snapshot: Arc<Snapshot>,
-    ) -> datafusion::common::Result<SendableRecordBatchStream> {
-        let StatementPlan { plan, is_analyzed, .. } = plan;
-        let study = self.studies.study(snapshot).map_err(external)?;
-        let plan = with_tables_of(plan, &Arc::new(study))?;
-        let (context, cancelled) = (self.context.clone(), CancelFlag::default());
-        let of_query = CancelFlag::clone(&cancelled);
-        let start = async move {
-            let state = context.state();
-            let optimized = match is_analyzed {
-                true => state.optimizer().optimize(plan, &state, |_, _| {}),
-                false => state.optimize(&plan),
-            }?;
-            require_no_traces(&optimized)?;
-            started_optimized(&context, &optimized, &of_query).await
-        };
-        on_query_threads(&self.work, cancelled, start).await
+        let check: fn(&LogicalPlan) -> datafusion::common::Result<()> =
+            if is_open { |_| Ok(()) } else { require_no_traces };
+        let stream = self.run_checked(plan, snapshot, check).await.map_err(failed)?;
+        Ok(Rows { text: text.to_owned(), stream })
     }
 }
 
@@ -249,7 +254,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         let context = new_context(SessionOptions { memory_bytes: 64 << 20, threads: 1 }, Rules::default()).unwrap();
         name_resolution::register_tables(&context).unwrap();
-        let service = Service { context, studies: Studies::default(), work: runtime.handle().clone() };
+        let service =
+            Service { context, studies: Studies::default(), work: runtime.handle().clone(), registering: None };
         let is_analyzed = |text: &str| {
             let planned = runtime.block_on(service.plan(service.parse(text).unwrap()));
             planned.unwrap().is_analyzed

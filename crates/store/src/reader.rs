@@ -49,6 +49,13 @@ impl Store {
         }
         Snapshot::new(open.1.begin_read()?, Arc::clone(&self.columns))
     }
+
+    /// Opens the file anew: another study may have been written over it, which [`Store::snapshot`] does not see.
+    pub fn reopen(&self) -> Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        *open = (file_identity(&self.path), open_reading(&self.path, self.cache_bytes)?);
+        Ok(())
+    }
 }
 
 /// Counters of what a snapshot read, for tests of pruning.
@@ -74,6 +81,15 @@ pub struct Generation {
     heap_bytes: u64,
     /// Names are added and changed without a job.
     names: Option<Digest>,
+}
+
+impl Generation {
+    /// Can a study that was in the state `earlier` be in this one? Jobs are added; where one is gone, or all are as many and others,
+    /// the file may have another study in it.
+    pub fn may_follow(&self, earlier: &Self) -> bool {
+        let is_grown = self.jobs > earlier.jobs && self.heap_bytes >= earlier.heap_bytes;
+        is_grown || (self.jobs == earlier.jobs && self.ends == earlier.ends)
+    }
 }
 
 /// The bulk bytes as of a snapshot.
