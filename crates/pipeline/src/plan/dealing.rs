@@ -1,7 +1,7 @@
 //! Deals units of work to shares: longest first (Graham 1969), each to the share that has least so far.
 //!
-//! Units are tied: firmly, so that they are never parted, or loosely, so that they are parted only where a share would
-//! be too large otherwise. Costs are whole milliseconds, so that every machine deals alike.
+//! Units are tied by bonds of three strengths. The firmest is never parted; the others are, the loosest first, where a
+//! share would be too large otherwise. Costs are whole milliseconds, so that every machine deals alike.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -9,68 +9,79 @@ use std::collections::{BTreeMap, BinaryHeap};
 /// A dealing whose largest share is at most this multiple of the mean is good enough: nothing more is parted for it.
 const BALANCED: f64 = 1.08;
 
+/// How strongly units are tied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bond {
+    /// Never parted.
+    Firm = 0,
+    /// Parted where nothing looser can be.
+    Loose = 1,
+    /// Parted first.
+    Near = 2,
+}
+
 /// What is never parted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Unit {
     /// What it takes.
     pub cost_ms: u64,
-    /// Place of a unit of the same firm group, and of the same loose one: chains that end at themselves.
-    firm: usize,
-    loose: usize,
+    /// Place of a unit of the same group by each bond: chains that end at themselves. What is tied is tied by all looser
+    /// bonds as well.
+    next: [usize; 3],
 }
 
 impl Unit {
     /// The unit at a place, tied to nothing.
     pub fn new(place: usize) -> Self {
-        Self { cost_ms: 0, firm: place, loose: place }
+        Self { cost_ms: 0, next: [place; 3] }
     }
 }
 
-/// Ties two units; what is tied firmly is tied loosely as well.
-pub(super) fn tie(units: &mut [Unit], a: usize, b: usize, firmly: bool) {
-    let (from, to) = (root(units, a, |unit| unit.loose), root(units, b, |unit| unit.loose));
-    if let Some(unit) = units.get_mut(from.max(to)) {
-        unit.loose = from.min(to);
-    }
-    if firmly {
-        let (from, to) = (root(units, a, |unit| unit.firm), root(units, b, |unit| unit.firm));
-        if let Some(unit) = units.get_mut(from.max(to)) {
-            unit.firm = from.min(to);
+/// Ties two units.
+pub(super) fn tie(units: &mut [Unit], a: usize, b: usize, bond: Bond) {
+    for bond in [Bond::Firm, Bond::Loose, Bond::Near].into_iter().skip(bond as usize) {
+        let (a, b) = (root(units, a, bond), root(units, b, bond));
+        if let Some(unit) = units.get_mut(a.max(b)) {
+            unit.next[bond as usize] = a.min(b);
         }
     }
 }
 
-fn root(units: &[Unit], mut place: usize, next: impl Fn(&Unit) -> usize) -> usize {
-    while let Some(unit) = units.get(place).filter(|unit| next(unit) != place) {
-        place = next(unit);
+fn root(units: &[Unit], mut place: usize, bond: Bond) -> usize {
+    while let Some(next) = units.get(place).map(|unit| unit.next[bond as usize]).filter(|next| *next != place) {
+        place = next;
     }
     place
 }
 
-/// Firm groups that go to one share together, in their order.
+/// A firm group: its loose group, its cost and its units.
+type Group = (usize, u64, Vec<usize>);
+
+/// Firm groups that go to one share together; those of one loose group stand together.
 #[derive(Debug, Clone)]
 struct Piece {
-    /// Cost and units of each group.
-    groups: Vec<(u64, Vec<usize>)>,
+    groups: Vec<Group>,
 }
 
 impl Piece {
     fn cost(&self) -> u64 {
-        self.groups.iter().map(|(cost, _)| cost).sum()
+        self.groups.iter().map(|(_, cost, _)| cost).sum()
     }
 
-    /// Two pieces whose costs differ least, in order; `None` where it cannot be parted.
+    /// Two pieces whose costs differ least, in order, cut between loose groups where it holds several; `None` where it
+    /// cannot be parted.
     fn halves(&self) -> Option<(Self, Self)> {
-        if self.groups.len() < 2 {
-            return None;
-        }
         let (all, mut before) = (self.cost(), 0);
-        let mut best = (u64::MAX, 1);
-        for (at, (cost, _)) in self.groups.iter().enumerate().take(self.groups.len() - 1) {
-            before += cost;
-            best = best.min(((2 * before).abs_diff(all), at + 1));
-        }
-        let (left, right) = self.groups.split_at(best.1);
+        let pairs = self.groups.windows(2).enumerate();
+        let cuts = pairs.filter_map(|(at, pair)| match pair {
+            [(left, cost, _), (right, ..)] => {
+                before += cost;
+                Some((left == right, (2 * before).abs_diff(all), at + 1))
+            }
+            _ => None,
+        });
+        let (_, _, at) = cuts.min()?;
+        let (left, right) = self.groups.split_at(at);
         Some((Self { groups: left.to_vec() }, Self { groups: right.to_vec() }))
     }
 }
@@ -103,16 +114,17 @@ pub(super) fn deal(units: &[Unit], count: u32) -> Vec<u32> {
     best.map(|(_, shares)| shares).unwrap_or_default()
 }
 
-/// A piece of each loose group.
+/// A piece of each group by the loosest bond.
 fn pieces(units: &[Unit]) -> Vec<Piece> {
-    let mut loose: BTreeMap<usize, BTreeMap<usize, (u64, Vec<usize>)>> = BTreeMap::new();
+    let mut near: BTreeMap<usize, BTreeMap<(usize, usize), Group>> = BTreeMap::new();
     for (place, unit) in units.iter().enumerate() {
-        let groups = loose.entry(root(units, place, |unit| unit.loose)).or_default();
-        let group = groups.entry(root(units, place, |unit| unit.firm)).or_default();
-        group.0 += unit.cost_ms;
-        group.1.push(place);
+        let [firm, loose, piece] = [Bond::Firm, Bond::Loose, Bond::Near].map(|bond| root(units, place, bond));
+        let groups = near.entry(piece).or_default();
+        let group = groups.entry((loose, firm)).or_insert_with(|| (loose, 0, Vec::new()));
+        group.1 += unit.cost_ms;
+        group.2.push(place);
     }
-    loose.into_values().map(|groups| Piece { groups: groups.into_values().collect() }).collect()
+    near.into_values().map(|groups| Piece { groups: groups.into_values().collect() }).collect()
 }
 
 /// The share of each piece, and the cost of each share.
@@ -134,7 +146,7 @@ fn assign(pieces: &[Piece], count: u32) -> (Vec<u32>, Vec<u64>) {
 fn of_units(count: usize, pieces: &[Piece], shares: &[u32]) -> Vec<u32> {
     let mut out = vec![1; count];
     for (piece, share) in pieces.iter().zip(shares) {
-        for place in piece.groups.iter().flat_map(|(_, units)| units) {
+        for place in piece.groups.iter().flat_map(|(_, _, units)| units) {
             if let Some(slot) = out.get_mut(*place) {
                 *slot = *share;
             }
@@ -167,9 +179,9 @@ mod tests {
     #[test]
     fn what_is_tied_firmly_stays_together_and_loosely_until_it_is_too_large() {
         let mut tied = units(&[10, 10, 10, 10]);
-        tie(&mut tied, 0, 1, true);
-        tie(&mut tied, 3, 2, true);
-        tie(&mut tied, 1, 2, false);
+        tie(&mut tied, 0, 1, Bond::Firm);
+        tie(&mut tied, 3, 2, Bond::Firm);
+        tie(&mut tied, 1, 2, Bond::Loose);
         assert_eq!(deal(&tied, 1), [1; 4]);
         let shares = deal(&tied, 2);
         assert_eq!(shares[0], shares[1]);
@@ -177,10 +189,24 @@ mod tests {
         assert_ne!(shares[0], shares[2]);
         // Two groups of one size for two shares: nothing is parted.
         let mut pairs = units(&[6, 5, 5, 6]);
-        tie(&mut pairs, 0, 1, false);
-        tie(&mut pairs, 2, 3, false);
+        tie(&mut pairs, 0, 1, Bond::Loose);
+        tie(&mut pairs, 2, 3, Bond::Loose);
         let shares = deal(&pairs, 2);
         assert_eq!((shares[0], shares[2]), (shares[1], shares[3]));
+    }
+
+    #[test]
+    fn the_loosest_bond_is_parted_first() {
+        // The middle of the costs is inside the second pair; the cut is beside it.
+        let mut tied = units(&[3, 3, 5, 5, 2, 2]);
+        for (a, b) in [(0, 5), (1, 4), (2, 3)] {
+            tie(&mut tied, a, b, Bond::Loose);
+        }
+        tie(&mut tied, 0, 1, Bond::Near);
+        tie(&mut tied, 1, 2, Bond::Near);
+        let shares = deal(&tied, 2);
+        assert_eq!([shares[0], shares[1], shares[2]], [shares[5], shares[4], shares[3]], "{shares:?}");
+        assert_eq!(loads(&tied, &shares, 2), [10, 10]);
     }
 
     #[test]

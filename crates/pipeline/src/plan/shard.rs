@@ -5,10 +5,10 @@
 //! whatever the versions of the program that go on with them. Which share does a job changes nothing of its identity.
 //!
 //! A cohort is never cut, nor parted from what its models start or learn from. The models that an attack compares stay
-//! together unless a share would be too large for that. What spans shares (an attack on models of two, a downstream
-//! task over classes of two) is done by a plain `run` after the merge.
+//! together unless a share would be too large for that, and so do, after them, the classes of a downstream task. What spans
+//! shares all the same is done by a plain `run` after the merge.
 
-use super::dealing::{self, Unit};
+use super::dealing::{self, Bond, Unit};
 use super::{Ancestor, Plan, PlannedModel, Work};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use syntrace_base::base::{JobId, ModelId};
@@ -96,13 +96,8 @@ impl Plan {
         for job in self.jobs.iter().filter(|job| !job.done && !is_for_all(&job.work)) {
             let own: Vec<usize> = models_of(&job.work).iter().filter_map(|model| places.get(model).copied()).collect();
             let Some(&first) = own.first() else { continue };
-            if let Work::Attack { .. } = &job.work {
-                own.iter().for_each(|place| dealing::tie(&mut units, first, *place, false));
-            }
-            // A downstream task of several classes is done after the merge, most often.
-            if matches!(job.work, Work::Utility { .. }) && own.iter().any(|place| *place != first) {
-                continue;
-            }
+            let bond = if matches!(job.work, Work::Utility { .. }) { Bond::Near } else { Bond::Loose };
+            own.iter().for_each(|place| dealing::tie(&mut units, first, *place, bond));
             if let Some(unit) = units.get_mut(first) {
                 unit.cost_ms += (self.cost(job).guess_seconds * 1e3).max(1.0) as u64;
             }
@@ -113,7 +108,7 @@ impl Plan {
             if let (true, Some(own), Some(other)) =
                 (trained.contains(&ancestor), places.get(&model.model_id), places.get(&ancestor))
             {
-                dealing::tie(&mut units, *own, *other, true);
+                dealing::tie(&mut units, *own, *other, Bond::Firm);
             }
         }
         units
