@@ -348,7 +348,7 @@ fn progress_counts_what_is_done() {
     let server = Server::of(&study.path, &[]);
     let progress = server.page("/progress.json");
     assert!(progress.starts_with("{\"done\": ") && progress.contains("\"members\": "), "{progress}");
-    assert!(server.page("/live.js").contains("/progress.json"));
+    assert!(server.page("/live.js").contains("progress.json"));
 }
 
 #[test]

@@ -44,18 +44,19 @@ pub(crate) const OPERATORS: &[(&str, &str, &str)] = &[
     ("__null", "IS NULL", "is empty"),
 ];
 
-/// Columns by which rows of large tables are told apart, so that pages follow each other without sorting by all.
+/// Columns by which rows of tables are told apart, so that pages follow each other without sorting by all. First those that are
+/// constants of a partition (or lead to one): then a page reads the partitions that its rows are in, and of the others nothing.
 const KEYS: &[(&str, &[&str])] = &[
-    ("traces", &["trace_id"]),
-    ("packets", &["trace_id", "position"]),
-    ("encodings", &["trace_id", "encoding"]),
-    ("splits", &["trace_id", "split_id"]),
-    ("attributes", &["trace_id", "model_id", "kind"]),
-    ("reference_attributes", &["trace_id", "model_id", "kind"]),
-    ("attack_scores", &["trace_id", "attack_id", "model_id"]),
+    ("traces", &["dataset", "class", "trace_id"]),
+    ("packets", &["dataset", "class", "trace_id", "position"]),
+    ("encodings", &["dataset", "class", "trace_id", "encoding"]),
+    ("splits", &["split_id", "trace_id"]),
+    ("attributes", &["model_id", "trace_id", "kind"]),
+    ("reference_attributes", &["model_id", "trace_id", "kind"]),
+    ("attack_scores", &["attack_id", "trace_id", "model_id"]),
     ("roc", &["attack_id", "role", "fpr", "tpr"]),
-    ("synthetic_traces", &["trace_id"]),
-    ("repairs", &["trace_id", "profile", "rule"]),
+    ("synthetic_traces", &["model_id", "trace_id"]),
+    ("repairs", &["model_id", "trace_id", "profile", "rule"]),
     ("segments", &["segment_id", "column_name"]),
     ("plan_members", &["plan_id", "id"]),
     ("objects", &["digest"]),
@@ -310,7 +311,18 @@ impl TableStatement {
             );
             equal.push(same);
         }
-        if ways.is_empty() { "false".to_owned() } else { format!("({})", ways.join(" OR ")) }
+        if ways.is_empty() {
+            return "false".to_owned();
+        }
+        let ways = format!("({})", ways.join(" OR "));
+        // Says the same of the first column alone, by which partitions are left out.
+        match (self.order.first(), values.first()) {
+            (Some(first), Some(Some(value))) if !first.nullable => {
+                let operator = if first.descending != before { "<=" } else { ">=" };
+                format!("{} {operator} {value} AND {ways}", quoted(&first.name))
+            }
+            _ => ways,
+        }
     }
 
     /// The number of rows on all pages.
@@ -418,22 +430,37 @@ mod tests {
 
     #[test]
     fn a_page_of_a_table_with_a_key_begins_after_a_row() {
+        let columns = columns();
+        let columns = Schema::new(vec![
+            columns.field(0).clone(),
+            Field::new("split_id", DataType::Int64, false),
+            columns.field(1).clone(),
+        ]);
         let made = |query: &str| {
             let query = QueryString::parse(Some(query));
-            TableStatement::new("traces", &columns(), Visible::Everything, &query).unwrap().rows()
+            TableStatement::new("splits", &Arc::new(columns.clone()), Visible::Everything, &query).unwrap().rows()
         };
-        let after = made("_sort=class&_from=50&_after==a&_after==7");
-        let condition = "WHERE ((\"class\" > 'a' OR \"class\" IS NULL) OR \"class\" = 'a' AND trace_id > 7)";
+        let plain = made("_from=50&_after==3&_after==7");
+        let condition = "WHERE split_id >= 3 AND (split_id > 3 OR split_id = 3 AND trace_id > 7)";
+        assert!(plain.contains(condition) && plain.ends_with("ORDER BY split_id, trace_id\nLIMIT 50"), "{plain}");
+        let after = made("_sort=class&_from=50&_after==a&_after==3&_after==7");
+        let condition = "WHERE ((\"class\" > 'a' OR \"class\" IS NULL) OR \"class\" = 'a' AND split_id > 3 OR \"class\" = 'a' AND split_id = 3 AND trace_id > 7)";
         assert!(
-            after.contains(condition) && after.ends_with("ORDER BY \"class\" NULLS LAST, trace_id\nLIMIT 50"),
+            after.contains(condition) && after.ends_with("ORDER BY \"class\" NULLS LAST, split_id, trace_id\nLIMIT 50"),
             "{after}"
         );
-        let after_null = made("_sort=class&_after=-&_after==7");
-        assert!(after_null.contains("WHERE (\"class\" IS NULL AND trace_id > 7)"), "{after_null}");
-        let before = made("_sort=class&_before==a&_before==7");
-        let condition = "WHERE (\"class\" < 'a' OR \"class\" = 'a' AND trace_id < 7)";
+        let after_null = made("_sort=class&_after=-&_after==3&_after==7");
         assert!(
-            before.contains(condition) && before.contains("ORDER BY \"class\" DESC NULLS FIRST, trace_id DESC"),
+            after_null.contains(
+                "WHERE (\"class\" IS NULL AND split_id > 3 OR \"class\" IS NULL AND split_id = 3 AND trace_id > 7)"
+            ),
+            "{after_null}"
+        );
+        let before = made("_sort=class&_before==a&_before==3&_before==7");
+        let condition = "WHERE (\"class\" < 'a' OR \"class\" = 'a' AND split_id < 3 OR \"class\" = 'a' AND split_id = 3 AND trace_id < 7)";
+        assert!(
+            before.contains(condition)
+                && before.contains("ORDER BY \"class\" DESC NULLS FIRST, split_id DESC, trace_id DESC"),
             "{before}"
         );
     }
