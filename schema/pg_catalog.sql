@@ -5,7 +5,7 @@
 -- relations, columns,
 -- functions, settings and keywords.
 
--- Schemas: public has the tables and views, queries the named queries.
+-- Schemas: public has the tables and views, queries the named queries; of several studies each has one of its own.
 CREATE TABLE pg_namespace (oid oid, nspname name, nspowner oid, nspacl aclitem[]) AS
 SELECT oid, name AS nspname, 10 AS nspowner FROM syntrace.schemas;
 
@@ -299,7 +299,7 @@ CREATE TABLE pg_stat_user_tables (
 ) AS
 SELECT oid AS relid, schema AS schemaname, name AS relname
 FROM syntrace.relations
-WHERE kind = 'r' AND schema IN ('public', 'queries');
+WHERE kind = 'r' AND schema NOT IN ('pg_catalog', 'information_schema');
 
 CREATE TABLE pg_stat_database (
     datid oid, datname name, numbackends integer, xact_commit bigint, xact_rollback bigint, blks_read bigint,

@@ -1,6 +1,6 @@
 //! The base tables of the catalog's queries, in the schema `syntrace`.
 
-use super::objects::{Column, Objects, Relation, SPACES, space_number};
+use super::objects::{Column, Objects, Relation};
 use super::types::{item_of, shown};
 use crate::setting;
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Names and rows of all lists.
 pub(super) fn lists(objects: &Objects) -> Result<Vec<(&'static str, RecordBatch)>> {
     Ok(vec![
-        ("schemas", schemas()?),
+        ("schemas", schemas(objects)?),
         ("relations", relations(objects)?),
         ("columns", columns(objects)?),
         ("functions", functions(objects)?),
@@ -32,11 +32,12 @@ fn flags(values: impl IntoIterator<Item = bool>) -> ArrayRef {
     Arc::new(values.into_iter().map(Some).collect::<BooleanArray>())
 }
 
-fn schemas() -> Result<RecordBatch> {
+fn schemas(objects: &Objects) -> Result<RecordBatch> {
+    let all = || objects.spaces.iter();
     Ok(RecordBatch::try_from_iter([
-        ("oid", numbers(SPACES.iter().map(|space| space.number))),
-        ("name", texts(SPACES.iter().map(|space| Some(space.name)))),
-        ("comment", texts(SPACES.iter().map(|space| space.comment))),
+        ("oid", numbers(all().map(|space| space.number))),
+        ("name", texts(all().map(|space| Some(space.name.as_str())))),
+        ("comment", texts(all().map(|space| space.comment.as_deref()))),
     ])?)
 }
 
@@ -49,8 +50,8 @@ fn relations(objects: &Objects) -> Result<RecordBatch> {
     let all = || objects.relations.iter();
     Ok(RecordBatch::try_from_iter([
         ("oid", numbers(all().map(|one| one.number))),
-        ("schema", texts(all().map(|one| Some(one.space)))),
-        ("schema_oid", numbers(all().map(|one| space_number(one.space)))),
+        ("schema", texts(all().map(|one| Some(one.space.as_str())))),
+        ("schema_oid", numbers(all().map(|one| objects.space_number(&one.space).unwrap_or_default()))),
         ("name", texts(all().map(|one| Some(one.name.as_str())))),
         ("kind", texts(all().map(|one| Some(kind(one))))),
         ("columns", numbers(all().map(|one| one.columns.len() as i32))),
@@ -74,7 +75,7 @@ fn columns(objects: &Objects) -> Result<RecordBatch> {
     let item_long: Vec<Option<String>> = items.iter().map(|item| item.as_ref().map(shown)).collect();
     Ok(RecordBatch::try_from_iter([
         ("relation", numbers(all().map(|(relation, ..)| relation.number))),
-        ("schema", texts(all().map(|(relation, ..)| Some(relation.space)))),
+        ("schema", texts(all().map(|(relation, ..)| Some(relation.space.as_str())))),
         ("relation_name", texts(all().map(|(relation, ..)| Some(relation.name.as_str())))),
         ("kind", texts(all().map(|(relation, ..)| Some(kind(relation))))),
         ("number", numbers(all().map(|(_, number, _)| *number))),
@@ -95,7 +96,7 @@ fn functions(objects: &Objects) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter([
         ("oid", numbers(all().map(|one| one.number))),
         ("schema", texts(all().map(|one| Some(one.space)))),
-        ("schema_oid", numbers(all().map(|one| space_number(one.space)))),
+        ("schema_oid", numbers(all().map(|one| objects.space_number(one.space).unwrap_or_default()))),
         ("name", texts(all().map(|one| Some(one.name.as_str())))),
         ("kind", texts(all().map(|one| Some(one.kind)))),
         ("arguments", numbers(all().map(|one| one.parameters.len() as i32))),

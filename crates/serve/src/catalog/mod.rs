@@ -33,10 +33,10 @@ struct Table {
 }
 
 impl Catalog {
-    /// Registers both schemas in a context that has all tables, views and functions of the study.
-    pub async fn register(context: &SessionContext) -> Result<Arc<Self>> {
+    /// Registers both schemas in a context that has all tables, views and functions of the study, or of several by their names.
+    pub async fn register(context: &SessionContext, studies: &[String]) -> Result<Arc<Self>> {
         let declared = declared()?;
-        let objects = Arc::new(Objects::of(context, &declared).await?);
+        let objects = Arc::new(Objects::of(context, &declared, studies).await?);
         let tables = declared.into_iter().map(|declared| Table { declared, filled: OnceCell::new() }).collect();
         let made = Arc::new(Self { tables, objects, filling: OnceLock::new() });
         let Some(catalog) = context.catalog(CATALOG) else { return plan_err!("no catalog `{CATALOG}`") };
