@@ -214,3 +214,25 @@ fn two_studies_are_compared_by_their_intervals() {
     let read = run_ok(&["compare", one, two]);
     assert!(read.contains("only_second") && read.contains("first_low"), "{read}");
 }
+
+#[test]
+fn declared_keys_tell_rows_apart_and_lead_to_rows() {
+    let session = session(&study::small());
+    let keys = syntrace::query::keys();
+    assert!(keys.iter().any(|key| key.table == "attack_scores" && key.refers_to == Some("attacks")), "{keys:?}");
+    for key in keys {
+        let columns = key.columns.join(", ");
+        let distinct = format!("SELECT count(*) FROM (SELECT DISTINCT {columns} FROM {})", key.table);
+        let wrong = match key.refers_to {
+            None => number(&session, &format!("SELECT count(*) FROM {}", key.table)) - number(&session, &distinct),
+            Some(target) => {
+                let orphans = format!(
+                    "SELECT count(*) FROM {} WHERE {columns} IS NOT NULL AND {columns} NOT IN (SELECT {columns} FROM {target})",
+                    key.table
+                );
+                number(&session, &orphans)
+            }
+        };
+        assert_eq!(wrong, 0.0, "{key:?}");
+    }
+}

@@ -98,6 +98,8 @@ def reflected(inspector):
         for ask in (inspector.get_pk_constraint, inspector.get_foreign_keys, inspector.get_indexes,
                     inspector.get_unique_constraints, inspector.get_check_constraints):
             ask(table)
+    (key,) = inspector.get_foreign_keys("epochs")
+    assert (key["constrained_columns"], key["referred_table"], key["referred_columns"]) == (["model_id"], "models", ["model_id"]), key
     return inspector.get_multi_columns(kind=ObjectKind.ANY)
 
 

@@ -71,3 +71,29 @@ fn hints_are_in_the_words_of_the_client() {
     let (code, _, stderr) = psql(&server.url(), &["-c", &attach], test).unwrap();
     assert!(code != 0 && stderr.contains("only reads"), "{stderr}");
 }
+
+#[test]
+fn keys_are_told_to_tools_that_draw_them() {
+    let (_server, ask) = of_two("keys_are_told_to_tools_that_draw_them");
+    let of_epochs = "SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint \
+                     WHERE conrelid = 'small.epochs'::regclass ORDER BY conname";
+    let Some(found) = ask(of_epochs) else { return };
+    let wanted = "epochs_model_id_fkey|f|FOREIGN KEY (model_id) REFERENCES small.models(model_id)\n\
+                  epochs_pkey|p|PRIMARY KEY (model_id, epoch)\n";
+    assert_eq!(found, wanted);
+    let united =
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'epochs'::regclass AND contype = 'f'";
+    assert_eq!(ask(united).unwrap(), "FOREIGN KEY (study, model_id) REFERENCES models(study, model_id)\n");
+    let columns = "SELECT column_name, ordinal_position FROM information_schema.key_column_usage \
+                   WHERE constraint_name = 'epochs_pkey' AND table_schema = 'public' ORDER BY 2";
+    assert_eq!(ask(columns).unwrap(), "study|1\nmodel_id|2\nepoch|3\n");
+    let targets = "SELECT unique_constraint_name FROM information_schema.referential_constraints \
+                   WHERE constraint_schema = 'small' AND constraint_name = 'epochs_model_id_fkey'";
+    assert_eq!(ask(targets).unwrap(), "models_pkey\n");
+    assert!(ask("\\d small.epochs").unwrap().contains("FOREIGN KEY (model_id) REFERENCES small.models(model_id)"));
+    assert!(ask("\\d small.models").unwrap().contains("TABLE \"small.epochs\" CONSTRAINT"));
+    // What cannot be planned over keys is answered without them.
+    let beyond = "SELECT c.relname, (SELECT array_agg(k) FROM unnest(con.conkey) k WHERE k = ANY(con.conkey)) FROM pg_class c \
+                  LEFT JOIN pg_constraint con ON con.conrelid = c.oid WHERE c.relname = 'epochs'";
+    assert!(ask(beyond).unwrap().contains("epochs|"));
+}

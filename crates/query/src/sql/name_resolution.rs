@@ -15,7 +15,7 @@ use crate::named::{NamedQuery, bind, named_queries};
 use crate::scan::provider::{Of, StudyTable};
 use crate::table::several::STUDY_COLUMN;
 use crate::table::study::Study;
-use datafusion::catalog::{MemorySchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result, TableReference, plan_err};
 use datafusion::datasource::{ViewTable, provider_as_source, source_as_provider};

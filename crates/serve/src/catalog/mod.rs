@@ -3,7 +3,9 @@
 
 mod base_tables;
 pub(crate) mod ddl;
+mod key;
 pub(crate) mod objects;
+pub(crate) mod relation;
 pub(crate) mod types;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -17,6 +19,10 @@ use objects::Objects;
 use std::sync::{Arc, OnceLock};
 use syntrace_query::CATALOG;
 use tokio::sync::OnceCell;
+
+/// Tables with the keys of the study's tables.
+pub(crate) const OF_KEYS: &[&str] =
+    &["pg_constraint", "table_constraints", "key_column_usage", "referential_constraints", "constraint_column_usage"];
 
 /// The catalog of a server.
 pub(crate) struct Catalog {

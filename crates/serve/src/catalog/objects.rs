@@ -2,6 +2,8 @@
 //! They do not change while the program runs.
 
 use super::ddl::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA};
+use super::key::{Key, keys_of};
+use super::relation::{Column, PUBLIC_SCHEMA, Relation};
 use crate::encode::wire_type;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
@@ -12,9 +14,6 @@ use std::collections::{BTreeMap, HashMap};
 use syntrace_query::{
     CATALOG, FUNCTIONS, NamedQuery, QUERIES_SCHEMA, TableInfo, named_queries, tables, tables_of_several, views,
 };
-
-/// Schema of the tables and views.
-pub(crate) const PUBLIC_SCHEMA: &str = "public";
 
 /// A schema.
 #[derive(Debug)]
@@ -78,28 +77,6 @@ const FUNCTION_NUMBERS: i32 = 30_000;
 const ARRAY_FUNCTIONS: &[(&str, i32)] =
     &[("array_in", 750), ("array_out", 751), ("array_recv", 2400), ("array_send", 2401)];
 
-/// A table or view.
-#[derive(Debug)]
-pub(crate) struct Relation {
-    pub number: i32,
-    pub space: String,
-    pub name: String,
-    pub is_view: bool,
-    pub comment: Option<String>,
-    /// The query of a view.
-    pub definition: Option<String>,
-    pub columns: Vec<Column>,
-}
-
-/// A column.
-#[derive(Debug)]
-pub(crate) struct Column {
-    pub name: String,
-    pub kind: Type,
-    pub nullable: bool,
-    pub comment: Option<String>,
-}
-
 /// A function.
 #[derive(Debug)]
 pub(crate) struct Function {
@@ -123,6 +100,7 @@ pub(crate) struct Function {
 pub(crate) struct Objects {
     pub spaces: Vec<Space>,
     pub relations: Vec<Relation>,
+    pub keys: Vec<Key>,
     pub functions: Vec<Function>,
     by_number: HashMap<i32, usize>,
 }
@@ -140,7 +118,8 @@ impl Objects {
             relations.extend(study_relations(context, study, &tables(), &mut numbers).await?);
         }
         let by_number = relations.iter().enumerate().map(|(at, relation)| (relation.number, at)).collect();
-        Ok(Self { spaces: spaces(studies), relations, functions: functions(context), by_number })
+        let keys = keys_of(&relations);
+        Ok(Self { spaces: spaces(studies), relations, keys, functions: functions(context), by_number })
     }
 
     /// The schema with an OID.
@@ -156,6 +135,11 @@ impl Objects {
     /// The table or view with an OID.
     pub fn relation(&self, number: i64) -> Option<&Relation> {
         self.relations.get(*self.by_number.get(&i32::try_from(number).ok()?)?)
+    }
+
+    /// The key with an OID.
+    pub fn key(&self, number: i64) -> Option<&Key> {
+        self.keys.iter().find(|key| i64::from(key.number) == number)
     }
 
     /// The function with an OID.

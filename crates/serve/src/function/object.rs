@@ -1,7 +1,8 @@
 //! Functions about tables, columns, types and functions: their names, comments and definitions.
 
 use super::{Register, boolean, no_such, number_at, text_at, utf8};
-use crate::catalog::objects::{Function, Objects, PUBLIC_SCHEMA};
+use crate::catalog::objects::{Function, Objects};
+use crate::catalog::relation::{PUBLIC_SCHEMA, Relation};
 use crate::catalog::types::{shown, type_of, type_of_number};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -63,6 +64,13 @@ fn definitions(register: &Register<'_>, objects: &Arc<Objects>) {
         utf8(relation.and_then(|relation| relation.definition.clone()))
     };
     register.add("pg_get_viewdef", 1..=2, DataType::Utf8, view);
+    let known = Arc::clone(objects);
+    let key = move |values: &[ScalarValue]| {
+        utf8(number_at(values, 0).and_then(|number| known.key(number)).map(|key| key.definition.clone()))
+    };
+    register.add("pg_get_constraintdef", 1..=2, DataType::Utf8, key);
+    // In a list of columns it gives no row to PostgreSQL; here NULL, which no table's number equals.
+    register.constant("pg_partition_ancestors", 1..=1, ScalarValue::Int32(None));
     let of_function = |name: &'static str, text: fn(&Function) -> String| {
         let known = Arc::clone(objects);
         let body = move |values: &[ScalarValue]| {
@@ -250,7 +258,7 @@ fn parts(name: &str) -> Vec<String> {
     super::text::identifiers(name).unwrap_or_default()
 }
 
-fn relation<'a>(objects: &'a Objects, name: &str) -> Option<(i32, &'a crate::catalog::objects::Relation)> {
+fn relation<'a>(objects: &'a Objects, name: &str) -> Option<(i32, &'a Relation)> {
     let parts = parts(name);
     let found = match parts.as_slice() {
         [name] => objects.find(None, name),
