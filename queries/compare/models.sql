@@ -24,5 +24,5 @@ SELECT
     dataset, class, generator, CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime, role,
     in_both, only_first, only_second
 FROM counted
-WHERE NOT $changed OR only_first + only_second > 0
+WHERE $changed = false OR only_first + only_second > 0
 ORDER BY dataset, class, generator, epsilon DESC NULLS FIRST, role

@@ -31,7 +31,7 @@ WITH results AS (
     FROM current_utility
     WHERE trained_on = 'synthetic' AND metric IN ('accuracy', 'macro_f1', 'median_mae')
 ),
-current AS (
+of_newest AS (
     SELECT results.*
     FROM results
     LEFT JOIN newest_plan ON newest_plan.study = results.study
@@ -54,7 +54,7 @@ sides AS (
             THEN avg(low) FILTER (WHERE study = $second)
         END AS second_low,
         avg(high) FILTER (WHERE study = $second) AS second_high
-    FROM current
+    FROM of_newest
     WHERE study IN ($first, $second)
     GROUP BY result, dataset, class, generator, epsilon, measured, metric
 ),
@@ -75,5 +75,5 @@ SELECT
     result, dataset, class, generator, CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
     measured, metric, first_value, first_low, first_high, second_value, second_low, second_high, verdict
 FROM judged
-WHERE NOT $changed OR verdict NOT IN ('equal', 'overlap')
+WHERE $changed = false OR verdict NOT IN ('equal', 'overlap')
 ORDER BY result, dataset, class NULLS FIRST, generator, epsilon DESC NULLS FIRST, measured, metric

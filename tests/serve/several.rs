@@ -92,8 +92,8 @@ fn keys_are_told_to_tools_that_draw_them() {
     assert_eq!(ask(targets).unwrap(), "models_pkey\n");
     assert!(ask("\\d small.epochs").unwrap().contains("FOREIGN KEY (model_id) REFERENCES small.models(model_id)"));
     assert!(ask("\\d small.models").unwrap().contains("TABLE \"small.epochs\" CONSTRAINT"));
-    // What cannot be planned over keys is answered without them.
-    let beyond = "SELECT c.relname, (SELECT array_agg(k) FROM unnest(con.conkey) k WHERE k = ANY(con.conkey)) FROM pg_class c \
-                  LEFT JOIN pg_constraint con ON con.conrelid = c.oid WHERE c.relname = 'epochs'";
-    assert!(ask(beyond).unwrap().contains("epochs|"));
+    // What cannot be planned over keys is answered as if there were none.
+    let beyond = "SELECT c.relname, ARRAY(SELECT generate_subscripts(con.conkey, 1) FROM pg_constraint con \
+                  WHERE con.conrelid = c.oid) FROM pg_class c WHERE c.relname = 'epochs'";
+    assert!(ask(beyond).unwrap().contains("epochs|{}"));
 }
