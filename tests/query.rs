@@ -5,6 +5,7 @@ mod commands;
 pub mod formats;
 mod grouping;
 mod pruning;
+mod several;
 mod shell;
 pub mod study;
 mod texts;

@@ -15,6 +15,7 @@ mod base;
 mod cluster_script;
 mod command;
 mod compact;
+mod compare;
 mod compose;
 mod device;
 mod diff;
@@ -89,6 +90,7 @@ enum Verb {
     Forget(forget::ForgetArgs),
     Rename(forget::RenameArgs),
     Diff(diff::DiffArgs),
+    Compare(compare::CompareArgs),
     #[cfg(feature = "install")]
     #[command(hide = true)]
     Complete(install::CompleteArgs),
@@ -229,6 +231,7 @@ fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Resul
         Verb::Forget(args) => forget::forget(&args),
         Verb::Rename(args) => forget::rename(&args),
         Verb::Diff(args) => diff::diff(&args),
+        Verb::Compare(args) => compare::compare(&args),
         #[cfg(feature = "install")]
         Verb::Complete(args) => install::complete(&args),
         #[cfg(feature = "install")]

@@ -21,6 +21,17 @@ pub enum ErrorKind {
     Busy,
 }
 
+/// Who reads a hint: what helps is said in the words of the tool at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HintReader {
+    /// Someone at the command line, or at the shell of `syntrace sql`.
+    CommandLine,
+    /// Someone whose client speaks PostgreSQL's protocol.
+    Postgres,
+    /// Someone who calls the Python package.
+    Python,
+}
+
 /// An error with its context chain (outermost last) and an optional hint.
 #[derive(Debug, Clone)]
 pub struct Error {
@@ -28,6 +39,8 @@ pub struct Error {
     message: String,
     context: Vec<String>,
     hint: Option<String>,
+    /// Hints that take the place of `hint` for some readers.
+    reader_hints: Vec<(HintReader, String)>,
     of_storage: bool,
     sqlstate: Option<&'static str>,
 }
@@ -60,7 +73,8 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), hint: None, of_storage: false, sqlstate: None }
+        let (context, hint, reader_hints) = (Vec::new(), None, Vec::new());
+        Self { kind, message: message.into(), context, hint, reader_hints, of_storage: false, sqlstate: None }
     }
 
     /// Adds where it happened; printed before the message, outermost first.
@@ -79,6 +93,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a hint in the words of one kind of reader; it takes the place of [`Error::hint`] there.
+    #[must_use]
+    pub fn hint_for(mut self, reader: HintReader, hint: impl Into<String>) -> Self {
+        self.reader_hints.push((reader, hint.into()));
         self
     }
 
@@ -126,9 +147,15 @@ impl Error {
         self.kind
     }
 
-    /// The hint, if there is one.
+    /// The hint at the command line, if there is one.
     pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.hint_text_for(HintReader::CommandLine)
+    }
+
+    /// The hint for a reader, if there is one.
+    pub fn hint_text_for(&self, reader: HintReader) -> Option<&str> {
+        let own = self.reader_hints.iter().find(|(of, _)| *of == reader).map(|(_, hint)| hint.as_str());
+        own.or(self.hint.as_deref())
     }
 
     /// Exit code of a process that ends with this error.

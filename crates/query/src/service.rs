@@ -13,14 +13,16 @@ use crate::query_thread::on_query_threads;
 use crate::sql::binding::bound;
 use crate::sql::diagnose::explain;
 use crate::sql::disclosure::{RealTraces, names_none, require_no_traces};
-use crate::sql::name_resolution::{self, relations, with_tables_of};
+use crate::sql::name_resolution::{
+    Names, register_named, register_tables, relations, with_tables_of, with_tables_of_all,
+};
 use crate::sql::parameter::Parameters;
 use crate::sql::parse::parse;
 use crate::sql::statement::{admitted, reading_plan};
 use crate::table::study::Studies;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::{DFSchemaRef, DataFusionError, ParamValues};
+use datafusion::common::{DFSchemaRef, DataFusionError, ParamValues, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
@@ -80,16 +82,26 @@ impl Service {
     /// Makes a context with all tables, views, functions and named queries; reads nothing. Queries run on the
     /// threads of `work`.
     pub async fn new(options: SessionOptions, work: Handle) -> Result<Self> {
+        Self::of_several(&[], options, work).await
+    }
+
+    /// As [`Service::new`], over several studies by their names, as [`Session::open_several`](crate::Session::open_several)
+    /// has them; without names or with one, over one study.
+    pub async fn of_several(names: &[String], options: SessionOptions, work: Handle) -> Result<Self> {
+        let names = if names.len() > 1 { names } else { &[] };
         let context = new_context(options, Rules::default())?;
-        name_resolution::register_all(&context).await.map_err(|error| explain(&error, ""))?;
-        Ok(Self { context, studies: Studies::default(), work, registering: None })
+        let single = (!names.is_empty()).then(|| new_context(options, Rules::default())).transpose()?;
+        let failed = |error: DataFusionError| explain(&error, "");
+        let registered = Names::register(&context, single.map(|single| (names, single))).map_err(failed)?;
+        registered.register_all(&context).await.map_err(failed)?;
+        Ok(Self { context, studies: Studies::of(names.to_vec()), work, registering: None })
     }
 
     /// As [`Service::new`], with views and named queries planned when a statement first names them: ready at once, for a
     /// protocol that does not list the names of the context.
     pub fn on_demand(options: SessionOptions, work: Handle) -> Result<Self> {
         let context = new_context(options, Rules::default())?;
-        name_resolution::register_tables(&context).map_err(|error| explain(&error, ""))?;
+        register_tables(&context).map_err(|error| explain(&error, ""))?;
         Ok(Self { context, studies: Studies::default(), work, registering: Some(tokio::sync::Mutex::default()) })
     }
 
@@ -108,7 +120,7 @@ impl Service {
         let statement = admitted(statement).map_err(external)?;
         if let Some(registering) = &self.registering {
             let _one_by_one = registering.lock().await;
-            name_resolution::register_named(&self.context, &statement).await?;
+            register_named(&self.context, &statement).await?;
         }
         self.analyzed(reading_plan(&self.context, statement).await?)
     }
@@ -164,6 +176,19 @@ impl Service {
             started_optimized(&context, &optimized, &of_query).await
         };
         on_query_threads(&self.work, cancelled, start).await
+    }
+
+    /// As [`Service::run`], over the snapshots of all studies in their order.
+    pub async fn run_over(
+        &self,
+        mut plan: StatementPlan,
+        snapshots: &[Arc<Snapshot>],
+    ) -> datafusion::common::Result<SendableRecordBatchStream> {
+        let Some(first) = snapshots.first() else { return internal_err!("no snapshot to run over") };
+        let studies = self.studies.all(snapshots).map_err(external)?;
+        // Tables that have content stay as they are.
+        plan.plan = with_tables_of_all(plan.plan, &studies)?;
+        self.run(plan, Arc::clone(first)).await
     }
 
     /// Names and types of the columns of a statement's answer; nothing is read.
@@ -253,7 +278,7 @@ mod tests {
     fn a_statement_is_analyzed_when_it_is_planned_unless_it_has_parameters_or_explains() {
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         let context = new_context(SessionOptions { memory_bytes: 64 << 20, threads: 1 }, Rules::default()).unwrap();
-        name_resolution::register_tables(&context).unwrap();
+        Names::register(&context, None).unwrap();
         let service =
             Service { context, studies: Studies::default(), work: runtime.handle().clone(), registering: None };
         let is_analyzed = |text: &str| {

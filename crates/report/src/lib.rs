@@ -39,7 +39,7 @@ use page::{Page, Section, figure_block, table_block};
 pub use palette::{generator_style, page_style};
 pub use scale::{Axis, Scale, number};
 use std::collections::HashMap;
-use syntrace_base::error::{Error, Result};
+use syntrace_base::error::{Error, HintReader, Result};
 use syntrace_query::Session;
 use table::Table;
 
@@ -87,7 +87,8 @@ pub fn figure(session: &Session, name: &str, format: FigureFormat, members: Memb
     };
     let Some(given) = figure.naming.given(members, figure.given) else {
         return Err(Error::user(format!("`{name}` shows real traces, which models were trained on"))
-            .hint("add `--members` (in Python `members=True`), and mind who sees the picture"));
+            .hint("add `--members`, and mind who sees the picture")
+            .hint_for(HintReader::Python, "give `members=True`, and mind who sees the picture"));
     };
     let answer = Answer::ask(session, figure.name, given)?;
     if format == FigureFormat::Csv {

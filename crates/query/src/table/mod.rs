@@ -13,6 +13,7 @@ mod paper_values;
 pub(crate) mod plans;
 mod record;
 mod segment;
+pub(crate) mod several;
 pub(crate) mod study;
 
 use crate::scan::relation::Relation;
