@@ -151,7 +151,7 @@ fn train_over(
     models: Vec<CohortModel>,
 ) -> (f64, f64) {
     let plan = plan(generator, models.len());
-    let input = CohortInput { traces: pool, models, base, plan };
+    let input = CohortInput { hosts: None, traces: pool, models, base, plan };
     let (clock, start) = Clock::start(generator.device());
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
     let seconds = clock.now() - start;
@@ -248,7 +248,7 @@ fn report_loops(generator: &NetSsm, pool: &[EncodedTrace]) {
     let steps = |by_tensors: bool, private: bool| {
         let mut network = network(generator, pool, by_tensors);
         let plan = plan(generator, 1);
-        let input = CohortInput { traces: pool, models: vec![model(0, private)], base: None, plan };
+        let input = CohortInput { hosts: None, traces: pool, models: vec![model(0, private)], base: None, plan };
         let (clock, start) = Clock::start(generator.device());
         let outcome = train_cohort(&mut network, &input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
         let seconds = clock.now() - start;
@@ -283,7 +283,8 @@ fn tokens(traces: &[RawTrace]) -> f64 {
 }
 
 fn report_sampling(generator: &NetSsm, pool: &[EncodedTrace]) {
-    let input = CohortInput { traces: pool, models: vec![model(0, false)], base: None, plan: plan(generator, 1) };
+    let input =
+        CohortInput { hosts: None, traces: pool, models: vec![model(0, false)], base: None, plan: plan(generator, 1) };
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
     let (clock, start) = Clock::start(generator.device());
     let weights = Weights { own: &outcome.models[0].weights, base: None };
