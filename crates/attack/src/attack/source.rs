@@ -57,31 +57,3 @@ fn summary(mut values: Vec<f32>) -> [f32; SUMMARIES] {
     let [least, first, median, third, largest] = QUANTILES.map(quantile);
     [mean, least, first, median, third, largest]
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use syntrace_base::base::ModelId;
-
-    /// Three traces of host 7 and one of host 9 on one side, one of host 7 on the other, by hand.
-    #[test]
-    fn a_host_is_the_mean_the_quantiles_and_the_number_of_its_traces_on_a_side() {
-        let table = AttributeTable {
-            traces: [5, 3, 4, 8, 6].map(TraceId).to_vec(),
-            models: vec![ModelId(1); 5],
-            member: vec![true, true, true, true, false],
-            loss: vec![1.0, 2.0, 6.0, 5.0, 4.0],
-            values: vec![10.0, 1.0, 30.0, 1.0, 50.0, 7.0, 2.0, 2.0, 3.0, 3.0],
-            width: 2,
-        };
-        let hosts = table.by_host(|trace| if trace.0 == 8 { 9 } else { 7 });
-        assert_eq!(hosts.width, 13);
-        assert_eq!(hosts.traces, [6, 3, 8].map(TraceId));
-        assert_eq!(hosts.member, [false, true, true]);
-        assert_eq!(hosts.loss, [4.0, 3.0, 5.0]);
-        let own: [f32; 13] = [30.0, 10.0, 20.0, 30.0, 40.0, 50.0, 3.0, 1.0, 1.0, 1.0, 4.0, 7.0, 3.0];
-        assert_eq!(hosts.row(1).unwrap(), own);
-        assert_eq!(hosts.row(2).unwrap().last(), Some(&1.0));
-        hosts.check("host").unwrap();
-    }
-}
