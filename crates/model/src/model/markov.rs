@@ -5,10 +5,10 @@
 //! transitions; a probability is (count + s) / (sum of counts + s * allowed tokens) with a public
 //! smoothing s. Attribute: log-likelihood. Sampling follows the counts.
 //!
-//! Under DP each unit's vector of counts (a trace's, or the sum over a host's) is scaled to an L2 norm of at most `clip_norm`, the sum gets
-//! Gaussian noise in every cell that the layout allows, and cells below four standard deviations of the
-//! noise become 0, which reads noisy counts only. That is one step on all members: the accountant sees
-//! a sampling rate of 1. Everything else that shapes the model is a constant of the layout.
+//! Under DP each unit's vector of counts (a trace's, or the sum over a host's) is scaled to an L2 norm of at most
+//! `clip_norm`, the sum gets Gaussian noise in every cell that the layout allows, and cells below four standard
+//! deviations of the noise become 0, which reads noisy counts only. That is one step on all members: the accountant
+//! sees a sampling rate of 1. Everything else that shapes the model is a constant of the layout.
 
 use super::options::{split_preset, with_options};
 use super::rho_ledger::add_noise;

@@ -220,8 +220,8 @@ impl<'a, N: Network> Training<'a, N> {
         draws.collect()
     }
 
-    /// Counts the losses of a model's traces and the norms of its units; returns the sum of losses and whether the model may go on: without DP
-    /// while all are in bounds, with DP whatever they are.
+    /// Counts the losses of a model's traces and the norms of its units; returns the sum of losses and whether the
+    /// model may go on: without DP while all are in bounds, with DP whatever they are.
     fn count(&mut self, model: usize, losses: &[f64], norms: Option<&[f64]>) -> (f64, bool) {
         let clip_norm = self.plans[model].map(|plan| plan.clip_norm);
         let state = &mut self.state.models[model];

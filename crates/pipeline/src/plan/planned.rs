@@ -105,8 +105,8 @@ pub(crate) struct PlannedGenerator {
 }
 
 impl PlannedGenerator {
-    /// Number of training traces (hosts, where they are the unit) and training regime of its models of a regime: a generator that learns from released
-    /// traces uses all that are drawn, and needs no DP itself (post-processing).
+    /// Number of training traces (hosts, where they are the unit) and training regime of its models of a regime: a
+    /// generator that learns from released traces uses all that are drawn, and needs no DP itself (post-processing).
     pub fn recipe(&self, spec: &Spec, regime: Regime) -> (u32, Regime) {
         match self.learns_from.filter(|_| regime != Regime::None) {
             Some(_) => (spec.synthetic_traces, Regime::None),

@@ -1,10 +1,10 @@
 //! Which marginals: noisy dependence scores (InDif), the greedy choice (DenseMarg), cliques.
 //!
-//! The score of columns a and b is || T_ab - T_a T_b^T / N ||_1 over rows, summed over strata. With E
-//! that difference, one more row in cell (i, j) changes it to
-//! E + N / (N + 1) (e_i - T_a / N) (e_j - T_b / N)^T, whose L1 norm is at most 2 * 2: a score moves by at
-//! most 4 a row, so by 4 times the rows of a trace; m scores together have L2 sensitivity sqrt(m) of
-//! that. A row of weight w changes E by w N / (N + w) times the same product, so by at most 4 w. N is the table's own total and needs not to be known.
+//! The score of columns a and b is || T_ab - T_a T_b^T / N ||_1 over rows, summed over strata. With E that difference,
+//! one more row in cell (i, j) changes it to E + N / (N + 1) (e_i - T_a / N) (e_j - T_b / N)^T, whose L1 norm is at
+//! most 2 * 2: a score moves by at most 4 a row, so by 4 times the rows of a trace; m scores together have L2
+//! sensitivity sqrt(m) of that. A row of weight w changes E by w N / (N + w) times the same product, so by at most 4
+//! w. N is the table's own total and needs not to be known.
 
 use super::schema::Records;
 use super::table::Shape;

@@ -27,7 +27,8 @@ pub(super) struct Fit {
     pub effective: f64,
 }
 
-/// Private data: attributes and ends of the members, with the weight of each flow. Read only by [`Query::measure`], [`choose_next`] and [`find`].
+/// Private data: attributes and ends of the members, with the weight of each flow. Read only by [`Query::measure`],
+/// [`choose_next`] and [`find`].
 struct Private {
     flows: Vec<(Cells, f64)>,
     /// What the flows add to each of [`Place::ALL`].
@@ -90,8 +91,9 @@ impl Search<'_> {
     }
 }
 
-/// Fits a model to the traces of a public number of members, each with its weight (those of a unit of privacy sum to 1): the noise multiplier is that of one Gaussian step that
-/// would spend the whole budget. `seed` may be known, `noise_seed` must not.
+/// Fits a model to the traces of a public number of members, each with its weight (those of a unit of privacy sum to
+/// 1): the noise multiplier is that of one Gaussian step that would spend the whole budget. `seed` may be known,
+/// `noise_seed` must not.
 ///
 /// # Errors
 /// Traces in another encoding; a pool without flows; a noise multiplier of 0.

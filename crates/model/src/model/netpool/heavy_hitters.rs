@@ -1,8 +1,9 @@
 //! Frequent values (heavy hitters), from a noisy histogram over the whole domain.
 //!
 //! The histogram has a cell for every key (the service for peers' addresses, the protocol for ports, else one for all)
-//! and every value: a flow adds 1 (its share of a host) to at most one cell, so the L2 sensitivity is 1, and all cells, 2^128 with IPv6, get
-//! Gaussian noise. The mechanism releases the cells above a threshold with their noisy counts: post-processing.
+//! and every value: a flow adds 1 (its share of a host) to at most one cell, so the L2 sensitivity is 1, and all
+//! cells, 2^128 with IPv6, get Gaussian noise. The mechanism releases the cells above a threshold with their noisy
+//! counts: post-processing.
 //!
 //! The noise of the 2^128 cells is sampled lazily. Cells with a flow get their noise one by one. In a block of cells
 //! with one threshold, each empty cell exceeds it with the same probability p by noise alone, independently: their
