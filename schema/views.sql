@@ -491,7 +491,7 @@ WITH pairs AS (
         1.0 - 0.05 / count(*) OVER (PARTITION BY target.model_id) AS confidence
     FROM newest_attacks
     JOIN attacks AS target ON target.attack_id = newest_attacks.attack_id
-    JOIN models ON models.model_id = target.model_id
+    LEFT JOIN models ON models.model_id = target.model_id
     LEFT JOIN attacks AS shadow
         ON shadow.job_id = target.job_id AND shadow.model_id = target.model_id
         AND shadow.attack = target.attack AND shadow.attribute = target.attribute
