@@ -32,6 +32,7 @@ mod fidelity;
 mod forest;
 mod forget;
 mod generators;
+mod hosts;
 mod import;
 mod ingest;
 mod install;

@@ -236,12 +236,12 @@ fn membership_inference_is_reported_per_side() {
     assert_eq!(
         target,
         [
-            "netssm|os|windows|no DP|mlp|logits|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true|NULL",
-            "netssm|os|windows|eps 4.0|mlp|logits|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false|NULL",
+            "netssm|os|windows|no DP|mlp|logits|trace|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true|NULL",
+            "netssm|os|windows|eps 4.0|mlp|logits|trace|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false|NULL",
         ]
     );
     let shadow = named_rows(&session, "mia_by_model_and_epsilon", &["evaluated_on=shadow_test"]);
-    assert_eq!(shadow, ["netssm|os|windows|no DP|mlp|logits|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|NULL"]);
+    assert_eq!(shadow, ["netssm|os|windows|no DP|mlp|logits|trace|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|NULL"]);
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn no_member_moves_a_weight_of_a_model_that_learns_from_released_traces() {
                 initial: None,
             };
             let plan = family.plan(released.len() as u32, Regime::None);
-            let input = CohortInput { traces: &traces, models: vec![model], base: base.as_deref(), plan };
+            let input = CohortInput { hosts: None, traces: &traces, models: vec![model], base: base.as_deref(), plan };
             family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0).weights
         };
         let (windows, mac) = (encoded("windows", 60), encoded("mac", 60));

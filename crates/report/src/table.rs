@@ -44,6 +44,13 @@ pub(super) const MEMBERSHIP: &[Table] = &[
         ATTACKS,
     ),
     table(
+        "attacks_by_unit",
+        "Traces and hosts",
+        "The strongest attack on single traces and, where a spec asks for attacks on hosts, on hosts with all their traces, \
+         beside the unit that the model's epsilon is about: an epsilon for a trace bounds no attack on hosts.",
+        ATTACKS,
+    ),
+    table(
         "section3_table2",
         "Table 2 of section 3: attacks without DP",
         "Columns that begin with paper_ are as printed in the paper, on its own data.",

@@ -12,6 +12,10 @@ pub(super) struct RawSpec {
     pub seed: u64,
     pub threads: Option<usize>,
     pub device: Option<String>,
+    #[serde(default = "trace")]
+    pub unit: String,
+    #[serde(default = "four")]
+    pub host_traces: u32,
     pub dataset: Vec<RawDataset>,
     #[serde(default)]
     pub traces: RawTraces,
@@ -64,6 +68,14 @@ impl Default for RawTraces {
     fn default() -> Self {
         Self { packets: ten(), min_packets: one(), unit: flow(), keep_captures: true }
     }
+}
+
+fn trace() -> String {
+    "trace".to_owned()
+}
+
+fn four() -> u32 {
+    4
 }
 
 fn ten() -> u32 {

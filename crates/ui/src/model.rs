@@ -28,7 +28,7 @@ const VERSUS: &str = "versus";
 
 /// What the page shows of a model in words, by column.
 const FACTS: &str = "models.name, models.generator, preset, models.dataset, models.\"class\", models.\"role\", models.shadow, \
-    models.plan, status, models.members, parameters, parameters_private, models.steps, expected_batch, models.sampling_rate, \
+    models.plan, status, models.unit, models.members, parameters, parameters_private, models.steps, expected_batch, models.sampling_rate, \
     seconds, models.epsilon, models.delta, models.noise_multiplier, models.clip_norm, models.epsilon_spent, \
     models.accountant, models.guarantee, models.epsilon_end_to_end, models.noise, meaning, config";
 

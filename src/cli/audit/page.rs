@@ -73,21 +73,23 @@ fn print_checks(model: &Judged) {
         let asked = if check.asked || check.verdict != Verdict::NotEnough { "" } else { " [not asked for]" };
         say!("  {:19}  {:width$}  {}{asked}", check.verdict.name(), check.name, check.reason);
     }
-    if let (Some(strongest), Some(largest)) = (model.evidence.strongest(), largest(model)) {
-        say!(
-            "  strongest on shadows: {}, AUC {:.3}; largest of {} on the target: {}, AUC {:.3}, an upper end",
-            strongest.name,
-            strongest.auc,
-            model.evidence.attacks.len(),
-            largest.name,
-            largest.auc
-        );
+    for (hosts, whom) in [(false, ""), (true, " of hosts")] {
+        let tried = model.evidence.attacks.iter().filter(|attack| attack.hosts == hosts).count();
+        if let (Some(strongest), Some(largest)) = (model.evidence.strongest(hosts), largest(model, hosts)) {
+            say!(
+                "  strongest on shadows{whom}: {}, AUC {:.3}; largest of {tried} on the target: {}, AUC {:.3}, an upper end",
+                strongest.name,
+                strongest.auc,
+                largest.name,
+                largest.auc
+            );
+        }
     }
 }
 
-/// The attack with the largest AUC on the target: above 0.5 by selection alone.
-fn largest(model: &Judged) -> Option<&AttackEvidence> {
-    let attacks = model.evidence.attacks.iter().filter(|attack| !attack.auc.is_nan());
+/// The attack on traces, or on hosts, with the largest AUC on the target: above 0.5 by selection alone.
+fn largest(model: &Judged, hosts: bool) -> Option<&AttackEvidence> {
+    let attacks = model.evidence.attacks.iter().filter(|attack| attack.hosts == hosts && !attack.auc.is_nan());
     attacks.max_by(|a, b| a.auc.total_cmp(&b.auc))
 }
 
@@ -122,8 +124,14 @@ fn table(audit: &Audit) -> Result<RecordBatch> {
     for group in Group::ALL {
         columns.push(column(group.name(), &|model| word(model, group).to_owned()));
     }
-    columns
-        .push(column("auc", &|model| model.evidence.strongest().map_or("-".to_owned(), |attack| auc(model, attack))));
+    let strongest = |model: &Judged, hosts| {
+        let attack = model.evidence.strongest(hosts);
+        attack.map_or("-".to_owned(), |attack| auc(model, attack))
+    };
+    columns.push(column("auc", &|model| strongest(model, false)));
+    if audit.models.iter().any(|model| model.evidence.strongest(true).is_some()) {
+        columns.push(column("auc of hosts", &|model| strongest(model, true)));
+    }
     RecordBatch::try_from_iter(columns).map_err(|error| Error::internal(format!("the table of an audit: {error}")))
 }
 
@@ -219,8 +227,11 @@ fn model(model: &Judged) -> Value {
         "name": model.evidence.name,
         "plan": model.plan,
         "verdict": said(model.verdict),
-        "strongest_attack_on_shadows": model.evidence.strongest().map(attack),
-        "upper_end_largest_auc_on_target": largest(model).map(attack),
+        "unit": model.evidence.unit,
+        "strongest_attack_on_shadows": model.evidence.strongest(false).map(attack),
+        "upper_end_largest_auc_on_target": largest(model, false).map(attack),
+        "strongest_attack_on_hosts_on_shadows": model.evidence.strongest(true).map(attack),
+        "upper_end_largest_auc_of_hosts_on_target": largest(model, true).map(attack),
         "checks": model.checks.iter().map(check).collect::<Vec<_>>(),
     })
 }

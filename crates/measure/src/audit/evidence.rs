@@ -18,6 +18,8 @@ pub struct AttackEvidence {
     pub members: u64,
     /// Held-out traces attacked.
     pub held_out: u64,
+    /// Are those hosts, each with all its traces?
+    pub hosts: bool,
     /// Its curve; `None` where the scores are withheld.
     pub roc: Option<Roc>,
 }
@@ -104,8 +106,10 @@ pub struct Evidence {
     pub guarantee: String,
     /// Delta of its epsilon.
     pub delta: Option<f64>,
-    /// Traces that it was trained on, where that is known.
+    /// Traces (hosts, where they are the unit) that it was trained on, where that is known.
     pub members: Option<u64>,
+    /// What its epsilon is about: `trace`, `host`, or as the makers of an imported model claim.
+    pub unit: Option<String>,
     /// Of a redacted copy, which holds no scores?
     pub redacted: bool,
     /// Attacks on the model's own members and held-out traces.
@@ -122,10 +126,13 @@ impl Evidence {
         self.delta.zip(self.members).is_some_and(|(delta, members)| promises_nothing(delta, members))
     }
 
-    /// The attack that works best on shadows: the target takes no part in the choice.
-    pub fn strongest(&self) -> Option<&AttackEvidence> {
+    /// The attack on traces, or on hosts, that works best on shadows: the target takes no part in the choice.
+    pub fn strongest(&self, hosts: bool) -> Option<&AttackEvidence> {
         let strength = |attack: &AttackEvidence| attack.mean_on_shadows.unwrap_or(f64::NEG_INFINITY);
         // of equals the first by name, as queries do
-        self.attacks.iter().min_by(|a, b| strength(b).total_cmp(&strength(a)).then_with(|| a.name.cmp(&b.name)))
+        self.attacks
+            .iter()
+            .filter(|attack| attack.hosts == hosts)
+            .min_by(|a, b| strength(b).total_cmp(&strength(a)).then_with(|| a.name.cmp(&b.name)))
     }
 }

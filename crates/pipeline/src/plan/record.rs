@@ -65,6 +65,7 @@ impl Plan {
         if !spec.augment.shares.is_empty() {
             short["augment"] = json!({ "shares": spec.augment.shares, "draws": spec.augment.draws });
         }
+        spec.split.unit.write_into(&mut short);
         match &spec.synthetic_shadows {
             SyntheticShadows::All => short["synthetic_shadows"] = json!(true),
             SyntheticShadows::Of(names) if !names.is_empty() => short["synthetic_shadows"] = json!(names),

@@ -218,7 +218,7 @@ impl Plan {
 
     fn bytes(&self, job: &PlannedJob) -> f64 {
         let packets = f64::from(self.spec.traces.packets);
-        let traces = 2.0 * f64::from(self.spec.split.members);
+        let traces = 2.0 * self.spec.split.traces_max() as f64;
         let family = |generator: usize| self.generators.get(generator).map(|found| &found.family);
         let values = |generator: usize| family(generator).map_or(0.0, |family| family.attribute_values() as f64);
         match &job.work {

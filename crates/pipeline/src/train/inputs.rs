@@ -4,7 +4,7 @@ use crate::jobs::context::Context;
 use crate::jobs::job::Start;
 use crate::jobs::load;
 use crate::plan::PlannedModel;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use syntrace_base::base::{ClassId, Digest, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Trace;
@@ -28,6 +28,20 @@ impl Pool {
             .map(|row| EncodedTrace { trace_id: row.trace_id, rows: row.rows, width: row.width, data: row.data })
             .collect();
         Ok(Self { traces, positions })
+    }
+}
+
+impl Pool {
+    /// A number for the host of each trace, by position.
+    pub fn hosts(&self, snapshot: &Snapshot, class: ClassId) -> Result<Vec<u64>> {
+        let hosts = load::hosts(snapshot, class)?;
+        let mut numbers: BTreeMap<&[u8], u64> = hosts.values().map(|host| (host.as_slice(), 0)).collect();
+        numbers.values_mut().zip(0..).for_each(|(number, next)| *number = next);
+        let number = |trace: &EncodedTrace| {
+            let host = hosts.get(&trace.trace_id).and_then(|host| numbers.get(host.as_slice()));
+            host.copied().ok_or_else(|| Error::internal(format!("trace {} is not in `traces`", trace.trace_id)))
+        };
+        self.traces.iter().map(number).collect()
     }
 }
 
