@@ -30,6 +30,8 @@ pub enum HintReader {
     Postgres,
     /// Someone who calls the Python package.
     Python,
+    /// Someone who reads pages of `syntrace ui`.
+    Browser,
 }
 
 /// An error with its context chain (outermost last) and an optional hint.
@@ -38,9 +40,8 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     context: Vec<String>,
-    hint: Option<String>,
-    /// Hints that take the place of `hint` for some readers.
-    reader_hints: Vec<(HintReader, String)>,
+    /// Hints, each for one kind of reader or for all others.
+    hints: Vec<(Option<HintReader>, String)>,
     of_storage: bool,
     sqlstate: Option<&'static str>,
 }
@@ -73,8 +74,8 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let (context, hint, reader_hints) = (Vec::new(), None, Vec::new());
-        Self { kind, message: message.into(), context, hint, reader_hints, of_storage: false, sqlstate: None }
+        let (context, hints) = (Vec::new(), Vec::new());
+        Self { kind, message: message.into(), context, hints, of_storage: false, sqlstate: None }
     }
 
     /// Adds where it happened; printed before the message, outermost first.
@@ -91,15 +92,19 @@ impl Error {
 
     /// Adds a hint what to do next.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        self.with_hint(None, hint.into())
     }
 
     /// Adds a hint in the words of one kind of reader; it takes the place of [`Error::hint`] there.
     #[must_use]
-    pub fn hint_for(mut self, reader: HintReader, hint: impl Into<String>) -> Self {
-        self.reader_hints.push((reader, hint.into()));
+    pub fn hint_for(self, reader: HintReader, hint: impl Into<String>) -> Self {
+        self.with_hint(Some(reader), hint.into())
+    }
+
+    fn with_hint(mut self, reader: Option<HintReader>, hint: String) -> Self {
+        self.hints.retain(|(of, _)| *of != reader);
+        self.hints.push((reader, hint));
         self
     }
 
@@ -154,8 +159,8 @@ impl Error {
 
     /// The hint for a reader, if there is one.
     pub fn hint_text_for(&self, reader: HintReader) -> Option<&str> {
-        let own = self.reader_hints.iter().find(|(of, _)| *of == reader).map(|(_, hint)| hint.as_str());
-        own.or(self.hint.as_deref())
+        let of = |wanted: Option<HintReader>| self.hints.iter().find(|(of, _)| *of == wanted);
+        of(Some(reader)).or_else(|| of(None)).map(|(_, hint)| hint.as_str())
     }
 
     /// Exit code of a process that ends with this error.
