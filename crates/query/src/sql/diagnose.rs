@@ -56,11 +56,16 @@ struct Hint {
     text: String,
     postgres: Option<&'static str>,
     python: Option<&'static str>,
+    browser: Option<&'static str>,
 }
 
 impl Hint {
     fn added_to(self, error: Error) -> Error {
-        let readers = [(HintReader::Postgres, self.postgres), (HintReader::Python, self.python)];
+        let readers = [
+            (HintReader::Postgres, self.postgres),
+            (HintReader::Python, self.python),
+            (HintReader::Browser, self.browser),
+        ];
         readers.into_iter().fold(error.hint(self.text), |error, (reader, text)| match text {
             Some(text) => error.hint_for(reader, text),
             None => error,
@@ -70,7 +75,7 @@ impl Hint {
 
 impl<T: Into<String>> From<T> for Hint {
     fn from(text: T) -> Self {
-        Self { text: text.into(), postgres: None, python: None }
+        Self { text: text.into(), postgres: None, python: None, browser: None }
     }
 }
 
@@ -211,6 +216,7 @@ fn wording(root: &DataFusionError) -> (String, Option<Hint>, Option<String>) {
                 text: "raise --memory, or ask for fewer rows or columns".to_owned(),
                 postgres: Some("ask for fewer rows or columns, or of a server that was started with more --memory"),
                 python: Some("raise `memory_mib` of `syntrace.open`, or ask for fewer rows or columns"),
+                browser: Some("ask for fewer rows or columns, or start `syntrace ui` with more --memory"),
             }),
             None,
         ),
@@ -228,6 +234,7 @@ fn wording(root: &DataFusionError) -> (String, Option<Hint>, Option<String>) {
                                 "`\\d` in psql and `SELECT table_name FROM information_schema.tables` list all",
                             ),
                             python: Some("`tables` of the study lists all"),
+                            browser: Some("all of them are under Tables"),
                         },
                     }),
                     Some(name),
@@ -371,7 +378,11 @@ pub(crate) fn unbound(name: &str, given: &[&str]) -> Error {
         Some(candidate) => error.hint(format!("did you mean `{name}=...` instead of `{candidate}=...`?")),
         None => error
             .hint(format!("give it one: -v {name}=VALUE, in the shell `.set {name}=VALUE`"))
-            .hint_for(HintReader::Python, format!("give it one: `sql(statement, {name}=value)`")),
+            .hint_for(HintReader::Python, format!("give it one: `sql(statement, {name}=value)`"))
+            .hint_for(
+                HintReader::Browser,
+                "named queries have fields for parameters; in a statement the value itself stands there",
+            ),
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
             .hint_for(
                 HintReader::Python,
                 "`FROM t PIVOT (sum(x) FOR k IN ('a', 'b'))`; pandas' `pivot` turns any answer",
-            ),
+            )
+            .hint_for(HintReader::Browser, "`FROM t PIVOT (sum(x) FOR k IN ('a', 'b'))`"),
         _ => explain(&error, text),
     })?;
     match (statements.pop_front(), statements.len()) {

@@ -89,6 +89,10 @@ fn refusal(what: &str) -> Error {
             HintReader::Python,
             "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; `sql(...).to_arrow()` and `.to_pandas()` keep a result",
         )
+        .hint_for(
+            HintReader::Browser,
+            "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; the links CSV and JSON keep a result",
+        )
 }
 
 fn first_words(statement: &str) -> String {
