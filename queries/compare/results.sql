@@ -8,14 +8,15 @@
 --             ends of intervals too
 WITH results AS (
     SELECT
-        study, plan, 'attack' AS result, dataset, class, generator, epsilon, concat(attack, ' on ', attribute) AS measured,
-        'auc' AS metric, auc AS value, auc_low AS low, auc_high AS high
+        study, plan, 'attack' AS result, dataset, class, generator, epsilon,
+        concat(attack, ' on ', attribute, CASE WHEN unit = 'host' THEN ' of hosts' ELSE '' END) AS measured, 'auc' AS metric, auc AS value, auc_low AS low, auc_high AS high
     FROM attacks
     WHERE evaluated_on = 'target'
     UNION ALL
     SELECT
-        study, plan, 'attack', dataset, class, generator, epsilon, concat(attack, ' on ', attribute), 'precision',
-        precision, precision_low, precision_high
+        study, plan, 'attack', dataset, class, generator, epsilon,
+        concat(attack, ' on ', attribute, CASE WHEN unit = 'host' THEN ' of hosts' ELSE '' END), 'precision', precision,
+        precision_low, precision_high
     FROM attacks
     WHERE evaluated_on = 'target'
     UNION ALL
