@@ -9,7 +9,8 @@
 WITH results AS (
     SELECT
         study, plan, 'attack' AS result, dataset, class, generator, epsilon,
-        concat(attack, ' on ', attribute, CASE WHEN unit = 'host' THEN ' of hosts' ELSE '' END) AS measured, 'auc' AS metric, auc AS value, auc_low AS low, auc_high AS high
+        concat(attack, ' on ', attribute, CASE WHEN unit = 'host' THEN ' of hosts' ELSE '' END) AS measured,
+        'auc' AS metric, auc AS value, auc_low AS low, auc_high AS high
     FROM attacks
     WHERE evaluated_on = 'target'
     UNION ALL
