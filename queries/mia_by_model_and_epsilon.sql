@@ -11,4 +11,4 @@ SELECT
     auc, auc_low, auc_high, balanced_accuracy, precision, recall, fpr, tpr_at_1pct_fpr, above_chance, plan
 FROM leakage
 WHERE evaluated_on = $evaluated_on AND ($dataset IS NULL OR dataset = $dataset)
-ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, attack, attribute
+ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, regime DESC, attack, attribute

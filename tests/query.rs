@@ -75,10 +75,10 @@ fn models_say_what_their_epsilon_means() {
     assert_eq!(
         found,
         [
-            "netssm os/windows none target|none|NULL|none|NULL|trained",
-            "netssm os/windows none shadow0|none|NULL|none|NULL|diverged at step 3",
-            "netssm os/windows eps4 target|dp|4|end-to-end|4|trained",
-            "netssm os/ubuntu eps0.5 target|dp|0.5|conditional|Infinity|trained",
+            "netssm os/windows none target|no DP|NULL|none|NULL|trained",
+            "netssm os/windows none shadow0|no DP|NULL|none|NULL|diverged at step 3",
+            "netssm os/windows eps4 target|eps 4.0|4|end-to-end|4|trained",
+            "netssm os/ubuntu eps0.5 target|eps 0.5|0.5|conditional|Infinity|trained",
         ]
     );
 }

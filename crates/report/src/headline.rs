@@ -2,7 +2,8 @@
 //! only from intervals and guarantees.
 
 use super::answer::Answer;
-use super::figure::{Budgets, distinct};
+use super::budget::Budget;
+use super::figure::distinct;
 use super::scale::grouped;
 use syntrace_base::error::Result;
 
@@ -127,15 +128,20 @@ pub(super) fn sentences(sources: &Sources<'_>) -> Result<Vec<Sentence>> {
 
 /// Which generators leak, without and with DP.
 fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let trained = Budget::of(answer)?;
     let (auc, low) = (answer.numbers("auc")?, answer.numbers("auc_low")?);
     let attacked: Vec<usize> = (0..answer.rows()).filter(|row| auc[*row].is_some()).collect();
     if attacked.is_empty() {
         return Ok(vec![draft().text("No attack was run: nothing is known of what these models leak.").done()]);
     }
     let mut found = Vec::new();
-    for (private, start) in [(false, "Without DP"), (true, "With DP")] {
-        let here = |row: &&usize| epsilons[**row].is_some() == private;
+    let kinds: [(fn(Budget) -> bool, &str); 3] = [
+        (|budget| budget == Budget::NoDp, "Without DP"),
+        (|budget| budget == Budget::Anonymised, "On anonymised traces, without DP"),
+        (Budget::is_private, "With DP"),
+    ];
+    for (of_kind, start) in kinds {
+        let here = |row: &&usize| of_kind(trained[**row]);
         let rows: Vec<usize> = attacked.iter().filter(here).copied().collect();
         let (mut leaking, quiet): (Vec<usize>, Vec<usize>) =
             rows.iter().copied().partition(|row| low[*row].is_some_and(|low| low > 0.5));
@@ -152,10 +158,10 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
         }
         sentence = sentence.text("members are recognised above chance in ");
         for (place, &row) in leaking.iter().enumerate() {
-            sentence = named(sentence.text(if place == 0 { "" } else { "; " }), answer, row, private)?;
+            sentence = named(sentence.text(if place == 0 { "" } else { "; " }), answer, row)?;
         }
         if !quiet.is_empty() {
-            sentence = sentence.text(format!(". Not told from chance: {}", listed(answer, &quiet, private)?));
+            sentence = sentence.text(format!(". Not told from chance: {}", listed(answer, &quiet)?));
         }
         found.push(sentence.text(".").done());
     }
@@ -176,27 +182,27 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
 }
 
 /// `netssm at epsilon 4: mlp 0.51 (0.47 to 0.55)`.
-fn named(sentence: Draft, answer: &Answer, row: usize, private: bool) -> Result<Draft> {
+fn named(sentence: Draft, answer: &Answer, row: usize) -> Result<Draft> {
     let generator = answer.names("generator")?[row].clone();
     let attack = answer.names("attack")?[row].clone();
-    let epsilon = answer.numbers("epsilon")?[row];
-    let budget = if private { format!(" at {}", Budgets::words(epsilon)) } else { String::new() };
+    let budget = Budget::of(answer)?[row];
+    let budget = if budget.is_private() { format!(" at {}", budget.words()) } else { String::new() };
     let sentence = sentence.strong(generator).text(format!("{budget}: {attack} ")).real(answer, row, "auc")?;
     let sentence = sentence.text(" (").real(answer, row, "auc_low")?.text(" to ").real(answer, row, "auc_high")?;
     Ok(sentence.text(")"))
 }
 
 /// Generators of some rows, with their budgets where there are several.
-fn listed(answer: &Answer, rows: &[usize], private: bool) -> Result<String> {
-    let (generators, epsilons) = (answer.names("generator")?, answer.numbers("epsilon")?);
+fn listed(answer: &Answer, rows: &[usize]) -> Result<String> {
+    let (generators, trained) = (answer.names("generator")?, Budget::of(answer)?);
     let own: Vec<String> = rows.iter().map(|row| generators[*row].clone()).collect();
     let words = distinct(&own).into_iter().map(|generator| {
         let budgets: Vec<String> = rows
             .iter()
-            .filter(|row| generators[**row] == generator)
-            .map(|row| Budgets::words(epsilons[*row]))
+            .filter(|row| generators[**row] == generator && trained[**row].is_private())
+            .map(|row| trained[*row].words())
             .collect();
-        if private { format!("{generator} ({})", budgets.join(", ")) } else { generator }
+        if budgets.is_empty() { generator } else { format!("{generator} ({})", budgets.join(", ")) }
     });
     Ok(words.collect::<Vec<_>>().join(", "))
 }
@@ -262,7 +268,7 @@ fn audits(totals: &Answer) -> Result<Vec<Sentence>> {
 /// The most useful traffic of each dataset.
 fn utility(answer: &Answer) -> Result<Vec<Sentence>> {
     let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);
-    let (epsilons, accuracy) = (answer.numbers("epsilon")?, answer.numbers("accuracy")?);
+    let (trained, accuracy) = (Budget::of(answer)?, answer.numbers("accuracy")?);
     let mut sentence = draft();
     for dataset in distinct(&datasets) {
         let best = (0..answer.rows())
@@ -272,7 +278,7 @@ fn utility(answer: &Answer) -> Result<Vec<Sentence>> {
         let start =
             if sentence.0.is_empty() { "Classifiers trained on synthetic traffic alone do best with " } else { "; " };
         sentence = sentence.text(start).strong(generators[row].clone());
-        sentence = sentence.text(format!(", {}, on {dataset}: accuracy ", Budgets::words(epsilons[row])));
+        sentence = sentence.text(format!(", {}, on {dataset}: accuracy ", trained[row].words()));
         sentence = sentence.real(answer, row, "accuracy")?;
         if answer.numbers("members_accuracy")?[row].is_some() {
             sentence = sentence.text(" (trained on real traces ").real(answer, row, "members_accuracy")?.text(")");

@@ -10,6 +10,7 @@
 //! escaped; no scripts, no external resources.
 
 mod answer;
+mod budget;
 mod chart;
 mod data_uri;
 mod disclosure;

@@ -40,7 +40,7 @@ pub struct Spec {
     pub traces: TraceSpec,
     /// Sizes of the splits.
     pub split: SplitSpec,
-    /// Regimes of every generator, without DP first, then falling epsilon.
+    /// Regimes of every generator: without DP, on anonymised traces, then falling epsilon.
     pub regimes: Vec<Regime>,
     /// Where privacy noise comes from.
     pub noise: NoiseSource,
@@ -394,7 +394,8 @@ fn resolve_traces(raw: &raw::RawTraces) -> Result<TraceSpec> {
 
 fn resolve_regimes(raw: &raw::RawRegimes) -> Result<Vec<Regime>> {
     let delta = Delta::new(raw.delta).context(|| "regimes.delta")?.get();
-    let mut regimes = if raw.none { vec![Regime::None] } else { Vec::new() };
+    let plain = [(raw.none, Regime::None), (raw.anonymised, Regime::Anonymised)];
+    let mut regimes: Vec<Regime> = plain.into_iter().filter_map(|(asked, regime)| asked.then_some(regime)).collect();
     let mut budgets = raw.epsilon.clone();
     for epsilon in &budgets {
         Epsilon::new(*epsilon).context(|| "regimes.epsilon")?;
@@ -410,7 +411,9 @@ fn resolve_regimes(raw: &raw::RawRegimes) -> Result<Vec<Regime>> {
     }
     regimes.extend(budgets.into_iter().map(|epsilon| Regime::Dp { epsilon, delta }));
     if regimes.is_empty() {
-        return Err(Error::user("expected `regimes.none = true` or a list `regimes.epsilon`, found neither"));
+        return Err(Error::user(
+            "expected `regimes.none = true`, `regimes.anonymised = true` or a list `regimes.epsilon`, found none of them",
+        ));
     }
     Ok(regimes)
 }

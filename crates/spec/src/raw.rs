@@ -97,6 +97,8 @@ pub(super) struct RawRegimes {
     #[serde(default = "yes")]
     pub none: bool,
     #[serde(default)]
+    pub anonymised: bool,
+    #[serde(default)]
     pub epsilon: Vec<f64>,
     #[serde(default = "delta")]
     pub delta: f64,
@@ -108,7 +110,7 @@ pub(super) struct RawRegimes {
 
 impl Default for RawRegimes {
     fn default() -> Self {
-        Self { none: true, epsilon: Vec::new(), delta: delta(), noise: system(), accountant: pld() }
+        Self { none: true, anonymised: false, epsilon: Vec::new(), delta: delta(), noise: system(), accountant: pld() }
     }
 }
 

@@ -10,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use std::collections::HashMap;
 
-const MODELS: &str = "SELECT model_id, name, regime, epsilon, delta, guarantee, epsilon_end_to_end, members, \
+const MODELS: &str = "SELECT model_id, name, epsilon, delta, guarantee, epsilon_end_to_end, members, \
      preset = 'imported' AS imported, plan \
      FROM models \
      WHERE role = 'target' ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, model_id";
@@ -68,7 +68,7 @@ pub(super) fn targets(asker: &Asker) -> Result<Found> {
     let mut found = Found::default();
     let redacted = asker.is_redacted()?;
     each(asker, MODELS, |rows| {
-        let (ids, names, regimes) = (rows.ints("model_id")?, rows.texts("name")?, rows.texts("regime")?);
+        let (ids, names) = (rows.ints("model_id")?, rows.texts("name")?);
         let (guarantees, members) = (rows.texts("guarantee")?, rows.ints("members")?);
         let (imported, plans) = (rows.flags("imported")?, rows.texts("plan")?);
         let [epsilon, delta, end_to_end] = rows.reals(["epsilon", "delta", "epsilon_end_to_end"])?;
@@ -76,7 +76,7 @@ pub(super) fn targets(asker: &Asker) -> Result<Found> {
             let plan = plans.is_valid(row).then(|| plans.value(row).to_owned());
             let evidence = Evidence {
                 name: names.value(row).to_owned(),
-                private: regimes.value(row) == "dp",
+                private: value(&epsilon, row).is_some(),
                 epsilon_claimed: value(&epsilon, row),
                 epsilon_end_to_end: value(&end_to_end, row),
                 guarantee: guarantees.value(row).to_owned(),

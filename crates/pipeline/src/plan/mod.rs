@@ -53,6 +53,8 @@ pub(crate) enum Work {
         class_id: ClassId,
         sources: Vec<JobId>,
         encoding: EncodingKind,
+        /// Are the traces anonymised first?
+        anonymised: bool,
     },
     Split {
         class_id: ClassId,
@@ -241,7 +243,9 @@ impl Plan {
 
     /// The traces and the regime as which a model is trained.
     pub(crate) fn recipe(&self, generator: usize, regime: Regime) -> (u32, Regime) {
-        self.generators.get(generator).map_or((self.spec.split.members, regime), |own| own.recipe(&self.spec, regime))
+        self.generators
+            .get(generator)
+            .map_or((self.spec.split.members, regime.of_training()), |own| own.recipe(&self.spec, regime))
     }
 
     /// Is a generator attacked through its synthetic traces?
@@ -324,7 +328,7 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
         ))
         .hint("leave `learns_from` out"));
     }
-    for &regime in spec.regimes.iter().filter(|regime| planned.family.supports(**regime)) {
+    for &regime in spec.regimes.iter().filter(|regime| planned.family.supports(regime.of_training())) {
         let (members, regime) = planned.recipe(spec, regime);
         planned.family.check_in(members, regime)?;
     }

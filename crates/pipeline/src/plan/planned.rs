@@ -106,11 +106,11 @@ pub(crate) struct PlannedGenerator {
 
 impl PlannedGenerator {
     /// Number of training traces and training regime of its models of a regime: a generator that learns from released
-    /// traces uses all that are drawn, and needs no DP itself (post-processing).
+    /// traces uses all that are drawn, and needs no DP itself (post-processing); anonymised traces are trained on like others.
     pub fn recipe(&self, spec: &Spec, regime: Regime) -> (u32, Regime) {
-        match self.learns_from.filter(|_| regime != Regime::None) {
+        match self.learns_from.filter(|_| regime.is_private()) {
             Some(_) => (spec.synthetic_traces, Regime::None),
-            None => (spec.split.members, regime),
+            None => (spec.split.members, regime.of_training()),
         }
     }
 }

@@ -73,6 +73,7 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
         .real_or_null("epsilon", "target epsilon of all models of the group; NULL = no DP", |row| {
             row.attack.regime.epsilon()
         })
+        .text("regime", "how they were trained: `no DP`, `anonymised` or `eps 4.0`", |row| row.attack.regime.words())
         .real_or_null("delta", "its delta; NULL = no DP", |row| row.attack.regime.delta())
         .int("shadows", "shadow models that it learnt from", |row| row.attack.shadow_models.len() as i32)
         .big("n", "traces evaluated", |row| row.attack.n as i64)

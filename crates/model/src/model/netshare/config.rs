@@ -213,7 +213,7 @@ impl NetShareConfig {
     /// Epochs of a training in a regime.
     pub fn epochs_in(&self, regime: Regime) -> u32 {
         match (regime, self.start) {
-            (Regime::None, _) | (_, StartOption::FromScratch) => self.epochs,
+            (Regime::None | Regime::Anonymised, _) | (_, StartOption::FromScratch) => self.epochs,
             _ => self.finetune_epochs,
         }
     }

@@ -75,7 +75,8 @@ impl Family for NetShare {
         match (self.config.start, regime) {
             (StartOption::PublicPretrain, _) | (StartOption::Public, Regime::Dp { .. }) => Start::Base,
             (StartOption::Finetune, Regime::Dp { .. }) => Start::NonPrivate,
-            (StartOption::Finetune | StartOption::Public, Regime::None) | (StartOption::FromScratch, _) => Start::Fresh,
+            (StartOption::Finetune | StartOption::Public, Regime::None | Regime::Anonymised)
+            | (StartOption::FromScratch, _) => Start::Fresh,
         }
     }
 
