@@ -4,34 +4,9 @@
 use super::answer::Answer;
 use super::budget::Budget;
 use super::figure::distinct;
-use super::scale::grouped;
+use super::outsider::outsider;
+use super::sentence::{Draft, Sentence, draft, total};
 use syntrace_base::error::Result;
-
-/// A number with its origin.
-pub(super) struct Cell {
-    /// As stored, every digit.
-    pub value: String,
-    /// As shown.
-    pub shown: String,
-    /// `query:row:column`, rows from 0.
-    pub cell: String,
-}
-
-/// A part of a sentence.
-pub(super) enum Part {
-    /// Words.
-    Text(String),
-    /// Words that matter.
-    Strong(String),
-    /// A number.
-    Number(Cell),
-}
-
-/// A sentence of the headline.
-pub(super) struct Sentence {
-    /// Its parts in order.
-    pub parts: Vec<Part>,
-}
 
 /// The answers that the headline is made of.
 pub(super) struct Sources<'a> {
@@ -41,60 +16,10 @@ pub(super) struct Sources<'a> {
     pub attacks: &'a Answer,
     /// `privacy_vs_utility`.
     pub utility: &'a Answer,
-}
-
-/// Puts a sentence together.
-struct Draft(Vec<Part>);
-
-impl Draft {
-    fn text(mut self, text: impl Into<String>) -> Self {
-        self.0.push(Part::Text(text.into()));
-        self
-    }
-
-    fn strong(mut self, text: impl Into<String>) -> Self {
-        self.0.push(Part::Strong(text.into()));
-        self
-    }
-
-    /// A whole number and its noun, in the plural where it is not one.
-    fn count(mut self, answer: &Answer, column: &str, noun: &str) -> Result<Self> {
-        let value = answer.numbers(column)?.first().copied().flatten().unwrap_or(0.0);
-        self.0.push(cell(answer, 0, column, value, grouped(&format!("{value:.0}"))));
-        let plural = if value == 1.0 {
-            ""
-        } else if noun.ends_with('s') {
-            "es"
-        } else {
-            "s"
-        };
-        Ok(self.text(if noun.is_empty() { String::new() } else { format!(" {noun}{plural}") }))
-    }
-
-    /// A number with two or three decimals.
-    fn real(mut self, answer: &Answer, row: usize, column: &str) -> Result<Self> {
-        let Some(value) = answer.numbers(column)?.get(row).copied().flatten() else {
-            return Ok(self.text("unknown"));
-        };
-        self.0.push(cell(answer, row, column, value, format!("{value:.2}")));
-        Ok(self)
-    }
-
-    fn done(self) -> Sentence {
-        Sentence { parts: self.0 }
-    }
-}
-
-fn draft() -> Draft {
-    Draft(Vec::new())
-}
-
-fn cell(answer: &Answer, row: usize, column: &str, value: f64, shown: String) -> Part {
-    Part::Number(Cell { value: value.to_string(), shown, cell: format!("{}:{row}:{column}", answer.query.name) })
-}
-
-fn total(answer: &Answer, column: &str) -> Result<f64> {
-    Ok(answer.numbers(column)?.first().copied().flatten().unwrap_or(0.0))
+    /// `strongest_by_access`.
+    pub access: &'a Answer,
+    /// `leaks_by_model`.
+    pub leaks: &'a Answer,
 }
 
 /// All sentences.
@@ -114,6 +39,7 @@ pub(super) fn sentences(sources: &Sources<'_>) -> Result<Vec<Sentence>> {
         found.push(size.count(totals, "classes", "class")?.text(". No model was trained or imported yet.").done());
         return Ok(found);
     }
+    found.extend(outsider(sources.access, sources.leaks)?);
     let size = draft().count(totals, "models", "model")?.text(" of ").count(totals, "generators", "generator")?;
     let size = size.text(": ").count(totals, "targets", "target")?.text(" and ");
     let size = size.count(totals, "shadows", "shadow model")?.text(", from ").count(totals, "traces", "real trace")?;
@@ -239,7 +165,7 @@ fn guarantees(totals: &Answer, attacks: &Answer) -> Result<Vec<Sentence>> {
     if total(totals, "targets_without_dp")? > 0.0 {
         sentence = sentence.count(totals, "targets_without_dp", "target")?.text(" without DP promise nothing.");
     }
-    Ok(if sentence.0.is_empty() { Vec::new() } else { vec![sentence.done()] })
+    Ok(if sentence.is_empty() { Vec::new() } else { vec![sentence.done()] })
 }
 
 /// Do audits prove, or attacks hint at, more than was promised?
@@ -276,7 +202,7 @@ fn utility(answer: &Answer) -> Result<Vec<Sentence>> {
             .max_by(|left, right| accuracy[*left].unwrap_or(0.0).total_cmp(&accuracy[*right].unwrap_or(0.0)));
         let Some(row) = best else { continue };
         let start =
-            if sentence.0.is_empty() { "Classifiers trained on synthetic traffic alone do best with " } else { "; " };
+            if sentence.is_empty() { "Classifiers trained on synthetic traffic alone do best with " } else { "; " };
         sentence = sentence.text(start).strong(generators[row].clone());
         sentence = sentence.text(format!(", {}, on {dataset}: accuracy ", trained[row].words()));
         sentence = sentence.real(answer, row, "accuracy")?;
@@ -284,5 +210,5 @@ fn utility(answer: &Answer) -> Result<Vec<Sentence>> {
             sentence = sentence.text(" (trained on real traces ").real(answer, row, "members_accuracy")?.text(")");
         }
     }
-    Ok(if sentence.0.is_empty() { Vec::new() } else { vec![sentence.text(".").done()] })
+    Ok(if sentence.is_empty() { Vec::new() } else { vec![sentence.text(".").done()] })
 }

@@ -27,13 +27,22 @@ const fn table(name: &'static str, title: &'static str, caption: &'static str, n
     Table { name, given: &[], title, caption, needs, rows_max: 120, naming: Naming::Nobody }
 }
 
-pub(super) const STRONGEST: Table = table(
-    "strongest_attacks",
-    "At a glance",
-    "The strongest attack on each generator at each budget, chosen on shadow models, and what is promised there. \
-     auc_largest is the largest of all attacks on the targets: an upper end, above chance by selection alone.",
-    MODELS,
-);
+pub(super) const OVERVIEW: &[Table] = &[
+    table(
+        "strongest_by_access",
+        "From outside and from inside",
+        "What whoever has the synthetic traffic alone can tell of members, and what whoever may ask the model can: the \
+         strongest attack of each kind, chosen on shadow models, about single traces and about hosts by all of their traces.",
+        ATTACKS,
+    ),
+    table(
+        "strongest_attacks",
+        "At a glance",
+        "The strongest attack on each generator at each budget, chosen on shadow models, and what is promised there. \
+         auc_largest is the largest of all attacks on the targets: an upper end, above chance by selection alone.",
+        MODELS,
+    ),
+];
 
 pub(super) const MEMBERSHIP: &[Table] = &[
     table(
