@@ -67,3 +67,5 @@ mod train;
 mod ui;
 mod utility;
 mod verdict;
+#[cfg(feature = "torch")]
+mod whole_attributes;

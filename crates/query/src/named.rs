@@ -54,6 +54,7 @@ queries! {
     "study_overview"
     "strongest_attacks"
     "strongest_by_access"
+    "whole_against_summaries"
     "privacy_vs_utility"
     "mia_by_model_and_epsilon"
     "fidelity_by_model_and_epsilon"

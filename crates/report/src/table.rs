@@ -53,6 +53,13 @@ pub(super) const MEMBERSHIP: &[Table] = &[
         ATTACKS,
     ),
     table(
+        "whole_against_summaries",
+        "What summaries lose",
+        "The strongest attack on what models say of every position (logits of every token, predicted noise of every cell) beside \
+         the strongest on summaries of it.",
+        "No attack was run on whole attributes: a spec with `attributes = \"full\"` keeps them.",
+    ),
+    table(
         "section3_table2",
         "Table 2 of section 3: attacks without DP",
         "Columns that begin with paper_ are as printed in the paper, on its own data.",

@@ -34,6 +34,8 @@ pub struct Spec {
     pub threads: Option<usize>,
     /// Where networks run; `None` = the CPU.
     pub device: Option<DeviceChoice>,
+    /// Is what models say of every position of a trace kept too, beside its summaries?
+    pub whole_attributes: bool,
     /// Populations.
     pub datasets: Vec<DatasetSpec>,
     /// How traces are cut.
@@ -248,6 +250,11 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         seed: raw.seed,
         threads: raw.threads.map(|threads| at_least(threads as u64, 1, "threads")).transpose()?.map(|n| n as usize),
         device: raw.device.as_deref().map(DeviceChoice::from_name).transpose().context(|| "`device`")?,
+        whole_attributes: match raw.attributes.as_str() {
+            "summary" => false,
+            "full" => true,
+            other => return Err(Error::user(format!("`attributes` must be `summary` or `full`, found `{other}`"))),
+        },
         datasets,
         traces: resolve_traces(&raw.traces)?,
         split: SplitSpec {

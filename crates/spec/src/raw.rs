@@ -12,6 +12,8 @@ pub(super) struct RawSpec {
     pub seed: u64,
     pub threads: Option<usize>,
     pub device: Option<String>,
+    #[serde(default = "summary")]
+    pub attributes: String,
     pub dataset: Vec<RawDataset>,
     #[serde(default)]
     pub traces: RawTraces,
@@ -64,6 +66,10 @@ impl Default for RawTraces {
     fn default() -> Self {
         Self { packets: ten(), min_packets: one(), unit: flow(), keep_captures: true }
     }
+}
+
+fn summary() -> String {
+    "summary".to_owned()
 }
 
 fn ten() -> u32 {

@@ -274,6 +274,32 @@ pub const REFERENCE_ATTRIBUTES: SegmentTable = SegmentTable {
     columns: ATTRIBUTES.columns,
 };
 
+/// One row per model, trace and position of the trace: what is summarised in `attributes`. Written by attribute, where a spec
+/// asks for full attributes.
+pub const WHOLE_ATTRIBUTES: SegmentTable = SegmentTable {
+    code: 41,
+    name: "whole_attributes",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("trace_id", I64, false, "trace"),
+        column("member", Bool, false, "was it trained on?"),
+        column(
+            "kind",
+            Text,
+            false,
+            "`whole_logits` (netssm: of every token), `whole_noise` (netdiffusion: predicted, of every latent cell at the fixed steps) or `whole_scores` (netshare: of both critics, of the trace up to each packet)",
+        ),
+        column("position", I32, false, "token to be predicted, row of the latent image, or packet, from 0"),
+        column("loss", F32, false, "loss of the trace in evaluation mode, the same at all of its positions"),
+        column(
+            "halves",
+            Bytes,
+            false,
+            "the numbers as little-endian half floats (IEEE 754 binary16); `half_floats(halves)` gives FLOAT[]",
+        ),
+    ],
+};
+
 /// One row per attacked trace. Written by attack.
 pub const ATTACK_SCORES: SegmentTable = SegmentTable {
     code: 9,
@@ -555,6 +581,7 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &PRIVACY_LEDGER,
     &ATTRIBUTES,
     &REFERENCE_ATTRIBUTES,
+    &WHOLE_ATTRIBUTES,
     &ATTACK_SCORES,
     &ROC,
     &SYNTHETIC_TRACES,

@@ -43,6 +43,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("splits", &["trace_id", "split_id"]),
     ("attributes", &["trace_id", "model_id", "kind"]),
     ("reference_attributes", &["trace_id", "model_id", "kind"]),
+    ("whole_attributes", &["trace_id", "model_id", "kind", "position"]),
     ("attack_scores", &["trace_id", "attack_id", "model_id"]),
     ("roc", &["attack_id", "role", "fpr", "tpr"]),
     ("synthetic_traces", &["trace_id"]),

@@ -16,7 +16,7 @@ mod split;
 mod trace;
 
 pub use attack::{AttackRecord, EvaluatedOn, Interval};
-pub use attribute::{NamedScalar, TraceAttribute, WithoutZero};
+pub use attribute::{NamedScalar, TraceAttribute, WHOLE, WholeAttribute, WithoutZero};
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};
 pub use job::{JobKind, JobOutput, JobRecord};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use syntrace_attack::attack::{self, AttributeTable, Evidence, SideScores};
 use syntrace_base::base::{AttackId, Identity, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind, WithoutZero};
+use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind, WHOLE, WithoutZero};
 use syntrace_measure::eval;
 use syntrace_store::{JobResult, Snapshot, StoreWriter};
 
@@ -93,10 +93,20 @@ fn evidence(snapshot: &Snapshot, planned: &PlannedAttack, group: &AttackGroup) -
         group.references.iter().map(reference).collect::<Result<_>>()?,
     ];
     take_off_medians(&mut sides, planned.without_zero);
+    if planned.attribute.starts_with(WHOLE) {
+        pad(&mut sides);
+    }
     let mut all: Vec<&mut rows::AttributeRow> = sides.iter_mut().flatten().flat_map(|(_, rows)| rows).collect();
     narrow(&mut all);
     let [shadows, target, references] = sides;
     Ok([table(shadows, planned)?, table(target, planned)?, table(references, planned)?])
+}
+
+/// Makes whole attributes equally long: 0 stands for positions that a trace does not have.
+fn pad(sides: &mut [Vec<ModelRows>; 3]) {
+    let rows = || sides.iter().flatten().flat_map(|(_, rows)| rows);
+    let longest = rows().map(|row| row.values.len()).max().unwrap_or(0);
+    sides.iter_mut().flatten().flat_map(|(_, rows)| rows).for_each(|row| row.values.resize(longest, 0.0));
 }
 
 /// Subtracts each model's median over its own split from exact values that are defined only up to a constant, before

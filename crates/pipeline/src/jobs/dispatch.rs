@@ -22,6 +22,7 @@ pub(crate) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Base { base } if base.shipped.is_none() => train::base(context, head, base, progress),
         Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
         Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
+        Work::Whole { model, encode } => train::whole_attributes(context, head, model, *encode),
         Work::Reference { model, encode, splits, kinds } => {
             train::references(context, head, model, *encode, splits, kinds)
         }

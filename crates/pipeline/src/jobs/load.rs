@@ -140,6 +140,14 @@ pub(crate) fn positions(ids: &[TraceId], pool: &HashMap<TraceId, usize>) -> Resu
 
 /// Attributes of one kind that one job recorded for a model on its own split.
 pub(crate) fn attributes(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+    let mut whole = Vec::new();
+    for segment in segments(snapshot, &schema::WHOLE_ATTRIBUTES, model.0, &[job])? {
+        let columns = Columns::read(snapshot, &schema::WHOLE_ATTRIBUTES, &segment, &[])?;
+        rows::whole_rows(&columns, kind, &mut whole)?;
+    }
+    if !whole.is_empty() {
+        return Ok(whole);
+    }
     attribute_rows(snapshot, &schema::ATTRIBUTES, model, job, kind)
 }
 

@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
-use syntrace_model::model::{AnyGenerator, BaseSpec};
+use syntrace_model::model::{AnyGenerator, BaseSpec, WholeKind};
 use syntrace_spec::{Spec, StageSpec};
 use syntrace_store::Snapshot;
 use syntrace_traffic::encoding::EncodingKind;
@@ -70,6 +70,11 @@ pub(crate) enum Work {
         encode: JobId,
     },
     Attribute {
+        model: PlannedModel,
+        encode: JobId,
+    },
+    /// What a model says of every position of the traces of its split.
+    Whole {
         model: PlannedModel,
         encode: JobId,
     },
@@ -128,6 +133,7 @@ impl Work {
             Self::Base { base } => base.shipped.is_none(),
             Self::Train { .. }
             | Self::Attribute { .. }
+            | Self::Whole { .. }
             | Self::Reference { .. }
             | Self::Attack { .. }
             | Self::Synthesize { .. }
@@ -246,6 +252,12 @@ impl Plan {
         self.generators
             .get(generator)
             .map_or((self.spec.split.members, regime.of_training()), |own| own.recipe(&self.spec, regime))
+    }
+
+    /// The attribute of a generator that the spec asks to keep whole.
+    pub(crate) fn whole(&self, generator: usize) -> Option<WholeKind> {
+        let family = self.generators.get(generator).map(|planned| &planned.family);
+        family.filter(|_| self.spec.whole_attributes).and_then(|family| family.whole_attribute())
     }
 
     /// Is a generator attacked through its synthetic traces?

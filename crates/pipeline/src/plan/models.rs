@@ -174,6 +174,9 @@ impl Builder<'_> {
             if says {
                 attributed.inside.push(with(self.attribute(generator, model, encode.id, *train_index)?));
             }
+            if let Some(whole) = self.whole_attribute(generator, model, encode.id, *train_index)? {
+                attributed.whole.push(with(whole));
+            }
             let synthesized = match model.role {
                 Role::Target => self.synthesis(class, generator, model, *train_index)?,
                 _ if outside || teaches => self.synthesize(generator, model, *train_index)?,
@@ -425,6 +428,22 @@ impl Builder<'_> {
         let head =
             JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
         self.add(head, Work::Attribute { model: model.clone(), encode }, train.into_iter().collect())
+    }
+
+    /// What a model says of every position, where the spec asks for it.
+    fn whole_attribute(
+        &mut self,
+        generator: usize,
+        model: &PlannedModel,
+        encode: JobId,
+        train: Option<usize>,
+    ) -> Result<Option<JobRef>> {
+        let Some(whole) = self.plan.whole(generator) else { return Ok(None) };
+        let spec = serde_json::json!({ "model": model.model_id.0, "whole": whole.kind });
+        let label = format!("whole attributes {}", model.label(&self.plan.generators[generator].name));
+        let head =
+            JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
+        self.add(head, Work::Whole { model: model.clone(), encode }, train.into_iter().collect()).map(Some)
     }
 
     /// Attributes of the traces of all splits from synthetic traces.

@@ -33,6 +33,7 @@ const OF_TRACES: &[&str] = &[
     "splits",
     "attributes",
     "reference_attributes",
+    "whole_attributes",
     "attack_scores",
     "objects",
 ];
