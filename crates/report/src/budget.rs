@@ -16,6 +16,10 @@ pub(super) enum Budget {
 }
 
 impl Budget {
+    /// Tells the kinds of regimes apart: without DP, anonymised, with DP.
+    pub const KINDS: [fn(Self) -> bool; 3] =
+        [|budget| budget == Self::NoDp, |budget| budget == Self::Anonymised, Self::is_private];
+
     /// Those of an answer with the columns `epsilon` and `regime`.
     ///
     /// # Errors

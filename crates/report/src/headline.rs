@@ -61,12 +61,8 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
         return Ok(vec![draft().text("No attack was run: nothing is known of what these models leak.").done()]);
     }
     let mut found = Vec::new();
-    let kinds: [(fn(Budget) -> bool, &str); 3] = [
-        (|budget| budget == Budget::NoDp, "Without DP"),
-        (|budget| budget == Budget::Anonymised, "On anonymised traces, without DP"),
-        (Budget::is_private, "With DP"),
-    ];
-    for (of_kind, start) in kinds {
+    let starts = ["Without DP", "On anonymised traces, without DP", "With DP"];
+    for (of_kind, start) in Budget::KINDS.into_iter().zip(starts) {
         let here = |row: &&usize| of_kind(trained[**row]);
         let rows: Vec<usize> = attacked.iter().filter(here).copied().collect();
         let (mut leaking, quiet): (Vec<usize>, Vec<usize>) =

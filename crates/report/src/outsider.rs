@@ -37,10 +37,8 @@ fn recognised(answer: &Answer, holds: &str, who: &str) -> Result<Option<Sentence
     let trained = Budget::of(answer)?;
     let (accesses, units) = (answer.names("access")?, answer.names("unit")?);
     let auc = answer.numbers("auc")?;
-    let kinds: [fn(Budget) -> bool; 3] =
-        [|budget| budget == Budget::NoDp, |budget| budget == Budget::Anonymised, Budget::is_private];
     let mut sentence = draft();
-    for of_kind in kinds {
+    for of_kind in Budget::KINDS {
         let here = |row: &usize| accesses[*row] == holds && units[*row] == "trace" && of_kind(trained[*row]);
         let best = (0..answer.rows())
             .filter(here)

@@ -2,7 +2,7 @@
 
 use super::{Columns, column, flags, optional, segment};
 use arrow::array::*;
-use arrow::datatypes::Float16Type;
+use arrow::datatypes::{ArrowPrimitiveType, Float16Type};
 use std::sync::Arc;
 use syntrace_base::base::{AttackId, TraceId};
 use syntrace_base::error::{Error, Result};
@@ -112,7 +112,8 @@ pub(crate) fn whole_segment(partition: i64, kind: &str, traces: &[WholeRow]) -> 
     let rows: Vec<(&WholeRow, usize, Vec<u8>)> = traces
         .iter()
         .flat_map(|row| {
-            let bytes = |numbers: &Vec<f32>| numbers.iter().flat_map(|number| half(*number).to_le_bytes()).collect();
+            let bytes =
+                |numbers: &Vec<f32>| numbers.iter().flat_map(|number| half(*number).to_le_bytes()).collect::<Vec<u8>>();
             row.2.rows.iter().enumerate().map(move |(position, numbers)| (row, position, bytes(numbers)))
         })
         .collect();

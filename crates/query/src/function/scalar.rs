@@ -1,10 +1,8 @@
 //! `ip_text`, `hexdump`, `half_floats`, and sums over lists.
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, Float32Builder, Float64Array, ListBuilder, StringArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Builder, Float64Array, ListBuilder, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Float64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float16Type, Float32Type, Float64Type};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};

@@ -8,7 +8,6 @@ mod training;
 use super::answer::Answer;
 use super::disclosure::Naming;
 use super::figure_layout::Sheet;
-use super::scale::number;
 use syntrace_base::error::Result;
 
 /// A figure and the query behind it.

@@ -59,7 +59,8 @@ impl Generator for NetShare {
             for kinds in scored.by_ref().take(trace.rows as usize) {
                 let scores = kinds.into_iter().find(|kind| kind.kind == SCORES);
                 let scores = scores.ok_or_else(|| Error::internal("a trace without critic scores"))?;
-                (whole.loss, _) = (scores.loss, whole.rows.push(scores.values));
+                whole.loss = scores.loss;
+                whole.rows.push(scores.values);
             }
             found.push(whole);
         }
