@@ -114,7 +114,7 @@ SELECT
     balanced_accuracy, balanced_accuracy_low, balanced_accuracy_high,
     precision, recall, fpr, tpr_at_1pct_fpr, tpr_at_0_1pct_fpr,
     auc_low > 0.5 AS above_chance,
-    attack_id, model_id
+    interval_covers, attack_id, model_id
 FROM attacks;
 
 -- mean_on_shadows = the mean of auc_on_shadows over all targets of the row's generator, epsilon and plan. The strongest

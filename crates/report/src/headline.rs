@@ -96,7 +96,8 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
             .text(attacked.len().to_string())
             .text(
                 " such intervals one in forty lies above 0.5 by chance alone: one that hardly does, with DP, is no finding \
-        yet.",
+        yet. They cover which traces were drawn, not the randomness of training: that is in the intervals of attacks with each \
+        model in turn as the target alone.",
             )
             .done(),
     );

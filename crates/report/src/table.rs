@@ -49,7 +49,9 @@ pub(super) const MEMBERSHIP: &[Table] = &[
         "mia_by_model_and_epsilon",
         "All attacks on all targets",
         "Every attack with its interval. With many rows some intervals miss 0.5 by chance: about one in twenty. \
-         tpr_at_1pct_fpr is empty where fewer than 100 traces were held out: they cannot tell a rate of 0.01 from 0.",
+         tpr_at_1pct_fpr is empty where fewer than 100 traces were held out: they cannot tell a rate of 0.01 from 0. \
+         interval_covers: most intervals cover which traces were drawn and attacked, not the randomness of training; where each \
+         model of a group is a target in turn (each_target) they cover both.",
         ATTACKS,
     ),
     table(

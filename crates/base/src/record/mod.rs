@@ -15,7 +15,7 @@ mod privacy_event;
 mod split;
 mod trace;
 
-pub use attack::{AttackRecord, EvaluatedOn, Interval};
+pub use attack::{AttackRecord, COVERS_TRAININGS, EvaluatedOn, Interval};
 pub use attribute::{NamedScalar, TraceAttribute, WHOLE, WholeAttribute, WithoutZero};
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use syntrace_attack::attack::{self, AttributeTable, Evidence, SideScores};
 use syntrace_base::base::{AttackId, Identity, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind, WHOLE, WithoutZero};
+use syntrace_base::record::{AttackRecord, COVERS_TRAININGS, EvaluatedOn, Interval, JobKind, WHOLE, WithoutZero};
 use syntrace_measure::eval;
 use syntrace_store::{JobResult, Snapshot, StoreWriter};
 
@@ -31,6 +31,7 @@ pub(crate) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: S
         && let Some(spec) = spec.as_object_mut()
     {
         spec.insert("targets".to_owned(), "each".into());
+        spec.insert("intervals".to_owned(), "over targets".into());
     }
     let mut inputs = vec![target.model_id.0, target_job.0];
     inputs.extend(group.shadows.iter().flat_map(|(model, job)| [model.model_id.0, job.0]));
@@ -177,6 +178,19 @@ fn without_loss(model: ModelId, attribute: &str) -> Error {
         .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 
+/// The AUCs of the models in turn, as draws of traces and training alike: their mean with its interval; `None` of fewer than
+/// two.
+fn over_targets(scores: &SideScores) -> Result<Option<Interval>> {
+    let mut by_model: BTreeMap<ModelId, Vec<eval::Scored>> = BTreeMap::new();
+    for ((model, member), score) in scores.model.iter().zip(&scores.member).zip(&scores.score) {
+        let scored = eval::Scored { score: f64::from(*score), member: *member };
+        by_model.entry(*model).or_default().push(scored);
+    }
+    let aucs = by_model.values().map(|scored| Ok(eval::Roc::new(scored)?.auc())).collect::<Result<Vec<f64>>>()?;
+    let aucs: Vec<f64> = aucs.into_iter().filter(|auc| !auc.is_nan()).collect();
+    Ok(eval::mean_of_draws(&aucs, eval::CONFIDENCE))
+}
+
 /// Scores of one evaluation.
 struct Evaluation<'a> {
     evaluated_on: EvaluatedOn,
@@ -205,7 +219,17 @@ fn add_evaluation(
         leakage.roc.corners().iter().map(|corner| (corner.threshold, corner.fpr, corner.tpr)).collect();
     result.segments.push(rows::scores_segment(attack_id, &scores)?);
     result.segments.push(rows::roc_segment(attack_id, &corners)?);
-    let shared = if evaluated_on == EvaluatedOn::EachTarget { SHARED_TRACES } else { "" };
+    let (mut auc, mut method) = (leakage.auc, eval::INTERVAL_METHOD.to_owned());
+    if evaluated_on == EvaluatedOn::EachTarget {
+        method += SHARED_TRACES;
+        if let Some(targets) = over_targets(own)? {
+            auc.low = auc.low.min(targets.low).max(0.0);
+            auc.high = auc.high.max(targets.high).min(1.0);
+            method += &format!(
+                "; auc: the wider ends of that and of Student's t over the AUCs of all targets, which {COVERS_TRAININGS}"
+            );
+        }
+    }
     let target = &group.target.0;
     result.attacks.push(AttackRecord {
         attack_id,
@@ -223,12 +247,12 @@ fn add_evaluation(
         precision: leakage.precision,
         recall: leakage.recall,
         fpr: leakage.fpr,
-        auc: leakage.auc,
+        auc,
         balanced_accuracy: leakage.balanced_accuracy,
         tpr_at_1pct_fpr: leakage.tpr_at_1pct_fpr,
         tpr_at_0_1pct_fpr: leakage.tpr_at_0_1pct_fpr,
         confidence: eval::CONFIDENCE,
-        interval_method: format!("{}{shared}", eval::INTERVAL_METHOD),
+        interval_method: method,
         converged,
     });
     Ok(())

@@ -108,6 +108,11 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
     let fields = fields
         .real("confidence", "confidence level of all intervals", |row| row.attack.confidence)
         .text("interval_method", "how the intervals were made", |row| row.attack.interval_method.clone())
+        .text(
+            "interval_covers",
+            "what the AUC's interval covers: `traces` (which were drawn and attacked, of one trained model) or `traces and trainings`",
+            |row| row.attack.interval_covers().to_owned(),
+        )
         .flag_or_null("converged", "did its solver converge before its cap of iterations; NULL: it has none", |row| {
             row.attack.converged
         })
