@@ -64,6 +64,9 @@ const BATCH: f64 = 32.0;
 const STEPS: u64 = 4;
 const REPEATS: usize = 3;
 
+/// Traces of a host where hosts are the unit of privacy.
+const HOST_TRACES: usize = 4;
+
 /// Traces of one sampling: whole groups of all ways.
 const SAMPLED: u32 = 64;
 
@@ -131,6 +134,7 @@ fn model(index: u64, private: bool) -> CohortModel {
         seed: Seed::root(index),
         noise_seed: Some(Seed::root(index)),
         members: (0..TRACES).collect(),
+        learnt: None,
         held_out: Vec::new(),
         dp: private.then_some(DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 }),
         initial: None,
@@ -140,18 +144,18 @@ fn model(index: u64, private: bool) -> CohortModel {
 /// Trains a cohort and returns (traces, seconds). Checks that it trained. The last epoch is always
 /// evaluated: members are evaluated once, a third of a step's work per trace, the same in all rows.
 fn train(generator: &NetSsm, pool: &[EncodedTrace], models: Vec<CohortModel>) -> (f64, f64) {
-    train_over(generator, None, pool, models)
+    train_over(generator, None, (pool, None), models)
 }
 
-/// As [`train`], over the weights of a base.
+/// As [`train`], over the weights of a base, and with the hosts of the traces where these are the unit of privacy.
 fn train_over(
     generator: &dyn Generator,
     base: Option<&[u8]>,
-    pool: &[EncodedTrace],
+    (pool, hosts): (&[EncodedTrace], Option<&[u64]>),
     models: Vec<CohortModel>,
 ) -> (f64, f64) {
     let plan = plan(generator, models.len());
-    let input = CohortInput { traces: pool, models, base, plan };
+    let input = CohortInput { hosts, traces: pool, models, base, plan };
     let (clock, start) = Clock::start(generator.device());
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
     let seconds = clock.now() - start;
@@ -248,7 +252,7 @@ fn report_loops(generator: &NetSsm, pool: &[EncodedTrace]) {
     let steps = |by_tensors: bool, private: bool| {
         let mut network = network(generator, pool, by_tensors);
         let plan = plan(generator, 1);
-        let input = CohortInput { traces: pool, models: vec![model(0, private)], base: None, plan };
+        let input = CohortInput { hosts: None, traces: pool, models: vec![model(0, private)], base: None, plan };
         let (clock, start) = Clock::start(generator.device());
         let outcome = train_cohort(&mut network, &input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
         let seconds = clock.now() - start;
@@ -274,6 +278,34 @@ fn report_loops(generator: &NetSsm, pool: &[EncodedTrace]) {
     }
 }
 
+fn host_numbers(pool: &[EncodedTrace]) -> Vec<u64> {
+    (0..pool.len()).map(|trace| (trace / HOST_TRACES) as u64).collect()
+}
+
+/// Private steps whose unit is a host of four traces against steps whose unit is the trace, as many traces in both, in turn.
+fn report_hosts(generator: &NetSsm, pool: &[EncodedTrace]) {
+    let numbers = host_numbers(pool);
+    let once = |hosts: Option<&[u64]>, by_tensors: bool| {
+        let mut network = network(generator, pool, by_tensors);
+        let plan = TrainPlan { epochs_per_evaluation: STEPS as u32 + 1, ..plan(generator, 1) };
+        let input = CohortInput { hosts, traces: pool, models: vec![model(0, true)], base: None, plan };
+        let (clock, start) = Clock::start(generator.device());
+        let outcome = train_cohort(&mut network, &input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
+        let seconds = clock.now() - start;
+        let traces: u64 = outcome.models[0].epochs.iter().map(|epoch| epoch.traces).sum();
+        traces as f64 * f64::from(pool[0].rows) / seconds
+    };
+    for (name, by_tensors) in [("loops", false), ("tensors", true)] {
+        let (mut by_trace, mut by_host) = (0.0f64, 0.0f64);
+        for _ in 0..2 * REPEATS {
+            by_trace = by_trace.max(once(None, by_tensors));
+            by_host = by_host.max(once(Some(&numbers), by_tensors));
+        }
+        let ratio = by_trace / by_host;
+        println!("hosts     {name:8} by trace {by_trace:8.0} tokens/s, by host {by_host:8.0}, ratio {ratio:.3}");
+    }
+}
+
 fn tokens(traces: &[RawTrace]) -> f64 {
     let of = |trace: &RawTrace| match &trace.content {
         Generated::Tokens(tokens) => tokens.len(),
@@ -283,7 +315,8 @@ fn tokens(traces: &[RawTrace]) -> f64 {
 }
 
 fn report_sampling(generator: &NetSsm, pool: &[EncodedTrace]) {
-    let input = CohortInput { traces: pool, models: vec![model(0, false)], base: None, plan: plan(generator, 1) };
+    let input =
+        CohortInput { hosts: None, traces: pool, models: vec![model(0, false)], base: None, plan: plan(generator, 1) };
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).expect("trains");
     let (clock, start) = Clock::start(generator.device());
     let weights = Weights { own: &outcome.models[0].weights, base: None };
@@ -319,17 +352,21 @@ fn report_families(generator: &NetSsm, _pool: &[EncodedTrace]) {
     let device = generator.device();
     let report = |family: &dyn Generator, base: Option<&[u8]>| {
         let pool = simulated(family);
-        let once = |private| {
-            let (traces, seconds) = train_over(family, base, &pool, vec![model(0, private)]);
+        let numbers = host_numbers(&pool);
+        let once = |private, hosts| {
+            let (traces, seconds) = train_over(family, base, (&pool, hosts), vec![model(0, private)]);
             traces / seconds
         };
-        let (mut plain, mut private) = (0.0f64, 0.0f64);
+        let (mut plain, mut private, mut by_host) = (0.0f64, 0.0f64, 0.0f64);
         for _ in 0..REPEATS {
-            plain = plain.max(once(false));
-            private = private.max(once(true));
+            plain = plain.max(once(false, None));
+            private = private.max(once(true, None));
+            by_host = by_host.max(once(true, Some(numbers.as_slice())));
         }
-        let (name, ratio) = (family.name(), plain / private);
-        println!("{name:12} plain {plain:8.0} traces/s, dp {private:8.0} traces/s, ratio {ratio:.3}");
+        let (name, ratio, hosts) = (family.name(), plain / private, private / by_host);
+        println!(
+            "{name:12} plain {plain:8.0} traces/s, dp {private:8.0} traces/s, ratio {ratio:.3}; by host {by_host:8.0}, ratio {hosts:.3}"
+        );
     };
     report(&on(NetShare::preset("small").expect("preset"), device), None);
     let netdiffusion = on(NetDiffusion::preset("small").expect("preset"), device);
@@ -353,9 +390,10 @@ fn main() {
     let pool = pool();
     let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     type Part = (&'static str, fn(&NetSsm, &[EncodedTrace]));
-    let parts: [Part; 8] = [
+    let parts: [Part; 9] = [
         ("loops", report_loops),
         ("step", report_step),
+        ("hosts", report_hosts),
         ("microbatch", report_microbatch),
         ("chunk", report_chunk),
         ("cohort", report_cohort),

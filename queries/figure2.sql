@@ -14,7 +14,7 @@ WITH ours AS (
         stddev_pop(auc) AS auc_sd
     FROM leakage
     WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
-        AND evaluated_on = 'target' AND ($attack IS NULL OR attack = $attack)
+        AND evaluated_on = 'target' AND unit = 'trace' AND ($attack IS NULL OR attack = $attack)
     GROUP BY generator, epsilon, plan, regime, attack
 ),
 shadows AS (

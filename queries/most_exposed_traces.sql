@@ -12,7 +12,8 @@ WITH scored AS (
             AS held_out_at_least,
         sum(CASE WHEN member THEN 0 ELSE 1 END) OVER (PARTITION BY attack_id) AS held_out
     FROM attack_scores
-    WHERE evaluated_on = 'target' AND ($dataset IS NULL OR dataset = $dataset)
+    WHERE attack_id IN (SELECT attack_id FROM attacks WHERE unit = 'trace')
+        AND evaluated_on = 'target' AND ($dataset IS NULL OR dataset = $dataset)
 )
 SELECT
     scored.trace_id, scored.dataset, scored.class, scored.generator,

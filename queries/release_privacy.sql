@@ -1,4 +1,4 @@
--- Question:   what has a trace lost in all models of its split together, if they are released together?
+-- Question:   what has a trace (a host, where that is the unit) lost in all models of its split together, if they are released together?
 -- Parameters: $dataset = NULL (all datasets)
 -- Columns:    release (`all targets` of the split, or the `end-to-end targets` alone), dataset, class, models,
 --             guarantee (the weakest of theirs), epsilon (upper bound of all their mechanisms together at delta; infinite

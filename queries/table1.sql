@@ -35,5 +35,5 @@ LEFT JOIN paper_table1 AS paper
     ON paper.dataset = attacks.dataset AND paper.generator = attacks.generator AND paper.class = attacks.class
     AND (paper.epsilon IS NOT DISTINCT FROM attacks.epsilon) AND attacks.regime <> 'anonymised'
 WHERE (attacks.plan IS NULL OR attacks.plan = (SELECT plan FROM newest_plan))
-    AND attacks.evaluated_on = 'target' AND ($attack IS NULL OR attacks.attack = $attack)
+    AND attacks.evaluated_on = 'target' AND attacks.unit = 'trace' AND ($attack IS NULL OR attacks.attack = $attack)
 ORDER BY attacks.epsilon NULLS FIRST, attacks.regime DESC, attacks.dataset, attacks.class, attacks.generator, attacks.attack

@@ -60,6 +60,51 @@ SELECT
     'NO' AS is_updatable
 FROM syntrace.columns;
 
+-- Keys.
+CREATE TABLE information_schema.table_constraints (
+    constraint_catalog text, constraint_schema text, constraint_name text, table_catalog text, table_schema text,
+    table_name text, constraint_type text, is_deferrable text, initially_deferred text, enforced text,
+    nulls_distinct text
+) AS
+SELECT
+    'study' AS constraint_catalog, schema AS constraint_schema, name AS constraint_name, 'study' AS table_catalog,
+    schema AS table_schema, relation_name AS table_name,
+    CASE WHEN kind = 'p' THEN 'PRIMARY KEY' ELSE 'FOREIGN KEY' END AS constraint_type, 'NO' AS is_deferrable,
+    'NO' AS initially_deferred, 'NO' AS enforced
+FROM syntrace.keys;
+
+CREATE TABLE information_schema.key_column_usage (
+    constraint_catalog text, constraint_schema text, constraint_name text, table_catalog text, table_schema text,
+    table_name text, column_name text, ordinal_position integer, position_in_unique_constraint integer
+) AS
+SELECT
+    'study' AS constraint_catalog, schema AS constraint_schema, name AS constraint_name, 'study' AS table_catalog,
+    schema AS table_schema, relation_name AS table_name, "column" AS column_name, number AS ordinal_position,
+    CASE WHEN target_column IS NOT NULL THEN number END AS position_in_unique_constraint
+FROM syntrace.key_columns;
+
+CREATE TABLE information_schema.referential_constraints (
+    constraint_catalog text, constraint_schema text, constraint_name text, unique_constraint_catalog text,
+    unique_constraint_schema text, unique_constraint_name text, match_option text, update_rule text, delete_rule
+    text
+) AS
+SELECT
+    'study' AS constraint_catalog, schema AS constraint_schema, name AS constraint_name,
+    'study' AS unique_constraint_catalog, schema AS unique_constraint_schema, target_key AS unique_constraint_name,
+    'NONE' AS match_option, 'NO ACTION' AS update_rule, 'NO ACTION' AS delete_rule
+FROM syntrace.keys
+WHERE kind = 'f';
+
+CREATE TABLE information_schema.constraint_column_usage (
+    table_catalog text, table_schema text, table_name text, column_name text, constraint_catalog text,
+    constraint_schema text, constraint_name text
+) AS
+SELECT
+    'study' AS table_catalog, schema AS table_schema, coalesce(target_name, relation_name) AS table_name,
+    coalesce(target_column, "column") AS column_name, 'study' AS constraint_catalog, schema AS constraint_schema,
+    name AS constraint_name
+FROM syntrace.key_columns;
+
 CREATE TABLE information_schema.element_types (
     object_catalog text, object_schema text, object_name text, object_type text, collection_type_identifier text,
     data_type text, character_maximum_length integer, character_octet_length integer, character_set_catalog text,
@@ -195,10 +240,6 @@ CREATE TABLE information_schema.column_udt_usage (
     udt_catalog text, udt_schema text, udt_name text, table_catalog text, table_schema text, table_name text,
     column_name text
 );
-CREATE TABLE information_schema.constraint_column_usage (
-    table_catalog text, table_schema text, table_name text, column_name text, constraint_catalog text,
-    constraint_schema text, constraint_name text
-);
 CREATE TABLE information_schema.constraint_table_usage (
     table_catalog text, table_schema text, table_name text, constraint_catalog text, constraint_schema text,
     constraint_name text
@@ -244,10 +285,6 @@ CREATE TABLE information_schema.foreign_tables (
     foreign_table_catalog text, foreign_table_schema text, foreign_table_name text, foreign_server_catalog text,
     foreign_server_name text
 );
-CREATE TABLE information_schema.key_column_usage (
-    constraint_catalog text, constraint_schema text, constraint_name text, table_catalog text, table_schema text,
-    table_name text, column_name text, ordinal_position integer, position_in_unique_constraint integer
-);
 CREATE TABLE information_schema.parameters (
     specific_catalog text, specific_schema text, specific_name text, ordinal_position integer, parameter_mode
     text, is_result text, as_locator text, parameter_name text, data_type text, character_maximum_length integer,
@@ -256,11 +293,6 @@ CREATE TABLE information_schema.parameters (
     numeric_precision_radix integer, numeric_scale integer, datetime_precision integer, interval_type text,
     interval_precision integer, udt_catalog text, udt_schema text, udt_name text, scope_catalog text, scope_schema
     text, scope_name text, maximum_cardinality integer, dtd_identifier text, parameter_default text
-);
-CREATE TABLE information_schema.referential_constraints (
-    constraint_catalog text, constraint_schema text, constraint_name text, unique_constraint_catalog text,
-    unique_constraint_schema text, unique_constraint_name text, match_option text, update_rule text, delete_rule
-    text
 );
 CREATE TABLE information_schema.role_routine_grants (
     grantor text, grantee text, specific_catalog text, specific_schema text, specific_name text, routine_catalog
@@ -298,11 +330,6 @@ CREATE TABLE information_schema.sequences (
     sequence_catalog text, sequence_schema text, sequence_name text, data_type text, numeric_precision integer,
     numeric_precision_radix integer, numeric_scale integer, start_value text, minimum_value text, maximum_value
     text, increment text, cycle_option text
-);
-CREATE TABLE information_schema.table_constraints (
-    constraint_catalog text, constraint_schema text, constraint_name text, table_catalog text, table_schema text,
-    table_name text, constraint_type text, is_deferrable text, initially_deferred text, enforced text,
-    nulls_distinct text
 );
 CREATE TABLE information_schema.transforms (
     udt_catalog text, udt_schema text, udt_name text, specific_catalog text, specific_schema text, specific_name

@@ -61,7 +61,7 @@ learnt AS (
     JOIN kinds
         ON kinds.generator = attacks.generator AND kinds.dataset = attacks.dataset
         AND kinds.regime = attacks.regime AND (kinds.plan IS NOT DISTINCT FROM attacks.plan)
-    WHERE evaluated_on = 'target' AND auc IS NOT NULL AND (attack LIKE 'mlp%' OR attack LIKE 'ocsvm%')
+    WHERE evaluated_on = 'target' AND attacks.unit = 'trace' AND auc IS NOT NULL AND (attack LIKE 'mlp%' OR attack LIKE 'ocsvm%')
         AND kinds.family <> 'netdpsyn'
     GROUP BY
         attacks.generator, attacks.dataset, attacks.epsilon, attacks.plan, kinds.family, attacks.attack,

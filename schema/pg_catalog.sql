@@ -1,11 +1,11 @@
 -- PostgreSQL's catalog for the clients of `syntrace serve`. Names and types of the columns are those of PostgreSQL's
 -- manual (chapters 53 and 54). A table with AS is filled by its query when a client first asks for it; one without is
--- empty for good: a study has no indexes, keys, triggers, policies, extensions and the like. Columns that a
+-- empty for good: a study has no indexes, triggers, policies, extensions and the like. Columns that a
 -- query does not name are NULL. Queries may read each other, and what the program knows of itself: syntrace.schemas,
 -- relations, columns,
--- functions, settings and keywords.
+-- keys, key_columns, functions, settings and keywords.
 
--- Schemas: public has the tables and views, queries the named queries.
+-- Schemas: public has the tables and views, queries the named queries; of several studies each has one of its own.
 CREATE TABLE pg_namespace (oid oid, nspname name, nspowner oid, nspacl aclitem[]) AS
 SELECT oid, name AS nspname, 10 AS nspowner FROM syntrace.schemas;
 
@@ -23,7 +23,7 @@ SELECT
     CASE WHEN kind = 'r' THEN 2 ELSE 0 END AS relam, 0 AS relfilenode, 0 AS reltablespace, 0 AS relpages,
     -1 AS reltuples, 0 AS relallvisible, 0 AS reltoastrelid, false AS relhasindex, false AS relisshared,
     'p' AS relpersistence, kind AS relkind, columns AS relnatts, 0 AS relchecks, false AS relhasrules,
-    false AS relhastriggers, false AS relhassubclass, false AS relrowsecurity, false AS relforcerowsecurity,
+    refers AS relhastriggers, false AS relhassubclass, false AS relrowsecurity, false AS relforcerowsecurity,
     true AS relispopulated, 'd' AS relreplident, false AS relispartition, 0 AS relrewrite, 0 AS relfrozenxid,
     0 AS relminmxid
 FROM syntrace.relations;
@@ -190,6 +190,22 @@ SELECT oid, 1255, 0, comment FROM syntrace.functions WHERE comment IS NOT NULL
 UNION ALL
 SELECT oid, 2615, 0, comment FROM syntrace.schemas WHERE comment IS NOT NULL;
 
+-- Keys: nothing enforces them, ids are hashes of what they depend on.
+CREATE TABLE pg_constraint (
+    oid oid, conname name, connamespace oid, contype "char", condeferrable boolean, condeferred boolean,
+    convalidated boolean, conrelid oid, contypid oid, conindid oid, conparentid oid, confrelid oid, confupdtype
+    "char", confdeltype "char", confmatchtype "char", conislocal boolean, coninhcount integer, connoinherit
+    boolean, conkey smallint[], confkey smallint[], conpfeqop oid[], conppeqop oid[], conffeqop oid[],
+    confdelsetcols smallint[], conexclop oid[], conbin pg_node_tree
+) AS
+SELECT
+    oid, name AS conname, schema_oid AS connamespace, kind AS contype, false AS condeferrable, false AS condeferred,
+    true AS convalidated, relation AS conrelid, 0 AS contypid, 0 AS conindid, 0 AS conparentid, target AS confrelid,
+    CASE WHEN kind = 'f' THEN 'a' ELSE ' ' END AS confupdtype, CASE WHEN kind = 'f' THEN 'a' ELSE ' ' END AS confdeltype,
+    CASE WHEN kind = 'f' THEN 's' ELSE ' ' END AS confmatchtype, true AS conislocal, 0 AS coninhcount,
+    true AS connoinherit, columns AS conkey, target_columns AS confkey
+FROM syntrace.keys;
+
 -- The study is the one database.
 CREATE TABLE pg_database (
     oid oid, datname name, datdba oid, encoding integer, datlocprovider "char", datistemplate boolean,
@@ -299,7 +315,7 @@ CREATE TABLE pg_stat_user_tables (
 ) AS
 SELECT oid AS relid, schema AS schemaname, name AS relname
 FROM syntrace.relations
-WHERE kind = 'r' AND schema IN ('public', 'queries');
+WHERE kind = 'r' AND schema NOT IN ('pg_catalog', 'information_schema');
 
 CREATE TABLE pg_stat_database (
     datid oid, datname name, numbackends integer, xact_commit bigint, xact_rollback bigint, blks_read bigint,
@@ -344,13 +360,6 @@ CREATE TABLE pg_collation (
     oid oid, collname name, collnamespace oid, collowner oid, collprovider "char", collisdeterministic boolean,
     collencoding integer, collcollate text, collctype text, colliculocale text, collicurules text, collversion
     text
-);
-CREATE TABLE pg_constraint (
-    oid oid, conname name, connamespace oid, contype "char", condeferrable boolean, condeferred boolean,
-    convalidated boolean, conrelid oid, contypid oid, conindid oid, conparentid oid, confrelid oid, confupdtype
-    "char", confdeltype "char", confmatchtype "char", conislocal boolean, coninhcount integer, connoinherit
-    boolean, conkey smallint[], confkey smallint[], conpfeqop oid[], conppeqop oid[], conffeqop oid[],
-    confdelsetcols smallint[], conexclop oid[], conbin pg_node_tree
 );
 CREATE TABLE pg_conversion (
     oid oid, conname name, connamespace oid, conowner oid, conforencoding integer, contoencoding integer, conproc

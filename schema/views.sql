@@ -25,7 +25,7 @@ WITH spent AS (
     GROUP BY model_id
 )
 SELECT
-    models.model_id, name, generator, dataset, class, role, shadow, epsilon, regime, plan, delta, members,
+    models.model_id, name, generator, dataset, class, role, shadow, epsilon, regime, plan, delta, unit, members,
     noise_multiplier, sampling_rate, steps, clip_norm, epsilon_spent, accountant, spent.epsilon_rdp, spent.epsilon_pld,
     guarantee, epsilon_end_to_end, noise,
     CASE
@@ -36,24 +36,26 @@ SELECT
         WHEN epsilon_spent IS NULL THEN 'claimed by its makers, not checked here (see lineage)'
         WHEN noise = 'reproducible'
             THEN 'private only for who cannot make its noise again: that follows from the id of the model'
+        WHEN guarantee = 'end-to-end' AND unit = 'host'
+            THEN 'differentially private for adding or removing one host with all its traces'
         WHEN guarantee = 'end-to-end' THEN 'differentially private for adding or removing one trace'
         ELSE 'private only given upstream weights or choices that saw the same traces'
     END AS meaning
 FROM models
 LEFT JOIN spent ON spent.model_id = models.model_id;
 
--- A trace of a split is a member of all models that were trained on it, and each spends on its own: whoever releases them
+-- A trace (a host, where that is the unit) of a split is a member of all models that were trained on it, and each spends on its own: whoever releases them
 -- together promises no more than the composition of their ledgers. `release` says of which: `all targets` of the split, or
 -- those alone whose guarantee is end-to-end. `syntrace privacy compose` answers for any other choice.
--- One row per split and release of its target models: what a trace has lost in all of them together.
+-- One row per split and release of its target models: what a trace, or a host, has lost in all of them together.
 CREATE VIEW release_privacy AS
 WITH released AS (
     SELECT
-        'all targets' AS release, split_id, model_id, dataset, class, members, delta, epsilon_spent, guarantee
+        'all targets' AS release, split_id, model_id, dataset, class, members, delta, epsilon_spent, guarantee, unit
     FROM models
     WHERE role = 'target'
     UNION ALL
-    SELECT 'end-to-end targets', split_id, model_id, dataset, class, members, delta, epsilon_spent, guarantee
+    SELECT 'end-to-end targets', split_id, model_id, dataset, class, members, delta, epsilon_spent, guarantee, unit
     FROM models
     WHERE role = 'target' AND guarantee = 'end-to-end'
 ),
@@ -61,6 +63,7 @@ parts AS (
     SELECT
         release, split_id, dataset, class, count(*) AS models, min(members) AS members, min(delta) AS delta,
         count(*) - count(epsilon_spent) AS unaccounted,
+        CASE WHEN bool_and(unit = 'host') THEN 'host' ELSE 'trace' END AS unit,
         CASE
             WHEN bool_or(guarantee = 'none') THEN 'none'
             WHEN bool_or(guarantee = 'none: delta') THEN 'none: delta'
@@ -96,7 +99,7 @@ joint AS (
 )
 SELECT
     release, split_id, dataset, class, models, members, delta,
-    'trace' AS unit, 'add or remove one trace' AS neighbours, guarantee,
+    unit, concat('add or remove one ', unit) AS neighbours, guarantee,
     coalesce(epsilon_pld, epsilon_rdp) AS epsilon,
     CASE WHEN epsilon_pld IS NULL THEN 'rdp' ELSE 'pld' END AS accountant,
     epsilon_rdp,
@@ -114,38 +117,47 @@ SELECT
     balanced_accuracy, balanced_accuracy_low, balanced_accuracy_high,
     precision, recall, fpr, tpr_at_1pct_fpr, tpr_at_0_1pct_fpr,
     auc_low > 0.5 AS above_chance,
-    interval_covers, attack_id, model_id
+    interval_covers, attack_id, model_id, unit
 FROM attacks;
 
--- mean_on_shadows = the mean of auc_on_shadows over all targets of the row's generator, epsilon and plan. The strongest
+-- mean_on_shadows = the mean of auc_on_shadows over all targets of the row's generator, regime and plan. The strongest
 -- attack on a model is the one with the largest: targets take no part in the choice, and there is one rule for a model, for
 -- a generator and in an audit. The largest auc on the target is an upper end, above 0.5 by selection alone.
+-- unit = what the attack scores. Attacks on traces and attacks on hosts ask two questions, so each has its own strongest.
 -- One row per attack on a target model: its AUC on shadow test data, by which attacks are chosen, and on the target.
-CREATE VIEW attack_strength AS
+CREATE VIEW attack_strength_by_unit AS
 WITH averaged AS (
     SELECT
-        model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute,
+        model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute, unit,
         avg(auc) FILTER (WHERE evaluated_on = 'shadow_test') AS auc_on_shadows,
         avg(auc) FILTER (WHERE evaluated_on = 'target') AS auc,
         avg(auc_low) FILTER (WHERE evaluated_on = 'target') AS auc_low,
         avg(auc_high) FILTER (WHERE evaluated_on = 'target') AS auc_high
     FROM attacks
     WHERE evaluated_on IN ('shadow_test', 'target')
-    GROUP BY model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute
+    GROUP BY model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute, unit
 ),
 compared AS (
     SELECT
         *,
         avg(CASE WHEN auc IS NOT NULL THEN auc_on_shadows END)
-            OVER (PARTITION BY generator, epsilon, regime, plan, attack, attribute) AS mean_on_shadows
+            OVER (PARTITION BY generator, epsilon, regime, plan, attack, attribute, unit) AS mean_on_shadows
     FROM averaged
 )
 SELECT
     *,
     auc IS NOT NULL AND row_number() OVER (
-        PARTITION BY model_id, plan, auc IS NOT NULL ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
+        PARTITION BY model_id, plan, unit, auc IS NOT NULL ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
     ) = 1 AS strongest
 FROM compared;
+
+-- One row per attack on the traces of a target model: as attack_strength_by_unit has it.
+CREATE VIEW attack_strength AS
+SELECT
+    model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute, auc_on_shadows, auc, auc_low, auc_high,
+    mean_on_shadows, strongest
+FROM attack_strength_by_unit
+WHERE unit = 'trace';
 
 -- absent = the share of synthetic values that are not there (a packet that its trace does not have, a field that
 -- its packet does not have): each counts as a value of its own. NULL where an earlier version left it out.
@@ -472,6 +484,8 @@ WHERE place = 1;
 -- their scores are withheld (a redacted copy) there is no bound: tp, fp and epsilon_lower are NULL.
 -- The bounds are of Clopper and Pearson, 95 % over all attacks on one model. They take its traces for independent trials;
 -- those of one training with a split of fixed size are not, so they are strong hints at epsilon and prove nothing.
+-- An attack on hosts says nothing about an epsilon for a trace, and is not here. Where the host is the unit, it bounds what
+-- attacks on its traces find too: a host is a member with all of its traces.
 -- One row per attack on a target model: the epsilon that its decisions hint at, and the largest that they could.
 CREATE VIEW empirical_privacy AS
 WITH pairs AS (
@@ -485,11 +499,13 @@ WITH pairs AS (
         1.0 - 0.05 / count(*) OVER (PARTITION BY target.model_id) AS confidence
     FROM newest_attacks
     JOIN attacks AS target ON target.attack_id = newest_attacks.attack_id
+    LEFT JOIN models ON models.model_id = target.model_id
     LEFT JOIN attacks AS shadow
         ON shadow.job_id = target.job_id AND shadow.model_id = target.model_id
         AND shadow.attack = target.attack AND shadow.attribute = target.attribute
         AND shadow.evaluated_on = 'shadow_test'
     WHERE target.n_members > 0 AND target.n > target.n_members
+        AND (target.unit = 'trace' OR (models.unit = 'host' AND models.preset <> 'imported'))
 ),
 ranked AS (
     SELECT
@@ -632,6 +648,7 @@ SELECT
 FROM tested;
 
 -- An attacker who holds several traces of one host, all trained on or none, guesses by their mean.
+-- Attacks on hosts (`unit = "host"` in their table) learn from all traces of one instead: attack_strength_by_unit.
 -- One row per attack on a target model: the same scores, averaged over all traces of one host on one side.
 CREATE VIEW source_leakage AS
 WITH sources AS (
@@ -640,8 +657,9 @@ WITH sources AS (
         scores.epsilon, scores.regime, scores.plan, traces.src_ip, scores.member,
         avg(scores.score) AS score, count(*) AS traces
     FROM attack_scores AS scores
+    JOIN attacks ON attacks.attack_id = scores.attack_id
     JOIN traces ON traces.trace_id = scores.trace_id
-    WHERE scores.evaluated_on = 'target'
+    WHERE scores.evaluated_on = 'target' AND attacks.unit = 'trace'
     GROUP BY
         scores.attack_id, scores.attack, scores.attribute, scores.generator, scores.dataset, scores.class,
         scores.epsilon, scores.regime, scores.plan, traces.src_ip, scores.member

@@ -108,7 +108,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("svg", &["report"]),
     ("resvg", &["report"]),
     ("indicatif", &["cli"]),
-    ("ctrlc", &["cli"]),
+    ("signal_hook", &["cli"]),
     ("rustyline", &["cli"]),
     ("rayon", &["base"]),
     ("rand_chacha", &["base"]),

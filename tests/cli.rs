@@ -208,7 +208,7 @@ fn a_second_process_reads_while_the_first_holds_the_study_for_writing() {
     assert_eq!(run_ok(&["sql", &study, "-c", "SELECT count(*) AS n FROM traces", "--format", "csv"]), "n\n20\n");
     check(
         &["simulate", &study, "--dataset", "os", "--class", "ubuntu"],
-        2,
+        75,
         "being written by another process",
         "work while it is running",
     );

@@ -138,7 +138,7 @@ fn input<'a>(generator: &dyn Generator, traces: &'a [EncodedTrace]) -> CohortInp
         ..generator.plan(TRACES as u32 / 2, Regime::None)
     };
     let models = vec![model(0, None), model(1, Some(DP)), model(2, Some(DP))];
-    CohortInput { traces, models, base: base_of(generator), plan }
+    CohortInput { hosts: None, traces, models, base: base_of(generator), plan }
 }
 
 /// Largest difference of two tensors relative to the largest element, at least of `least`.

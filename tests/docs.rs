@@ -13,13 +13,13 @@ use std::path::PathBuf;
 const README_LINES_MAX: usize = 150;
 
 /// What stands above the generated part of a page.
-const MARKER: &str = "<!-- Generated from here on: SYNTRACE_BLESS=1 rewrites it. -->\n";
+pub const MARKER: &str = "<!-- Generated from here on: SYNTRACE_BLESS=1 rewrites it. -->\n";
 
-fn repository(path: &str) -> PathBuf {
+pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 

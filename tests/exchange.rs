@@ -70,7 +70,7 @@ fn study(path: &Path, jobs: &[i64], clock: i64) -> PathBuf {
 
 fn merge(destination: &Path, source: &Path) -> MergeReport {
     let store = StoreWriter::open_or_create(destination, CACHE).unwrap();
-    store.merge(&Store::open(source, CACHE).unwrap().snapshot().unwrap(), &NoProgress).unwrap()
+    store.merge(&Store::open(source, CACHE).unwrap().snapshot().unwrap(), &[], &NoProgress).unwrap()
 }
 
 /// Everything that a study holds but wall clocks; fails where `verify` finds anything.
@@ -246,7 +246,7 @@ fn damage_of_the_source_does_not_come_over() {
     }
     std::fs::write(&there, bytes).unwrap();
     let store = StoreWriter::open_or_create(&here, CACHE).unwrap();
-    let error = store.merge(&Store::open(&there, CACHE).unwrap().snapshot().unwrap(), &NoProgress).unwrap_err();
+    let error = store.merge(&Store::open(&there, CACHE).unwrap().snapshot().unwrap(), &[], &NoProgress).unwrap_err();
     assert!(error.to_string().starts_with("job 2: object "), "{error}");
     drop(store);
     assert_eq!(content(&here), BTreeSet::new());
@@ -547,9 +547,11 @@ fn shares_of_several_machines_unite_to_the_study_of_one() {
     // Two classes: more cohorts than one share can take.
     let spec = write_spec(folder.path(), &TINY_SPEC.replace("[\"mac\"]", "[\"mac\", \"ubuntu\"]"));
     run_ok(&["run", &at("whole"), &spec, "--quiet"]);
+    run_ok(&["run", &at("0"), &spec, "--quiet", "--shard", "0/3"]);
     let mut trained = Vec::new();
     for share in 1..=3 {
-        run_ok(&["run", &at(&share.to_string()), &spec, "--quiet", "--shard", &format!("{share}/3")]);
+        let shard = format!("{share}/3");
+        run_ok(&["run", &at(&share.to_string()), &spec, "--quiet", "--shard", &shard, "--from", &at("0")]);
         let snapshot = Store::open(Path::new(&at(&share.to_string())), CACHE).unwrap().snapshot().unwrap();
         let models: Vec<i64> = snapshot.models().unwrap().iter().map(|model| model.model_id.0).collect();
         assert!(!models.is_empty(), "share {share} has nothing to do");
@@ -559,7 +561,7 @@ fn shares_of_several_machines_unite_to_the_study_of_one() {
     trained.sort_unstable();
     trained.dedup();
     assert_eq!((trained.len(), all), (12, 12), "each model is trained once");
-    run_ok(&["merge", &at("united"), &at("3"), &at("1"), &at("2")]);
+    run_ok(&["merge", &at("united"), &at("0"), &at("3"), &at("1"), &at("2")]);
     run_ok(&["run", &at("united"), &spec, "--quiet"]);
     run_ok(&["verify", &at("united")]);
     let (code, stdout, stderr) = run(&["diff", &at("whole"), &at("united")]);

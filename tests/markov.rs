@@ -63,7 +63,7 @@ fn train(traces: &[EncodedTrace], members: usize, dp: Option<DpPlan>, seed: u64)
         initial: None,
     };
     let plan = markov.plan(members as u32, Regime::None);
-    let input = CohortInput { traces, models: vec![model], base: None, plan };
+    let input = CohortInput { hosts: None, traces, models: vec![model], base: None, plan };
     markov.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0)
 }
 
@@ -119,13 +119,34 @@ proptest! {
         let mut with = without.clone();
         with.push(encoded(99, &own));
         let markov = markov();
-        let (a, _) = markov.counts(&without, Some(clip_norm)).unwrap();
-        let (b, norms) = markov.counts(&with, Some(clip_norm)).unwrap();
+        let (a, _) = markov.counts(without.iter().map(std::iter::once), Some(clip_norm)).unwrap();
+        let (b, norms) = markov.counts(with.iter().map(std::iter::once), Some(clip_norm)).unwrap();
         let at = |counts: &BTreeMap<Transition, f64>, key| counts.get(key).copied().unwrap_or(0.0);
         let moved = b.keys().map(|key| (at(&b, key) - at(&a, key)).powi(2)).sum::<f64>().sqrt();
         // Rounding of sums of a few counts.
         prop_assert!(moved <= clip_norm + 1e-9, "{moved} above {clip_norm}");
         prop_assert!((moved - norms[others.len()].min(clip_norm)).abs() < 1e-9);
+    }
+
+    /// The same with and without one host of several traces, whose counts are summed before they are scaled.
+    #[test]
+    fn one_host_moves_the_clipped_counts_by_at_most_the_clip_norm(
+        others in prop::collection::vec(any_trace(), 0..5),
+        own in prop::collection::vec(any_trace(), 1..5),
+        clip_norm in 0.5..40.0f64,
+    ) {
+        let without: Vec<EncodedTrace> = others.iter().enumerate().map(|(i, trace)| encoded(i, trace)).collect();
+        let host: Vec<EncodedTrace> = own.iter().enumerate().map(|(i, trace)| encoded(100 + i, trace)).collect();
+        let markov = markov();
+        let units = || without.iter().map(|trace| vec![trace]);
+        let (a, _) = markov.counts(units(), Some(clip_norm)).unwrap();
+        let (b, norms) = markov.counts(units().chain([host.iter().collect()]), Some(clip_norm)).unwrap();
+        let (whole, _) = markov.counts([host.iter()], None).unwrap();
+        let at = |counts: &BTreeMap<Transition, f64>, key| counts.get(key).copied().unwrap_or(0.0);
+        let moved = b.keys().map(|key| (at(&b, key) - at(&a, key)).powi(2)).sum::<f64>().sqrt();
+        prop_assert!(moved <= clip_norm + 1e-9, "{moved} above {clip_norm}");
+        let norm = whole.values().map(|count| count * count).sum::<f64>().sqrt();
+        prop_assert!((norms[others.len()] - norm).abs() < 1e-9 && (moved - norm.min(clip_norm)).abs() < 1e-9);
     }
 }
 

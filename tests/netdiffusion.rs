@@ -25,7 +25,7 @@ const ETHERNET: u32 = 1;
 const PACKETS: u32 = 10;
 
 /// Traces of a simulated class, encoded.
-fn encoded(dataset: &str, class: &str, flows: u32) -> Vec<EncodedTrace> {
+pub fn encoded(dataset: &str, class: &str, flows: u32) -> Vec<EncodedTrace> {
     let frames = simulate(&SimulateOptions::new(dataset, class, flows, Seed::root(3))).unwrap();
     let mut capture = Vec::new();
     write_frames(&mut capture, ETHERNET, frames.iter().map(|frame| (frame.time_us, &frame.bytes))).unwrap();
@@ -88,12 +88,12 @@ fn tiny_learned() -> NetDiffusion {
     NetDiffusion::new("tiny", config)
 }
 
-fn tiny_generator() -> NetDiffusion {
+pub fn tiny_generator() -> NetDiffusion {
     NetDiffusion::new("tiny", tiny())
 }
 
 /// A base of the tiny network, trained once for all tests.
-fn tiny_base() -> &'static BaseOutcome {
+pub fn tiny_base() -> &'static BaseOutcome {
     static BASE: OnceLock<BaseOutcome> = OnceLock::new();
     BASE.get_or_init(|| tiny_generator().train_base(&public(16), Seed::root(11), &NoProgress).unwrap())
 }
@@ -322,7 +322,7 @@ fn cohort<'a>(traces: &'a [EncodedTrace], base: &'a [u8], models: &[(u64, Option
         initial: None,
     });
     let plan = tiny().plan(6, Regime::None);
-    CohortInput { traces, models: models.collect(), base: Some(base), plan }
+    CohortInput { hosts: None, traces, models: models.collect(), base: Some(base), plan }
 }
 
 const DP: Option<DpPlan> = Some(DpPlan { noise_multiplier: 0.8, clip_norm: 0.05 });

@@ -61,16 +61,21 @@ fn conversations(count: usize, seed: u64) -> Vec<EncodedTrace> {
     (0..count).map(trace).collect()
 }
 
+/// Traces that are units of privacy by themselves.
+fn alone(traces: &[EncodedTrace]) -> impl Iterator<Item = (&EncodedTrace, f64)> {
+    traces.iter().map(|trace| (trace, 1.0))
+}
+
 fn fitted(config: &NetDpSynConfig, traces: &[EncodedTrace], noise: f64, seed: u64) -> Fit {
-    fit(config, traces, traces.len() as u32, noise, Seed::root(seed)).unwrap()
+    fit(config, alone(traces), traces.len() as u32, noise, Seed::root(seed)).unwrap()
 }
 
 /// A model's rows in groups, from the traces themselves.
 fn grouped(model: &Model, traces: &[EncodedTrace]) -> Records {
-    let records = model.schema.records(traces).unwrap();
+    let records = model.schema.records(alone(traces)).unwrap();
     let columns = records.columns.iter().zip(&model.groupings);
     let columns = columns.map(|(cells, grouping)| cells.iter().map(|c| grouping.group_of[*c as usize]).collect());
-    Records { strata: records.strata.clone(), columns: columns.collect() }
+    Records { strata: records.strata.clone(), weights: records.weights.clone(), columns: columns.collect() }
 }
 
 /// Facts section 14.10: with ever less noise every marginal comes back, and so do rows with them.
@@ -116,7 +121,7 @@ fn without_noise_sampled_traces_have_the_fields_of_the_traces() {
         let back: Vec<EncodedTrace> =
             generated.iter().enumerate().map(|(number, rows)| encoded(number, &stored(rows))).collect();
         let schema = &model.schema;
-        let (before, after) = (schema.records(&traces).unwrap(), schema.records(&back).unwrap());
+        let (before, after) = (schema.records(alone(&traces)).unwrap(), schema.records(alone(&back)).unwrap());
         for (index, column) in schema.columns.iter().enumerate() {
             let shape = Shape::over(&[index], &schema.columns.iter().map(|c| c.domain.cells()).collect::<Vec<_>>());
             let share = |records: &Records| {
@@ -258,8 +263,46 @@ proptest! {
         with.push(encoded(99, &own));
         for rows in MODES {
             let schema = Schema::new(&config(rows)).unwrap();
-            let (a, b) = (schema.records(&without).unwrap(), schema.records(&with).unwrap());
+            let (a, b) = (schema.records(alone(&without)).unwrap(), schema.records(alone(&with)).unwrap());
             prop_assert!(b.strata.len() - a.strata.len() <= schema.rows_max());
+            let cells: Vec<usize> = schema.columns.iter().map(|column| column.domain.cells()).collect();
+            let strata = schema.strata();
+            for pair in schema.candidates().into_iter().step_by(3) {
+                let scores = [&a, &b].map(|records| dependence(records, pair, &cells, strata));
+                prop_assert!((scores[0] - scores[1]).abs() <= schema.score_sensitivity() + ROUNDING, "{scores:?}");
+            }
+            for column in 0..cells.len() {
+                let shape = Shape::over(&[column], &cells);
+                let (x, y) = (count(&a, &shape, strata), count(&b, &shape, strata));
+                let norm = x.iter().zip(&y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
+                prop_assert!(norm <= schema.marginal_sensitivity() + ROUNDING, "{rows:?} {norm}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Neighbouring data sets of hosts: with and without one host of up to four traces, each of which counts as its share.
+    #[test]
+    fn one_host_changes_marginals_and_scores_by_at_most_the_stated_sensitivities(
+        others in prop::collection::vec(prop::collection::vec(any_trace(), 1..4), 0..4),
+        own in prop::collection::vec(any_trace(), 1..5),
+    ) {
+        const ROUNDING: f64 = 1e-9;
+        let host = |traces: &Vec<Vec<[i64; FIELD_COUNT]>>| -> Vec<(EncodedTrace, f64)> {
+            let share = 1.0 / traces.len() as f64;
+            traces.iter().enumerate().map(|(number, rows)| (encoded(number, rows), share)).collect()
+        };
+        let without: Vec<(EncodedTrace, f64)> = others.iter().flat_map(host).collect();
+        let with: Vec<(EncodedTrace, f64)> = without.iter().cloned().chain(host(&own)).collect();
+        for rows in MODES {
+            let schema = Schema::new(&config(rows)).unwrap();
+            let records = |all: &[(EncodedTrace, f64)]| {
+                schema.records(all.iter().map(|(trace, share)| (trace, *share))).unwrap()
+            };
+            let (a, b) = (records(&without), records(&with));
             let cells: Vec<usize> = schema.columns.iter().map(|column| column.domain.cells()).collect();
             let strata = schema.strata();
             for pair in schema.candidates().into_iter().step_by(3) {
@@ -285,7 +328,7 @@ fn the_stated_sensitivities_are_tight() {
     more.push(encoded(999, &[row; PACKETS as usize]));
     for rows in MODES {
         let schema = Schema::new(&config(rows)).unwrap();
-        let (a, b) = (schema.records(&traces).unwrap(), schema.records(&more).unwrap());
+        let (a, b) = (schema.records(alone(&traces)).unwrap(), schema.records(alone(&more)).unwrap());
         let cells: Vec<usize> = schema.columns.iter().map(|column| column.domain.cells()).collect();
         let strata = schema.strata();
         let ttl = schema.column("ttl").unwrap();
@@ -310,7 +353,7 @@ fn values_out_of_range_change_no_domain_and_still_fit() {
         let before = Schema::new(&config(rows)).unwrap();
         for wild in [FIELD_NULL, i64::MAX, i64::MIN + 1, -1] {
             let traces: Vec<EncodedTrace> = (0..40).map(|number| encoded(number, &[[wild; FIELD_COUNT]; 3])).collect();
-            let records = before.records(&traces).unwrap();
+            let records = before.records(alone(&traces)).unwrap();
             for (column, cells) in before.columns.iter().zip(&records.columns) {
                 assert!(cells.iter().all(|cell| usize::from(*cell) < column.domain.cells()));
             }
@@ -387,7 +430,7 @@ fn cohort(traces: &[EncodedTrace], plan: syntrace::train::TrainPlan, dp: Option<
         dp,
         initial: None,
     };
-    CohortInput { traces, models: vec![model], base: None, plan }
+    CohortInput { hosts: None, traces, models: vec![model], base: None, plan }
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn trained(family: &dyn Generator, base: &[u8], traces: &[EncodedTrace], noise: 
         initial: None,
     };
     let plan: TrainPlan = family.plan(traces.len() as u32, DP);
-    let input = CohortInput { traces, models: vec![model], base: Some(base), plan };
+    let input = CohortInput { hosts: None, traces, models: vec![model], base: Some(base), plan };
     family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap()
 }
 
@@ -205,7 +205,7 @@ fn damaged_models_and_wrong_options_are_refused_without_a_panic() {
         initial: None,
     };
     let plan = family.plan(1, DP);
-    let input = CohortInput { traces: &[], models: vec![model], base: Some(&empty), plan };
+    let input = CohortInput { hosts: None, traces: &[], models: vec![model], base: Some(&empty), plan };
     let error = family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap_err();
     assert!(error.to_string().contains("no trace with a packet"), "{error}");
     assert!(family.supports(DP) && !family.supports(Regime::None) && family.attribute_kinds().is_empty());

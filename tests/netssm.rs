@@ -212,7 +212,7 @@ fn a_cohort_of_the_paper_preset_trains_a_few_steps() {
     });
     let published = family.plan(1, Regime::None);
     let plan = TrainPlan { steps: STEPS, epochs: STEPS as u32, epochs_per_evaluation: STEPS as u32, ..published };
-    let input = CohortInput { traces: &traces, models: models.to_vec(), base: None, plan };
+    let input = CohortInput { hosts: None, traces: &traces, models: models.to_vec(), base: None, plan };
     let trained = family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models;
     for model in &trained {
         assert_eq!((model.parameters, model.steps, &model.status), (parameters, STEPS, &ModelStatus::Trained));

@@ -232,7 +232,8 @@ fn audited_training(
     let experiment = syntrace::pipeline::Experiment {
         label: "test".to_owned(),
         family: family.as_ref(),
-        canaries: &traces,
+        hosts: None,
+        traces: &traces,
         plan,
         dp: Some(DpPlan { noise_multiplier: noise_share * honest, clip_norm: plan.clip_norm }),
         base: None,

@@ -5,6 +5,7 @@ mod commands;
 pub mod formats;
 mod grouping;
 mod pruning;
+mod several;
 mod shell;
 pub mod study;
 mod texts;
@@ -239,14 +240,14 @@ fn membership_inference_is_reported_per_side() {
     assert_eq!(
         target,
         [
-            "netssm|os|windows|no DP|mlp|logits|target|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true|traces|NULL",
-            "netssm|os|windows|eps 4.0|mlp|logits|target|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false|traces|NULL",
+            "netssm|os|windows|no DP|mlp|logits|trace|target|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true|traces|NULL",
+            "netssm|os|windows|eps 4.0|mlp|logits|trace|target|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false|traces|NULL",
         ]
     );
     let shadow = named_rows(&session, "mia_by_model_and_epsilon", &["evaluated_on=shadow_test"]);
     assert_eq!(
         shadow,
-        ["netssm|os|windows|no DP|mlp|logits|shadow_test|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|traces|NULL"]
+        ["netssm|os|windows|no DP|mlp|logits|trace|shadow_test|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|traces|NULL"]
     );
 }
 

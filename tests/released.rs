@@ -86,11 +86,13 @@ fn machines_that_share_a_spec_train_a_model_that_others_learn_from_once() {
     let folder = tempfile::tempdir().unwrap();
     let spec = write_spec(folder.path(), SPEC);
     let share = |number: u32| folder.path().join(format!("{number}.redb")).to_str().unwrap().to_owned();
+    run_ok(&["run", &share(0), &spec, "--shard", "0/2", "--quiet"]);
     for number in 1..=2 {
-        run_ok(&["run", &share(number), &spec, "--shard", &format!("{number}/2"), "--quiet"]);
+        let shard = format!("{number}/2");
+        run_ok(&["run", &share(number), &spec, "--shard", &shard, "--from", &share(0), "--quiet"]);
     }
     let merged = folder.path().join("all.redb").to_str().unwrap().to_owned();
-    run_ok(&["merge", &merged, &share(1), &share(2)]);
+    run_ok(&["merge", &merged, &share(0), &share(1), &share(2)]);
     run_ok(&["run", &merged, &spec, "--quiet"]);
     let counts = "SELECT generator, count(*) FROM models GROUP BY 1 ORDER BY 1";
     let found = run_ok(&["sql", &merged, "--format", "csv", "-c", counts]);
@@ -160,7 +162,7 @@ fn no_member_moves_a_weight_of_a_model_that_learns_from_released_traces() {
                 initial: None,
             };
             let plan = family.plan(released.len() as u32, Regime::None);
-            let input = CohortInput { traces: &traces, models: vec![model], base: base.as_deref(), plan };
+            let input = CohortInput { hosts: None, traces: &traces, models: vec![model], base: base.as_deref(), plan };
             family.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0).weights
         };
         let (windows, mac) = (encoded("windows", 60), encoded("mac", 60));

@@ -1,7 +1,7 @@
 //! The page and the figures: every number is that of a query, nothing comes from elsewhere, what is
 //! missing is said in words, and nothing overlaps in a browser.
 
-use crate::common::{Finish, run_ok};
+use crate::common::run_ok;
 use crate::query::study;
 use std::collections::HashMap;
 use std::path::Path;
@@ -449,15 +449,7 @@ document.body.setAttribute('data-bad', bad.join('; ') || 'none');
 
 #[test]
 fn texts_neither_overlap_nor_leave_their_panels_in_chromium() {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = names.iter().find(|name| std::process::Command::new(name).arg("--version").finish().is_ok());
-    let Some(browser) = found else {
-        crate::common::skip(
-            "chromium",
-            format_args!("texts_neither_overlap_nor_leave_their_panels_in_chromium: no Chromium here"),
-        );
-        return;
-    };
+    const TEST: &str = "texts_neither_overlap_nor_leave_their_panels_in_chromium";
     let study = study::small();
     let folder = tempfile::tempdir().unwrap();
     let page = html(&open(&study.path), "small", Members::Named).unwrap();
@@ -466,23 +458,7 @@ fn texts_neither_overlap_nor_leave_their_panels_in_chromium() {
     let path = folder.path().join("page.html");
     std::fs::write(&path, probed).unwrap();
     for width in [1280, 500] {
-        let output = std::process::Command::new(browser)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync", "--dump-dom"])
-            .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
-            .arg(format!("--window-size={width},2000"))
-            .arg(format!("file://{}", path.display()))
-            .finish()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let Some(bad) = between(&text, "data-bad=\"", "\"").first().copied() else {
-            // a browser that does not start (no memory, no sandbox) says nothing about the page
-            crate::common::skip(
-                "chromium",
-                format_args!("the browser gave no page: {}", String::from_utf8_lossy(&output.stderr)),
-            );
-            return;
-        };
+        let Some(bad) = crate::common::browser::found(TEST, &path, width, "data-bad") else { return };
         assert_eq!(bad, "none", "at a width of {width}");
     }
 }

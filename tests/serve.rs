@@ -1,7 +1,9 @@
 //! `syntrace serve` as its clients see it: real psql and real psycopg, where they are installed.
 
 mod clients;
+mod matrix;
 mod safety;
+mod several;
 
 use crate::common::{Finish, PROCESS_LIMIT};
 use crate::query::study;

@@ -1,7 +1,7 @@
 //! Tests of specs: what is written is what is meant, and what is wrong is said with its place.
 
 use std::path::Path;
-use syntrace::record::Regime;
+use syntrace::record::{PrivacyUnit, Regime};
 use syntrace::spec::{DEMO, SourceSpec, Spec};
 
 const GOOD: &str = r#"
@@ -40,6 +40,17 @@ fn the_specs_of_the_repository_resolve() {
         let spec = Spec::parse(&text, &folder).unwrap_or_else(|error| panic!("{}: {error}", entry.path().display()));
         assert_eq!(entry.path().file_stem().unwrap().to_str(), Some(spec.name.as_str()));
     }
+}
+
+#[test]
+fn the_unit_of_privacy_is_the_trace_unless_a_spec_says_host() {
+    let unit = |text: &str| Spec::parse(&format!("{text}{GOOD}"), Path::new(".")).unwrap().split.unit;
+    assert_eq!(unit(""), PrivacyUnit::Trace);
+    assert_eq!(unit("unit = 'trace'\nhost_traces = 7\n"), PrivacyUnit::Trace);
+    assert_eq!(unit("unit = 'host'\n"), PrivacyUnit::Host { traces_max: 4 });
+    assert_eq!(unit("unit = 'host'\nhost_traces = 7\n"), PrivacyUnit::Host { traces_max: 7 });
+    check_error(&format!("unit = 'user'\n{GOOD}"), "`unit` must be `trace` or `host`, found `user`", "");
+    check_error(&format!("unit = 'host'\nhost_traces = 0\n{GOOD}"), "`host_traces` must be at least 1, found `0`", "");
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn two_writers_are_refused_with_a_hint() {
     let _first = StoreWriter::open_or_create(&path, CACHE).unwrap();
     let error = StoreWriter::open_or_create(&path, CACHE).err().unwrap();
     assert!(error.to_string().contains("being written by another process"), "{error}");
-    assert_eq!(error.exit_code(), 2);
+    assert_eq!(error.exit_code(), 75);
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn plan() -> TrainPlan {
 const DP: DpPlan = DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 };
 
 fn train(pool: &[EncodedTrace], models: Vec<CohortModel>, plan: TrainPlan) -> CohortOutcome {
-    let input = CohortInput { traces: pool, models, base: None, plan };
+    let input = CohortInput { hosts: None, traces: pool, models, base: None, plan };
     tiny().train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap()
 }
 
@@ -303,7 +303,13 @@ fn resumed_training_ends_with_the_same_bytes() {
     let pool = pool();
     for average in [Average::None, Average::Ema] {
         let plan = TrainPlan { average, ..plan() };
-        let input = CohortInput { traces: &pool, models: vec![model(0, None), model(1, Some(DP))], base: None, plan };
+        let input = CohortInput {
+            hosts: None,
+            traces: &pool,
+            models: vec![model(0, None), model(1, Some(DP))],
+            base: None,
+            plan,
+        };
         let whole = tiny().train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap();
         let mut sink = Kept::default();
         let stop = StopAfter { steps: 9, done: Default::default() };
@@ -382,7 +388,7 @@ fn averaged_weights_are_means_of_released_ones_and_cost_no_privacy() {
 fn system_noise_is_fresh_after_a_checkpoint_too() {
     let pool = pool();
     let models = vec![CohortModel { noise_seed: None, ..model(1, Some(DP)) }, model(2, None)];
-    let input = CohortInput { traces: &pool, models, base: None, plan: plan() };
+    let input = CohortInput { hosts: None, traces: &pool, models, base: None, plan: plan() };
     let mut sink = Kept { every: 7, ..Kept::default() };
     let first = tiny().train_cohort(&input, None, &mut sink, &NoProgress).unwrap();
     assert_eq!(sink.saved.len(), 3);
@@ -397,7 +403,7 @@ fn system_noise_is_fresh_after_a_checkpoint_too() {
 #[test]
 fn damaged_checkpoint_is_an_error_that_says_what_to_do() {
     let pool = pool();
-    let input = CohortInput { traces: &pool, models: vec![model(0, None)], base: None, plan: plan() };
+    let input = CohortInput { hosts: None, traces: &pool, models: vec![model(0, None)], base: None, plan: plan() };
     let error = tiny().train_cohort(&input, Some(b"not a checkpoint"), &mut NoCheckpoint, &NoProgress).unwrap_err();
     assert!(error.to_string().contains("checkpoint"), "{error}");
     assert!(error.hint_text().unwrap().contains("starts again"));

@@ -1,5 +1,7 @@
 //! `syntrace ui` as a browser sees it: who is let in, what pages say, and what they do not.
 
+mod accessibility;
+
 use crate::common::{run_ok, syntrace};
 use crate::query::study;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,8 +27,12 @@ struct Answer {
 
 impl Server {
     fn of(study: &Path, more: &[&str]) -> Self {
+        Self::of_all(&[study], more)
+    }
+
+    fn of_all(studies: &[&Path], more: &[&str]) -> Self {
         let mut command = syntrace();
-        command.arg("ui").arg(study).args(["--port", "0"]).args(more).stdin(Stdio::null());
+        command.arg("ui").args(studies).args(["--port", "0"]).args(more).stdin(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the tool starts");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
         let address = lines.find_map(|line| Some(line.strip_prefix("http://")?.to_owned())).expect("an address");
@@ -87,6 +93,26 @@ fn unchunked(mut body: &str) -> String {
     text
 }
 
+/// Addresses of this server in a page.
+fn links(page: &str) -> Vec<String> {
+    let starts = page.split("href=\"/").skip(1).filter_map(|rest| rest.split('"').next());
+    starts.map(|link| format!("/{}", link.replace("&amp;", "&").replace("&#38;", "&"))).collect()
+}
+
+/// The link of a page with these words.
+fn link_named(page: &str, words: &str) -> Option<String> {
+    let before = page.split(&format!(">{words}</a>")).next().filter(|before| before.len() < page.len())?;
+    links(before).pop()
+}
+
+/// A study of simulated traffic with a Markov chain and its synthetic traffic: frames that can be read.
+fn simulated(folder: &Path) -> std::path::PathBuf {
+    let (study, spec) =
+        (folder.join("simulated.redb"), crate::common::write_spec(folder, &crate::common::tiny_markov()));
+    run_ok(&["run", study.to_str().unwrap(), &spec]);
+    study
+}
+
 /// A text as a value of an address.
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
@@ -132,7 +158,9 @@ fn every_table_view_and_query_has_a_page_without_inline_code() {
     let queries = syntrace::query::named_queries().into_iter().map(|query| format!("/query/{}", query.name));
     for path in tables.chain(views).chain(queries).chain(["/tables", "/sql"].map(str::to_owned)) {
         let page = server.page(&path);
-        assert!(!page.contains("<script") && !page.contains(" style=") && !page.contains(" onclick"), "{path}");
+        let scripts = page.split("<script").skip(1);
+        assert!(scripts.clone().all(|script| script.starts_with(" src=\"/")), "{path}: no script inside the page");
+        assert!(!page.contains(" style=") && !page.contains(" onclick"), "{path}");
         assert!(page.contains("<html lang=\"en\">") && page.contains("<h1>"), "{path}");
     }
     assert!(server.page("/table/traces").contains("192.0.2.80") || server.page("/table/traces").contains("c0000250"));
@@ -320,5 +348,219 @@ fn progress_counts_what_is_done() {
     let server = Server::of(&study.path, &[]);
     let progress = server.page("/progress.json");
     assert!(progress.starts_with("{\"done\": ") && progress.contains("\"members\": "), "{progress}");
-    assert!(server.page("/live.js").contains("/progress.json"));
+    assert!(server.page("/live.js").contains("progress.json"));
+}
+
+#[test]
+fn kept_pages_follow_the_study() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let before = server.page("/");
+    assert_eq!(server.page("/"), before);
+    let rows = |page: &str| page.split("<tr>").count();
+    let models = server.page("/table/models");
+    study::add_netshare(&study);
+    assert!(rows(&server.page("/table/models")) > rows(&models));
+    assert_ne!(server.page("/"), before);
+}
+
+#[test]
+fn another_study_in_the_place_of_a_file_is_shown_whether_it_replaces_it_or_is_written_over_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (study::small(), folder.path().join("other.redb"));
+    run_ok(&["simulate", other.to_str().unwrap(), "--dataset", "os", "--class", "mac", "--flows", "3"]);
+    let shown = folder.path().join("shown.redb");
+    std::fs::copy(&one.path, &shown).unwrap();
+    let server = Server::of(&shown, &[]);
+    let classes = || server.page("/table/classes");
+    assert!(classes().contains("ubuntu"));
+    // Written over the same file, as `cp` does.
+    std::fs::write(&shown, std::fs::read(&other).unwrap()).unwrap();
+    assert!(!classes().contains("ubuntu") && classes().contains("mac"), "{}", classes());
+    std::fs::write(&shown, std::fs::read(&one.path).unwrap()).unwrap();
+    assert!(classes().contains("ubuntu"), "{}", classes());
+    std::fs::rename(&other, &shown).unwrap();
+    assert!(!classes().contains("ubuntu") && classes().contains("mac"), "{}", classes());
+}
+
+#[test]
+fn a_model_has_its_lineage_curves_and_losses_drawn_with_tables_behind() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let page = server.page(&format!("/model/{}", study::TARGET));
+    for (heading, panel) in
+        [("ROC curves", "false positive rate"), ("Losses", ">epoch</text>"), ("Lineage", "this model")]
+    {
+        let section = page.split(&format!("{heading}</h2>")).nth(1).expect(heading);
+        let section = section.split("</section>").next().unwrap();
+        assert!(section.contains("<svg") && section.contains(panel), "{heading}: {section}");
+        assert!(section.contains("<summary>Table") && section.contains("<tbody>"), "{heading}: {section}");
+    }
+    assert!(page.contains("mlp, logits, AUC 0.9</li>"), "{page}");
+    assert!(page.contains("held-out traces, epoch 2: 2</title>"), "{page}");
+    let lineage = page.split("class=\"lineage\"").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert!(lineage.contains(&format!("/table/attacks?model_id={}", study::TARGET)), "{lineage}");
+    assert!(!lineage.contains("/table/splits"), "a list of members is hidden: {lineage}");
+}
+
+#[test]
+fn a_trace_stands_beside_the_nearest_one_with_its_bits_and_its_place_among_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = simulated(folder.path());
+    let (open, closed) = (Server::of(&path, &["--members"]), Server::of(&path, &[]));
+    let first = |sql: &str| {
+        let answer = run_ok(&["sql", path.to_str().unwrap(), "--format", "csv", "-c", sql]);
+        answer.lines().nth(1).expect("a row").to_owned()
+    };
+    let real = first("SELECT trace_id FROM attack_scores WHERE evaluated_on = 'target' ORDER BY trace_id LIMIT 1");
+    let page = open.page(&format!("/trace/{real}"));
+    assert!(page.contains("the nearest one of the class") && page.contains("Generated by markov"), "{page}");
+    assert!(page.matches("data:image/png;base64,").count() == 2 && page.contains("bit is 1"), "an image each");
+    assert!(page.contains("Where it stands among all scored traces") && page.contains("class=\"mark column"), "{page}");
+    let alone = open.page(&format!("/trace/{real}?beside=none"));
+    assert!(!alone.contains("Generated by markov"));
+    let generated = first("SELECT trace_id FROM synthetic_traces WHERE packets > 0 ORDER BY trace_id LIMIT 1");
+    assert!(open.page(&format!("/trace/{generated}")).contains("<h2 id=\"trace-"));
+    let hidden = closed.page(&format!("/trace/{generated}"));
+    assert!(!hidden.contains("Real trace of") && hidden.contains("data:image/png;base64,"), "{hidden}");
+    // A copy of a trace is nearer than anything else: its own distance is none.
+    let distance = page.split("on the other side, ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!((0.0..=1.0).contains(&distance.parse::<f64>().unwrap()), "{distance}");
+}
+
+#[test]
+fn an_answer_is_a_chart_where_the_address_says_so() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let sql = encoded("SELECT attack_id, generator, auc, auc_low, auc_high FROM attacks ORDER BY attack_id");
+    let bars = server.page(&format!("/sql?sql={sql}&_chart=bars&_x=attack_id&_y=auc&_by=generator"));
+    assert!(
+        bars.contains("class=\"mark column s0 f0\"") && bars.contains("netssm, attack_id 500: 0.9 (0.8 to 1)"),
+        "{bars}"
+    );
+    assert!(bars.contains("<option value=\"bars\" selected>") && bars.contains("<summary>Table"), "{bars}");
+    let points = server.page(&format!("/sql?sql={sql}&_chart=points&_x=attack_id&_y=auc"));
+    assert!(points.contains("class=\"whisker s0\""), "the interval is drawn: {points}");
+    let wrong = server.page(&format!("/sql?sql={sql}&_chart=points&_x=attack_id&_y=generator"));
+    assert!(wrong.contains("No chart: expected numbers to draw"), "{wrong}");
+    let named = server.page("/query/strongest_attacks?_chart=bars&_x=generator&_y=auc");
+    assert!(named.contains("class=\"mark column"), "{named}");
+}
+
+#[test]
+fn errors_mark_their_place_in_the_editor_and_hints_are_about_pages() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let wrong = server.get(&format!("/sql?sql={}", encoded("SELECT nope\nFROM models"))).body;
+    assert!(wrong.contains("data-line=\"1\" data-column=\"8\" data-length=\"4\""), "{wrong}");
+    assert!(wrong.contains("data-words=\"") && wrong.contains(" packets "), "names to complete: {wrong}");
+    for sql in ["SELECT 1 FROM nope_at_all", "PIVOT x", "SELECT $a"] {
+        let hint = server.get(&format!("/sql?sql={}", encoded(sql))).body;
+        let hint = hint.split("class=\"failure\"").nth(1).unwrap().split("</div>").next().unwrap().to_owned();
+        assert!(!hint.contains("`.") && !hint.contains("--pivot") && !hint.contains(" -v "), "{sql}: {hint}");
+    }
+}
+
+#[test]
+fn queries_that_would_be_refused_are_marked() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    let list = server.page("/sql");
+    for query in syntrace::query::named_queries() {
+        let entry = list.split(&format!("href=\"/query/{}\"", query.name)).nth(1).expect(query.name);
+        let is_marked = entry.split("</li>").next().unwrap().contains("which are hidden here");
+        let status = server.get(&format!("/query/{}", query.name)).status;
+        assert_eq!(is_marked, status == 403, "{}: {status}", query.name);
+    }
+}
+
+#[test]
+fn pages_follow_each_other_by_key_forwards_and_backwards_and_files_have_all_rows() {
+    let study = study::small();
+    let server = Server::of(&study.path, &["--members"]);
+    for start in ["/table/segments", "/table/segments?_sort=null_count&_desc=1", "/table/segments?_sort=min_value"] {
+        let file = server.page(&format!("{start}{}_format=csv", if start.contains('?') { "&" } else { "?" }));
+        let all: Vec<&str> = file.lines().skip(1).collect();
+        assert!(all.len() > 120, "{} rows", all.len());
+        let rows = |page: &str| {
+            page.split("<tbody>").nth(1).unwrap().split("<tr>").skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (mut address, mut pages) = (start.to_owned(), Vec::new());
+        loop {
+            let page = server.page(&address);
+            pages.push(rows(&page));
+            let Some(next) = link_named(&page, "Next page") else { break };
+            assert!(next.contains("_after="), "{next}");
+            address = next;
+        }
+        let forwards = pages.concat();
+        assert_eq!(forwards.len(), all.len(), "{start}");
+        let distinct: std::collections::BTreeSet<&String> = forwards.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{start}: each row once");
+        for expected in pages.iter().rev().skip(1) {
+            address = link_named(&server.page(&address), "Previous page").expect("a page before");
+            assert_eq!(rows(&server.page(&address)), *expected, "{start}: {address}");
+        }
+        assert!(!address.contains("_before"), "the first page is its plain address: {address}");
+    }
+    let facets = server.page("/table/traces?_facet=packets&_facet=class");
+    let less = facets.split("aria-label=\"do not count packets\"").next().map(links).and_then(|mut found| found.pop());
+    assert_eq!(less.as_deref(), Some("/table/traces?_facet=class"));
+    assert!(!server.page("/table/traces?_facet=-").contains("Values of"));
+}
+
+#[test]
+fn several_studies_have_a_list_and_each_its_pages_below_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (study::small(), study::small());
+    let (first, second) = (folder.path().join("one.redb"), folder.path().join("two.redb"));
+    std::fs::copy(&one.path, &first).unwrap();
+    std::fs::copy(&two.path, &second).unwrap();
+    let server = Server::of_all(&[&first, &second], &[]);
+    let list = server.page("/");
+    assert!(links(&list).contains(&"/one".to_owned()) && links(&list).contains(&"/two".to_owned()), "{list}");
+    let mut seen = 0;
+    for page in
+        ["/two", "/two/tables", "/two/table/models", &format!("/two/model/{}", study::TARGET), "/two/sql?sql=SELECT+1"]
+    {
+        let text = server.page(page);
+        for link in links(&text).into_iter().filter(|link| link != "/./") {
+            assert!(link.starts_with("/two"), "{page}: {link}");
+            seen += 1;
+        }
+        assert!(text.contains("href=\"/./\">Studies</a>"), "{page}");
+    }
+    assert!(seen > 100, "{seen} links");
+    assert!(server.page("/two/style.css").contains("--back"));
+    assert_eq!(server.get("/two/nope").status, 404);
+    assert_eq!(server.get("/three").status, 404);
+}
+
+#[test]
+fn files_of_pages_lead_to_each_other_and_name_no_real_trace() {
+    let study = study::small();
+    let folder = tempfile::tempdir().unwrap();
+    let (pages, path) = (folder.path().join("pages"), study.path.to_str().unwrap());
+    run_ok(&["ui", path, "--freeze", pages.to_str().unwrap()]);
+    let names: Vec<String> =
+        std::fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    for name in ["index.html", "tables.html", "sql.html", "style.css", "table-models.html", "query-headline.html"] {
+        assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+    }
+    assert!(names.contains(&format!("model-{}.html", study::TARGET)));
+    for name in names.iter().filter(|name| name.ends_with(".html")) {
+        let text = std::fs::read_to_string(pages.join(name)).unwrap();
+        assert!(!text.contains("=\"/") && !text.contains("<form") && !text.contains("://127"), "{name} needs a server");
+        let targets = text.split(" href=\"").chain(text.split(" src=\"")).filter_map(|rest| rest.split('"').next());
+        for target in
+            targets.filter(|target| target.ends_with(".html") || target.ends_with(".pcap") || target.ends_with(".js"))
+        {
+            assert!(names.iter().any(|known| known == target), "{name} leads to {target}");
+        }
+        let rows = text.split("<tbody>").skip(1).collect::<String>();
+        let is_of_packets = name.starts_with("table-packets");
+        assert!(is_of_packets || !REAL_ADDRESSES.iter().any(|address| rows.contains(address)), "{name}");
+    }
+    let again = crate::common::run(&["ui", path, "--freeze", pages.to_str().unwrap()]);
+    assert!(again.0 == 2 && again.2.contains("new or empty folder"), "{}", again.2);
 }

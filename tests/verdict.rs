@@ -36,9 +36,10 @@ fn attack(name: &str, sizes: (u64, u64), apart: f64, seed: Seed) -> AttackEviden
         auc: roc.auc(),
         members,
         held_out,
+        hosts: false,
         roc: Some(roc),
         access: Access::Model,
-        hosts: None,
+        by_host: None,
     }
 }
 

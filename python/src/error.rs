@@ -2,18 +2,19 @@
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
-use syntrace_base::error::{Error, ErrorKind};
+use syntrace_base::error::{Error, ErrorKind, HintReader};
 
 /// The exception of an error: `syntrace.Error`, or `KeyboardInterrupt` where the user asked to stop.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
     let code = match error.kind() {
         ErrorKind::Interrupted => return PyKeyboardInterrupt::new_err(error.to_string()),
-        ErrorKind::User => "user",
+        ErrorKind::User | ErrorKind::Busy => "user",
         ErrorKind::Internal => "internal",
     };
     // A class in Python: one that is made here cannot be an exception before abi3 of Python 3.12.
     let made = py.import("syntrace._error").and_then(|module| module.getattr("Error"));
-    match made.and_then(|class| class.call1((error.to_string(), error.hint_text(), code))) {
+    let hint = error.hint_text_for(HintReader::Python);
+    match made.and_then(|class| class.call1((error.to_string(), hint, code))) {
         Ok(exception) => PyErr::from_value(exception),
         Err(_) => PyRuntimeError::new_err(error.to_string()),
     }

@@ -12,6 +12,7 @@ import gc
 import importlib.util
 import inspect
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -113,6 +114,18 @@ class Questions(Case):
             self.study.sql("SELECT * FROM modells")
         with self.refused("SQL here only reads, found `DROP TABLE`"):
             self.study.sql("DROP TABLE models")
+        for sql, hint in (
+            ("DROP TABLE models", "`sql(...).to_arrow()`"),
+            ("PIVOT models ON role USING count(*)", "pandas' `pivot`"),
+            ("SELECT 1 FROM entirely_unknown_relation", "`tables` of the study"),
+            ("SELECT $missing", "`sql(statement, missing=value)`"),
+        ):
+            with self.assertRaises(st.Error) as caught:
+                self.study.sql(sql)
+            self.assertIn(hint, caught.exception.hint)
+        # No text reads a file: that is for the command line alone.
+        with self.refused("SQL here only reads"):
+            self.study.sql("ATTACH '/etc/hostname' AS host")
         with self.refused("/nowhere/s.redb", "check the path"):
             st.open("/nowhere/s.redb")
         error = pickle.loads(pickle.dumps(st.Error("a", "b", "internal")))
@@ -360,6 +373,30 @@ class Stubs(unittest.TestCase):
             return found
 
         self.assertEqual(of_stub(stub.body), of_library(_syntrace))
+
+
+class Notebook(unittest.TestCase):
+    @needs("numpy", "pandas")
+    def test_the_notebook_runs_from_a_study_to_a_generator_of_its_own(self) -> None:
+        notebook = json.loads((pathlib.Path(__file__).parents[2] / "docs/notebooks/own_generator.ipynb").read_text())
+        cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        here, folder, names, shown = os.getcwd(), tempfile.TemporaryDirectory(prefix="syntrace-notebook-"), {}, []
+        with folder as place:
+            shutil.copy(STUDY, pathlib.Path(place) / "demo.redb")
+            os.chdir(place)
+            try:
+                for cell in cells:
+                    tree = ast.parse(cell)
+                    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+                    exec(compile(tree, "cell", "exec"), names)
+                    if isinstance(last, ast.Expr):
+                        value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+                        ways = ("_repr_svg_", "_repr_html_", "__repr__")
+                        shown.append(next(getattr(value, way)() for way in ways if hasattr(value, way)))
+            finally:
+                os.chdir(here)
+        self.assertTrue(shown[2].startswith("<svg") and "copier" in shown[-1], shown[-1][:200])
+        self.assertIn("copier", shown[3])
 
 
 class Book(unittest.TestCase):

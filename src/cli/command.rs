@@ -8,9 +8,10 @@ use super::script::{Piece, pieces};
 use super::stdout::{print_text, to_stdout};
 use crate::error::{Error, Result, io_error};
 use crate::query::{
-    Answer, Format, Look, Parameters, bind, create_table_text, named, named_queries, parse_parameter, pivot,
-    split_statements, tables, views, write_answer_as,
+    Answer, FileName, Format, Look, Parameters, bind, create_table_text, named, named_queries, parse_parameter, pivot,
+    split_statements, views, write_answer_as,
 };
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ Statements end with `;` and may span lines. Lines that begin with a dot or a bac
 .tables            tables and what a row of each is (\\dt)
 .views             views
 .queries           named queries with their questions
+.studies           names of several studies with their files; each is a schema
 .query NAME [n=v]  run a named query
 .schema [NAME]     columns of a table, text of a view or query (\\d [NAME])
 .examples          a few statements to begin with
@@ -41,6 +43,8 @@ Statements end with `;` and may span lines. Lines that begin with a dot or a bac
 .shell COMMAND     run a command of the system (\\!)
 .help              this text
 .quit              leave (\\q, exit, quit, Ctrl-D)
+ATTACH 'FILE' [AS NAME];
+                   a CSV or Parquet file as a table, to be joined with the study's
 \\g [FILE]          end or repeat a statement, with its answer to a file
 \\e [FILE]          edit the last statement, or a file, in $EDITOR and run it
 \\copy SOURCE TO FILE [FORMAT]
@@ -65,6 +69,7 @@ pub(super) const COMMANDS: &[&str] = &[
     ".tables",
     ".views",
     ".queries",
+    ".studies",
     ".query",
     ".schema",
     ".examples",
@@ -218,13 +223,31 @@ fn run_pieces(asker: &Asker, state: &mut State, text: &str, place: &dyn Fn(&str)
 }
 
 fn ask(asker: &Asker, state: &mut State, statement: &str) -> Result<()> {
+    if let Some(file) = FileName::of_statement(statement)? {
+        return attach(asker, &file);
+    }
     let parameters = state.parameters.clone();
-    ask_with(asker, state, statement, &parameters)
+    let started = Instant::now();
+    let answer = asker.ask(statement, &parameters)?;
+    answered(asker, state, answer, (statement, &parameters), started)
 }
 
-fn ask_with(asker: &Asker, state: &mut State, statement: &str, parameters: &Parameters) -> Result<()> {
-    let started = Instant::now();
-    let rows = show(asker.ask(statement, parameters)?, state)?;
+/// Makes a file a table, and says how it is called.
+pub(super) fn attach(asker: &Asker, file: &FileName) -> Result<()> {
+    let name = asker.attach_file(file)?;
+    note!("{} is the table {name}", file.path.display());
+    Ok(())
+}
+
+/// Shows an answer and what is to be said of it.
+fn answered(
+    asker: &Asker,
+    state: &mut State,
+    answer: Answer,
+    (statement, parameters): (&str, &Parameters),
+    started: Instant,
+) -> Result<()> {
+    let rows = show(answer, state)?;
     if rows == 0 {
         asker.note_absent(statement, parameters);
     }
@@ -328,7 +351,11 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
         (".help" | "\\?", []) => print_text(HELP)?,
         (".examples", []) => print_text(EXAMPLES)?,
         (".tables" | "\\dt" | "\\d", []) => {
-            print_text(&listing(tables().iter().map(|table| (table.name, table.doc))))?;
+            print_text(&table_list(asker))?;
+        }
+        (".studies", []) => {
+            let studies = asker.studies();
+            print_text(&listing(studies.iter().map(|(name, path)| (*name, path.to_string_lossy()))))?;
         }
         (".views" | "\\dv", []) => print_text(&listing(views().iter().map(|view| (view.name, view.doc))))?,
         (".queries", []) => {
@@ -341,10 +368,15 @@ fn command(asker: &Asker, state: &mut State, text: &str) -> Result<bool> {
             let mut all = state.parameters.clone();
             all.retain(|name, _| query.parameters.iter().any(|own| own.name == *name));
             all.extend(given);
-            ask_with(asker, state, query.sql, &bind(&query, &all)?)?;
+            let (values, started) = (bind(&query, &all)?, Instant::now());
+            let answer = asker.ask_named(&query, &values)?;
+            answered(asker, state, answer, (query.sql, &values), started)?;
         }
-        (".schema", []) => print_text(&tables().iter().map(create_table_text).collect::<Vec<_>>().join("\n"))?,
-        (".schema" | "\\d", [name]) => print_text(&schema_of(name)?)?,
+        (".schema", []) => print_text(&asker.tables().iter().map(create_table_text).collect::<Vec<_>>().join("\n"))?,
+        (".schema" | "\\d", [name]) if asker.files().contains_key(*name) => {
+            ask(asker, state, &format!("DESCRIBE \"{name}\""))?;
+        }
+        (".schema" | "\\d", [name]) => print_text(&schema_of(asker, name)?)?,
         (".explain", [_, ..]) => ask(asker, state, &format!("EXPLAIN {argument}"))?,
         (".read" | "\\i", [path]) => return read(asker, state, Path::new(path)),
         ("\\g", file) if file.len() < 2 => {
@@ -389,12 +421,12 @@ fn setting(asker: &Asker, state: &mut State, verb: &str, words: &[&str], text: &
         (".pivot", [column]) => state.pivot = Some((*column).to_owned()),
         (".output" | "\\o", []) => state.output = None,
         (".output" | "\\o", [path]) => {
-            super::require_other_file(Path::new(path), asker.study())?;
+            asker.require_other_file(Path::new(path))?;
             state.output = Some(create(Path::new(path))?);
             (state.output_format, state.output_used) = (Format::of_file(Path::new(path)), false);
         }
         (".once", [path]) => {
-            super::require_other_file(Path::new(path), asker.study())?;
+            asker.require_other_file(Path::new(path))?;
             state.once = Some(PathBuf::from(path));
         }
         (".set", [assignment]) => {
@@ -496,7 +528,7 @@ fn copy(asker: &Asker, state: &mut State, argument: &str) -> Result<()> {
     let path = PathBuf::from(file);
     let is_stdout = !rest.starts_with('\'') && file.eq_ignore_ascii_case("stdout");
     if !is_stdout {
-        super::require_other_file(&path, asker.study())?;
+        asker.require_other_file(&path)?;
     }
     let before = std::mem::replace(&mut state.format, named.or(Format::of_file(&path)).unwrap_or(Format::Csv));
     let given = std::mem::replace(&mut state.format_given, true);
@@ -507,12 +539,23 @@ fn copy(asker: &Asker, state: &mut State, argument: &str) -> Result<()> {
     done
 }
 
-fn listing<'a>(lines: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+fn listing(lines: impl Iterator<Item = (impl Display, impl Display)>) -> String {
     lines.map(|(name, doc)| format!("{name:<30} {doc}\n")).collect()
 }
 
-fn schema_of(name: &str) -> Result<String> {
-    if let Some(table) = tables().iter().find(|table| table.name == name) {
+/// The tables, and those that are files.
+fn table_list(asker: &Asker) -> String {
+    let own: String = asker.studies().iter().map(|(name, _)| format!(", {name}.models")).collect();
+    let head = match own.is_empty() {
+        true => String::new(),
+        false => format!("-- of all studies, the column study first; each has its own{own}\n"),
+    };
+    let tables = listing(asker.tables().iter().map(|table| (table.name, table.doc)));
+    head + &tables + &listing(asker.files().iter().map(|(name, path)| (name, path.display())))
+}
+
+fn schema_of(asker: &Asker, name: &str) -> Result<String> {
+    if let Some(table) = asker.tables().iter().find(|table| table.name == name) {
         return Ok(create_table_text(table));
     }
     if let Some(view) = views().iter().find(|view| view.name == name) {

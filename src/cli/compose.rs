@@ -5,7 +5,7 @@ use super::query_session::Asker;
 use crate::base::Delta;
 use crate::error::{Error, Result};
 use crate::pipeline::{ReleaseGroup, release};
-use crate::privacy::{NEIGHBOURS, NONE_BY_DELTA};
+use crate::privacy::NONE_BY_DELTA;
 use crate::query::Parameters;
 use arrow::array::AsArray;
 use arrow::compute::cast;
@@ -72,9 +72,10 @@ fn plans(asker: &Asker) -> Result<HashMap<i64, String>> {
 fn print(group: &ReleaseGroup, plans: &HashMap<i64, String>) {
     let splits: Vec<String> = group.splits.iter().map(|split| split.to_string()).collect();
     say!(
-        "{}, split {}: a trace may be in all {} models",
+        "{}, split {}: a {} may be in all {} models",
         group.classes.join(", "),
         splits.join(", "),
+        group.unit.name(),
         group.models.len()
     );
     for model in &group.models {
@@ -90,7 +91,8 @@ fn print(group: &ReleaseGroup, plans: &HashMap<i64, String>) {
             say!("  together by {accountant}: epsilon {}{at}", number(*epsilon));
         }
     }
-    say!("  guarantee {}; unit: trace; neighbours: {NEIGHBOURS}{}", joint.guarantee, meaning(joint.guarantee));
+    let (unit, neighbours) = (group.unit.name(), group.unit.neighbours());
+    say!("  guarantee {}; unit: {unit}; neighbours: {neighbours}{}", joint.guarantee, meaning(joint.guarantee));
 }
 
 /// What a guarantee that is not end-to-end makes of the numbers above it.
@@ -127,8 +129,8 @@ fn as_json(group: &ReleaseGroup, plans: &HashMap<i64, String>) -> Value {
         "pld": number(&joint.epsilon.pld),
         "rdp": number(&joint.epsilon.rdp),
         "delta": joint.delta,
-        "unit": "trace",
-        "neighbours": NEIGHBOURS,
+        "unit": group.unit.name(),
+        "neighbours": group.unit.neighbours(),
     })
 }
 

@@ -5,6 +5,7 @@ use super::export_tables::{TABLES_MEMORY_MIB, make_empty, write_part};
 use crate::error::{Error, Result, io_error};
 use crate::pipeline::{KitOptions, TraceSelection, export_pcapng, kit, write_traces};
 use crate::query::Format;
+use crate::record::PrivacyUnit;
 use crate::spec::SplitSpec;
 use crate::store::Snapshot;
 use clap::Args;
@@ -43,7 +44,8 @@ pub(super) fn export_kit(study: &Path, snapshot: &Snapshot, args: &KitArgs) -> R
         return Err(Error::user(message)
             .hint("two of them hold out each other's members, so that every trace has both kinds of models"));
     }
-    let split = SplitSpec { members: args.members, shadows: args.shadows, overlap: args.overlap };
+    let split =
+        SplitSpec { members: args.members, shadows: args.shadows, overlap: args.overlap, unit: PrivacyUnit::Trace };
     let (dataset, class) = (args.dataset.clone(), args.class.clone());
     let kit = kit(snapshot, &KitOptions { dataset: dataset.clone(), class: class.clone(), split, seed: args.seed })?;
     make_empty(&args.out)?;

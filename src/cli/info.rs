@@ -44,6 +44,14 @@ pub(super) fn info(args: &InfoArgs) -> Result<ExitCode> {
     if snapshot.is_shared_copy()? {
         say!("redacted   a copy for others: results, hashes and provenance only; its ids are its own");
     }
+    if let Some(shard) = snapshot.shard()? {
+        let numbers: Vec<String> = shard.numbers.iter().map(u32::to_string).collect();
+        say!(
+            "share      {} of {}, of a plan that is done in shares (0 is its prologue)",
+            numbers.join(", "),
+            shard.count
+        );
+    }
     print_content(&snapshot)?;
     print_tables(&snapshot)?;
     print_objects(&snapshot)?;

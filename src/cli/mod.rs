@@ -2,7 +2,7 @@
 //! function) or for two that are near (`run` and `plan`), and files of what they share.
 //!
 //! Results go to stdout, everything else to stderr. Exit 0 done, 1 negative result (`verify` found
-//! damage), 2 user error, 3 internal error, 130 interrupted. The only home of clap and indicatif.
+//! damage), 2 user error, 3 internal error, 75 the study is held by another process, 130 interrupted. The only home of clap and indicatif.
 
 #[macro_use]
 mod print;
@@ -12,8 +12,10 @@ mod atomic_file;
 mod attack;
 mod audit;
 mod base;
+mod cluster_script;
 mod command;
 mod compact;
+mod compare;
 mod compose;
 mod device;
 mod diff;
@@ -38,6 +40,7 @@ mod report;
 mod run;
 mod script;
 mod serve;
+mod shard;
 mod share;
 mod shell;
 mod simulate;
@@ -87,6 +90,7 @@ enum Verb {
     Forget(forget::ForgetArgs),
     Rename(forget::RenameArgs),
     Diff(diff::DiffArgs),
+    Compare(compare::CompareArgs),
     #[cfg(feature = "install")]
     #[command(hide = true)]
     Complete(install::CompleteArgs),
@@ -227,6 +231,7 @@ fn run_verb(verb: Verb, training: fn(TrainingVerb) -> Result<ExitCode>) -> Resul
         Verb::Forget(args) => forget::forget(&args),
         Verb::Rename(args) => forget::rename(&args),
         Verb::Diff(args) => diff::diff(&args),
+        Verb::Compare(args) => compare::compare(&args),
         #[cfg(feature = "install")]
         Verb::Complete(args) => install::complete(&args),
         #[cfg(feature = "install")]

@@ -1,10 +1,13 @@
-//! Progress bars on stderr, and Ctrl-C.
+//! Progress bars on stderr, and signals that ask to stop.
 
 use crate::base::Progress;
 use crate::error::Error;
 use crate::pipeline::{Estimate, RunObserver, duration};
 use crate::query::visible;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::exit as exit_at_once;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +17,31 @@ use std::time::{Duration, Instant};
 static STOP: AtomicBool = AtomicBool::new(false);
 static HANDLER: OnceLock<()> = OnceLock::new();
 
-/// From now on the first Ctrl-C asks to stop and the second ends the process.
-fn watch_interrupts() {
+/// Signals that ask to stop: Ctrl-C, and what schedulers and terminals send.
+const STOPPING: [i32; 4] = [SIGINT, SIGTERM, SIGUSR1, SIGHUP];
+
+/// Exit code of a process that was asked to stop: the same command goes on.
+const STOPPED: i32 = 130;
+
+/// From now on the first of the signals asks to stop. A second Ctrl-C ends the process; of the others a scheduler may send
+/// several, and each means the same.
+fn watch_signals() {
     HANDLER.get_or_init(|| {
-        let installed = ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
+        let mut signals = match Signals::new(STOPPING) {
+            Ok(signals) => signals,
+            Err(error) => return note!("warning: Ctrl-C and other signals will end at once: {error}"),
+        };
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                let again = STOP.swap(true, Ordering::SeqCst);
+                if again && signal == SIGINT {
+                    exit_at_once(STOPPED);
+                }
+                if !again {
+                    note!("stopping: the running jobs save their state (Ctrl-C again ends at once)");
+                }
             }
-            note!("stopping: the running jobs save their state (Ctrl-C again ends at once)");
         });
-        if let Err(error) = installed {
-            note!("warning: Ctrl-C will end at once: {error}");
-        }
     });
 }
 
@@ -72,7 +88,7 @@ pub(super) type Answers<'a> = Box<dyn Fn(&str) -> Option<String> + Send + Sync +
 impl<'a> Bars<'a> {
     /// Bars for the jobs of a plan.
     pub fn new(estimate: Estimate) -> Self {
-        watch_interrupts();
+        watch_signals();
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let all = MultiProgress::with_draw_target(target);
@@ -159,6 +175,14 @@ impl RunObserver for Bars<'_> {
     fn stop_requested(&self) -> bool {
         STOP.load(Ordering::SeqCst)
     }
+
+    fn stop_overdue(&self, running: &[&str]) {
+        self.clear();
+        note!("stopped; every finished job is stored, and these start anew: {}", running.join(", "));
+        note!("hint: run the same command again to go on");
+        // Not by `std::process::exit`: libtorch's destructors would run beside its threads.
+        exit_at_once(STOPPED);
+    }
 }
 
 /// One bar, for one job or one verb.
@@ -173,7 +197,7 @@ pub(super) struct Bar {
 impl Bar {
     /// A bar on its own.
     pub fn alone() -> Self {
-        watch_interrupts();
+        watch_signals();
         let bar = ProgressBar::new(0);
         if !std::io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());

@@ -1,8 +1,10 @@
 //! `syntrace run` and `syntrace plan`
 
+use super::cluster_script::{self, Scheduler};
 use super::compact::pack_if_loose;
 use super::device;
 use super::progress_bars::Bars;
+use super::shard::{self, Shard, Share};
 use super::spec_text::read_spec;
 use super::sql::print_named;
 use super::{CACHE_BYTES, print_error};
@@ -11,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::{self, Estimate, Plan, PlanDevice, RunOptions, RunReport};
 use crate::query::{Format, Parameters, Session, SessionOptions, bind, named, parse_parameter, write_answer};
 use crate::spec::Spec;
-use crate::store::{Store, StoreWriter};
+use crate::store::{ShardRecord, Snapshot, Store, StoreWriter};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,9 +48,13 @@ pub(super) struct RunArgs {
     /// Seconds between checkpoints of a training
     #[arg(long, default_value_t = 20.0)]
     checkpoint_seconds: f64,
-    /// Do share I of N only, into this file; `merge` unites the shares, a plain `run` does what is left
-    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
-    shard: Option<(u32, u32)>,
+    /// Do share I of N only, into this file: first 0/N, what all need; then 1/N to N/N, each `--from` its file. `auto` is
+    /// the number of the task in an array of Slurm or Kubernetes. `merge` unites the shares, a plain `run` does what is left
+    #[arg(long, value_name = "I/N", value_parser = shard::parse)]
+    shard: Option<Shard>,
+    /// File that a new share starts from: that of share 0, which needs to be there only once
+    #[arg(long, value_name = "STUDY", requires = "shard")]
+    from: Option<PathBuf>,
     /// No tables at the end
     #[arg(long)]
     quiet: bool,
@@ -68,6 +74,12 @@ pub(super) struct PlanArgs {
     /// List every missing job
     #[arg(long)]
     jobs: bool,
+    /// What each of N shares would do, the prologue before them, and the run after the merge
+    #[arg(long, value_name = "N", value_parser = shard::parse_count)]
+    shards: Option<u32>,
+    /// Print a script that does all of that, and nothing else
+    #[arg(long = "as", value_name = "SCHEDULER", requires = "shards")]
+    scheduler: Option<Scheduler>,
 }
 
 impl RunArgs {
@@ -108,13 +120,6 @@ fn parse_device(text: &str) -> std::result::Result<DeviceChoice, String> {
     DeviceChoice::from_name(text).map_err(|error| error.to_string())
 }
 
-fn parse_shard(text: &str) -> std::result::Result<(u32, u32), String> {
-    let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-    parts
-        .filter(|(index, count)| (1..=*count).contains(index))
-        .ok_or_else(|| "expected I/N with I from 1 to N, such as 2/8".to_owned())
-}
-
 /// A plan for this machine's CPU: names nothing of libtorch.
 pub(super) fn plan(args: &PlanArgs) -> Result<ExitCode> {
     match args.device {
@@ -144,9 +149,19 @@ fn print_plan(args: &PlanArgs, device: &str, gpu_flops: Option<f64>) -> Result<E
     let spec = read_spec(&args.spec)?;
     let snapshot = if args.study.exists() { Some(Store::open(&args.study, CACHE_BYTES)?.snapshot()?) } else { None };
     let plan = Plan::new(&spec, snapshot.as_ref())?;
-    print_table(&plan)?;
     let threads = spec.threads.unwrap_or_else(thread_count).max(1);
-    for line in plan.total_lines(&PlanDevice { name: device.to_owned(), gpu_flops, threads }) {
+    let device = PlanDevice { name: device.to_owned(), gpu_flops, threads };
+    let record = args.shards.map(|count| dealt(&plan, snapshot.as_ref(), count)).transpose()?;
+    if let (Some(scheduler), Some(record)) = (args.scheduler, &record) {
+        let seconds = plan.share_totals(record, &device).iter().map(|share| share.seconds).collect();
+        cluster_script::print(scheduler, &args.study, &args.spec, seconds)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    print_table(&plan)?;
+    for line in plan.total_lines(&device) {
+        say!("{line}");
+    }
+    for line in record.iter().flat_map(|record| plan.share_lines(record, &device)) {
         say!("{line}");
     }
     print_notes(&plan);
@@ -156,6 +171,13 @@ fn print_plan(args: &PlanArgs, device: &str, gpu_flops: Option<f64>) -> Result<E
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a plan is dealt: as a prologue in the study dealt it, otherwise as one would.
+fn dealt(plan: &Plan, snapshot: Option<&Snapshot>, count: u32) -> Result<ShardRecord> {
+    let stored = snapshot.map(Snapshot::shard).transpose()?.flatten();
+    let stored = stored.filter(|stored| stored.count == count && plan.fingerprint() == Some(stored.plan));
+    stored.map_or_else(|| plan.deal(count), Ok)
 }
 
 fn print_table(plan: &Plan) -> Result<()> {
@@ -176,8 +198,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let device = device::resolve(args.device())?;
     let mut store = open_whole(&args.study)?;
     let bytes_before = store.sizes()?.1;
-    let plan = match plan_share(args, &spec, &store, device) {
-        Ok(plan) => plan,
+    let (plan, shard) = match plan_share(args, &spec, &store, device) {
+        Ok(planned) => planned,
         Err(error) => {
             store.remove_if_unused()?;
             return Err(error);
@@ -198,6 +220,9 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     let report = result?;
     let code = report_run(&report);
+    if shard.is_some_and(|shard| Some(shard.plan) == plan.fingerprint()) && report.is_whole() {
+        store.set_shard(None)?;
+    }
     if report.finished > 0 {
         pack_if_loose(&mut store, &args.study, bytes_before)?;
     }
@@ -225,14 +250,38 @@ fn open_whole(study: &Path) -> Result<StoreWriter> {
     Ok(store)
 }
 
-/// The plan of the spec over what the study holds; with `--shard`, that share of it.
-fn plan_share(args: &RunArgs, spec: &Spec, store: &StoreWriter, device: Device) -> Result<Plan> {
-    let mut plan = Plan::new(spec, Some(&store.snapshot()?))?;
+/// The plan of the spec over what the study holds; with `--shard`, that share of it. A study that is the union of shares,
+/// of which a plain run does what is left, has their record.
+fn plan_share(args: &RunArgs, spec: &Spec, store: &StoreWriter, device: Device) -> Result<(Plan, Option<ShardRecord>)> {
+    let Some(shard) = args.shard else {
+        let snapshot = store.snapshot()?;
+        let mut plan = Plan::new(spec, Some(&snapshot))?;
+        plan.set_device(device);
+        let shard = snapshot.shard()?;
+        if let Some(shard) = shard.as_ref().filter(|shard| plan.fingerprint() == Some(shard.plan)) {
+            note_missing_shares(shard);
+        }
+        return Ok((plan, shard));
+    };
+    let Share { mut plan, number, record } = shard::share(store, spec, shard, args.from.as_deref())?;
     plan.set_device(device);
-    if let Some((index, count)) = args.shard {
-        plan.keep_share(index, count);
+    note!("share {number} of {}, plan {}", record.count, spec.name);
+    if number > 0 && plan.missing() == 0 {
+        note!("note: this share has nothing (more) to do");
     }
-    Ok(plan)
+    Ok((plan, None))
+}
+
+/// Says which shares a union lacks: what they would do is done here.
+pub(super) fn note_missing_shares(shard: &ShardRecord) {
+    let missing: Vec<String> = shard.missing().iter().map(u32::to_string).collect();
+    if !missing.is_empty() {
+        note!(
+            "note: of {} shares these are missing: {}; `run` does what they lack, so merge first what they hold",
+            shard.count,
+            missing.join(", ")
+        );
+    }
 }
 
 /// Marks the study as under training with secret noise, and packs it first where an earlier run was killed in one.

@@ -6,11 +6,15 @@ use std::path::PathBuf;
 /// Let psql, pandas, Grafana and DBeaver ask the study, over PostgreSQL's protocol
 ///
 /// Read-only, and works while a run is writing: each statement sees the newest finished job. Named queries are
-/// views in the schema `queries`, and functions with their parameters. Ends with Ctrl-C.
+/// views in the schema `queries`, and functions with their parameters. Ends with Ctrl-C. Several studies are asked together,
+/// as with `syntrace sql`.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// The study file
     study: PathBuf,
+    /// Further studies, to be asked together with the first
+    #[arg(value_name = "STUDY")]
+    others: Vec<PathBuf>,
     /// Port; 5432 by default, or any free one where that is taken
     #[arg(long)]
     port: Option<u16>,
@@ -49,11 +53,11 @@ mod listen {
     use crate::base::thread_count;
     use crate::cli::CACHE_BYTES;
     use crate::error::{Error, Result, io_error};
-    use crate::query::SessionOptions;
+    use crate::query::{SessionOptions, study_names};
     use crate::serve::{ServeOptions, serve as serve_study};
     use crate::store::Store;
     use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::process::ExitCode;
 
     /// Where the password may be, besides a file.
@@ -65,17 +69,24 @@ mod listen {
         let has_password = password.is_some();
         let tls = args.tls_cert.clone().zip(args.tls_key.clone());
         let has_tls = tls.is_some();
-        let store = Store::open(&args.study, CACHE_BYTES)?;
+        let paths: Vec<&Path> = std::iter::once(&args.study).chain(&args.others).map(PathBuf::as_path).collect();
+        let names = study_names(&paths)?;
+        let opened = |(name, path): (&String, &&Path)| Ok((name.clone(), Store::open(path, CACHE_BYTES)?));
+        let studies = names.iter().zip(&paths).map(opened).collect::<Result<Vec<_>>>()?;
         let threads = args.threads.unwrap_or_else(thread_count).max(1);
         let session = SessionOptions { memory_bytes: args.memory.max(1) << 20, threads };
         let options = ServeOptions { host, port: args.port, password, tls, session };
-        serve_study(store, options, |address| announce(&args.study, address, has_password, has_tls))?;
+        let shown: Vec<String> = match paths.as_slice() {
+            [one] => vec![one.display().to_string()],
+            several => names.iter().zip(several).map(|(name, path)| format!("{} as {name}", path.display())).collect(),
+        };
+        serve_study(studies, options, |address| announce(&shown.join(", "), address, has_password, has_tls))?;
         note!("stopped");
         Ok(ExitCode::SUCCESS)
     }
 
-    fn announce(study: &Path, address: SocketAddr, has_password: bool, has_tls: bool) {
-        note!("serving {} on {address}, read-only; Ctrl-C ends it", study.display());
+    fn announce(studies: &str, address: SocketAddr, has_password: bool, has_tls: bool) {
+        note!("serving {studies} on {address}, read-only; Ctrl-C ends it");
         if !has_password {
             note!("note: there is no password: every user of this machine can read the study");
         } else if !has_tls && !address.ip().is_loopback() {

@@ -1,12 +1,12 @@
 //! `syntrace sql` and `syntrace query`: the shell, batches of statements, named queries.
 
-use super::command::{State, run_file, run_text, show};
+use super::command::{State, attach, run_file, run_text, show};
 use super::query_session::Asker;
 use super::script::statement_count;
 use super::shell::shell;
 use super::stdout::{print_answer, print_text};
 use crate::error::{Error, Result, io_error};
-use crate::query::{Format, Parameters, bind, named, named_queries, parse_parameter};
+use crate::query::{FileName, Format, Parameters, bind, named, named_queries, parse_parameter};
 use clap::Args;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -15,11 +15,19 @@ use std::process::ExitCode;
 /// Ask the study in SQL: a shell, or statements from -c, -f or standard input
 ///
 /// Read-only, and works while a run is writing. Every table is in schema/tables.sql; `.tables` and
-/// `.schema NAME` in the shell show them. The first error of a batch ends it.
+/// `.schema NAME` in the shell show them. The first error of a batch ends it. Several studies are asked together: each is a
+/// schema named after its file, and the tables, views and named queries of all are united, with the column `study` first.
 #[derive(Debug, Args)]
 pub(super) struct SqlArgs {
     /// The study file
     study: PathBuf,
+    /// Further studies, to be asked together with the first
+    #[arg(value_name = "STUDY")]
+    others: Vec<PathBuf>,
+    /// CSV or Parquet file that becomes a table beside the study's, called after the file where no name is given; may be
+    /// given several times
+    #[arg(long, value_name = "[NAME=]FILE")]
+    attach: Vec<String>,
     /// Statements to run; may be given several times
     #[arg(short, long, value_name = "SQL")]
     command: Vec<String>,
@@ -85,10 +93,10 @@ impl QueryOptions {
     }
 
     /// What the verb starts with.
-    fn state(&self, study: &Path, parameters: Parameters, interactive: bool) -> Result<State> {
+    fn state(&self, asker: &Asker, parameters: Parameters, interactive: bool) -> Result<State> {
         let mut state = State::new(self.format()?, parameters, self.pivot.clone(), interactive);
         if let Some(path) = self.file() {
-            super::require_other_file(path, study)?;
+            asker.require_other_file(path)?;
             state.write_to(path)?;
         }
         Ok(state)
@@ -107,10 +115,16 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
         let text = std::fs::read_to_string(file).map_err(|error| io_error("read", file, &error))?;
         texts.push((Some(file), text));
     }
-    let asker = Asker::open(&args.study, args.options.memory, args.options.threads)?;
+    let asker = Asker::open_several(&args.study, &args.others, args.options.memory, args.options.threads)?;
+    for file in &args.attach {
+        attach(&asker, &FileName::of_argument(file))?;
+    }
     if texts.is_empty() {
         if std::io::stdin().is_terminal() {
-            return shell(&asker, args.options.state(&args.study, parameters, true)?);
+            for (name, path) in asker.studies() {
+                note!("{name} is {}", path.display());
+            }
+            return shell(&asker, args.options.state(&asker, parameters, true)?);
         }
         let mut text = String::new();
         std::io::stdin()
@@ -123,7 +137,7 @@ pub(super) fn sql(args: &SqlArgs) -> Result<ExitCode> {
         return Err(Error::user(format!("binary output holds one answer a file, found {statements} statements"))
             .hint("ask for one statement at a time"));
     }
-    let mut state = args.options.state(&args.study, parameters, false)?;
+    let mut state = args.options.state(&asker, parameters, false)?;
     for (file, text) in &texts {
         let goes_on = match file {
             Some(file) => run_file(&asker, &mut state, file, text)?,
@@ -153,7 +167,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<ExitCode> {
     }
     let parameters = bind(&query, &args.options.parameters()?)?;
     let asker = Asker::open(&args.study, args.options.memory, args.options.threads)?;
-    let mut state = args.options.state(&args.study, parameters.clone(), false)?;
+    let mut state = args.options.state(&asker, parameters.clone(), false)?;
     if show(asker.ask(query.sql, &parameters)?, &mut state)? == 0 {
         asker.note_absent(query.sql, &parameters);
     }

@@ -1,6 +1,8 @@
 //! Shared by the tests: temporary folders, packet builders, tolerances, where `../shared` is.
 #![allow(dead_code, reason = "not every build of the tests uses all of it")]
 
+pub mod browser;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;

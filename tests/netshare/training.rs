@@ -64,7 +64,7 @@ fn plan(generator: &NetShare, steps: u64, epochs: u32) -> TrainPlan {
 }
 
 fn train(generator: &NetShare, models: Vec<CohortModel>, plan: TrainPlan) -> CohortOutcome {
-    let input = CohortInput { traces: pool(), models, base: None, plan };
+    let input = CohortInput { hosts: None, traces: pool(), models, base: None, plan };
     generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap()
 }
 
@@ -179,7 +179,7 @@ impl CheckpointSink for Kept {
 fn resumed_training_ends_with_the_same_bytes() {
     let generator = tiny(Samples::Bidirectional);
     let models = vec![model(0, None), model(1, Some(DP))];
-    let input = CohortInput { traces: pool(), models, base: None, plan: plan(&generator, 16, 4) };
+    let input = CohortInput { hosts: None, traces: pool(), models, base: None, plan: plan(&generator, 16, 4) };
     let whole = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap();
     let mut sink = Kept::default();
     let stop = StopAfter { steps: 7, done: Default::default() };
@@ -321,8 +321,13 @@ fn a_public_base_is_trained_without_dp_and_is_where_private_models_start() {
         config.clip_norm = 0.5;
     });
     assert_eq!(generator.base(), other.base(), "one base for all clip norms");
-    let input =
-        |base| CohortInput { traces: pool(), models: vec![model(0, Some(DP))], base, plan: plan(&generator, 2, 1) };
+    let input = |base| CohortInput {
+        hosts: None,
+        traces: pool(),
+        models: vec![model(0, Some(DP))],
+        base,
+        plan: plan(&generator, 2, 1),
+    };
     let run = |base| generator.train_cohort(&input(base), None, &mut NoCheckpoint, &NoProgress);
     let started = run(Some(base.weights.as_slice())).unwrap().models.remove(0);
     let scratch = tiny(Samples::Bidirectional);
@@ -338,7 +343,7 @@ fn the_paper_preset_trains_two_steps() {
     let config = NetShareConfig { batch: 4, fakes: 4, critic_rounds: 1, ..NetShareConfig::preset("paper").unwrap() };
     let generator = NetShare::new("paper", config);
     let models = vec![model(0, None), model(1, Some(DP))];
-    let input = CohortInput { traces: pool(), models, base: None, plan: plan(&generator, 2, 1) };
+    let input = CohortInput { hosts: None, traces: pool(), models, base: None, plan: plan(&generator, 2, 1) };
     let outcome = generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap();
     for trained in &outcome.models {
         assert_eq!((trained.steps, &trained.status), (2, &ModelStatus::Trained));
@@ -382,7 +387,7 @@ fn the_small_preset_learns_ports_protocols_and_how_much_numbers_vary() {
     let all = CohortModel { members, learnt: None, held_out: Vec::new(), ..model(5, None) };
     let run = |steps| {
         let plan = TrainPlan { steps, epochs: 10, ..plan };
-        let input = CohortInput { traces: &pool, models: vec![all.clone()], base: None, plan };
+        let input = CohortInput { hosts: None, traces: &pool, models: vec![all.clone()], base: None, plan };
         generator.train_cohort(&input, None, &mut NoCheckpoint, &NoProgress).unwrap().models.remove(0)
     };
     let real: Vec<Vec<FieldRow>> =

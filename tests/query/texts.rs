@@ -45,7 +45,8 @@ fn the_indexes_of_schema_and_queries_name_everything() {
     }
     check_generated("schema/README.md", &schema);
     let mut queries = String::from(
-        "# Queries\n\nOne question per file; run one with `syntrace query STUDY NAME [-v name=value]`.\n\n\
+        "# Queries\n\nOne question per file; run one with `syntrace query STUDY NAME [-v name=value]`.\n`compare/` has those of \
+         `syntrace compare A B`, over two studies in one session.\n\n\
          | query | question | parameters |\n| --- | --- | --- |\n",
     );
     for query in named_queries() {

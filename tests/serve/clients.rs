@@ -91,47 +91,65 @@ fn values_of_every_type_arrive_as_postgresql_writes_them() {
     assert!(found.starts_with('{') && found.trim_end().ends_with('}'), "{found}");
 }
 
-#[test]
-fn psql_describes_and_lists_tables_and_views() {
-    let test = "psql_describes_and_lists_tables_and_views";
-    let study = study::small();
-    let server = Server::of(&study.path, &[]);
+/// Commands of psql about what there is, and what each has to show.
+const COMMANDS: &[(&str, &str)] = &[
+    ("\\dt", "models"),
+    ("\\dv", "model_privacy"),
+    ("\\d models", "epsilon_end_to_end"),
+    ("\\d models", "double precision"),
+    ("\\d attributes", "real[]"),
+    ("\\d attributes", "boolean"),
+    ("\\d packets", "bytea"),
+    ("\\d+ model_privacy", "guarantee"),
+    ("\\dn", "public"),
+    ("\\l", "study"),
+    ("\\dt queries.*", "Did not find any"),
+    ("\\dv queries.*", "study_overview"),
+    ("\\conninfo", "study"),
+    ("\\dt+ models", "One row per trained generator."),
+    ("\\d+ models", "id of the model"),
+    ("\\d+ model_privacy", "View definition:"),
+    ("\\dn+", "named queries"),
+    ("\\df", "most_exposed_traces"),
+    ("\\df+ table3", "the paper"),
+    ("\\du", "reader"),
+    ("\\dT", "List of data types"),
+    ("\\dp", "models"),
+    ("\\di", "Did not find any"),
+    ("\\dd", "description"),
+    ("\\l+", "read-only"),
+    ("\\sv model_privacy", "CREATE OR REPLACE VIEW public.model_privacy"),
+    ("\\sf table3", "CREATE FUNCTION public.table3"),
+    ("\\x", "Expanded display is on"),
+];
+
+/// psql's version and the commands that were run; `None` without psql.
+pub fn psql_commands(server: &Server, test: &str) -> Option<(String, String)> {
     let run = |command: &str| psql(&server.url(), &["-v", "ON_ERROR_STOP=1", "-c", command], test);
-    let Some((code, stdout, stderr)) = run("\\d") else { return };
+    let (code, stdout, stderr) = run("\\d")?;
     assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
     for wanted in ["attack_scores", "| table", "model_privacy", "| view"] {
         assert!(stdout.contains(wanted), "{wanted} in {stdout}");
     }
-    for (command, wanted) in [
-        ("\\dt", "models"),
-        ("\\dv", "model_privacy"),
-        ("\\d models", "epsilon_end_to_end"),
-        ("\\d models", "double precision"),
-        ("\\d attributes", "real[]"),
-        ("\\d attributes", "boolean"),
-        ("\\d packets", "bytea"),
-        ("\\d+ model_privacy", "guarantee"),
-        ("\\dn", "public"),
-        ("\\l", "study"),
-        ("\\dt queries.*", "Did not find any"),
-        ("\\dv queries.*", "study_overview"),
-        ("\\conninfo", "study"),
-        ("\\dt+ models", "One row per trained generator."),
-        ("\\d+ models", "id of the model"),
-        ("\\d+ model_privacy", "View definition:"),
-        ("\\dn+", "named queries"),
-        ("\\df", "most_exposed_traces"),
-        ("\\du", "reader"),
-        ("\\dT", "List of data types"),
-        ("\\dp", "models"),
-        ("\\di", "Did not find any"),
-        ("\\sv model_privacy", "CREATE OR REPLACE VIEW public.model_privacy"),
-        ("\\sf table3", "CREATE FUNCTION public.table3"),
-    ] {
+    for (command, wanted) in COMMANDS {
         let (code, stdout, stderr) = run(command).unwrap();
         assert_eq!(code, 0, "{command}: {stderr}");
         assert!(stdout.contains(wanted) || stderr.contains(wanted), "{command}: {wanted} in {stdout}{stderr}");
     }
+    let version = std::process::Command::new("psql").arg("--version").finish().unwrap().stdout;
+    let version = String::from_utf8(version).unwrap().split(' ').nth(2).unwrap().trim().to_owned();
+    let mut verbs: Vec<&str> = COMMANDS.iter().filter_map(|(command, _)| command.split(' ').next()).collect();
+    verbs.push("\\d");
+    verbs.sort_unstable();
+    verbs.dedup();
+    Some((version, verbs.join(" ")))
+}
+
+#[test]
+fn psql_describes_and_lists_tables_and_views() {
+    let study = study::small();
+    let server = Server::of(&study.path, &[]);
+    psql_commands(&server, "psql_describes_and_lists_tables_and_views");
 }
 
 /// `information_schema.columns` and DESCRIBE, as a client of PostgreSQL expects them; the shell of the tool
@@ -164,29 +182,25 @@ fn types_of_columns_are_those_of_postgresql_everywhere() {
     assert_eq!(ask(&server, catalog, test).unwrap(), "loss|real|0|float4\nvector|real[]|1|_float4\n");
 }
 
-/// The real driver of DBeaver and other Java tools, where java and its jar are (SYNTRACE_JDBC, or the
-/// place where Debian's libpostgresql-jdbc-java puts it).
-#[test]
-fn jdbc_reads_metadata_parameters_cursors_and_every_type() {
-    let test = "jdbc_reads_metadata_parameters_cursors_and_every_type";
+/// Runs tests/serve/Jdbc.java with the real driver of DBeaver and other Java tools, where java and its jar are (SYNTRACE_JDBC, or
+/// the place where Debian's libpostgresql-jdbc-java puts it); gives the driver's file, or what is missing.
+pub fn jdbc(server: &Server) -> Result<String, String> {
     let jar = std::env::var("SYNTRACE_JDBC").unwrap_or_else(|_| "/usr/share/java/postgresql.jar".to_owned());
     let java = std::process::Command::new("java").arg("--version").finish();
     if !std::path::Path::new(&jar).exists() || !java.is_ok_and(|output| output.status.success()) {
-        crate::common::skip("jdbc", format_args!("{test}: no java, or no driver at {jar}"));
-        return;
+        return Err(format!("no java, or no driver at {jar}"));
     }
-    let study = study::small();
-    let server = Server::of(&study.path, &[]);
     let program = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/serve/Jdbc.java");
     let url = format!("jdbc:postgresql://127.0.0.1:{}/study", server.port);
     let output =
         std::process::Command::new("java").args(["-Xshare:auto", "-cp", &jar]).arg(program).arg(url).finish().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if said.contains("no compiler module found") {
-        crate::common::skip("jdbc", format_args!("{test}: java without its compiler"));
-        return;
+        return Err("java without its compiler".to_owned());
     }
     assert!(output.status.success(), "{said}");
+    let file = std::fs::canonicalize(&jar).unwrap_or_else(|_| jar.into());
+    Ok(file.file_stem().unwrap_or_default().to_string_lossy().into_owned())
 }
 
 #[test]
@@ -348,26 +362,6 @@ fn two_clients_are_answered_side_by_side() {
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
     assert!(answers.iter().all(|answer| *answer == answers[0] && answer.ends_with("45000150000\n")), "{answers:?}");
-}
-
-/// Runs where python3 (or SYNTRACE_PYTHON) has psycopg 3.
-#[test]
-fn psycopg_prepares_binds_and_reads_text_and_binary() {
-    let python = std::env::var("SYNTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = std::process::Command::new(&python).args(["-c", "import psycopg"]).finish();
-    if !has.is_ok_and(|output| output.status.success()) {
-        crate::common::skip(
-            "psycopg",
-            format_args!("psycopg_prepares_binds_and_reads_text_and_binary: no python3 with psycopg here"),
-        );
-        return;
-    }
-    let study = study::small();
-    let server = Server::of(&study.path, &[]);
-    let script = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/serve_psycopg.py");
-    let output = std::process::Command::new(&python).arg(script).arg(server.url()).finish().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
 }
 
 #[test]

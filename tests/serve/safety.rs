@@ -252,7 +252,7 @@ fn queries_of_all_clients_share_one_memory_budget() {
     let sql = "SELECT array_length(array_agg(a.value)) FROM generate_series(1, 20000000) a";
     let Some((code, _, stderr)) = psql(&server.url(), &["-c", sql], test) else { return };
     assert!(code != 0 && stderr.contains("more memory than it may use"), "{stderr}");
-    assert!(stderr.contains("raise --memory"), "{stderr}");
+    assert!(stderr.contains("started with more --memory"), "{stderr}");
     let (code, stdout, stderr) = psql(&server.url(), &["-At", "-c", "SELECT 1"], test).unwrap();
     assert_eq!((code, stdout.as_str()), (0, "1\n"), "{stderr}");
 }

@@ -15,8 +15,21 @@ pub enum ErrorKind {
     User,
     /// A fault of this program or damage inside a study file: exit code 3.
     Internal,
-    /// The user asked to stop (Ctrl-C); what was finished is stored: exit code 130.
+    /// The user or a scheduler asked to stop; what was finished is stored, the same command goes on: exit code 130.
     Interrupted,
+    /// Another process writes to the study; the same command works later: exit code 75 (`EX_TEMPFAIL`).
+    Busy,
+}
+
+/// Who reads a hint: what helps is said in the words of the tool at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HintReader {
+    /// Someone at the command line, or at the shell of `syntrace sql`.
+    CommandLine,
+    /// Someone whose client speaks PostgreSQL's protocol.
+    Postgres,
+    /// Someone who calls the Python package.
+    Python,
 }
 
 /// An error with its context chain (outermost last) and an optional hint.
@@ -26,6 +39,8 @@ pub struct Error {
     message: String,
     context: Vec<String>,
     hint: Option<String>,
+    /// Hints that take the place of `hint` for some readers.
+    reader_hints: Vec<(HintReader, String)>,
     of_storage: bool,
     sqlstate: Option<&'static str>,
 }
@@ -46,6 +61,11 @@ impl Error {
         Self::new(ErrorKind::Interrupted, message)
     }
 
+    /// Builds the error for a study that another process holds.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Busy, message)
+    }
+
     /// Builds the error for something that this build of the program was made without.
     pub fn left_out(what: &str, feature: &str) -> Self {
         Self::user(format!("this build has no {what}"))
@@ -53,7 +73,8 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), hint: None, of_storage: false, sqlstate: None }
+        let (context, hint, reader_hints) = (Vec::new(), None, Vec::new());
+        Self { kind, message: message.into(), context, hint, reader_hints, of_storage: false, sqlstate: None }
     }
 
     /// Adds where it happened; printed before the message, outermost first.
@@ -72,6 +93,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a hint in the words of one kind of reader; it takes the place of [`Error::hint`] there.
+    #[must_use]
+    pub fn hint_for(mut self, reader: HintReader, hint: impl Into<String>) -> Self {
+        self.reader_hints.push((reader, hint.into()));
         self
     }
 
@@ -108,6 +136,7 @@ impl Error {
         match (self.kind, self.sqlstate) {
             (ErrorKind::Internal, _) => "XX000",
             (ErrorKind::Interrupted, _) => "57014",
+            (ErrorKind::Busy, _) => "55006",
             (ErrorKind::User, Some(code)) => code,
             (ErrorKind::User, None) => "42000",
         }
@@ -118,9 +147,15 @@ impl Error {
         self.kind
     }
 
-    /// The hint, if there is one.
+    /// The hint at the command line, if there is one.
     pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.hint_text_for(HintReader::CommandLine)
+    }
+
+    /// The hint for a reader, if there is one.
+    pub fn hint_text_for(&self, reader: HintReader) -> Option<&str> {
+        let own = self.reader_hints.iter().find(|(of, _)| *of == reader).map(|(_, hint)| hint.as_str());
+        own.or(self.hint.as_deref())
     }
 
     /// Exit code of a process that ends with this error.
@@ -129,6 +164,7 @@ impl Error {
             ErrorKind::User => 2,
             ErrorKind::Internal => 3,
             ErrorKind::Interrupted => 130,
+            ErrorKind::Busy => 75,
         }
     }
 }

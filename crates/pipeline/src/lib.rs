@@ -32,9 +32,9 @@ pub use ingest::{
     IngestOptions, IngestReport, default_cut, ingest_again, ingest_files, simulate_into, simulated_capture,
 };
 pub use jobs::reattack::reattack;
-pub use plan::{KNOWN_GPUS, Plan, PlanDevice, duration};
+pub use plan::{AskedFor, KNOWN_GPUS, Plan, PlanDevice, ShareTotal, differences, duration};
 pub use release::{ReleaseGroup, ReleasedModel, release};
-pub use run::{RunObserver, RunOptions, RunReport, run, run_without_networks};
+pub use run::{RunObserver, RunOptions, RunReport, STOP_GRACE, run, run_without_networks};
 #[cfg(feature = "torch")]
 pub use train::{Audited, Experiment};
 #[cfg(feature = "torch")]
@@ -47,4 +47,5 @@ pub use transfer::export::{
 };
 pub use transfer::import::{EvaluationNotes, ImportedModel, evaluation, import_models};
 pub use transfer::kit::{Kit, KitModel, KitOptions, kit};
+pub use transfer::shards::united_shards;
 pub use transfer::share::{SHARED_TABLES, ShareReport, WITHHELD_TABLES, share};

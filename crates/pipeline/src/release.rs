@@ -4,7 +4,7 @@ use crate::jobs::load;
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, Delta, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
-use syntrace_base::record::{Mechanism, ModelRecord, PrivacyEvent, Role};
+use syntrace_base::record::{Mechanism, ModelRecord, PrivacyEvent, PrivacyUnit, Role};
 use syntrace_measure::privacy::{Joint, Ledger, Released, joint, promise};
 use syntrace_store::Snapshot;
 
@@ -15,6 +15,8 @@ pub struct ReleaseGroup {
     pub classes: Vec<String>,
     /// Their splits: the same split, the same members.
     pub splits: Vec<SplitId>,
+    /// What the joint epsilon is about.
+    pub unit: PrivacyUnit,
     pub models: Vec<ReleasedModel>,
     /// Together.
     pub joint: Joint,
@@ -37,7 +39,8 @@ pub struct ReleasedModel {
 /// delta is the given one, or the smallest of the models'.
 ///
 /// # Errors
-/// `user` for a name that no model has, and where nothing is promised; where no accountant has an answer.
+/// `user` for a name that no model has, where nothing is promised, and where private models of a group have different units of
+/// privacy; where no accountant has an answer.
 pub fn release(snapshot: &Snapshot, names: &[String], delta: Option<Delta>) -> Result<Vec<ReleaseGroup>> {
     let models = Candidate::all(snapshot)?;
     let chosen: Vec<&Candidate> = match names {
@@ -74,6 +77,7 @@ struct Candidate {
     record: ModelRecord,
     class: String,
     name: String,
+    hosts: bool,
 }
 
 impl Candidate {
@@ -89,9 +93,10 @@ impl Candidate {
             .map(|record| {
                 let class = classes.get(&record.class_id).cloned().unwrap_or_else(|| "?".to_owned());
                 let (generator, regime, role) = (&record.generator, record.regime.label(), record.role.label());
-                Self { name: format!("{generator} {class} {regime} {role}"), class, record }
+                let hosts = load::is_drawn_by_host(snapshot, &record)?;
+                Ok(Self { name: format!("{generator} {class} {regime} {role}"), class, record, hosts })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         models.sort_by(|a, b| (&a.class, &a.name, a.record.model_id).cmp(&(&b.class, &b.name, b.record.model_id)));
         Ok(models)
     }
@@ -139,6 +144,21 @@ fn class_groups(snapshot: &Snapshot) -> Result<HashMap<ClassId, i64>> {
     Ok(groups)
 }
 
+/// The unit of privacy of the private models of a group.
+fn unit(models: &[&Candidate]) -> Result<PrivacyUnit> {
+    let private = || models.iter().filter(|model| model.record.epsilon_spent.is_some());
+    let of_hosts = private().find(|model| model.hosts);
+    match (of_hosts, private().find(|model| !model.hosts)) {
+        (None, _) => Ok(PrivacyUnit::Trace),
+        (Some(_), None) => Ok(PrivacyUnit::Host { traces_max: 0 }),
+        (Some(host), Some(trace)) => Err(Error::user(format!(
+            "epsilons of different units do not add up: that of `{}` is about a host, that of `{}` about a trace",
+            host.name, trace.name
+        ))
+        .hint("name models of one unit: `SELECT name, unit FROM models`")),
+    }
+}
+
 fn group(snapshot: &Snapshot, models: &[&Candidate], delta: Option<Delta>) -> Result<ReleaseGroup> {
     let (mut classes, mut splits, mut parts, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for model in models {
@@ -156,7 +176,7 @@ fn group(snapshot: &Snapshot, models: &[&Candidate], delta: Option<Delta>) -> Re
     classes.dedup();
     splits.sort_unstable();
     splits.dedup();
-    Ok(ReleaseGroup { classes, splits, models: named, joint: joint(&parts, delta)? })
+    Ok(ReleaseGroup { classes, splits, unit: unit(models)?, models: named, joint: joint(&parts, delta)? })
 }
 
 /// The stored events of a model, in their order. Whatever they released, those with equal noise are one.

@@ -5,8 +5,9 @@ use crate::jobs::context::Context;
 use crate::jobs::dispatch::{run_job, run_job_without_networks};
 use crate::jobs::job::Start;
 use crate::jobs::order;
-use crate::plan::{Plan, PlannedJob};
+use crate::plan::{Plan, PlannedJob, Work};
 use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
 use syntrace_base::base::Progress;
 use syntrace_base::error::{Error, ErrorKind, Result, ResultExt, panic_text};
 use syntrace_store::{JobResult, StoreWriter};
@@ -32,7 +33,14 @@ pub trait RunObserver: Sync {
     fn generator_finished(&self, _generator: &str) {}
     /// True once the user asked to stop.
     fn stop_requested(&self) -> bool;
+    /// Some jobs went on for [`STOP_GRACE`] after that: their labels. Everything that is finished is stored, as are the
+    /// trainings' checkpoints, and nothing is being written, so that a process may end here; otherwise they are waited for.
+    fn stop_overdue(&self, _running: &[&str]) {}
 }
+
+/// Jobs that save their state have this time for it once a stop is asked for. Others (attacks, forests, evaluations) would
+/// only finish what takes them as long the next time.
+pub const STOP_GRACE: Duration = Duration::from_secs(6);
 
 /// What a run did.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +53,13 @@ pub struct RunReport {
     pub failed: Vec<(String, Error)>,
     /// Jobs that could not run because of those.
     pub blocked: usize,
+}
+
+impl RunReport {
+    /// Is everything done that the plan asked for?
+    pub fn is_whole(&self) -> bool {
+        self.failed.is_empty() && self.blocked == 0
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +77,8 @@ struct Board {
     report: RunReport,
     first_error: Option<Error>,
     stopping: bool,
+    /// Threads that take jobs.
+    workers: usize,
 }
 
 /// Does a job of a plan.
@@ -97,16 +114,19 @@ fn run_by(
 ) -> Result<RunReport> {
     let states = plan.jobs.iter().map(first_state).collect();
     let report = RunReport { skipped: plan.done(), ..RunReport::default() };
-    let board = Mutex::new(Board { states, report, first_error: None, stopping: false });
+    let workers = options.threads.max(1);
+    let board = Mutex::new(Board { states, report, first_error: None, stopping: false, workers });
     let changed = Condvar::new();
     let context = Context { store, plan, checkpoint_seconds: options.checkpoint_seconds };
     record_plan(store, plan)?;
     let ranks = order::ranks(plan);
-    std::thread::scope(|scope| {
-        for _ in 0..options.threads.max(1) {
+    let watched = std::thread::scope(|scope| {
+        for _ in 0..workers {
             scope.spawn(|| work(run_job, &context, &ranks, &board, &changed, observer));
         }
+        watch(&context, &board, &changed, observer)
     });
+    watched?;
     let board = board.into_inner().map_err(|_| Error::internal("a worker thread panicked"))?;
     if let Some(error) = board.first_error {
         return Err(error);
@@ -184,8 +204,48 @@ fn work(
             observer.generator_finished(generator);
         }
     }
+    if let Ok(mut board) = board.lock() {
+        board.workers -= 1;
+    }
     changed.notify_all();
 }
+
+/// Waits for the workers, and says once if some go on for long after a stop was asked for.
+fn watch(context: &Context<'_>, board: &Mutex<Board>, changed: &Condvar, observer: &dyn RunObserver) -> Result<()> {
+    let mut asked: Option<Instant> = None;
+    let mut told = false;
+    let Ok(mut guard) = board.lock() else { return Ok(()) };
+    while guard.workers > 0 {
+        if observer.stop_requested() {
+            let since = *asked.get_or_insert_with(Instant::now);
+            if !told && since.elapsed() >= STOP_GRACE {
+                told = true;
+                let jobs = context.plan.jobs.iter().zip(&guard.states);
+                let running: Vec<&PlannedJob> =
+                    jobs.filter(|(_, state)| **state == State::Running).map(|(job, _)| job).collect();
+                drop(guard);
+                overdue(context, &running, observer)?;
+                let Ok(again) = board.lock() else { return Ok(()) };
+                guard = again;
+            }
+        }
+        let Ok((next, _)) = changed.wait_timeout(guard, PAUSE) else { return Ok(()) };
+        guard = next;
+    }
+    Ok(())
+}
+
+fn overdue(context: &Context<'_>, running: &[&PlannedJob], observer: &dyn RunObserver) -> Result<()> {
+    // A training that was cut off leaves its mark: what it did beyond its checkpoint must not be found.
+    if !running.iter().any(|job| matches!(job.work, Work::Train { .. } | Work::OneRunAudit { .. })) {
+        context.store.end_training()?;
+    }
+    let labels: Vec<&str> = running.iter().map(|job| job.head.label.as_str()).collect();
+    context.store.between_commits(|| observer.stop_overdue(&labels))
+}
+
+/// Between two looks at what has changed.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The generator of a job that was just done, if nothing more is to be done for it.
 fn finished_generator<'a>(plan: &'a Plan, job: &PlannedJob, states: &[State]) -> Option<&'a str> {
@@ -227,7 +287,7 @@ fn next_job(
         if !guard.states.contains(&State::Running) {
             return None;
         }
-        let wait = changed.wait_timeout(guard, std::time::Duration::from_millis(200));
+        let wait = changed.wait_timeout(guard, PAUSE);
         guard = wait.ok()?.0;
     }
 }

@@ -1,10 +1,11 @@
 //! All tables and views by name, and the text of `schema/tables.sql`.
 
-use crate::scan::provider::StudyTable;
+use crate::scan::provider::{Of, StudyTable};
 use crate::scan::relation::sql_type;
 use crate::sql::split::split_statements;
-use crate::table::TABLES;
+use crate::table::several::{STUDY_COLUMN, united};
 use crate::table::study::Study;
+use crate::table::{TABLES, Table};
 use datafusion::catalog::TableProvider;
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
@@ -45,19 +46,46 @@ pub fn tables() -> Vec<TableInfo> {
         .collect()
 }
 
-/// A table of a study as DataFusion sees it; nothing is read. `None` where there is no such table.
-pub(crate) fn provider(name: &str, study: &Arc<Study>) -> Option<Arc<dyn TableProvider>> {
-    let table = TABLES.iter().find(|table| table.name == name)?;
-    Some(Arc::new(StudyTable::new(table.name, (table.make)(study))))
+/// All tables of several studies asked together: those of one, with the column `study` first.
+pub fn tables_of_several() -> Vec<TableInfo> {
+    let mut tables = tables();
+    tables.iter_mut().for_each(|table| table.columns.insert(0, STUDY_COLUMN));
+    tables
 }
 
-/// All tables without content, made once: what statements are planned over.
-pub(crate) fn tables_without_content() -> &'static [(&'static str, Arc<dyn TableProvider>)] {
-    static ALL: LazyLock<Vec<(&'static str, Arc<dyn TableProvider>)>> = LazyLock::new(|| {
-        let study = Arc::new(Study::detached());
-        TABLES.iter().filter_map(|table| Some((table.name, provider(table.name, &study)?))).collect()
-    });
-    &ALL
+/// A table over these studies as DataFusion sees it; nothing is read. `None` where there is no such table or study.
+pub(crate) fn provider(name: &str, of: Of, studies: &[Arc<Study>]) -> Option<Arc<dyn TableProvider>> {
+    let table = TABLES.iter().find(|table| table.name == name)?;
+    match of {
+        Of::One(place) => Some(over(table, of, std::slice::from_ref(studies.get(place)?))),
+        Of::All => Some(over(table, of, studies)),
+    }
+}
+
+fn over(table: &Table, of: Of, studies: &[Arc<Study>]) -> Arc<dyn TableProvider> {
+    let has_content = studies.iter().all(|study| study.has_content());
+    let relations = studies.iter().map(|study| (study.name().to_owned(), (table.make)(study)));
+    let relation = match (of, relations.collect::<Vec<_>>()) {
+        (Of::One(_), mut one) if one.len() == 1 => one.remove(0).1,
+        (_, parts) => united(parts),
+    };
+    Arc::new(StudyTable::new(table.name, of, has_content, relation))
+}
+
+/// All tables without content: what statements are planned over. Those of a single study are made once.
+pub(crate) fn tables_without_content(of: Of) -> Vec<(&'static str, Arc<dyn TableProvider>)> {
+    static OF_ONE: LazyLock<Vec<(&'static str, Arc<dyn TableProvider>)>> = LazyLock::new(|| made(Of::One(0)));
+    fn made(of: Of) -> Vec<(&'static str, Arc<dyn TableProvider>)> {
+        let study = [Arc::new(Study::detached())];
+        TABLES.iter().map(|table| (table.name, over(table, of, &study))).collect()
+    }
+    if of == Of::One(0) { OF_ONE.clone() } else { made(of) }
+}
+
+/// A table of this name without content.
+pub(crate) fn table_without_content(name: &str, of: Of) -> Option<Arc<dyn TableProvider>> {
+    let table = TABLES.iter().find(|table| table.name == name)?;
+    Some(over(table, of, &[Arc::new(Study::detached())]))
 }
 
 /// All views, in the order of their file.

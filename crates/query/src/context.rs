@@ -143,16 +143,6 @@ pub(crate) async fn started(
     execute_stream(cancellable(frame.create_physical_plan().await?, cancelled)?, task)
 }
 
-/// As [`started`], for a plan that the analyzer rules have been applied to.
-pub(crate) async fn started_analyzed(
-    context: &SessionContext,
-    plan: LogicalPlan,
-    cancelled: &CancelFlag,
-) -> datafusion::common::Result<SendableRecordBatchStream> {
-    let optimized = context.state().optimizer().optimize(plan, &context.state(), |_, _| {})?;
-    started_optimized(context, &optimized, cancelled).await
-}
-
 /// As [`started`], for a plan that has been optimized: exactly this one is executed.
 pub(crate) async fn started_optimized(
     context: &SessionContext,

@@ -83,6 +83,7 @@ queries! {
     "release_privacy"
     "privacy_ledger"
     "privacy_audit"
+    "attacks_by_unit"
     "leaks_by_model"
     "why_dp_helped"
     "generalization_gap"

@@ -5,7 +5,7 @@
 //! pins no snapshot. [`Service::run`] puts the tables of the given snapshot into it, in views and
 //! subqueries too, so every query is consistent and none sees an older study than it asked for.
 
-use crate::context::{Rules, SessionOptions, new_context, started, started_analyzed, started_optimized};
+use crate::context::{Rules, SessionOptions, new_context, started_optimized};
 use crate::error::external;
 use crate::named::{NamedQuery, bind};
 use crate::optimizer::cancellation::CancelFlag;
@@ -13,14 +13,16 @@ use crate::query_thread::on_query_threads;
 use crate::sql::binding::bound;
 use crate::sql::diagnose::explain;
 use crate::sql::disclosure::{RealTraces, names_none, require_no_traces};
-use crate::sql::name_resolution::{self, relations, with_tables_of};
+use crate::sql::name_resolution::{
+    Names, register_named, register_tables, relations, with_tables_of, with_tables_of_all,
+};
 use crate::sql::parameter::Parameters;
 use crate::sql::parse::parse;
 use crate::sql::statement::{admitted, reading_plan};
 use crate::table::study::Studies;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::{DFSchemaRef, DataFusionError, ParamValues};
+use datafusion::common::{DFSchemaRef, DataFusionError, ParamValues, internal_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
@@ -72,15 +74,35 @@ pub struct Service {
     studies: Studies,
     /// Where queries work.
     work: Handle,
+    /// Held while a statement's names are registered; `None` where all are.
+    registering: Option<tokio::sync::Mutex<()>>,
 }
 
 impl Service {
     /// Makes a context with all tables, views, functions and named queries; reads nothing. Queries run on the
     /// threads of `work`.
     pub async fn new(options: SessionOptions, work: Handle) -> Result<Self> {
+        Self::of_several(&[], options, work).await
+    }
+
+    /// As [`Service::new`], over several studies by their names, as [`Session::open_several`](crate::Session::open_several)
+    /// has them; without names or with one, over one study.
+    pub async fn of_several(names: &[String], options: SessionOptions, work: Handle) -> Result<Self> {
+        let names = if names.len() > 1 { names } else { &[] };
         let context = new_context(options, Rules::default())?;
-        name_resolution::register_all(&context).await.map_err(|error| explain(&error, ""))?;
-        Ok(Self { context, studies: Studies::default(), work })
+        let single = (!names.is_empty()).then(|| new_context(options, Rules::default())).transpose()?;
+        let failed = |error: DataFusionError| explain(&error, "");
+        let registered = Names::register(&context, single.map(|single| (names, single))).map_err(failed)?;
+        registered.register_all(&context).await.map_err(failed)?;
+        Ok(Self { context, studies: Studies::of(names.to_vec()), work, registering: None })
+    }
+
+    /// As [`Service::new`], with views and named queries planned when a statement first names them: ready at once, for a
+    /// protocol that does not list the names of the context.
+    pub fn on_demand(options: SessionOptions, work: Handle) -> Result<Self> {
+        let context = new_context(options, Rules::default())?;
+        register_tables(&context).map_err(|error| explain(&error, ""))?;
+        Ok(Self { context, studies: Studies::default(), work, registering: Some(tokio::sync::Mutex::default()) })
     }
 
     /// The context, for what a protocol adds to it.
@@ -96,6 +118,10 @@ impl Service {
     /// Plans a statement that only reads; refuses everything else. The plan holds no snapshot.
     pub async fn plan(&self, statement: Statement) -> datafusion::common::Result<StatementPlan> {
         let statement = admitted(statement).map_err(external)?;
+        if let Some(registering) = &self.registering {
+            let _one_by_one = registering.lock().await;
+            register_named(&self.context, &statement).await?;
+        }
         self.analyzed(reading_plan(&self.context, statement).await?)
     }
 
@@ -124,18 +150,45 @@ impl Service {
         plan: StatementPlan,
         snapshot: Arc<Snapshot>,
     ) -> datafusion::common::Result<SendableRecordBatchStream> {
+        self.run_checked(plan, snapshot, |_| Ok(())).await
+    }
+
+    /// As [`Service::run`], for a plan that must pass a check once it is optimized. What is checked is what is executed: a plan
+    /// that is optimized a second time may be another one, since `now()` is replaced by the time of that moment.
+    async fn run_checked(
+        &self,
+        plan: StatementPlan,
+        snapshot: Arc<Snapshot>,
+        check: fn(&LogicalPlan) -> datafusion::common::Result<()>,
+    ) -> datafusion::common::Result<SendableRecordBatchStream> {
         let StatementPlan { plan, is_analyzed, .. } = plan;
         let study = self.studies.study(snapshot).map_err(external)?;
         let plan = with_tables_of(plan, &Arc::new(study))?;
         let (context, cancelled) = (self.context.clone(), CancelFlag::default());
         let of_query = CancelFlag::clone(&cancelled);
         let start = async move {
-            match is_analyzed {
-                true => started_analyzed(&context, plan, &of_query).await,
-                false => started(&context, plan, &of_query).await,
-            }
+            let state = context.state();
+            let optimized = match is_analyzed {
+                true => state.optimizer().optimize(plan, &state, |_, _| {}),
+                false => state.optimize(&plan),
+            }?;
+            check(&optimized)?;
+            started_optimized(&context, &optimized, &of_query).await
         };
         on_query_threads(&self.work, cancelled, start).await
+    }
+
+    /// As [`Service::run`], over the snapshots of all studies in their order.
+    pub async fn run_over(
+        &self,
+        mut plan: StatementPlan,
+        snapshots: &[Arc<Snapshot>],
+    ) -> datafusion::common::Result<SendableRecordBatchStream> {
+        let Some(first) = snapshots.first() else { return internal_err!("no snapshot to run over") };
+        let studies = self.studies.all(snapshots).map_err(external)?;
+        // Tables that have content stay as they are.
+        plan.plan = with_tables_of_all(plan.plan, &studies)?;
+        self.run(plan, Arc::clone(first)).await
     }
 
     /// Names and types of the columns of a statement's answer; nothing is read.
@@ -177,33 +230,10 @@ impl Service {
         if !plan.is_analyzed {
             plan = StatementPlan::not_analyzed(bound(plan.plan, parameters).map_err(failed)?);
         }
-        let started =
-            if is_open { self.run(plan, snapshot).await } else { self.run_without_traces(plan, snapshot).await };
-        Ok(Rows { text: text.to_owned(), stream: started.map_err(failed)? })
-    }
-
-    /// As [`Service::run`], for a plan that must read no column that names real traces. What is checked is what is executed: a
-    /// plan that is optimized a second time may be another one, since `now()` is replaced by the time of that moment.
-    async fn run_without_traces(
-        &self,
-        plan: StatementPlan,
-        snapshot: Arc<Snapshot>,
-    ) -> datafusion::common::Result<SendableRecordBatchStream> {
-        let StatementPlan { plan, is_analyzed, .. } = plan;
-        let study = self.studies.study(snapshot).map_err(external)?;
-        let plan = with_tables_of(plan, &Arc::new(study))?;
-        let (context, cancelled) = (self.context.clone(), CancelFlag::default());
-        let of_query = CancelFlag::clone(&cancelled);
-        let start = async move {
-            let state = context.state();
-            let optimized = match is_analyzed {
-                true => state.optimizer().optimize(plan, &state, |_, _| {}),
-                false => state.optimize(&plan),
-            }?;
-            require_no_traces(&optimized)?;
-            started_optimized(&context, &optimized, &of_query).await
-        };
-        on_query_threads(&self.work, cancelled, start).await
+        let check: fn(&LogicalPlan) -> datafusion::common::Result<()> =
+            if is_open { |_| Ok(()) } else { require_no_traces };
+        let stream = self.run_checked(plan, snapshot, check).await.map_err(failed)?;
+        Ok(Rows { text: text.to_owned(), stream })
     }
 }
 
@@ -248,8 +278,9 @@ mod tests {
     fn a_statement_is_analyzed_when_it_is_planned_unless_it_has_parameters_or_explains() {
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         let context = new_context(SessionOptions { memory_bytes: 64 << 20, threads: 1 }, Rules::default()).unwrap();
-        name_resolution::register_tables(&context).unwrap();
-        let service = Service { context, studies: Studies::default(), work: runtime.handle().clone() };
+        Names::register(&context, None).unwrap();
+        let service =
+            Service { context, studies: Studies::default(), work: runtime.handle().clone(), registering: None };
         let is_analyzed = |text: &str| {
             let planned = runtime.block_on(service.plan(service.parse(text).unwrap()));
             planned.unwrap().is_analyzed

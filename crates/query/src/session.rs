@@ -1,11 +1,14 @@
-//! A query context over one snapshot, and the bridge from DataFusion's async to plain iterators.
+//! A query context over one snapshot, or one of each of several studies, and the bridge from DataFusion's async to plain iterators.
 
 use crate::context::{Rules, SessionOptions, new_context, started};
+use crate::file_table::file_table;
+use crate::named::{NamedQuery, bind};
 use crate::optimizer::cancellation::CancelFlag;
+use crate::sql::attach::FileName;
 use crate::sql::binding::bound;
 use crate::sql::diagnose::explain;
 use crate::sql::empty_answer;
-use crate::sql::name_resolution::{register_named, register_tables, with_tables_of};
+use crate::sql::name_resolution::{Names, with_tables_of_all};
 use crate::sql::nesting_limits::STACK_BYTES;
 use crate::sql::parameter::Parameters;
 use crate::sql::parse::parse;
@@ -15,8 +18,10 @@ use crate::table::study::{Studies, Study};
 use arrow::array::AsArray;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use futures::StreamExt;
@@ -27,14 +32,15 @@ use syntrace_base::error::{Error, Result, panic_text};
 use syntrace_store::Snapshot;
 use tokio::sync::Notify;
 
-/// SQL over one consistent view of a study. Read-only.
+/// SQL over one consistent view of a study, or of several. Read-only.
 pub struct Session {
     runtime: Arc<tokio::runtime::Runtime>,
     context: SessionContext,
+    names: Names,
     cancel: Arc<Cancellation>,
-    /// What statements read from now on.
-    study: Mutex<Arc<Study>>,
-    /// What is known of the study's records from one statement to the next.
+    /// What statements read from now on: the study, or several in their order.
+    attached: Mutex<Arc<[Arc<Study>]>>,
+    /// What is known of the studies' records from one statement to the next.
     studies: Studies,
 }
 
@@ -46,6 +52,18 @@ impl Session {
 
     /// As [`Session::open`], with some of this crate's optimizer rules disabled.
     pub fn open_with(snapshot: Arc<Snapshot>, options: SessionOptions, rules: Rules) -> Result<Self> {
+        Self::over(&[], &[snapshot], options, rules)
+    }
+
+    /// Several studies in one session, by different names: each is a schema, and the tables and views of all are united, with
+    /// the column `study` first. One study is as with [`Session::open`], whatever it is called.
+    pub fn open_several(studies: &[(String, Arc<Snapshot>)], options: SessionOptions) -> Result<Self> {
+        let (names, snapshots): (Vec<String>, Vec<_>) = studies.iter().cloned().unzip();
+        let names = if names.len() > 1 { names } else { Vec::new() };
+        Self::over(&names, &snapshots, options, Rules::default())
+    }
+
+    fn over(names: &[String], snapshots: &[Arc<Snapshot>], options: SessionOptions, rules: Rules) -> Result<Self> {
         let threads = options.threads.max(1);
         // One more for the stack that statements are planned on.
         try_threads(threads + 1, Some(STACK_BYTES)).map_err(|error| {
@@ -59,15 +77,18 @@ impl Session {
             .build()
             .map_err(|error| Error::internal(format!("cannot start the query threads: {error}")))?;
         let context = new_context(options, rules)?;
-        register_tables(&context).map_err(|error| Error::internal(format!("cannot register the tables: {error}")))?;
+        let single = (!names.is_empty()).then(|| new_context(options, rules)).transpose()?;
+        let registered = Names::register(&context, single.map(|single| (names, single)))
+            .map_err(|error| Error::internal(format!("cannot register the tables: {error}")))?;
         let session = Self {
             runtime: Arc::new(runtime),
             context,
+            names: registered,
             cancel: Arc::default(),
-            study: Mutex::new(Arc::new(Study::detached())),
-            studies: Studies::default(),
+            attached: Mutex::new(Arc::new([])),
+            studies: Studies::of(names.to_vec()),
         };
-        session.attach(snapshot)?;
+        session.attach_all(snapshots)?;
         Ok(session)
     }
 
@@ -94,24 +115,44 @@ impl Session {
 
     /// Switches all tables to another snapshot: the shell does so before each statement.
     pub fn attach(&self, snapshot: Arc<Snapshot>) -> Result<()> {
-        self.put(self.studies.study(snapshot)?);
+        self.attach_all(&[snapshot])
+    }
+
+    /// As [`Session::attach`], to the snapshots of all studies in their order.
+    pub fn attach_all(&self, snapshots: &[Arc<Snapshot>]) -> Result<()> {
+        self.put(self.studies.all(snapshots)?);
         Ok(())
     }
 
-    /// Lets go of the snapshot, so that a writer may reuse its pages; queries fail until the next
+    /// Lets go of the snapshots, so that a writer may reuse their pages; queries fail until the next
     /// [`Session::attach`].
     pub fn detach(&self) -> Result<()> {
-        self.put(Study::detached());
+        self.put(self.attached().iter().map(|_| Arc::new(Study::detached())).collect());
         Ok(())
     }
 
-    fn put(&self, study: Study) {
-        *self.study.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(study);
+    fn put(&self, studies: Vec<Arc<Study>>) {
+        *self.attached.lock().unwrap_or_else(PoisonError::into_inner) = studies.into();
     }
 
-    /// The study of the last snapshot.
-    fn study(&self) -> Arc<Study> {
-        Arc::clone(&self.study.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The studies of the last snapshots.
+    fn attached(&self) -> Arc<[Arc<Study>]> {
+        Arc::clone(&self.attached.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes a CSV or Parquet file a table beside the study's, to be read where a statement names it. Gives the name: that which
+    /// is asked for, else the file's. Which files may be read is the caller's to decide.
+    ///
+    /// # Errors
+    /// A file of another kind, one that cannot be read, or a name that a table or view has.
+    pub fn attach_file(&self, file: &FileName) -> Result<String> {
+        let name = file.table()?;
+        let table = caught(|| file_table(&file.path))?;
+        let registered = caught(|| {
+            let _ = self.context.deregister_table(TableReference::bare(name.as_str()));
+            self.context.register_table(TableReference::bare(name.as_str()), table).map_err(|error| explain(&error, ""))
+        });
+        registered.map(|_| name)
     }
 
     /// Plans one statement and starts it. Errors show the place in the text and near names.
@@ -134,6 +175,29 @@ impl Session {
         let stream = caught(|| {
             let statement = admitted(parse(text)?)?;
             let start = self.start(statement, parameters, &cancel.requested);
+            let started = self.runtime.block_on(cancel.before(start))?;
+            started.map_err(|error| explain(&error, text))
+        })?;
+        Ok(Answer { runtime: Arc::clone(&self.runtime), cancel: Arc::clone(cancel), text: text.to_owned(), stream })
+    }
+
+    /// A named query with values for its parameters. Of several studies it is asked of one after the other, with the name of
+    /// the study as the first column: the rows of each keep their order.
+    pub fn named(&self, query: &NamedQuery, given: &Parameters) -> Result<Answer> {
+        let parameters = bind(query, given)?;
+        let Names::OfSeveral(_) = &self.names else { return self.sql_with(query.sql, &parameters) };
+        self.cancel.requested.store(false, Ordering::SeqCst);
+        let (text, cancel) = (query.sql, &self.cancel);
+        let stream = caught(|| {
+            let statement = admitted(parse(text)?)?;
+            let start = async {
+                let mut answers = Vec::new();
+                for plan in self.names.plans_of_each(&statement).await? {
+                    let plan = with_tables_of_all(bound(plan, &parameters)?, &self.attached())?;
+                    answers.push(started(&self.context, plan, &cancel.requested).await?);
+                }
+                in_turn(answers)
+            };
             let started = self.runtime.block_on(cancel.before(start))?;
             started.map_err(|error| explain(&error, text))
         })?;
@@ -190,10 +254,18 @@ impl Session {
 
     /// The plan of a statement that only reads, over the study.
     async fn plan(&self, statement: Statement, parameters: &Parameters) -> datafusion::common::Result<LogicalPlan> {
-        register_named(&self.context, &statement).await?;
+        self.names.register_named(&self.context, &statement).await?;
         let plan = reading_plan(&self.context, statement).await?;
-        with_tables_of(bound(plan, parameters)?, &self.study())
+        with_tables_of_all(bound(plan, parameters)?, &self.attached())
     }
+}
+
+/// The rows of answers with the same columns, one answer after the other.
+fn in_turn(answers: Vec<SendableRecordBatchStream>) -> datafusion::common::Result<SendableRecordBatchStream> {
+    let Some(schema) = answers.first().map(|answer| answer.schema()) else {
+        return datafusion::common::internal_err!("no study to ask");
+    };
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(answers).flatten())))
 }
 
 /// Runs a recursive operation on a stack that suffices for the deepest tree that

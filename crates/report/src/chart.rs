@@ -2,14 +2,14 @@
 //!
 //! Colours are class names (`s0` strokes, `f0` fills); the style around the drawing says what they are.
 
-use super::palette::{dash, marker};
+use super::palette::{colour, dash, marker};
 use super::scale::{Axis, Scale};
 use svg::Node;
 use svg::node::element::Element;
 
 /// One value, with its interval where it has one.
 #[derive(Debug, Clone)]
-pub(super) struct Point {
+pub struct Point {
     /// Place on the horizontal axis; `None` stands in the lane of values without one.
     pub x: Option<f64>,
     /// Interval along the horizontal axis.
@@ -35,7 +35,7 @@ impl Point {
 
 /// Points of one kind.
 #[derive(Debug, Clone)]
-pub(super) struct Series {
+pub struct Series {
     /// Colour, marker and dash.
     pub style: usize,
     /// The points in the order of the line.
@@ -48,18 +48,25 @@ pub(super) struct Series {
     pub band: bool,
     /// Numbers from elsewhere (the paper): a dotted thin line and small hollow markers.
     pub foreign: bool,
+    /// Are there rectangles from zero, as wide as the horizontal interval of a point, or as its place?
+    pub bars: bool,
 }
 
 impl Series {
     /// A line with markers.
     pub fn new(style: usize, points: Vec<Point>) -> Self {
-        Self { style, points, line: true, marks: true, band: false, foreign: false }
+        Self { style, points, line: true, marks: true, band: false, foreign: false, bars: false }
+    }
+
+    /// Rectangles.
+    pub fn of_bars(style: usize, points: Vec<Point>) -> Self {
+        Self { line: false, marks: false, bars: true, ..Self::new(style, points) }
     }
 }
 
 /// A horizontal line across the panel; its style is that of the legend's entry of the same number.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reference {
+pub struct Reference {
     /// Height.
     pub value: f64,
     /// 0 dashed, 1 dotted.
@@ -68,7 +75,7 @@ pub(super) struct Reference {
 
 /// A panel before it is drawn.
 #[derive(Debug, Clone)]
-pub(super) struct Chart {
+pub struct Chart {
     /// Title, above the panel.
     pub title: String,
     /// Description for screen readers.
@@ -118,6 +125,10 @@ const CHARACTER: f64 = 6.4;
 const RADIUS: f64 = 3.6;
 /// Distance between series at one place, so that whiskers stand side by side.
 const DODGE: f64 = 5.0;
+/// Share of a named place that bars take.
+const BAR: f64 = 0.8;
+/// Width of a bar at a number, pixels.
+const BAR_WIDTH: f64 = 6.0;
 
 /// An element with attributes.
 pub(super) fn element(name: &str, attributes: &[(&str, String)]) -> Element {
@@ -175,8 +186,15 @@ impl Frame<'_> {
 }
 
 impl Chart {
+    /// A panel without lines across.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis, series: Vec<Series>, size: (f64, f64)) -> Self {
+        let (title, description) = (title.into(), String::new());
+        let (references, upright, diagonal, lane) = (Vec::new(), None, false, None);
+        Self { title, description, x, y, series, references, upright, diagonal, lane, size }
+    }
+
     /// Draws the panel.
-    pub fn draw(self) -> Panel {
+    pub(super) fn draw(self) -> Panel {
         let widest = self.y.scale.ticks().iter().map(|(_, text)| text.len()).max().unwrap_or(1);
         let left = 26.0 + widest as f64 * CHARACTER;
         let lane = if self.lane.is_some() { LANE } else { 0.0 };
@@ -191,7 +209,7 @@ impl Chart {
         drawing.append(text("text title", left, 14.0, "start", &self.title));
         frame.axes(&mut drawing);
         for (number, series) in self.series.iter().enumerate() {
-            frame.series(&mut drawing, series, frame.dodge(number));
+            frame.series(&mut drawing, series, number);
         }
         let is_linked = self.series.iter().flat_map(|series| &series.points).any(|point| point.link.is_some());
         let role = if is_linked { "group" } else { "img" };
@@ -282,9 +300,12 @@ impl Frame<'_> {
         ticks.into_iter().step_by(every).collect()
     }
 
-    fn series(&self, drawing: &mut Element, series: &Series, shift: f64) {
-        let mut group = Element::new("g");
-        let stroke = format!("s{}", series.style);
+    fn series(&self, drawing: &mut Element, series: &Series, number: usize) {
+        let (mut group, shift) = (Element::new("g"), self.dodge(number));
+        let stroke = format!("s{}", colour(series.style));
+        if series.bars {
+            self.bars(&mut group, series, number);
+        }
         if series.band {
             self.band(&mut group, series);
         }
@@ -308,7 +329,7 @@ impl Frame<'_> {
             ));
         }
         for point in &series.points {
-            if !series.band {
+            if !series.band && !series.bars {
                 self.whiskers(&mut group, point, &stroke, shift);
             }
             if series.marks {
@@ -326,7 +347,7 @@ impl Frame<'_> {
         let outline: Vec<String> = upper.chain(lower).collect();
         if ends.len() > 1 {
             let d = format!("M{}Z", outline.join("L"));
-            group.append(element("path", &[("class", format!("band f{}", series.style)), ("d", d)]));
+            group.append(element("path", &[("class", format!("band f{}", colour(series.style))), ("d", d)]));
         }
     }
 
@@ -350,22 +371,49 @@ impl Frame<'_> {
             // the ground below, so that lines do not shine through
             group.append(element("path", &[("class", "hollow".to_owned()), ("d", d.clone())]));
         }
-        let mut mark = element(
+        let mark = element(
             "path",
-            &[("class", format!("mark s{0} f{0}", series.style)), ("d", d), ("fill-opacity", px(fill))],
+            &[("class", format!("mark s{0} f{0}", colour(series.style))), ("d", d), ("fill-opacity", px(fill))],
         );
-        if !point.label.is_empty() {
-            let mut title = Element::new("title");
-            title.append(svg::node::Text::new(point.label.as_str()));
-            mark.append(title);
-        }
-        match &point.link {
-            Some(address) => {
-                let mut link = element("a", &[("href", address.clone()), ("aria-label", point.label.clone())]);
-                link.append(mark);
-                group.append(link);
-            }
-            None => group.append(mark),
+        group.append(labelled(mark, point));
+    }
+
+    fn bars(&self, group: &mut Element, series: &Series, number: usize) {
+        let beside: Vec<usize> = (0..self.chart.series.len()).filter(|index| self.chart.series[*index].bars).collect();
+        let place = beside.iter().position(|index| *index == number).unwrap_or(0) as f64;
+        let room = match &self.chart.x.scale {
+            Scale::Places(names) => (self.right - self.plot_left) / names.len().max(1) as f64 * BAR,
+            Scale::Linear(..) | Scale::Log(..) => BAR_WIDTH,
+        };
+        let each = room / beside.len() as f64;
+        for point in &series.points {
+            let (x, y) = self.place(point, 0.0);
+            let (from, to) = match point.x_ends {
+                Some((low, high)) => (self.x(low), self.x(high)),
+                None => (x - room / 2.0 + place * each, x - room / 2.0 + (place + 1.0) * each),
+            };
+            let zero = self.y(0.0);
+            let bar = [
+                ("class", format!("mark column s{0} f{0}", colour(series.style))),
+                ("x", px(from)),
+                ("y", px(y.min(zero))),
+                ("width", px((to - from).max(1.0))),
+                ("height", px((y - zero).abs())),
+            ];
+            group.append(labelled(element("rect", &bar), point));
         }
     }
+}
+
+/// A mark with its tooltip, and as a link where it leads somewhere.
+fn labelled(mut mark: Element, point: &Point) -> Element {
+    if !point.label.is_empty() {
+        let mut title = Element::new("title");
+        title.append(svg::node::Text::new(point.label.as_str()));
+        mark.append(title);
+    }
+    let Some(address) = &point.link else { return mark };
+    let mut link = element("a", &[("href", address.clone()), ("aria-label", point.label.clone())]);
+    link.append(mark);
+    link
 }

@@ -2,7 +2,7 @@
 //! whole figure is one SVG file.
 
 use super::chart::{Panel, REFERENCE_DASHES, element, line, px, text};
-use super::palette::{dash, marker, standalone_style};
+use super::palette::{colour, dash, marker, standalone_style};
 use svg::Node;
 use svg::node::element::Element;
 
@@ -70,7 +70,7 @@ fn sample(sample: Sample) -> Element {
         element(
             "path",
             &[
-                ("class", format!("mark s{style} f{style}")),
+                ("class", format!("mark s{0} f{0}", colour(style))),
                 ("d", marker(style, (width - 2.0) / 2.0, middle, 3.8)),
                 ("fill-opacity", px(fill)),
             ],
@@ -78,13 +78,13 @@ fn sample(sample: Sample) -> Element {
     };
     match sample {
         Sample::Series(style) => {
-            let mut stroke = line(&format!("curve s{style}"), whole.0, whole.1);
+            let mut stroke = line(&format!("curve s{}", colour(style)), whole.0, whole.1);
             stroke.assign("stroke-dasharray", dash(style));
             group.append(stroke);
             group.append(mark(style, 1.0));
         }
         Sample::Line(style) => {
-            let mut stroke = line(&format!("curve s{style}"), whole.0, whole.1);
+            let mut stroke = line(&format!("curve s{}", colour(style)), whole.0, whole.1);
             stroke.assign("stroke-dasharray", dash(style));
             group.append(stroke);
         }
@@ -113,8 +113,8 @@ fn sample(sample: Sample) -> Element {
         }
         Sample::Swatch([red, green, blue]) => {
             let square = [
-                ("class", "frame".to_owned()),
-                ("style", format!("fill:#{red:02x}{green:02x}{blue:02x}")),
+                ("fill", format!("#{red:02x}{green:02x}{blue:02x}")),
+                ("stroke", "#8a939d".to_owned()),
                 ("x", px(8.0)),
                 ("y", px(1.0)),
                 ("width", px(14.0)),

@@ -19,6 +19,7 @@ mod figure_layout;
 #[cfg(feature = "png")]
 mod font;
 mod headline;
+mod lineage_graph;
 mod outsider;
 mod page;
 mod palette;
@@ -30,15 +31,18 @@ mod table;
 
 use answer::Answer;
 use arrow::record_batch::RecordBatch;
+pub use chart::{Chart, Point, Reference, Series};
 pub use disclosure::Members;
 pub use figure::Mark;
-use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct};
-use figure_layout::Sheet;
+use figure::{FIGURES, Figure, Look, NOT_ON_PAGE, distinct, trace_sheet};
+use figure_layout::{Entry, Sample, Sheet};
 use headline::{Sources, sentences};
+pub use lineage_graph::{LineageBox, LineageColumn, lineage_graph};
 use page::{Page, Section, figure_block, table_block};
-pub use palette::page_style;
+pub use palette::{generator_style, page_style};
+pub use scale::{Axis, Scale, number};
 use std::collections::HashMap;
-use syntrace_base::error::{Error, Result};
+use syntrace_base::error::{Error, HintReader, Result};
 use syntrace_query::Session;
 use table::Table;
 
@@ -86,7 +90,8 @@ pub fn figure(session: &Session, name: &str, format: FigureFormat, members: Memb
     };
     let Some(given) = figure.naming.given(members, figure.given) else {
         return Err(Error::user(format!("`{name}` shows real traces, which models were trained on"))
-            .hint("add `--members` (in Python `members=True`), and mind who sees the picture"));
+            .hint("add `--members`, and mind who sees the picture")
+            .hint_for(HintReader::Python, "give `members=True`, and mind who sees the picture"));
     };
     let answer = Answer::ask(session, figure.name, given)?;
     if format == FigureFormat::Csv {
@@ -114,12 +119,54 @@ pub struct FigureParts {
     pub caption: &'static str,
     /// What a study needs to have it.
     pub needs: &'static str,
+    /// What is drawn.
+    pub drawing: Drawing,
+}
+
+/// What a page shows of a figure; without panels where there is nothing to draw.
+#[derive(Debug, Clone, Default)]
+pub struct Drawing {
     /// What the marks mean: a sample as SVG, and its name.
     pub legend: Vec<(String, String)>,
-    /// An SVG each; none where there is nothing to draw.
+    /// An SVG each.
     pub panels: Vec<String>,
     /// What is not drawn, and why.
     pub notes: Vec<String>,
+}
+
+impl Drawing {
+    /// Charts that are drawn for a page of its own; `name` is part of the ids in it. Each entry of the legend has the style of
+    /// its series.
+    pub fn of(name: &str, charts: Vec<Chart>, legend: Vec<(usize, String)>) -> Self {
+        let entry = |(style, name)| Entry::new(Sample::Series(style), name);
+        let panels = charts.into_iter().map(Chart::draw).collect();
+        Self::of_sheet(
+            name,
+            &Sheet { panels, legend: legend.into_iter().map(entry).collect(), columns: 1, notes: Vec::new() },
+        )
+    }
+
+    fn of_sheet(name: &str, sheet: &Sheet) -> Self {
+        Self {
+            legend: sheet.legend.iter().map(|entry| (entry.sample_svg(), entry.name.clone())).collect(),
+            panels: sheet
+                .panels
+                .iter()
+                .enumerate()
+                .map(|(place, panel)| panel.svg(&format!("{name}-{place}")))
+                .collect(),
+            notes: sheet.notes.clone(),
+        }
+    }
+}
+
+/// Packets of one trace as an nPrint image: Ethernet frames, each with its IP length in bytes. Nothing is drawn where no header
+/// can be read.
+///
+/// # Errors
+/// `internal` if the encoder contradicts itself.
+pub fn trace_image(title: &str, name: &str, frames: &[(&[u8], u32)]) -> Result<Drawing> {
+    Ok(trace_sheet(title, frames)?.map(|sheet| Drawing::of_sheet(name, &sheet)).unwrap_or_default())
 }
 
 /// The figure of privacy against utility over rows of its query, with marks that lead to what they stand for.
@@ -136,15 +183,8 @@ pub fn privacy_vs_utility(
     let figure = FIGURES.iter().find(|figure| figure.name == NAME);
     let figure = figure.ok_or_else(|| Error::internal(format!("there is no figure `{NAME}`")))?;
     let sheet = draw(figure, &Answer::of(NAME, rows)?, &Look { generators, link: Some(link) })?;
-    let (panels, legend, notes) = sheet.map(|sheet| (sheet.panels, sheet.legend, sheet.notes)).unwrap_or_default();
-    Ok(FigureParts {
-        title: figure.title,
-        caption: figure.caption,
-        needs: figure.needs,
-        legend: legend.into_iter().map(|entry| (entry.sample_svg(), entry.name)).collect(),
-        panels: panels.iter().enumerate().map(|(index, panel)| panel.svg(&format!("{NAME}-{index}"))).collect(),
-        notes,
-    })
+    let drawing = sheet.map(|sheet| Drawing::of_sheet(NAME, &sheet)).unwrap_or_default();
+    Ok(FigureParts { title: figure.title, caption: figure.caption, needs: figure.needs, drawing })
 }
 
 fn look(models: &Answer) -> Result<Look> {

@@ -11,8 +11,53 @@ const DARK: [&str; 7] = ["#56b4e9", "#ff8a3d", "#2fc9a0", "#e59ac6", "#f0c04a", 
 /// Dashes of lines.
 const DASHES: [&str; 7] = ["none", "7 3", "2 2", "9 3 2 3", "1 3", "12 4", "4 2 1 2 1 2"];
 
-/// Number of styles before they repeat.
-pub(super) const STYLES: usize = LIGHT.len();
+/// Number of colours.
+const COLOURS: usize = LIGHT.len();
+
+/// Number of styles before they repeat: those after the first seven have a colour of theirs with another marker and dash.
+const STYLES: usize = COLOURS * COLOURS;
+
+/// Styles of generators that are not known here.
+const OTHERS: usize = STYLES - COLOURS;
+
+/// Generators of this program: each has the style of its place in every figure, page and study.
+const GENERATORS: [&str; 6] = ["netssm", "netshare", "netdiffusion", "netdpsyn", "markov", "netpool"];
+
+/// The style of a generator: that of its name, and the next free one where another generator of the study (`all`, by name) that
+/// is not known here has the same.
+pub fn generator_style(generator: &str, all: &[String]) -> usize {
+    if let Some(place) = GENERATORS.iter().position(|known| *known == generator) {
+        return place;
+    }
+    let mut others: Vec<&str> = all.iter().map(String::as_str).filter(|name| !GENERATORS.contains(name)).collect();
+    others.push(generator);
+    others.sort_unstable();
+    others.dedup();
+    let mut taken: Vec<(&str, usize)> = Vec::new();
+    for name in others {
+        let wanted = hashed(name) % OTHERS;
+        let nth = |step: usize| COLOURS + (wanted + step) % OTHERS;
+        let free = (0..OTHERS).map(nth).find(|style| taken.iter().all(|(_, used)| used != style));
+        // Of more generators than styles some look alike.
+        taken.push((name, free.unwrap_or(COLOURS + wanted)));
+    }
+    taken.iter().find(|(name, _)| *name == generator).map_or(0, |(_, style)| *style)
+}
+
+/// A number that follows from a name (FNV-1a, 32 bits).
+fn hashed(name: &str) -> usize {
+    name.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)) as usize
+}
+
+/// The colour of a style.
+pub(super) fn colour(style: usize) -> usize {
+    style % COLOURS
+}
+
+/// Marker and dash of a style: with its colour, no other style has them.
+fn shape(style: usize) -> usize {
+    (style + style / COLOURS) % COLOURS
+}
 
 /// Ground, text, faint text, grid lines, frames and shaded areas of a theme.
 struct Ground {
@@ -40,7 +85,7 @@ fn figure_rules(colours: impl Fn(usize) -> String, ground: impl Fn(&str) -> Stri
          .ref{{stroke:{};stroke-width:1.5;fill:none}}.hollow{{fill:{}}}\
          text{{font-family:'Source Sans 3','Segoe UI','Helvetica Neue',Arial,'DejaVu Sans',sans-serif;font-size:11px}}\
          .title{{font-weight:600;font-size:12.5px}}.band{{fill-opacity:.16;stroke:none}}\
-         .curve{{fill:none;stroke-width:1.8;stroke-linejoin:round}}.thin{{stroke-width:1.1}}.whisker{{stroke-width:1.4}}.mark{{stroke-width:1.6}}",
+         .curve{{fill:none;stroke-width:1.8;stroke-linejoin:round}}.thin{{stroke-width:1.1}}.whisker{{stroke-width:1.4}}.mark{{stroke-width:1.6}}.column{{fill-opacity:.55;stroke-width:1}}",
         ground("back"),
         ground("text"),
         ground("soft"),
@@ -50,7 +95,7 @@ fn figure_rules(colours: impl Fn(usize) -> String, ground: impl Fn(&str) -> Stri
         ground("soft"),
         ground("back"),
     );
-    for number in 0..STYLES {
+    for number in 0..COLOURS {
         let colour = colours(number);
         // Writing to a string cannot fail.
         let _ = write!(text, ".s{number}{{stroke:{colour}}}.f{number}{{fill:{colour}}}");
@@ -71,7 +116,7 @@ fn ground_value<'a>(ground: &'a Ground, name: &str) -> &'a str {
 
 /// Style of a figure that stands alone: light, without variables (few readers of SVG know them).
 pub(super) fn standalone_style() -> String {
-    figure_rules(|number| LIGHT[number % STYLES].to_owned(), |name| ground_value(&LIGHT_GROUND, name).to_owned())
+    figure_rules(|number| LIGHT[number % COLOURS].to_owned(), |name| ground_value(&LIGHT_GROUND, name).to_owned())
 }
 
 /// Style of figures inside a page: variables, so that one drawing serves light and dark.
@@ -85,7 +130,7 @@ pub fn page_style() -> String {
     )
 }
 
-fn variables(ground: &Ground, colours: [&str; STYLES]) -> String {
+fn variables(ground: &Ground, colours: [&str; COLOURS]) -> String {
     let mut text = String::new();
     for name in ["back", "text", "soft", "grid", "line", "shade"] {
         let _ = write!(text, "--{name}:{};", ground_value(ground, name));
@@ -98,7 +143,7 @@ fn variables(ground: &Ground, colours: [&str; STYLES]) -> String {
 
 /// The dash of a style, as SVG has it.
 pub(super) fn dash(style: usize) -> &'static str {
-    DASHES[style % STYLES]
+    DASHES[shape(style)]
 }
 
 /// Outline of the marker of a style around a place, as SVG path data.
@@ -109,7 +154,7 @@ pub(super) fn marker(style: usize, x: f64, y: f64, radius: f64) -> String {
         let points: Vec<String> = points.iter().map(|(dx, dy)| at(*dx, *dy)).collect();
         format!("M{}Z", points.join("L"))
     };
-    match style % STYLES {
+    match shape(style) {
         0 => format!("M{}a{r:.1} {r:.1} 0 1 0 {:.1} 0a{r:.1} {r:.1} 0 1 0 {:.1} 0Z", at(-1.0, 0.0), 2.0 * r, -2.0 * r),
         1 => polygon(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
         2 => polygon(&[(0.0, -1.15), (1.1, 0.8), (-1.1, 0.8)]),
@@ -122,5 +167,24 @@ pub(super) fn marker(style: usize, x: f64, y: f64, radius: f64) -> String {
             points.extend(arm.iter().map(|(dx, dy)| (-dx, -dy)));
             polygon(&points)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generator_has_one_style_everywhere_and_no_two_of_a_study_the_same() {
+        let imported: Vec<String> = (0..20).map(|number| format!("generator {number}")).collect();
+        let all: Vec<String> = GENERATORS.iter().map(|name| (*name).to_owned()).chain(imported).collect();
+        let mut styles: Vec<usize> = all.iter().map(|name| generator_style(name, &all)).collect();
+        let look: Vec<(usize, usize)> = styles.iter().map(|style| (colour(*style), shape(*style))).collect();
+        styles.sort_unstable();
+        styles.dedup();
+        assert_eq!(styles.len(), 26);
+        assert!((0..26).all(|one| !look[..one].contains(&look[one])), "{look:?}");
+        assert_eq!(generator_style("netdpsyn", &[]), generator_style("netdpsyn", &all));
+        assert_eq!(generator_style("mine", &[]), generator_style("mine", &["netssm".to_owned(), "mine".to_owned()]));
     }
 }

@@ -2,7 +2,7 @@
 
 /// What an axis shows.
 #[derive(Debug, Clone)]
-pub(super) enum Scale {
+pub enum Scale {
     /// Named places, in order; values are their indices.
     Places(Vec<String>),
     /// Numbers from the first to the second.
@@ -13,7 +13,7 @@ pub(super) enum Scale {
 
 /// An axis with its label: the quantity and its unit.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
+pub struct Axis {
     /// The quantity and its unit.
     pub label: String,
     /// What it shows.
@@ -48,6 +48,18 @@ impl Scale {
             return Self::Log(10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
         }
         Self::from_zero(values)
+    }
+
+    /// A linear scale with round ends that holds all values, and not zero where that is far from them.
+    pub fn around(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let low = values.clone().fold(f64::INFINITY, f64::min);
+        let high = values.clone().fold(f64::NEG_INFINITY, f64::max);
+        let range = high - low;
+        if !range.is_finite() || range <= 0.0 || low.abs().min(high.abs()) < range {
+            return Self::from_zero(values);
+        }
+        let step = step(range);
+        Self::Linear((low / step).floor() * step, (high / step).ceil() * step)
     }
 
     /// Where a value lies between the ends: 0 to 1, beyond them clamped.
@@ -90,7 +102,7 @@ fn step(range: f64) -> f64 {
 }
 
 /// A number as an axis shows it: 0.25, 40, 12,000, 1.5e7.
-pub(super) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude == 0.0 {
         return "0".to_owned();

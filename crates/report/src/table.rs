@@ -55,6 +55,13 @@ pub(super) const MEMBERSHIP: &[Table] = &[
         ATTACKS,
     ),
     table(
+        "attacks_by_unit",
+        "Traces and hosts",
+        "The strongest attack on single traces and, where a spec asks for attacks on hosts, on hosts with all their traces, \
+         beside the unit that the model's epsilon is about: an epsilon for a trace bounds no attack on hosts.",
+        ATTACKS,
+    ),
+    table(
         "whole_against_summaries",
         "What summaries lose",
         "The strongest attack on what models say of every position (logits of every token, predicted noise of every cell) beside \

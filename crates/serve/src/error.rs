@@ -2,7 +2,7 @@
 
 use datafusion::common::DataFusionError;
 use pgwire::error::{ErrorInfo, PgWireError};
-use syntrace_base::error::Error;
+use syntrace_base::error::{Error, HintReader};
 use syntrace_query::explained;
 
 /// An error with a SQLSTATE code of PostgreSQL.
@@ -15,7 +15,7 @@ pub(super) fn refused(code: &str, message: &str, hint: Option<&str>) -> PgWireEr
 /// An error of this program with its code: `42000` for an invalid statement without a more specific code, `XX000` for
 /// damage and internal errors.
 pub(super) fn of_error(error: &Error) -> PgWireError {
-    refused(error.sqlstate(), &error.to_string(), error.hint_text())
+    refused(error.sqlstate(), &error.to_string(), error.hint_text_for(HintReader::Postgres))
 }
 
 /// An error of planning or running `text`.

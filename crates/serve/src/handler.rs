@@ -48,13 +48,18 @@ pub(super) struct Handlers {
 
 impl Handlers {
     /// Adds PostgreSQL's catalog to the service's context.
-    pub async fn new(store: Arc<Store>, service: Service, authentication: Authentication) -> Result<Self> {
-        let catalog = Catalog::register(service.context())
+    pub async fn new(
+        names: &[String],
+        stores: Vec<Store>,
+        service: Service,
+        authentication: Authentication,
+    ) -> Result<Self> {
+        let catalog = Catalog::register(service.context(), names)
             .await
             .map_err(|error| Error::internal(format!("cannot make the PostgreSQL catalog: {error}")))?;
         super::function::register(service.context(), &catalog.objects);
         let planner = Arc::new(Planner::new(service, Rewriter::new(catalog)));
-        let questions = Arc::new(Questions { store, planner, running: Arc::default() });
+        let questions = Arc::new(Questions { stores, planner, running: Arc::default() });
         Ok(Self { questions, authentication })
     }
 }
@@ -92,13 +97,14 @@ impl PgWireServerHandlers for Connection {
 
 /// Answers all clients.
 pub(super) struct Questions {
-    store: Arc<Store>,
+    /// One study, or several in their order.
+    stores: Vec<Store>,
     pub planner: Arc<Planner>,
     pub running: Arc<Running>,
 }
 
 impl Questions {
-    /// Runs a plan over the newest snapshot. Returns the result once its first rows are available, so that
+    /// Runs a plan over the newest snapshots. Returns the result once its first rows are available, so that
     /// a query that fails at once fails before anything is sent.
     pub async fn answer(
         &self,
@@ -110,8 +116,9 @@ impl Questions {
         let options = Arc::new(FormatOptions::from_client_metadata(client.metadata()));
         let fields = Arc::new(fields(&plan, format, Some(options))?);
         let mut limits = Limits::new(&self.running, client);
-        let snapshot = self.store.snapshot().map_err(|error| of_error(&error))?;
-        let started = limits.within(self.planner.service.run(plan, Arc::new(snapshot))).await?;
+        let snapshots = self.stores.iter().map(|store| store.snapshot().map(Arc::new)).collect::<Result<Vec<_>>>();
+        let snapshots = snapshots.map_err(|error| of_error(&error))?;
+        let started = limits.within(self.planner.service.run_over(plan, &snapshots)).await?;
         let stream = started.map_err(|error| of_query(&error, text))?;
         let mut rest = RemainingRows { stream, limits, text: text.to_owned(), fields: Arc::clone(&fields) };
         let first = rest.next().await?;

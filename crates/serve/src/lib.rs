@@ -1,4 +1,4 @@
-//! A study over the PostgreSQL wire protocol, read-only, for psql, pandas, Grafana, DBeaver.
+//! A study, or several, over the PostgreSQL wire protocol, read-only, for psql, pandas, Grafana, DBeaver.
 //!
 //! ```text
 //! socket -> authentication (TLS, password) -> statement -> plan without content -> newest snapshot -> rows
@@ -66,10 +66,11 @@ pub struct ServeOptions {
     pub session: SessionOptions,
 }
 
-/// Serves clients until the process is asked to stop (Ctrl-C, SIGTERM). Calls `announce` with the bound
+/// Serves clients until the process is asked to stop (Ctrl-C, SIGTERM): one study, or several by different names, each a
+/// schema, and the tables of all as unions. Calls `announce` with the bound
 /// address once clients can connect. Fails before listening where other machines could read the study
 /// without a password, or where the certificate or key is unusable.
-pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAddr)) -> Result<()> {
+pub fn serve(studies: Vec<(String, Store)>, options: ServeOptions, announce: impl FnOnce(SocketAddr)) -> Result<()> {
     if !options.host.is_loopback() && options.password.is_none() {
         return Err(Error::user(format!(
             "`{}` is reachable from other machines, and anyone who connects could read the whole study",
@@ -79,7 +80,7 @@ pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAd
     }
     // Queries have a separate runtime, so that they never delay client messages and timeouts.
     let (clients, queries) = (server_threads(CLIENT_THREADS)?, server_threads(options.session.threads)?);
-    let served = clients.block_on(listen(Arc::new(store), options, queries.handle().clone(), announce));
+    let served = clients.block_on(listen(studies, options, queries.handle().clone(), announce));
     // Running queries are dropped, not awaited.
     clients.shutdown_timeout(Duration::from_secs(1));
     queries.shutdown_timeout(Duration::from_secs(1));
@@ -90,7 +91,7 @@ pub fn serve(store: Store, options: ServeOptions, announce: impl FnOnce(SocketAd
 const CLIENT_THREADS: usize = 2;
 
 async fn listen(
-    store: Arc<Store>,
+    studies: Vec<(String, Store)>,
     options: ServeOptions,
     queries: Handle,
     announce: impl FnOnce(SocketAddr),
@@ -98,8 +99,9 @@ async fn listen(
     let tls = options.tls.as_ref().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
     let certificate = options.tls.as_ref().map(|(certificate, _)| certificate);
     let authentication = Authentication::new(options.password.as_deref(), certificate)?;
-    let service = Service::new(options.session, queries).await?;
-    let handlers = Arc::new(Handlers::new(store, service, authentication).await?);
+    let (names, stores): (Vec<String>, Vec<Store>) = studies.into_iter().unzip();
+    let service = Service::of_several(&names, options.session, queries).await?;
+    let handlers = Arc::new(Handlers::new(&names, stores, service, authentication).await?);
     let listener = listen_on(options.host, options.port, DEFAULT_PORT).await?;
     let address =
         listener.local_addr().map_err(|error| Error::internal(format!("no address to listen on: {error}")))?;

@@ -181,9 +181,25 @@ impl Planner {
         }
     }
 
-    /// Plans the statement as the catalog's clients mean it; `None` where it cannot be read.
+    /// Plans the statement as the catalog's clients mean it; `None` where it cannot be read. Where only its questions about keys
+    /// cannot be planned, those have no rows: a client that asks for more than keys gets the rest.
     async fn plan_rewritten(&self, text: &str, settings: &Settings) -> Option<PgWireResult<Planned>> {
-        let Rewritten { statement, changes, parameters } = self.rewriter.rewritten(text, settings)?;
+        let planned = self.plan_rewritten_with(text, settings, false).await?;
+        if planned.is_err()
+            && let Some(Ok(without_keys)) = self.plan_rewritten_with(text, settings, true).await
+        {
+            return Some(Ok(without_keys));
+        }
+        Some(planned)
+    }
+
+    async fn plan_rewritten_with(
+        &self,
+        text: &str,
+        settings: &Settings,
+        without_keys: bool,
+    ) -> Option<PgWireResult<Planned>> {
+        let Rewritten { statement, changes, parameters } = self.rewriter.rewritten(text, settings, without_keys)?;
         let plan = self.service.plan(Statement::Statement(Box::new(statement))).await;
         Some(plan.map(|plan| Planned { plan, changes, parameters }).map_err(|error| of_query(&error, text)))
     }

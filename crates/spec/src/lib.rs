@@ -17,7 +17,7 @@ pub use policy::{DEFAULT_POLICY, parse_policy, read_policy};
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{Delta, DeviceChoice, Epsilon};
 use syntrace_base::error::{Error, Result, ResultExt};
-use syntrace_base::record::{Regime, TraceUnit};
+use syntrace_base::record::{PrivacyUnit, Regime, TraceUnit};
 use syntrace_measure::privacy::Accountant;
 
 /// The spec of `make demo`.
@@ -179,12 +179,21 @@ pub struct TraceSpec {
 /// Sizes of the splits (paper section 3.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitSpec {
-    /// Member traces per model; as many are held out.
+    /// Member units (traces, or hosts) per model; as many are held out.
     pub members: u32,
     /// Shadow models per (generator, class, regime).
     pub shadows: u32,
     /// Are shadows drawn from the whole class, the target's traces included? What online attacks need.
     pub overlap: bool,
+    /// What is drawn as a whole, and what every epsilon is about.
+    pub unit: PrivacyUnit,
+}
+
+impl SplitSpec {
+    /// Most traces on one side of a split.
+    pub fn traces_max(&self) -> u64 {
+        u64::from(self.members) * u64::from(self.unit.traces_max())
+    }
 }
 
 /// Where the noise of DP-SGD comes from.
@@ -261,6 +270,7 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
             members: between(u64::from(raw.split.members), 2, ITEMS_MAX, "split.members")? as u32,
             shadows: between(u64::from(raw.split.shadows), 1, SHADOWS_MAX, "split.shadows")? as u32,
             overlap: raw.split.overlap,
+            unit: resolve_unit(&raw.unit, raw.host_traces)?,
         },
         regimes: resolve_regimes(&raw.regimes)?,
         noise: match raw.regimes.noise.as_str() {
@@ -287,6 +297,15 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         augment: resolve_augment(raw.utility.augment, raw.utility.augment_draws)?,
         audit: AuditSpec { one_run: raw.audit.one_run },
     })
+}
+
+fn resolve_unit(unit: &str, host_traces: u32) -> Result<PrivacyUnit> {
+    let traces_max = between(u64::from(host_traces), 1, HOST_TRACES_MAX, "host_traces")? as u32;
+    match unit {
+        "trace" => Ok(PrivacyUnit::Trace),
+        "host" => Ok(PrivacyUnit::Host { traces_max }),
+        other => Err(Error::user(format!("`unit` must be `trace` or `host`, found `{other}`"))),
+    }
 }
 
 fn resolve_shadows(raw: raw::RawShadows, traces: u32, generators: &[StageSpec]) -> Result<SyntheticShadows> {
@@ -347,6 +366,8 @@ const ITEMS_MAX: u64 = 10_000_000;
 const PACKETS_MAX: u64 = 1_000_000;
 /// Shadows of a target; studies of the likelihood ratio take 256.
 const SHADOWS_MAX: u64 = 4_096;
+/// Traces of a host: a batch holds all of a host that is drawn.
+const HOST_TRACES_MAX: u64 = 1_024;
 /// Privacy budgets of a study.
 const BUDGETS_MAX: usize = 64;
 

@@ -12,6 +12,10 @@ pub(super) struct RawSpec {
     pub seed: u64,
     pub threads: Option<usize>,
     pub device: Option<String>,
+    #[serde(default = "trace")]
+    pub unit: String,
+    #[serde(default = "four")]
+    pub host_traces: u32,
     #[serde(default = "summary")]
     pub attributes: String,
     pub dataset: Vec<RawDataset>,
@@ -70,6 +74,14 @@ impl Default for RawTraces {
 
 fn summary() -> String {
     "summary".to_owned()
+}
+
+fn trace() -> String {
+    "trace".to_owned()
+}
+
+fn four() -> u32 {
+    4
 }
 
 fn ten() -> u32 {

@@ -50,6 +50,7 @@ records! {
     9 1 super::records::SegmentRecord => "SegmentRecord";
     10 1 super::records::CheckpointRecord => "CheckpointRecord";
     11 1 super::records::CaptureNames => "CaptureNames";
+    12 1 super::records::ShardRecord => "ShardRecord";
 }
 
 const HEADER_BYTES: usize = 12;

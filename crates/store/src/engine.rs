@@ -176,7 +176,7 @@ fn open_existing(path: &Path, cache_bytes: usize) -> Result<Database> {
             return check_opened(path, database);
         }
     }
-    Err(Error::user(format!("`{}` is being replaced by another process", path.display())).hint("try again"))
+    Err(Error::busy(format!("`{}` is being replaced by another process", path.display())).hint("try again"))
 }
 
 /// Opens a study as a writer does, and leaves its file as it is (see [`Overlay`]).
@@ -307,7 +307,7 @@ fn open_error(path: &Path, error: redb::DatabaseError) -> Error {
     let place = path.display();
     match error {
         redb::DatabaseError::DatabaseAlreadyOpen => {
-            Error::user(format!("`{place}` is being written by another process"))
+            Error::busy(format!("`{place}` is being written by another process"))
                 .hint("wait for it, or stop it; `sql`, `info` and `report` work while it is running")
         }
         redb::DatabaseError::Storage(redb::StorageError::Io(io)) => match io.kind() {

@@ -44,7 +44,7 @@ pub use job_result::{JobResult, NewFile, NewObject, NewSegment};
 pub use merge::{Conflict, MergeReport};
 pub use prune::Retained;
 pub use reader::{Generation, ReadCounters, Snapshot, Store};
-pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord};
+pub use records::{ColumnRecord, ObjectRecord, Scalar, SegmentRecord, ShardRecord};
 pub use tables::FORMAT_VERSION;
 pub use verify::{Finding, VerifyReport};
 pub use writer::{StoreWriter, TableSize};

@@ -6,6 +6,9 @@
 //! Content is compared without wall clocks (`seconds`, the times of jobs). Without conflicts the union is
 //! commutative, associative and idempotent up to those clocks.
 //!
+//! Objects of a kind can be left behind (`weights`, `capture`): the jobs that wrote them come over without them, and say
+//! so in their outputs, by which `verify` tells them from lost ones.
+//!
 //! The source is untrusted input: every record is validated and must be stored under its own key, every
 //! object and column must match its digest.
 
@@ -23,11 +26,14 @@ use redb::{ReadableTable, WriteTransaction};
 use std::collections::{HashMap, HashSet};
 use syntrace_base::base::{Digest, JobId, Progress};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{JobOutput, JobRecord};
+use syntrace_base::record::{CaptureRecord, JobOutput, JobRecord};
 
 /// A transaction is committed after this many bytes of content, or this many jobs.
 const BATCH_BYTES: u64 = 64 << 20;
 const BATCH_JOBS: usize = 256;
+
+/// Kind of the objects that are verbatim captures.
+const CAPTURE: &str = "capture";
 
 /// One thing that both studies hold under the same id with other content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,15 +60,15 @@ pub struct MergeReport {
 }
 
 impl StoreWriter {
-    /// Copies every finished job of another study that this one does not hold.
+    /// Copies every finished job of another study that this one does not hold, except its objects of some kinds.
     ///
     /// # Errors
     /// `internal` where the source is damaged: what was merged before that place stays, whole jobs only.
-    pub fn merge(&self, source: &Snapshot, progress: &dyn Progress) -> Result<MergeReport> {
+    pub fn merge(&self, source: &Snapshot, without: &[&str], progress: &dyn Progress) -> Result<MergeReport> {
         let mut rest = in_order(source.jobs()?)?;
         progress.start("merge", rest.len() as u64);
-        let mut merge =
-            Merge { source, report: MergeReport::default(), stopped: HashSet::new(), waiting: HashSet::new() };
+        let (stopped, waiting) = (HashSet::new(), HashSet::new());
+        let mut merge = Merge { source, without, report: MergeReport::default(), stopped, waiting };
         loop {
             self.merge_jobs(&mut merge, &rest, progress)?;
             let before = rest.len();
@@ -164,6 +170,8 @@ fn in_order(jobs: Vec<JobRecord>) -> Result<Vec<Ordered>> {
 
 struct Merge<'a> {
     source: &'a Snapshot,
+    /// Kinds of objects that stay behind.
+    without: &'a [&'a str],
     report: MergeReport,
     /// Jobs that conflict or build on one that does.
     stopped: HashSet<JobId>,
@@ -171,8 +179,9 @@ struct Merge<'a> {
     waiting: HashSet<JobId>,
 }
 
-/// One output of a job and the source's bytes of it.
+/// One output of a job and its bytes, as they come over.
 struct Output {
+    stated: JobOutput,
     place: Place,
     bytes: Vec<u8>,
     missing: bool,
@@ -219,7 +228,8 @@ impl Merge<'_> {
         for output in outputs.iter().filter(|output| output.missing) {
             self.take_over(transaction, heap, output)?;
         }
-        let bytes = codec::encode(job)?;
+        let outputs = outputs.into_iter().map(|output| output.stated).collect();
+        let bytes = codec::encode(&JobRecord { outputs, ..job.clone() })?;
         open(transaction, tables::JOBS)?
             .insert(job.job_id.0, bytes.as_slice())
             .map_err(|error| storage_error("write", error.into()))?;
@@ -239,7 +249,7 @@ impl Merge<'_> {
         let (mut outputs, mut differing) = (Vec::new(), Vec::new());
         for output in &job.outputs {
             let place = Place::of(output)?;
-            let bytes = self.record(place, output)?;
+            let Some(bytes) = self.wanted(place, self.record(place, output)?)? else { continue };
             let held = place.read_in(transaction)?;
             let agrees = match &held {
                 None => true,
@@ -257,9 +267,27 @@ impl Merge<'_> {
             {
                 differing.push(class);
             }
-            outputs.push(Output { place, bytes, missing: held.is_none() });
+            let stated = JobOutput { digest: Digest::of(&bytes).0, ..output.clone() };
+            outputs.push(Output { stated, place, bytes, missing: held.is_none() });
         }
         Ok((outputs, differing))
+    }
+
+    /// A record as it comes over: `None` for an object that stays behind, and a capture without its bytes says so.
+    fn wanted(&self, place: Place, bytes: Vec<u8>) -> Result<Option<Vec<u8>>> {
+        let described = || place.to_string();
+        match place {
+            _ if self.without.is_empty() => Ok(Some(bytes)),
+            Place::Object(_) => {
+                let object = codec::decode::<ObjectRecord>(&bytes, &described)?;
+                Ok((!self.without.contains(&object.kind.as_str())).then_some(bytes))
+            }
+            Place::Capture(_) if self.without.contains(&CAPTURE) => {
+                let capture = codec::decode::<CaptureRecord>(&bytes, &described)?;
+                codec::encode(&CaptureRecord { kept: false, ..capture }).map(Some)
+            }
+            _ => Ok(Some(bytes)),
+        }
     }
 
     /// A record of the source, checked against the digest in the job's outputs.

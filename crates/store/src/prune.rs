@@ -114,6 +114,9 @@ impl Kept {
         copy_heap(snapshot, transaction, &|place| self.records.contains_key(&place))?;
         copy_table(snapshot, transaction, tables::META)?;
         forget_training(transaction)?;
+        // What is left is no share of the plan.
+        let shard = open(transaction, tables::META)?.remove(tables::SHARD).map(drop);
+        shard.map_err(|error| storage_error("write", error.into()))?;
         for (place, bytes) in &self.records {
             place.insert(transaction, bytes)?;
         }

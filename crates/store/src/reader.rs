@@ -6,7 +6,7 @@ use super::column;
 use super::compression;
 use super::engine::{Engine, FileIdentity, file_identity, guarded, open_reading, storage_error};
 use super::heap;
-use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord};
+use super::records::{CheckpointRecord, ColumnRecord, ObjectRecord, SegmentRecord, ShardRecord};
 use super::schema::SegmentTable;
 use super::tables;
 use arrow::array::ArrayRef;
@@ -49,6 +49,13 @@ impl Store {
         }
         Snapshot::new(open.1.begin_read()?, Arc::clone(&self.columns))
     }
+
+    /// Opens the file anew: another study may have been written over it, which [`Store::snapshot`] does not see.
+    pub fn reopen(&self) -> Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        *open = (file_identity(&self.path), open_reading(&self.path, self.cache_bytes)?);
+        Ok(())
+    }
 }
 
 /// Counters of what a snapshot read, for tests of pruning.
@@ -74,6 +81,15 @@ pub struct Generation {
     heap_bytes: u64,
     /// Names are added and changed without a job.
     names: Option<Digest>,
+}
+
+impl Generation {
+    /// Can a study that was in the state `earlier` be in this one? Jobs are added; where one is gone, or all are as many and others,
+    /// the file may have another study in it.
+    pub fn may_follow(&self, earlier: &Self) -> bool {
+        let is_grown = self.jobs > earlier.jobs && self.heap_bytes >= earlier.heap_bytes;
+        is_grown || (self.jobs == earlier.jobs && self.ends == earlier.ends)
+    }
 }
 
 /// The bulk bytes as of a snapshot.
@@ -186,6 +202,15 @@ impl Snapshot {
         let Some(meta) = self.open(tables::META)? else { return Ok(false) };
         let found = meta.get(tables::SHARED_COPY).map_err(|error| storage_error("read", error.into()))?;
         Ok(found.is_some())
+    }
+
+    /// Which shares of a plan this study holds; `None` for a study that is none.
+    pub fn shard(&self) -> Result<Option<ShardRecord>> {
+        guarded(|| {
+            let Some(meta) = self.open(tables::META)? else { return Ok(None) };
+            let found = meta.get(tables::SHARD).map_err(|error| storage_error("read", error.into()))?;
+            found.map(|guard| codec::decode(guard.value(), &|| "table `meta`, key shard".to_owned())).transpose()
+        })?
     }
 
     /// The record of one object, if it exists.

@@ -1,6 +1,6 @@
 //! Records about the bulk content: what a segment or an object is and where its bytes are.
 
-use syntrace_base::base::{CaptureId, JobId};
+use syntrace_base::base::{CaptureId, JobId, ModelId};
 
 /// A minimum or maximum.
 #[derive(Debug, Clone, PartialEq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -95,4 +95,24 @@ pub struct CheckpointRecord {
     pub digest: [u8; 32],
     /// Length of the state.
     pub bytes: u64,
+}
+
+/// Which shares of a plan are in a study. Belongs to no job.
+#[derive(Debug, Clone, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct ShardRecord {
+    /// The plan's job: the fingerprint of all that was asked for.
+    pub plan: JobId,
+    /// Shares that it was dealt into.
+    pub count: u32,
+    /// Those that are here, sorted; 0 is the prologue, what all others start from.
+    pub numbers: Vec<u32>,
+    /// The share of each model, by model id.
+    pub dealt: Vec<(ModelId, u32)>,
+}
+
+impl ShardRecord {
+    /// Shares that are not here, the prologue (0) among them.
+    pub fn missing(&self) -> Vec<u32> {
+        (0..=self.count).filter(|number| !self.numbers.contains(number)).collect()
+    }
 }

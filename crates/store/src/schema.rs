@@ -180,8 +180,8 @@ pub const EPOCHS: SegmentTable = SegmentTable {
             true,
             "mean loss of all held-out traces at the end of the epoch, in evaluation mode",
         ),
-        column("gradient_norm", F64, true, "mean per-trace gradient norm before clipping"),
-        column("clipped_fraction", F64, true, "share of per-trace gradients that were clipped; NULL without DP"),
+        column("gradient_norm", F64, true, "mean gradient norm of a unit (trace, or host) before clipping"),
+        column("clipped_fraction", F64, true, "share of the units' gradients that were clipped; NULL without DP"),
         column("traces", I64, true, "traces drawn in the epoch; NULL where an imported log does not say"),
         column("seconds", F64, true, "wall time of the cohort's epoch; NULL where an imported log does not say"),
     ],
@@ -201,9 +201,14 @@ pub const PRIVACY_LEDGER: SegmentTable = SegmentTable {
             false,
             "`poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch), `gaussian` (on counts of all members), `gaussian_marginals` (on a histogram with one cell a member) or `exponential` (a choice; the noise is that of a Gaussian release that costs no less)",
         ),
-        column("sampling_rate", F64, false, "probability of a trace to be in a step's batch; 1 where all members are"),
+        column(
+            "sampling_rate",
+            F64,
+            false,
+            "probability of a unit of privacy (trace, host) to be in a step's batch; 1 where all members are",
+        ),
         column("noise_multiplier", F64, false, "noise standard deviation in units of the clip norm"),
-        column("clip_norm", F64, false, "L2 bound of one trace's contribution"),
+        column("clip_norm", F64, false, "L2 bound of one unit's contribution"),
         column("steps", I64, false, "times it was applied"),
         column(
             "epsilon_after",
@@ -212,7 +217,7 @@ pub const PRIVACY_LEDGER: SegmentTable = SegmentTable {
             "epsilon of all events up to this one, upper bound, at the model's delta, by the model's accountant",
         ),
         column("delta", F64, false, "delta of that epsilon"),
-        column("neighbours", Text, false, "neighbouring relation: `add or remove one trace`"),
+        column("neighbours", Text, false, "neighbouring relation: `add or remove one trace`, or `host`"),
         column(
             "epsilon_rdp",
             F64,
@@ -300,13 +305,13 @@ pub const WHOLE_ATTRIBUTES: SegmentTable = SegmentTable {
     ],
 };
 
-/// One row per attacked trace. Written by attack.
+/// One row per attacked trace, or host. Written by attack.
 pub const ATTACK_SCORES: SegmentTable = SegmentTable {
     code: 9,
     name: "attack_scores",
     partition: PartitionKind::Attack,
     columns: &[
-        column("trace_id", I64, false, "trace"),
+        column("trace_id", I64, false, "trace; of an attack on hosts the first of the host's"),
         column("model_id", I64, false, "model whose attribute was attacked"),
         column("member", Bool, false, "was it trained on?"),
         column("score", F32, false, "higher = more likely a member"),

@@ -18,6 +18,9 @@ pub(super) const SHARED_COPY: &str = "shared_copy";
 /// Key in `META` while trainings with secret noise are running; one that a killed process left stays until the study
 /// is compacted.
 pub(super) const TRAINING: &str = "training";
+/// Key in `META` of a share of a plan, or of the union of such: a `ShardRecord`. Written by `run --shard` and merge; it
+/// goes when a plain run has done what is left.
+pub(super) const SHARD: &str = "shard";
 /// Class id -> `ClassRecord`. Written by ingest and simulate.
 pub(super) const CLASSES: TableDefinition<i64, Bytes> = TableDefinition::new("syntrace.classes");
 /// Capture id -> `CaptureRecord`. Written by ingest and simulate.

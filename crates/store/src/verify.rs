@@ -9,9 +9,9 @@ use super::schema::SEGMENT_TABLES;
 use super::tables;
 use super::writer::{StoreWriter, TableSize};
 use redb::{ReadableTable, ReadableTableMetadata};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use syntrace_base::base::{Digest, map_ordered};
+use syntrace_base::base::{Digest, JobId, map_ordered};
 use syntrace_base::error::Result;
 use syntrace_base::record::*;
 
@@ -120,6 +120,7 @@ impl Snapshot {
         self.verify_segments(report);
         self.verify_heap(report);
         self.verify_references(report, &objects, &classes, &captures, &splits, &models);
+        self.verify_weights(report, &objects, &jobs, &models);
         for ingest in &ingests {
             if !classes.iter().any(|class| class.class_id == ingest.class_id) {
                 report.find(&format!("ingests, job {}", ingest.job_id), "its class is missing");
@@ -196,16 +197,34 @@ impl Snapshot {
         for split in splits.iter().filter(|split| !classes.iter().any(|class| class.class_id == split.class_id)) {
             report.find(&format!("splits, key {}", split.split_id), "its class is missing");
         }
-        let shared = report.note("meta", self.is_shared_copy()).unwrap_or_default();
         for model in models {
-            let place = format!("models, key {}", model.model_id);
             let has_split = splits.iter().any(|split| split.split_id == model.split_id);
             if model.role != Role::Base && !has_split {
-                report.find(&place, "its split is missing");
+                report.find(&format!("models, key {}", model.model_id), "its split is missing");
             }
-            // A redacted copy keeps the digest of the weights and leaves them out.
-            if !shared && model.weights.is_some_and(|weights| !objects.contains(&weights)) {
-                report.find(&place, "its weights are missing");
+        }
+    }
+
+    /// A redacted copy keeps the digest of the weights and leaves them out; so does a merge without weights, in which the
+    /// job that trained a model does not state them.
+    fn verify_weights(
+        &self,
+        report: &mut VerifyReport,
+        objects: &[ObjectRecord],
+        jobs: &[JobRecord],
+        models: &[ModelRecord],
+    ) {
+        if report.note("shared copy", self.is_shared_copy()).unwrap_or_default() {
+            return;
+        }
+        let objects: HashSet<[u8; 32]> = objects.iter().map(|object| object.digest).collect();
+        let jobs: HashMap<JobId, &JobRecord> = jobs.iter().map(|job| (job.job_id, job)).collect();
+        for model in models {
+            let Some(weights) = model.weights.filter(|weights| !objects.contains(weights)) else { continue };
+            let key = Digest(weights).hex();
+            let states = |job: &&JobRecord| job.outputs.iter().any(|output| output.key == key);
+            if jobs.get(&model.train_job).is_none_or(states) {
+                report.find(&format!("models, key {}", model.model_id), "its weights are missing");
             }
         }
     }

@@ -10,7 +10,8 @@ use super::job_result::{JobResult, write_result};
 use super::names;
 use super::output_key::open;
 use super::reader::Snapshot;
-use super::tables;
+use super::records::ShardRecord;
+use super::{codec, tables};
 use redb::{Database, WriteTransaction};
 use std::path::{Path, PathBuf};
 use syntrace_base::base::{CaptureId, JobId};
@@ -86,7 +87,8 @@ impl StoreWriter {
         Some(self.path.as_path()).filter(|path| !path.as_os_str().is_empty())
     }
 
-    /// A consistent view of what is committed.
+    /// A consistent view of what is committed. While it lives, no page that a later commit frees can be written again: whoever
+    /// works for long drops it first, or every checkpoint of every training makes the file longer.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::new(self.engine.begin_read()?, std::sync::Arc::default())
     }
@@ -173,6 +175,21 @@ impl StoreWriter {
         self.commit_transaction(transaction)
     }
 
+    /// Says which shares of a plan this study holds; `None`: it is one no more.
+    pub fn set_shard(&self, shard: Option<&ShardRecord>) -> Result<()> {
+        let record = shard.map(codec::encode).transpose()?;
+        let transaction = self.begin_write()?;
+        {
+            let mut meta = open(&transaction, tables::META)?;
+            let written = match &record {
+                Some(bytes) => meta.insert(tables::SHARD, bytes.as_slice()),
+                None => meta.remove(tables::SHARD),
+            };
+            written.map(drop).map_err(|error| storage_error("write", error.into()))?;
+        }
+        self.commit_transaction(transaction)
+    }
+
     /// Notes a name that a capture came with. Nothing is written where it is known by it already.
     ///
     /// # Errors
@@ -186,6 +203,13 @@ impl StoreWriter {
         let transaction = self.begin_write()?;
         names::add_names(&transaction, capture, [name.to_owned()])?;
         self.commit_transaction(transaction)
+    }
+
+    /// Does something while nothing is being written: waits for a commit that is under way, and holds up the next one.
+    pub fn between_commits(&self, what: impl FnOnce()) -> Result<()> {
+        let transaction = self.begin_write()?;
+        what();
+        transaction.abort().map_err(|error| storage_error("leave", error.into()))
     }
 
     /// Replaces the checkpoint of a running job.

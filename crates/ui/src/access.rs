@@ -6,8 +6,7 @@
 
 use crate::failure::Failure;
 use crate::query_string::QueryString;
-use crate::study::Study;
-use crate::token::TOKEN;
+use crate::token::{Access, TOKEN};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -29,16 +28,15 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// Answers who may be answered, and gives every answer its headers.
-pub(crate) async fn guard(State(study): State<Arc<Study>>, request: Request, next: Next) -> Response {
-    let mut response = admitted(&study, request, next).await;
+pub(crate) async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let mut response = admitted(&access, request, next).await;
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
-async fn admitted(study: &Study, request: Request, next: Next) -> Response {
-    let access = &study.access;
+async fn admitted(access: &Access, request: Request, next: Next) -> Response {
     if !access.is_own_host(request.headers()) {
         let error = Error::user("this server answers to 127.0.0.1 and localhost alone, with its own port")
             .hint("open the address that `syntrace ui` printed");

@@ -50,12 +50,12 @@ impl FileFormat {
 
     /// All rows of a statement; one that fails at once has a page that says why.
     pub async fn stream(self, name: &str, mut running: Running) -> Answered {
-        let first = running.next().await.transpose()?;
+        let first = running.next_of_file().await.transpose()?;
         let (sender, receiver) = mpsc::channel(2);
         let threads = Handle::current();
         tokio::task::spawn_blocking(move || {
             let schema = running.rows.schema();
-            let rest = std::iter::from_fn(|| threads.block_on(running.next()));
+            let rest = std::iter::from_fn(|| threads.block_on(running.next_of_file()));
             let batches = first.into_iter().map(Ok).chain(rest);
             let chunks = Chunks { sender: sender.clone(), threads: threads.clone() };
             let mut out = BufWriter::with_capacity(CHUNK_BYTES, chunks);

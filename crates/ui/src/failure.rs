@@ -47,7 +47,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::User if error.sqlstate() == "42501" => StatusCode::FORBIDDEN,
         ErrorKind::User => StatusCode::BAD_REQUEST,
-        ErrorKind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Interrupted | ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -62,7 +62,26 @@ pub(crate) struct Words {
 
 impl From<&Error> for Words {
     fn from(error: &Error) -> Self {
-        Self { message: error.to_string(), hint: error.hint_text().map(str::to_owned) }
+        Self { message: error.to_string(), hint: error.hint_text().map(in_a_browser) }
+    }
+}
+
+/// A hint in the words of who reads pages: the crates below speak to the command line.
+fn in_a_browser(hint: &str) -> String {
+    let said = [
+        ("`.tables` lists all", "all of them are under Tables"),
+        ("; `.pivot k` and `--pivot k` turn any answer", ""),
+        ("raise --memory (in Python `memory_mib`), or ask", "start `syntrace ui` with a larger --memory, or ask"),
+        ("for example -v class=windows", "for example ?class=windows"),
+        ("or start with --members", "or start `syntrace ui` with --members"),
+        ("start with --members, and mind", "start `syntrace ui` with --members, and mind"),
+    ];
+    let hint = said.iter().fold(hint.to_owned(), |hint, (theirs, ours)| hint.replace(theirs, ours));
+    // What gives a parameter its value on a command line.
+    let hint = hint.split_once(" (on the command line").map_or(hint.as_str(), |(before, _)| before);
+    match hint.starts_with("give it one: ") {
+        true => "named queries have fields for their parameters; in a statement a value stands in its place".to_owned(),
+        false => hint.to_owned(),
     }
 }
 
@@ -87,4 +106,22 @@ impl IntoResponse for Failure {
 pub(crate) async fn no_page(uri: Uri) -> Failure {
     let error = Error::user(format!("there is no page `{}`", uri.path()));
     Failure::nothing(error.hint("the pages are named at the top"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_speak_to_readers_of_pages() {
+        for hint in [
+            "`.tables` lists all",
+            "`FROM t PIVOT (x)`; `.pivot k` and `--pivot k` turn any answer",
+            "give it one: a=VALUE (on the command line -v a=VALUE)",
+        ] {
+            let said = in_a_browser(hint);
+            assert!(!said.contains("`.") && !said.contains(" -v ") && !said.contains("--pivot"), "{said}");
+        }
+        assert_eq!(in_a_browser("did you mean `x`?"), "did you mean `x`?");
+    }
 }

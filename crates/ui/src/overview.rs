@@ -1,9 +1,9 @@
 //! The first page: privacy against utility, the strongest attacks, and how far a run has come.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, generators};
 use crate::failure::{Answered, Failure};
 use crate::grid::Grid;
-use crate::layout::{Frame, html};
+use crate::layout::{Frame, page_of, text_of};
 use crate::progress::Progress;
 use crate::query_string::QueryString;
 use crate::study::{Study, View};
@@ -31,7 +31,6 @@ const NONE: &str = "none";
 #[template(path = "overview.html")]
 struct Page {
     frame: Frame,
-    progress: Option<Progress>,
     filters: Vec<Filter>,
     figure: FigureParts,
     grid: Grid,
@@ -47,7 +46,14 @@ struct Filter {
 
 /// `/`
 pub(crate) async fn page(State(study): State<Arc<Study>>, RawQuery(query): RawQuery) -> Answered {
-    let query = QueryString::parse(query.as_deref());
+    answer(&study, &QueryString::parse(query.as_deref())).await
+}
+
+/// Stands in the kept page where the progress of a run is, which the clock is a part of.
+pub(crate) const PROGRESS: &str = "<!-- progress -->";
+
+/// The page of an address.
+pub(crate) async fn answer(study: &Study, query: &QueryString) -> Answered {
     let known = |name: &str| FILTERS.iter().any(|(known, _)| *known == name);
     if let Some((name, _)) = query.pairs().iter().find(|(name, _)| !known(name)) {
         let names: Vec<&str> = FILTERS.iter().map(|(name, _)| *name).collect();
@@ -55,7 +61,19 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, RawQuery(query): RawQu
         return Err(Failure::from(error.hint(format!("there are: {}", names.join(", ")))));
     }
     let view = study.view()?;
-    let plane = rows(&view, "privacy_vs_utility", None).await?;
+    let address = query.after("/");
+    let drawn = view.kept(&address, async { Ok(text_of(&drawn(&view, query).await?)?) });
+    let (page, progress) = tokio::try_join!(drawn, Progress::part(&view))?;
+    let page = String::from_utf8_lossy(&page).replacen(PROGRESS, &progress, 1);
+    Ok(page_of(page.into()))
+}
+
+async fn drawn(view: &View<'_>, query: &QueryString) -> Result<Page> {
+    let (plane, attacks, generators) = tokio::try_join!(
+        rows(view, "privacy_vs_utility", None),
+        rows(view, "strongest_attacks", query.get("dataset")),
+        generators(view),
+    )?;
     let filters = FILTERS.iter().map(|&(name, words)| {
         let mut values: Vec<String> = words_of(&plane, name)?;
         values.sort();
@@ -67,16 +85,14 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, RawQuery(query): RawQu
         Ok(Filter { name, words, values })
     });
     let filters = filters.collect::<Result<Vec<_>>>()?;
-    let attacks = rows(&view, "strongest_attacks", query.get("dataset")).await?;
     let attacks = Answer::of(narrowed(attacks, &query.without("dataset"))?);
-    Ok(html(&Page {
-        frame: study.frame("overview", "Overview"),
-        progress: Progress::of(&view).await?,
+    Ok(Page {
+        frame: view.study.frame("overview", "Overview"),
         filters,
-        figure: privacy_vs_utility(narrowed(plane, &query)?, generators(&view).await?, address)?,
+        figure: privacy_vs_utility(narrowed(plane, query)?, generators, address)?,
         rows: attacks.rows(),
         grid: Grid::of(&attacks, "The strongest attack on each generator at each budget")?,
-    })?)
+    })
 }
 
 /// All rows of a named query, of one dataset or of all.
@@ -84,13 +100,6 @@ async fn rows(view: &View<'_>, name: &str, dataset: Option<&str>) -> Result<Reco
     let text = |dataset: &str| parse_parameter(&format!("dataset='{}'", dataset.replace('\'', "''")));
     let given = dataset.map(text).into_iter().collect::<Result<Parameters>>()?;
     Answer::first(view.ask_named(&named(name)?, &given).await?, ROWS_MAX).await?.into_batch()
-}
-
-/// All generators of the study, so that each has the same colour on whatever page.
-async fn generators(view: &View<'_>) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT generator FROM models WHERE role <> 'base' ORDER BY generator";
-    let answer = Answer::first(view.ask(sql, &Parameters::new()).await?, ROWS_MAX).await?;
-    Ok(answer.rendered()?.rows.into_iter().flatten().collect())
 }
 
 /// A column as it stands in addresses.

@@ -3,10 +3,12 @@
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::grid::Grid;
+use crate::layout::text_of;
 use crate::study::{Study, View};
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
+use askama::Template;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -47,6 +49,8 @@ WHERE model_id IN (
 ORDER BY epoch DESC, model_id";
 
 /// How far a run has come.
+#[derive(Template)]
+#[template(path = "progress.html")]
 pub(crate) struct Progress {
     /// The newest plan.
     pub plan: String,
@@ -64,18 +68,24 @@ pub(crate) struct Progress {
     pub losses: Option<Grid>,
 }
 
+/// What the kept pages have under this name says that nothing of the newest plan is missing.
+const DONE: &str = "done";
+
 impl Progress {
-    /// Of the newest plan; `None` in a study without plans, and where all of it is there.
-    pub async fn of(view: &View<'_>) -> Result<Option<Self>> {
-        let Some(mut progress) = Self::counted(view).await? else { return Ok(None) };
-        if progress.is_done() {
-            return Ok(None);
+    /// Of the newest plan, as a part of a page; empty in a study without plans, and where all of it is there.
+    pub async fn part(view: &View<'_>) -> std::result::Result<String, Failure> {
+        if view.has_kept(DONE) {
+            return Ok(String::new());
         }
-        let losses = Answer::first(view.ask(LOSSES, &Parameters::new()).await?, LOSSES_MAX).await?;
+        let Some(mut progress) = Self::counted(view).await?.filter(|progress| !progress.is_done()) else {
+            view.kept(DONE, async { Ok(String::new()) }).await?;
+            return Ok(String::new());
+        };
+        let losses = Answer::of_sql(view, LOSSES, LOSSES_MAX).await?;
         if losses.rows() > 0 {
             progress.losses = Some(Grid::of(&losses, "Losses of the models that were trained last")?);
         }
-        Ok(Some(progress))
+        Ok(text_of(&progress)?)
     }
 
     /// Without losses.

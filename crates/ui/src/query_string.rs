@@ -23,6 +23,24 @@ impl QueryString {
         &self.0
     }
 
+    /// Values of parameters: without the names of this program, which begin with `_`.
+    pub fn parameters(&self) -> Self {
+        Self(self.0.iter().filter(|(known, _)| !known.starts_with('_')).cloned().collect())
+    }
+
+    /// All values of a name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The same with these values for a name, in order.
+    #[must_use]
+    pub fn with_all(&self, name: &str, values: impl IntoIterator<Item = String>) -> Self {
+        let mut changed = self.without(name);
+        changed.0.extend(values.into_iter().map(|value| (name.to_owned(), value)));
+        changed
+    }
+
     /// The same without a name.
     #[must_use]
     pub fn without(&self, name: &str) -> Self {

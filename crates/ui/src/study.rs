@@ -1,32 +1,59 @@
 //! The study that is shown: one consistent view of it for each request.
 
+use crate::failure::Failure;
+use crate::kept::Kept;
 use crate::layout::Frame;
-use crate::token::Access;
-use std::sync::Arc;
+use axum::body::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::{NamedQuery, Parameters, RealTraces, RecordBatch, Rows, Service};
-use syntrace_store::{Snapshot, Store};
+use syntrace_store::{Generation, Snapshot, Store};
 use tokio::time::{Instant, timeout_at};
 
-/// Longest time of all statements of a page together.
+/// Longest time of all statements of a page together, and of each part of a file.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// A study, and who may see what of it.
 pub(crate) struct Study {
     store: Store,
-    service: Service,
-    name: String,
+    service: Arc<Service>,
+    /// Its name, for titles and, beside others, in addresses.
+    pub name: String,
     /// May pages name real traces?
     pub real: RealTraces,
-    /// Who is answered.
-    pub access: Access,
+    /// Are pages files, which nobody answers?
+    pub is_frozen: bool,
+    /// Is it shown beside others?
+    pub is_one_of_several: bool,
+    /// The state that the last request saw.
+    last: Mutex<Option<Generation>>,
+    kept: Kept,
 }
 
 impl Study {
-    /// Shows a study on a port.
-    pub fn new(store: Store, service: Service, name: String, real: RealTraces, port: u16) -> Result<Self> {
-        Ok(Self { store, service, name, real, access: Access::new(port)? })
+    /// Shows a study alone.
+    pub fn new(store: Store, service: Arc<Service>, name: String, real: RealTraces) -> Self {
+        Self {
+            store,
+            service,
+            name,
+            real,
+            is_frozen: false,
+            is_one_of_several: false,
+            last: Mutex::default(),
+            kept: Kept::default(),
+        }
+    }
+
+    /// The same as files, which nobody answers.
+    pub fn frozen(self) -> Self {
+        Self { is_frozen: true, ..self }
+    }
+
+    /// The same beside others.
+    pub fn beside_others(self) -> Self {
+        Self { is_one_of_several: true, ..self }
     }
 
     /// May pages name real traces?
@@ -36,13 +63,38 @@ impl Study {
 
     /// The head of a page; `here` is which of the links at the top is the page's.
     pub fn frame(&self, here: &'static str, title: impl Into<String>) -> Frame {
-        Frame { title: title.into(), study: self.name.clone(), names_members: self.names_members(), here }
+        Frame {
+            title: title.into(),
+            study: self.name.clone(),
+            names_members: self.names_members(),
+            here,
+            has_pages: true,
+            is_frozen: self.is_frozen,
+            is_one_of_several: self.is_one_of_several,
+        }
     }
 
-    /// The newest finished job's view, for one request.
+    /// The newest finished job's view, for one request. Follows another study in the file's place, and one that was written
+    /// over it.
     pub fn view(&self) -> Result<View<'_>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let may_follow = |generation: &Generation| last.is_none_or(|last| generation.may_follow(&last));
+        let (snapshot, generation) = match self.newest() {
+            Ok(newest) if may_follow(&newest.1) => newest,
+            _ => {
+                self.store.reopen()?;
+                self.newest()?
+            }
+        };
+        *last = Some(generation);
+        drop(last);
+        Ok(View { study: self, snapshot, generation, deadline: Instant::now() + TIME_LIMIT })
+    }
+
+    fn newest(&self) -> Result<(Arc<Snapshot>, Generation)> {
         let snapshot = Arc::new(self.store.snapshot()?);
-        Ok(View { study: self, snapshot, deadline: Instant::now() + TIME_LIMIT })
+        let generation = snapshot.generation()?;
+        Ok((snapshot, generation))
     }
 }
 
@@ -51,6 +103,7 @@ pub(crate) struct View<'a> {
     /// Of which study.
     pub study: &'a Study,
     snapshot: Arc<Snapshot>,
+    generation: Generation,
     deadline: Instant,
 }
 
@@ -76,6 +129,20 @@ impl View<'_> {
         let rows = timeout_at(self.deadline, started).await.map_err(|_| late())??;
         Ok(Running { rows, deadline: self.deadline })
     }
+
+    /// The page of an address, or a part of it, that depends on nothing but the study: it is made once for each state of it.
+    pub async fn kept(
+        &self,
+        address: &str,
+        make: impl Future<Output = std::result::Result<String, Failure>>,
+    ) -> std::result::Result<Bytes, Failure> {
+        self.study.kept.page(self.generation, address, make).await
+    }
+
+    /// Is a page kept already?
+    pub fn has_kept(&self, address: &str) -> bool {
+        self.study.kept.has(self.generation, address)
+    }
 }
 
 fn late() -> Error {
@@ -94,5 +161,11 @@ impl Running {
     /// The next batch; `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
         timeout_at(self.deadline, self.rows.next()).await.unwrap_or_else(|_| Some(Err(late())))
+    }
+
+    /// As [`Running::next`], with the whole time for this batch: a file may be large.
+    pub async fn next_of_file(&mut self) -> Option<Result<RecordBatch>> {
+        self.deadline = Instant::now() + TIME_LIMIT;
+        self.next().await
     }
 }

@@ -4,13 +4,14 @@ use crate::answer::Answer;
 use crate::download::FileFormat;
 use crate::failure::{Answered, Failure, InAddress};
 use crate::grid::Grid;
-use crate::layout::{Frame, html};
+use crate::layout::{Frame, page_of, text_of};
 use crate::query_string::QueryString;
 use crate::study::{Study, View};
-use crate::table_statement::{DESCENDING, FORMAT, FROM, OPERATORS, PAGE_ROWS, SORT, TableStatement, is_sortable};
+use crate::table_statement::{AFTER, BEFORE, DESCENDING, FACET, FORMAT, FROM, NO_FACET, OPERATORS, PAGE_ROWS, SORT};
+use crate::table_statement::{TableStatement, is_sortable};
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
-use axum::response::IntoResponse;
+use futures::future::try_join_all;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::{Parameters, Visible, create_table_text, tables, views};
@@ -28,6 +29,8 @@ struct Page {
     is_partial: bool,
     filters: Vec<Link>,
     facets: Vec<Facet>,
+    /// Are pages found by the key of a row?
+    has_key: bool,
     columns: Vec<String>,
     /// Fields of the form that keep the rest of the address.
     kept: Vec<(String, String)>,
@@ -49,6 +52,8 @@ struct Link {
 
 struct Facet {
     column: String,
+    /// The page without it.
+    address: String,
     values: Vec<FacetValue>,
     more: bool,
 }
@@ -87,48 +92,82 @@ pub(crate) async fn page(State(study): State<Arc<Study>>, name: InAddress, RawQu
     let known = known(&name)?;
     let query = QueryString::parse(query.as_deref());
     let format = FileFormat::asked(query.get(FORMAT))?;
-    let query = query.without(FORMAT);
     let view = study.view()?;
-    let visible = if study.names_members() { Visible::Everything } else { Visible::of(&name) };
-    let columns = view.columns(&format!("SELECT * FROM \"{name}\"")).await?;
-    let statement = TableStatement::new(&name, &columns, visible, &query)?;
-    let sql = statement.rows();
-    let rows = Answer::first(view.ask(&sql, &Parameters::new()).await?, PAGE_ROWS).await?;
     if let Some(format) = format {
-        let bytes = rows.written(format.format)?;
-        return Ok(format.answer(&name, bytes).into_response());
+        let statement = statement(&view, &name, &query).await?;
+        return format.stream(&name, view.ask(&statement.all_rows(), &Parameters::new()).await?).await;
     }
+    let address = query.after(&format!("/table/{name}"));
+    let page = view.kept(&address, async { Ok(text_of(&of_table(&view, &name, known, &query).await?)?) });
+    Ok(page_of(page.await?))
+}
+
+async fn statement(view: &View<'_>, name: &str, query: &QueryString) -> Result<TableStatement> {
+    let visible = if view.study.names_members() { Visible::Everything } else { Visible::of(name) };
+    let columns = view.columns(&format!("SELECT * FROM \"{name}\"")).await?;
+    TableStatement::new(name, &columns, visible, query)
+}
+
+async fn of_table(view: &View<'_>, name: &str, known: Known, query: &QueryString) -> Result<Page> {
     let path = format!("/table/{name}");
-    let count = count(&view, &statement).await?;
-    let grid = grid(&rows, &statement, &known, &query, &path)?;
+    let statement = statement(view, name, query).await?;
+    let sql = statement.rows();
+    let (rows, count, facets) = tokio::try_join!(
+        Answer::of_sql(view, &sql, PAGE_ROWS),
+        count(view, &statement),
+        facets(view, &statement, query, &path),
+    )?;
+    let rows = if statement.is_reversed() { rows.reversed()? } else { rows };
+    let grid = grid(&rows, &statement, &known, query, &path)?;
     let (first, last) = (statement.from + 1, statement.from + rows.rows());
-    let at = |from: usize| match from {
-        0 => query.without(FROM).after(&path),
-        _ => query.with(FROM, from.to_string()).after(&path),
-    };
+    let first_page = first_page(query);
     let link = |filter: &crate::table_statement::Filter| Link {
         words: filter.words.clone(),
-        address: query.without(&filter.key).without(FROM).after(&path),
+        address: first_page.without(&filter.key).after(&path),
     };
-    Ok(html(&Page {
-        frame: study.frame(here(&name), name.clone()),
+    let (previous, next) = beside(&statement, query, &rows)?;
+    Ok(Page {
+        frame: view.study.frame(here(name), name),
         doc: known.doc,
         declaration: known.declaration,
         is_partial: statement.is_partial(),
         filters: statement.filters.iter().map(link).collect(),
-        facets: facets(&view, &statement, &query, &path).await?,
+        facets,
+        has_key: statement.has_key,
         columns: countable(&statement),
-        kept: query.without(FROM).pairs().to_vec(),
+        kept: first_page.pairs().to_vec(),
         rows: if rows.rows() == 0 { "none".to_owned() } else { format!("{first} to {last}") },
         grid,
-        previous: (statement.from > 0).then(|| at(statement.from.saturating_sub(PAGE_ROWS))),
-        next: (last < count).then(|| at(last)),
+        previous: (statement.from > 0).then(|| previous.after(&path)),
+        next: (last < count && rows.rows() > 0).then(|| next.after(&path)),
         count: thousands(count),
-        csv: query.with(FORMAT, "csv").after(&path),
-        json: query.with(FORMAT, "json").after(&path),
+        csv: first_page.with(FORMAT, "csv").after(&path),
+        json: first_page.with(FORMAT, "json").after(&path),
         sql_page: QueryString::default().with("sql", sql.clone()).after("/sql"),
         sql,
-    })?)
+    })
+}
+
+/// The address of the first page of the same rows.
+fn first_page(query: &QueryString) -> QueryString {
+    query.without(FROM).without(AFTER).without(BEFORE)
+}
+
+/// The addresses of the pages before and after one.
+fn beside(statement: &TableStatement, query: &QueryString, rows: &Answer) -> Result<(QueryString, QueryString)> {
+    let first = first_page(query);
+    let at = |from: usize| if from == 0 { first.clone() } else { first.with(FROM, from.to_string()) };
+    let (before, after) = (statement.from.saturating_sub(PAGE_ROWS), statement.from + rows.rows());
+    if !statement.has_key || rows.rows() == 0 {
+        return Ok((at(before), at(after)));
+    }
+    let columns = statement.order().map(|name| rows.texts(name)).collect::<Result<Vec<_>>>()?;
+    let row = |row: usize| {
+        let values = columns.iter().map(move |column| column.get(row).cloned().flatten());
+        values.map(|value| value.map_or_else(|| "-".to_owned(), |value| format!("={value}"))).collect::<Vec<_>>()
+    };
+    let previous = if before == 0 { at(0) } else { at(before).with_all(BEFORE, row(0)) };
+    Ok((previous, at(after).with_all(AFTER, row(rows.rows() - 1))))
 }
 
 /// The link at the top that leads to a table.
@@ -148,7 +187,7 @@ fn countable(statement: &TableStatement) -> Vec<String> {
 
 /// One number of a statement.
 async fn count(view: &View<'_>, statement: &TableStatement) -> Result<usize> {
-    let answer = Answer::first(view.ask(&statement.count(), &Parameters::new()).await?, 1).await?;
+    let answer = Answer::of_sql(view, &statement.count(), 1).await?;
     let text = answer.rendered()?.rows.into_iter().flatten().next().unwrap_or_default();
     text.parse().map_err(|_| Error::internal(format!("expected a count, found `{text}`")))
 }
@@ -167,7 +206,7 @@ fn grid(rows: &Answer, statement: &TableStatement, known: &Known, query: &QueryS
         let is_sorted = query.get(SORT) == Some(&head.name);
         let descending = query.get(DESCENDING).is_some();
         if statement.columns.field_with_name(&head.name).is_ok_and(|field| is_sortable(field.data_type())) {
-            let query = query.without(FROM).without(DESCENDING).with(SORT, head.name.clone());
+            let query = first_page(query).without(DESCENDING).with(SORT, head.name.clone());
             let turned = if is_sorted && !descending { query.with(DESCENDING, "1") } else { query };
             head.sort = Some(turned.after(path));
         }
@@ -177,24 +216,35 @@ fn grid(rows: &Answer, statement: &TableStatement, known: &Known, query: &QueryS
 }
 
 async fn facets(view: &View<'_>, statement: &TableStatement, query: &QueryString, path: &str) -> Result<Vec<Facet>> {
-    let mut facets = Vec::new();
-    for column in statement.facets.iter().filter(|column| query.get(column).is_none()) {
-        let sql = statement.facet(column, FACET_VALUES_MAX);
-        let answer = Answer::first(view.ask(&sql, &Parameters::new()).await?, FACET_VALUES_MAX + 1).await?;
-        let rows = answer.rendered()?.rows;
-        let value = |row: &Vec<String>| {
-            let (value, count) = (row.first()?, row.get(1)?);
-            let (query, words) = match value.as_str() {
-                "NULL" => (query.with(&format!("{column}__null"), "1"), "empty"),
-                value => (query.with(column, value), value),
-            };
-            let address = query.without(FROM).after(path);
-            Some(FacetValue { words: words.to_owned(), count: thousands(count.parse().ok()?), address })
-        };
-        let values = rows.iter().take(FACET_VALUES_MAX).filter_map(value).collect();
-        facets.push(Facet { column: column.clone(), values, more: rows.len() > FACET_VALUES_MAX });
-    }
-    // One value for all rows tells nothing.
-    facets.retain(|facet| facet.values.len() > 1);
+    let asked = statement.facets.iter().filter(|column| query.get(column).is_none());
+    let facets = asked.map(|column| facet(view, statement, column, query, path));
+    let mut facets = try_join_all(facets).await?;
+    // One value for all rows tells nothing, unless it was asked for.
+    facets.retain(|facet| facet.values.len() > 1 || query.all(FACET).contains(&facet.column.as_str()));
     Ok(facets)
+}
+
+async fn facet(
+    view: &View<'_>,
+    statement: &TableStatement,
+    column: &str,
+    query: &QueryString,
+    path: &str,
+) -> Result<Facet> {
+    let answer = Answer::of_sql(view, &statement.facet(column, FACET_VALUES_MAX), FACET_VALUES_MAX + 1).await?;
+    let rows = answer.rendered()?.rows;
+    let first_page = first_page(query);
+    let value = |row: &Vec<String>| {
+        let (value, count) = (row.first()?, row.get(1)?);
+        let (query, words) = match value.as_str() {
+            "NULL" => (first_page.with(&format!("{column}__null"), "1"), "empty"),
+            value => (first_page.with(column, value), value),
+        };
+        Some(FacetValue { words: words.to_owned(), count: thousands(count.parse().ok()?), address: query.after(path) })
+    };
+    let values = rows.iter().take(FACET_VALUES_MAX).filter_map(value).collect();
+    let others: Vec<String> = statement.facets.iter().filter(|other| *other != column).cloned().collect();
+    let others = if others.is_empty() { vec![NO_FACET.to_owned()] } else { others };
+    let address = query.with_all(FACET, others).after(path);
+    Ok(Facet { column: column.to_owned(), address, values, more: rows.len() > FACET_VALUES_MAX })
 }

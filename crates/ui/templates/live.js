@@ -1,12 +1,14 @@
 // While a run writes: its progress, and the page's figures again when a job is finished.
 "use strict";
 (() => {
+  // Beside other studies the address has the study's name.
+  const progress = new URL("progress.json", document.currentScript.src);
   const again = () => setTimeout(look, document.hidden ? 20000 : 3000);
   async function look() {
     const shown = document.getElementById("progress");
     if (!shown) return;
     try {
-      const answer = await fetch("/progress.json");
+      const answer = await fetch(progress);
       if (!answer.ok) return;
       const now = await answer.json();
       for (const place of shown.querySelectorAll("[data-progress]")) place.textContent = now[place.dataset.progress];

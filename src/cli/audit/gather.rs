@@ -11,23 +11,23 @@ use arrow::datatypes::DataType;
 use std::collections::HashMap;
 
 const MODELS: &str = "SELECT model_id, name, epsilon, delta, guarantee, epsilon_end_to_end, members, \
-     preset = 'imported' AS imported, plan \
+     preset = 'imported' AS imported, plan, unit \
      FROM models \
      WHERE role = 'target' ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, model_id";
 
 const NEWEST: &str = "SELECT plan FROM newest_plan";
 
 const ATTACKS: &str = "SELECT target.model_id, target.attack_id, \
-     concat(target.attack, ' on ', target.attribute, \
+     concat(target.attack, ' on ', target.attribute, CASE WHEN target.unit = 'host' THEN ' by host' ELSE '' END, \
          CASE WHEN (target.plan IS DISTINCT FROM models.plan) THEN concat(', of plan ', target.plan) ELSE '' END) AS name, \
-     target.auc, target.n, target.n_members, strength.mean_on_shadows, newest.attack_id IS NULL AS replaced, \
+     target.unit, target.auc, target.n, target.n_members, strength.mean_on_shadows, newest.attack_id IS NULL AS replaced, \
      target.attribute LIKE 'synthetic%' AS outside \
      FROM attacks AS target \
      JOIN models ON models.model_id = target.model_id \
      LEFT JOIN newest_attacks AS newest ON newest.attack_id = target.attack_id \
-     LEFT JOIN attack_strength AS strength ON strength.model_id = target.model_id \
+     LEFT JOIN attack_strength_by_unit AS strength ON strength.model_id = target.model_id \
      AND (strength.plan IS NOT DISTINCT FROM target.plan) \
-     AND strength.attack = target.attack AND strength.attribute = target.attribute \
+     AND strength.attack = target.attack AND strength.attribute = target.attribute AND strength.unit = target.unit \
      WHERE target.evaluated_on = 'target' ORDER BY target.model_id, name";
 
 const SCORES: &str = "SELECT attack_id, score, member FROM attack_scores WHERE evaluated_on = 'target'";
@@ -73,7 +73,7 @@ pub(super) fn targets(asker: &Asker) -> Result<Found> {
     each(asker, MODELS, |rows| {
         let (ids, names) = (rows.ints("model_id")?, rows.texts("name")?);
         let (guarantees, members) = (rows.texts("guarantee")?, rows.ints("members")?);
-        let (imported, plans) = (rows.flags("imported")?, rows.texts("plan")?);
+        let (imported, plans, units) = (rows.flags("imported")?, rows.texts("plan")?, rows.texts("unit")?);
         let [epsilon, delta, end_to_end] = rows.reals(["epsilon", "delta", "epsilon_end_to_end"])?;
         for row in 0..ids.len() {
             let plan = plans.is_valid(row).then(|| plans.value(row).to_owned());
@@ -85,6 +85,7 @@ pub(super) fn targets(asker: &Asker) -> Result<Found> {
                 guarantee: guarantees.value(row).to_owned(),
                 delta: value(&delta, row),
                 members: members.is_valid(row).then(|| members.value(row).unsigned_abs()),
+                unit: units.is_valid(row).then(|| units.value(row).to_owned()),
                 redacted,
                 ..Evidence::default()
             };
@@ -138,14 +139,14 @@ fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
         }
         Ok(())
     })?;
-    let mut hosts: HashMap<i64, HostEvidence> = HashMap::new();
+    let mut by_host: HashMap<i64, HostEvidence> = HashMap::new();
     each(asker, HOSTS, |rows| {
         let ids = rows.ints("attack_id")?;
         let (members, held_out) = (rows.ints("member_sources")?, rows.ints("held_out_sources")?);
         let [auc] = rows.reals(["auc"])?;
         for row in 0..ids.len() {
             let (members, held_out) = (members.value(row).unsigned_abs(), held_out.value(row).unsigned_abs());
-            hosts.insert(ids.value(row), HostEvidence { auc: auc.value(row), members, held_out });
+            by_host.insert(ids.value(row), HostEvidence { auc: auc.value(row), members, held_out });
         }
         Ok(())
     })?;
@@ -153,7 +154,7 @@ fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
         let (models, ids, names) = (rows.ints("model_id")?, rows.ints("attack_id")?, rows.texts("name")?);
         let (traces, members) = (rows.ints("n")?, rows.ints("n_members")?);
         let [auc, on_shadows] = rows.reals(["auc", "mean_on_shadows"])?;
-        let (replaced, outside) = (rows.flags("replaced")?, rows.flags("outside")?);
+        let (replaced, outside, units) = (rows.flags("replaced")?, rows.flags("outside")?, rows.texts("unit")?);
         for row in 0..ids.len() {
             let Some(evidence) = found.standing(models.value(row), replaced.value(row)) else { continue };
             let members = members.value(row).unsigned_abs();
@@ -162,10 +163,11 @@ fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
                 mean_on_shadows: value(&on_shadows, row),
                 auc: value(&auc, row).unwrap_or(f64::NAN),
                 members,
+                hosts: units.value(row) == "host",
                 held_out: traces.value(row).unsigned_abs().saturating_sub(members),
                 roc: scored.get(&ids.value(row)).map(|scored| Roc::new(scored)).transpose()?,
                 access: if outside.value(row) { Access::SyntheticTraffic } else { Access::Model },
-                hosts: hosts.get(&ids.value(row)).copied(),
+                by_host: by_host.get(&ids.value(row)).copied(),
             });
         }
         Ok(())

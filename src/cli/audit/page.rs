@@ -89,7 +89,7 @@ fn recognised(model: &Judged, attack: &AttackEvidence) -> String {
         Some(interval) if interval.low > 0.5 => "",
         _ => ", not told from chance",
     };
-    let hosts = attack.hosts.map(|hosts| {
+    let hosts = attack.by_host.map(|hosts| {
         format!(
             "; hosts by all of their traces with {:.3} ({} with members, {} held out)",
             hosts.auc, hosts.members, hosts.held_out
@@ -145,21 +145,23 @@ fn print_checks(model: &Judged) {
     if let Some((_, words)) = stands(model) {
         say!("  {words}");
     }
-    if let (Some(strongest), Some(largest)) = (model.evidence.strongest(), largest(model)) {
-        say!(
-            "  strongest on shadows: {}, AUC {:.3}; largest of {} on the target: {}, AUC {:.3}, an upper end",
-            strongest.name,
-            strongest.auc,
-            model.evidence.attacks.len(),
-            largest.name,
-            largest.auc
-        );
+    for (hosts, whom) in [(false, ""), (true, " of hosts")] {
+        let tried = model.evidence.attacks.iter().filter(|attack| attack.hosts == hosts).count();
+        if let (Some(strongest), Some(largest)) = (model.evidence.strongest(hosts), largest(model, hosts)) {
+            say!(
+                "  strongest on shadows{whom}: {}, AUC {:.3}; largest of {tried} on the target: {}, AUC {:.3}, an upper end",
+                strongest.name,
+                strongest.auc,
+                largest.name,
+                largest.auc
+            );
+        }
     }
 }
 
-/// The attack with the largest AUC on the target: above 0.5 by selection alone.
-fn largest(model: &Judged) -> Option<&AttackEvidence> {
-    let attacks = model.evidence.attacks.iter().filter(|attack| !attack.auc.is_nan());
+/// The attack on traces, or on hosts, with the largest AUC on the target: above 0.5 by selection alone.
+fn largest(model: &Judged, hosts: bool) -> Option<&AttackEvidence> {
+    let attacks = model.evidence.attacks.iter().filter(|attack| attack.hosts == hosts && !attack.auc.is_nan());
     attacks.max_by(|a, b| a.auc.total_cmp(&b.auc))
 }
 
@@ -182,7 +184,7 @@ fn lacking(audit: &Audit) -> Vec<String> {
 }
 
 /// One row a model: its verdict, a word for each group, and the AUC of the attacks that are strongest on shadows, of those that
-/// read synthetic traffic alone and of those that ask the model.
+/// read synthetic traffic alone and of those that ask the model; of attacks on hosts where there are any.
 fn table(audit: &Audit) -> Result<RecordBatch> {
     let column = |name: &str, cell: &dyn Fn(&Judged) -> String| -> (String, ArrayRef) {
         let cells = StringArray::from_iter_values(audit.models.iter().map(cell));
@@ -195,10 +197,13 @@ fn table(audit: &Audit) -> Result<RecordBatch> {
     for group in Group::ALL {
         columns.push(column(group.name(), &|model| word(model, group).to_owned()));
     }
+    let cell =
+        |model: &Judged, attack: Option<&AttackEvidence>| attack.map_or("-".to_owned(), |attack| auc(model, attack));
     for (name, access) in [("from outside", Access::SyntheticTraffic), ("from inside", Access::Model)] {
-        let cell =
-            |model: &Judged| model.evidence.strongest_with(access).map_or("-".to_owned(), |attack| auc(model, attack));
-        columns.push(column(name, &cell));
+        columns.push(column(name, &|model| cell(model, model.evidence.strongest_with(access))));
+    }
+    if audit.models.iter().any(|model| model.evidence.strongest(true).is_some()) {
+        columns.push(column("auc of hosts", &|model| cell(model, model.evidence.strongest(true))));
     }
     RecordBatch::try_from_iter(columns).map_err(|error| Error::internal(format!("the table of an audit: {error}")))
 }
@@ -292,7 +297,7 @@ fn model(model: &Judged) -> Value {
             "mean_auc_on_shadows": attack.mean_on_shadows,
             "members": attack.members,
             "held_out": attack.held_out,
-            "by_host": attack.hosts.map(|hosts| {
+            "by_host": attack.by_host.map(|hosts| {
                 json!({ "auc": number(hosts.auc), "members": hosts.members, "held_out": hosts.held_out })
             }),
         })
@@ -302,10 +307,13 @@ fn model(model: &Judged) -> Value {
         "name": model.evidence.name,
         "plan": model.plan,
         "verdict": said(model.verdict),
+        "unit": model.evidence.unit,
         "strongest_from_outside": model.evidence.strongest_with(Access::SyntheticTraffic).map(attack),
         "strongest_from_inside": model.evidence.strongest_with(Access::Model).map(attack),
-        "strongest_attack_on_shadows": model.evidence.strongest().map(attack),
-        "upper_end_largest_auc_on_target": largest(model).map(attack),
+        "strongest_attack_on_shadows": model.evidence.strongest(false).map(attack),
+        "upper_end_largest_auc_on_target": largest(model, false).map(attack),
+        "strongest_attack_on_hosts_on_shadows": model.evidence.strongest(true).map(attack),
+        "upper_end_largest_auc_of_hosts_on_target": largest(model, true).map(attack),
         "checks": model.checks.iter().map(check).collect::<Vec<_>>(),
     })
 }

@@ -17,6 +17,9 @@
 //! constant: every model's median is subtracted first, and attacks that need probabilities (`rmia`; `lira` by logits)
 //! are rejected.
 //!
+//! Any attack that learns from attributes may read hosts in the place of traces ([`AttributeTable::by_host`]): what a model
+//! says about all traces of one.
+//!
 //! Adding an attack: one file with a type that implements [`Attack`], one arm in [`AttackKind`].
 
 #[cfg(feature = "torch")]
@@ -37,6 +40,7 @@ mod references;
 mod rmia;
 mod scaling;
 mod shuffle;
+mod source;
 mod statistic;
 mod table;
 mod threshold;

@@ -12,6 +12,7 @@ mod job;
 mod model;
 mod packet;
 mod privacy_event;
+mod privacy_unit;
 mod split;
 mod trace;
 
@@ -23,5 +24,6 @@ pub use job::{JobKind, JobOutput, JobRecord};
 pub use model::{Guarantee, IMPORTED, LineageEdge, LineageKind, ModelRecord, ModelStatus, Regime, Role};
 pub use packet::{Direction, Packet};
 pub use privacy_event::{Mechanism, PrivacyEvent};
+pub use privacy_unit::PrivacyUnit;
 pub use split::{Part, SplitRecord};
 pub use trace::{Trace, TraceUnit};

@@ -47,7 +47,7 @@ impl Role {
 pub enum Regime {
     /// Without differential privacy.
     None,
-    /// Differential privacy for a target (epsilon, delta), add-or-remove-one-trace.
+    /// Differential privacy for a target (epsilon, delta), adding or removing one unit of privacy.
     Dp {
         /// Target epsilon.
         epsilon: f64,
@@ -228,7 +228,7 @@ pub struct ModelRecord {
     pub sampling_rate: f64,
     /// Optimiser steps taken.
     pub steps: u64,
-    /// Expected batch size, traces.
+    /// Expected batch size, units of privacy.
     pub expected_batch: f64,
     /// Clip norm C; `None` without DP.
     pub clip_norm: Option<f64>,

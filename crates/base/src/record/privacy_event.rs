@@ -11,11 +11,11 @@ pub struct PrivacyEvent {
     pub phase: String,
     /// What was done.
     pub mechanism: Mechanism,
-    /// Probability of a trace to be in a step's batch.
+    /// Probability of a unit of privacy (a trace, a host) to be in a step's batch.
     pub sampling_rate: SamplingRate,
     /// Noise standard deviation in units of the clip norm.
     pub noise_multiplier: NoiseMultiplier,
-    /// L2 bound of one trace's contribution; recorded, epsilon does not depend on it.
+    /// L2 bound of one unit's contribution; recorded, epsilon does not depend on it.
     pub clip_norm: ClipNorm,
     /// How many times it was applied.
     pub steps: u64,
@@ -28,7 +28,7 @@ pub enum Mechanism {
     PoissonSubsampledGaussian,
     /// Gaussian noise on counts of all members, one release a step; sampling rate 1.
     Gaussian,
-    /// Gaussian noise in every cell of a histogram that counts each trace in one cell; sampling rate 1.
+    /// Gaussian noise in every cell of a histogram to which each unit adds 1 at most; sampling rate 1.
     GaussianMarginals,
     /// One choice by the exponential mechanism, whose noise multiplier is that of a Gaussian release that costs no less.
     Exponential,

@@ -31,9 +31,9 @@ pub struct SplitRecord {
     pub class_id: ClassId,
     /// Target, or which shadow.
     pub role: Role,
-    /// Number of member traces.
+    /// Number of member traces, or of member hosts where they are the unit of privacy.
     pub members: u32,
-    /// Number of held-out traces; equal to `members` in the paper's protocol.
+    /// Number of held-out traces (hosts); equal to `members` in the paper's protocol.
     pub held_out: u32,
     /// BLAKE3 of the sorted trace ids of the class: a split belongs to exactly this pool.
     pub pool_digest: [u8; 32],

@@ -51,12 +51,14 @@ pub struct AttackEvidence {
     pub members: u64,
     /// Held-out traces attacked.
     pub held_out: u64,
+    /// Are those hosts, each with all its traces?
+    pub hosts: bool,
     /// Its curve; `None` where the scores are withheld.
     pub roc: Option<Roc>,
     /// What it takes.
     pub access: Access,
-    /// The same by host, where that is known.
-    pub hosts: Option<HostEvidence>,
+    /// The same scores of traces averaged by host, where that is known.
+    pub by_host: Option<HostEvidence>,
 }
 
 /// One row of the table `leaks`.
@@ -141,8 +143,10 @@ pub struct Evidence {
     pub guarantee: String,
     /// Delta of its epsilon.
     pub delta: Option<f64>,
-    /// Traces that it was trained on, where that is known.
+    /// Traces (hosts, where they are the unit) that it was trained on, where that is known.
     pub members: Option<u64>,
+    /// What its epsilon is about: `trace`, `host`, or as the makers of an imported model claim.
+    pub unit: Option<String>,
     /// Of a redacted copy, which holds no scores?
     pub redacted: bool,
     /// Attacks on the model's own members and held-out traces.
@@ -159,14 +163,14 @@ impl Evidence {
         self.delta.zip(self.members).is_some_and(|(delta, members)| promises_nothing(delta, members))
     }
 
-    /// The attack that works best on shadows: the target takes no part in the choice.
-    pub fn strongest(&self) -> Option<&AttackEvidence> {
-        strongest(self.attacks.iter())
+    /// The attack on traces, or on hosts, that works best on shadows: the target takes no part in the choice.
+    pub fn strongest(&self, hosts: bool) -> Option<&AttackEvidence> {
+        strongest(self.attacks.iter().filter(|attack| attack.hosts == hosts))
     }
 
-    /// The strongest of those that take a certain access.
+    /// The strongest of the attacks on traces that take a certain access.
     pub fn strongest_with(&self, access: Access) -> Option<&AttackEvidence> {
-        strongest(self.attacks.iter().filter(|attack| attack.access == access))
+        strongest(self.attacks.iter().filter(|attack| !attack.hosts && attack.access == access))
     }
 }
 

@@ -93,6 +93,7 @@ pub fn verdict(checks: &[Check]) -> Verdict {
 }
 
 fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
+    let of = evidence.unit.as_ref().map_or(String::new(), |unit| format!(" for a {unit}"));
     let (verdict, found) = match (evidence.private, evidence.epsilon_end_to_end) {
         (false, _) => {
             (Verdict::Fail, "trained without differential privacy: nothing limits what it gives away".to_owned())
@@ -106,7 +107,9 @@ fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
         }
         (true, None) => match evidence.epsilon_claimed {
             // No evidence would let it pass.
-            Some(claimed) if claimed > policy.epsilon_max => (Verdict::Fail, format!("claimed epsilon {claimed:.3}")),
+            Some(claimed) if claimed > policy.epsilon_max => {
+                (Verdict::Fail, format!("claimed epsilon {claimed:.3}{of}"))
+            }
             _ => (Verdict::NotEnough, "an epsilon that its makers claim and that nothing here shows".to_owned()),
         },
         (true, Some(epsilon)) if epsilon.is_infinite() || evidence.guarantee != "end-to-end" => {
@@ -114,9 +117,9 @@ fn guarantee(evidence: &Evidence, policy: &Policy) -> Check {
             (Verdict::Fail, found)
         }
         (true, Some(epsilon)) if epsilon > policy.epsilon_max => {
-            (Verdict::Fail, format!("end-to-end epsilon {epsilon:.3}"))
+            (Verdict::Fail, format!("end-to-end epsilon {epsilon:.3}{of}"))
         }
-        (true, Some(epsilon)) => (Verdict::Pass, format!("end-to-end epsilon {epsilon:.3}")),
+        (true, Some(epsilon)) => (Verdict::Pass, format!("end-to-end epsilon {epsilon:.3}{of}")),
     };
     let spared = !policy.guarantee_required && verdict != Verdict::Pass;
     Check {

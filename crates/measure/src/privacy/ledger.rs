@@ -2,10 +2,10 @@
 //! nothing else.
 
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::PrivacyEvent;
+use syntrace_base::record::{PrivacyEvent, PrivacyUnit};
 
-/// The neighbouring relation that every epsilon of this module is for.
-pub const NEIGHBOURS: &str = "add or remove one trace";
+/// The neighbouring relation where the unit of privacy is the trace; accountants take whatever unit the events bound.
+pub const NEIGHBOURS: &str = PrivacyUnit::Trace.neighbours();
 
 /// Events in the order in which they happened; their composition is what the data owner has spent.
 #[derive(Debug, Clone, Default, PartialEq)]

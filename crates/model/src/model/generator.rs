@@ -285,7 +285,7 @@ pub(super) fn train_alone(
     let plan = family.plan(count, Regime::None);
     let label = format!("{} public base", family.name());
     let model = CohortModel { label, seed, noise_seed: None, members, learnt: None, held_out, dp: None, initial: None };
-    let outcome = train(&CohortInput { traces, models: vec![model], base: None, plan })?;
+    let outcome = train(&CohortInput { traces, hosts: None, models: vec![model], base: None, plan })?;
     let model = outcome.models.into_iter().next().ok_or_else(|| Error::internal("a base without a model"))?;
     let ModelOutcome { weights, status, parameters, epochs, monitors, .. } = model;
     Ok(BaseOutcome { weights, status, parameters, epochs, monitors })

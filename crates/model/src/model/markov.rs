@@ -5,10 +5,10 @@
 //! transitions; a probability is (count + s) / (sum of counts + s * allowed tokens) with a public
 //! smoothing s. Attribute: log-likelihood. Sampling follows the counts.
 //!
-//! Under DP each trace's vector of counts is scaled to an L2 norm of at most `clip_norm`, the sum gets
-//! Gaussian noise in every cell that the layout allows, and cells below four standard deviations of the
-//! noise become 0, which reads noisy counts only. That is one step on all members: the accountant sees
-//! a sampling rate of 1. Everything else that shapes the model is a constant of the layout.
+//! Under DP each unit's vector of counts (a trace's, or the sum over a host's) is scaled to an L2 norm of at most
+//! `clip_norm`, the sum gets Gaussian noise in every cell that the layout allows, and cells below four standard
+//! deviations of the noise become 0, which reads noisy counts only. That is one step on all members: the accountant
+//! sees a sampling rate of 1. Everything else that shapes the model is a constant of the layout.
 
 use super::options::{split_preset, with_options};
 use super::rho_ledger::add_noise;
@@ -45,7 +45,7 @@ pub struct MarkovConfig {
     pub layout: TokenLayout,
     /// Added to each count where a probability is asked for.
     pub smoothing: f64,
-    /// L2 bound of one trace's counts under DP.
+    /// L2 bound of the counts of one trace (host) under DP.
     pub clip_norm: f64,
 }
 
@@ -120,18 +120,21 @@ impl Markov {
         found
     }
 
-    /// Sum of the traces' counts, each trace's scaled to an L2 norm of at most `clip_norm` where one is
-    /// given: one trace more or less then moves the sum by at most that. Second, the norms before scaling.
-    pub fn counts<'a>(
+    /// Sum of the counts of units, each the traces of one host or one trace, each unit's scaled to an L2 norm of at most
+    /// `clip_norm` where one is given: one unit more or less then moves the sum by at most that. Second, the norms before
+    /// scaling.
+    pub fn counts<'a, U: IntoIterator<Item = &'a EncodedTrace>>(
         &self,
-        traces: impl IntoIterator<Item = &'a EncodedTrace>,
+        units: impl IntoIterator<Item = U>,
         clip_norm: Option<f64>,
     ) -> Result<(BTreeMap<Transition, f64>, Vec<f64>)> {
         let (mut sum, mut norms) = (BTreeMap::new(), Vec::new());
-        for trace in traces {
+        for unit in units {
             let mut own: BTreeMap<Transition, f64> = BTreeMap::new();
-            for (_, transition) in self.transitions(&trace_tokens(trace)?) {
-                *own.entry(transition).or_default() += 1.0;
+            for trace in unit {
+                for (_, transition) in self.transitions(&trace_tokens(trace)?) {
+                    *own.entry(transition).or_default() += 1.0;
+                }
             }
             let norm = own.values().map(|count| count * count).sum::<f64>().sqrt();
             let factor = clip_norm.map_or(1.0, |clip_norm| (clip_norm / norm).min(1.0));
@@ -167,8 +170,9 @@ impl Markov {
             positions.iter().filter_map(|position| input.traces.get(*position)).collect()
         };
         let (members, held_out) = (pick(&model.members), pick(&model.held_out));
-        let learnt = pick(model.learns_from());
-        let (mut counts, norms) = self.counts(learnt.iter().copied(), model.dp.map(|dp| dp.clip_norm))?;
+        let learnt = model.learns_from();
+        let units = input.units(learnt);
+        let (mut counts, norms) = self.counts(units.iter().map(|unit| pick(unit)), model.dp.map(|dp| dp.clip_norm))?;
         if let Some(dp) = model.dp {
             let seed = model.noise_seed.map_or_else(Seed::from_system, Ok)?;
             counts = self.privatise(&counts, dp, seed.named("markov"));

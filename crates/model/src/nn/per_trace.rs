@@ -82,7 +82,7 @@ impl PerTrace {
     }
 
     /// Adds up the gradients of each `count` neighbouring rows, `[M, B count, ...]` to `[M, B, ...]`: noise draws of one
-    /// trace become one gradient, which is clipped once.
+    /// trace, or traces of one host, become one gradient, which is clipped once.
     pub fn join_rows(mut self, count: i64) -> Self {
         self.traces /= count;
         for weight in &mut self.weights {

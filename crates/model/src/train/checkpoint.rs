@@ -19,7 +19,7 @@ use syntrace_base::record::{Mechanism, PrivacyEvent};
 use tch::{Device, Kind, Tensor};
 
 /// Layout version of the JSON text.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const STATE_KEY: &str = "syntrace.training";
 
 /// The state of a training, except tensors.
@@ -52,6 +52,8 @@ pub(super) struct Running {
     /// Bits of f64 sums.
     pub loss: u64,
     pub norm: u64,
+    /// Units (traces, hosts) whose norm was taken.
+    pub norms: u64,
     pub clipped: u64,
 }
 
@@ -212,13 +214,14 @@ impl Running {
         self.loss = (f64::from_bits(self.loss) + loss).to_bits();
     }
 
-    /// Adds one trace's gradient norm.
+    /// Adds one unit's gradient norm.
     /// One that is not finite counts as clipped: nothing is left of it.
     pub(super) fn add_norm(&mut self, norm: f64, clip_norm: Option<f64>) {
         let finite = norm.is_finite();
         if finite || clip_norm.is_none() {
             self.norm = (f64::from_bits(self.norm) + norm).to_bits();
         }
+        self.norms += 1;
         self.clipped += u64::from(clip_norm.is_some_and(|clip_norm| norm > clip_norm || !finite));
     }
 }

@@ -83,6 +83,8 @@ struct Training<'a, N> {
     frozen: Vec<Option<Vec<u8>>>,
     /// All weights before the last step: good ones, as the loss was finite with them.
     previous: Option<Params>,
+    /// Of each model the traces of each host, where hosts are drawn and clipped as a whole.
+    hosts: Option<Vec<Vec<Vec<usize>>>>,
 }
 
 impl<'a, N: Network> Training<'a, N> {
@@ -110,7 +112,9 @@ impl<'a, N: Network> Training<'a, N> {
         let noise_seeds = input.models.iter().zip(&secrets);
         let noise_seeds = noise_seeds.map(|pair| of_model(pair).unwrap_or(pair.0.seed).named("noise")).collect();
         let clipping = Clipping::new(&plans);
-        Ok(Self { network, input, plans, clipping, secrets, noise_seeds, optimiser, state, frozen, previous })
+        let units = || input.models.iter().map(|model| input.units(model.learns_from())).collect();
+        let hosts = input.hosts.map(|_| units());
+        Ok(Self { network, input, plans, clipping, secrets, noise_seeds, optimiser, state, frozen, previous, hosts })
     }
 
     /// One step of all models; returns the mean loss of the step's traces.
@@ -130,11 +134,11 @@ impl<'a, N: Network> Training<'a, N> {
         }
         for (at, (pass, losses)) in done.iter().map(|(pass, ..)| pass).zip(&losses).enumerate() {
             for (row, (&model, &own)) in pass.batch.models.iter().zip(&pass.own).enumerate() {
-                let norms = norms.get(at).map(|norms| &norms[row][..own]);
-                let (total, good) = self.count(model, &losses[row][..own], norms);
+                let (traces, norms) = (own * pass.unit, norms.get(at).map(|norms| &norms[row][..own]));
+                let (total, good) = self.count(model, &losses[row][..traces], norms);
                 finite[model] &= good;
                 loss_sum += total;
-                loss_count += own as u64;
+                loss_count += traces as u64;
             }
         }
         self.apply(sum, step, &finite)?;
@@ -150,15 +154,16 @@ impl<'a, N: Network> Training<'a, N> {
     fn sum(&self, batches: &[Vec<usize>], overflow: Overflow) -> (ClippedSum, Vec<Done>) {
         let mut sum = ClippedSum::empty(self.network.params());
         let mut done = Vec::new();
-        for pass in self.passes(batches) {
+        for pass in self.unit_passes(batches) {
             let own = pass.own_columns(self.network.params().device());
             let result = self.network.gradients(&pass.batch, self.clipping.any());
+            let gradients = result.gradients.joined(pass.unit);
             let (part, norms) = if self.clipping.any() {
                 let clipping = self.clipping.select(&pass.batch.models);
-                let (part, norms) = result.gradients.clip_own(&clipping, own.as_ref(), overflow);
+                let (part, norms) = gradients.clip_own(&clipping, own.as_ref(), overflow);
                 (part, Some(norms))
             } else {
-                (result.gradients.sum_own(own.as_ref()), None)
+                (gradients.sum_own(own.as_ref()), None)
             };
             sum.add_rows(&pass.batch.models, part);
             done.push((pass, result.losses, norms));
@@ -172,25 +177,51 @@ impl<'a, N: Network> Training<'a, N> {
         passes(rows, self.input.plan.microbatch as usize, self.network.params().device() != Device::Cpu)
     }
 
-    /// Poisson batches of all models that still train, each sorted by size, longest first.
+    /// The batches of a step as passes. Of hosts, those with equally many traces are in a pass, a host's traces beside
+    /// each other, so that nothing is filled up to join them.
+    fn unit_passes(&self, batches: &[Vec<usize>]) -> Vec<Pass> {
+        let Some(hosts) = &self.hosts else { return self.passes(batches) };
+        let most = hosts.iter().flatten().map(Vec::len).max().unwrap_or(0);
+        let traces = self.input.plan.microbatch as usize;
+        let padded = self.network.params().device() != Device::Cpu;
+        let of_size = |size: usize| {
+            let own = |(batch, hosts): (&Vec<usize>, &Vec<Vec<usize>>)| -> Vec<usize> {
+                batch.iter().copied().filter(|host| hosts[*host].len() == size).collect()
+            };
+            let rows: Vec<Vec<usize>> = batches.iter().zip(hosts).map(own).collect();
+            passes(&rows, (traces / size).max(1), padded).into_iter().map(move |pass| pass.of_hosts(hosts, size))
+        };
+        (1..=most).flat_map(of_size).collect()
+    }
+
+    /// Poisson batches of all models that still train, positions of traces or numbers of hosts, each sorted by size, longest
+    /// first.
     fn draw(&self, step: u64) -> Vec<Vec<usize>> {
-        let models = self.input.models.iter().zip(&self.secrets).zip(&self.state.models);
-        let draws = models.map(|((model, secret), state)| {
+        let models = self.input.models.iter().zip(&self.secrets).zip(&self.state.models).enumerate();
+        let draws = models.map(|(at, ((model, secret), state))| {
             if state.diverged.is_some() {
                 return Vec::new();
             }
             // Amplification by sampling assumes that nobody knows the draws: with system noise they are
             // as secret as the noise, and not a function of the study's seed.
             let seed = secret.unwrap_or(model.seed);
-            let mut batch = poisson_batch(&seed, step, model.learns_from(), self.input.plan.sampling_rate);
-            batch.sort_by_key(|&trace| (std::cmp::Reverse(self.network.size(trace)), trace));
+            let rate = self.input.plan.sampling_rate;
+            let Some(hosts) = &self.hosts else {
+                let mut batch = poisson_batch(&seed, step, model.learns_from(), rate);
+                batch.sort_by_key(|&trace| (std::cmp::Reverse(self.network.size(trace)), trace));
+                return batch;
+            };
+            let numbers: Vec<usize> = (0..hosts[at].len()).collect();
+            let mut batch = poisson_batch(&seed, step, &numbers, rate);
+            let longest = |host: usize| hosts[at][host].iter().map(|&trace| self.network.size(trace)).max();
+            batch.sort_by_key(|&host| (std::cmp::Reverse(longest(host)), host));
             batch
         });
         draws.collect()
     }
 
-    /// Counts a model's losses and norms; returns the sum of losses and whether the model may go on: without DP
-    /// while all are in bounds, with DP whatever they are.
+    /// Counts the losses of a model's traces and the norms of its units; returns the sum of losses and whether the
+    /// model may go on: without DP while all are in bounds, with DP whatever they are.
     fn count(&mut self, model: usize, losses: &[f64], norms: Option<&[f64]>) -> (f64, bool) {
         let clip_norm = self.plans[model].map(|plan| plan.clip_norm);
         let state = &mut self.state.models[model];
@@ -284,17 +315,16 @@ impl<'a, N: Network> Training<'a, N> {
         };
         let seconds = f64::from_bits(std::mem::take(&mut self.state.epoch_seconds));
         for (index, model) in self.state.models.iter_mut().enumerate() {
-            let Running { traces, loss, norm, clipped } = std::mem::take(&mut model.running);
-            let per_trace = |sum: u64| (traces > 0).then(|| f64::from_bits(sum) / traces as f64);
-            let has_norms = self.clipping.any();
+            let Running { traces, loss, norm, norms, clipped } = std::mem::take(&mut model.running);
+            let mean = |sum: u64, count: u64| (count > 0).then(|| f64::from_bits(sum) / count as f64);
             let row = EpochRow {
                 epoch,
                 step: self.state.step,
-                train_loss: per_trace(loss),
+                train_loss: mean(loss, traces),
                 member_loss: members[index],
                 held_out_loss: held_out[index],
-                gradient_norm: if has_norms { per_trace(norm) } else { None },
-                clipped_fraction: self.plans[index].and((traces > 0).then(|| clipped as f64 / traces as f64)),
+                gradient_norm: mean(norm, norms),
+                clipped_fraction: self.plans[index].and((norms > 0).then(|| clipped as f64 / norms as f64)),
                 traces,
                 seconds,
             };
@@ -411,24 +441,34 @@ fn passes(rows: &[Vec<usize>], traces: usize, padded: bool) -> Vec<Pass> {
             cut.push(row);
             taken[model] += own;
         }
-        passes.push(Pass { batch: Microbatch { models, rows: cut }, own });
+        passes.push(Pass { batch: Microbatch { models, rows: cut }, own, unit: 1 });
     }
 }
 
-/// A pass, the losses of its traces, and their gradients' norms where any model clips; `[M, B]`.
+/// A pass, the losses of its traces `[M, B U]`, and the norms of its units' gradients where any model clips, `[M, B]`.
 type Done = (Pass, Tensor, Option<Tensor>);
 
 /// One forward pass.
 struct Pass {
     batch: Microbatch,
-    /// Traces of each row that are its model's; what stands behind them fills the row.
+    /// Units of each row that are its model's; what stands behind them fills the row.
     own: Vec<usize>,
+    /// Traces of each unit, U: neighbours in a row.
+    unit: usize,
 }
 
 impl Pass {
-    /// `[M, B]`, 1 for a model's own traces and 0 for padding; `None` without padding.
+    /// A pass over numbers of hosts as one over their traces, `unit` of each.
+    fn of_hosts(mut self, hosts: &[Vec<Vec<usize>>], unit: usize) -> Self {
+        for (&model, row) in self.batch.models.iter().zip(&mut self.batch.rows) {
+            *row = row.iter().flat_map(|&host| hosts[model][host].iter().copied()).collect();
+        }
+        Self { unit, ..self }
+    }
+
+    /// `[M, B]`, 1 for a model's own units and 0 for padding; `None` without padding.
     fn own_columns(&self, device: Device) -> Option<Tensor> {
-        let width = self.batch.width();
+        let width = self.batch.width() / self.unit;
         if self.own.iter().all(|&own| own == width) {
             return None;
         }

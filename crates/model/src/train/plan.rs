@@ -1,6 +1,7 @@
 //! Input and output of a cohort's training, as plain data.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use syntrace_base::base::{Seed, TraceId};
 use syntrace_base::error::Result;
 use syntrace_base::record::{ModelStatus, PrivacyEvent};
@@ -87,15 +88,15 @@ impl Average {
 /// How long and with which batches a generator trains: a function of public numbers only.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainPlan {
-    /// Probability with which each trace enters each step's batch.
+    /// Probability with which each unit (trace, or host) enters each step's batch.
     pub sampling_rate: f64,
-    /// `sampling_rate` times the public number of members, traces; the divisor of every sum.
+    /// `sampling_rate` times the public number of members, units; the divisor of every sum.
     pub expected_batch: f64,
     /// Optimiser steps.
     pub steps: u64,
     /// Epochs; one is `steps / epochs` steps.
     pub epochs: u32,
-    /// L2 bound of one trace's gradient, for models with DP.
+    /// L2 bound of one unit's gradient, for models with DP.
     pub clip_norm: f64,
     /// Traces of all models together in one forward pass (at least one a model).
     pub microbatch: u32,
@@ -185,7 +186,7 @@ impl TrainPlan {
 pub struct DpPlan {
     /// Noise standard deviation in units of the clip norm.
     pub noise_multiplier: f64,
-    /// L2 bound of one trace's gradient.
+    /// L2 bound of one unit's gradient.
     pub clip_norm: f64,
 }
 
@@ -222,12 +223,39 @@ impl CohortModel {
 pub struct CohortInput<'a> {
     /// All traces that any model uses.
     pub traces: &'a [EncodedTrace],
+    /// Number of each trace's host, where hosts are drawn and clipped as a whole; `None` = each trace by itself.
+    pub hosts: Option<&'a [u64]>,
     /// The models.
     pub models: Vec<CohortModel>,
     /// Weights of the public base that the models share.
     pub base: Option<&'a [u8]>,
     /// Steps and batches, the same for all.
     pub plan: TrainPlan,
+}
+
+impl<'a> CohortInput<'a> {
+    /// The units of privacy that some positions of the pool make up: each trace, or all of a host's, hosts in the order of
+    /// their numbers.
+    pub fn units(&self, positions: &[usize]) -> Vec<Vec<usize>> {
+        let Some(hosts) = self.hosts else { return positions.iter().map(|position| vec![*position]).collect() };
+        let mut units: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for position in positions {
+            if let Some(host) = hosts.get(*position) {
+                units.entry(*host).or_default().push(*position);
+            }
+        }
+        units.into_values().collect()
+    }
+
+    /// The traces at some positions, each with its share of its unit: 1 by itself, 1/n as one of a host's n. What a unit
+    /// adds to a weighted count is then a mean over its traces, so that it keeps every norm bound that one trace keeps.
+    pub fn shares(&self, positions: &[usize]) -> impl Iterator<Item = (&'a EncodedTrace, f64)> + use<'a> {
+        let (traces, units) = (self.traces, self.units(positions));
+        units.into_iter().flat_map(move |unit| {
+            let share = 1.0 / unit.len() as f64;
+            unit.into_iter().filter_map(move |position| Some((traces.get(position)?, share)))
+        })
+    }
 }
 
 /// One finished epoch of one model (SQL table `epochs`).
@@ -243,7 +271,7 @@ pub struct EpochRow {
     pub member_loss: Option<f64>,
     /// Mean loss of all held-out traces at its end.
     pub held_out_loss: Option<f64>,
-    /// Mean per-trace gradient norm before clipping; `None` in a cohort that forms no norms.
+    /// Mean gradient norm of a unit (trace, or host) before clipping; `None` in a cohort that forms no norms.
     pub gradient_norm: Option<f64>,
     /// Share of gradients that were clipped; `None` without DP.
     pub clipped_fraction: Option<f64>,

@@ -74,6 +74,11 @@ impl PerSampleGrads {
         Self(per_trace)
     }
 
+    /// Makes each `count` neighbouring traces one unit: their gradients are summed before any norm is taken.
+    pub fn joined(self, count: usize) -> Self {
+        if count == 1 { self } else { Self(self.0.join_rows(count as i64)) }
+    }
+
     /// Clips each trace's gradient to its model's norm and sums over traces; one whose norm is not finite counts
     /// as zero. Returns the norms before clipping, `[M, B]`.
     pub fn clip(self, clipping: &Clipping) -> (ClippedSum, Tensor) {

@@ -107,7 +107,7 @@ const DP: DpPlan = DpPlan { noise_multiplier: 1.0, clip_norm: 1.0 };
 
 fn train(traces: &[[f32; WIDTH as usize]], models: Vec<CohortModel>) -> CohortOutcome {
     let mut network = Line::new(models.len() as i64, traces);
-    let input = CohortInput { traces: &[], models, base: None, plan: plan() };
+    let input = CohortInput { hosts: None, traces: &[], models, base: None, plan: plan() };
     train_cohort(&mut network, &input, None, &mut NoCheckpoint, &NoProgress).unwrap()
 }
 
@@ -164,7 +164,7 @@ impl CheckpointSink for Kept {
 fn states(models: Vec<CohortModel>) -> Vec<serde_json::Value> {
     let mut network = Line::new(models.len() as i64, &[HONEST; 4]);
     let mut kept = Kept::default();
-    let input = CohortInput { traces: &[], models, base: None, plan: plan() };
+    let input = CohortInput { hosts: None, traces: &[], models, base: None, plan: plan() };
     train_cohort(&mut network, &input, None, &mut kept, &NoProgress).unwrap();
     let state = |bytes: &Vec<u8>| {
         let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes).unwrap();
@@ -205,7 +205,7 @@ fn a_checkpoint_of_an_earlier_version_starts_the_training_again() {
     let ends = |resume: Option<&[u8]>| {
         let mut network = Line::new(1, &[HONEST; 4]);
         let models = vec![model(4, None, None)];
-        let input = CohortInput { traces: &[], models, base: None, plan: plan() };
+        let input = CohortInput { hosts: None, traces: &[], models, base: None, plan: plan() };
         train_cohort(&mut network, &input, resume, &mut NoCheckpoint, &NoProgress).unwrap()
     };
     assert_eq!(ends(Some(&old)), ends(None));

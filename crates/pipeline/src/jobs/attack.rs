@@ -17,6 +17,10 @@ use syntrace_store::{JobResult, Snapshot, StoreWriter};
 const SHARED_TRACES: &str =
     "; traces that several targets share count once for each, so intervals are on the narrow side";
 
+/// The same where hosts are drawn and their traces are attacked.
+const TRACES_OF_HOSTS: &str =
+    "; traces of one host are on one side together and count one by one, so intervals are on the narrow side";
+
 /// Identity of an attack on a group: the same however it was planned.
 pub(crate) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: String, seed: u64) -> JobHead {
     let (target, target_job) = &group.target;
@@ -55,12 +59,16 @@ pub(crate) fn run_attack(
     let start = Start::now();
     let snapshot = store.snapshot()?;
     let [shadows, target, references] = evidence(&snapshot, planned, group)?;
+    let record = snapshot.model(group.target.0.model_id)?;
+    let drawn_by_host = record.as_ref().map(|record| load::is_drawn_by_host(&snapshot, record)).transpose()?;
+    let dependent = drawn_by_host == Some(true) && !planned.hosts;
+    drop(snapshot);
     let without_zero = planned.without_zero;
     let evidence = Evidence { shadows: &shadows, target: &target, references: &references, without_zero };
     let attack = planned.attack.attack();
     let outcome = attack::run_attack(attack, &evidence, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
-    let of = |evaluated_on, scores, converged| Evaluation { evaluated_on, scores, converged };
+    let of = |evaluated_on, scores, converged| Evaluation { evaluated_on, scores, converged, dependent };
     let threshold = f64::from(outcome.threshold);
     let test = of(EvaluatedOn::ShadowTest, &outcome.shadow_test, outcome.converged);
     if !outcome.shadow_test.score.is_empty() {
@@ -100,7 +108,20 @@ fn evidence(snapshot: &Snapshot, planned: &PlannedAttack, group: &AttackGroup) -
     let mut all: Vec<&mut rows::AttributeRow> = sides.iter_mut().flatten().flat_map(|(_, rows)| rows).collect();
     narrow(&mut all);
     let [shadows, target, references] = sides;
-    Ok([table(shadows, planned)?, table(target, planned)?, table(references, planned)?])
+    let tables = [table(shadows, planned)?, table(target, planned)?, table(references, planned)?];
+    if !planned.hosts {
+        return Ok(tables);
+    }
+    let hosts = load::hosts(snapshot, group.target.0.class_id)?;
+    let known = |table: &AttributeTable| table.traces.iter().all(|trace| hosts.contains_key(trace));
+    if !tables.iter().all(known) {
+        let class = format!("{}/{}", group.target.0.dataset, group.target.0.class);
+        return Err(Error::user(format!(
+            "an attack on hosts needs the class's traces, and some of `{class}` are not here"
+        ))
+        .hint("a redacted copy has none: attack the study that it was made from"));
+    }
+    Ok(tables.map(|table| table.by_host(|trace| hosts.get(&trace))))
 }
 
 /// Makes whole attributes equally long: 0 stands for positions that a trace does not have.
@@ -196,6 +217,8 @@ struct Evaluation<'a> {
     evaluated_on: EvaluatedOn,
     scores: &'a SideScores,
     converged: Option<bool>,
+    /// Are traces of one host scored one by one, though all of them are on one side?
+    dependent: bool,
 }
 
 fn add_evaluation(
@@ -206,7 +229,7 @@ fn add_evaluation(
     evaluation: Evaluation<'_>,
     threshold: f64,
 ) -> Result<()> {
-    let Evaluation { evaluated_on, scores: own, converged } = evaluation;
+    let Evaluation { evaluated_on, scores: own, converged, dependent } = evaluation;
     let attack_id = AttackId::from(Identity::new("attack").int(head.job_id.0).text(evaluated_on.name()).finish());
     let scored = own.score.iter().zip(&own.member);
     let scored: Vec<eval::Scored> =
@@ -222,13 +245,18 @@ fn add_evaluation(
     let (mut auc, mut method) = (leakage.auc, eval::INTERVAL_METHOD.to_owned());
     if evaluated_on == EvaluatedOn::EachTarget {
         method += SHARED_TRACES;
-        if let Some(targets) = over_targets(own)? {
-            auc.low = auc.low.min(targets.low).max(0.0);
-            auc.high = auc.high.max(targets.high).min(1.0);
-            method += &format!(
-                "; auc: the wider ends of that and of Student's t over the AUCs of all targets, which {COVERS_TRAININGS}"
-            );
-        }
+    }
+    if dependent {
+        method += TRACES_OF_HOSTS;
+    }
+    if evaluated_on == EvaluatedOn::EachTarget
+        && let Some(targets) = over_targets(own)?
+    {
+        auc.low = auc.low.min(targets.low).max(0.0);
+        auc.high = auc.high.max(targets.high).min(1.0);
+        method += &format!(
+            "; auc: the wider ends of that and of Student's t over the AUCs of all targets, which {COVERS_TRAININGS}"
+        );
     }
     let target = &group.target.0;
     result.attacks.push(AttackRecord {

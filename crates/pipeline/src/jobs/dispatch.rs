@@ -3,15 +3,13 @@
 use super::attack::run_attack;
 use super::context::Context;
 use super::job::{JobHead, Start};
+use super::split::split;
 use super::{leakage, load, outside, quality};
 use crate::plan::{PlannedJob, Work};
 use crate::rows::{self, EncodingRow};
 use crate::{bases, ingest, train};
-use rand::seq::SliceRandom;
-use syntrace_base::base::{ClassId, Identity, JobId, Progress, SplitId, TraceId, map_ordered};
+use syntrace_base::base::{ClassId, JobId, Progress, map_ordered};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{Part, Role, SplitRecord};
-use syntrace_spec::SplitSpec;
 use syntrace_store::{JobResult, StoreWriter};
 use syntrace_traffic::encoding::EncodingKind;
 
@@ -80,115 +78,6 @@ fn encode(
         result.segments.push(rows::encodings_segment(class_id.0, &name, &encoded)?);
     }
     result.job = head.record(start);
-    store.commit(result)?;
-    Ok(())
-}
-
-/// The paper's protocol (section 3.3.3): the class is halved once; the target's members and held-out
-/// traces come from the first half, each shadow's are drawn from the second, without overlap between
-/// members and held-out traces, with overlap between shadows.
-pub(crate) fn draw_split(
-    pool: &[TraceId],
-    role: Role,
-    members: usize,
-    half_seed: syntrace_base::base::Seed,
-    draw_seed: syntrace_base::base::Seed,
-) -> Result<Vec<(TraceId, Part)>> {
-    let mut shuffled = pool.to_vec();
-    shuffled.shuffle(&mut half_seed.rng());
-    let (first, second) = shuffled.split_at(shuffled.len() / 2);
-    let half = if role == Role::Target { first } else { second };
-    if half.len() < 2 * members {
-        return Err(too_few(pool.len(), members, 4));
-    }
-    let mut drawn = half.to_vec();
-    drawn.shuffle(&mut draw_seed.rng());
-    drawn.truncate(2 * members);
-    Ok(drawn
-        .into_iter()
-        .enumerate()
-        .map(|(index, trace)| (trace, if index < members { Part::Member } else { Part::HeldOut }))
-        .collect())
-}
-
-/// The split of a shadow where shadows are drawn from the whole class, the target's traces included
-/// (Carlini et al. 2022): shadows come in pairs that hold out each other's members, and successive pairs
-/// take successive parts of a shuffled class, so that every trace is a member for nearly the same number
-/// of shadows.
-pub(crate) fn draw_overlapping(
-    pool: &[TraceId],
-    shadow: u32,
-    members: usize,
-    seed: syntrace_base::base::Seed,
-) -> Result<Vec<(TraceId, Part)>> {
-    let parts = pool.len() / (2 * members).max(1);
-    if parts == 0 {
-        return Err(too_few(pool.len(), members, 2));
-    }
-    let pair = shadow as usize / 2;
-    let mut shuffled = pool.to_vec();
-    shuffled.shuffle(&mut seed.numbered((pair / parts) as u64).rng());
-    let window = shuffled.into_iter().skip(pair % parts * 2 * members).take(2 * members);
-    let first_half_trains = shadow.is_multiple_of(2);
-    let part = |index: usize| if (index < members) == first_half_trains { Part::Member } else { Part::HeldOut };
-    Ok(window.enumerate().map(|(index, trace)| (trace, part(index))).collect())
-}
-
-/// Rejects a class with too few traces for its splits before they are drawn.
-pub(crate) fn require_enough(traces: usize, sizes: SplitSpec) -> Result<()> {
-    let members = sizes.members as usize;
-    // The target's members and held-out traces come from one half of the class, whatever the shadows do.
-    if traces / 2 < 2 * members { Err(too_few(traces, members, 4)) } else { Ok(()) }
-}
-
-fn too_few(found: usize, members: usize, times: usize) -> Error {
-    Error::user(format!(
-        "a split of {members} members and {members} held-out traces needs {} traces in the class, found {found}",
-        times * members,
-    ))
-    .hint(match found / times {
-        0 | 1 => "give the class more traces".to_owned(),
-        most => format!("set `split.members` to at most {most}, or give the class more traces"),
-    })
-}
-
-fn pool_digest(pool: &[TraceId]) -> syntrace_base::base::Digest {
-    pool.iter().fold(Identity::new("pool"), |identity, trace| identity.int(trace.0)).finish()
-}
-
-/// The split that a job draws from the traces of its sources.
-pub(crate) fn drawn_split(
-    head: &JobHead,
-    pool: &[TraceId],
-    role: Role,
-    sizes: SplitSpec,
-) -> Result<Vec<(TraceId, Part)>> {
-    // All roles of a class must agree on the halves, so their seed names the pool and not the job.
-    let number = pool_digest(pool).id63() as u64;
-    let (root, members) = (syntrace_base::base::Seed::root(head.seed), sizes.members as usize);
-    match role.shadow() {
-        Some(shadow) if sizes.overlap => {
-            draw_overlapping(pool, shadow, members, root.named("overlap").numbered(number))
-        }
-        _ => draw_split(pool, role, members, root.named("halves").numbered(number), head.derived_seed()),
-    }
-}
-
-fn split(
-    store: &StoreWriter,
-    head: &JobHead,
-    class_id: ClassId,
-    sources: &[JobId],
-    (split_id, role): (SplitId, Role),
-    sizes: SplitSpec,
-) -> Result<()> {
-    let start = Start::now();
-    let pool = load::trace_ids(&store.snapshot()?, class_id, sources)?;
-    let drawn = drawn_split(head, &pool, role, sizes)?;
-    let (members, digest) = (sizes.members, pool_digest(&pool));
-    let mut result = JobResult::new(head.record(start));
-    result.splits.push(SplitRecord { split_id, class_id, role, members, held_out: members, pool_digest: digest.0 });
-    result.segments.push(rows::split_segment(split_id.0, &drawn)?);
     store.commit(result)?;
     Ok(())
 }

@@ -53,6 +53,12 @@ impl JobHead {
         Self { job_id, kind, label, spec, inputs, seed }
     }
 
+    /// That of a job that was done.
+    pub fn of(record: JobRecord) -> Self {
+        let JobRecord { job_id, kind, label, spec, inputs, seed, .. } = record;
+        Self { job_id, kind, label, spec, inputs, seed }
+    }
+
     /// The seed of everything random in this job: from its identity, so that results do not depend on
     /// order, shards or other jobs.
     pub fn derived_seed(&self) -> syntrace_base::base::Seed {

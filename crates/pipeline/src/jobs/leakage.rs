@@ -31,6 +31,7 @@ pub(crate) fn leakage(
     let (held_out, unlisted): (Vec<Trace>, Vec<Trace>) =
         others.into_iter().partition(|trace| held_out.contains(&trace.trace_id));
     let mut synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?.traces;
+    drop(snapshot);
     // A trace without packets reveals nothing, and does not count in the shares.
     synthetic.retain(|trace| !trace.packets.is_empty());
     let rows = audit::leaks(&members, &held_out, &unlisted, &synthetic);

@@ -4,7 +4,7 @@ use crate::rows::{self, AttributeRow, Columns, EncodingRow, TraceFacts};
 use std::collections::HashMap;
 use syntrace_base::base::{ClassId, JobId, ModelId, SplitId, TraceId, map_ordered};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{Packet, PrivacyEvent, Trace};
+use syntrace_base::record::{ModelRecord, Packet, PrivacyEvent, PrivacyUnit, Trace};
 use syntrace_store::schema::{self, SegmentTable};
 use syntrace_store::{SegmentRecord, Snapshot};
 use syntrace_traffic::anonymise::Anonymiser;
@@ -20,16 +20,25 @@ pub(crate) fn all_columns(table: &SegmentTable) -> Vec<usize> {
     (0..table.columns.len()).collect()
 }
 
-/// Ids of all traces of a class that the given jobs cut, sorted: the pool that splits draw from.
-pub(crate) fn trace_ids(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<TraceId>> {
-    let mut ids = Vec::new();
-    for segment in segments(snapshot, &schema::TRACES, class.0, jobs)? {
-        let columns = Columns::read(snapshot, &schema::TRACES, &segment, &["trace_id"])?;
-        ids.extend(rows::trace_ids(&columns)?);
+/// All traces of a class that the given jobs cut, each with its host, sorted by id: the pool that splits draw from.
+pub(crate) fn pool(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<(TraceId, Vec<u8>)>> {
+    read_hosts(snapshot, segments(snapshot, &schema::TRACES, class.0, jobs)?)
+}
+
+/// The host of each trace of a class.
+pub(crate) fn hosts(snapshot: &Snapshot, class: ClassId) -> Result<HashMap<TraceId, Vec<u8>>> {
+    Ok(read_hosts(snapshot, snapshot.segments_of(&schema::TRACES, class.0)?)?.into_iter().collect())
+}
+
+fn read_hosts(snapshot: &Snapshot, segments: Vec<SegmentRecord>) -> Result<Vec<(TraceId, Vec<u8>)>> {
+    let mut found = Vec::new();
+    for segment in segments {
+        let columns = Columns::read(snapshot, &schema::TRACES, &segment, &["trace_id", "src_ip"])?;
+        found.extend(rows::trace_hosts(&columns)?);
     }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
+    found.sort_unstable();
+    found.dedup_by_key(|(trace, _)| *trace);
+    Ok(found)
 }
 
 /// All traces of a class that the given jobs cut, with their packets, sorted by id.
@@ -116,6 +125,13 @@ pub(crate) fn split(snapshot: &Snapshot, split: SplitId) -> Result<(Vec<TraceId>
         return Err(Error::internal(format!("split {split}: expected one segment, found {}", segments.len())));
     };
     rows::split_rows(&Columns::read(snapshot, &schema::SPLIT_TRACES, segment, &[])?)
+}
+
+/// Does the split of a model draw hosts, each with its traces, so that they are the unit of its privacy?
+pub(crate) fn is_drawn_by_host(snapshot: &Snapshot, model: &ModelRecord) -> Result<bool> {
+    let Some(job) = snapshot.job(model.train_job)? else { return Ok(false) };
+    let host = PrivacyUnit::Host { traces_max: 1 }.name();
+    Ok(job.settings()?.get("unit").and_then(serde_json::Value::as_str) == Some(host))
 }
 
 /// The events of a model's privacy ledger, in their order.

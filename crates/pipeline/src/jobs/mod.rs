@@ -11,3 +11,4 @@ pub(crate) mod outside;
 pub(crate) mod quality;
 pub(crate) mod reattack;
 pub(crate) mod single_precision;
+pub(crate) mod split;

@@ -37,6 +37,7 @@ pub(crate) fn outside(
     let (own, reference): (Vec<Trace>, Vec<Trace>) =
         all.into_iter().partition(|trace| own_ids.contains(&trace.trace_id));
     let mut synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?.traces;
+    drop(snapshot);
     synthetic.retain(|trace| !trace.packets.is_empty());
     let said = |traces: &[Trace]| -> Vec<AttributeRow> {
         let found = outside_attributes(traces, &synthetic, &reference);

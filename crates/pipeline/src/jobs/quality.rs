@@ -122,6 +122,7 @@ pub(crate) fn fidelity(
     let all = load::traces(&snapshot, model.class_id, sources)?;
     let split = load::split(&snapshot, model.split_id)?;
     let synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?;
+    drop(snapshot);
     let packets = context.plan.spec.traces.packets as usize;
     let rows = fidelity_rows(&populations(&all, &synthetic, &split), packets, head.derived_seed())?;
     let mut result = JobResult::new(head.record(start));
@@ -167,6 +168,7 @@ pub(crate) fn utility(context: &Context<'_>, head: &JobHead, planned: &PlannedUt
     let start = Start::now();
     let snapshot = context.store.snapshot()?;
     let loaded = planned.classes.iter().map(|class| load_class(&snapshot, class)).collect::<Result<Vec<_>>>()?;
+    drop(snapshot);
     let classes: Vec<ClassTraces<'_>> = loaded.iter().map(LoadedClass::traces).collect();
     let trained_on = if planned.generator.is_some() { TrainedOn::Synthetic } else { TrainedOn::Members };
     let packets = context.plan.spec.traces.packets as usize;

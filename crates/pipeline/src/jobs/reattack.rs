@@ -77,13 +77,13 @@ fn groups(snapshot: &Snapshot) -> Result<Vec<Vec<Member>>> {
     for record in snapshot.models()?.into_iter().filter(|model| model.role != Role::Base) {
         let job = jobs.get(&record.train_job);
         let seed = job.map_or(0, |job| job.seed);
-        let family = job
-            .map(|job| job.settings())
-            .transpose()?
-            .and_then(|spec| spec.get("family").and_then(|family| family.as_str()).map(str::to_owned))
-            .unwrap_or_else(|| record.generator.clone());
+        let settings = job.map(|job| job.settings()).transpose()?.unwrap_or_default();
+        let family = settings.get("family").and_then(|family| family.as_str());
+        let family = family.map_or_else(|| record.generator.clone(), str::to_owned);
+        // Splits of hosts and of traces have members of different kinds.
+        let hosts = settings.get("host_traces").map(ToString::to_string).unwrap_or_default();
         let key = format!(
-            "{} {} {} {:?} {} {} {}",
+            "{} {} {} {:?} {} {} {} {hosts}",
             record.generator, record.config, record.class_id, record.regime, record.preset, record.sampling_rate, seed
         );
         let planned = planned_model(snapshot, &record, seed)?;

@@ -21,6 +21,8 @@ pub(crate) struct AttackChoice {
     kind: Option<AttackKind>,
     attribute: AttributeChoice,
     each: bool,
+    /// Are its rows hosts?
+    hosts: bool,
     generators: Option<Vec<String>>,
     options: Map<String, Value>,
 }
@@ -57,7 +59,7 @@ impl Attacked<'_> {
 }
 
 impl AttackChoice {
-    /// Reads a table: `kind`, `attribute`, `targets`, `generators`; everything else are the attack's own
+    /// Reads a table: `kind`, `attribute`, `targets`, `unit`, `generators`; everything else are the attack's own
     /// options, which are checked here.
     pub fn parse(stage: &StageSpec) -> Result<Self> {
         Self::parse_table(stage).context(|| format!("[attack.{}]", stage.name))
@@ -82,6 +84,17 @@ impl AttackChoice {
                 return Err(Error::user(format!("`targets` must be `target` or `each`, found `{other}`")));
             }
         };
+        let hosts = match options.remove("unit").map(|value| text("unit", &value)).transpose()?.as_deref() {
+            None | Some("trace") => false,
+            Some("host") => true,
+            Some(other) => return Err(Error::user(format!("`unit` must be `trace` or `host`, found `{other}`"))),
+        };
+        if hosts && kind.is_none_or(AttackKind::needs_references) {
+            return Err(Error::user(
+                "`unit = \"host\"` is for attacks that learn from attributes of one model at a time",
+            )
+            .hint("name one of them (`kind = \"random_forest\"`, `\"threshold\"`, `\"mlp\"`, `\"ocsvm\"`)"));
+        }
         let generators = match options.remove("generators") {
             None => None,
             Some(Value::Array(names)) => {
@@ -89,7 +102,7 @@ impl AttackChoice {
             }
             Some(other) => return Err(Error::user(format!("`generators` must be a list of names, found {other}"))),
         };
-        let choice = Self { name: stage.name.clone(), kind, attribute, each, generators, options };
+        let choice = Self { name: stage.name.clone(), kind, attribute, each, hosts, generators, options };
         match kind {
             Some(kind) => drop(kind.with(&choice.options, &[])?),
             None if choice.options.is_empty() => {}
@@ -165,6 +178,10 @@ impl AttackChoice {
         }
         let mut scalars = outside_scalars(attribute);
         scalars.extend(family.iter().flat_map(|family| family.scalars(attribute)));
+        if self.hosts {
+            // they are of one trace
+            scalars.clear();
+        }
         let attack = kind.with(&self.options, &scalars).context(|| format!("[attack.{}]", self.name))?;
         let Some(attack) = attack else {
             let known: Vec<&str> = scalars.iter().map(|scalar| scalar.name).chain(["loss"]).collect();
@@ -186,7 +203,8 @@ impl AttackChoice {
             ));
         }
         let (name, attribute) = (self.name.clone(), attribute.to_owned());
-        Ok(Ok(PlannedAttack { name, attack: Arc::new(attack), attribute, each: self.each, without_zero }))
+        let (attack, each, hosts) = (Arc::new(attack), self.each, self.hosts);
+        Ok(Ok(PlannedAttack { name, attack, attribute, each, hosts, without_zero }))
     }
 }
 

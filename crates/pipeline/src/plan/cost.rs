@@ -2,7 +2,7 @@
 
 use super::Plan;
 use syntrace_base::error::Result;
-use syntrace_base::record::JobKind;
+use syntrace_base::record::{JobKind, PrivacyUnit};
 
 /// Bytes of a stored number: weights and attributes are f32.
 const NUMBER_BYTES: f64 = 4.0;
@@ -11,7 +11,11 @@ impl Plan {
     /// A block of lines per generator: the regimes that it is trained in, then what all its models take.
     pub fn training_lines(&self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
-        let members = self.spec.split.members;
+        let members = self.spec.split.traces_max();
+        let unit = match self.spec.split.unit {
+            PrivacyUnit::Trace => String::new(),
+            PrivacyUnit::Host { traces_max } => format!(" a host of at most {traces_max} traces"),
+        };
         for (number, generator) in self.generators.iter().enumerate() {
             let family = &generator.family;
             let attackable =
@@ -23,7 +27,7 @@ impl Plan {
                 let (traces, trained_as) = generator.recipe(&self.spec, regime);
                 let plan = family.plan(traces, trained_as);
                 let noise = match self.noise_multiplier(&plan, trained_as)? {
-                    Some(noise) => format!(", noise multiplier {noise:.4}"),
+                    Some(noise) => format!(", noise multiplier {noise:.4}{unit}"),
                     None if regime.is_private() => format!(", on {traces} released traces"),
                     None => String::new(),
                 };
@@ -35,11 +39,11 @@ impl Plan {
                     plan.steps,
                     plan.sampling_rate,
                 ));
-                flops += models * family.training_flops(traces, trained_as);
+                flops += models * generator.training_flops(&self.spec, regime);
                 trained += models;
                 weights += models * family.parameters_in(trained_as) as f64 * NUMBER_BYTES;
             }
-            let traces = trained * 2.0 * f64::from(members);
+            let traces = trained * 2.0 * members as f64;
             let attributes = traces * family.attribute_values() as f64 * NUMBER_BYTES;
             let whole = self.whole(number).map_or(String::new(), |whole| {
                 format!(", {} of whole vectors (`{}`)", bytes(traces * whole.bytes()), whole.kind)

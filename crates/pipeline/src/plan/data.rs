@@ -4,6 +4,7 @@ use super::{Builder, PlannedClass, Work};
 use crate::ingest::folder::captures_by_folder;
 use crate::ingest::input::capture_digest;
 use crate::ingest::{self, IngestOptions};
+use crate::jobs::job::JobHead;
 use syntrace_base::base::JobId;
 use syntrace_base::error::{Error, Result, nearest};
 use syntrace_base::record::{ClassRecord, Origin, TraceUnit};
@@ -29,6 +30,7 @@ impl Builder<'_> {
     pub(super) fn dataset(&mut self, dataset: &DatasetSpec) -> Result<Vec<PlannedClass>> {
         let classes = match &dataset.source {
             SourceSpec::Simulate { flows } => self.simulated(dataset, *flows),
+            SourceSpec::Folder(_) if self.recorded.is_some() => self.recorded(dataset),
             SourceSpec::Folder(folder) => self.folder(dataset, folder),
             SourceSpec::Study => self.stored(dataset),
         }?;
@@ -128,6 +130,38 @@ impl Builder<'_> {
                 source_indices,
                 traces_max: traces,
             });
+        }
+        Ok(classes)
+    }
+
+    /// The captures of a folder that the prologue of this study took: the same jobs, wherever the folder is.
+    fn recorded(&mut self, dataset: &DatasetSpec) -> Result<Vec<PlannedClass>> {
+        let (Some(snapshot), Some(recorded)) = (self.snapshot, self.recorded.clone()) else { return Ok(Vec::new()) };
+        let mut ingests = snapshot.ingests()?;
+        ingests.retain(|ingest| recorded.contains(&ingest.job_id));
+        let mut of_dataset = snapshot.classes()?;
+        of_dataset.retain(|class| {
+            class.dataset == dataset.name && ingests.iter().any(|ingest| ingest.class_id == class.class_id)
+        });
+        let mut all: Vec<String> = of_dataset.iter().map(|class| class.class.clone()).collect();
+        all.sort();
+        let mut classes = Vec::new();
+        for class in chosen(dataset, &all)? {
+            let options = self.options(dataset, &class, Origin::Captured);
+            let class_id = ingest::class_id(&options);
+            let (mut sources, mut captures, mut source_indices, mut traces) = (Vec::new(), Vec::new(), Vec::new(), 0);
+            for ingest in ingests.iter().filter(|ingest| ingest.class_id == class_id) {
+                let Some(job) = snapshot.job(ingest.job_id)? else { continue };
+                let path = snapshot.capture(ingest.capture_id)?.map(|capture| capture.name).unwrap_or_default().into();
+                sources.push(job.job_id);
+                captures.push(ingest.capture_id.0);
+                traces += ingest.traces;
+                let work = Work::IngestFile { options: options.clone(), path };
+                source_indices.push(self.add(JobHead::of(job), work, vec![])?.index);
+            }
+            let dataset = dataset.name.clone();
+            let traces_max = Some(traces);
+            classes.push(PlannedClass { dataset, class, class_id, sources, captures, source_indices, traces_max });
         }
         Ok(classes)
     }

@@ -42,7 +42,7 @@ impl Plan {
 
     /// A job's group, units and seconds a unit on a machine of 2026.
     pub(crate) fn cost(&self, job: &PlannedJob) -> JobCost {
-        let members = f64::from(self.spec.split.members);
+        let members = self.spec.split.traces_max() as f64;
         let kind = job.head.kind.name();
         let of = |model: &PlannedModel| format!("{kind} {}", self.name(model.generator));
         let (group, units, seconds_a_unit) = match &job.work {
@@ -116,7 +116,7 @@ impl Plan {
         let Some(generator) = self.generators.get(model.generator) else { return 0.0 };
         let (traces, trained_as) = generator.recipe(&self.spec, model.regime);
         let plan = generator.family.plan(traces, trained_as);
-        let traces = plan.steps as f64 * plan.expected_batch;
+        let traces = plan.steps as f64 * plan.expected_batch * f64::from(self.spec.split.unit.traces_max());
         if plan.steps <= 1 {
             return MARGINALS_SECONDS / SAMPLING_SHARE;
         }
@@ -126,8 +126,7 @@ impl Plan {
     /// Operations of a job that trains; `None` of others.
     pub(super) fn operations(&self, work: &Work) -> Option<f64> {
         let flops = |model: &PlannedModel| {
-            let (traces, trained_as) = self.recipe(model.generator, model.regime);
-            self.generators.get(model.generator).map_or(0.0, |own| own.family.training_flops(traces, trained_as))
+            self.generators.get(model.generator).map_or(0.0, |own| own.training_flops(&self.spec, model.regime))
         };
         match work {
             Work::Train { models, .. } => Some(models.iter().map(flops).sum()),
@@ -141,7 +140,7 @@ impl Plan {
         let (traces, trained_as) = self.recipe(model.generator, model.regime);
         self.generators.get(model.generator).map_or(1.0, |generator| {
             let steps = generator.family.plan(traces, trained_as).steps as f64;
-            generator.family.training_flops(traces, trained_as) / GUESS_FLOPS + steps * STEP_SECONDS
+            generator.training_flops(&self.spec, model.regime) / GUESS_FLOPS + steps * STEP_SECONDS
         })
     }
 }

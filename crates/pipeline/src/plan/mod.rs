@@ -9,6 +9,8 @@ mod attacks;
 mod audit;
 mod cost;
 mod data;
+mod dealing;
+mod difference;
 mod job_cost;
 pub(crate) mod models;
 mod noise;
@@ -19,23 +21,24 @@ mod total;
 pub(crate) mod utility;
 
 pub use cost::duration;
+pub use difference::{AskedFor, differences};
 pub(crate) use planned::{
     Ancestor, AttackGroup, PlannedAttack, PlannedBase, PlannedGenerator, PlannedModel, PlannedUtility, Released,
     UtilityClass,
 };
 pub(crate) use record::{Lost, without};
-pub use total::{KNOWN_GPUS, PlanDevice};
+pub use total::{KNOWN_GPUS, PlanDevice, ShareTotal};
 
 use crate::ingest::IngestOptions;
 use crate::jobs::job::JobHead;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
 use syntrace_model::model::{AnyGenerator, BaseSpec, WholeKind};
 use syntrace_spec::{Spec, StageSpec};
-use syntrace_store::Snapshot;
+use syntrace_store::{ShardRecord, Snapshot};
 use syntrace_traffic::encoding::EncodingKind;
 
 /// What a job does.
@@ -213,8 +216,47 @@ impl Plan {
         Self { jobs, generators, spec, notes, cohort_of: HashMap::new(), trained: 0, accounts }
     }
 
-    /// Makes the plan of a spec over what a study already holds.
+    /// Makes the plan of a spec over what a study already holds. Captures are those of the spec's folders; of a study that
+    /// is a share of this plan, or the union of such, those that its prologue took, wherever the folders are.
     pub fn new(spec: &Spec, snapshot: Option<&Snapshot>) -> Result<Self> {
+        if let Some(snapshot) = snapshot
+            && let Some(shard) = snapshot.shard()?
+            && let Some(recorded) = recorded(snapshot, shard.plan)?
+            && let Ok(plan) = Self::over(spec, Some(snapshot), Some(recorded))
+            && plan.fingerprint() == Some(shard.plan)
+        {
+            return Ok(plan);
+        }
+        Self::over(spec, snapshot, None)
+    }
+
+    /// As [`Plan::new`] for a share: with the captures of its prologue alone.
+    ///
+    /// # Errors
+    /// `user` where the study's shares are of another plan: what differs.
+    pub fn of_shard(spec: &Spec, snapshot: &Snapshot) -> Result<Self> {
+        let shard = snapshot.shard()?.ok_or_else(|| Error::user("the study is no share of a plan"))?;
+        let plan = Self::over(spec, Some(snapshot), recorded(snapshot, shard.plan)?)?;
+        plan.require_shard(snapshot, &shard)?;
+        Ok(plan)
+    }
+
+    /// Refuses a plan that is not that of the shares in a study, by what differs.
+    ///
+    /// # Errors
+    /// `user` where it is another plan.
+    pub fn require_shard(&self, snapshot: &Snapshot, shard: &ShardRecord) -> Result<()> {
+        if self.fingerprint() == Some(shard.plan) {
+            return Ok(());
+        }
+        let (asked, stored) = (self.asked_for(snapshot)?, AskedFor::stored(snapshot, shard.plan)?);
+        let differing = differences(("the spec", &asked), ("the shares", &stored));
+        Err(Error::user(format!("the spec is not that of the shares: {}", differing.join("; ")))
+            .hint("one plan has one spec: use that of the prologue, or make another prologue"))
+    }
+
+    /// The plan of a spec; captures of folders are those in `recorded` instead, where that is given.
+    fn over(spec: &Spec, snapshot: Option<&Snapshot>, recorded: Option<HashSet<JobId>>) -> Result<Self> {
         let generators = spec
             .generators
             .iter()
@@ -224,6 +266,7 @@ impl Plan {
         let mut builder = Builder {
             plan,
             snapshot,
+            recorded,
             targets: Vec::new(),
             cohorts_planned: 0,
             together: HashMap::new(),
@@ -371,6 +414,8 @@ fn teacher(stage: &StageSpec, spec: &Spec, named: &serde_json::Value) -> Result<
 struct Builder<'a> {
     plan: Plan,
     snapshot: Option<&'a Snapshot>,
+    /// Jobs of the plan whose share the study is, by which its captures are known.
+    recorded: Option<HashSet<JobId>>,
     /// Target models with synthetic traces, in the order of classes, generators and regimes.
     targets: Vec<utility::Target>,
     /// Cohorts so far, those that are done included.
@@ -438,6 +483,12 @@ impl Builder<'_> {
             None => Ok(false),
         }
     }
+}
+
+/// The jobs of a stored plan; `None` where it is not stored (yet).
+fn recorded(snapshot: &Snapshot, plan: JobId) -> Result<Option<HashSet<JobId>>> {
+    let Some(job) = snapshot.job(plan)? else { return Ok(None) };
+    Ok(Some(record::ids_of(&job)?.into_iter().map(JobId).collect()))
 }
 
 fn role_text(role: Role) -> String {

@@ -7,11 +7,11 @@ use super::{
     role_text,
 };
 use crate::bases;
-use crate::jobs::dispatch::require_enough;
 use crate::jobs::job::{JobHead, code_version};
+use crate::jobs::split::require_enough;
 use syntrace_base::base::{ClassId, Digest, Identity, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
-use syntrace_base::record::{JobKind, Regime, Role};
+use syntrace_base::record::{JobKind, PrivacyUnit, Regime, Role};
 use syntrace_measure::audit::{OUTSIDE_KINDS, OUTSIDE_VERSION};
 use syntrace_measure::privacy::Accountant;
 use syntrace_model::model::Start;
@@ -286,6 +286,9 @@ impl Builder<'_> {
                 identity = identity.text("accountant").text(spec.accountant.name());
             }
         }
+        if let PrivacyUnit::Host { traces_max } = spec.split.unit {
+            identity = identity.text("host").int(i64::from(traces_max));
+        }
         if let Some(base) = base {
             identity = identity.text("base").int(base.0);
         }
@@ -387,12 +390,13 @@ impl Builder<'_> {
             let (traces, trained_as) = self.plan.recipe(generator, model.regime);
             self.plan.noise_multiplier(&planned.family.plan(traces, trained_as), trained_as)?;
         }
-        let spec = serde_json::json!({
+        let mut spec = serde_json::json!({
             "generator": planned.name,
             "family": planned.family.name(),
             "preset": planned.family.preset(),
             "models": models.iter().map(|model| model.model_id.0).collect::<Vec<_>>(),
         });
+        self.plan.spec.split.unit.write_into(&mut spec);
         let mut inputs: Vec<i64> = models.iter().map(|model| model.split_id.0).collect();
         inputs.push(encode.0);
         inputs.extend(models.iter().filter_map(|model| model.base).map(|base| base.0));
@@ -521,6 +525,7 @@ pub(crate) fn split_head(
     {
         spec.insert("overlap".to_owned(), true.into());
     }
+    sizes.unit.write_into(&mut spec);
     JobHead::new(JobKind::Split, format!("split {class} {}", role_text(role)), &spec, ids(sources), seed)
 }
 

@@ -105,13 +105,22 @@ pub(crate) struct PlannedGenerator {
 }
 
 impl PlannedGenerator {
-    /// Number of training traces and training regime of its models of a regime: a generator that learns from released
-    /// traces uses all that are drawn, and needs no DP itself (post-processing); anonymised traces are trained on like others.
+    /// Number of training traces (hosts, where they are the unit) and training regime of its models of a regime: a generator
+    /// that learns from released traces uses all that are drawn, and needs no DP itself (post-processing); anonymised traces are
+    /// trained on like others.
     pub fn recipe(&self, spec: &Spec, regime: Regime) -> (u32, Regime) {
         match self.learns_from.filter(|_| regime.is_private()) {
             Some(_) => (spec.synthetic_traces, Regime::None),
             None => (spec.split.members, regime.of_training()),
         }
+    }
+
+    /// Floating-point operations of the training of a model of a regime, to plan with.
+    pub fn training_flops(&self, spec: &Spec, regime: Regime) -> f64 {
+        let (units, trained_as) = self.recipe(spec, regime);
+        let private = self.learns_from.is_none() || !regime.is_private();
+        let traces = if private { spec.split.unit.traces_max() } else { 1 };
+        self.family.training_flops(units, trained_as) * f64::from(traces)
     }
 }
 
@@ -125,6 +134,8 @@ pub(crate) struct PlannedAttack {
     pub attribute: String,
     /// Is each model of the group a target in turn, in addition to the paper's protocol?
     pub each: bool,
+    /// Does it read hosts, all traces of one in a row, and guess whether any of them was trained on?
+    pub hosts: bool,
     /// Which values of the attribute are defined only up to a per-model constant, so that each model's median is
     /// subtracted first.
     pub without_zero: WithoutZero,
@@ -134,20 +145,25 @@ impl PlannedAttack {
     /// A preset by its own name.
     pub fn preset(kind: AttackKind, attribute: &str, without_zero: WithoutZero) -> Self {
         let (name, attack) = (kind.name().to_owned(), Arc::new(kind.attack()));
-        Self { name, attack, attribute: attribute.to_owned(), each: false, without_zero }
+        Self { name, attack, attribute: attribute.to_owned(), each: false, hosts: false, without_zero }
     }
 
-    /// Resolved options as canonical JSON, with `offset` if medians are subtracted.
+    /// Resolved options as canonical JSON; they say which medians are taken off, and whether rows are hosts.
     pub fn options(&self) -> String {
         let options = self.attack.options();
-        if self.without_zero.is_none() {
+        if self.without_zero.is_none() && !self.hosts {
             return options;
         }
         let mut keys: BTreeMap<String, serde_json::Value> = serde_json::from_str(&options).unwrap_or_default();
         let WithoutZero { loss, values } = self.without_zero;
         let off = [(loss, "loss"), (values, "values")];
         let off: Vec<&str> = off.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
-        keys.insert("median_taken_off".to_owned(), off.into());
+        if !off.is_empty() {
+            keys.insert("median_taken_off".to_owned(), off.into());
+        }
+        if self.hosts {
+            keys.insert("unit".to_owned(), "host".into());
+        }
         serde_json::to_string(&keys).unwrap_or(options)
     }
 }

@@ -46,7 +46,10 @@ impl Plan {
             json!({ "name": dataset.name, "classes": dataset.classes, "source": source, "public": dataset.public })
         };
         let stage = |stage: &StageSpec| json!({ "name": stage.name, "options": stage.options });
-        let regime = |regime: &Regime| json!({ "epsilon": regime.epsilon(), "delta": regime.delta() });
+        let regime = |regime: &Regime| match regime {
+            Regime::Anonymised => json!({ "anonymised": true }),
+            Regime::None | Regime::Dp { .. } => json!({ "epsilon": regime.epsilon(), "delta": regime.delta() }),
+        };
         let mut short = json!({
             "datasets": spec.datasets.iter().map(dataset).collect::<Vec<_>>(),
             "packets": spec.traces.packets,
@@ -65,6 +68,10 @@ impl Plan {
         if !spec.augment.shares.is_empty() {
             short["augment"] = json!({ "shares": spec.augment.shares, "draws": spec.augment.draws });
         }
+        spec.split.unit.write_into(&mut short);
+        if spec.whole_attributes {
+            short["attributes"] = json!("full");
+        }
         match &spec.synthetic_shadows {
             SyntheticShadows::All => short["synthetic_shadows"] = json!(true),
             SyntheticShadows::Of(names) if !names.is_empty() => short["synthetic_shadows"] = json!(names),
@@ -72,6 +79,15 @@ impl Plan {
         }
         short
     }
+}
+
+/// Ids of all jobs and models that a stored plan names.
+///
+/// # Errors
+/// `internal` where the record is damaged.
+pub(super) fn ids_of(plan: &JobRecord) -> Result<Vec<i64>> {
+    let settings = plan.settings()?;
+    Ok(settings["ids"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect())
 }
 
 /// Names of classes with their datasets, and of datasets, that a study no longer has.
@@ -88,8 +104,7 @@ pub(crate) struct Lost {
 /// `internal` where the record is damaged.
 pub(crate) fn without(plan: JobRecord, lost: &Lost, stays: impl Fn(i64) -> bool) -> Result<Option<JobRecord>> {
     let mut settings = plan.settings()?;
-    let ids = settings["ids"].as_array().into_iter().flatten().filter_map(Value::as_i64);
-    if !ids.into_iter().any(stays) {
+    if !ids_of(&plan)?.into_iter().any(stays) {
         return Ok(None);
     }
     let before = settings.clone();

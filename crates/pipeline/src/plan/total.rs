@@ -5,7 +5,9 @@
 
 use super::cost::{bytes, duration};
 use super::job_cost::GUESS_FLOPS;
+use super::shard::Doer;
 use super::{Plan, PlannedJob, PlannedModel, Work};
+use syntrace_store::ShardRecord;
 
 /// What networks run on.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +74,19 @@ impl Total {
     }
 }
 
+/// What one share of a plan has still to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShareTotal {
+    /// 0 for the prologue; `None` for what is done after the merge.
+    pub number: Option<u32>,
+    /// Jobs that are not done.
+    pub jobs: usize,
+    /// About how long they take.
+    pub seconds: f64,
+    /// Bytes of their results.
+    pub bytes: f64,
+}
+
 /// Place of training in [`STEPS`].
 const TRAINING: usize = 1;
 
@@ -114,6 +129,61 @@ impl Plan {
         lines
     }
 
+    /// What the prologue, each share, and the run after the merge have still to do.
+    pub fn share_totals(&self, record: &ShardRecord, device: &PlanDevice) -> Vec<ShareTotal> {
+        let numbers = (0..=record.count).map(Some).chain([None]);
+        let empty = |number| ShareTotal { number, jobs: 0, seconds: 0.0, bytes: 0.0 };
+        let mut totals: Vec<ShareTotal> = numbers.map(empty).collect();
+        for (job, doer) in self.jobs.iter().zip(self.doers(record)).filter(|(job, _)| !job.done) {
+            let place = match doer {
+                Doer::Prologue => 0,
+                Doer::Share(number) => number as usize,
+                Doer::Finish => totals.len() - 1,
+            };
+            if let Some(total) = totals.get_mut(place) {
+                total.jobs += 1;
+                total.seconds += self.seconds(job, device);
+                total.bytes += self.bytes(job);
+            }
+        }
+        totals
+    }
+
+    /// A line for the prologue, each share and the rest, then how even the shares are.
+    pub fn share_lines(&self, record: &ShardRecord, device: &PlanDevice) -> Vec<String> {
+        let totals = self.share_totals(record, device);
+        let name = |number: Option<u32>| match number {
+            Some(0) => "prologue (share 0)".to_owned(),
+            Some(number) => format!("share {number}/{}", record.count),
+            None => "after the merge".to_owned(),
+        };
+        let line = |total: &ShareTotal| {
+            let (time, size) = (duration(total.seconds), bytes(total.bytes));
+            format!("{:<31} about {time:>9} {size:>9} in {:>6} jobs", name(total.number), total.jobs)
+        };
+        let mut lines: Vec<String> = totals.iter().map(line).collect();
+        let shares = || totals.iter().filter(|total| total.number.is_some_and(|number| number > 0));
+        let (sum, largest) =
+            shares().fold((0.0, 0.0_f64), |(sum, most), one| (sum + one.seconds, most.max(one.seconds)));
+        let all: f64 = totals.iter().map(|total| total.seconds).sum();
+        let after = totals.last().map_or(0.0, |total| total.seconds);
+        if sum > 0.0 {
+            lines.push(format!(
+                "the largest share is {:.2} times the mean; {:.1} % of the time spans shares",
+                largest * f64::from(record.count) / sum,
+                100.0 * after / all
+            ));
+        }
+        let idle = shares().filter(|total| total.jobs == 0).count();
+        if idle > 0 {
+            lines.push(format!(
+                "{idle} of {} shares have nothing to do: the plan has no more cohorts to deal",
+                record.count
+            ));
+        }
+        lines
+    }
+
     /// Seconds of the run that a job takes up: those beside it take theirs at the same time.
     fn seconds(&self, job: &PlannedJob, device: &PlanDevice) -> f64 {
         let core_seconds = self.cost(job).guess_seconds;
@@ -149,7 +219,7 @@ impl Plan {
 
     fn bytes(&self, job: &PlannedJob) -> f64 {
         let packets = f64::from(self.spec.traces.packets);
-        let traces = 2.0 * f64::from(self.spec.split.members);
+        let traces = 2.0 * self.spec.split.traces_max() as f64;
         let family = |generator: usize| self.generators.get(generator).map(|found| &found.family);
         let values = |generator: usize| family(generator).map_or(0.0, |family| family.attribute_values() as f64);
         match &job.work {

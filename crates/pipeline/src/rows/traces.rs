@@ -196,6 +196,12 @@ pub(crate) fn trace_ids(columns: &Columns) -> Result<Vec<TraceId>> {
     Ok(columns.typed::<Int64Array>("trace_id")?.values().iter().map(|id| TraceId(*id)).collect())
 }
 
+/// Each trace with its host, the source address of its first packet, of the columns `trace_id` and `src_ip` of `traces`.
+pub(crate) fn trace_hosts(columns: &Columns) -> Result<Vec<(TraceId, Vec<u8>)>> {
+    let source = columns.typed::<BinaryArray>("src_ip")?;
+    Ok(trace_ids(columns)?.into_iter().enumerate().map(|(row, id)| (id, source.value(row).to_vec())).collect())
+}
+
 /// Trace, capture id and index of its first packet, of the columns `trace_id`, `capture_id` and `first_packet` of `traces`.
 pub(crate) fn trace_places(columns: &Columns) -> Result<Vec<(TraceId, i64, u64)>> {
     let capture = columns.typed::<Int64Array>("capture_id")?;

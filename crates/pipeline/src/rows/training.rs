@@ -109,7 +109,7 @@ pub(crate) fn ledger_events(columns: &Columns) -> Result<Vec<(i32, PrivacyEvent)
 }
 
 #[cfg(feature = "torch")]
-pub(crate) fn ledger_segment(model: i64, rows: &[LedgerRow]) -> Result<NewSegment> {
+pub(crate) fn ledger_segment(model: i64, rows: &[LedgerRow], neighbours: &str) -> Result<NewSegment> {
     let numbered: Vec<_> = rows.iter().enumerate().collect();
     let columns = vec![
         ("event", column!(Int32Array, numbered, |(number, _)| *number as i32)),
@@ -121,7 +121,7 @@ pub(crate) fn ledger_segment(model: i64, rows: &[LedgerRow]) -> Result<NewSegmen
         ("steps", column!(Int64Array, numbered, |(_, row)| row.event.steps as i64)),
         ("epsilon_after", column!(Float64Array, numbered, |(_, row)| row.epsilon_after)),
         ("delta", column!(Float64Array, numbered, |(_, row)| row.delta)),
-        ("neighbours", column!(StringArray, numbered, |_| syntrace_measure::privacy::NEIGHBOURS)),
+        ("neighbours", column!(StringArray, numbered, |_| neighbours)),
         ("epsilon_rdp", optional!(Float64Array, numbered, |(_, row)| row.epsilon_rdp)),
         ("epsilon_pld", optional!(Float64Array, numbered, |(_, row)| row.epsilon_pld)),
     ];

@@ -41,6 +41,7 @@ pub(crate) fn base(context: &Context<'_>, head: &JobHead, base: &PlannedBase, pr
     for (class, encode) in &base.encodes {
         traces.extend(Pool::load(&snapshot, *class, *encode)?.traces);
     }
+    drop(snapshot);
     let outcome = family.train_base(&traces, head.derived_seed(), progress)?;
     let class_id = base.encodes.first().map_or(ClassId(0), |(class, _)| *class);
     let lineage =

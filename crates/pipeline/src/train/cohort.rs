@@ -8,7 +8,7 @@ use crate::jobs::load;
 use crate::plan::{Ancestor, PlannedModel};
 use syntrace_base::base::{Identity, JobId, Progress, Seed, map_ordered};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{JobRecord, Regime};
+use syntrace_base::record::{JobRecord, PrivacyUnit, Regime};
 use syntrace_model::model::Generator;
 use syntrace_model::train::{CohortInput, CohortModel, DpPlan, TrainPlan};
 use syntrace_spec::NoiseSource;
@@ -89,6 +89,11 @@ pub(crate) fn train(
     let plan = family.plan(traces, trained_as);
     let snapshot = context.store.snapshot()?;
     let mut pool = Pool::load(&snapshot, first.class_id, encode)?;
+    // Models that learn from released traces need no mechanism of their own.
+    let hosts = match (context.plan.spec.split.unit, first.ancestor) {
+        (PrivacyUnit::Trace, _) | (_, Ancestor::Released(_)) => None,
+        (PrivacyUnit::Host { .. }, _) => Some(pool.hosts(&snapshot, first.class_id)?),
+    };
     let mut cohort = Vec::with_capacity(models.len());
     for model in models {
         let learnt = released(&snapshot, &mut pool, family, model)?;
@@ -96,9 +101,11 @@ pub(crate) fn train(
     }
     let dp: Vec<Option<DpPlan>> = cohort.iter().map(|model| model.dp).collect();
     let base = first.base.map(|base| weights_of(&snapshot, base)).transpose()?;
+    drop(snapshot);
     let resume = context.store.checkpoint(head.job_id)?;
     let mut sink = StoreSink { context, job_id: head.job_id, start, saved_at: 0.0 };
-    let input = CohortInput { traces: &pool.traces, models: cohort, base: base.as_deref(), plan };
+    let input =
+        CohortInput { traces: &pool.traces, hosts: hosts.as_deref(), models: cohort, base: base.as_deref(), plan };
     progress.start(&head.label, plan.steps);
     let outcome = family.train_cohort(&input, resume.as_deref(), &mut sink, progress)?;
     progress.finish();
@@ -109,6 +116,7 @@ pub(crate) fn train(
             outcome.models.len()
         )));
     }
+    let snapshot = context.store.snapshot()?;
     let mut result = JobResult::new(head.record_on(start, family.device()));
     let seconds = start.seconds() / models.len() as f64;
     for ((model, mut trained), dp) in models.iter().zip(outcome.models).zip(dp) {

@@ -4,7 +4,7 @@ use crate::jobs::context::Context;
 use crate::jobs::job::Start;
 use crate::jobs::load;
 use crate::plan::PlannedModel;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use syntrace_base::base::{ClassId, Digest, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::Trace;
@@ -28,6 +28,20 @@ impl Pool {
             .map(|row| EncodedTrace { trace_id: row.trace_id, rows: row.rows, width: row.width, data: row.data })
             .collect();
         Ok(Self { traces, positions })
+    }
+}
+
+impl Pool {
+    /// A number for the host of each trace, by position.
+    pub fn hosts(&self, snapshot: &Snapshot, class: ClassId) -> Result<Vec<u64>> {
+        let hosts = load::hosts(snapshot, class)?;
+        let mut numbers: BTreeMap<&[u8], u64> = hosts.values().map(|host| (host.as_slice(), 0)).collect();
+        numbers.values_mut().zip(0..).for_each(|(number, next)| *number = next);
+        let number = |trace: &EncodedTrace| {
+            let host = hosts.get(&trace.trace_id).and_then(|host| numbers.get(host.as_slice()));
+            host.copied().ok_or_else(|| Error::internal(format!("trace {} is not in `traces`", trace.trace_id)))
+        };
+        self.traces.iter().map(number).collect()
     }
 }
 
@@ -71,8 +85,12 @@ pub(crate) fn generator<'a>(context: &'a Context<'_>, index: usize) -> Result<(&
 
 pub(crate) fn weights_of(snapshot: &Snapshot, model: ModelId) -> Result<Vec<u8>> {
     let record = snapshot.model(model)?.ok_or_else(|| Error::internal(format!("model {model} is not in the study")))?;
-    let digest = record.weights.ok_or_else(|| Error::internal(format!("model {model} has no weights")))?;
-    snapshot.object(&Digest(digest))
+    let digest = Digest(record.weights.ok_or_else(|| Error::internal(format!("model {model} has no weights")))?);
+    if snapshot.object_record(&digest)?.is_none() {
+        return Err(Error::user(format!("the study holds model {model} without its weights"))
+            .hint("they stayed behind (`merge --without weights`): merge the study that has them"));
+    }
+    snapshot.object(&digest)
 }
 
 /// A model's own weights and those of its base.

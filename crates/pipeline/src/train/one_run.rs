@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use std::sync::Arc;
 use syntrace_base::base::{Delta, JobId, Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{PrivacyEvent, TraceAttribute};
+use syntrace_base::record::{PrivacyEvent, PrivacyUnit, TraceAttribute};
 use syntrace_measure::audit::{Canary, ONE_RUN_CONFIDENCE, OneRunAudit, coin_flips, one_run_audit};
 use syntrace_model::model::{Generator, Weights};
 use syntrace_model::train::{CheckpointSink, CohortInput, CohortModel, DpPlan, EncodedTrace, TrainPlan};
@@ -33,8 +33,10 @@ pub struct Experiment<'a> {
     pub label: String,
     /// What is audited.
     pub family: &'a dyn Generator,
-    /// Its canaries, each included in training by an independent coin; there are no other training traces.
-    pub canaries: &'a [EncodedTrace],
+    /// Its training traces. Each is a canary, included by an independent coin; with `hosts` each host with all its traces.
+    pub traces: &'a [EncodedTrace],
+    /// Number of each trace's host, where hosts are the unit of privacy.
+    pub hosts: Option<&'a [u64]>,
     /// Steps and batches.
     pub plan: TrainPlan,
     /// Noise that is added, whatever is claimed; `None` = no DP.
@@ -69,22 +71,34 @@ impl Experiment<'_> {
         sink: &mut dyn CheckpointSink,
         progress: &dyn Progress,
     ) -> Result<Audited> {
-        let coins = coin_flips(self.canaries.len(), self.seed);
-        let halves = coin_flips(self.canaries.len(), self.seed.named("references"));
-        let mut models = vec![self.model(&coins, self.seed)];
+        let all: Vec<usize> = (0..self.traces.len()).collect();
+        let mut input = CohortInput {
+            traces: self.traces,
+            hosts: self.hosts,
+            models: Vec::new(),
+            base: self.base,
+            plan: self.plan,
+        };
+        let units = input.units(&all);
+        let coins = coin_flips(units.len(), self.seed);
+        let halves = coin_flips(units.len(), self.seed.named("references"));
+        let mut models = vec![self.model(&units, &coins, self.seed)];
         for number in 0..REFERENCES {
             let half: Vec<bool> = halves.iter().map(|coin| *coin == (number % 2 == 0)).collect();
-            models.push(self.model(&half, self.seed.named("reference").numbered(number as u64)));
+            models.push(self.model(&units, &half, self.seed.named("reference").numbered(number as u64)));
         }
-        let input = CohortInput { traces: self.canaries, models, base: self.base, plan: self.plan };
+        input.models = models;
         let outcome = self.family.train_cohort(&input, resume, sink, progress)?;
         let losses = outcome.models.iter().map(|model| self.losses(&model.weights)).collect::<Result<Vec<_>>>()?;
         let Some((audited, references)) = losses.split_first() else {
             return Err(Error::internal("a training gave no model"));
         };
-        let canaries = coins.iter().zip(audited).enumerate().map(|(index, (&included, &loss))| {
-            let expected = references.iter().filter_map(|losses| losses.get(index)).sum::<f64>() / REFERENCES as f64;
-            let score = expected - loss;
+        let less = |index: &usize| {
+            let expected = references.iter().filter_map(|losses| losses.get(*index)).sum::<f64>() / REFERENCES as f64;
+            expected - audited.get(*index).copied().unwrap_or(f64::NAN)
+        };
+        let canaries = coins.iter().zip(&units).map(|(&included, unit)| {
+            let score = unit.iter().map(less).sum::<f64>() / unit.len().max(1) as f64;
             // A loss that is not finite gives no evidence: the least suspicious score.
             Canary { score: if score.is_nan() { f64::NEG_INFINITY } else { score }, included }
         });
@@ -92,8 +106,10 @@ impl Experiment<'_> {
         Ok(Audited { canaries: canaries.collect(), events })
     }
 
-    fn model(&self, coins: &[bool], seed: Seed) -> CohortModel {
-        let side = |included: bool| (0..coins.len()).filter(|&index| coins.get(index) == Some(&included)).collect();
+    fn model(&self, units: &[Vec<usize>], coins: &[bool], seed: Seed) -> CohortModel {
+        let side = |included: bool| -> Vec<usize> {
+            units.iter().zip(coins).filter(|(_, coin)| **coin == included).flat_map(|(unit, _)| unit).copied().collect()
+        };
         CohortModel {
             label: self.label.clone(),
             seed,
@@ -107,14 +123,14 @@ impl Experiment<'_> {
     }
 
     fn losses(&self, weights: &[u8]) -> Result<Vec<f64>> {
-        let said = self.family.attributes(Weights { own: weights, base: self.base }, self.canaries)?;
+        let said = self.family.attributes(Weights { own: weights, base: self.base }, self.traces)?;
         let loss = |kinds: &Vec<TraceAttribute>| kinds.first().map_or(f64::NAN, |row| f64::from(row.loss));
         Ok(said.iter().map(loss).collect())
     }
 }
 
-/// Trains one more model with the mechanism of a target, and its references. The canaries are the traces of
-/// the target's split. Nothing of the models is kept but the count of right guesses.
+/// Trains one more model with the mechanism of a target, and its references. The canaries are the traces (or
+/// hosts) of the target's split. Nothing of the models is kept but the count of right guesses.
 pub(crate) fn one_run(
     context: &Context<'_>,
     head: &JobHead,
@@ -133,11 +149,20 @@ pub(crate) fn one_run(
     traces.sort_unstable();
     let positions = load::positions(&traces, &pool.positions)?;
     let canaries: Vec<_> = positions.iter().filter_map(|position| pool.traces.get(*position).cloned()).collect();
+    let hosts = match context.plan.spec.split.unit {
+        PrivacyUnit::Trace => None,
+        PrivacyUnit::Host { .. } => {
+            let all = pool.hosts(&snapshot, model.class_id)?;
+            Some(positions.iter().filter_map(|position| all.get(*position).copied()).collect::<Vec<u64>>())
+        }
+    };
     let base = model.base.map(|base| weights_of(&snapshot, base)).transpose()?;
+    drop(snapshot);
     let experiment = Experiment {
         label: format!("{} one-run audit", model.label(name)),
         family,
-        canaries: &canaries,
+        traces: &canaries,
+        hosts: hosts.as_deref(),
         plan,
         dp: dp_plan(context, &plan, model.regime)?,
         base: base.as_deref(),

@@ -143,7 +143,11 @@ pub(super) fn add_model(
         result.segments.push(rows::monitors_segment(model.model_id.0, &trained.monitors)?);
     }
     if !ledger_rows.is_empty() {
-        result.segments.push(rows::ledger_segment(model.model_id.0, &ledger_rows)?);
+        result.segments.push(rows::ledger_segment(
+            model.model_id.0,
+            &ledger_rows,
+            context.plan.spec.split.unit.neighbours(),
+        )?);
     }
     Ok(())
 }

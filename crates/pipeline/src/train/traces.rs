@@ -28,6 +28,7 @@ pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedM
     let pool = Pool::load(&snapshot, model.class_id, encode)?;
     let (members, held_out) = load::split(&snapshot, model.split_id)?;
     let (own, base) = weights(&snapshot, model)?;
+    drop(snapshot);
     let weights = Weights { own: &own, base: base.as_deref() };
     let mut out = Vec::new();
     for (ids, member) in [(members, true), (held_out, false)] {
@@ -108,6 +109,7 @@ pub(crate) fn references(
     let positions = load::positions(&ids, &pool.positions)?;
     let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
     let (own, base) = weights(&snapshot, model)?;
+    drop(snapshot);
     let per_trace = family.attributes(Weights { own: &own, base: base.as_deref() }, &traces)?;
     let mut out = Vec::new();
     for (trace_id, attributes) in ids.into_iter().zip(per_trace) {
@@ -162,6 +164,7 @@ pub(crate) fn synthesize(
     let (_, family) = generator(context, model.generator)?;
     progress.start(&head.label, u64::from(count));
     let (own, base) = weights(&snapshot, model)?;
+    drop(snapshot);
     let weights = Weights { own: &own, base: base.as_deref() };
     let raw = family.sample(weights, count, head.derived_seed(), progress)?;
     progress.finish();

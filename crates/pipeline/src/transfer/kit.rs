@@ -1,8 +1,8 @@
 //! A kit for external model authors, so that their models can be attacked like the study's own: the class's traces, the
 //! training set of each model, and the further traces on which each model must be evaluated.
 
-use crate::jobs::dispatch::{draw_overlapping, drawn_split, require_enough};
 use crate::jobs::load;
+use crate::jobs::split::{drawn_alone, drawn_split, require_enough};
 use crate::plan::models::split_head;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -64,15 +64,13 @@ pub fn kit(snapshot: &Snapshot, options: &KitOptions) -> Result<Kit> {
     if options.split.members == 0 {
         return Err(Error::user("expected one member or more, found `0`").context(place()));
     }
-    let pool = load::trace_ids(snapshot, class.class_id, &sources)?;
+    let pool = load::pool(snapshot, class.class_id, &sources)?;
     let roles = std::iter::once(Role::Target).chain((0..options.split.shadows).map(Role::Shadow));
     let split = |role| -> Result<(Role, Vec<(TraceId, bool)>)> {
         let name = format!("{}/{}", options.dataset, options.class);
         let head = split_head((class.class_id, &name), &sources, role, options.split, options.seed);
         let drawn = if alone {
-            // Without shadows nobody needs the other half of the class.
-            let seed = Seed::root(options.seed).named("kit without shadows");
-            draw_overlapping(&pool, 0, options.split.members as usize, seed).context(place)?
+            drawn_alone(&pool, options.split, Seed::root(options.seed)).context(place)?
         } else {
             drawn_split(&head, &pool, role, options.split)?
         };

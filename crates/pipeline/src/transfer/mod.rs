@@ -4,4 +4,5 @@ pub(crate) mod compare;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod kit;
+pub(crate) mod shards;
 pub(crate) mod share;

@@ -32,18 +32,39 @@ use futures::StreamExt;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+/// Whose rows a table has, where several studies are asked together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Of {
+    /// All of them, with the column `study`.
+    All,
+    /// The study at this place, from 0. Where there is one, it is at 0.
+    One(usize),
+}
+
 /// A relation as a DataFusion table.
 pub(crate) struct StudyTable {
     name: &'static str,
+    of: Of,
+    has_content: bool,
     relation: Arc<dyn Relation>,
     schema: SchemaRef,
 }
 
 impl StudyTable {
-    /// Wraps a relation; reads nothing.
-    pub fn new(name: &'static str, relation: Arc<dyn Relation>) -> Self {
+    /// Wraps a relation; reads nothing. One without content is what statements are planned over.
+    pub fn new(name: &'static str, of: Of, has_content: bool, relation: Arc<dyn Relation>) -> Self {
         let schema = arrow_schema(relation.columns());
-        Self { name, relation, schema }
+        Self { name, of, has_content, relation, schema }
+    }
+
+    /// Whose rows it has.
+    pub fn of(&self) -> Of {
+        self.of
+    }
+
+    /// Is it over a snapshot?
+    pub fn has_content(&self) -> bool {
+        self.has_content
     }
 
     /// The table's name.

@@ -12,8 +12,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
-use syntrace_base::error::Error;
-use syntrace_base::error::{near, nearest};
+use syntrace_base::error::{Error, HintReader, near, nearest};
 
 /// Line and column of an error in the SQL text, from 1, and the number of characters that it spans.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,8 +46,31 @@ pub(crate) fn explain(error: &DataFusionError, text: &str) -> Error {
         _ => Error::user(message).with_sqlstate(sqlstate(root)),
     };
     match hint {
-        Some(hint) => built.hint(hint),
+        Some(hint) => hint.added_to(built),
         None => built,
+    }
+}
+
+/// What to do about an error, with other words for those who have neither options nor the shell's commands.
+struct Hint {
+    text: String,
+    postgres: Option<&'static str>,
+    python: Option<&'static str>,
+}
+
+impl Hint {
+    fn added_to(self, error: Error) -> Error {
+        let readers = [(HintReader::Postgres, self.postgres), (HintReader::Python, self.python)];
+        readers.into_iter().fold(error.hint(self.text), |error, (reader, text)| match text {
+            Some(text) => error.hint_for(reader, text),
+            None => error,
+        })
+    }
+}
+
+impl<T: Into<String>> From<T> for Hint {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), postgres: None, python: None }
     }
 }
 
@@ -163,21 +185,21 @@ fn is_of_types(what: &str) -> bool {
 }
 
 /// Message, hint, and the name in question.
-fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
+fn wording(root: &DataFusionError) -> (String, Option<Hint>, Option<String>) {
     if let DataFusionError::NotImplemented(what) | DataFusionError::Plan(what) = root
         && let Some((message, hint)) = subquery_wording(what)
     {
-        return (message.to_owned(), Some(hint.to_owned()), None);
+        return (message.to_owned(), Some(hint.into()), None);
     }
     if let DataFusionError::Plan(what) = root
         && what.contains("does not satisfy order requirements")
     {
         let hint = "compute the key first: FROM (SELECT *, length(x) > 4 AS key FROM t) AS t, and PARTITION BY or ORDER BY key";
         let message = "a window or an ordered aggregate over a comparison of computed values is not supported";
-        return (message.to_owned(), Some(hint.to_owned()), None);
+        return (message.to_owned(), Some(hint.into()), None);
     }
     if let Some(why) = regex_fault(root) {
-        let hint = r"`\(`, `\[` and `\.` are the characters themselves".to_owned();
+        let hint = r"`\(`, `\[` and `\.` are the characters themselves".into();
         return (format!("this is no regular expression: {why}"), Some(hint), None);
     }
     match root {
@@ -185,7 +207,11 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
         DataFusionError::SQL(parser, _) => (plain(&parser.to_string()), None, None),
         DataFusionError::ResourcesExhausted(what) => (
             format!("the query needs more memory than it may use: {}", plain(what)),
-            Some("raise --memory (in Python `memory_mib`), or ask for fewer rows or columns".to_owned()),
+            Some(Hint {
+                text: "raise --memory, or ask for fewer rows or columns".to_owned(),
+                postgres: Some("ask for fewer rows or columns, or of a server that was started with more --memory"),
+                python: Some("raise `memory_mib` of `syntrace.open`, or ask for fewer rows or columns"),
+            }),
             None,
         ),
         DataFusionError::Plan(what) => match quoted_after(what, "table '") {
@@ -194,7 +220,16 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
                 let known: Vec<&str> = table_names();
                 (
                     format!("there is no table or view `{name}`"),
-                    Some(near_hint(&name, &known, "`.tables` lists all")),
+                    Some(match nearest(&name, &known) {
+                        Some(near) => format!("did you mean `{near}`?").into(),
+                        None => Hint {
+                            text: "`.tables` lists all".to_owned(),
+                            postgres: Some(
+                                "`\\d` in psql and `SELECT table_name FROM information_schema.tables` list all",
+                            ),
+                            python: Some("`tables` of the study lists all"),
+                        },
+                    }),
                     Some(name),
                 )
             }
@@ -202,12 +237,12 @@ fn wording(root: &DataFusionError) -> (String, Option<String>, Option<String>) {
         },
         DataFusionError::ArrowError(fault, _) if fault.to_string().contains("non UTF-8") => (
             "these bytes are no text".to_owned(),
-            Some(
-                "for bytes: hexdump(data), encode(data, 'hex'), octet_length(data), data = '\\x4500'::bytea".to_owned(),
-            ),
+            Some("for bytes: hexdump(data), encode(data, 'hex'), octet_length(data), data = '\\x4500'::bytea".into()),
             None,
         ),
-        DataFusionError::ArrowError(fault, _) => (plain(&root.strip_backtrace()), value_hint(fault), None),
+        DataFusionError::ArrowError(fault, _) => {
+            (plain(&root.strip_backtrace()), value_hint(fault).map(Hint::from), None)
+        }
         DataFusionError::Internal(what) if is_of_types(what) => (plain(what), None, None),
         // The rest of the message is the parser's internal representation.
         DataFusionError::NotImplemented(what) if what.contains(" { ") => {
@@ -238,7 +273,7 @@ fn subquery_wording(what: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// What to do about a value that an operation cannot take.
-fn value_hint(fault: &ArrowError) -> Option<String> {
+fn value_hint(fault: &ArrowError) -> Option<&'static str> {
     let hint = match fault {
         ArrowError::DivideByZero => "x / nullif(y, 0) is NULL where y is 0",
         ArrowError::ArithmeticOverflow(_) => {
@@ -250,21 +285,21 @@ fn value_hint(fault: &ArrowError) -> Option<String> {
         }
         _ => return None,
     };
-    Some(hint.to_owned())
+    Some(hint)
 }
 
 /// Errors that can be told apart only by DataFusion's message text.
-fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
+fn plan_wording(what: &str) -> (String, Option<Hint>, Option<String>) {
     if let Some(name) = quoted_after(what, "Invalid function '") {
         let near = quoted_after(what, "Did you mean '");
         let known: Vec<&str> = function::NAMES.iter().copied().chain(near.as_deref()).collect();
-        let hint = Some(near_hint(&name, &known, "`SHOW FUNCTIONS` lists all"));
+        let hint = Some(near_hint(&name, &known, "`SHOW FUNCTIONS` lists all").into());
         return (format!("there is no function `{name}`"), hint, Some(name));
     }
     if let Some(call) = quoted_after(what, "No function matches the given name and argument types '") {
         let candidates = what.split_once("Candidate functions:").map(|(_, list)| {
             let list: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            format!("it takes: {}", list.join(", "))
+            format!("it takes: {}", list.join(", ")).into()
         });
         let name = call.split('(').next().map(str::to_owned);
         return (format!("no function takes `{call}`"), candidates, name);
@@ -273,7 +308,7 @@ fn plan_wording(what: &str) -> (String, Option<String>, Option<String>) {
         let name = what.split('"').nth(1).and_then(|text| text.rsplit('.').next()).unwrap_or_default();
         let is_plain = name.chars().all(|character| character.is_alphanumeric() || character == '_');
         let called = if is_plain { format!(" `{name}`") } else { " alike".to_owned() };
-        let hint = "give one of them another name: SELECT x AS first, y AS second".to_owned();
+        let hint = "give one of them another name: SELECT x AS first, y AS second".into();
         return (format!("two columns of an answer are called{called}"), Some(hint), None);
     }
     (plain(what), None, None)
@@ -284,7 +319,7 @@ fn near_hint(name: &str, known: &[&str], otherwise: &str) -> String {
     nearest(name, known).map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`?"))
 }
 
-fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<String>) {
+fn schema_wording(schema: &SchemaError) -> (String, Option<Hint>, Option<String>) {
     match schema {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let known: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
@@ -292,12 +327,12 @@ fn schema_wording(schema: &SchemaError) -> (String, Option<String>, Option<Strin
                 true => "name the table that has it: SELECT ... FROM ...".to_owned(),
                 false => format!("columns here: {}", known.join(", ")),
             };
-            let hint = Some(near_hint(&field.name, &known, &fallback));
+            let hint = Some(near_hint(&field.name, &known, &fallback).into());
             (format!("there is no column `{}` here", field.name), hint, Some(field.name.clone()))
         }
         SchemaError::AmbiguousReference { field } => (
             format!("column `{}` is in more than one of the tables", field.name),
-            Some(format!("name the table: `some_table.{}`", field.name)),
+            Some(format!("name the table: `some_table.{}`", field.name).into()),
             Some(field.name.clone()),
         ),
         other => (plain(&other.to_string()), None, None),
@@ -334,7 +369,9 @@ pub(crate) fn unbound(name: &str, given: &[&str]) -> Error {
     let error = Error::user(format!("parameter `${name}` has no value"));
     match given.iter().find(|candidate| near(name, candidate)) {
         Some(candidate) => error.hint(format!("did you mean `{name}=...` instead of `{candidate}=...`?")),
-        None => error.hint(format!("give it one: {name}=VALUE (on the command line -v {name}=VALUE)")),
+        None => error
+            .hint(format!("give it one: -v {name}=VALUE, in the shell `.set {name}=VALUE`"))
+            .hint_for(HintReader::Python, format!("give it one: `sql(statement, {name}=value)`")),
     }
 }
 

@@ -94,6 +94,24 @@ const OF_MEANS: &[&str] = &[
     "why_dp_helped",
 ];
 
+/// Named queries that are refused where real traces are hidden.
+const QUERIES_OF_TRACES: &[&str] = &[
+    "drops_by_reason",
+    "figure8",
+    "most_exposed_traces",
+    "nprint_images",
+    "one_trace",
+    "provenance",
+    "provenance_captures",
+    "provenance_jobs",
+    "provenance_weights",
+];
+
+/// Is a named query refused where real traces are hidden, with the defaults of its parameters?
+pub fn is_about_real_traces(query: &str) -> bool {
+    QUERIES_OF_TRACES.contains(&query)
+}
+
 /// Is it a table, view or named query whose rows name no real trace, whatever they are made of?
 pub(crate) fn names_none(relation: &str) -> bool {
     OF_MEANS.contains(&relation)

@@ -10,7 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, SetExpr, Statement as SqlStatement};
-use syntrace_base::error::{Error, Result};
+use syntrace_base::error::{Error, HintReader, Result};
 
 /// A statement that may be planned: it only reads, its `bytea` literals are bytes and its columns have names of
 /// their own.
@@ -80,7 +80,15 @@ fn require_no_into(statement: &SqlStatement) -> Result<()> {
 fn refusal(what: &str) -> Error {
     Error::user(format!("SQL here only reads, found `{what}`"))
         .with_sqlstate("25006")
-        .hint("SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; to keep a result, write the answer to a file")
+        .hint("SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; to keep a result, write the answer to a file: -o FILE, or `.once FILE`")
+        .hint_for(
+            HintReader::Postgres,
+            "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; `\\copy (SELECT ...) TO 'answer.csv' CSV HEADER` in psql keeps a result",
+        )
+        .hint_for(
+            HintReader::Python,
+            "SELECT, WITH, EXPLAIN, DESCRIBE and SHOW work; `sql(...).to_arrow()` and `.to_pandas()` keep a result",
+        )
 }
 
 fn first_words(statement: &str) -> String {

@@ -18,7 +18,7 @@ pub(crate) fn query(text: &str) -> Option<String> {
 }
 
 /// What follows blanks and comments.
-fn without_comments(text: &str) -> &str {
+pub(super) fn without_comments(text: &str) -> &str {
     let text = text.trim_start();
     let rest = match (text.strip_prefix("--"), text.strip_prefix("/*")) {
         (Some(line), _) => line.split_once('\n').map_or("", |(_, rest)| rest),

@@ -17,6 +17,14 @@ struct AttackRow {
     plan: Option<String>,
 }
 
+impl AttackRow {
+    /// What a row of its scores is.
+    fn unit(&self) -> String {
+        let options: serde_json::Value = serde_json::from_str(&self.attack.options).unwrap_or_default();
+        options.get("unit").and_then(serde_json::Value::as_str).unwrap_or("trace").to_owned()
+    }
+}
+
 /// A number that may be undefined: SQL says NULL, not NaN.
 fn defined(value: f64) -> Option<f64> {
     (!value.is_nan()).then_some(value)
@@ -76,7 +84,7 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
         .text("regime", "how they were trained: `no DP`, `anonymised` or `eps 4.0`", |row| row.attack.regime.words())
         .real_or_null("delta", "its delta; NULL = no DP", |row| row.attack.regime.delta())
         .int("shadows", "shadow models that it learnt from", |row| row.attack.shadow_models.len() as i32)
-        .big("n", "traces evaluated", |row| row.attack.n as i64)
+        .big("n", "traces (hosts, where they are the unit) evaluated", |row| row.attack.n as i64)
         .big("n_members", "members among them", |row| row.attack.n_members as i64);
     let fields = measures! { fields;
         precision "of guessed members, the share that are; NULL without a guess"
@@ -119,7 +127,8 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
         .text("options", "resolved options, JSON", |row| row.attack.options.clone())
         .big("class_id", "class", |row| row.attack.class_id.0)
         .big("job_id", "job that ran it", |row| row.attack.job_id.0)
-        .text_or_null("plan", "newest spec that its job belongs to (see plans); NULL = none", |row| row.plan.clone());
+        .text_or_null("plan", "newest spec that its job belongs to (see plans); NULL = none", |row| row.plan.clone())
+        .text("unit", "what it scores: each `trace`, or each `host` by all its traces on one side", AttackRow::unit);
     record_table(study, fields, load_attacks)
 }
 

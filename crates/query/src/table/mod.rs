@@ -13,6 +13,7 @@ mod paper_values;
 pub(crate) mod plans;
 mod record;
 mod segment;
+pub(crate) mod several;
 pub(crate) mod study;
 
 use crate::scan::relation::Relation;
@@ -44,7 +45,11 @@ pub(super) const TABLES: &[Table] = &[
         make: capture::capture_drops,
     },
     Table { name: "classes", doc: "One row per class of a dataset.", make: capture::classes },
-    Table { name: "traces", doc: "One row per real trace, the unit of privacy.", make: segment::traces },
+    Table {
+        name: "traces",
+        doc: "One row per real trace: the unit of privacy, or one of a host's.",
+        make: segment::traces,
+    },
     Table { name: "packets", doc: "One row per packet of a real or synthetic trace.", make: segment::packets },
     Table { name: "encodings", doc: "One row per real trace and encoding.", make: segment::encodings },
     Table { name: "splits", doc: "One row per trace of a split: member or held out.", make: segment::splits },
@@ -77,7 +82,11 @@ pub(super) const TABLES: &[Table] = &[
         make: segment::whole_attributes,
     },
     Table { name: "attacks", doc: "One row per attack result, with intervals.", make: attack::attacks },
-    Table { name: "attack_scores", doc: "One row per attack and attacked trace.", make: segment::attack_scores },
+    Table {
+        name: "attack_scores",
+        doc: "One row per attack and attacked trace, or host.",
+        make: segment::attack_scores,
+    },
     Table { name: "roc", doc: "One row per corner of an attack's ROC curve.", make: segment::roc },
     Table { name: "synthetic_traces", doc: "One row per synthetic trace.", make: segment::synthetic_traces },
     Table {

@@ -10,7 +10,9 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
-use syntrace_base::record::{IMPORTED, JobRecord, LineageEdge, ModelRecord, ModelStatus, Role, WithoutZero};
+use syntrace_base::record::{
+    IMPORTED, JobRecord, LineageEdge, ModelRecord, ModelStatus, PrivacyUnit, Role, WithoutZero,
+};
 use syntrace_measure::privacy::promise;
 
 /// A model with the names of its class.
@@ -19,8 +21,10 @@ struct ModelRow {
     dataset: String,
     class: String,
     plan: Option<String>,
-    /// Traces that it was trained on; not known of a base.
+    /// Traces (hosts, where they are the unit) that it was trained on; not known of a base.
     members: Option<u32>,
+    /// What its epsilon is about; not known of a model made elsewhere whose makers claim nothing.
+    unit: Option<String>,
     /// Is its loss absolute, not only defined up to a constant? Unknown for a model made elsewhere.
     loss_has_zero: Option<bool>,
 }
@@ -32,7 +36,7 @@ impl ModelRow {
         let (dataset, class) = if model.role == Role::Base { ("", "") } else { index.class(model.class_id) };
         let (dataset, class) = (dataset.to_owned(), class.to_owned());
         let members = index.split(model.split_id).map(|split| split.members);
-        Self { model, dataset, class, plan, members, loss_has_zero: None }
+        Self { model, dataset, class, plan, members, unit: None, loss_has_zero: None }
     }
 
     /// `netssm os/windows eps4 shadow0`; `netssm base` where it has no class.
@@ -61,19 +65,23 @@ impl ModelRow {
 pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
     record_table(study, provenance(privacy(identity())), |study| {
         let (index, plans, snapshot) = (study.index()?, study.plans()?, study.snapshot()?);
-        let mut families: HashMap<JobId, Option<String>> = HashMap::new();
+        let mut told: HashMap<JobId, Told> = HashMap::new();
         let mut rows = Vec::new();
         for model in snapshot.models()? {
             let mut row = ModelRow::new(model, index, plans);
-            if row.model.preset != IMPORTED {
-                let family = match families.entry(row.model.train_job) {
+            if row.model.preset == IMPORTED {
+                row.unit = claimed_unit(&row.model.config);
+            } else {
+                let told = match told.entry(row.model.train_job) {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(new) => {
                         let job = snapshot.job(row.model.train_job)?;
-                        new.insert(job.as_ref().map(family).transpose()?.flatten())
+                        new.insert(job.as_ref().map(Told::by).transpose()?.unwrap_or_default())
                     }
                 };
-                row.loss_has_zero = family.as_deref().map(WithoutZero::loss_has_zero);
+                row.loss_has_zero = told.family.as_deref().map(WithoutZero::loss_has_zero);
+                row.unit = (row.model.role != Role::Base)
+                    .then(|| told.unit.clone().unwrap_or_else(|| PrivacyUnit::Trace.name().to_owned()));
             }
             rows.push(row);
         }
@@ -81,10 +89,27 @@ pub(super) fn models(study: &Arc<Study>) -> Arc<dyn Relation> {
     })
 }
 
-/// The family of the generator that a job trains, whatever a spec calls it.
-fn family(job: &JobRecord) -> Result<Option<String>> {
-    let settings = job.settings()?;
-    Ok(settings.get("family").and_then(serde_json::Value::as_str).map(str::to_owned))
+/// What a job says of the models that it trains.
+#[derive(Default)]
+struct Told {
+    /// Family of their generator, whatever a spec calls it.
+    family: Option<String>,
+    /// Their unit of privacy; `None` = the trace.
+    unit: Option<String>,
+}
+
+impl Told {
+    fn by(job: &JobRecord) -> Result<Self> {
+        let settings = job.settings()?;
+        let text = |key: &str| settings.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+        Ok(Self { family: text("family"), unit: text("unit") })
+    }
+}
+
+/// The unit that the makers of a model claim their epsilon for.
+fn claimed_unit(config: &str) -> Option<String> {
+    let config: serde_json::Value = serde_json::from_str(config).ok()?;
+    Some(config.get("claim")?.get("unit")?.as_str()?.to_owned())
 }
 
 fn identity() -> Fields<ModelRow> {
@@ -108,18 +133,18 @@ fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {
     fields
         .real_or_null("epsilon", "target epsilon; NULL = no DP", |row| row.model.regime.epsilon())
         .real_or_null("delta", "delta of every epsilon here; NULL = no DP", |row| row.model.regime.delta())
-        .big_or_null("members", "traces that it was trained on; NULL for a base", |row| row.members.map(i64::from))
+        .big_or_null("members", "units (traces, or hosts) that it was trained on; NULL for a base", |row| row.members.map(i64::from))
         .real_or_null("noise_multiplier", "noise on the sum, in units of the clip norm; NULL = no DP", |row| {
             row.model.noise_multiplier
         })
-        .real_or_null("sampling_rate", "probability of a trace to be in a step's batch; NULL = not told", |row| {
+        .real_or_null("sampling_rate", "probability of a unit to be in a step's batch; NULL = not told", |row| {
             row.told(row.model.sampling_rate)
         })
         .big_or_null("steps", "optimiser steps taken; NULL = not told", |row| row.told(row.model.steps as i64))
-        .real_or_null("expected_batch", "expected traces in a batch; NULL = not told", |row| {
+        .real_or_null("expected_batch", "expected units in a batch; NULL = not told", |row| {
             row.told(row.model.expected_batch)
         })
-        .real_or_null("clip_norm", "L2 bound of one trace's gradient; NULL = no DP", |row| row.model.clip_norm)
+        .real_or_null("clip_norm", "L2 bound of one unit's gradient; NULL = no DP", |row| row.model.clip_norm)
         .real_or_null("epsilon_spent", "upper bound of the mechanism's epsilon at delta; NULL = no DP, or only claimed", |row| {
             row.model.epsilon_spent
         })
@@ -165,6 +190,11 @@ fn provenance(fields: Fields<ModelRow>) -> Fields<ModelRow> {
             |row| row.loss_has_zero,
         )
         .text_or_null("plan", "newest spec that it belongs to (see plans); NULL = none", |row| row.plan.clone())
+        .text_or_null(
+            "unit",
+            "unit of privacy, what its split draws and its epsilon is about: `trace` or `host`; of a model made elsewhere as its makers claim; NULL = a base, or not told",
+            |row| row.unit.clone(),
+        )
 }
 
 /// One ancestor of one model.

@@ -12,6 +12,8 @@ use syntrace_store::{Generation, SegmentRecord, Snapshot};
 
 /// A consistent view of a study, and its records by id.
 pub(crate) struct Study {
+    /// What it is called among several; empty where there is one.
+    name: String,
     snapshot: Option<Arc<Snapshot>>,
     known: Arc<Known>,
 }
@@ -42,28 +44,58 @@ pub(crate) struct Index {
     attacks: HashMap<AttackId, AttackRecord>,
 }
 
-/// Creates the view of each statement in a session.
+/// Creates the views of each statement in a session.
 #[derive(Default)]
 pub(crate) struct Studies {
-    last: Mutex<Arc<Known>>,
+    /// What several studies are called, in their order; empty where there is one.
+    names: Vec<String>,
+    /// What is known of each, by its place.
+    last: Mutex<HashMap<usize, Arc<Known>>>,
 }
 
 impl Studies {
-    /// Wraps a snapshot. Records that an earlier view of the same jobs has read are reused.
+    /// Several studies by their names, or one without a name.
+    pub fn of(names: Vec<String>) -> Self {
+        Self { names, last: Mutex::default() }
+    }
+
+    /// Wraps the snapshot of the first study. Records that an earlier view of the same jobs has read are reused.
     pub fn study(&self, snapshot: Arc<Snapshot>) -> Result<Study> {
+        self.at(0, snapshot)
+    }
+
+    /// As [`Studies::study`], of all studies in their order.
+    pub fn all(&self, snapshots: &[Arc<Snapshot>]) -> Result<Vec<Arc<Study>>> {
+        let studies = snapshots.iter().enumerate();
+        studies.map(|(place, snapshot)| Ok(Arc::new(self.at(place, Arc::clone(snapshot))?))).collect()
+    }
+
+    fn at(&self, place: usize, snapshot: Arc<Snapshot>) -> Result<Study> {
         let generation = Some(snapshot.generation()?);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.generation != generation {
-            *last = Arc::new(Known { generation, ..Known::default() });
+        let known = last.entry(place).or_default();
+        if known.generation != generation {
+            *known = Arc::new(Known { generation, ..Known::default() });
         }
-        Ok(Study { snapshot: Some(snapshot), known: Arc::clone(&last) })
+        let name = self.names.get(place).cloned().unwrap_or_default();
+        Ok(Study { name, snapshot: Some(snapshot), known: Arc::clone(known) })
     }
 }
 
 impl Study {
     /// A study without content, for names and columns alone.
     pub fn detached() -> Self {
-        Self { snapshot: None, known: Arc::default() }
+        Self { name: String::new(), snapshot: None, known: Arc::default() }
+    }
+
+    /// What it is called among several.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Has it a snapshot?
+    pub fn has_content(&self) -> bool {
+        self.snapshot.is_some()
     }
 
     /// The view that all tables read from.

@@ -127,13 +127,8 @@ pub(super) fn generated(answer: &Answer, _: &Look) -> Result<Option<Sheet>> {
         if traces.last().is_none_or(|(known, _)| *known != name) {
             traces.push((name, empty_trace()));
         }
-        let frame = unhex(&headers[row])?;
-        let original = (lengths[row].unwrap_or(0.0) as u32).saturating_add(14);
-        // A packet whose headers do not decode is a row without a present bit, as in the encoding.
-        if let (Ok(packet), Some((_, trace))) =
-            (decode_frame(link_type::ETHERNET, 0, &frame, original), traces.last_mut())
-        {
-            trace.packets.push(packet);
+        if let Some((_, trace)) = traces.last_mut() {
+            add_packet(trace, &unhex(&headers[row])?, lengths[row].unwrap_or(0.0) as u32);
         }
     }
     let widest = classes_found.iter().flat_map(|(_, traces)| traces).map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -150,6 +145,25 @@ pub(super) fn generated(answer: &Answer, _: &Look) -> Result<Option<Sheet>> {
         }
     }
     Ok((!panels.is_empty()).then(|| Sheet { panels, legend: legend(), columns: 2, notes: Vec::new() }))
+}
+
+/// Packets of one trace, each with its IP length; `None` where no header can be read.
+pub(crate) fn of_frames(title: &str, frames: &[(&[u8], u32)]) -> Result<Option<Sheet>> {
+    let mut trace = empty_trace();
+    frames.iter().for_each(|(frame, ip_length)| add_packet(&mut trace, frame, *ip_length));
+    if trace.packets.is_empty() {
+        return Ok(None);
+    }
+    let image = NprintImage::from_encoded(&nprint::encode(&trace))?;
+    let panels = vec![panel(title.to_owned(), &[Strip { name: title.to_owned(), image }], 8.0)?];
+    Ok(Some(Sheet { panels, legend: legend(), columns: 1, notes: Vec::new() }))
+}
+
+/// Adds what can be read of a frame; a packet whose headers do not decode is left out.
+fn add_packet(trace: &mut Trace, frame: &[u8], ip_length: u32) {
+    if let Ok(packet) = decode_frame(link_type::ETHERNET, 0, frame, ip_length.saturating_add(14)) {
+        trace.packets.push(packet);
+    }
 }
 
 fn empty_trace() -> Trace {

@@ -5,9 +5,12 @@ mod image;
 mod plane;
 mod training;
 
+pub(crate) use image::of_frames as trace_sheet;
+
 use super::answer::Answer;
 use super::disclosure::Naming;
 use super::figure_layout::Sheet;
+use super::palette::generator_style;
 use syntrace_base::error::Result;
 
 /// A figure and the query behind it.
@@ -30,7 +33,7 @@ pub(super) struct Figure {
 
 /// How generators look in all figures of a study.
 pub(super) struct Look {
-    /// Generators by name; their place is their style.
+    /// All generators of the study, by name.
     pub generators: Vec<String>,
     /// Where a click on a mark leads.
     pub link: Option<fn(&Mark<'_>) -> String>,
@@ -52,7 +55,7 @@ pub struct Mark<'a> {
 impl Look {
     /// The style of a generator.
     pub fn style(&self, generator: &str) -> usize {
-        self.generators.iter().position(|known| known == generator).unwrap_or(self.generators.len())
+        generator_style(generator, &self.generators)
     }
 }
 

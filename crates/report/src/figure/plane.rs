@@ -99,7 +99,9 @@ pub(super) fn privacy_vs_utility(answer: &Answer, look: &Look) -> Result<Option<
     for dataset in distinct(&plane.datasets) {
         let series = plane.series(look, &dataset, |row| {
             let y = accuracy[row]?;
-            let attack = auc[row].map_or("no attack".to_owned(), |auc| format!("AUC {}", short(auc)));
+            let interval = low[row].zip(high[row]).map(|(low, high)| format!(" ({} to {})", short(low), short(high)));
+            let interval = interval.unwrap_or_default();
+            let attack = auc[row].map_or("no attack".to_owned(), |auc| format!("AUC {}{interval}", short(auc)));
             let label = format!("{}: {attack}, accuracy {}", plane.words(row), short(y));
             let (generator, regime) = (&plane.generators[row], &regimes[row]);
             let link = look.link.map(|link| link(&Mark { dataset: &dataset, generator, regime, plan: &plans[row] }));

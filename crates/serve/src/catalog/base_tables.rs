@@ -1,9 +1,12 @@
 //! The base tables of the catalog's queries, in the schema `syntrace`.
 
-use super::objects::{Column, Objects, Relation, SPACES, space_number};
+use super::key::Key;
+use super::objects::Objects;
+use super::relation::{Column, Relation};
 use super::types::{item_of, shown};
 use crate::setting;
-use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Int32Array, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::Int16Type;
 use datafusion::common::Result;
 use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, RESERVED_FOR_COLUMN_ALIAS};
 use std::sync::Arc;
@@ -11,9 +14,11 @@ use std::sync::Arc;
 /// Names and rows of all lists.
 pub(super) fn lists(objects: &Objects) -> Result<Vec<(&'static str, RecordBatch)>> {
     Ok(vec![
-        ("schemas", schemas()?),
+        ("schemas", schemas(objects)?),
         ("relations", relations(objects)?),
         ("columns", columns(objects)?),
+        ("keys", keys(objects)?),
+        ("key_columns", key_columns(objects)?),
         ("functions", functions(objects)?),
         ("settings", settings()?),
         ("keywords", keywords()?),
@@ -32,11 +37,12 @@ fn flags(values: impl IntoIterator<Item = bool>) -> ArrayRef {
     Arc::new(values.into_iter().map(Some).collect::<BooleanArray>())
 }
 
-fn schemas() -> Result<RecordBatch> {
+fn schemas(objects: &Objects) -> Result<RecordBatch> {
+    let all = || objects.spaces.iter();
     Ok(RecordBatch::try_from_iter([
-        ("oid", numbers(SPACES.iter().map(|space| space.number))),
-        ("name", texts(SPACES.iter().map(|space| Some(space.name)))),
-        ("comment", texts(SPACES.iter().map(|space| space.comment))),
+        ("oid", numbers(all().map(|space| space.number))),
+        ("name", texts(all().map(|space| Some(space.name.as_str())))),
+        ("comment", texts(all().map(|space| space.comment.as_deref()))),
     ])?)
 }
 
@@ -47,13 +53,15 @@ fn kind(relation: &Relation) -> &'static str {
 
 fn relations(objects: &Objects) -> Result<RecordBatch> {
     let all = || objects.relations.iter();
+    let refers = |one: &Relation| objects.keys.iter().any(|key| key.target.is_some() && key.table.number == one.number);
     Ok(RecordBatch::try_from_iter([
         ("oid", numbers(all().map(|one| one.number))),
-        ("schema", texts(all().map(|one| Some(one.space)))),
-        ("schema_oid", numbers(all().map(|one| space_number(one.space)))),
+        ("schema", texts(all().map(|one| Some(one.space.as_str())))),
+        ("schema_oid", numbers(all().map(|one| objects.space_number(&one.space).unwrap_or_default()))),
         ("name", texts(all().map(|one| Some(one.name.as_str())))),
         ("kind", texts(all().map(|one| Some(kind(one))))),
         ("columns", numbers(all().map(|one| one.columns.len() as i32))),
+        ("refers", flags(all().map(refers))),
         ("comment", texts(all().map(|one| one.comment.as_deref()))),
         ("definition", texts(all().map(|one| one.definition.as_deref()))),
     ])?)
@@ -74,7 +82,7 @@ fn columns(objects: &Objects) -> Result<RecordBatch> {
     let item_long: Vec<Option<String>> = items.iter().map(|item| item.as_ref().map(shown)).collect();
     Ok(RecordBatch::try_from_iter([
         ("relation", numbers(all().map(|(relation, ..)| relation.number))),
-        ("schema", texts(all().map(|(relation, ..)| Some(relation.space)))),
+        ("schema", texts(all().map(|(relation, ..)| Some(relation.space.as_str())))),
         ("relation_name", texts(all().map(|(relation, ..)| Some(relation.name.as_str())))),
         ("kind", texts(all().map(|(relation, ..)| Some(kind(relation))))),
         ("number", numbers(all().map(|(_, number, _)| *number))),
@@ -90,12 +98,55 @@ fn columns(objects: &Objects) -> Result<RecordBatch> {
     ])?)
 }
 
+fn places<'a>(lists: impl Iterator<Item = Option<&'a [i16]>>) -> ArrayRef {
+    let lists = lists.map(|list| list.map(|list| list.iter().copied().map(Some).collect::<Vec<_>>()));
+    Arc::new(ListArray::from_iter_primitive::<Int16Type, _, _>(lists))
+}
+
+fn keys(objects: &Objects) -> Result<RecordBatch> {
+    let all = || objects.keys.iter();
+    let kind = |key: &Key| if key.target.is_some() { "f" } else { "p" };
+    Ok(RecordBatch::try_from_iter([
+        ("oid", numbers(all().map(|key| key.number))),
+        ("name", texts(all().map(|key| Some(key.name.as_str())))),
+        ("schema", texts(all().map(|key| Some(key.space.as_str())))),
+        ("schema_oid", numbers(all().map(|key| objects.space_number(&key.space).unwrap_or_default()))),
+        ("kind", texts(all().map(|key| Some(kind(key))))),
+        ("relation", numbers(all().map(|key| key.table.number))),
+        ("relation_name", texts(all().map(|key| Some(key.table.name.as_str())))),
+        ("columns", places(all().map(|key| Some(key.table.places.as_slice())))),
+        ("target", numbers(all().map(|key| key.target.as_ref().map_or(0, |target| target.side.number)))),
+        ("target_name", texts(all().map(|key| Some(key.target.as_ref()?.side.name.as_str())))),
+        ("target_key", texts(all().map(|key| Some(key.target.as_ref()?.key.as_str())))),
+        ("target_columns", places(all().map(|key| Some(key.target.as_ref()?.side.places.as_slice())))),
+    ])?)
+}
+
+/// One row per key and column.
+fn key_columns(objects: &Objects) -> Result<RecordBatch> {
+    let each = objects.keys.iter().flat_map(|key| (0..key.table.columns.len()).map(move |place| (key, place)));
+    let each: Vec<(&Key, usize)> = each.collect();
+    let all = || each.iter().copied();
+    Ok(RecordBatch::try_from_iter([
+        ("name", texts(all().map(|(key, _)| Some(key.name.as_str())))),
+        ("schema", texts(all().map(|(key, _)| Some(key.space.as_str())))),
+        ("relation_name", texts(all().map(|(key, _)| Some(key.table.name.as_str())))),
+        ("number", numbers(all().map(|(_, place)| place as i32 + 1))),
+        ("column", texts(all().map(|(key, place)| key.table.columns.get(place).map(String::as_str)))),
+        ("target_name", texts(all().map(|(key, _)| Some(key.target.as_ref()?.side.name.as_str())))),
+        (
+            "target_column",
+            texts(all().map(|(key, place)| Some(key.target.as_ref()?.side.columns.get(place)?.as_str()))),
+        ),
+    ])?)
+}
+
 fn functions(objects: &Objects) -> Result<RecordBatch> {
     let all = || objects.functions.iter();
     Ok(RecordBatch::try_from_iter([
         ("oid", numbers(all().map(|one| one.number))),
         ("schema", texts(all().map(|one| Some(one.space)))),
-        ("schema_oid", numbers(all().map(|one| space_number(one.space)))),
+        ("schema_oid", numbers(all().map(|one| objects.space_number(one.space).unwrap_or_default()))),
         ("name", texts(all().map(|one| Some(one.name.as_str())))),
         ("kind", texts(all().map(|one| Some(one.kind)))),
         ("arguments", numbers(all().map(|one| one.parameters.len() as i32))),

@@ -3,7 +3,9 @@
 
 mod base_tables;
 pub(crate) mod ddl;
+mod key;
 pub(crate) mod objects;
+pub(crate) mod relation;
 pub(crate) mod types;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -17,6 +19,10 @@ use objects::Objects;
 use std::sync::{Arc, OnceLock};
 use syntrace_query::CATALOG;
 use tokio::sync::OnceCell;
+
+/// Tables with the keys of the study's tables.
+pub(crate) const OF_KEYS: &[&str] =
+    &["pg_constraint", "table_constraints", "key_column_usage", "referential_constraints", "constraint_column_usage"];
 
 /// The catalog of a server.
 pub(crate) struct Catalog {
@@ -33,10 +39,10 @@ struct Table {
 }
 
 impl Catalog {
-    /// Registers both schemas in a context that has all tables, views and functions of the study.
-    pub async fn register(context: &SessionContext) -> Result<Arc<Self>> {
+    /// Registers both schemas in a context that has all tables, views and functions of the study, or of several by their names.
+    pub async fn register(context: &SessionContext, studies: &[String]) -> Result<Arc<Self>> {
         let declared = declared()?;
-        let objects = Arc::new(Objects::of(context, &declared).await?);
+        let objects = Arc::new(Objects::of(context, &declared, studies).await?);
         let tables = declared.into_iter().map(|declared| Table { declared, filled: OnceCell::new() }).collect();
         let made = Arc::new(Self { tables, objects, filling: OnceLock::new() });
         let Some(catalog) = context.catalog(CATALOG) else { return plan_err!("no catalog `{CATALOG}`") };

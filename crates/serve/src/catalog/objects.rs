@@ -2,6 +2,8 @@
 //! They do not change while the program runs.
 
 use super::ddl::{CATALOG_SCHEMA, Declared, INFORMATION_SCHEMA};
+use super::key::{Key, keys_of};
+use super::relation::{Column, PUBLIC_SCHEMA, Relation};
 use crate::encode::wire_type;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::Documentation;
@@ -9,30 +11,46 @@ use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 use std::collections::{BTreeMap, HashMap};
-use syntrace_query::{CATALOG, FUNCTIONS, NamedQuery, QUERIES_SCHEMA, named_queries, tables, views};
-
-/// Schema of the tables and views.
-pub(crate) const PUBLIC_SCHEMA: &str = "public";
+use syntrace_query::{
+    CATALOG, FUNCTIONS, NamedQuery, QUERIES_SCHEMA, TableInfo, named_queries, tables, tables_of_several, views,
+};
 
 /// A schema.
 #[derive(Debug)]
 pub(crate) struct Space {
     pub number: i32,
-    pub name: &'static str,
-    pub comment: Option<&'static str>,
+    pub name: String,
+    pub comment: Option<String>,
 }
 
-/// The schemas. `pg_catalog` and `public` have the OIDs that they have in PostgreSQL.
-pub(crate) const SPACES: &[Space] = &[
-    Space { number: 11, name: CATALOG_SCHEMA, comment: Some("system catalog schema") },
-    Space { number: 2200, name: PUBLIC_SCHEMA, comment: Some("tables and views of the study") },
-    Space { number: 13_000, name: INFORMATION_SCHEMA, comment: None },
-    Space {
-        number: 13_001,
-        name: QUERIES_SCHEMA,
-        comment: Some("named queries with the defaults of their parameters"),
-    },
-];
+/// First OID of the schemas of single studies.
+const STUDY_SPACES: i32 = 13_100;
+
+/// The schemas: those that each server has, and one of each of several studies. `pg_catalog` and `public` have the OIDs that
+/// they have in PostgreSQL.
+fn spaces(studies: &[String]) -> Vec<Space> {
+    let of_public = match studies.is_empty() {
+        true => "tables and views of the study",
+        false => "tables and views of all studies, united: the column study says whose a row is",
+    };
+    let fixed = [
+        (11, CATALOG_SCHEMA, Some("system catalog schema")),
+        (2200, PUBLIC_SCHEMA, Some(of_public)),
+        (13_000, INFORMATION_SCHEMA, None),
+        (13_001, QUERIES_SCHEMA, Some("named queries with the defaults of their parameters")),
+    ];
+    let fixed = fixed.into_iter().map(|(number, name, comment)| Space {
+        number,
+        name: name.to_owned(),
+        comment: comment.map(str::to_owned),
+    });
+    let own = studies.iter().zip(STUDY_SPACES..).map(|(study, number)| Space {
+        number,
+        name: study.clone(),
+        comment: Some(format!("tables and views of the study {study} alone")),
+    });
+    fixed.chain(own).collect()
+}
 
 /// Tables of PostgreSQL whose OIDs are hard-coded in clients.
 const KNOWN: &[(&str, i32)] = &[
@@ -59,28 +77,6 @@ const FUNCTION_NUMBERS: i32 = 30_000;
 const ARRAY_FUNCTIONS: &[(&str, i32)] =
     &[("array_in", 750), ("array_out", 751), ("array_recv", 2400), ("array_send", 2401)];
 
-/// A table or view.
-#[derive(Debug)]
-pub(crate) struct Relation {
-    pub number: i32,
-    pub space: &'static str,
-    pub name: String,
-    pub is_view: bool,
-    pub comment: Option<String>,
-    /// The query of a view.
-    pub definition: Option<String>,
-    pub columns: Vec<Column>,
-}
-
-/// A column.
-#[derive(Debug)]
-pub(crate) struct Column {
-    pub name: String,
-    pub kind: Type,
-    pub nullable: bool,
-    pub comment: Option<String>,
-}
-
 /// A function.
 #[derive(Debug)]
 pub(crate) struct Function {
@@ -102,31 +98,48 @@ pub(crate) struct Function {
 /// All objects.
 #[derive(Debug)]
 pub(crate) struct Objects {
+    pub spaces: Vec<Space>,
     pub relations: Vec<Relation>,
+    pub keys: Vec<Key>,
     pub functions: Vec<Function>,
     by_number: HashMap<i32, usize>,
 }
 
-/// OID of a schema.
-pub(crate) fn space_number(name: &str) -> i32 {
-    SPACES.iter().find(|space| space.name == name).map_or(0, |space| space.number)
-}
-
 impl Objects {
-    /// Lists the objects of a context and the declared catalog tables.
-    pub async fn of(context: &SessionContext, declared: &[Declared]) -> Result<Self> {
+    /// Lists the objects of a context and the declared catalog tables. The names are those of several studies.
+    pub async fn of(context: &SessionContext, declared: &[Declared], studies: &[String]) -> Result<Self> {
+        let studies = if studies.len() > 1 { studies } else { &[] };
         let mut relations: Vec<Relation> = declared.iter().zip(CATALOG_NUMBERS..).map(catalog_relation).collect();
         let mut numbers = NUMBERS..;
-        for space in [PUBLIC_SCHEMA, QUERIES_SCHEMA] {
-            relations.extend(study_relations(context, space, &mut numbers).await?);
+        let of_all = if studies.is_empty() { tables() } else { tables_of_several() };
+        relations.extend(study_relations(context, PUBLIC_SCHEMA, &of_all, &mut numbers).await?);
+        relations.extend(study_relations(context, QUERIES_SCHEMA, &[], &mut numbers).await?);
+        for study in studies {
+            relations.extend(study_relations(context, study, &tables(), &mut numbers).await?);
         }
         let by_number = relations.iter().enumerate().map(|(at, relation)| (relation.number, at)).collect();
-        Ok(Self { relations, functions: functions(context), by_number })
+        let keys = keys_of(&relations);
+        Ok(Self { spaces: spaces(studies), relations, keys, functions: functions(context), by_number })
+    }
+
+    /// The schema with an OID.
+    pub fn space(&self, number: i64) -> Option<&Space> {
+        self.spaces.iter().find(|space| i64::from(space.number) == number)
+    }
+
+    /// OID of a schema.
+    pub fn space_number(&self, name: &str) -> Option<i32> {
+        self.spaces.iter().find(|space| space.name == name).map(|space| space.number)
     }
 
     /// The table or view with an OID.
     pub fn relation(&self, number: i64) -> Option<&Relation> {
         self.relations.get(*self.by_number.get(&i32::try_from(number).ok()?)?)
+    }
+
+    /// The key with an OID.
+    pub fn key(&self, number: i64) -> Option<&Key> {
+        self.keys.iter().find(|key| i64::from(key.number) == number)
     }
 
     /// The function with an OID.
@@ -159,7 +172,7 @@ fn catalog_relation((table, next): (&Declared, i32)) -> Relation {
     };
     Relation {
         number,
-        space: table.schema,
+        space: table.schema.to_owned(),
         name: table.name.to_owned(),
         is_view: table.schema == INFORMATION_SCHEMA,
         comment: None,
@@ -168,22 +181,24 @@ fn catalog_relation((table, next): (&Declared, i32)) -> Relation {
     }
 }
 
+/// The tables and views of a schema; columns have the comments of `known`.
 async fn study_relations(
     context: &SessionContext,
-    space: &'static str,
+    space: &str,
+    known: &[TableInfo],
     numbers: &mut impl Iterator<Item = i32>,
 ) -> Result<Vec<Relation>> {
     let Some(schema) = context.catalog(CATALOG).and_then(|catalog| catalog.schema(space)) else {
         return plan_err!("no schema `{space}`");
     };
-    let (tables, views, queries) = (tables(), views(), named_queries());
+    let (views, queries) = (views(), named_queries());
     let mut names = schema.table_names();
     names.sort_unstable();
     let mut relations = Vec::new();
     for name in names {
         let Some(provider) = schema.table(&name).await? else { continue };
-        let table = tables.iter().find(|table| space == PUBLIC_SCHEMA && table.name == name);
-        let view = views.iter().find(|view| space == PUBLIC_SCHEMA && view.name == name);
+        let table = known.iter().find(|table| table.name == name);
+        let view = views.iter().find(|view| space != QUERIES_SCHEMA && view.name == name);
         let query = queries.iter().find(|query| space == QUERIES_SCHEMA && query.name == name);
         let doc = |column: &str| {
             let column = table?.columns.iter().find(|one| one.name == column)?;
@@ -197,7 +212,7 @@ async fn study_relations(
         };
         relations.push(Relation {
             number: numbers.next().unwrap_or_default(),
-            space,
+            space: space.to_owned(),
             is_view: table.is_none(),
             comment: table
                 .map(|table| table.doc.to_owned())

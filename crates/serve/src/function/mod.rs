@@ -149,7 +149,6 @@ pub(crate) fn register(context: &SessionContext, objects: &Arc<Objects>) {
     text::register(&register);
     register.nothing(&[
         "pg_get_expr",
-        "pg_get_constraintdef",
         "pg_get_indexdef",
         "pg_get_triggerdef",
         "pg_get_ruledef",

@@ -1,7 +1,8 @@
 //! Functions about tables, columns, types and functions: their names, comments and definitions.
 
 use super::{Register, boolean, no_such, number_at, text_at, utf8};
-use crate::catalog::objects::{Function, Objects, PUBLIC_SCHEMA, SPACES};
+use crate::catalog::objects::{Function, Objects};
+use crate::catalog::relation::{PUBLIC_SCHEMA, Relation};
 use crate::catalog::types::{shown, type_of, type_of_number};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -33,10 +34,7 @@ fn descriptions(register: &Register<'_>, objects: &Arc<Objects>) {
         let comment = match class.as_str() {
             "pg_class" => known.relation(number).and_then(|one| one.comment.clone()),
             "pg_proc" => known.function(number).and_then(|one| one.comment.clone()),
-            "pg_namespace" => SPACES
-                .iter()
-                .find(|space| i64::from(space.number) == number)
-                .and_then(|space| space.comment.map(str::to_owned)),
+            "pg_namespace" => known.space(number).and_then(|space| space.comment.clone()),
             _ => None,
         };
         utf8(comment)
@@ -66,6 +64,13 @@ fn definitions(register: &Register<'_>, objects: &Arc<Objects>) {
         utf8(relation.and_then(|relation| relation.definition.clone()))
     };
     register.add("pg_get_viewdef", 1..=2, DataType::Utf8, view);
+    let known = Arc::clone(objects);
+    let key = move |values: &[ScalarValue]| {
+        utf8(number_at(values, 0).and_then(|number| known.key(number)).map(|key| key.definition.clone()))
+    };
+    register.add("pg_get_constraintdef", 1..=2, DataType::Utf8, key);
+    // In a list of columns it gives no row to PostgreSQL; here NULL, which no table's number equals.
+    register.constant("pg_partition_ancestors", 1..=1, ScalarValue::Int32(None));
     let of_function = |name: &'static str, text: fn(&Function) -> String| {
         let known = Arc::clone(objects);
         let body = move |values: &[ScalarValue]| {
@@ -96,7 +101,7 @@ fn visibility(register: &Register<'_>, objects: &Arc<Objects>) {
     let known = Arc::clone(objects);
     let table = move |values: &[ScalarValue]| {
         let relation = number_at(values, 0).and_then(|number| known.relation(number));
-        boolean(relation.map(|one| matches!(one.space, PUBLIC_SCHEMA | crate::catalog::ddl::CATALOG_SCHEMA)))
+        boolean(relation.map(|one| [PUBLIC_SCHEMA, crate::catalog::ddl::CATALOG_SCHEMA].contains(&one.space.as_str())))
     };
     register.add("pg_table_is_visible", 1..=1, DataType::Boolean, table);
     let known = Arc::clone(objects);
@@ -220,7 +225,7 @@ impl Kind {
             Self::Type => type_of(name).map(|kind| kind.oid() as i32),
             Self::Space => {
                 let name = parts(name).pop()?;
-                SPACES.iter().find(|space| space.name == name).map(|space| space.number)
+                objects.space_number(&name)
             }
             Self::Function => {
                 let name = name.split('(').next().unwrap_or(name);
@@ -232,14 +237,12 @@ impl Kind {
 
     fn name(self, objects: &Objects, number: i64) -> String {
         let found = match self {
-            Self::Class => objects.relation(number).map(|relation| match relation.space {
+            Self::Class => objects.relation(number).map(|relation| match relation.space.as_str() {
                 "pg_catalog" | PUBLIC_SCHEMA => quoted(&relation.name),
                 space => format!("{space}.{}", quoted(&relation.name)),
             }),
             Self::Type => type_of_number(number).map(|kind| shown(&kind)),
-            Self::Space => {
-                SPACES.iter().find(|space| i64::from(space.number) == number).map(|space| space.name.to_owned())
-            }
+            Self::Space => objects.space(number).map(|space| space.name.clone()),
             Self::Function => objects.function(number).map(|function| function.name.clone()),
             Self::Role => (number == 10).then(|| super::ROLE.to_owned()),
         };
@@ -255,7 +258,7 @@ fn parts(name: &str) -> Vec<String> {
     super::text::identifiers(name).unwrap_or_default()
 }
 
-fn relation<'a>(objects: &'a Objects, name: &str) -> Option<(i32, &'a crate::catalog::objects::Relation)> {
+fn relation<'a>(objects: &'a Objects, name: &str) -> Option<(i32, &'a Relation)> {
     let parts = parts(name);
     let found = match parts.as_slice() {
         [name] => objects.find(None, name),

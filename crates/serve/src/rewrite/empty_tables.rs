@@ -1,10 +1,10 @@
 //! Constant-folds queries over catalog tables that are always empty: such a query is replaced by its columns without
-//! rows, such a subquery by its value. A study has no keys, indexes or policies, and clients query them with SQL that
-//! cannot be planned.
+//! rows, such a subquery by its value. A study has no indexes, triggers or policies, and clients query them with SQL that
+//! cannot be planned. Keys are told where the statement can be planned, and folded like the others where not.
 
 use super::column::of_item;
 use super::{call, folded, last_name};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, OF_KEYS};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArguments, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator,
     Statement, TableFactor, TableWithJoins, Value, Visitor, VisitorMut,
@@ -15,6 +15,8 @@ use syntrace_query::walk::walk;
 /// Replaces queries without rows, from the outside in.
 pub(super) struct Empty<'a> {
     catalog: &'a Catalog,
+    /// Are the tables with keys taken for empty too?
+    without_keys: bool,
     /// Names of WITH: whether they are empty, the newest last.
     with: Vec<(String, bool)>,
 }
@@ -43,8 +45,8 @@ const AGGREGATES: &[&str] = &[
 ];
 
 impl<'a> Empty<'a> {
-    pub fn new(catalog: &'a Catalog) -> Self {
-        Self { catalog, with: Vec::new() }
+    pub fn new(catalog: &'a Catalog, without_keys: bool) -> Self {
+        Self { catalog, without_keys, with: Vec::new() }
     }
 
     fn query(&mut self, query: &Query) -> bool {
@@ -110,7 +112,8 @@ impl<'a> Empty<'a> {
         let known = self.with.iter().rev().find(|(known, _)| name.0.len() == 1 && *known == last);
         match known {
             Some((_, is_empty)) => *is_empty,
-            None => super::table::declared(self.catalog, name).is_some_and(|table| table.query.is_none()),
+            None => super::table::declared(self.catalog, name)
+                .is_some_and(|table| table.query.is_none() || (self.without_keys && OF_KEYS.contains(&table.name))),
         }
     }
 

@@ -42,15 +42,15 @@ impl Rewriter {
         Self { catalog, known: KnownQuestions::new() }
     }
 
-    /// The one statement of a text, rewritten. `None` where it cannot be read.
-    pub fn rewritten(&self, text: &str, settings: &Settings) -> Option<Rewritten> {
+    /// The one statement of a text, rewritten, with the tables of keys or as if there were none. `None` where it cannot be read.
+    pub fn rewritten(&self, text: &str, settings: &Settings, without_keys: bool) -> Option<Rewritten> {
         let text = self.known.replaced(text);
         let mut statement = parse(&text)?;
         let parameters = highest_parameter(&statement);
         let mut expressions = expression::Expressions::new(settings);
         if matches!(statement, Statement::Query(_) | Statement::Explain { .. }) {
             // None of them ends early.
-            let _ = walk_mut(&mut statement, &mut empty_tables::Empty::new(&self.catalog));
+            let _ = walk_mut(&mut statement, &mut empty_tables::Empty::new(&self.catalog, without_keys));
             let _ = walk_mut(&mut statement, &mut table::Tables::new(&self.catalog));
             column::name_registers(&mut statement);
             let _ = walk_mut(&mut statement, &mut expressions);

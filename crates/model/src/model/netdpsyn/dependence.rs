@@ -1,10 +1,10 @@
 //! Which marginals: noisy dependence scores (InDif), the greedy choice (DenseMarg), cliques.
 //!
-//! The score of columns a and b is || T_ab - T_a T_b^T / N ||_1 over rows, summed over strata. With E
-//! that difference, one more row in cell (i, j) changes it to
-//! E + N / (N + 1) (e_i - T_a / N) (e_j - T_b / N)^T, whose L1 norm is at most 2 * 2: a score moves by at
-//! most 4 a row, so by 4 times the rows of a trace; m scores together have L2 sensitivity sqrt(m) of
-//! that. N is the table's own total and needs not to be known.
+//! The score of columns a and b is || T_ab - T_a T_b^T / N ||_1 over rows, summed over strata. With E that difference,
+//! one more row in cell (i, j) changes it to E + N / (N + 1) (e_i - T_a / N) (e_j - T_b / N)^T, whose L1 norm is at
+//! most 2 * 2: a score moves by at most 4 a row, so by 4 times the rows of a trace; m scores together have L2
+//! sensitivity sqrt(m) of that. A row of weight w changes E by w N / (N + w) times the same product, so by at most 4
+//! w. N is the table's own total and needs not to be known.
 
 use super::schema::Records;
 use super::table::Shape;
@@ -13,22 +13,24 @@ use super::table::Shape;
 pub fn dependence(records: &Records, (a, b): (usize, usize), cells: &[usize], strata: usize) -> f64 {
     let rows = records.strata.len();
     let pair = Shape::over(&[a, b], cells);
-    let mut keys: Vec<(u16, u32)> = records.strata.iter().copied().zip(pair.index(&records.columns, rows)).collect();
-    keys.sort_unstable();
+    let cells_of = records.strata.iter().copied().zip(pair.index(&records.columns, rows));
+    let mut keys: Vec<((u16, u32), f64)> = cells_of.zip(records.weights.iter().copied()).collect();
+    keys.sort_by_key(|(key, _)| *key);
+    let sum = |rows: &[((u16, u32), f64)]| rows.iter().map(|(_, weight)| weight).sum::<f64>();
     let size = |column: usize| cells.get(column).copied().unwrap_or(1);
     let single = |column: usize| super::table::count(records, &Shape::over(&[column], cells), strata);
     let (first, second) = (single(a), single(b));
     let mut score = 0.0;
-    for stratum in keys.chunk_by(|x, y| x.0 == y.0) {
-        let total = stratum.len() as f64;
+    for stratum in keys.chunk_by(|(x, _), (y, _)| x.0 == y.0) {
+        let total = sum(stratum);
         let (mut differences, mut expected_there) = (0.0, 0.0);
-        for cell in stratum.chunk_by(|x, y| x.1 == y.1) {
-            let Some((stratum, index)) = cell.first() else { continue };
+        for cell in stratum.chunk_by(|(x, _), (y, _)| x.1 == y.1) {
+            let Some(((stratum, index), _)) = cell.first() else { continue };
             let (stratum, index) = (usize::from(*stratum), *index as usize);
             let of_first = first.get(stratum * size(a) + index / size(b)).copied().unwrap_or(0.0);
             let of_second = second.get(stratum * size(b) + index % size(b)).copied().unwrap_or(0.0);
             let expected = of_first * of_second / total;
-            differences += (cell.len() as f64 - expected).abs();
+            differences += (sum(cell) - expected).abs();
             expected_there += expected;
         }
         // Cells without a row differ by what is expected there.
@@ -159,7 +161,7 @@ mod tests {
     fn sparse_score_equals_the_dense_one() {
         const TOLERANCE: f64 = 1e-9;
         let columns = vec![vec![0, 0, 1, 1, 2, 0, 2], vec![1, 1, 0, 3, 2, 0, 2]];
-        let records = Records { strata: vec![0, 0, 0, 0, 1, 1, 1], columns };
+        let records = Records { strata: vec![0, 0, 0, 0, 1, 1, 1], weights: vec![1.0; 7], columns };
         let cells = [3, 4];
         let mut dense = 0.0;
         for stratum in 0..2u16 {
@@ -175,7 +177,8 @@ mod tests {
             }
         }
         assert!((dependence(&records, (0, 1), &cells, 2) - dense).abs() < TOLERANCE);
-        let independent = Records { strata: vec![0; 4], columns: vec![vec![0, 0, 1, 1], vec![0, 1, 0, 1]] };
+        let independent =
+            Records { strata: vec![0; 4], weights: vec![1.0; 4], columns: vec![vec![0, 0, 1, 1], vec![0, 1, 0, 1]] };
         assert!(dependence(&independent, (0, 1), &[2, 2], 1).abs() < TOLERANCE);
     }
 

@@ -24,14 +24,14 @@ pub struct Fit {
     pub spent: [f64; 3],
 }
 
-/// Fits a model to the traces of a public number of members: the noise multiplier is that of one
-/// Gaussian step that would spend the whole budget.
+/// Fits a model to the traces of a public number of members, each trace with its weight (the weights of a unit of privacy sum
+/// to 1): the noise multiplier is that of one Gaussian step that would spend the whole budget.
 ///
 /// # Errors
 /// Traces in another encoding; a noise multiplier of 0.
 pub fn fit<'a>(
     config: &NetDpSynConfig,
-    traces: impl IntoIterator<Item = &'a EncodedTrace>,
+    traces: impl IntoIterator<Item = (&'a EncodedTrace, f64)>,
     members: u32,
     noise_multiplier: f64,
     noise_seed: Seed,
@@ -301,7 +301,7 @@ fn group_records(records: &Records, groupings: &[Grouping]) -> Records {
     let columns = records.columns.iter().zip(groupings).map(|(cells, grouping)| {
         cells.iter().map(|cell| grouping.group_of.get(usize::from(*cell)).copied().unwrap_or(0)).collect()
     });
-    Records { strata: records.strata.clone(), columns: columns.collect() }
+    Records { strata: records.strata.clone(), weights: records.weights.clone(), columns: columns.collect() }
 }
 
 /// A one-way marginal in groups.

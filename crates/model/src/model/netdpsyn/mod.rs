@@ -7,7 +7,9 @@
 //! marginals -> consistent, non-negative -> stored | stored -> GUM -> leaves -> cells -> fields
 //! ```
 //!
-//! Unit of privacy: one trace, added or removed. Sensitivities, with P the most packets of a trace:
+//! Unit of privacy: one trace, added or removed; or one host, each of whose n traces then weighs 1/n. What a host adds to a
+//! count is a mean over its traces, so that the bounds below hold for it as for one trace; `members` counts hosts, and shares are
+//! means over hosts. Sensitivities, with P the most packets of a trace:
 //!
 //! | row mode    | rows a trace | a marginal, L2     | a dependence score |
 //! | ----------- | ------------ | ------------------ | ------------------ |

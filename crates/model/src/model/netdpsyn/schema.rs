@@ -13,10 +13,12 @@ use syntrace_traffic::encoding::fields::{self, FIELD_COUNT};
 const EARLY_PLACES: usize = 3;
 
 /// Rows of some traces as cells, by column.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Records {
     /// Stratum of each row: its place in the trace in mode `positions`, else 0.
     pub strata: Vec<u16>,
+    /// What each row counts: its trace's share of the unit of privacy, 1 where that is the trace.
+    pub weights: Vec<f64>,
     /// Cells, `[columns][rows]`.
     pub columns: Vec<Vec<u16>>,
 }
@@ -68,7 +70,8 @@ impl Schema {
         if self.rows == RowMode::Traces { 1 } else { self.packets }
     }
 
-    /// L2 sensitivity of any marginal (all its strata) to one trace: all rows in one cell of mode
+    /// L2 sensitivity of any marginal (all its strata) to one trace of weight 1, and so to one host of traces whose weights
+    /// sum to 1: all rows in one cell of mode
     /// `packets`; at most one row a stratum in mode `positions`; one row in mode `traces`.
     pub fn marginal_sensitivity(&self) -> f64 {
         match self.rows {
@@ -78,7 +81,7 @@ impl Schema {
         }
     }
 
-    /// Sensitivity of one pair's dependence score to one trace: 4 a row, see [`super::dependence`].
+    /// Sensitivity of one pair's dependence score to one trace, or one host: 4 a row of weight 1, see [`super::dependence`].
     pub fn score_sensitivity(&self) -> f64 {
         4.0 * self.rows_max() as f64
     }
@@ -119,16 +122,18 @@ impl Schema {
         }
     }
 
-    /// Rows of some traces; packets behind the first `packets` are not read.
+    /// Rows of some traces, each trace with its weight; packets behind the first `packets` are not read.
     ///
     /// # Errors
     /// A trace that is not in the `fields` encoding.
-    pub fn records<'a>(&self, traces: impl IntoIterator<Item = &'a EncodedTrace>) -> Result<Records> {
-        let mut records = Records { strata: Vec::new(), columns: vec![Vec::new(); self.columns.len()] };
-        for trace in traces {
+    pub fn records<'a>(&self, traces: impl IntoIterator<Item = (&'a EncodedTrace, f64)>) -> Result<Records> {
+        let mut records =
+            Records { strata: Vec::new(), weights: Vec::new(), columns: vec![Vec::new(); self.columns.len()] };
+        for (trace, weight) in traces {
             let encoded = Encoded { rows: trace.rows, width: trace.width, data: trace.data.clone() };
             let rows = fields::decode(&encoded).map_err(|error| error.context(format!("trace {}", trace.trace_id)))?;
             self.add(&places(rows.get(..self.packets).unwrap_or(&rows)), &mut records);
+            records.weights.resize(records.strata.len(), weight);
         }
         Ok(records)
     }

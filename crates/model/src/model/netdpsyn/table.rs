@@ -74,13 +74,14 @@ impl Shape {
     }
 }
 
-/// Counts of rows by stratum and cell, `[strata * cells]`.
+/// Weighted counts of rows by stratum and cell, `[strata * cells]`.
 pub fn count(records: &Records, shape: &Shape, strata: usize) -> Vec<f64> {
     let cells = shape.cells();
     let mut table = vec![0.0; strata * cells];
-    for (index, stratum) in shape.index(&records.columns, records.strata.len()).into_iter().zip(&records.strata) {
+    let rows = shape.index(&records.columns, records.strata.len()).into_iter().zip(&records.strata);
+    for ((index, stratum), weight) in rows.zip(&records.weights) {
         if let Some(count) = table.get_mut(usize::from(*stratum) * cells + index as usize) {
-            *count += 1.0;
+            *count += weight;
         }
     }
     table
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn projections_agree_with_counting_fewer_columns() {
         let columns = vec![vec![0, 1, 2, 2, 1], vec![3, 0, 0, 1, 3], vec![1, 1, 0, 1, 0]];
-        let records = Records { strata: vec![0; 5], columns };
+        let records = Records { strata: vec![0; 5], weights: vec![1.0; 5], columns };
         let cells = [3, 4, 2];
         let all = Shape::over(&[0, 1, 2], &cells);
         let table = count(&records, &all, 1);

@@ -27,22 +27,23 @@ pub(super) struct Fit {
     pub effective: f64,
 }
 
-/// Private data: attributes and ends of the members. Read only by [`Query::measure`], [`choose_next`] and [`find`].
+/// Private data: attributes and ends of the members, with the weight of each flow. Read only by [`Query::measure`],
+/// [`choose_next`] and [`find`].
 struct Private {
-    flows: Vec<Cells>,
+    flows: Vec<(Cells, f64)>,
     /// What the flows add to each of [`Place::ALL`].
-    places: [Vec<Cell>; Place::ALL.len()],
+    places: [Vec<(Cell, f64)>; Place::ALL.len()],
 }
 
 impl Private {
-    fn new<'a>(traces: impl IntoIterator<Item = &'a EncodedTrace>, packets: usize) -> Result<Self> {
+    fn new<'a>(traces: impl IntoIterator<Item = (&'a EncodedTrace, f64)>, packets: usize) -> Result<Self> {
         let mut private = Self { flows: Vec::new(), places: Default::default() };
-        for trace in traces {
+        for (trace, weight) in traces {
             let flow = flow_of(trace)?;
             let Some(cells) = describe(&flow, packets) else { continue };
-            private.flows.push(cells);
+            private.flows.push((cells, weight));
             for (place, own) in Place::ALL.into_iter().zip(&mut private.places) {
-                own.extend(place.of(&flow));
+                own.extend(place.of(&flow).map(|cell| (cell, weight)));
             }
         }
         Ok(private)
@@ -90,15 +91,16 @@ impl Search<'_> {
     }
 }
 
-/// Fits a model to the traces of a public number of members: the noise multiplier is that of one Gaussian step that
-/// would spend the whole budget. `seed` may be known, `noise_seed` must not.
+/// Fits a model to the traces of a public number of members, each with its weight (those of a unit of privacy sum to
+/// 1): the noise multiplier is that of one Gaussian step that would spend the whole budget. `seed` may be known,
+/// `noise_seed` must not.
 ///
 /// # Errors
 /// Traces in another encoding; a pool without flows; a noise multiplier of 0.
 pub(super) fn fit<'a>(
     config: &NetPoolConfig,
     pool: &[Flow],
-    traces: impl IntoIterator<Item = &'a EncodedTrace>,
+    traces: impl IntoIterator<Item = (&'a EncodedTrace, f64)>,
     (members, noise_multiplier): (u32, f64),
     (seed, noise_seed): (Seed, Seed),
 ) -> Result<Fit> {

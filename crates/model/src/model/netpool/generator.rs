@@ -44,7 +44,7 @@ impl NetPool {
             return Err(Error::user("`netpool` has no training without DP").hint("leave the regime `none` out"));
         };
         let noise_seed = model.noise_seed.map_or_else(Seed::from_system, Ok)?;
-        let traces = model.members.iter().filter_map(|member| input.traces.get(*member));
+        let traces = input.shares(&model.members);
         // The public number of members, as the plan says it, never the length of the list.
         let members = input.plan.expected_batch.round() as u32;
         let budget = (members, dp.noise_multiplier);

@@ -1,8 +1,9 @@
 //! Frequent values (heavy hitters), from a noisy histogram over the whole domain.
 //!
 //! The histogram has a cell for every key (the service for peers' addresses, the protocol for ports, else one for all)
-//! and every value: a flow adds 1 to at most one cell, so its L2 sensitivity is 1, and all cells, 2^128 with IPv6, get
-//! Gaussian noise. The mechanism releases the cells above a threshold with their noisy counts: post-processing.
+//! and every value: a flow adds 1 (its share of a host) to at most one cell, so the L2 sensitivity is 1, and all
+//! cells, 2^128 with IPv6, get Gaussian noise. The mechanism releases the cells above a threshold with their noisy
+//! counts: post-processing.
 //!
 //! The noise of the 2^128 cells is sampled lazily. Cells with a flow get their noise one by one. In a block of cells
 //! with one threshold, each empty cell exceeds it with the same probability p by noise alone, independently: their
@@ -130,10 +131,10 @@ impl Domain {
         self.blocks.iter().map(|block| upper_quantile(self.chance(block, expected))).collect()
     }
 
-    fn count<'a>(&self, flows: impl IntoIterator<Item = &'a Cell>) -> BTreeMap<Cell, f64> {
+    fn count<'a>(&self, flows: impl IntoIterator<Item = &'a (Cell, f64)>) -> BTreeMap<Cell, f64> {
         let mut counts = BTreeMap::new();
-        for cell in flows.into_iter().filter_map(|flow| self.cell(flow)) {
-            *counts.entry(cell).or_default() += 1.0;
+        for (cell, weight) in flows.into_iter().filter_map(|(flow, weight)| Some((self.cell(flow)?, weight))) {
+            *counts.entry(cell).or_default() += weight;
         }
         counts
     }
@@ -142,7 +143,7 @@ impl Domain {
     /// false positives (values that no member has) expected among them.
     pub fn measure<'a>(
         &self,
-        flows: impl IntoIterator<Item = &'a Cell>,
+        flows: impl IntoIterator<Item = &'a (Cell, f64)>,
         deviation: f64,
         expected: f64,
         seed: Seed,
@@ -270,7 +271,7 @@ mod tests {
         let many = std::iter::repeat_n((0, vec![192, 168, 1, 7]), 60);
         let few = std::iter::repeat_n((0, vec![8, 8, 4, 4]), 4);
         let lost = std::iter::repeat_n((5, vec![10, 0, 0, 1]), 60);
-        let flows: Vec<Cell> = many.chain(few).chain(lost).collect();
+        let flows: Vec<(Cell, f64)> = many.chain(few).chain(lost).map(|cell| (cell, 1.0)).collect();
         let found = HOSTS.measure(&flows, 3.0, 1e-9, Seed::root(3));
         assert_eq!(found.iter().map(|frequent| frequent.value.clone()).collect::<Vec<_>>(), [vec![192, 168, 1, 7]]);
         assert!((found[0].count - 60.0).abs() < 15.0);

@@ -49,19 +49,20 @@ impl Query {
         })
     }
 
-    /// Exact counts.
-    pub fn count(&self, flows: &[Cells]) -> Vec<f64> {
+    /// Exact counts of weighted flows.
+    pub fn count(&self, flows: &[(Cells, f64)]) -> Vec<f64> {
         let mut counts = vec![0.0; self.cells()];
-        for flow in flows {
+        for (flow, weight) in flows {
             if let Some(count) = counts.get_mut(self.cell(flow) as usize) {
-                *count += 1.0;
+                *count += weight;
             }
         }
         counts
     }
 
-    /// Releases the counts with noise in every cell, for `rho`: one flow changes one cell by 1.
-    pub fn measure(self, flows: &[Cells], rho: f64, ledger: &mut RhoLedger, seed: Seed) -> Result<Measured> {
+    /// Releases the counts with noise in every cell, for `rho`: one flow changes one cell by its weight, so the flows of a
+    /// unit of privacy, whose weights sum to 1, change the counts by an L2 norm of at most 1.
+    pub fn measure(self, flows: &[(Cells, f64)], rho: f64, ledger: &mut RhoLedger, seed: Seed) -> Result<Measured> {
         let phase = format!("marginal: {}", self.name());
         let deviation = ledger.charge_for(Mechanism::GaussianMarginals, &phase, rho, 1.0)?;
         let mut counts = self.count(flows);
@@ -97,10 +98,10 @@ pub(super) fn candidates(packets: usize) -> Vec<Query> {
 /// Chooses the candidate that the present weights are most wrong about, beyond what its noise of `deviation` would
 /// hide (McKenna et al. 2022, AIM): by the exponential mechanism, for `rho`. A score is the sum over all cells of the
 /// distance between the count and the weighted candidates' share of the members, less a term that no flow enters; one
-/// flow more or less moves it by at most 1.
+/// flow more or less moves it by at most its weight, one unit of privacy by at most 1.
 pub(super) fn choose_next(
     candidates: &[Query],
-    flows: &[Cells],
+    flows: &[(Cells, f64)],
     (records, weights): (&[Cells], &[f64]),
     members: f64,
     deviation: f64,
@@ -111,7 +112,13 @@ pub(super) fn choose_next(
     exponential_mechanism::choose(&scores, rho, ledger, seed)
 }
 
-fn score(query: &Query, flows: &[Cells], (records, weights): (&[Cells], &[f64]), members: f64, deviation: f64) -> f64 {
+fn score(
+    query: &Query,
+    flows: &[(Cells, f64)],
+    (records, weights): (&[Cells], &[f64]),
+    members: f64,
+    deviation: f64,
+) -> f64 {
     let mut expected = vec![0.0; query.cells()];
     for (record, weight) in records.iter().zip(weights) {
         if let Some(share) = expected.get_mut(query.cell(record) as usize) {
@@ -143,14 +150,34 @@ mod tests {
         let records = random_flows(50, 1);
         let weights = vec![0.02; 50];
         for seed in 2..12 {
-            let flows = random_flows(30, seed);
+            let flows: Vec<(Cells, f64)> = random_flows(30, seed).into_iter().map(|flow| (flow, 1.0)).collect();
             let fewer = &flows[1..];
             for query in fixed(PACKETS).into_iter().chain(candidates(PACKETS)) {
                 let pairs = query.count(&flows).into_iter().zip(query.count(fewer));
                 let moved: Vec<f64> = pairs.map(|(a, b)| a - b).filter(|change| *change != 0.0).collect();
                 assert_eq!(moved, [1.0], "{}", query.name());
-                let score = |flows: &[Cells]| score(&query, flows, (&records, &weights), 30.0, 2.0);
+                let score = |flows: &[(Cells, f64)]| score(&query, flows, (&records, &weights), 30.0, 2.0);
                 assert!((score(&flows) - score(fewer)).abs() <= 1.0 + 1e-9, "{}", query.name());
+            }
+        }
+    }
+
+    /// The same for hosts of one to four traces: what one adds has an L2 norm of at most 1.
+    #[test]
+    fn one_host_more_moves_each_marginal_and_each_score_by_at_most_one() {
+        let records = random_flows(50, 1);
+        let weights = vec![0.02; 50];
+        for seed in 2..22 {
+            let own = 1 + seed as usize % 4;
+            let host = random_flows(own, 100 + seed).into_iter().map(|flow| (flow, 1.0 / own as f64));
+            let fewer: Vec<(Cells, f64)> = random_flows(30, seed).into_iter().map(|flow| (flow, 0.5)).collect();
+            let flows: Vec<(Cells, f64)> = host.chain(fewer.iter().copied()).collect();
+            for query in fixed(PACKETS).into_iter().chain(candidates(PACKETS)) {
+                let pairs = query.count(&flows).into_iter().zip(query.count(&fewer));
+                let moved = pairs.map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+                assert!(moved <= 1.0 + 1e-9, "{}: {moved}", query.name());
+                let score = |flows: &[(Cells, f64)]| score(&query, flows, (&records, &weights), 16.0, 2.0);
+                assert!((score(&flows) - score(&fewer)).abs() <= 1.0 + 1e-9, "{}", query.name());
             }
         }
     }

@@ -13,6 +13,8 @@
 //!
 //! Unit of privacy: one trace, added or removed. The number of members is public. A trace is one flow with one value of
 //! each attribute, so it adds 1 to at most one cell of each marginal and of each histogram of values: L2 sensitivity 1.
+//! Where the unit is the host, each of its n traces adds 1/n: what a host adds is a mean over its traces, of L1 and so L2 norm 1
+//! at most, and members are hosts.
 //! A trace without a packet that parses adds nothing. Three things read private traces, each charged to one [`RhoLedger`]
 //! (rho = 1 / (2 sigma^2) of the calibrated noise multiplier, composed as one Gaussian):
 //!

@@ -1,7 +1,8 @@
 //! Private evolution: members vote for the nearest of a few candidates, which are drawn again by votes and varied.
 //!
 //! Lin et al. 2023 (arXiv 2305.15560, algorithms 1 and 2), with a simulator and variations of whole flows in the place of a
-//! foundation model. A member votes once a round, so a round's histogram has L2 sensitivity 1.
+//! foundation model. A member votes once a round, so a round's histogram has L2 sensitivity 1 (the flows of
+//! a host share its vote).
 
 use super::config::{NetPoolConfig, Votes};
 use super::flow::Flow;
@@ -22,7 +23,7 @@ const FAR: u16 = 8;
 pub(super) fn evolve(
     (config, votes): (&NetPoolConfig, &Votes),
     pool: &[Flow],
-    members: &[Cells],
+    members: &[(Cells, f64)],
     (rho, ledger): (f64, &mut RhoLedger),
     (seed, noise_seed): (Seed, Seed),
 ) -> Result<(Candidates, Vec<f64>)> {
@@ -49,13 +50,13 @@ pub(super) fn evolve(
     Ok((candidates, weights))
 }
 
-/// One vote of each member, for the first of the nearest candidates.
-fn histogram(candidates: &[Cells], members: &[Cells]) -> Vec<f64> {
+/// The vote of each flow, of its weight, for the first of the nearest candidates.
+fn histogram(candidates: &[Cells], members: &[(Cells, f64)]) -> Vec<f64> {
     let mut counts = vec![0.0; candidates.len()];
-    for member in members {
+    for (member, weight) in members {
         let nearest = candidates.iter().enumerate().min_by_key(|(_, candidate)| distance(member, candidate));
         if let Some(count) = nearest.and_then(|(place, _)| counts.get_mut(place)) {
-            *count += 1.0;
+            *count += weight;
         }
     }
     counts
@@ -86,7 +87,7 @@ mod tests {
         };
         let candidates = [near(0, 64), near(20, 64), near(0, 128)];
         assert_eq!(distance(&candidates[0], &candidates[1]), u32::from(FAR), "no further than another value");
-        let members = [near(3, 64), near(19, 64), near(21, 64), near(2, 128), near(10, 64)];
+        let members = [near(3, 64), near(19, 64), near(21, 64), near(2, 128), near(10, 64)].map(|flow| (flow, 1.0));
         assert_eq!(histogram(&candidates, &members), [2.0, 2.0, 1.0]);
         assert_eq!(histogram(&candidates, &[]), [0.0; 3]);
         assert!(histogram(&[], &members).is_empty());

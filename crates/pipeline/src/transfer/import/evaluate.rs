@@ -17,7 +17,7 @@ use std::sync::Arc;
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::base::{JobId, ModelId, SplitId, TraceId};
 use syntrace_base::error::Result;
-use syntrace_base::record::{IMPORTED, IngestRecord, JobKind, JobRecord, ModelRecord, Role, WithoutZero};
+use syntrace_base::record::{IMPORTED, IngestRecord, JobKind, JobRecord, ModelRecord, PrivacyUnit, Role, WithoutZero};
 use syntrace_measure::audit::{OUTSIDE_KINDS, outside_scalars};
 use syntrace_measure::privacy::Accountant;
 use syntrace_spec::{AuditSpec, Augment, Forecaster, NoiseSource, Spec, SplitSpec};
@@ -158,7 +158,7 @@ pub(crate) fn empty_spec() -> Spec {
         whole_attributes: false,
         datasets: Vec::new(),
         traces: default_cut(),
-        split: SplitSpec { members: 0, shadows: 0, overlap: false },
+        split: SplitSpec { members: 0, shadows: 0, overlap: false, unit: PrivacyUnit::Trace },
         regimes: Vec::new(),
         noise: NoiseSource::System,
         accountant: Accountant::Pld,
