@@ -7,8 +7,7 @@
 --             attack? One for traces promises nothing of hosts), plan (the spec that the attack is of; see the table plans)
 SELECT
     strength.generator, strength.dataset, strength.class,
-    CASE WHEN strength.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', strength.epsilon) END AS regime,
-    models.guarantee, models.epsilon_end_to_end, models.unit AS private_unit, strength.unit AS attack_unit,
+    strength.regime, models.guarantee, models.epsilon_end_to_end, models.unit AS private_unit, strength.unit AS attack_unit,
     strength.attack, strength.attribute, attacks.n, strength.auc, strength.auc_low, strength.auc_high,
     models.guarantee = 'end-to-end' AND (strength.unit = 'trace' OR models.unit = 'host') AS bounded, strength.plan
 FROM attack_strength_by_unit AS strength
@@ -19,5 +18,5 @@ LEFT JOIN attacks
     AND attacks.evaluated_on = 'target'
 WHERE strength.strongest AND ($dataset IS NULL OR strength.dataset = $dataset)
 ORDER BY
-    strength.generator, strength.dataset, strength.class, strength.epsilon DESC NULLS FIRST, strength.unit DESC,
-    strength.plan, strength.attack
+    strength.generator, strength.dataset, strength.class, strength.epsilon DESC NULLS FIRST, strength.regime DESC,
+    strength.unit DESC, strength.plan, strength.attack

@@ -10,4 +10,4 @@ SELECT
     gain, gain_low, gain_high, synthetic_accuracy, members_accuracy, plan
 FROM augmentation
 WHERE $dataset IS NULL OR dataset = $dataset
-ORDER BY dataset, generator, epsilon DESC NULLS FIRST, plan, real_share
+ORDER BY dataset, generator, epsilon DESC NULLS FIRST, regime DESC, plan, real_share

@@ -9,13 +9,13 @@
 -- The probability is that of sampling at temperature 1 without top-k and top-p, which sharpen it. Carlini et al. 2021 (arXiv 2012.07805), section 6; Hayes et al. 2025 (arXiv 2410.19482) count expected draws.
 WITH said AS (
     SELECT
-        model_id, generator, dataset, class, role, epsilon, plan, trace_id, member,
+        model_id, generator, dataset, class, role, epsilon, regime, plan, trace_id, member,
         list_sum(vector) / ln(10) AS log10_probability
     FROM attributes
     WHERE kind = $kind AND ($dataset IS NULL OR dataset = $dataset)
     UNION ALL
     SELECT
-        model_id, generator, dataset, class, role, epsilon, plan, trace_id, NULL AS member,
+        model_id, generator, dataset, class, role, epsilon, regime, plan, trace_id, NULL AS member,
         list_sum(vector) / ln(10) AS log10_probability
     FROM reference_attributes
     WHERE kind = $kind AND ($dataset IS NULL OR dataset = $dataset)
@@ -29,14 +29,14 @@ reference AS (
     FROM target
     JOIN said AS other
         ON other.generator = target.generator AND other.dataset = target.dataset AND other.class = target.class
-        AND (other.epsilon IS NOT DISTINCT FROM target.epsilon) AND (other.plan IS NOT DISTINCT FROM target.plan)
+        AND other.regime = target.regime AND (other.plan IS NOT DISTINCT FROM target.plan)
         AND other.trace_id = target.trace_id AND other.model_id <> target.model_id
         AND (other.member IS NULL OR NOT other.member)
     GROUP BY target.model_id, target.trace_id
 )
 SELECT
     target.generator, target.dataset, target.class,
-    CASE WHEN target.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', target.epsilon) END AS regime,
+    target.regime,
     CASE WHEN target.member THEN 'member' ELSE 'held-out' END AS part,
     count(*) AS traces,
     max(target.log10_probability) AS likeliest,
@@ -46,5 +46,5 @@ SELECT
     target.plan
 FROM target
 LEFT JOIN reference ON reference.model_id = target.model_id AND reference.trace_id = target.trace_id
-GROUP BY target.generator, target.dataset, target.class, target.epsilon, target.member, target.plan
-ORDER BY target.generator, target.dataset, target.class, target.epsilon DESC NULLS FIRST, target.member DESC, target.plan
+GROUP BY target.generator, target.dataset, target.class, target.epsilon, target.regime, target.member, target.plan
+ORDER BY target.generator, target.dataset, target.class, target.epsilon DESC NULLS FIRST, target.regime DESC, target.member DESC, target.plan

@@ -15,4 +15,4 @@ SELECT
 FROM traffic_fidelity
 WHERE ($aspect IS NULL OR aspect = $aspect) AND ($dataset IS NULL OR dataset = $dataset)
 GROUP BY generator, dataset, epsilon, plan, regime, aspect, field, metric
-ORDER BY generator, dataset, epsilon DESC NULLS FIRST, aspect, field, metric
+ORDER BY generator, dataset, epsilon DESC NULLS FIRST, regime DESC, aspect, field, metric

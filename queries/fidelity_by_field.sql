@@ -14,4 +14,4 @@ SELECT
 FROM field_fidelity
 WHERE metric = $metric AND ($dataset IS NULL OR dataset = $dataset)
 GROUP BY generator, dataset, epsilon, plan, regime, field, metric
-ORDER BY generator, dataset, epsilon DESC NULLS FIRST, field
+ORDER BY generator, dataset, epsilon DESC NULLS FIRST, regime DESC, field

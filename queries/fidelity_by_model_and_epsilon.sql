@@ -27,4 +27,4 @@ SELECT
 FROM field_fidelity
 WHERE $dataset IS NULL OR dataset = $dataset
 GROUP BY generator, dataset, class, epsilon, plan, regime
-ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST
+ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, regime DESC

@@ -17,7 +17,7 @@ WITH measured AS (
 ),
 trained AS (
     SELECT
-        dataset, generator, epsilon, plan,
+        dataset, generator, epsilon, regime, plan,
         avg(synthetic_value) FILTER (WHERE metric = 'accuracy') AS accuracy,
         avg(synthetic_value) FILTER (WHERE metric = 'macro_f1') AS macro_f1,
         CASE
@@ -28,7 +28,7 @@ trained AS (
         avg(members_value) FILTER (WHERE metric = 'median_mae') AS members_mae,
         avg(guess_value) FILTER (WHERE metric = 'median_mae') AS guess_mae
     FROM downstream
-    GROUP BY dataset, generator, epsilon, plan
+    GROUP BY dataset, generator, epsilon, regime, plan
 )
 SELECT
     measured.dataset, measured.generator, measured.epsilon, measured.plan, measured.regime, measured.jsd, measured.wasserstein,
@@ -36,6 +36,6 @@ SELECT
 FROM measured
 LEFT JOIN trained
     ON trained.dataset = measured.dataset AND trained.generator = measured.generator
-    AND (trained.epsilon IS NOT DISTINCT FROM measured.epsilon)
+    AND trained.regime = measured.regime
     AND (trained.plan IS NOT DISTINCT FROM measured.plan)
-ORDER BY measured.dataset, measured.generator, measured.epsilon NULLS FIRST
+ORDER BY measured.dataset, measured.generator, measured.epsilon NULLS FIRST, measured.regime DESC

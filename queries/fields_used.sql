@@ -8,6 +8,7 @@ SELECT
     dataset, generator,
     CASE
         WHEN trained_on <> 'synthetic' THEN NULL
+        WHEN other_regime IS NOT NULL THEN other_regime
         WHEN epsilon IS NULL THEN 'no DP'
         ELSE concat('eps ', epsilon)
     END AS regime,
@@ -16,6 +17,6 @@ SELECT
     sum(CASE WHEN position = 0 THEN importance ELSE 0 END) AS first_packet, plan
 FROM importances
 WHERE $dataset IS NULL OR dataset = $dataset
-GROUP BY dataset, generator, epsilon, plan, trained_on, field
-ORDER BY dataset, trained_on, generator, epsilon NULLS FIRST, importance DESC, field
+GROUP BY dataset, generator, epsilon, other_regime, plan, trained_on, field
+ORDER BY dataset, trained_on, generator, epsilon NULLS FIRST, regime DESC, importance DESC, field
 LIMIT $limit

@@ -18,9 +18,9 @@ WITH ours AS (
     GROUP BY generator, epsilon, plan, regime, attack
 ),
 shadows AS (
-    SELECT generator, epsilon, plan, attack, avg(auc_on_shadows) AS auc_on_shadows
+    SELECT generator, epsilon, regime, plan, attack, avg(auc_on_shadows) AS auc_on_shadows
     FROM attack_strength
-    GROUP BY generator, epsilon, plan, attack
+    GROUP BY generator, epsilon, regime, plan, attack
 ),
 paper AS (
     SELECT generator, epsilon, avg(precision) AS precision, avg(tpr) AS recall, avg(fpr) AS fpr
@@ -35,7 +35,7 @@ SELECT
 FROM ours
 LEFT JOIN shadows
     ON shadows.generator = ours.generator AND shadows.attack = ours.attack
-    AND (shadows.epsilon IS NOT DISTINCT FROM ours.epsilon)
+    AND shadows.regime = ours.regime
     AND (shadows.plan IS NOT DISTINCT FROM ours.plan)
-LEFT JOIN paper ON paper.generator = ours.generator AND (paper.epsilon IS NOT DISTINCT FROM ours.epsilon)
-ORDER BY ours.generator, ours.attack, ours.epsilon NULLS FIRST
+LEFT JOIN paper ON paper.generator = ours.generator AND (paper.epsilon IS NOT DISTINCT FROM ours.epsilon) AND ours.regime <> 'anonymised'
+ORDER BY ours.generator, ours.attack, ours.epsilon NULLS FIRST, ours.regime DESC

@@ -12,4 +12,4 @@ FROM field_fidelity
 WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
     AND metric = $metric AND ($dataset IS NULL OR dataset = $dataset)
 GROUP BY dataset, generator, field, epsilon, plan, regime
-ORDER BY dataset, generator, field, epsilon NULLS FIRST
+ORDER BY dataset, generator, field, epsilon NULLS FIRST, regime DESC

@@ -10,4 +10,4 @@ SELECT
 FROM downstream
 WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
     AND task = 'classification' AND metric = 'accuracy' AND ($dataset IS NULL OR dataset = $dataset)
-ORDER BY dataset, generator, epsilon NULLS FIRST
+ORDER BY dataset, generator, epsilon NULLS FIRST, regime DESC

@@ -26,5 +26,5 @@ SELECT
 FROM ours
 LEFT JOIN paper
     ON paper.dataset = ours.dataset AND paper.generator = ours.generator
-    AND (paper.epsilon IS NOT DISTINCT FROM ours.epsilon)
-ORDER BY ours.dataset, ours.generator, ours.epsilon NULLS FIRST
+    AND (paper.epsilon IS NOT DISTINCT FROM ours.epsilon) AND ours.regime <> 'anonymised'
+ORDER BY ours.dataset, ours.generator, ours.epsilon NULLS FIRST, ours.regime DESC

@@ -14,4 +14,4 @@ FROM generalization_by_class
 WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
     AND role = 'shadow' AND ($dataset IS NULL OR dataset = $dataset)
 GROUP BY dataset, generator, epsilon, plan, regime, epoch
-ORDER BY dataset, generator, epsilon NULLS FIRST, epoch
+ORDER BY dataset, generator, epsilon NULLS FIRST, regime DESC, epoch

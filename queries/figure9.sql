@@ -16,7 +16,7 @@ SELECT
 FROM downstream AS ours
 LEFT JOIN paper
     ON paper.dataset = ours.dataset AND paper.generator = ours.generator
-    AND (paper.epsilon IS NOT DISTINCT FROM ours.epsilon)
+    AND (paper.epsilon IS NOT DISTINCT FROM ours.epsilon) AND ours.regime <> 'anonymised'
 WHERE (ours.plan IS NULL OR ours.plan = (SELECT plan FROM newest_plan))
     AND ours.task = 'classification' AND ours.metric = 'macro_f1' AND ($dataset IS NULL OR ours.dataset = $dataset)
-ORDER BY ours.dataset, ours.generator, ours.epsilon NULLS FIRST
+ORDER BY ours.dataset, ours.generator, ours.epsilon NULLS FIRST, ours.regime DESC

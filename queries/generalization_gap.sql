@@ -12,4 +12,4 @@ SELECT
 FROM generalization
 WHERE $dataset IS NULL OR dataset = $dataset
 GROUP BY generator, dataset, epsilon, plan, regime, epoch
-ORDER BY generator, dataset, epsilon DESC NULLS FIRST, epoch
+ORDER BY generator, dataset, epsilon DESC NULLS FIRST, regime DESC, epoch

@@ -12,49 +12,49 @@
 --             table plans). NULL: not measured
 WITH counted AS (
     SELECT
-        generator, epsilon, plan, guarantee, max(epsilon_end_to_end) AS epsilon_end_to_end
+        generator, epsilon, regime, plan, guarantee, max(epsilon_end_to_end) AS epsilon_end_to_end
     FROM models
     WHERE role = 'target' AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon, plan, guarantee
+    GROUP BY generator, epsilon, regime, plan, guarantee
 ),
 attacked AS (
     SELECT
-        generator, epsilon, plan, CASE WHEN min(attack) = max(attack) THEN min(attack) ELSE 'several' END AS attack,
+        generator, epsilon, regime, plan, CASE WHEN min(attack) = max(attack) THEN min(attack) ELSE 'several' END AS attack,
         avg(auc) AS auc, count(*) FILTER (WHERE auc_low > 0.5) AS above, count(*) AS targets
     FROM attack_strength
     WHERE strongest AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon, plan
+    GROUP BY generator, epsilon, regime, plan
 ),
 measured AS (
     SELECT
-        generator, epsilon, plan, avg(synthetic_value) AS jsd, avg(held_out_value) AS jsd_real
+        generator, epsilon, regime, plan, avg(synthetic_value) AS jsd, avg(held_out_value) AS jsd_real
     FROM field_fidelity
     WHERE metric = 'jsd' AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon, plan
+    GROUP BY generator, epsilon, regime, plan
 ),
 trained AS (
     SELECT
-        generator, epsilon, plan, avg(synthetic_value) AS accuracy, avg(members_value) AS accuracy_real
+        generator, epsilon, regime, plan, avg(synthetic_value) AS accuracy, avg(members_value) AS accuracy_real
     FROM downstream
     WHERE task = 'classification' AND metric = 'accuracy' AND class IS NULL
         AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY generator, epsilon, plan
+    GROUP BY generator, epsilon, regime, plan
 )
 SELECT
     counted.generator,
-    CASE WHEN counted.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', counted.epsilon) END AS regime,
+    counted.regime,
     counted.guarantee, counted.epsilon_end_to_end,
     attacked.attack, attacked.auc,
     CASE WHEN attacked.targets > 0 THEN concat(attacked.above, ' of ', attacked.targets) END AS above_chance,
     measured.jsd, measured.jsd_real, trained.accuracy, trained.accuracy_real, counted.plan
 FROM counted
 LEFT JOIN attacked
-    ON counted.generator = attacked.generator AND (counted.epsilon IS NOT DISTINCT FROM attacked.epsilon)
+    ON counted.generator = attacked.generator AND counted.regime = attacked.regime
     AND (counted.plan IS NOT DISTINCT FROM attacked.plan)
 LEFT JOIN measured
-    ON counted.generator = measured.generator AND (counted.epsilon IS NOT DISTINCT FROM measured.epsilon)
+    ON counted.generator = measured.generator AND counted.regime = measured.regime
     AND (counted.plan IS NOT DISTINCT FROM measured.plan)
 LEFT JOIN trained
-    ON counted.generator = trained.generator AND (counted.epsilon IS NOT DISTINCT FROM trained.epsilon)
+    ON counted.generator = trained.generator AND counted.regime = trained.regime
     AND (counted.plan IS NOT DISTINCT FROM trained.plan)
-ORDER BY counted.generator, counted.epsilon DESC NULLS FIRST
+ORDER BY counted.generator, counted.epsilon DESC NULLS FIRST, counted.regime DESC

@@ -6,10 +6,10 @@
 --             (the spec that every number of the row is of; see the table plans)
 SELECT
     generator, dataset, class,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     measure, kind, value, control,
     CASE WHEN measure = 'distance_to_closest' THEN control - value ELSE value - control END AS excess,
     hits, n, p_value, plan
 FROM leaks
 WHERE ($dataset IS NULL OR dataset = $dataset) AND ($kind IS NULL OR kind = $kind)
-ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, measure, kind
+ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, regime DESC, measure, kind

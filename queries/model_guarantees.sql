@@ -7,8 +7,8 @@
 --             without DP and where it is only claimed), noise (where its randomness comes from), meaning (in words)
 SELECT
     name, generator, dataset, class,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     delta, unit, members, epsilon_spent, accountant, epsilon_rdp, epsilon_pld, guarantee, epsilon_end_to_end, noise, meaning
 FROM model_privacy
 WHERE role = 'target'
-ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST
+ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, regime DESC

@@ -6,7 +6,7 @@
 --             trace is: packets, protocol, source, destination
 WITH scored AS (
     SELECT
-        attack_id, trace_id, member, score, dataset, class, generator, epsilon, attack,
+        attack_id, trace_id, member, score, dataset, class, generator, regime, attack,
         sum(CASE WHEN member THEN 0 ELSE 1 END)
             OVER (PARTITION BY attack_id ORDER BY score DESC RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
             AS held_out_at_least,
@@ -17,7 +17,7 @@ WITH scored AS (
 )
 SELECT
     scored.trace_id, scored.dataset, scored.class, scored.generator,
-    CASE WHEN scored.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', scored.epsilon) END AS regime,
+    scored.regime,
     scored.attack, scored.score,
     CAST(scored.held_out_at_least AS DOUBLE) / nullif(scored.held_out, 0) AS held_out_above,
     traces.packets, traces.protocol,

@@ -14,4 +14,4 @@ SELECT
     epsilon_empirical, epsilon_provable, attack, n, one_run_epsilon, one_run_provable, finding, plan, attack_plan
 FROM privacy_audit
 WHERE $dataset IS NULL OR dataset = $dataset
-ORDER BY refuted DESC, strong_hint DESC, generator, dataset, class, epsilon DESC NULLS FIRST, plan
+ORDER BY refuted DESC, strong_hint DESC, generator, dataset, class, epsilon DESC NULLS FIRST, regime DESC, plan

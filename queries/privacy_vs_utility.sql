@@ -9,24 +9,24 @@
 --             (traces), plan (the spec that every number of the row is of; see the table plans)
 WITH trained AS (
     SELECT
-        dataset, generator, epsilon, plan,
+        dataset, generator, epsilon, regime, plan,
         CASE WHEN min(guarantee) = max(guarantee) THEN min(guarantee) ELSE 'mixed' END AS guarantee
     FROM models
     WHERE role = 'target' AND ($dataset IS NULL OR dataset = $dataset)
-    GROUP BY dataset, generator, epsilon, plan
+    GROUP BY dataset, generator, epsilon, regime, plan
 ),
 attacked AS (
     SELECT
-        dataset, generator, epsilon, plan,
+        dataset, generator, epsilon, regime, plan,
         CASE WHEN min(attack) = max(attack) THEN min(attack) ELSE 'several' END AS attack, avg(auc) AS auc,
         sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width
     FROM attack_strength
     WHERE strongest
-    GROUP BY dataset, generator, epsilon, plan
+    GROUP BY dataset, generator, epsilon, regime, plan
 ),
 useful AS (
     SELECT
-        dataset, generator, epsilon, plan,
+        dataset, generator, epsilon, regime, plan,
         avg(synthetic_value) FILTER (WHERE metric = 'accuracy') AS accuracy,
         avg(synthetic_value) FILTER (WHERE metric = 'macro_f1') AS macro_f1,
         avg(members_value) FILTER (WHERE metric = 'accuracy') AS members_accuracy,
@@ -34,11 +34,11 @@ useful AS (
         max(n_test) FILTER (WHERE metric = 'accuracy') AS n_test
     FROM downstream
     WHERE task = 'classification'
-    GROUP BY dataset, generator, epsilon, plan
+    GROUP BY dataset, generator, epsilon, regime, plan
 )
 SELECT
     trained.dataset, trained.generator, trained.epsilon, trained.plan,
-    CASE WHEN trained.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', trained.epsilon) END AS regime,
+    trained.regime,
     trained.guarantee,
     attacked.attack, attacked.auc,
     greatest(attacked.auc - attacked.half_width, 0.0) AS auc_low,
@@ -47,10 +47,10 @@ SELECT
 FROM trained
 LEFT JOIN attacked
     ON attacked.dataset = trained.dataset AND attacked.generator = trained.generator
-    AND (attacked.epsilon IS NOT DISTINCT FROM trained.epsilon)
+    AND attacked.regime = trained.regime
     AND (attacked.plan IS NOT DISTINCT FROM trained.plan)
 LEFT JOIN useful
     ON useful.dataset = trained.dataset AND useful.generator = trained.generator
-    AND (useful.epsilon IS NOT DISTINCT FROM trained.epsilon)
+    AND useful.regime = trained.regime
     AND (useful.plan IS NOT DISTINCT FROM trained.plan)
-ORDER BY trained.dataset, trained.generator, trained.epsilon DESC NULLS FIRST
+ORDER BY trained.dataset, trained.generator, trained.epsilon DESC NULLS FIRST, trained.regime DESC

@@ -6,17 +6,17 @@
 --             it would be what is found without any false positive), targets, smallest_fpr (1 / held-out traces of the
 --             target with the fewest), plan (the spec that every number of the row is of; see the table plans)
 WITH attacked AS (
-    SELECT generator, epsilon, plan, attack, attribute, avg(mean_on_shadows) AS mean_on_shadows
+    SELECT generator, epsilon, regime, plan, attack, attribute, avg(mean_on_shadows) AS mean_on_shadows
     FROM attack_strength
     WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
         AND auc IS NOT NULL AND ($dataset IS NULL OR dataset = $dataset)
         AND ($attack IS NULL OR attack = $attack)
-    GROUP BY generator, epsilon, plan, attack, attribute
+    GROUP BY generator, epsilon, regime, plan, attack, attribute
 ),
 strongest AS (
     SELECT
         *, row_number() OVER (
-            PARTITION BY generator, epsilon, plan ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
+            PARTITION BY generator, epsilon, regime, plan ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attacked
 ),
@@ -27,7 +27,7 @@ chosen AS (
     FROM strongest
     JOIN leakage
         ON leakage.generator = strongest.generator AND leakage.attack = strongest.attack
-        AND leakage.attribute = strongest.attribute AND (leakage.epsilon IS NOT DISTINCT FROM strongest.epsilon)
+        AND leakage.attribute = strongest.attribute AND leakage.regime = strongest.regime
     AND (leakage.plan IS NOT DISTINCT FROM strongest.plan)
     WHERE strongest.place = 1 AND leakage.evaluated_on = 'target' AND ($dataset IS NULL OR leakage.dataset = $dataset)
 ),
@@ -57,4 +57,4 @@ SELECT
     max(smallest_fpr) AS smallest_fpr
 FROM reached
 GROUP BY generator, epsilon, plan, regime, attack, attribute, allowed
-ORDER BY generator, epsilon DESC NULLS FIRST, fpr, attack, attribute
+ORDER BY generator, epsilon DESC NULLS FIRST, regime DESC, fpr, attack, attribute

@@ -11,5 +11,5 @@ FROM attacks AS ours
 LEFT JOIN paper_section3_table2 AS paper
     ON paper.dataset = ours.dataset AND paper.class = ours.class AND paper.generator = ours.generator
 WHERE (ours.plan IS NULL OR ours.plan = (SELECT plan FROM newest_plan))
-    AND ours.evaluated_on = 'target' AND ours.unit = 'trace' AND ours.epsilon IS NULL AND ($attack IS NULL OR ours.attack = $attack)
+    AND ours.evaluated_on = 'target' AND ours.unit = 'trace' AND ours.regime = 'no DP' AND ($attack IS NULL OR ours.attack = $attack)
 ORDER BY ours.dataset, ours.class, ours.generator, ours.attack

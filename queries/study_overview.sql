@@ -11,52 +11,52 @@
 --             see the table plans)
 WITH counted AS (
     SELECT
-        generator, dataset, class, epsilon, plan, count(*) AS models,
+        generator, dataset, class, epsilon, regime, plan, count(*) AS models,
         max(epsilon_end_to_end) AS epsilon_end_to_end
     FROM models
     WHERE role <> 'base'
-    GROUP BY generator, dataset, class, epsilon, plan
+    GROUP BY generator, dataset, class, epsilon, regime, plan
 ),
 attacked AS (
     SELECT
-        generator, dataset, class, epsilon, plan, min(attack) FILTER (WHERE strongest) AS attack,
+        generator, dataset, class, epsilon, regime, plan, min(attack) FILTER (WHERE strongest) AS attack,
         avg(auc) FILTER (WHERE strongest) AS auc, avg(auc_low) FILTER (WHERE strongest) AS auc_low,
         avg(auc_high) FILTER (WHERE strongest) AS auc_high, max(auc) AS auc_largest
     FROM attack_strength
-    GROUP BY generator, dataset, class, epsilon, plan
+    GROUP BY generator, dataset, class, epsilon, regime, plan
 ),
 generated AS (
-    SELECT generator, dataset, class, epsilon, plan, sum(packets) AS synthetic_packets
+    SELECT generator, dataset, class, epsilon, regime, plan, sum(packets) AS synthetic_packets
     FROM synthetic_traces
     WHERE role = 'target'
-    GROUP BY generator, dataset, class, epsilon, plan
+    GROUP BY generator, dataset, class, epsilon, regime, plan
 ),
 measured AS (
     SELECT
-        generator, dataset, class, epsilon, plan,
+        generator, dataset, class, epsilon, regime, plan,
         avg(synthetic_value) AS jsd, avg(held_out_value) AS jsd_held_out
     FROM field_fidelity
     WHERE metric = 'jsd'
-    GROUP BY generator, dataset, class, epsilon, plan
+    GROUP BY generator, dataset, class, epsilon, regime, plan
 )
 SELECT
     counted.generator, counted.dataset, counted.class,
-    CASE WHEN counted.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', counted.epsilon) END AS regime,
+    counted.regime,
     counted.models, counted.epsilon_end_to_end,
     attacked.attack, attacked.auc, attacked.auc_low, attacked.auc_high, attacked.auc_largest,
     generated.synthetic_packets, measured.jsd, measured.jsd_held_out, counted.plan
 FROM counted
 LEFT JOIN attacked
     ON counted.generator = attacked.generator AND counted.dataset = attacked.dataset
-    AND counted.class = attacked.class AND (counted.epsilon IS NOT DISTINCT FROM attacked.epsilon)
+    AND counted.class = attacked.class AND counted.regime = attacked.regime
     AND (counted.plan IS NOT DISTINCT FROM attacked.plan)
 LEFT JOIN generated
     ON counted.generator = generated.generator AND counted.dataset = generated.dataset
-    AND counted.class = generated.class AND (counted.epsilon IS NOT DISTINCT FROM generated.epsilon)
+    AND counted.class = generated.class AND counted.regime = generated.regime
     AND (counted.plan IS NOT DISTINCT FROM generated.plan)
 LEFT JOIN measured
     ON counted.generator = measured.generator AND counted.dataset = measured.dataset
-    AND counted.class = measured.class AND (counted.epsilon IS NOT DISTINCT FROM measured.epsilon)
+    AND counted.class = measured.class AND counted.regime = measured.regime
     AND (counted.plan IS NOT DISTINCT FROM measured.plan)
 WHERE $dataset IS NULL OR counted.dataset = $dataset
-ORDER BY counted.generator, counted.dataset, counted.class, counted.epsilon DESC NULLS FIRST
+ORDER BY counted.generator, counted.dataset, counted.class, counted.epsilon DESC NULLS FIRST, counted.regime DESC

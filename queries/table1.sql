@@ -8,17 +8,17 @@
 --             number of the row is of; see the table plans)
 WITH quality AS (
     SELECT
-        dataset, generator, epsilon, plan, class,
+        dataset, generator, epsilon, regime, plan, class,
         avg(synthetic_value) FILTER (WHERE metric = 'f1') AS f1,
         avg(synthetic_value) FILTER (WHERE metric = 'median_mae') AS mae,
         avg(members_value) FILTER (WHERE metric = 'median_mae') AS members_mae,
         avg(guess_value) FILTER (WHERE metric = 'median_mae') AS guess_mae
     FROM downstream
     WHERE class IS NOT NULL
-    GROUP BY dataset, generator, epsilon, plan, class
+    GROUP BY dataset, generator, epsilon, regime, plan, class
 )
 SELECT
-    CASE WHEN attacks.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', attacks.epsilon) END AS regime,
+    attacks.regime,
     attacks.dataset, attacks.class, attacks.generator, attacks.attack,
     attacks.precision, attacks.precision_low, attacks.precision_high,
     attacks.recall AS tpr, attacks.recall_low AS tpr_low, attacks.recall_high AS tpr_high,
@@ -29,11 +29,11 @@ SELECT
 FROM attacks
 LEFT JOIN quality
     ON quality.dataset = attacks.dataset AND quality.generator = attacks.generator AND quality.class = attacks.class
-    AND (quality.epsilon IS NOT DISTINCT FROM attacks.epsilon)
+    AND quality.regime = attacks.regime
     AND (quality.plan IS NOT DISTINCT FROM attacks.plan)
 LEFT JOIN paper_table1 AS paper
     ON paper.dataset = attacks.dataset AND paper.generator = attacks.generator AND paper.class = attacks.class
-    AND (paper.epsilon IS NOT DISTINCT FROM attacks.epsilon)
+    AND (paper.epsilon IS NOT DISTINCT FROM attacks.epsilon) AND attacks.regime <> 'anonymised'
 WHERE (attacks.plan IS NULL OR attacks.plan = (SELECT plan FROM newest_plan))
     AND attacks.evaluated_on = 'target' AND attacks.unit = 'trace' AND ($attack IS NULL OR attacks.attack = $attack)
-ORDER BY attacks.epsilon NULLS FIRST, attacks.dataset, attacks.class, attacks.generator, attacks.attack
+ORDER BY attacks.epsilon NULLS FIRST, attacks.regime DESC, attacks.dataset, attacks.class, attacks.generator, attacks.attack

@@ -5,11 +5,11 @@
 --             floor: the same for as many real traces that the model never saw), paper_min_jsd, paper_max_jsd,
 --             paper_difference (as printed), plan (the spec that every number of the row is of; see the table plans)
 WITH by_budget AS (
-    SELECT dataset, generator, epsilon, plan, avg(synthetic_value) AS jsd, avg(held_out_value) AS held_out
+    SELECT dataset, generator, epsilon, regime, plan, avg(synthetic_value) AS jsd, avg(held_out_value) AS held_out
     FROM field_fidelity
     WHERE (plan IS NULL OR plan = (SELECT plan FROM newest_plan))
-        AND metric = $metric
-    GROUP BY dataset, generator, epsilon, plan
+        AND metric = $metric AND regime <> 'anonymised'
+    GROUP BY dataset, generator, epsilon, regime, plan
 ),
 by_generator AS (
     SELECT

@@ -11,4 +11,4 @@ SELECT
     variance_kept, image_entropy_bits, label, plan
 FROM overfitting
 WHERE $dataset IS NULL OR dataset = $dataset
-ORDER BY generator, dataset, epsilon DESC NULLS FIRST
+ORDER BY generator, dataset, epsilon DESC NULLS FIRST, regime DESC

@@ -2,7 +2,7 @@
 
 -- family and start come from the training and its lineage, never from the name that a spec gives a generator. published =
 -- trained as the paper trains it: NetShare without DP afresh and with DP from a finished model without (section 3.5),
--- NetSSM afresh, NetDiffusion from a public base. NULL for imported models: nothing is known of their making.
+-- NetSSM afresh, NetDiffusion from a public base, none of them on anonymised traces. NULL for imported models: nothing is known of their making.
 -- One row per model: which generator it is, what it started from, and whether the paper's statements are about its like.
 CREATE VIEW model_kinds AS
 WITH starts AS (
@@ -15,7 +15,7 @@ WITH starts AS (
 kinds AS (
     SELECT
         models.model_id, models.generator, models.dataset, models.class, models.role, models.shadow, models.epsilon,
-        models.plan,
+        models.regime, models.plan,
         CASE WHEN models.preset <> 'imported' THEN json_extract_string(jobs.spec, 'family') END AS family,
         CASE
             WHEN starts.from_released THEN 'released traces'
@@ -29,11 +29,12 @@ kinds AS (
 )
 SELECT
     *,
-    CASE family
-        WHEN 'netshare' THEN start = CASE WHEN epsilon IS NULL THEN 'fresh' ELSE 'private weights' END
-        WHEN 'netssm' THEN start = 'fresh'
-        WHEN 'netdiffusion' THEN start = 'public base'
-        WHEN 'netdpsyn' THEN true
+    CASE
+        WHEN family IS NOT NULL AND regime = 'anonymised' THEN false
+        WHEN family = 'netshare' THEN start = CASE WHEN epsilon IS NULL THEN 'fresh' ELSE 'private weights' END
+        WHEN family = 'netssm' THEN start = 'fresh'
+        WHEN family = 'netdiffusion' THEN start = 'public base'
+        WHEN family = 'netdpsyn' THEN true
     END AS published
 FROM kinds;
 
@@ -47,10 +48,10 @@ FROM kinds;
 -- One row per takeaway of the paper and case of this study that bears on it.
 CREATE VIEW paper_evidence AS
 WITH kinds AS (
-    SELECT generator, dataset, epsilon, plan, family
+    SELECT generator, dataset, epsilon, regime, plan, family
     FROM model_kinds
     WHERE role = 'target' AND published
-    GROUP BY generator, dataset, epsilon, plan, family
+    GROUP BY generator, dataset, epsilon, regime, plan, family
 ),
 learnt AS (
     SELECT
@@ -59,7 +60,7 @@ learnt AS (
     FROM attacks
     JOIN kinds
         ON kinds.generator = attacks.generator AND kinds.dataset = attacks.dataset
-        AND (kinds.epsilon IS NOT DISTINCT FROM attacks.epsilon) AND (kinds.plan IS NOT DISTINCT FROM attacks.plan)
+        AND kinds.regime = attacks.regime AND (kinds.plan IS NOT DISTINCT FROM attacks.plan)
     WHERE evaluated_on = 'target' AND attacks.unit = 'trace' AND auc IS NOT NULL AND (attack LIKE 'mlp%' OR attack LIKE 'ocsvm%')
         AND kinds.family <> 'netdpsyn'
     GROUP BY
@@ -74,7 +75,7 @@ distances AS (
     FROM fidelity_means AS means
     JOIN kinds
         ON kinds.generator = means.generator AND kinds.dataset = means.dataset
-        AND (kinds.epsilon IS NOT DISTINCT FROM means.epsilon) AND (kinds.plan IS NOT DISTINCT FROM means.plan)
+        AND kinds.regime = means.regime AND (kinds.plan IS NOT DISTINCT FROM means.plan)
     WHERE means.field = 'all' AND means.synthetic_value IS NOT NULL
     GROUP BY means.generator, means.dataset, means.epsilon, means.plan, kinds.family, means.metric
 ),
@@ -99,7 +100,7 @@ answers AS (
     FROM current_utility AS utility
     LEFT JOIN kinds
         ON kinds.generator = utility.generator AND kinds.dataset = utility.dataset
-        AND (kinds.epsilon IS NOT DISTINCT FROM utility.epsilon) AND (kinds.plan IS NOT DISTINCT FROM utility.plan)
+        AND kinds.regime = utility.regime AND (kinds.plan IS NOT DISTINCT FROM utility.plan)
     WHERE utility.metric IN ('accuracy', 'median_mae') AND utility.value IS NOT NULL
         AND (utility.trained_on = 'members' OR kinds.family IS NOT NULL)
 ),
@@ -130,7 +131,7 @@ to_real AS (
 ),
 last_gaps AS (
     SELECT
-        generator, dataset, class, epsilon, plan, count(*) AS models,
+        generator, dataset, class, epsilon, regime, plan, count(*) AS models,
         coalesce(avg(relative_gap_percent), avg(standardised_gap)) AS gap,
         CASE WHEN avg(relative_gap_percent) IS NULL THEN 0.2 ELSE 5.0 END AS threshold,
         1.959964 * avg(standard_error) / sqrt(count(*))
@@ -141,7 +142,7 @@ last_gaps AS (
         WHERE role = 'shadow'
     )
     WHERE place = 1
-    GROUP BY generator, dataset, class, epsilon, plan
+    GROUP BY generator, dataset, class, epsilon, regime, plan
 ),
 last_noise AS (
     SELECT generator, dataset, class, role, shadow, epsilon, plan, error
@@ -149,7 +150,7 @@ last_noise AS (
         SELECT *, row_number() OVER (PARTITION BY model_id ORDER BY epoch DESC NULLS LAST) AS place
         FROM noise_error
     )
-    WHERE place = 1
+    WHERE place = 1 AND regime <> 'anonymised'
 ),
 errors AS (
     SELECT
@@ -180,7 +181,7 @@ novelty AS (
     FROM traffic_fidelity AS traffic
     JOIN kinds
         ON kinds.generator = traffic.generator AND kinds.dataset = traffic.dataset AND kinds.family = 'netssm'
-        AND (kinds.epsilon IS NOT DISTINCT FROM traffic.epsilon) AND (kinds.plan IS NOT DISTINCT FROM traffic.plan)
+        AND kinds.regime = traffic.regime AND (kinds.plan IS NOT DISTINCT FROM traffic.plan)
     WHERE aspect = 'diversity' AND metric = 'novelty' AND field NOT IN ('trace', 'headers')
     GROUP BY traffic.generator, traffic.dataset, traffic.class, traffic.epsilon, traffic.plan
 ),
@@ -200,7 +201,7 @@ singles AS (
     UNION ALL
     SELECT 'image_entropy', generator, dataset, CAST(NULL AS DOUBLE), plan, avg(entropy_bits), 1.585, avg(entropy_bits)
     FROM image_entropy
-    WHERE role = 'target'
+    WHERE role = 'target' AND regime <> 'anonymised'
     GROUP BY generator, dataset, class, plan
     UNION ALL
     SELECT
@@ -394,7 +395,7 @@ cases AS (
     FROM last_gaps AS gaps
     JOIN kinds
         ON kinds.generator = gaps.generator AND kinds.dataset = gaps.dataset
-        AND (kinds.epsilon IS NOT DISTINCT FROM gaps.epsilon) AND (kinds.plan IS NOT DISTINCT FROM gaps.plan)
+        AND kinds.regime = gaps.regime AND (kinds.plan IS NOT DISTINCT FROM gaps.plan)
     WHERE gap IS NOT NULL
 )
 SELECT

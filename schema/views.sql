@@ -1,5 +1,6 @@
 -- The views of a study. This text is executed; there is no second definition. Each view is planned
--- when a query names it. NULL epsilon = no DP; regime says the same in words.
+-- when a query names it. NULL epsilon = no DP; regime says how a model was trained: `no DP`, `anonymised` (without DP, on
+-- anonymised traces) or `eps 4.0`.
 
 -- One row per target model: the models whose output would leave the house.
 CREATE VIEW target_models AS
@@ -24,11 +25,12 @@ WITH spent AS (
     GROUP BY model_id
 )
 SELECT
-    models.model_id, name, generator, dataset, class, role, shadow, epsilon, plan, delta, unit, members,
+    models.model_id, name, generator, dataset, class, role, shadow, epsilon, regime, plan, delta, unit, members,
     noise_multiplier, sampling_rate, steps, clip_norm, epsilon_spent, accountant, spent.epsilon_rdp, spent.epsilon_pld,
     guarantee, epsilon_end_to_end, noise,
     CASE
-        WHEN regime = 'none' THEN 'no differential privacy'
+        WHEN regime = 'anonymised' THEN 'no differential privacy: its traces were anonymised, which guarantees nothing'
+        WHEN epsilon IS NULL THEN 'no differential privacy'
         WHEN guarantee = 'none: delta'
             THEN concat('nothing: delta is 1/members (1/', members, ') or more, which whoever publishes a member whole keeps to')
         WHEN epsilon_spent IS NULL THEN 'claimed by its makers, not checked here (see lineage)'
@@ -109,16 +111,16 @@ FROM joint;
 CREATE VIEW leakage AS
 SELECT
     generator, dataset, class, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     attack, attribute, evaluated_on, n, n_members,
     auc, auc_low, auc_high,
     balanced_accuracy, balanced_accuracy_low, balanced_accuracy_high,
     precision, recall, fpr, tpr_at_1pct_fpr, tpr_at_0_1pct_fpr,
     auc_low > 0.5 AS above_chance,
-    attack_id, model_id, unit
+    interval_covers, attack_id, model_id, unit
 FROM attacks;
 
--- mean_on_shadows = the mean of auc_on_shadows over all targets of the row's generator, epsilon and plan. The strongest
+-- mean_on_shadows = the mean of auc_on_shadows over all targets of the row's generator, regime and plan. The strongest
 -- attack on a model is the one with the largest: targets take no part in the choice, and there is one rule for a model, for
 -- a generator and in an audit. The largest auc on the target is an upper end, above 0.5 by selection alone.
 -- unit = what the attack scores. Attacks on traces and attacks on hosts ask two questions, so each has its own strongest.
@@ -126,20 +128,20 @@ FROM attacks;
 CREATE VIEW attack_strength_by_unit AS
 WITH averaged AS (
     SELECT
-        model_id, generator, dataset, class, epsilon, plan, attack, attribute, unit,
+        model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute, unit,
         avg(auc) FILTER (WHERE evaluated_on = 'shadow_test') AS auc_on_shadows,
         avg(auc) FILTER (WHERE evaluated_on = 'target') AS auc,
         avg(auc_low) FILTER (WHERE evaluated_on = 'target') AS auc_low,
         avg(auc_high) FILTER (WHERE evaluated_on = 'target') AS auc_high
     FROM attacks
     WHERE evaluated_on IN ('shadow_test', 'target')
-    GROUP BY model_id, generator, dataset, class, epsilon, plan, attack, attribute, unit
+    GROUP BY model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute, unit
 ),
 compared AS (
     SELECT
         *,
         avg(CASE WHEN auc IS NOT NULL THEN auc_on_shadows END)
-            OVER (PARTITION BY generator, epsilon, plan, attack, attribute, unit) AS mean_on_shadows
+            OVER (PARTITION BY generator, epsilon, regime, plan, attack, attribute, unit) AS mean_on_shadows
     FROM averaged
 )
 SELECT
@@ -152,7 +154,7 @@ FROM compared;
 -- One row per attack on the traces of a target model: as attack_strength_by_unit has it.
 CREATE VIEW attack_strength AS
 SELECT
-    model_id, generator, dataset, class, epsilon, plan, attack, attribute, auc_on_shadows, auc, auc_low, auc_high,
+    model_id, generator, dataset, class, epsilon, regime, plan, attack, attribute, auc_on_shadows, auc, auc_low, auc_high,
     mean_on_shadows, strongest
 FROM attack_strength_by_unit
 WHERE unit = 'trace';
@@ -163,7 +165,7 @@ WHERE unit = 'trace';
 CREATE VIEW field_fidelity AS
 SELECT
     model_id, generator, dataset, class, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     field, metric,
     avg(value) FILTER (WHERE compared = 'synthetic' AND reference = 'members') AS synthetic_value,
     avg(value) FILTER (WHERE compared = 'held_out' AND reference = 'members') AS held_out_value,
@@ -176,7 +178,7 @@ SELECT
     ), 0) AS absent
 FROM fidelity
 WHERE role = 'target' AND aspect = 'header'
-GROUP BY model_id, generator, dataset, class, epsilon, plan, field, metric;
+GROUP BY model_id, generator, dataset, class, epsilon, regime, plan, field, metric;
 
 -- low and high are the ends of 95 % intervals by a bootstrap over traces; held_out_value is the floor, what as many real
 -- traces get that the model never saw. Field `all` is the mean over fields.
@@ -184,7 +186,7 @@ GROUP BY model_id, generator, dataset, class, epsilon, plan, field, metric;
 CREATE VIEW fidelity_means AS
 SELECT
     model_id, generator, dataset, class, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     field, metric,
     avg(value) FILTER (WHERE compared = 'synthetic') AS synthetic_value,
     avg(value_low) FILTER (WHERE compared = 'synthetic') AS synthetic_low,
@@ -194,13 +196,13 @@ SELECT
     avg(value_high) FILTER (WHERE compared = 'held_out') AS held_out_high
 FROM fidelity
 WHERE role = 'target' AND aspect = 'mean' AND reference = 'members'
-GROUP BY model_id, generator, dataset, class, epsilon, plan, field, metric;
+GROUP BY model_id, generator, dataset, class, epsilon, regime, plan, field, metric;
 
 -- One row per target model and measure of whole traces (transitions, timing, flows, validity, pairs of fields, diversity, variance, detection), beside the baselines.
 CREATE VIEW traffic_fidelity AS
 SELECT
     model_id, generator, dataset, class, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     aspect, field, metric,
     avg(value) FILTER (WHERE compared = 'synthetic' AND reference = 'members') AS synthetic_value,
     avg(value) FILTER (WHERE compared = 'held_out' AND reference = 'members') AS held_out_value,
@@ -209,7 +211,7 @@ SELECT
     avg(value) FILTER (WHERE compared = 'held_out' AND reference = 'real') AS held_out_to_real
 FROM fidelity
 WHERE role = 'target' AND aspect NOT IN ('header', 'mean')
-GROUP BY model_id, generator, dataset, class, epsilon, plan, aspect, field, metric;
+GROUP BY model_id, generator, dataset, class, epsilon, regime, plan, aspect, field, metric;
 
 -- standard_error = that of a difference of both sides' means, in units of the deviation.
 -- deviation = standard deviation of the losses of single traces around the mean of their side (member or held out) in
@@ -254,7 +256,7 @@ WITH gaps AS (
 )
 SELECT
     model_id, generator, dataset, class, role, shadow, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     epoch, step, member_loss, held_out_loss, gap,
     gap / deviation AS standardised_gap, standard_error,
     gap / abs(unit) AS relative_gap,
@@ -281,7 +283,7 @@ GROUP BY generator, dataset, class, epsilon, plan, regime, role, epoch;
 CREATE VIEW mode_collapse AS
 SELECT
     model_id, generator, dataset, class, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     field,
     avg(value) FILTER (WHERE compared = 'synthetic' AND metric = 'median_variance') AS generated_variance,
     avg(value) FILTER (WHERE compared = 'held_out' AND metric = 'median_variance') AS real_variance,
@@ -291,42 +293,48 @@ SELECT
     avg(value) FILTER (WHERE compared = 'synthetic' AND metric = 'variance_kept') <= 0.1 AS collapsed
 FROM fidelity
 WHERE role = 'target' AND aspect = 'variance' AND reference = 'members'
-GROUP BY model_id, generator, dataset, class, epsilon, plan, field;
+GROUP BY model_id, generator, dataset, class, epsilon, regime, plan, field;
 
 -- One row per model: entropy of its training images in bits, beside the paper's numbers for photographs (section 3.4.2).
 CREATE VIEW image_entropy AS
 SELECT
-    model_id, generator, dataset, class, role, shadow, epsilon, plan,
+    model_id, generator, dataset, class, role, shadow, epsilon, regime, plan,
     avg(value) AS entropy_bits, 0.03 AS paper_bits, 1.61 AS mnist_bits, 6.96 AS cifar10_bits
 FROM monitors
 WHERE monitor = 'image_entropy_bits'
-GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, plan;
+GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, regime, plan;
 
 -- One row per model and epoch: mean squared error of predicted noise (paper section 3.5.2).
 CREATE VIEW noise_error AS
 SELECT
     model_id, generator, dataset, class, role, shadow, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     epoch, avg(value) AS error
 FROM monitors
 WHERE monitor = 'noise_error'
-GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, plan, epoch;
+GROUP BY model_id, generator, dataset, class, role, shadow, epsilon, regime, plan, epoch;
 
 -- A spec that grew by a class asks all downstream questions again; the older answers stay in `utility`.
 -- One row per downstream value of the newest job of a plan that answered its question.
 CREATE VIEW current_utility AS
 WITH answers AS (
-    SELECT utility.*, jobs.finished_us
+    SELECT
+        utility.*, jobs.finished_us,
+        CASE
+            WHEN other_regime IS NOT NULL THEN other_regime
+            WHEN epsilon IS NULL THEN 'no DP'
+            ELSE concat('eps ', epsilon)
+        END AS regime
     FROM utility
     JOIN jobs ON jobs.job_id = utility.job_id
 ),
 newest AS (
-    SELECT dataset, generator, epsilon, plan, task, learner, max(finished_us) AS finished_us
+    SELECT dataset, generator, epsilon, regime, plan, task, learner, max(finished_us) AS finished_us
     FROM answers
-    GROUP BY dataset, generator, epsilon, plan, task, learner
+    GROUP BY dataset, generator, epsilon, regime, plan, task, learner
 )
 SELECT
-    answers.job_id, answers.dataset, answers.generator, answers.epsilon, answers.plan, answers.task, answers.trained_on,
+    answers.job_id, answers.dataset, answers.generator, answers.epsilon, answers.regime, answers.plan, answers.task, answers.trained_on,
     answers.learner, answers.metric, answers.class, answers.value, answers.value_low, answers.value_high,
     answers.real_share, answers.n_train, answers.n_test
 FROM answers
@@ -334,7 +342,7 @@ JOIN newest
     ON newest.dataset = answers.dataset AND newest.task = answers.task AND newest.learner = answers.learner
     AND newest.finished_us = answers.finished_us
     AND (newest.generator IS NOT DISTINCT FROM answers.generator)
-    AND (newest.epsilon IS NOT DISTINCT FROM answers.epsilon)
+    AND newest.regime = answers.regime
     AND (newest.plan IS NOT DISTINCT FROM answers.plan);
 
 -- The baselines are those of the row's plan, also where a newer one asked for the same. What is of no plan (an import) is held against the newest ones of any.
@@ -368,7 +376,7 @@ guesses AS (
 )
 SELECT
     utility.dataset, utility.generator, utility.epsilon, utility.plan,
-    CASE WHEN utility.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', utility.epsilon) END AS regime,
+    utility.regime,
     utility.task, utility.learner, utility.metric, utility.class,
     utility.value AS synthetic_value, utility.value_low AS synthetic_low, utility.value_high AS synthetic_high,
     baselines.members_value, baselines.members_low, baselines.members_high, guesses.guess_value,
@@ -391,7 +399,7 @@ WHERE utility.trained_on = 'synthetic';
 -- One row per generator, regime and share of the members: what synthetic traffic adds to a few real traces.
 CREATE VIEW augmentation AS
 WITH accuracies AS (
-    SELECT dataset, generator, epsilon, plan, learner, synthetic_value, members_value
+    SELECT dataset, generator, epsilon, regime, plan, learner, synthetic_value, members_value
     FROM downstream
     WHERE task = 'classification' AND metric = 'accuracy'
 ),
@@ -416,7 +424,7 @@ alone AS (
 )
 SELECT
     augmented.dataset, augmented.generator, augmented.epsilon, augmented.plan,
-    CASE WHEN augmented.epsilon IS NULL THEN 'no DP' ELSE concat('eps ', augmented.epsilon) END AS regime,
+    augmented.regime,
     augmented.learner, augmented.real_share,
     alone.value AS alone, alone.value_low AS alone_low, alone.value_high AS alone_high,
     augmented.value AS augmented, augmented.value_low AS augmented_low, augmented.value_high AS augmented_high,
@@ -433,7 +441,7 @@ LEFT JOIN alone
     AND (alone.plan = augmented.plan OR (augmented.plan IS NULL AND alone.place = 1))
 LEFT JOIN accuracies
     ON accuracies.dataset = augmented.dataset AND accuracies.generator = augmented.generator
-    AND accuracies.learner = augmented.learner AND (accuracies.epsilon IS NOT DISTINCT FROM augmented.epsilon)
+    AND accuracies.learner = augmented.learner AND accuracies.regime = augmented.regime
     AND (accuracies.plan IS NOT DISTINCT FROM augmented.plan)
 WHERE augmented.trained_on = 'members_share_and_synthetic' AND augmented.metric = 'accuracy';
 
@@ -483,7 +491,7 @@ CREATE VIEW empirical_privacy AS
 WITH pairs AS (
     SELECT
         target.attack_id, shadow.attack_id AS shadow_id, target.model_id, target.generator, target.dataset,
-        target.class, target.epsilon, target.plan, coalesce(target.delta, 0.00001) AS delta, target.attack,
+        target.class, target.epsilon, target.regime, target.plan, coalesce(target.delta, 0.00001) AS delta, target.attack,
         target.attribute, target.n_members, target.n - target.n_members AS n_held_out,
         CAST(round(target.recall * target.n_members) AS BIGINT) AS own_tp,
         CAST(round(target.fpr * (target.n - target.n_members)) AS BIGINT) AS own_fp,
@@ -544,7 +552,7 @@ decided AS (
 ),
 counted AS (
     SELECT
-        pairs.attack_id, pairs.model_id, pairs.generator, pairs.dataset, pairs.class, pairs.epsilon, pairs.plan,
+        pairs.attack_id, pairs.model_id, pairs.generator, pairs.dataset, pairs.class, pairs.epsilon, pairs.regime, pairs.plan,
         pairs.delta, pairs.attack, pairs.attribute, decided.threshold, pairs.confidence, pairs.n_members, pairs.n_held_out,
         CASE WHEN decided.attack_id IS NOT NULL THEN decided.tp WHEN NOT pairs.has_shadow THEN coalesce(pairs.own_tp, 0) END AS tp,
         CASE WHEN decided.attack_id IS NOT NULL THEN decided.fp WHEN NOT pairs.has_shadow THEN coalesce(pairs.own_fp, 0) END AS fp
@@ -552,7 +560,7 @@ counted AS (
     LEFT JOIN decided ON decided.attack_id = pairs.attack_id
 )
 SELECT
-    attack_id, model_id, generator, dataset, class, epsilon, plan, delta, attack, attribute, threshold, confidence,
+    attack_id, model_id, generator, dataset, class, epsilon, regime, plan, delta, attack, attribute, threshold, confidence,
     n_members, n_held_out, tp, fp, n_held_out - fp AS tn, n_members - tp AS fn,
     empirical_epsilon(tp, fp, n_held_out - fp, n_members - tp, delta, confidence) AS epsilon_lower,
     empirical_epsilon(n_members, 0, n_held_out, 0, delta, confidence) AS epsilon_provable
@@ -573,7 +581,7 @@ WITH claims AS (
             model_id, epsilon, json_extract_string(config, '$.claim.unit') AS unit,
             json_extract_string(config, '$.claim.guarantee') AS claimed
         FROM models
-        WHERE preset = 'imported' AND regime = 'dp' AND guarantee = 'none'
+        WHERE preset = 'imported' AND epsilon IS NOT NULL AND guarantee = 'none'
     )
     WHERE claimed = 'end-to-end' AND unit IN ('trace', 'flow', 'capture', 'host', 'user')
 ),
@@ -627,7 +635,7 @@ SELECT
     CASE
         WHEN refuted THEN 'REFUTED: the one-run audit proves more than is claimed'
         WHEN strong_hint THEN 'STRONG HINT: an attack finds more than is claimed'
-        WHEN regime = 'none' THEN 'nothing is claimed'
+        WHEN epsilon IS NULL THEN 'nothing is claimed'
         WHEN guarantee = 'none: delta' THEN 'nothing is claimed: delta is 1/members or more'
         WHEN epsilon_claimed IS NULL AND epsilon_spent IS NULL THEN 'claimed for less than a trace, or conditionally'
         WHEN epsilon_claimed IS NULL THEN 'nothing is claimed end to end'
@@ -646,7 +654,7 @@ CREATE VIEW source_leakage AS
 WITH sources AS (
     SELECT
         scores.attack_id, scores.attack, scores.attribute, scores.generator, scores.dataset, scores.class,
-        scores.epsilon, scores.plan, traces.src_ip, scores.member,
+        scores.epsilon, scores.regime, scores.plan, traces.src_ip, scores.member,
         avg(scores.score) AS score, count(*) AS traces
     FROM attack_scores AS scores
     JOIN attacks ON attacks.attack_id = scores.attack_id
@@ -654,18 +662,18 @@ WITH sources AS (
     WHERE scores.evaluated_on = 'target' AND attacks.unit = 'trace'
     GROUP BY
         scores.attack_id, scores.attack, scores.attribute, scores.generator, scores.dataset, scores.class,
-        scores.epsilon, scores.plan, traces.src_ip, scores.member
+        scores.epsilon, scores.regime, scores.plan, traces.src_ip, scores.member
 )
 SELECT
     attack_id, generator, dataset, class, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     attack, attribute,
     sum(CASE WHEN member THEN 1 ELSE 0 END) AS member_sources,
     sum(CASE WHEN member THEN 0 ELSE 1 END) AS held_out_sources,
     avg(CAST(traces AS DOUBLE)) AS traces_per_source,
     auc(score, member) AS auc
 FROM sources
-GROUP BY attack_id, generator, dataset, class, epsilon, plan, attack, attribute;
+GROUP BY attack_id, generator, dataset, class, epsilon, regime, plan, attack, attribute;
 
 -- The attack is the one with the largest mean AUC on shadows without DP; intervals are those of the mean over classes.
 -- Leaking = the AUC's interval lies above 0.5; overfitting = a relative generalization gap above 5 % at the
@@ -677,39 +685,39 @@ GROUP BY attack_id, generator, dataset, class, epsilon, plan, attack, attribute;
 CREATE VIEW overfitting AS
 WITH last_epochs AS (
     SELECT
-        generator, dataset, epsilon, plan, relative_gap, standardised_gap,
+        generator, dataset, epsilon, regime, plan, relative_gap, standardised_gap,
         row_number() OVER (PARTITION BY model_id ORDER BY epoch DESC) AS place
     FROM generalization
 ),
 gaps AS (
     SELECT
-        generator, dataset, epsilon, plan, avg(relative_gap) AS relative_gap, avg(standardised_gap) AS loss_separation,
+        generator, dataset, epsilon, regime, plan, avg(relative_gap) AS relative_gap, avg(standardised_gap) AS loss_separation,
         coalesce(avg(relative_gap) > 0.05, avg(standardised_gap) > 0.2) AS overfits
     FROM last_epochs
     WHERE place = 1
-    GROUP BY generator, dataset, epsilon, plan
+    GROUP BY generator, dataset, epsilon, regime, plan
 ),
 monitored AS (
     SELECT
-        generator, dataset, epsilon, plan,
+        generator, dataset, epsilon, regime, plan,
         avg(value) AS image_entropy_bits
     FROM monitors
     WHERE monitor = 'image_entropy_bits'
-    GROUP BY generator, dataset, epsilon, plan
+    GROUP BY generator, dataset, epsilon, regime, plan
 ),
 varied AS (
-    SELECT generator, dataset, epsilon, plan, 1 - avg(reduction) AS variance_kept
+    SELECT generator, dataset, epsilon, regime, plan, 1 - avg(reduction) AS variance_kept
     FROM mode_collapse
     WHERE field = 'all'
-    GROUP BY generator, dataset, epsilon, plan
+    GROUP BY generator, dataset, epsilon, regime, plan
 ),
 attacked AS (
     SELECT
-        generator, dataset, epsilon, plan, attack, attribute, avg(mean_on_shadows) AS mean_on_shadows,
+        generator, dataset, epsilon, regime, plan, attack, attribute, avg(mean_on_shadows) AS mean_on_shadows,
         avg(auc) AS auc, sqrt(sum(power(auc_high - auc_low, 2))) / (2.0 * count(*)) AS half_width
     FROM attack_strength
     WHERE auc IS NOT NULL
-    GROUP BY generator, dataset, epsilon, plan, attack, attribute
+    GROUP BY generator, dataset, epsilon, regime, plan, attack, attribute
 ),
 strongest AS (
     SELECT
@@ -718,11 +726,11 @@ strongest AS (
             PARTITION BY generator, dataset, plan ORDER BY mean_on_shadows DESC NULLS LAST, attack, attribute
         ) AS place
     FROM attacked
-    WHERE epsilon IS NULL
+    WHERE regime = 'no DP'
 ),
 compared AS (
     SELECT
-        attacked.generator, attacked.dataset, attacked.epsilon, attacked.plan, attacked.attack, attacked.attribute,
+        attacked.generator, attacked.dataset, attacked.epsilon, attacked.regime, attacked.plan, attacked.attack, attacked.attribute,
         attacked.auc, attacked.half_width, strongest.auc AS auc_without_dp,
         attacked.auc - attacked.half_width > 0.5 AS leaks,
         strongest.auc - strongest.half_width > 0.5 AS leaks_without_dp,
@@ -739,9 +747,9 @@ overall AS (
     SELECT
         compared.*,
         gaps.relative_gap, gaps.loss_separation, varied.variance_kept, monitored.image_entropy_bits,
-        max(gaps.relative_gap) FILTER (WHERE compared.epsilon IS NULL)
+        max(gaps.relative_gap) FILTER (WHERE compared.regime = 'no DP')
             OVER (PARTITION BY compared.generator, compared.dataset, compared.plan) AS gap_without_dp,
-        sum(CASE WHEN compared.epsilon IS NULL AND gaps.overfits THEN 1 ELSE 0 END)
+        sum(CASE WHEN compared.regime = 'no DP' AND gaps.overfits THEN 1 ELSE 0 END)
             OVER (PARTITION BY compared.generator, compared.dataset, compared.plan) > 0 AS overfits_without_dp,
         sum(CASE WHEN compared.epsilon IS NULL THEN 0 ELSE 1 END)
             OVER (PARTITION BY compared.generator, compared.dataset, compared.plan) AS private_regimes,
@@ -750,20 +758,20 @@ overall AS (
     FROM compared
     LEFT JOIN gaps
         ON gaps.generator = compared.generator AND gaps.dataset = compared.dataset
-        AND (gaps.epsilon IS NOT DISTINCT FROM compared.epsilon)
+        AND gaps.regime = compared.regime
         AND (gaps.plan IS NOT DISTINCT FROM compared.plan)
     LEFT JOIN varied
         ON varied.generator = compared.generator AND varied.dataset = compared.dataset
-        AND (varied.epsilon IS NOT DISTINCT FROM compared.epsilon)
+        AND varied.regime = compared.regime
         AND (varied.plan IS NOT DISTINCT FROM compared.plan)
     LEFT JOIN monitored
         ON monitored.generator = compared.generator AND monitored.dataset = compared.dataset
-        AND (monitored.epsilon IS NOT DISTINCT FROM compared.epsilon)
+        AND monitored.regime = compared.regime
         AND (monitored.plan IS NOT DISTINCT FROM compared.plan)
 )
 SELECT
     generator, dataset, epsilon, plan,
-    CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    regime,
     attack, attribute, auc, greatest(auc - half_width, 0.0) AS auc_low, least(auc + half_width, 1.0) AS auc_high,
     auc_without_dp, leaks,
     relative_gap, gap_without_dp, loss_separation, variance_kept, image_entropy_bits,

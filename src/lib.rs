@@ -22,7 +22,7 @@
 
 pub use syntrace_base::{base, error, record};
 
-pub use syntrace_traffic::{capture, encoding, simulate, synth};
+pub use syntrace_traffic::{anonymise, capture, encoding, simulate, synth};
 
 pub use syntrace_measure::{audit, eval, forest, privacy};
 

@@ -30,14 +30,32 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &["base", "error", "record", "encoding", "kernel", "nn", "train"]),
     ("attack", &["base", "error", "record", "eval", "forest", "adam"]),
     ("synth", &["base", "error", "record", "encoding"]),
+    ("anonymise", &["base", "record", "capture"]),
     ("spec", &["base", "error", "record", "privacy", "audit"]),
     ("foreign", &["base", "error"]),
     ("store", &["base", "error", "record"]),
     (
         "pipeline",
         &[
-            "base", "error", "record", "capture", "simulate", "encoding", "privacy", "eval", "nn", "model", "train",
-            "attack", "synth", "foreign", "spec", "store", "utility", "audit",
+            "base",
+            "error",
+            "record",
+            "capture",
+            "simulate",
+            "encoding",
+            "privacy",
+            "eval",
+            "nn",
+            "model",
+            "train",
+            "attack",
+            "synth",
+            "foreign",
+            "spec",
+            "store",
+            "utility",
+            "audit",
+            "anonymise",
         ],
     ),
     ("query", &["base", "error", "record", "store", "eval", "privacy"]),
@@ -99,8 +117,22 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Modules that are pure: records in, records out.
 const STAGES: &[&str] = &[
-    "capture", "simulate", "encoding", "privacy", "kernel", "nn", "model", "train", "attack", "synth", "eval",
-    "foreign", "forest", "utility", "audit",
+    "capture",
+    "simulate",
+    "encoding",
+    "privacy",
+    "kernel",
+    "nn",
+    "model",
+    "train",
+    "attack",
+    "synth",
+    "eval",
+    "foreign",
+    "forest",
+    "utility",
+    "audit",
+    "anonymise",
 ];
 
 /// What a stage may not do, and what it does instead.
@@ -178,7 +210,7 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
 /// Members of the workspace that hold several modules; every other one is a module of its own.
 const GROUPS: &[(&str, &[&str])] = &[
     ("base", &["error", "base", "record"]),
-    ("traffic", &["capture", "simulate", "encoding", "synth"]),
+    ("traffic", &["capture", "simulate", "encoding", "synth", "anonymise"]),
     ("measure", &["privacy", "forest", "eval", "audit"]),
     ("model", &["nn", "train", "model"]),
     ("attack", &["attack", "utility"]),

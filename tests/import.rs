@@ -222,7 +222,7 @@ fn a_claimed_epsilon_is_stored_as_claimed_and_counted_as_nothing() {
         "SELECT regime, epsilon, delta, noise_multiplier, steps, epsilon_spent, accountant, guarantee, epsilon_end_to_end \
          FROM models WHERE role = 'target'",
     );
-    assert_eq!(models.lines().nth(1), Some("dp,0.5,0.00001,1.25,900,,,none,"), "{models}");
+    assert_eq!(models.lines().nth(1), Some("eps 0.5,0.5,0.00001,1.25,900,,,none,"), "{models}");
     let lineage = sql(&path, "SELECT DISTINCT description FROM lineage");
     for term in ["the makers, section 5", "epsilon 0.5", "unit packet", "neighbours replace one", "end-to-end"] {
         assert!(lineage.contains(term), "{lineage}");

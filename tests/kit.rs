@@ -195,3 +195,25 @@ fn synthetic_traffic_alone_is_attacked_from_outside() {
     assert!(line("copier").matches("FAIL").count() >= 2, "{audited}");
     assert!(!audited.contains("FAIL honest os/mac none target: attacks"), "{audited}");
 }
+
+/// Without shadows there is no second half of the class to keep apart: members and held-out traces may be all of it.
+#[test]
+fn a_kit_without_shadows_may_take_the_whole_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = with_kit(folder.path());
+    let count = run_ok(&["sql", &study, "--format", "csv", "-c", "SELECT count(*) / 2 FROM traces"]);
+    let most = count.lines().nth(1).unwrap().to_owned();
+    let out = text(&folder.path().join("alone"));
+    let kit = |members: &str, shadows: &str| {
+        let class = ["--dataset", "os", "--class", "mac", "-o", &out];
+        run(&[&["export", &study, "kit", "--members", members, "--shadows", shadows][..], &class].concat())
+    };
+    assert_eq!(kit(&most, "2").0, 2, "shadows need the other half");
+    let (code, _, stderr) = kit(&most, "0");
+    assert_eq!(code, 0, "{stderr}");
+    let drawn = members(Path::new(&out), "target");
+    assert_eq!(drawn.values().filter(|member| **member).count().to_string(), most);
+    assert_eq!(drawn.len(), 2 * most.parse::<usize>().unwrap());
+    let (code, _, stderr) = kit(&(most.parse::<usize>().unwrap() + 1).to_string(), "0");
+    assert!(code == 2 && stderr.contains("set `split.members` to at most"), "{stderr}");
+}

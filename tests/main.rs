@@ -13,6 +13,7 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod anonymised;
 mod architecture;
 mod attack;
 mod audit;
@@ -68,3 +69,5 @@ mod train;
 mod ui;
 mod utility;
 mod verdict;
+#[cfg(feature = "torch")]
+mod whole_attributes;

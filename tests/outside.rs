@@ -163,3 +163,71 @@ fn shadows_that_draw_synthetic_traces_are_named_in_the_spec_and_checked() {
     let error = refused("shadows = true", "shadows = false");
     assert!(error.contains("found `synthetic_markov`"), "{error}");
 }
+
+#[test]
+fn report_and_audit_lead_with_what_an_outsider_can_learn() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = write_spec(folder.path(), SPEC);
+    let study = folder.path().join("s.redb");
+    let study = study.to_str().unwrap();
+    run_ok(&["run", study, &spec, "--quiet"]);
+    let ask = |sql: &str| -> Vec<String> {
+        run_ok(&["sql", study, "--format", "csv", "-c", sql]).lines().skip(1).map(str::to_owned).collect()
+    };
+    // one row for what is held and for the unit; no model of netdpsyn says anything of traces
+    let rows = ask("SELECT generator, regime, access, unit, attribute, tried FROM queries.strongest_by_access \
+                    ORDER BY 1, 2 DESC, 3 DESC, 4 DESC");
+    assert_eq!(rows[0], "markov,no DP,synthetic traffic,trace,synthetic_markov,2", "{rows:?}");
+    assert_eq!(rows[1], "markov,no DP,synthetic traffic,host,synthetic_markov,2");
+    assert_eq!(rows[2], "markov,no DP,model,trace,log_likelihood,1");
+    assert_eq!(rows.len(), 10, "{rows:?}");
+    assert!(rows[8..].iter().all(|row| row.starts_with("netdpsyn,eps 4.0,synthetic traffic,")), "{rows:?}");
+    // the number by host is that of the same scores, averaged
+    let host = "SELECT max(abs(query.auc - view.auc)) FROM queries.strongest_by_access AS query JOIN (
+            SELECT generator, regime, attack, attribute, avg(auc) AS auc FROM source_leakage GROUP BY 1, 2, 3, 4
+        ) AS view ON view.generator = query.generator AND view.regime = query.regime AND view.attack = query.attack
+        AND view.attribute = query.attribute WHERE query.unit = 'host'";
+    assert!(ask(host)[0].parse::<f64>().unwrap() < 1e-12);
+    let (_, page, _) = crate::common::run(&["audit", study]);
+    let lines: Vec<&str> = page.lines().collect();
+    assert!(
+        lines[0].starts_with(
+            "whoever has the synthetic traffic alone tells members from held-out traces, best of markov os/"
+        ),
+        "{page}"
+    );
+    assert!(lines[0].contains(" none target, with AUC ") && lines[0].contains(" on synthetic_markov"), "{page}");
+    assert!(lines[1].starts_with("whoever may ask the model about a trace tells members"), "{page}");
+    assert!(page.contains("from outside") && page.contains("from inside"), "{page}");
+    let (_, json, _) = crate::common::run(&["audit", study, "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for model in json["models"].as_array().unwrap() {
+        let outside = model["strongest_from_outside"]["name"].as_str().unwrap();
+        assert!(outside.ends_with(" on synthetic_markov"), "{model:#}");
+        let is_chain = model["name"].as_str().unwrap().starts_with("markov");
+        assert_eq!(model["strongest_from_inside"]["name"] == "threshold on log_likelihood", is_chain, "{model:#}");
+        assert!(model["strongest_from_outside"]["by_host"]["members"].as_u64().unwrap() > 0, "{model:#}");
+    }
+    let html = folder.path().join("r.html");
+    run_ok(&["report", study, "-o", html.to_str().unwrap()]);
+    let html = std::fs::read_to_string(html).unwrap();
+    let first = html.split("<li>").nth(1).unwrap();
+    assert!(first.starts_with("<strong>Whoever has the synthetic traffic alone</strong> tells members"), "{first}");
+    assert!(first.contains("without DP: AUC <data") && first.contains("at epsilon 4: AUC <data"), "{first}");
+}
+
+#[test]
+fn a_report_says_that_nobody_attacked_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = write_spec(folder.path(), &crate::common::tiny_markov());
+    let study = folder.path().join("s.redb");
+    let study = study.to_str().unwrap();
+    run_ok(&["run", study, &spec, "--quiet"]);
+    let html = folder.path().join("r.html");
+    run_ok(&["report", study, "-o", html.to_str().unwrap()]);
+    let html = std::fs::read_to_string(html).unwrap();
+    let first = html.split("<li>").nth(1).unwrap();
+    assert!(first.contains("alone can tell is not known: no attack from outside was run"), "{first}");
+    let (_, page, _) = crate::common::run(&["audit", study]);
+    assert!(page.contains("alone can tell of 1 of 1 models is not known"), "{page}");
+}

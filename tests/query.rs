@@ -76,10 +76,10 @@ fn models_say_what_their_epsilon_means() {
     assert_eq!(
         found,
         [
-            "netssm os/windows none target|none|NULL|none|NULL|trained",
-            "netssm os/windows none shadow0|none|NULL|none|NULL|diverged at step 3",
-            "netssm os/windows eps4 target|dp|4|end-to-end|4|trained",
-            "netssm os/ubuntu eps0.5 target|dp|0.5|conditional|Infinity|trained",
+            "netssm os/windows none target|no DP|NULL|none|NULL|trained",
+            "netssm os/windows none shadow0|no DP|NULL|none|NULL|diverged at step 3",
+            "netssm os/windows eps4 target|eps 4.0|4|end-to-end|4|trained",
+            "netssm os/ubuntu eps0.5 target|eps 0.5|0.5|conditional|Infinity|trained",
         ]
     );
 }
@@ -189,6 +189,10 @@ fn list_functions_and_texts_reach_into_rows() {
     let found = rows(&session, sql);
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("192.0.2.80|0000  70 61 63 6b 65 74 20 32"), "{found:?}");
+    // IEEE 754 binary16, little endian: 1, -2, the largest, the smallest above 0
+    let sql =
+        "SELECT half_floats(decode('003c00c0ff7b0100', 'hex')), half_floats(decode('00', 'hex')), half_floats(NULL)";
+    assert_eq!(rows(&session, sql), ["[1.0, -2.0, 65504.0, 5.9604645e-8]|NULL|NULL"]);
 }
 
 #[test]
@@ -236,12 +240,15 @@ fn membership_inference_is_reported_per_side() {
     assert_eq!(
         target,
         [
-            "netssm|os|windows|no DP|mlp|logits|trace|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true|NULL",
-            "netssm|os|windows|eps 4.0|mlp|logits|trace|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false|NULL",
+            "netssm|os|windows|no DP|mlp|logits|trace|target|8|0.9|0.8|1|0.775|0.8|0.75|0.2|NULL|true|traces|NULL",
+            "netssm|os|windows|eps 4.0|mlp|logits|trace|target|8|0.45|0.35|0.55|0.775|NULL|0.75|0.2|NULL|false|traces|NULL",
         ]
     );
     let shadow = named_rows(&session, "mia_by_model_and_epsilon", &["evaluated_on=shadow_test"]);
-    assert_eq!(shadow, ["netssm|os|windows|no DP|mlp|logits|trace|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|NULL"]);
+    assert_eq!(
+        shadow,
+        ["netssm|os|windows|no DP|mlp|logits|trace|shadow_test|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|traces|NULL"]
+    );
 }
 
 #[test]

@@ -48,12 +48,12 @@ fn a_model_learns_from_what_a_private_one_released_and_spends_what_that_one_spen
     assert_eq!(
         ask(guarantees),
         [
-            "chain,dp,shadow,end-to-end,2",
-            "chain,dp,target,end-to-end,2",
-            "chain,none,shadow,none,2",
-            "chain,none,target,none,2",
-            "netdpsyn,dp,shadow,end-to-end,2",
-            "netdpsyn,dp,target,end-to-end,2"
+            "chain,eps 4.0,shadow,end-to-end,2",
+            "chain,eps 4.0,target,end-to-end,2",
+            "chain,no DP,shadow,none,2",
+            "chain,no DP,target,none,2",
+            "netdpsyn,eps 4.0,shadow,end-to-end,2",
+            "netdpsyn,eps 4.0,target,end-to-end,2"
         ]
     );
     // each has the ledger of the model that it learns from, to the last digit
@@ -61,7 +61,7 @@ fn a_model_learns_from_what_a_private_one_released_and_spends_what_that_one_spen
         JOIN lineage ON lineage.model_id = own.model_id AND lineage.kind = 'released_traces'
         JOIN models AS teacher ON teacher.model_id = lineage.source_id AND teacher.generator = 'netdpsyn'
         AND teacher.split_id = own.split_id AND teacher.epsilon_spent = own.epsilon_spent
-        AND teacher.epsilon_end_to_end = own.epsilon_end_to_end WHERE own.regime = 'dp'";
+        AND teacher.epsilon_end_to_end = own.epsilon_end_to_end WHERE own.epsilon IS NOT NULL";
     assert_eq!(ask(pairs), ["4"]);
     let events =
         "SELECT generator, count(*), sum(steps), max(epsilon_after) <= 4 FROM privacy_ledger GROUP BY 1 ORDER BY 1";

@@ -7,8 +7,8 @@ use crate::query::study::{self, class_id};
 use serde_json::Value;
 use std::path::Path;
 use syntrace::audit::{
-    AttackEvidence, Bound, BoundEvidence, Check, Evidence, Family, Group, Guesses, LeakEvidence, Policy, Verdict,
-    judge, smallest_auc, smallest_excess, traces_for_auc, verdict,
+    Access, AttackEvidence, Bound, BoundEvidence, Check, Evidence, Family, Group, Guesses, LeakEvidence, Policy,
+    Verdict, judge, smallest_auc, smallest_excess, traces_for_auc, verdict,
 };
 use syntrace::base::{AttackId, JobId, Seed, map_ordered};
 use syntrace::eval::{Confusion, Roc, Scored};
@@ -38,6 +38,8 @@ fn attack(name: &str, sizes: (u64, u64), apart: f64, seed: Seed) -> AttackEviden
         held_out,
         hosts: false,
         roc: Some(roc),
+        access: Access::Model,
+        by_host: None,
     }
 }
 

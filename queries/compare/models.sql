@@ -5,24 +5,23 @@
 --             only_first, only_second
 WITH known AS (
     SELECT
-        dataset, class, generator, epsilon, role, model_id,
+        dataset, class, generator, epsilon, regime, role, model_id,
         bool_or(study = $first) AS in_first, bool_or(study = $second) AS in_second
     FROM models
     WHERE study IN ($first, $second)
-    GROUP BY dataset, class, generator, epsilon, role, model_id
+    GROUP BY dataset, class, generator, epsilon, regime, role, model_id
 ),
 counted AS (
     SELECT
-        dataset, class, generator, epsilon, role,
+        dataset, class, generator, epsilon, regime, role,
         count(*) FILTER (WHERE in_first AND in_second) AS in_both,
         count(*) FILTER (WHERE NOT in_second) AS only_first,
         count(*) FILTER (WHERE NOT in_first) AS only_second
     FROM known
-    GROUP BY dataset, class, generator, epsilon, role
+    GROUP BY dataset, class, generator, epsilon, regime, role
 )
 SELECT
-    dataset, class, generator, CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime, role,
-    in_both, only_first, only_second
+    dataset, class, generator, regime, role, in_both, only_first, only_second
 FROM counted
 WHERE $changed = false OR only_first + only_second > 0
-ORDER BY dataset, class, generator, epsilon DESC NULLS FIRST, role
+ORDER BY dataset, class, generator, epsilon DESC NULLS FIRST, regime DESC, role

@@ -8,27 +8,27 @@
 --             ends of intervals too
 WITH results AS (
     SELECT
-        study, plan, 'attack' AS result, dataset, class, generator, epsilon,
+        study, plan, 'attack' AS result, dataset, class, generator, epsilon, regime,
         concat(attack, ' on ', attribute, CASE WHEN unit = 'host' THEN ' of hosts' ELSE '' END) AS measured,
         'auc' AS metric, auc AS value, auc_low AS low, auc_high AS high
     FROM attacks
     WHERE evaluated_on = 'target'
     UNION ALL
     SELECT
-        study, plan, 'attack', dataset, class, generator, epsilon,
-        concat(attack, ' on ', attribute, CASE WHEN unit = 'host' THEN ' of hosts' ELSE '' END), 'precision', precision,
-        precision_low, precision_high
+        study, plan, 'attack', dataset, class, generator, epsilon, regime,
+        concat(attack, ' on ', attribute, CASE WHEN unit = 'host' THEN ' of hosts' ELSE '' END), 'precision',
+        precision, precision_low, precision_high
     FROM attacks
     WHERE evaluated_on = 'target'
     UNION ALL
     SELECT
-        study, plan, 'fidelity', dataset, class, generator, epsilon, 'all fields', metric,
+        study, plan, 'fidelity', dataset, class, generator, epsilon, regime, 'all fields', metric,
         synthetic_value, synthetic_low, synthetic_high
     FROM fidelity_means
     WHERE field = 'all'
     UNION ALL
     SELECT
-        study, plan, 'utility', dataset, class, generator, epsilon, concat(task, ' by ', learner), metric,
+        study, plan, 'utility', dataset, class, generator, epsilon, regime, concat(task, ' by ', learner), metric,
         value, value_low, value_high
     FROM current_utility
     WHERE trained_on = 'synthetic' AND metric IN ('accuracy', 'macro_f1', 'median_mae')
@@ -41,7 +41,7 @@ of_newest AS (
 ),
 sides AS (
     SELECT
-        result, dataset, class, generator, epsilon, measured, metric,
+        result, dataset, class, generator, epsilon, regime, measured, metric,
         count(*) FILTER (WHERE study = $first) AS of_first,
         avg(value) FILTER (WHERE study = $first) AS first_value,
         CASE
@@ -58,7 +58,7 @@ sides AS (
         avg(high) FILTER (WHERE study = $second) AS second_high
     FROM of_newest
     WHERE study IN ($first, $second)
-    GROUP BY result, dataset, class, generator, epsilon, measured, metric
+    GROUP BY result, dataset, class, generator, epsilon, regime, measured, metric
 ),
 judged AS (
     SELECT
@@ -74,8 +74,8 @@ judged AS (
     FROM sides
 )
 SELECT
-    result, dataset, class, generator, CASE WHEN epsilon IS NULL THEN 'no DP' ELSE concat('eps ', epsilon) END AS regime,
+    result, dataset, class, generator, regime,
     measured, metric, first_value, first_low, first_high, second_value, second_low, second_high, verdict
 FROM judged
 WHERE $changed = false OR verdict NOT IN ('equal', 'overlap')
-ORDER BY result, dataset, class NULLS FIRST, generator, epsilon DESC NULLS FIRST, measured, metric
+ORDER BY result, dataset, class NULLS FIRST, generator, epsilon DESC NULLS FIRST, regime DESC, measured, metric

@@ -61,6 +61,18 @@ fn a_study_runs_what_is_possible_says_what_is_not_and_attacks_again_without_trai
     let query = "SELECT count(*) FROM (SELECT attack_id, auc(score, member) AS again FROM attack_scores \
                  GROUP BY attack_id) s JOIN attacks a ON a.attack_id = s.attack_id WHERE abs(a.auc - s.again) > 1e-12";
     assert_eq!(sql(&study, query), ["0"]);
+    // With each model as a target an interval covers training too: it holds Student's t over the AUCs of the models.
+    let query = "SELECT DISTINCT evaluated_on, interval_covers FROM attacks ORDER BY 1";
+    assert_eq!(sql(&study, query), ["each_target,traces and trainings", "shadow_test,traces", "target,traces"]);
+    let query = "WITH turns AS (
+            SELECT attack_id, model_id, auc(score, member) AS auc FROM attack_scores WHERE evaluated_on = 'each_target'
+            GROUP BY attack_id, model_id
+        ), means AS (
+            SELECT attack_id, avg(auc) AS mean, 4.302653 * stddev_samp(auc) / sqrt(3) AS half FROM turns GROUP BY attack_id
+        )
+        SELECT count(*) > 0, count(*) = count(*) FILTER (WHERE attacks.auc_low <= greatest(mean - half, 0) + 1e-6
+            AND attacks.auc_high >= least(mean + half, 1) - 1e-6) FROM means JOIN attacks ON attacks.attack_id = means.attack_id";
+    assert_eq!(sql(&study, query), ["true,true"], "three models: two degrees of freedom");
     let query = "SELECT DISTINCT n FROM attacks WHERE evaluated_on = 'each_target'";
     assert_eq!(sql(&study, query), ["72"], "24 traces of each of 3 models");
 

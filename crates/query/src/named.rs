@@ -53,6 +53,8 @@ queries! {
     "study_totals"
     "study_overview"
     "strongest_attacks"
+    "strongest_by_access"
+    "whole_against_summaries"
     "privacy_vs_utility"
     "mia_by_model_and_epsilon"
     "fidelity_by_model_and_epsilon"

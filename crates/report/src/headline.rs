@@ -2,35 +2,11 @@
 //! only from intervals and guarantees.
 
 use super::answer::Answer;
-use super::figure::{Budgets, distinct};
-use super::scale::grouped;
+use super::budget::Budget;
+use super::figure::distinct;
+use super::outsider::outsider;
+use super::sentence::{Draft, Sentence, draft, total};
 use syntrace_base::error::Result;
-
-/// A number with its origin.
-pub(super) struct Cell {
-    /// As stored, every digit.
-    pub value: String,
-    /// As shown.
-    pub shown: String,
-    /// `query:row:column`, rows from 0.
-    pub cell: String,
-}
-
-/// A part of a sentence.
-pub(super) enum Part {
-    /// Words.
-    Text(String),
-    /// Words that matter.
-    Strong(String),
-    /// A number.
-    Number(Cell),
-}
-
-/// A sentence of the headline.
-pub(super) struct Sentence {
-    /// Its parts in order.
-    pub parts: Vec<Part>,
-}
 
 /// The answers that the headline is made of.
 pub(super) struct Sources<'a> {
@@ -40,60 +16,10 @@ pub(super) struct Sources<'a> {
     pub attacks: &'a Answer,
     /// `privacy_vs_utility`.
     pub utility: &'a Answer,
-}
-
-/// Puts a sentence together.
-struct Draft(Vec<Part>);
-
-impl Draft {
-    fn text(mut self, text: impl Into<String>) -> Self {
-        self.0.push(Part::Text(text.into()));
-        self
-    }
-
-    fn strong(mut self, text: impl Into<String>) -> Self {
-        self.0.push(Part::Strong(text.into()));
-        self
-    }
-
-    /// A whole number and its noun, in the plural where it is not one.
-    fn count(mut self, answer: &Answer, column: &str, noun: &str) -> Result<Self> {
-        let value = answer.numbers(column)?.first().copied().flatten().unwrap_or(0.0);
-        self.0.push(cell(answer, 0, column, value, grouped(&format!("{value:.0}"))));
-        let plural = if value == 1.0 {
-            ""
-        } else if noun.ends_with('s') {
-            "es"
-        } else {
-            "s"
-        };
-        Ok(self.text(if noun.is_empty() { String::new() } else { format!(" {noun}{plural}") }))
-    }
-
-    /// A number with two or three decimals.
-    fn real(mut self, answer: &Answer, row: usize, column: &str) -> Result<Self> {
-        let Some(value) = answer.numbers(column)?.get(row).copied().flatten() else {
-            return Ok(self.text("unknown"));
-        };
-        self.0.push(cell(answer, row, column, value, format!("{value:.2}")));
-        Ok(self)
-    }
-
-    fn done(self) -> Sentence {
-        Sentence { parts: self.0 }
-    }
-}
-
-fn draft() -> Draft {
-    Draft(Vec::new())
-}
-
-fn cell(answer: &Answer, row: usize, column: &str, value: f64, shown: String) -> Part {
-    Part::Number(Cell { value: value.to_string(), shown, cell: format!("{}:{row}:{column}", answer.query.name) })
-}
-
-fn total(answer: &Answer, column: &str) -> Result<f64> {
-    Ok(answer.numbers(column)?.first().copied().flatten().unwrap_or(0.0))
+    /// `strongest_by_access`.
+    pub access: &'a Answer,
+    /// `leaks_by_model`.
+    pub leaks: &'a Answer,
 }
 
 /// All sentences.
@@ -113,6 +39,7 @@ pub(super) fn sentences(sources: &Sources<'_>) -> Result<Vec<Sentence>> {
         found.push(size.count(totals, "classes", "class")?.text(". No model was trained or imported yet.").done());
         return Ok(found);
     }
+    found.extend(outsider(sources.access, sources.leaks)?);
     let size = draft().count(totals, "models", "model")?.text(" of ").count(totals, "generators", "generator")?;
     let size = size.text(": ").count(totals, "targets", "target")?.text(" and ");
     let size = size.count(totals, "shadows", "shadow model")?.text(", from ").count(totals, "traces", "real trace")?;
@@ -127,15 +54,16 @@ pub(super) fn sentences(sources: &Sources<'_>) -> Result<Vec<Sentence>> {
 
 /// Which generators leak, without and with DP.
 fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let trained = Budget::of(answer)?;
     let (auc, low) = (answer.numbers("auc")?, answer.numbers("auc_low")?);
     let attacked: Vec<usize> = (0..answer.rows()).filter(|row| auc[*row].is_some()).collect();
     if attacked.is_empty() {
         return Ok(vec![draft().text("No attack was run: nothing is known of what these models leak.").done()]);
     }
     let mut found = Vec::new();
-    for (private, start) in [(false, "Without DP"), (true, "With DP")] {
-        let here = |row: &&usize| epsilons[**row].is_some() == private;
+    let starts = ["Without DP", "On anonymised traces, without DP", "With DP"];
+    for (of_kind, start) in Budget::KINDS.into_iter().zip(starts) {
+        let here = |row: &&usize| of_kind(trained[**row]);
         let rows: Vec<usize> = attacked.iter().filter(here).copied().collect();
         let (mut leaking, quiet): (Vec<usize>, Vec<usize>) =
             rows.iter().copied().partition(|row| low[*row].is_some_and(|low| low > 0.5));
@@ -152,10 +80,10 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
         }
         sentence = sentence.text("members are recognised above chance in ");
         for (place, &row) in leaking.iter().enumerate() {
-            sentence = named(sentence.text(if place == 0 { "" } else { "; " }), answer, row, private)?;
+            sentence = named(sentence.text(if place == 0 { "" } else { "; " }), answer, row)?;
         }
         if !quiet.is_empty() {
-            sentence = sentence.text(format!(". Not told from chance: {}", listed(answer, &quiet, private)?));
+            sentence = sentence.text(format!(". Not told from chance: {}", listed(answer, &quiet)?));
         }
         found.push(sentence.text(".").done());
     }
@@ -168,7 +96,8 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
             .text(attacked.len().to_string())
             .text(
                 " such intervals one in forty lies above 0.5 by chance alone: one that hardly does, with DP, is no finding \
-        yet.",
+        yet. They cover which traces were drawn, not the randomness of training: that is in the intervals of attacks with each \
+        model in turn as the target alone.",
             )
             .done(),
     );
@@ -176,27 +105,27 @@ fn attacks(answer: &Answer) -> Result<Vec<Sentence>> {
 }
 
 /// `netssm at epsilon 4: mlp 0.51 (0.47 to 0.55)`.
-fn named(sentence: Draft, answer: &Answer, row: usize, private: bool) -> Result<Draft> {
+fn named(sentence: Draft, answer: &Answer, row: usize) -> Result<Draft> {
     let generator = answer.names("generator")?[row].clone();
     let attack = answer.names("attack")?[row].clone();
-    let epsilon = answer.numbers("epsilon")?[row];
-    let budget = if private { format!(" at {}", Budgets::words(epsilon)) } else { String::new() };
+    let budget = Budget::of(answer)?[row];
+    let budget = if budget.is_private() { format!(" at {}", budget.words()) } else { String::new() };
     let sentence = sentence.strong(generator).text(format!("{budget}: {attack} ")).real(answer, row, "auc")?;
     let sentence = sentence.text(" (").real(answer, row, "auc_low")?.text(" to ").real(answer, row, "auc_high")?;
     Ok(sentence.text(")"))
 }
 
 /// Generators of some rows, with their budgets where there are several.
-fn listed(answer: &Answer, rows: &[usize], private: bool) -> Result<String> {
-    let (generators, epsilons) = (answer.names("generator")?, answer.numbers("epsilon")?);
+fn listed(answer: &Answer, rows: &[usize]) -> Result<String> {
+    let (generators, trained) = (answer.names("generator")?, Budget::of(answer)?);
     let own: Vec<String> = rows.iter().map(|row| generators[*row].clone()).collect();
     let words = distinct(&own).into_iter().map(|generator| {
         let budgets: Vec<String> = rows
             .iter()
-            .filter(|row| generators[**row] == generator)
-            .map(|row| Budgets::words(epsilons[*row]))
+            .filter(|row| generators[**row] == generator && trained[**row].is_private())
+            .map(|row| trained[*row].words())
             .collect();
-        if private { format!("{generator} ({})", budgets.join(", ")) } else { generator }
+        if budgets.is_empty() { generator } else { format!("{generator} ({})", budgets.join(", ")) }
     });
     Ok(words.collect::<Vec<_>>().join(", "))
 }
@@ -233,7 +162,7 @@ fn guarantees(totals: &Answer, attacks: &Answer) -> Result<Vec<Sentence>> {
     if total(totals, "targets_without_dp")? > 0.0 {
         sentence = sentence.count(totals, "targets_without_dp", "target")?.text(" without DP promise nothing.");
     }
-    Ok(if sentence.0.is_empty() { Vec::new() } else { vec![sentence.done()] })
+    Ok(if sentence.is_empty() { Vec::new() } else { vec![sentence.done()] })
 }
 
 /// Do audits prove, or attacks hint at, more than was promised?
@@ -262,7 +191,7 @@ fn audits(totals: &Answer) -> Result<Vec<Sentence>> {
 /// The most useful traffic of each dataset.
 fn utility(answer: &Answer) -> Result<Vec<Sentence>> {
     let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);
-    let (epsilons, accuracy) = (answer.numbers("epsilon")?, answer.numbers("accuracy")?);
+    let (trained, accuracy) = (Budget::of(answer)?, answer.numbers("accuracy")?);
     let mut sentence = draft();
     for dataset in distinct(&datasets) {
         let best = (0..answer.rows())
@@ -270,13 +199,13 @@ fn utility(answer: &Answer) -> Result<Vec<Sentence>> {
             .max_by(|left, right| accuracy[*left].unwrap_or(0.0).total_cmp(&accuracy[*right].unwrap_or(0.0)));
         let Some(row) = best else { continue };
         let start =
-            if sentence.0.is_empty() { "Classifiers trained on synthetic traffic alone do best with " } else { "; " };
+            if sentence.is_empty() { "Classifiers trained on synthetic traffic alone do best with " } else { "; " };
         sentence = sentence.text(start).strong(generators[row].clone());
-        sentence = sentence.text(format!(", {}, on {dataset}: accuracy ", Budgets::words(epsilons[row])));
+        sentence = sentence.text(format!(", {}, on {dataset}: accuracy ", trained[row].words()));
         sentence = sentence.real(answer, row, "accuracy")?;
         if answer.numbers("members_accuracy")?[row].is_some() {
             sentence = sentence.text(" (trained on real traces ").real(answer, row, "members_accuracy")?.text(")");
         }
     }
-    Ok(if sentence.0.is_empty() { Vec::new() } else { vec![sentence.text(".").done()] })
+    Ok(if sentence.is_empty() { Vec::new() } else { vec![sentence.text(".").done()] })
 }

@@ -10,6 +10,7 @@
 //! escaped; no scripts, no external resources.
 
 mod answer;
+mod budget;
 mod chart;
 mod data_uri;
 mod disclosure;
@@ -19,11 +20,13 @@ mod figure_layout;
 mod font;
 mod headline;
 mod lineage_graph;
+mod outsider;
 mod page;
 mod palette;
 #[cfg(feature = "png")]
 mod png;
 mod scale;
+mod sentence;
 mod table;
 
 use answer::Answer;
@@ -254,9 +257,12 @@ pub fn html(session: &Session, study: &str, members: Members) -> Result<String> 
     let totals = Answer::ask(session, "study_totals", &[])?;
     let attacks = Answer::ask(session, "strongest_attacks", &[])?;
     let utility = Answer::ask(session, "privacy_vs_utility", &[])?;
-    let headline = sentences(&Sources { totals: &totals, attacks: &attacks, utility: &utility })?;
+    let access = Answer::ask(session, "strongest_by_access", &[])?;
+    let leaks = Answer::ask(session, "leaks_by_model", &[])?;
+    let sources = Sources { totals: &totals, attacks: &attacks, utility: &utility, access: &access, leaks: &leaks };
+    let headline = sentences(&sources)?;
     let mut book = Book { session, members, look: look(&attacks)?, known: HashMap::new() };
-    for answer in [totals, attacks, utility] {
+    for answer in [totals, attacks, utility, access, leaks] {
         book.known.insert((answer.query.name, answer.given), answer);
     }
     let sections = sections(&mut book)?;
@@ -271,7 +277,7 @@ fn sections(book: &mut Book<'_>) -> Result<Vec<Section>> {
         book.section(
             ("overview", "Privacy and quality together", ""),
             &["privacy_vs_utility", "strongest_attacks"],
-            &[table::STRONGEST],
+            table::OVERVIEW,
         )?,
         book.section(
             (

@@ -4,7 +4,7 @@
 use super::answer::Answer;
 use super::data_uri::data_uri;
 use super::figure_layout::Sheet;
-use super::headline::{Part, Sentence};
+use super::sentence::{Part, Sentence};
 use askama::Template;
 use syntrace_base::error::{Error, Result};
 

@@ -27,20 +27,31 @@ const fn table(name: &'static str, title: &'static str, caption: &'static str, n
     Table { name, given: &[], title, caption, needs, rows_max: 120, naming: Naming::Nobody }
 }
 
-pub(super) const STRONGEST: Table = table(
-    "strongest_attacks",
-    "At a glance",
-    "The strongest attack on each generator at each budget, chosen on shadow models, and what is promised there. \
-     auc_largest is the largest of all attacks on the targets: an upper end, above chance by selection alone.",
-    MODELS,
-);
+pub(super) const OVERVIEW: &[Table] = &[
+    table(
+        "strongest_by_access",
+        "From outside and from inside",
+        "What whoever has the synthetic traffic alone can tell of members, and what whoever may ask the model can: the \
+         strongest attack of each kind, chosen on shadow models, about single traces and about hosts by all of their traces.",
+        ATTACKS,
+    ),
+    table(
+        "strongest_attacks",
+        "At a glance",
+        "The strongest attack on each generator at each budget, chosen on shadow models, and what is promised there. \
+         auc_largest is the largest of all attacks on the targets: an upper end, above chance by selection alone.",
+        MODELS,
+    ),
+];
 
 pub(super) const MEMBERSHIP: &[Table] = &[
     table(
         "mia_by_model_and_epsilon",
         "All attacks on all targets",
         "Every attack with its interval. With many rows some intervals miss 0.5 by chance: about one in twenty. \
-         tpr_at_1pct_fpr is empty where fewer than 100 traces were held out: they cannot tell a rate of 0.01 from 0.",
+         tpr_at_1pct_fpr is empty where fewer than 100 traces were held out: they cannot tell a rate of 0.01 from 0. \
+         interval_covers: most intervals cover which traces were drawn and attacked, not the randomness of training; where each \
+         model of a group is a target in turn (each_target) they cover both.",
         ATTACKS,
     ),
     table(
@@ -49,6 +60,13 @@ pub(super) const MEMBERSHIP: &[Table] = &[
         "The strongest attack on single traces and, where a spec asks for attacks on hosts, on hosts with all their traces, \
          beside the unit that the model's epsilon is about: an epsilon for a trace bounds no attack on hosts.",
         ATTACKS,
+    ),
+    table(
+        "whole_against_summaries",
+        "What summaries lose",
+        "The strongest attack on what models say of every position (logits of every token, predicted noise of every cell) beside \
+         the strongest on summaries of it.",
+        "No attack was run on whole attributes: a spec with `attributes = \"full\"` keeps them.",
     ),
     table(
         "section3_table2",

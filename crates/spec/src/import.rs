@@ -304,7 +304,7 @@ impl ImportModel {
         let role = role(raw.role.as_deref(), raw.shadow)?;
         let regime = regime(raw.epsilon, raw.delta)?;
         let claim = match regime {
-            Regime::None => None,
+            Regime::None | Regime::Anonymised => None,
             Regime::Dp { .. } => Some(checked_claim(raw.claim)?),
         };
         let sources = |raw: Vec<RawAttributes>| -> Result<Vec<AttributeSource>> {

@@ -34,13 +34,15 @@ pub struct Spec {
     pub threads: Option<usize>,
     /// Where networks run; `None` = the CPU.
     pub device: Option<DeviceChoice>,
+    /// Is what models say of every position of a trace kept too, beside its summaries?
+    pub whole_attributes: bool,
     /// Populations.
     pub datasets: Vec<DatasetSpec>,
     /// How traces are cut.
     pub traces: TraceSpec,
     /// Sizes of the splits.
     pub split: SplitSpec,
-    /// Regimes of every generator, without DP first, then falling epsilon.
+    /// Regimes of every generator: without DP, on anonymised traces, then falling epsilon.
     pub regimes: Vec<Regime>,
     /// Where privacy noise comes from.
     pub noise: NoiseSource,
@@ -257,6 +259,11 @@ fn resolve(raw: raw::RawSpec, base: &Path) -> Result<Spec> {
         seed: raw.seed,
         threads: raw.threads.map(|threads| at_least(threads as u64, 1, "threads")).transpose()?.map(|n| n as usize),
         device: raw.device.as_deref().map(DeviceChoice::from_name).transpose().context(|| "`device`")?,
+        whole_attributes: match raw.attributes.as_str() {
+            "summary" => false,
+            "full" => true,
+            other => return Err(Error::user(format!("`attributes` must be `summary` or `full`, found `{other}`"))),
+        },
         datasets,
         traces: resolve_traces(&raw.traces)?,
         split: SplitSpec {
@@ -415,7 +422,8 @@ fn resolve_traces(raw: &raw::RawTraces) -> Result<TraceSpec> {
 
 fn resolve_regimes(raw: &raw::RawRegimes) -> Result<Vec<Regime>> {
     let delta = Delta::new(raw.delta).context(|| "regimes.delta")?.get();
-    let mut regimes = if raw.none { vec![Regime::None] } else { Vec::new() };
+    let plain = [(raw.none, Regime::None), (raw.anonymised, Regime::Anonymised)];
+    let mut regimes: Vec<Regime> = plain.into_iter().filter_map(|(asked, regime)| asked.then_some(regime)).collect();
     let mut budgets = raw.epsilon.clone();
     for epsilon in &budgets {
         Epsilon::new(*epsilon).context(|| "regimes.epsilon")?;
@@ -431,7 +439,9 @@ fn resolve_regimes(raw: &raw::RawRegimes) -> Result<Vec<Regime>> {
     }
     regimes.extend(budgets.into_iter().map(|epsilon| Regime::Dp { epsilon, delta }));
     if regimes.is_empty() {
-        return Err(Error::user("expected `regimes.none = true` or a list `regimes.epsilon`, found neither"));
+        return Err(Error::user(
+            "expected `regimes.none = true`, `regimes.anonymised = true` or a list `regimes.epsilon`, found none of them",
+        ));
     }
     Ok(regimes)
 }

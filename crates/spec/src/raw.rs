@@ -16,6 +16,8 @@ pub(super) struct RawSpec {
     pub unit: String,
     #[serde(default = "four")]
     pub host_traces: u32,
+    #[serde(default = "summary")]
+    pub attributes: String,
     pub dataset: Vec<RawDataset>,
     #[serde(default)]
     pub traces: RawTraces,
@@ -70,6 +72,10 @@ impl Default for RawTraces {
     }
 }
 
+fn summary() -> String {
+    "summary".to_owned()
+}
+
 fn trace() -> String {
     "trace".to_owned()
 }
@@ -109,6 +115,8 @@ pub(super) struct RawRegimes {
     #[serde(default = "yes")]
     pub none: bool,
     #[serde(default)]
+    pub anonymised: bool,
+    #[serde(default)]
     pub epsilon: Vec<f64>,
     #[serde(default = "delta")]
     pub delta: f64,
@@ -120,7 +128,7 @@ pub(super) struct RawRegimes {
 
 impl Default for RawRegimes {
     fn default() -> Self {
-        Self { none: true, epsilon: Vec::new(), delta: delta(), noise: system(), accountant: pld() }
+        Self { none: true, anonymised: false, epsilon: Vec::new(), delta: delta(), noise: system(), accountant: pld() }
     }
 }
 

@@ -139,7 +139,12 @@ pub const ENCODINGS: SegmentTable = SegmentTable {
     partition: PartitionKind::Class,
     columns: &[
         column("trace_id", I64, false, "trace"),
-        column("encoding", Text, false, "`nprint`, `fields`, `tokens` or `packets`"),
+        column(
+            "encoding",
+            Text,
+            false,
+            "`nprint`, `fields`, `tokens` or `packets`; `tokens anonymised` where the trace was anonymised first",
+        ),
         column("rows", I32, false, "packets"),
         column("width", I32, false, "ternary bits, fields or tokens a row"),
         column(
@@ -257,8 +262,12 @@ pub const ATTRIBUTES: SegmentTable = SegmentTable {
 /// Columns of the first version of a table. Later columns are stored only if they have a value, so that rows without
 /// one have the same stored bytes as before.
 pub(crate) fn first_columns(table: &SegmentTable) -> usize {
-    let is_attributes = table.code == ATTRIBUTES.code || table.code == REFERENCE_ATTRIBUTES.code;
-    if is_attributes { 5 } else { table.columns.len() }
+    match table.code {
+        code if code == ATTRIBUTES.code || code == REFERENCE_ATTRIBUTES.code => 5,
+        code if code == UTILITY.code => 14,
+        code if code == IMPORTANCES.code => 8,
+        _ => table.columns.len(),
+    }
 }
 
 /// One row per model, trace outside its split and attribute kind. Written by attribute, where an attack
@@ -268,6 +277,32 @@ pub const REFERENCE_ATTRIBUTES: SegmentTable = SegmentTable {
     name: "reference_attributes",
     partition: PartitionKind::Model,
     columns: ATTRIBUTES.columns,
+};
+
+/// One row per model, trace and position of the trace: what is summarised in `attributes`. Written by attribute, where a spec
+/// asks for full attributes.
+pub const WHOLE_ATTRIBUTES: SegmentTable = SegmentTable {
+    code: 41,
+    name: "whole_attributes",
+    partition: PartitionKind::Model,
+    columns: &[
+        column("trace_id", I64, false, "trace"),
+        column("member", Bool, false, "was it trained on?"),
+        column(
+            "kind",
+            Text,
+            false,
+            "`whole_logits` (netssm: of every token), `whole_noise` (netdiffusion: predicted, of every latent cell at the fixed steps) or `whole_scores` (netshare: of both critics, of the trace up to each packet)",
+        ),
+        column("position", I32, false, "token to be predicted, row of the latent image, or packet, from 0"),
+        column("loss", F32, false, "loss of the trace in evaluation mode, the same at all of its positions"),
+        column(
+            "halves",
+            Bytes,
+            false,
+            "the numbers as little-endian half floats (IEEE 754 binary16); `half_floats(halves)` gives FLOAT[]",
+        ),
+    ],
 };
 
 /// One row per attacked trace, or host. Written by attack.
@@ -368,6 +403,10 @@ pub const FIDELITY: SegmentTable = SegmentTable {
     ],
 };
 
+/// What `epsilon` does not say of how the models of a downstream row were trained.
+const OTHER_REGIME: &str =
+    "`anonymised` where its models were trained on anonymised traces; else NULL, and epsilon says it";
+
 /// One row per measure of a downstream model on held-out real traces. Written by utility.
 pub const UTILITY: SegmentTable = SegmentTable {
     code: 20,
@@ -413,6 +452,7 @@ pub const UTILITY: SegmentTable = SegmentTable {
             true,
             "share of the members that was drawn; NULL where all or none of them were learnt from",
         ),
+        column("other_regime", Text, true, OTHER_REGIME),
     ],
 };
 
@@ -430,6 +470,7 @@ pub const IMPORTANCES: SegmentTable = SegmentTable {
         column("field", Text, false, "header field"),
         column("position", I32, false, "packet position from 0"),
         column("importance", F64, false, "share of the decrease in impurity; sums to 1 over a classifier"),
+        column("other_regime", Text, true, OTHER_REGIME),
     ],
 };
 
@@ -545,6 +586,7 @@ pub const SEGMENT_TABLES: &[&SegmentTable] = &[
     &PRIVACY_LEDGER,
     &ATTRIBUTES,
     &REFERENCE_ATTRIBUTES,
+    &WHOLE_ATTRIBUTES,
     &ATTACK_SCORES,
     &ROC,
     &SYNTHETIC_TRACES,

@@ -1,5 +1,6 @@
-//! Traffic in and out: captures to traces, simulated traffic, encodings of traces, and packets from what generators write.
+//! Traffic in and out: captures to traces, simulated traffic, anonymised traffic, encodings of traces, and packets from what generators write.
 
+pub mod anonymise;
 pub mod capture;
 pub mod encoding;
 pub mod simulate;

@@ -100,7 +100,7 @@ const PARTS: &[Part] = &[
         "Of models that learnt from the synthetic traffic of its generator at its budget, tested on held-out real traces.",
         "SELECT downstream.task, downstream.metric, downstream.\"class\", synthetic_value, members_value, guess_value, n_test \
          FROM downstream JOIN models ON models.generator = downstream.generator AND models.dataset = downstream.dataset \
-         AND (models.epsilon IS NOT DISTINCT FROM downstream.epsilon) AND (models.plan IS NOT DISTINCT FROM downstream.plan) \
+         AND models.regime = downstream.regime AND (models.plan IS NOT DISTINCT FROM downstream.plan) \
          WHERE models.model_id = $id AND models.\"role\" = 'target' ORDER BY 1, 2, 3",
     ),
     part(

@@ -127,10 +127,7 @@ fn narrowed(rows: RecordBatch, query: &QueryString) -> Result<RecordBatch> {
 /// The models of a mark.
 fn address(mark: &Mark<'_>) -> String {
     let query = QueryString::default().with("dataset", mark.dataset).with("generator", mark.generator);
-    let query = match mark.epsilon {
-        Some(epsilon) => query.with("epsilon", epsilon.to_string()),
-        None => query.with("epsilon__null", "1"),
-    };
+    let query = query.with("regime", mark.regime);
     let query = if mark.plan.is_empty() { query.with("plan__null", "1") } else { query.with("plan", mark.plan) };
     query.after("/table/target_models")
 }

@@ -73,14 +73,14 @@ impl Scores {
 /// Histograms of the scores by which attacks on targets told this trace from others, and its place in each.
 pub(crate) async fn standing(view: &View<'_>, trace_id: i64) -> Result<Drawing> {
     let sql = format!(
-        "SELECT own.attack_id, concat(own.generator, CASE WHEN own.epsilon IS NULL THEN ', no DP' \
-         ELSE concat(', epsilon ', own.epsilon) END, ': ', own.attack) AS name, own.score AS own, others.member, others.score
+        "SELECT own.attack_id, concat(own.generator, ', ', CASE WHEN own.epsilon IS NULL THEN own.regime \
+         ELSE concat('epsilon ', own.epsilon) END, ': ', own.attack) AS name, own.score AS own, others.member, others.score
 FROM (
-    SELECT attack_id, generator, epsilon, attack, score FROM attack_scores
-    WHERE trace_id = {trace_id} AND evaluated_on = 'target' ORDER BY generator, epsilon NULLS FIRST, attack, attack_id LIMIT {ATTACKS_MAX}
+    SELECT attack_id, generator, epsilon, regime, attack, score FROM attack_scores
+    WHERE trace_id = {trace_id} AND evaluated_on = 'target' ORDER BY generator, epsilon NULLS FIRST, regime DESC, attack, attack_id LIMIT {ATTACKS_MAX}
 ) AS own
 JOIN attack_scores AS others ON others.attack_id = own.attack_id
-ORDER BY own.generator, own.epsilon NULLS FIRST, own.attack, own.attack_id"
+ORDER BY own.generator, own.epsilon NULLS FIRST, own.regime DESC, own.attack, own.attack_id"
     );
     let rows = Answer::of_sql(view, &sql, SCORES_MAX).await?;
     let (ids, names, members) = (rows.texts("attack_id")?, rows.texts("name")?, rows.texts("member")?);

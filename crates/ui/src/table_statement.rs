@@ -53,6 +53,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("splits", &["split_id", "trace_id"]),
     ("attributes", &["model_id", "trace_id", "kind"]),
     ("reference_attributes", &["model_id", "trace_id", "kind"]),
+    ("whole_attributes", &["model_id", "trace_id", "kind", "position"]),
     ("attack_scores", &["attack_id", "trace_id", "model_id"]),
     ("roc", &["attack_id", "role", "fpr", "tpr"]),
     ("synthetic_traces", &["model_id", "trace_id"]),

@@ -1,7 +1,7 @@
 //! Collects the evidence about a study's target models: one query per table, whatever the number of models.
 
 use super::super::query_session::Asker;
-use crate::audit::{AttackEvidence, Bound, BoundEvidence, Evidence, Guesses, LeakEvidence};
+use crate::audit::{Access, AttackEvidence, Bound, BoundEvidence, Evidence, Guesses, HostEvidence, LeakEvidence};
 use crate::error::{Error, Result};
 use crate::eval::{Confusion, Roc, Scored};
 use crate::query::{Parameters, RecordBatch};
@@ -10,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use std::collections::HashMap;
 
-const MODELS: &str = "SELECT model_id, name, regime, epsilon, delta, guarantee, epsilon_end_to_end, members, \
+const MODELS: &str = "SELECT model_id, name, epsilon, delta, guarantee, epsilon_end_to_end, members, \
      preset = 'imported' AS imported, plan, unit \
      FROM models \
      WHERE role = 'target' ORDER BY generator, dataset, class, epsilon DESC NULLS FIRST, model_id";
@@ -20,7 +20,8 @@ const NEWEST: &str = "SELECT plan FROM newest_plan";
 const ATTACKS: &str = "SELECT target.model_id, target.attack_id, \
      concat(target.attack, ' on ', target.attribute, CASE WHEN target.unit = 'host' THEN ' by host' ELSE '' END, \
          CASE WHEN (target.plan IS DISTINCT FROM models.plan) THEN concat(', of plan ', target.plan) ELSE '' END) AS name, \
-     target.unit, target.auc, target.n, target.n_members, strength.mean_on_shadows, newest.attack_id IS NULL AS replaced \
+     target.unit, target.auc, target.n, target.n_members, strength.mean_on_shadows, newest.attack_id IS NULL AS replaced, \
+     target.attribute LIKE 'synthetic%' AS outside \
      FROM attacks AS target \
      JOIN models ON models.model_id = target.model_id \
      LEFT JOIN newest_attacks AS newest ON newest.attack_id = target.attack_id \
@@ -30,6 +31,8 @@ const ATTACKS: &str = "SELECT target.model_id, target.attack_id, \
      WHERE target.evaluated_on = 'target' ORDER BY target.model_id, name";
 
 const SCORES: &str = "SELECT attack_id, score, member FROM attack_scores WHERE evaluated_on = 'target'";
+
+const HOSTS: &str = "SELECT attack_id, auc, member_sources, held_out_sources FROM source_leakage WHERE auc IS NOT NULL";
 
 const GUESSES: &str = "SELECT model_id, concat(attack, ' on ', attribute) AS name, tp, fp, tn, fn, delta \
      FROM empirical_privacy WHERE tp IS NOT NULL ORDER BY model_id, name";
@@ -68,7 +71,7 @@ pub(super) fn targets(asker: &Asker) -> Result<Found> {
     let mut found = Found::default();
     let redacted = asker.is_redacted()?;
     each(asker, MODELS, |rows| {
-        let (ids, names, regimes) = (rows.ints("model_id")?, rows.texts("name")?, rows.texts("regime")?);
+        let (ids, names) = (rows.ints("model_id")?, rows.texts("name")?);
         let (guarantees, members) = (rows.texts("guarantee")?, rows.ints("members")?);
         let (imported, plans, units) = (rows.flags("imported")?, rows.texts("plan")?, rows.texts("unit")?);
         let [epsilon, delta, end_to_end] = rows.reals(["epsilon", "delta", "epsilon_end_to_end"])?;
@@ -76,7 +79,7 @@ pub(super) fn targets(asker: &Asker) -> Result<Found> {
             let plan = plans.is_valid(row).then(|| plans.value(row).to_owned());
             let evidence = Evidence {
                 name: names.value(row).to_owned(),
-                private: regimes.value(row) == "dp",
+                private: value(&epsilon, row).is_some(),
                 epsilon_claimed: value(&epsilon, row),
                 epsilon_end_to_end: value(&end_to_end, row),
                 guarantee: guarantees.value(row).to_owned(),
@@ -136,11 +139,22 @@ fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
         }
         Ok(())
     })?;
+    let mut by_host: HashMap<i64, HostEvidence> = HashMap::new();
+    each(asker, HOSTS, |rows| {
+        let ids = rows.ints("attack_id")?;
+        let (members, held_out) = (rows.ints("member_sources")?, rows.ints("held_out_sources")?);
+        let [auc] = rows.reals(["auc"])?;
+        for row in 0..ids.len() {
+            let (members, held_out) = (members.value(row).unsigned_abs(), held_out.value(row).unsigned_abs());
+            by_host.insert(ids.value(row), HostEvidence { auc: auc.value(row), members, held_out });
+        }
+        Ok(())
+    })?;
     each(asker, ATTACKS, |rows| {
         let (models, ids, names) = (rows.ints("model_id")?, rows.ints("attack_id")?, rows.texts("name")?);
         let (traces, members) = (rows.ints("n")?, rows.ints("n_members")?);
         let [auc, on_shadows] = rows.reals(["auc", "mean_on_shadows"])?;
-        let (replaced, units) = (rows.flags("replaced")?, rows.texts("unit")?);
+        let (replaced, outside, units) = (rows.flags("replaced")?, rows.flags("outside")?, rows.texts("unit")?);
         for row in 0..ids.len() {
             let Some(evidence) = found.standing(models.value(row), replaced.value(row)) else { continue };
             let members = members.value(row).unsigned_abs();
@@ -152,6 +166,8 @@ fn attacks(asker: &Asker, found: &mut Found) -> Result<()> {
                 hosts: units.value(row) == "host",
                 held_out: traces.value(row).unsigned_abs().saturating_sub(members),
                 roc: scored.get(&ids.value(row)).map(|scored| Roc::new(scored)).transpose()?,
+                access: if outside.value(row) { Access::SyntheticTraffic } else { Access::Model },
+                by_host: by_host.get(&ids.value(row)).copied(),
             });
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use super::super::stdout::to_stdout;
 use super::{Audit, Judged};
-use crate::audit::{AttackEvidence, Check, Group, POWER, Verdict};
+use crate::audit::{Access, AttackEvidence, Check, Group, LeakEvidence, POWER, Verdict};
 use crate::error::{Error, Result};
 use crate::query::{Format, RecordBatch, write_answer};
+use crate::record::Interval;
 use arrow::array::{ArrayRef, StringArray};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 
 /// The table, what decided, and with `all` every check.
 pub(super) fn print(audit: &Audit, all: bool) -> Result<()> {
+    for line in lead(audit) {
+        say!("{line}");
+    }
     let table = table(audit)?;
     to_stdout(|out| write_answer(Format::Table, &table.schema(), std::iter::once(Ok(table.clone())), out))?;
     for model in &audit.models {
@@ -48,6 +52,65 @@ pub(super) fn print(audit: &Audit, all: bool) -> Result<()> {
     Ok(())
 }
 
+/// What whoever has the synthetic traffic, and whoever may ask a model, could learn of the members of the judged models: of each the
+/// model whose members it tells best.
+fn lead(audit: &Audit) -> Vec<String> {
+    let mut lines = Vec::new();
+    for access in Access::ALL {
+        let attacked: Vec<(&Judged, &AttackEvidence)> =
+            audit.models.iter().filter_map(|model| Some((model, model.evidence.strongest_with(access)?))).collect();
+        let known = attacked.iter().filter(|(_, attack)| !attack.auc.is_nan());
+        if let Some((model, attack)) = known.max_by(|(_, a), (_, b)| a.auc.total_cmp(&b.auc)) {
+            let words = recognised(model, attack);
+            lines.push(format!(
+                "{} tells members from held-out traces, best of {}, {words}",
+                access.who(),
+                model.evidence.name
+            ));
+        }
+        let without = audit.models.len() - attacked.len();
+        if access == Access::SyntheticTraffic && without > 0 {
+            lines.push(format!(
+                "what {} can tell of {without} of {} models is not known: no attack from outside was run on them",
+                access.who(),
+                audit.models.len()
+            ));
+        }
+    }
+    let stands = audit.models.iter().flat_map(|model| stands(model).into_iter().map(move |found| (model, found)));
+    let most = stands.max_by(|(_, (a, _)), (_, (b, _))| a.total_cmp(b));
+    lines.extend(most.map(|(model, (_, words))| format!("of {}, {words}", model.evidence.name)));
+    lines
+}
+
+/// `with AUC 0.532 (0.44 to 0.62) by mlp on logits, not told from chance; hosts by all of their traces 0.61 (12 and 9 hosts)`.
+fn recognised(model: &Judged, attack: &AttackEvidence) -> String {
+    let chance = match interval(model, attack) {
+        Some(interval) if interval.low > 0.5 => "",
+        _ => ", not told from chance",
+    };
+    let hosts = attack.by_host.map(|hosts| {
+        format!(
+            "; hosts by all of their traces with {:.3} ({} with members, {} held out)",
+            hosts.auc, hosts.members, hosts.held_out
+        )
+    });
+    format!("with AUC {} by {}{chance}{}", auc(model, attack), attack.name, hosts.unwrap_or_default())
+}
+
+/// Members whose conversations stand in the synthetic traffic, if any: the share beyond that of the control, and words.
+fn stands(model: &Judged) -> Option<(f64, String)> {
+    let of_kind = |leak: &&LeakEvidence| leak.measure == "identifiers" && leak.kind == "conversation";
+    let leak = model.evidence.leaks.iter().find(of_kind).filter(|leak| leak.hits > 0)?;
+    let share = |hits: u64, n: u64| hits as f64 / (n.max(1)) as f64;
+    let words = format!(
+        "{} of {} members have a conversation (who talks to whom) that stands in the synthetic traffic and in no trace of the \
+         control; of traces that it never saw {} of {}",
+        leak.hits, leak.n, leak.control_hits, leak.control_n
+    );
+    Some((share(leak.hits, leak.n) - share(leak.control_hits, leak.control_n), words))
+}
+
 /// Which models and results are judged, where that is not all that the study holds.
 fn scope(audit: &Audit) -> Vec<String> {
     let plans: BTreeSet<&str> = audit.models.iter().filter_map(|model| model.plan.as_deref()).collect();
@@ -72,6 +135,15 @@ fn print_checks(model: &Judged) {
     for check in &model.checks {
         let asked = if check.asked || check.verdict != Verdict::NotEnough { "" } else { " [not asked for]" };
         say!("  {:19}  {:width$}  {}{asked}", check.verdict.name(), check.name, check.reason);
+    }
+    for access in Access::ALL {
+        match model.evidence.strongest_with(access) {
+            Some(attack) => say!("  {} tells members from held-out traces {}", access.who(), recognised(model, attack)),
+            None => say!("  {}: no attack was run", access.who()),
+        }
+    }
+    if let Some((_, words)) = stands(model) {
+        say!("  {words}");
     }
     for (hosts, whom) in [(false, ""), (true, " of hosts")] {
         let tried = model.evidence.attacks.iter().filter(|attack| attack.hosts == hosts).count();
@@ -111,7 +183,8 @@ fn lacking(audit: &Audit) -> Vec<String> {
     lines
 }
 
-/// One row a model: its verdict, a word for each group, and the AUC of the attack that is strongest on shadows.
+/// One row a model: its verdict, a word for each group, and the AUC of the attacks that are strongest on shadows, of those that
+/// read synthetic traffic alone and of those that ask the model; of attacks on hosts where there are any.
 fn table(audit: &Audit) -> Result<RecordBatch> {
     let column = |name: &str, cell: &dyn Fn(&Judged) -> String| -> (String, ArrayRef) {
         let cells = StringArray::from_iter_values(audit.models.iter().map(cell));
@@ -124,13 +197,13 @@ fn table(audit: &Audit) -> Result<RecordBatch> {
     for group in Group::ALL {
         columns.push(column(group.name(), &|model| word(model, group).to_owned()));
     }
-    let strongest = |model: &Judged, hosts| {
-        let attack = model.evidence.strongest(hosts);
-        attack.map_or("-".to_owned(), |attack| auc(model, attack))
-    };
-    columns.push(column("auc", &|model| strongest(model, false)));
+    let cell =
+        |model: &Judged, attack: Option<&AttackEvidence>| attack.map_or("-".to_owned(), |attack| auc(model, attack));
+    for (name, access) in [("from outside", Access::SyntheticTraffic), ("from inside", Access::Model)] {
+        columns.push(column(name, &|model| cell(model, model.evidence.strongest_with(access))));
+    }
     if audit.models.iter().any(|model| model.evidence.strongest(true).is_some()) {
-        columns.push(column("auc of hosts", &|model| strongest(model, true)));
+        columns.push(column("auc of hosts", &|model| cell(model, model.evidence.strongest(true))));
     }
     RecordBatch::try_from_iter(columns).map_err(|error| Error::internal(format!("the table of an audit: {error}")))
 }
@@ -151,15 +224,19 @@ fn word(model: &Judged, group: Group) -> &'static str {
 
 /// `0.532 (0.44 to 0.62)`: with its corrected interval where there is one.
 fn auc(model: &Judged, attack: &AttackEvidence) -> String {
-    let name = format!("AUC of {}", attack.name);
-    // Of one name there may be two, with different options.
-    let intervals = model.checks.iter().filter(|check| check.name == name).filter_map(|check| check.interval);
-    let interval = intervals.into_iter().find(|interval| interval.value == attack.auc);
-    match interval {
+    match interval(model, attack) {
         Some(interval) => format!("{:.3} ({:.2} to {:.2})", interval.value, interval.low, interval.high),
         None if attack.auc.is_nan() => "-".to_owned(),
         None => format!("{:.3}", attack.auc),
     }
+}
+
+/// The corrected interval of an attack's AUC.
+fn interval(model: &Judged, attack: &AttackEvidence) -> Option<Interval> {
+    let name = format!("AUC of {}", attack.name);
+    // Of one name there may be two, with different options.
+    let mut intervals = model.checks.iter().filter(|check| check.name == name).filter_map(|check| check.interval);
+    intervals.find(|interval| interval.value == attack.auc)
 }
 
 /// Everything, for programs. Numbers that JSON does not have are text.
@@ -220,6 +297,9 @@ fn model(model: &Judged) -> Value {
             "mean_auc_on_shadows": attack.mean_on_shadows,
             "members": attack.members,
             "held_out": attack.held_out,
+            "by_host": attack.by_host.map(|hosts| {
+                json!({ "auc": number(hosts.auc), "members": hosts.members, "held_out": hosts.held_out })
+            }),
         })
     };
     json!({
@@ -228,6 +308,8 @@ fn model(model: &Judged) -> Value {
         "plan": model.plan,
         "verdict": said(model.verdict),
         "unit": model.evidence.unit,
+        "strongest_from_outside": model.evidence.strongest_with(Access::SyntheticTraffic).map(attack),
+        "strongest_from_inside": model.evidence.strongest_with(Access::Model).map(attack),
         "strongest_attack_on_shadows": model.evidence.strongest(false).map(attack),
         "upper_end_largest_auc_on_target": largest(model, false).map(attack),
         "strongest_attack_on_hosts_on_shadows": model.evidence.strongest(true).map(attack),
@@ -237,7 +319,7 @@ fn model(model: &Judged) -> Value {
 }
 
 fn check(check: &Check) -> Value {
-    let end = |of: fn(&crate::record::Interval) -> f64| check.interval.as_ref().map(|interval| number(of(interval)));
+    let end = |of: fn(&Interval) -> f64| check.interval.as_ref().map(|interval| number(of(interval)));
     json!({
         "group": check.group.name(),
         "name": check.name,

@@ -10,6 +10,11 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
+    /// BLAKE3 keyed with this digest: a pseudorandom function of the bytes to whoever does not know it.
+    pub fn keyed(&self, bytes: &[u8]) -> Self {
+        Self(*blake3::keyed_hash(&self.0, bytes).as_bytes())
+    }
+
     /// Lower-case hexadecimal text, 64 characters.
     pub fn hex(&self) -> String {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()

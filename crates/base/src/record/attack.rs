@@ -26,6 +26,9 @@ pub enum EvaluatedOn {
     EachTarget,
 }
 
+/// What the words on an interval hold where it covers the randomness of training too.
+pub const COVERS_TRAININGS: &str = "covers trainings";
+
 impl EvaluatedOn {
     /// Name in SQL.
     pub fn name(self) -> &'static str {
@@ -34,6 +37,14 @@ impl EvaluatedOn {
             Self::Target => "target",
             Self::EachTarget => "each_target",
         }
+    }
+}
+
+impl AttackRecord {
+    /// What the interval of its AUC covers: `traces`, which ones were drawn and attacked, of one trained model; `traces and
+    /// trainings`, the randomness of training too.
+    pub fn interval_covers(&self) -> &'static str {
+        if self.interval_method.contains(COVERS_TRAININGS) { "traces and trainings" } else { "traces" }
     }
 }
 

@@ -11,6 +11,18 @@ pub struct TraceAttribute {
     pub values: Vec<f32>,
 }
 
+/// How the names of attribute kinds begin that are kept whole, position by position.
+pub const WHOLE: &str = "whole_";
+
+/// What a model says of every position of a trace, before it is summarised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WholeAttribute {
+    /// Loss of the trace, as beside its summaries.
+    pub loss: f32,
+    /// Numbers of each position that the trace has; equally many at each.
+    pub rows: Vec<Vec<f32>>,
+}
+
 /// Scores of an attribute that are identifiable only up to an additive constant per model: adding it to all scores of
 /// a model changes nothing about the model (the score of a WGAN critic, logits).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,7 +45,7 @@ impl WithoutZero {
         let values = match (family, kind) {
             // norms of gradients do not see the constant, the loss beside them is the score
             ("netshare", "critic_gradient_norm") => false,
-            ("netshare", _) | ("netssm", "mean_logits") => true,
+            ("netshare", _) | ("netssm", "mean_logits" | "whole_logits") => true,
             _ => false,
         };
         Self { loss: !Self::loss_has_zero(family), values }

@@ -16,8 +16,8 @@ mod privacy_unit;
 mod split;
 mod trace;
 
-pub use attack::{AttackRecord, EvaluatedOn, Interval};
-pub use attribute::{NamedScalar, TraceAttribute, WithoutZero};
+pub use attack::{AttackRecord, COVERS_TRAININGS, EvaluatedOn, Interval};
+pub use attribute::{NamedScalar, TraceAttribute, WHOLE, WholeAttribute, WithoutZero};
 pub use capture::{CaptureRecord, Damage, DropCount, DropReason, IngestRecord};
 pub use dataset::{ClassRecord, Origin};
 pub use job::{JobKind, JobOutput, JobRecord};

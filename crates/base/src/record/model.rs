@@ -54,6 +54,8 @@ pub enum Regime {
         /// Delta.
         delta: f64,
     },
+    /// Without differential privacy, on traces that were anonymised first.
+    Anonymised,
 }
 
 impl Regime {
@@ -62,13 +64,33 @@ impl Regime {
         match self {
             Self::None => "None".to_owned(),
             Self::Dp { epsilon, delta } => format!("Dp {{ epsilon: {epsilon:?}, delta: {delta:?} }}"),
+            Self::Anonymised => "Anonymised".to_owned(),
+        }
+    }
+
+    /// Does it have a budget?
+    pub fn is_private(self) -> bool {
+        matches!(self, Self::Dp { .. })
+    }
+
+    /// The regime as which a network is trained: it does not know what was done to its traces before.
+    pub fn of_training(self) -> Self {
+        if self.is_private() { self } else { Self::None }
+    }
+
+    /// Its name in SQL and reports: `no DP`, `anonymised` or `eps 4.0`.
+    pub fn words(self) -> String {
+        match self {
+            Self::None => "no DP".to_owned(),
+            Self::Anonymised => "anonymised".to_owned(),
+            Self::Dp { epsilon, .. } => format!("eps {epsilon:?}"),
         }
     }
 
     /// The budget, `None` without DP.
     pub fn epsilon(self) -> Option<f64> {
         match self {
-            Self::None => None,
+            Self::None | Self::Anonymised => None,
             Self::Dp { epsilon, .. } => Some(epsilon),
         }
     }
@@ -76,15 +98,16 @@ impl Regime {
     /// The delta, `None` without DP.
     pub fn delta(self) -> Option<f64> {
         match self {
-            Self::None => None,
+            Self::None | Self::Anonymised => None,
             Self::Dp { delta, .. } => Some(delta),
         }
     }
 
-    /// Text for names and progress: `none` or `eps4`.
+    /// Text for names and progress: `none`, `anonymised` or `eps4`.
     pub fn label(self) -> String {
         match self {
             Self::None => "none".to_owned(),
+            Self::Anonymised => self.words(),
             Self::Dp { epsilon, .. } => format!("eps{epsilon}"),
         }
     }
@@ -195,7 +218,7 @@ pub struct ModelRecord {
     pub split_id: SplitId,
     /// Target or shadow.
     pub role: Role,
-    /// None, or DP with its target.
+    /// None, DP with its target, or anonymised traces.
     pub regime: Regime,
     /// Cohort job that trained it.
     pub train_job: JobId,

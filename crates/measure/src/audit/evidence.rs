@@ -4,6 +4,39 @@ use super::one_run::{Guesses, one_run_bound, one_run_provable};
 use crate::eval::{Confusion, Roc, empirical_epsilon};
 use crate::privacy::promises_nothing;
 
+/// What an attacker holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The synthetic traffic alone.
+    SyntheticTraffic,
+    /// The model: it can be asked about a trace.
+    Model,
+}
+
+impl Access {
+    /// Both, what everybody can have first.
+    pub const ALL: [Self; 2] = [Self::SyntheticTraffic, Self::Model];
+
+    /// Who has it.
+    pub fn who(self) -> &'static str {
+        match self {
+            Self::SyntheticTraffic => "whoever has the synthetic traffic alone",
+            Self::Model => "whoever may ask the model about a trace",
+        }
+    }
+}
+
+/// An attack's scores taken together by host, on the model's own traces.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HostEvidence {
+    /// AUC over hosts by the mean score of their traces.
+    pub auc: f64,
+    /// Hosts with members.
+    pub members: u64,
+    /// Hosts with held-out traces.
+    pub held_out: u64,
+}
+
 /// An attack on the model's own traces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttackEvidence {
@@ -22,6 +55,10 @@ pub struct AttackEvidence {
     pub hosts: bool,
     /// Its curve; `None` where the scores are withheld.
     pub roc: Option<Roc>,
+    /// What it takes.
+    pub access: Access,
+    /// The same scores of traces averaged by host, where that is known.
+    pub by_host: Option<HostEvidence>,
 }
 
 /// One row of the table `leaks`.
@@ -128,11 +165,17 @@ impl Evidence {
 
     /// The attack on traces, or on hosts, that works best on shadows: the target takes no part in the choice.
     pub fn strongest(&self, hosts: bool) -> Option<&AttackEvidence> {
-        let strength = |attack: &AttackEvidence| attack.mean_on_shadows.unwrap_or(f64::NEG_INFINITY);
-        // of equals the first by name, as queries do
-        self.attacks
-            .iter()
-            .filter(|attack| attack.hosts == hosts)
-            .min_by(|a, b| strength(b).total_cmp(&strength(a)).then_with(|| a.name.cmp(&b.name)))
+        strongest(self.attacks.iter().filter(|attack| attack.hosts == hosts))
     }
+
+    /// The strongest of the attacks on traces that take a certain access.
+    pub fn strongest_with(&self, access: Access) -> Option<&AttackEvidence> {
+        strongest(self.attacks.iter().filter(|attack| !attack.hosts && attack.access == access))
+    }
+}
+
+fn strongest<'a>(attacks: impl Iterator<Item = &'a AttackEvidence>) -> Option<&'a AttackEvidence> {
+    let strength = |attack: &AttackEvidence| attack.mean_on_shadows.unwrap_or(f64::NEG_INFINITY);
+    // of equals the first by name, as queries do
+    attacks.min_by(|a, b| strength(b).total_cmp(&strength(a)).then_with(|| a.name.cmp(&b.name)))
 }

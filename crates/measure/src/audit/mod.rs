@@ -27,7 +27,7 @@ mod power;
 mod verdict;
 
 pub use closest_record::{NEAR_SHARE, trace_distance};
-pub use evidence::{AttackEvidence, Bound, BoundEvidence, Evidence, LeakEvidence};
+pub use evidence::{Access, AttackEvidence, Bound, BoundEvidence, Evidence, HostEvidence, LeakEvidence};
 pub use group::Group;
 pub use identifier::{Identifier, IdentifierKind, identifiers};
 pub use leak::leaks;

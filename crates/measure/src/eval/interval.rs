@@ -49,6 +49,16 @@ fn student_quantile(confidence: f64, freedom: f64) -> f64 {
     (freedom * (1.0 - rest) / rest).sqrt()
 }
 
+/// Interval of the mean of some numbers that were drawn independently (Student's t); `None` of fewer than two.
+pub fn mean_of_draws(numbers: &[f64], confidence: f64) -> Option<Interval> {
+    if numbers.len() < 2 {
+        return None;
+    }
+    let (value, error) = mean_and_error(numbers);
+    let half = student_quantile(confidence, (numbers.len() - 1) as f64) * error;
+    Some(Interval { value, low: value - half, high: value + half })
+}
+
 /// Interval of a mean over draws and units, `values[draw][unit]`: what draws differ by (Student's t on the means of
 /// draws) and what units differ by (normal, on the means of units), squared and added. Both are taken for
 /// independent, so it errs to the wide side: a part of either is in the other. `None` with fewer than two

@@ -37,7 +37,7 @@ pub use features::{FEATURE_ABSENT, PACKET_FEATURES, by_field_and_position, featu
 pub use fidelity::{HeaderPopulation, Population, fidelity, header_fidelity};
 pub use header::{FIELDS, FieldKind};
 pub use interval::{
-    clopper_pearson, clopper_pearson_upper, difference_of_proportions, mean_over_draws, normal_quantile,
+    clopper_pearson, clopper_pearson_upper, difference_of_proportions, mean_of_draws, mean_over_draws, normal_quantile,
 };
 pub use leakage::{CONFIDENCE, INTERVAL_METHOD, Leakage, leakage};
 pub use means::{MEAN_RESAMPLES, header_means};

@@ -5,7 +5,7 @@ use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, Epo
 use crate::train::{CohortModel, ModelOutcome};
 use syntrace_base::base::{Device, Digest, Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{ModelStatus, NamedScalar, Regime, TraceAttribute};
+use syntrace_base::record::{ModelStatus, NamedScalar, Regime, TraceAttribute, WholeAttribute};
 use syntrace_traffic::encoding::{EncodingKind, Generated};
 
 /// One generated trace before it is decoded to packets.
@@ -70,6 +70,24 @@ pub struct Weights<'a> {
     pub own: &'a [u8],
     /// Those of the base that it shares, where the generator has one.
     pub base: Option<&'a [u8]>,
+}
+
+/// An attribute that can be kept whole instead of in summaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WholeKind {
+    /// Its name; begins with [`syntrace_base::record::WHOLE`].
+    pub kind: &'static str,
+    /// Most positions that a trace can have.
+    pub positions: u32,
+    /// Numbers at each.
+    pub width: u32,
+}
+
+impl WholeKind {
+    /// Bytes of a trace at most: half floats.
+    pub fn bytes(&self) -> f64 {
+        2.0 * f64::from(self.positions) * f64::from(self.width)
+    }
 }
 
 /// What a generator says before anything is trained: all that `plan` asks. None of it touches libtorch, so a program
@@ -156,6 +174,12 @@ pub trait Family: Send + Sync {
     /// Numbers that [`Generator::attributes`] gives a trace, over all kinds.
     fn attribute_values(&self) -> u64;
 
+    /// What it says of every position of a trace, which a spec may ask to be kept; `None` where its attributes leave
+    /// nothing out.
+    fn whole_attribute(&self) -> Option<WholeKind> {
+        None
+    }
+
     /// Scalars inside an attribute of a kind, for attacks that read one number.
     fn scalars(&self, _kind: &str) -> Vec<NamedScalar> {
         Vec::new()
@@ -195,6 +219,12 @@ pub trait Generator: Family {
     /// For each trace, one row per attribute kind, in evaluation mode.
     #[cfg(feature = "torch")]
     fn attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<Vec<TraceAttribute>>>;
+
+    /// For each trace, what it says of every position, in evaluation mode: of the families that have a
+    /// [`Family::whole_attribute`].
+    fn whole_attributes(&self, _weights: Weights<'_>, _traces: &[EncodedTrace]) -> Result<Vec<WholeAttribute>> {
+        Err(Error::internal(format!("`{}` has no attribute to keep whole, or this build has no libtorch", self.name())))
+    }
 
     /// Draws `count` traces; trace number i depends on the weights, the seed and i alone.
     #[cfg(feature = "torch")]

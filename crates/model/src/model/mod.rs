@@ -21,6 +21,6 @@ mod rho_ledger;
 pub mod shipped;
 mod tokens;
 
-pub use generator::{BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights};
+pub use generator::{BaseOutcome, BaseSpec, Family, Generator, RawTrace, Start, Weights, WholeKind};
 pub use registry::{AnyGenerator, generator, generator_names};
 pub use rho_ledger::{RhoLedger, add_noise};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use syntrace_attack::attack::{self, AttributeTable, Evidence, SideScores};
 use syntrace_base::base::{AttackId, Identity, JobId, ModelId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{AttackRecord, EvaluatedOn, JobKind, WithoutZero};
+use syntrace_base::record::{AttackRecord, COVERS_TRAININGS, EvaluatedOn, Interval, JobKind, WHOLE, WithoutZero};
 use syntrace_measure::eval;
 use syntrace_store::{JobResult, Snapshot, StoreWriter};
 
@@ -35,6 +35,7 @@ pub(crate) fn attack_head(planned: &PlannedAttack, group: &AttackGroup, label: S
         && let Some(spec) = spec.as_object_mut()
     {
         spec.insert("targets".to_owned(), "each".into());
+        spec.insert("intervals".to_owned(), "over targets".into());
     }
     let mut inputs = vec![target.model_id.0, target_job.0];
     inputs.extend(group.shadows.iter().flat_map(|(model, job)| [model.model_id.0, job.0]));
@@ -101,6 +102,9 @@ fn evidence(snapshot: &Snapshot, planned: &PlannedAttack, group: &AttackGroup) -
         group.references.iter().map(reference).collect::<Result<_>>()?,
     ];
     take_off_medians(&mut sides, planned.without_zero);
+    if planned.attribute.starts_with(WHOLE) {
+        pad(&mut sides);
+    }
     let mut all: Vec<&mut rows::AttributeRow> = sides.iter_mut().flatten().flat_map(|(_, rows)| rows).collect();
     narrow(&mut all);
     let [shadows, target, references] = sides;
@@ -118,6 +122,13 @@ fn evidence(snapshot: &Snapshot, planned: &PlannedAttack, group: &AttackGroup) -
         .hint("a redacted copy has none: attack the study that it was made from"));
     }
     Ok(tables.map(|table| table.by_host(|trace| hosts.get(&trace))))
+}
+
+/// Makes whole attributes equally long: 0 stands for positions that a trace does not have.
+fn pad(sides: &mut [Vec<ModelRows>; 3]) {
+    let rows = || sides.iter().flatten().flat_map(|(_, rows)| rows);
+    let longest = rows().map(|row| row.values.len()).max().unwrap_or(0);
+    sides.iter_mut().flatten().flat_map(|(_, rows)| rows).for_each(|row| row.values.resize(longest, 0.0));
 }
 
 /// Subtracts each model's median over its own split from exact values that are defined only up to a constant, before
@@ -188,6 +199,19 @@ fn without_loss(model: ModelId, attribute: &str) -> Error {
         .hint("import losses with the attributes, or choose an attack that reads the attribute")
 }
 
+/// The AUCs of the models in turn, as draws of traces and training alike: their mean with its interval; `None` of fewer than
+/// two.
+fn over_targets(scores: &SideScores) -> Result<Option<Interval>> {
+    let mut by_model: BTreeMap<ModelId, Vec<eval::Scored>> = BTreeMap::new();
+    for ((model, member), score) in scores.model.iter().zip(&scores.member).zip(&scores.score) {
+        let scored = eval::Scored { score: f64::from(*score), member: *member };
+        by_model.entry(*model).or_default().push(scored);
+    }
+    let aucs = by_model.values().map(|scored| Ok(eval::Roc::new(scored)?.auc())).collect::<Result<Vec<f64>>>()?;
+    let aucs: Vec<f64> = aucs.into_iter().filter(|auc| !auc.is_nan()).collect();
+    Ok(eval::mean_of_draws(&aucs, eval::CONFIDENCE))
+}
+
 /// Scores of one evaluation.
 struct Evaluation<'a> {
     evaluated_on: EvaluatedOn,
@@ -218,8 +242,22 @@ fn add_evaluation(
         leakage.roc.corners().iter().map(|corner| (corner.threshold, corner.fpr, corner.tpr)).collect();
     result.segments.push(rows::scores_segment(attack_id, &scores)?);
     result.segments.push(rows::roc_segment(attack_id, &corners)?);
-    let shared = if evaluated_on == EvaluatedOn::EachTarget { SHARED_TRACES } else { "" };
-    let dependent = if dependent { TRACES_OF_HOSTS } else { "" };
+    let (mut auc, mut method) = (leakage.auc, eval::INTERVAL_METHOD.to_owned());
+    if evaluated_on == EvaluatedOn::EachTarget {
+        method += SHARED_TRACES;
+    }
+    if dependent {
+        method += TRACES_OF_HOSTS;
+    }
+    if evaluated_on == EvaluatedOn::EachTarget
+        && let Some(targets) = over_targets(own)?
+    {
+        auc.low = auc.low.min(targets.low).max(0.0);
+        auc.high = auc.high.max(targets.high).min(1.0);
+        method += &format!(
+            "; auc: the wider ends of that and of Student's t over the AUCs of all targets, which {COVERS_TRAININGS}"
+        );
+    }
     let target = &group.target.0;
     result.attacks.push(AttackRecord {
         attack_id,
@@ -237,12 +275,12 @@ fn add_evaluation(
         precision: leakage.precision,
         recall: leakage.recall,
         fpr: leakage.fpr,
-        auc: leakage.auc,
+        auc,
         balanced_accuracy: leakage.balanced_accuracy,
         tpr_at_1pct_fpr: leakage.tpr_at_1pct_fpr,
         tpr_at_0_1pct_fpr: leakage.tpr_at_0_1pct_fpr,
         confidence: eval::CONFIDENCE,
-        interval_method: format!("{}{shared}{dependent}", eval::INTERVAL_METHOD),
+        interval_method: method,
         converged,
     });
     Ok(())

@@ -20,6 +20,7 @@ pub(crate) fn run_job(context: &Context<'_>, job: &PlannedJob, progress: &dyn Pr
         Work::Base { base } if base.shipped.is_none() => train::base(context, head, base, progress),
         Work::Train { models, encode } => train::train(context, head, models, *encode, progress),
         Work::Attribute { model, encode } => train::attributes(context, head, model, *encode),
+        Work::Whole { model, encode } => train::whole_attributes(context, head, model, *encode),
         Work::Reference { model, encode, splits, kinds } => {
             train::references(context, head, model, *encode, splits, kinds)
         }
@@ -41,7 +42,9 @@ pub(crate) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, 
         }
         Work::Base { base } if base.shipped.is_some() => bases::add_shipped(store, head, base),
         Work::Simulate { options, flows } => ingest::simulate_class(store, options, head, *flows),
-        Work::Encode { class_id, sources, encoding } => encode(store, head, *class_id, sources, encoding),
+        Work::Encode { class_id, sources, encoding, anonymised } => {
+            encode(store, head, (*class_id, sources), encoding, *anonymised)
+        }
         Work::Split { class_id, sources, split_id, role } => {
             split(store, head, *class_id, sources, (*split_id, *role), context.plan.spec.split)
         }
@@ -57,19 +60,22 @@ pub(crate) fn run_job_without_networks(context: &Context<'_>, job: &PlannedJob, 
 fn encode(
     store: &StoreWriter,
     head: &JobHead,
-    class_id: ClassId,
-    sources: &[JobId],
+    (class_id, sources): (ClassId, &[JobId]),
     encoding: &EncodingKind,
+    anonymised: bool,
 ) -> Result<()> {
     let start = Start::now();
-    let traces = load::traces(&store.snapshot()?, class_id, sources)?;
+    let snapshot = store.snapshot()?;
+    let load = if anonymised { load::anonymised } else { load::traces };
+    let traces = load(&snapshot, class_id, sources)?;
+    let name = format!("{}{}", encoding.name(), if anonymised { " anonymised" } else { "" });
     let mut result = JobResult::new(head.record(start));
     for run in rows::runs(&traces) {
         let encoded: Vec<EncodingRow> = map_ordered(run, |trace| {
             let encoded = encoding.encode(trace);
             EncodingRow { trace_id: trace.trace_id, rows: encoded.rows, width: encoded.width, data: encoded.data }
         });
-        result.segments.push(rows::encodings_segment(class_id.0, encoding.name(), &encoded)?);
+        result.segments.push(rows::encodings_segment(class_id.0, &name, &encoded)?);
     }
     result.job = head.record(start);
     store.commit(result)?;

@@ -2,11 +2,12 @@
 
 use crate::rows::{self, AttributeRow, Columns, EncodingRow, TraceFacts};
 use std::collections::HashMap;
-use syntrace_base::base::{ClassId, JobId, ModelId, SplitId, TraceId};
+use syntrace_base::base::{ClassId, JobId, ModelId, SplitId, TraceId, map_ordered};
 use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{ModelRecord, Packet, PrivacyEvent, PrivacyUnit, Trace};
 use syntrace_store::schema::{self, SegmentTable};
 use syntrace_store::{SegmentRecord, Snapshot};
+use syntrace_traffic::anonymise::Anonymiser;
 
 /// Segments of a partition that one of `jobs` wrote, in the order of their ids.
 fn segments(snapshot: &Snapshot, table: &SegmentTable, partition: i64, jobs: &[JobId]) -> Result<Vec<SegmentRecord>> {
@@ -60,6 +61,13 @@ pub(crate) fn traces(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Res
     }
     traces.sort_unstable_by_key(|trace: &Trace| trace.trace_id);
     Ok(traces)
+}
+
+/// The same traces anonymised, with the key of the whole.
+pub(crate) fn anonymised(snapshot: &Snapshot, class: ClassId, jobs: &[JobId]) -> Result<Vec<Trace>> {
+    let traces = traces(snapshot, class, jobs)?;
+    let anonymiser = Anonymiser::of(&traces);
+    Ok(map_ordered(&traces, |trace| anonymiser.trace(trace)))
 }
 
 /// What a model generated.
@@ -148,6 +156,14 @@ pub(crate) fn positions(ids: &[TraceId], pool: &HashMap<TraceId, usize>) -> Resu
 
 /// Attributes of one kind that one job recorded for a model on its own split.
 pub(crate) fn attributes(snapshot: &Snapshot, model: ModelId, job: JobId, kind: &str) -> Result<Vec<AttributeRow>> {
+    let mut whole = Vec::new();
+    for segment in segments(snapshot, &schema::WHOLE_ATTRIBUTES, model.0, &[job])? {
+        let columns = Columns::read(snapshot, &schema::WHOLE_ATTRIBUTES, &segment, &[])?;
+        rows::whole_rows(&columns, kind, &mut whole)?;
+    }
+    if !whole.is_empty() {
+        return Ok(whole);
+    }
     attribute_rows(snapshot, &schema::ATTRIBUTES, model, job, kind)
 }
 

@@ -7,7 +7,7 @@ use crate::rows::{self, AttributeRow};
 use std::collections::BTreeSet;
 use syntrace_base::base::{JobId, SplitId, TraceId};
 use syntrace_base::error::Result;
-use syntrace_base::record::Trace;
+use syntrace_base::record::{Regime, Trace};
 use syntrace_measure::audit::outside_attributes;
 use syntrace_store::{JobResult, StoreWriter};
 
@@ -31,7 +31,9 @@ pub(crate) fn outside(
         let (members, held_out) = load::split(&snapshot, *split)?;
         wanted.extend(members.into_iter().chain(held_out));
     }
-    let all = load::traces(&snapshot, model.class_id, sources)?;
+    // Who asks about a trace asks with what is public about its anonymisation, and is given its addresses under the map.
+    let load = if model.regime == Regime::Anonymised { load::anonymised } else { load::traces };
+    let all = load(&snapshot, model.class_id, sources)?;
     let (own, reference): (Vec<Trace>, Vec<Trace>) =
         all.into_iter().partition(|trace| own_ids.contains(&trace.trace_id));
     let mut synthetic = load::synthetic_traces(&snapshot, model.model_id, &[synthesize])?.traces;

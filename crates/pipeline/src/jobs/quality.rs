@@ -184,7 +184,7 @@ pub(crate) fn utility(context: &Context<'_>, head: &JobHead, planned: &PlannedUt
         job: head.job_id,
         dataset: &planned.dataset,
         generator: planned.generator.as_ref().map(|(name, _)| name.as_str()),
-        epsilon: planned.generator.as_ref().and_then(|(_, regime)| regime.epsilon()),
+        regime: planned.generator.as_ref().map(|(_, regime)| *regime),
     };
     let mut result = JobResult::new(head.record(start));
     result.segments.push(rows::utility_segment(&described, &measured)?);

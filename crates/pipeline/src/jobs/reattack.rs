@@ -11,7 +11,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_base::record::{JobRecord, ModelRecord, Role};
 use syntrace_spec::StageSpec;
 use syntrace_store::Snapshot;
-use syntrace_store::schema::ATTRIBUTES;
+use syntrace_store::schema::{ATTRIBUTES, WHOLE_ATTRIBUTES};
 
 /// Placeholder for the number of packets of a generator that is only queried for its attribute kinds.
 const ANY_PACKETS: u32 = 10;
@@ -101,8 +101,10 @@ fn groups(snapshot: &Snapshot) -> Result<Vec<Vec<Member>>> {
 fn kinds(snapshot: &Snapshot, group: &[Member]) -> Result<Vec<(String, BTreeMap<ModelId, JobId>)>> {
     let mut jobs: BTreeMap<String, BTreeMap<ModelId, JobId>> = BTreeMap::new();
     for member in group {
-        for (kind, job) in load::attribute_kinds(snapshot, &ATTRIBUTES, member.record.model_id)? {
-            jobs.entry(kind).or_default().insert(member.record.model_id, job);
+        for table in [&ATTRIBUTES, &WHOLE_ATTRIBUTES] {
+            for (kind, job) in load::attribute_kinds(snapshot, table, member.record.model_id)? {
+                jobs.entry(kind).or_default().insert(member.record.model_id, job);
+            }
         }
     }
     let declared: Vec<String> = group

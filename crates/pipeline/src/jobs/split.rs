@@ -121,6 +121,12 @@ pub(crate) fn drawn_split(
     }
 }
 
+/// The split of a model without shadows, of single traces: nobody needs the other half of the class, so it may take all.
+pub(crate) fn drawn_alone(pool: &[(TraceId, Vec<u8>)], sizes: SplitSpec, root: Seed) -> Result<Vec<(TraceId, Part)>> {
+    let traces: Vec<TraceId> = pool.iter().map(|(trace, _)| *trace).collect();
+    draw_overlapping(&traces, 0, sizes, root.named("kit without shadows"))
+}
+
 fn drawn_units<T: Copy>(
     head: &JobHead,
     units: &[T],

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use syntrace_attack::attack::AttackKind;
 use syntrace_base::error::{Error, Result, ResultExt, nearest};
-use syntrace_base::record::WithoutZero;
+use syntrace_base::record::{WHOLE, WithoutZero};
 use syntrace_measure::audit::outside_scalars;
 use syntrace_model::model::AnyGenerator;
 use syntrace_spec::StageSpec;
@@ -189,6 +189,11 @@ impl AttackChoice {
         };
         if attack.needs_overlap() && !generator.overlap {
             return skipped("it needs shadows trained on the target's traces (`split.overlap = true`)".to_owned());
+        }
+        if attack.needs_references() && attribute.starts_with(WHOLE) {
+            return skipped(format!(
+                "it compares models on traces outside their splits, of which `{attribute}` is not kept"
+            ));
         }
         // what the paper ran reads raw numbers
         let without_zero = if self.kind.is_some() { generator.without_zero(attribute) } else { WithoutZero::default() };

@@ -7,7 +7,7 @@ use crate::jobs::attack::{attack_head, attack_label};
 use crate::jobs::job::JobHead;
 use syntrace_base::base::{ModelId, SplitId};
 use syntrace_base::error::Result;
-use syntrace_base::record::{JobKind, Role};
+use syntrace_base::record::{JobKind, Role, WHOLE};
 use syntrace_measure::audit::OUTSIDE_KINDS;
 
 /// A model with its attributes.
@@ -29,6 +29,8 @@ pub(super) struct AttributedModels {
     pub inside: Vec<Attributed>,
     /// Attributes from their synthetic traces.
     pub outside: Vec<Attributed>,
+    /// What the models say of every position.
+    pub whole: Vec<Attributed>,
 }
 
 impl Builder<'_> {
@@ -43,10 +45,12 @@ impl Builder<'_> {
     fn attacked(&self, generator: usize) -> Attacked<'_> {
         let planned = &self.plan.generators[generator];
         let outside = self.plan.attacked_from_outside(generator).then_some(OUTSIDE_KINDS);
+        let own = planned.family.attribute_kinds().iter().copied();
+        let whole = self.plan.whole(generator).map(|whole| whole.kind);
         Attacked {
             name: &planned.name,
             family: planned.family.name(),
-            kinds: planned.family.attribute_kinds().iter().copied().chain(outside.into_iter().flatten()).collect(),
+            kinds: own.chain(whole).chain(outside.into_iter().flatten()).collect(),
             overlap: self.plan.spec.split.overlap,
             told: &[],
         }
@@ -71,9 +75,11 @@ impl Builder<'_> {
 
     pub(super) fn attacks(&mut self, generator: usize, encode: JobRef, models: &AttributedModels) -> Result<()> {
         let is_outside = |attack: &PlannedAttack| OUTSIDE_KINDS.contains(&attack.attribute.as_str());
-        let (outside, inside) = self.on_generator(generator)?.into_iter().partition(is_outside);
+        let (outside, inside): (Vec<_>, Vec<_>) = self.on_generator(generator)?.into_iter().partition(is_outside);
+        let (whole, inside) = inside.into_iter().partition(|attack| attack.attribute.starts_with(WHOLE));
         self.inside_attacks(generator, encode, &models.inside, inside)?;
-        self.outside_attacks(generator, &models.outside, outside)
+        self.outside_attacks(generator, &models.outside, outside)?;
+        self.own_attacks(generator, &models.whole, &whole)
     }
 
     /// Attacks on attributes from synthetic traces: the jobs that record these cover traces of the other splits too.
@@ -84,6 +90,14 @@ impl Builder<'_> {
             for attack in &attacks {
                 self.group_attack(generator, attack, group, &recorded)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Attacks on what models say of every position, each on its own split alone.
+    fn own_attacks(&mut self, generator: usize, models: &[Attributed], attacks: &[PlannedAttack]) -> Result<()> {
+        for group in models.chunk_by(|a, b| a.model.regime == b.model.regime) {
+            attacks.iter().try_for_each(|attack| self.group_attack(generator, attack, group, &[]))?;
         }
         Ok(())
     }

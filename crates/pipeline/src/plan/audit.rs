@@ -48,7 +48,7 @@ impl Builder<'_> {
     /// that starts from weights that saw the same traces claims nothing that it could refute.
     pub(super) fn one_run(&mut self, model: &PlannedModel, split_index: usize, encode: JobRef) -> Result<()> {
         let claims =
-            model.regime != Regime::None && !matches!(model.ancestor, Ancestor::NonPrivate(_) | Ancestor::Released(_));
+            model.regime.is_private() && !matches!(model.ancestor, Ancestor::NonPrivate(_) | Ancestor::Released(_));
         if !self.plan.spec.audit.one_run || !claims {
             return Ok(());
         }

@@ -23,12 +23,12 @@ impl Plan {
             let roles = if attackable { self.spec.split.shadows + 1 } else { 1 };
             let models = f64::from(roles) * self.private_classes() as f64;
             let (mut flops, mut trained, mut weights) = (0.0, 0.0, 0.0);
-            for &regime in self.spec.regimes.iter().filter(|regime| family.supports(**regime)) {
+            for &regime in self.spec.regimes.iter().filter(|regime| family.supports(regime.of_training())) {
                 let (traces, trained_as) = generator.recipe(&self.spec, regime);
                 let plan = family.plan(traces, trained_as);
                 let noise = match self.noise_multiplier(&plan, trained_as)? {
                     Some(noise) => format!(", noise multiplier {noise:.4}{unit}"),
-                    None if trained_as != regime => format!(", on {traces} released traces"),
+                    None if regime.is_private() => format!(", on {traces} released traces"),
                     None => String::new(),
                 };
                 lines.push(format!(
@@ -43,9 +43,13 @@ impl Plan {
                 trained += models;
                 weights += models * family.parameters_in(trained_as) as f64 * NUMBER_BYTES;
             }
-            let attributes = trained * 2.0 * members as f64 * family.attribute_values() as f64 * NUMBER_BYTES;
+            let traces = trained * 2.0 * members as f64;
+            let attributes = traces * family.attribute_values() as f64 * NUMBER_BYTES;
+            let whole = self.whole(number).map_or(String::new(), |whole| {
+                format!(", {} of whole vectors (`{}`)", bytes(traces * whole.bytes()), whole.kind)
+            });
             lines.push(format!(
-                "{} in all: {trained} models ({} shadows), {} of weights and {} of attributes before compression, \
+                "{} in all: {trained} models ({} shadows), {} of weights and {} of attributes before compression{whole}, \
                  {:.2e} operations",
                 generator.name,
                 trained - trained / f64::from(roles),

@@ -60,7 +60,9 @@ impl Plan {
                 (models.first().map_or_else(|| kind.to_owned(), of), seconds, 1.0)
             }
             Work::OneRunAudit { model, .. } => (of(model), self.training_seconds(model), 1.0),
-            Work::Attribute { model, .. } => (of(model), 2.0 * members, ASKING_SHARE * self.trace_seconds(model)),
+            Work::Attribute { model, .. } | Work::Whole { model, .. } => {
+                (of(model), 2.0 * members, ASKING_SHARE * self.trace_seconds(model))
+            }
             Work::Reference { model, splits, .. } => {
                 (of(model), 2.0 * members * splits.len() as f64, ASKING_SHARE * self.trace_seconds(model))
             }
@@ -96,6 +98,7 @@ impl Plan {
             }
             Work::OneRunAudit { model, .. }
             | Work::Attribute { model, .. }
+            | Work::Whole { model, .. }
             | Work::Reference { model, .. }
             | Work::Synthesize { model, .. }
             | Work::Fidelity { model, .. }

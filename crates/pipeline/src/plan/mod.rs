@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use syntrace_base::base::{ClassId, Device, JobId, ModelId, SplitId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{JobKind, Regime, Role};
-use syntrace_model::model::{AnyGenerator, BaseSpec};
+use syntrace_model::model::{AnyGenerator, BaseSpec, WholeKind};
 use syntrace_spec::{Spec, StageSpec};
 use syntrace_store::{ShardRecord, Snapshot};
 use syntrace_traffic::encoding::EncodingKind;
@@ -56,6 +56,8 @@ pub(crate) enum Work {
         class_id: ClassId,
         sources: Vec<JobId>,
         encoding: EncodingKind,
+        /// Are the traces anonymised first?
+        anonymised: bool,
     },
     Split {
         class_id: ClassId,
@@ -71,6 +73,11 @@ pub(crate) enum Work {
         encode: JobId,
     },
     Attribute {
+        model: PlannedModel,
+        encode: JobId,
+    },
+    /// What a model says of every position of the traces of its split.
+    Whole {
         model: PlannedModel,
         encode: JobId,
     },
@@ -129,6 +136,7 @@ impl Work {
             Self::Base { base } => base.shipped.is_none(),
             Self::Train { .. }
             | Self::Attribute { .. }
+            | Self::Whole { .. }
             | Self::Reference { .. }
             | Self::Attack { .. }
             | Self::Synthesize { .. }
@@ -284,7 +292,15 @@ impl Plan {
 
     /// The traces and the regime as which a model is trained.
     pub(crate) fn recipe(&self, generator: usize, regime: Regime) -> (u32, Regime) {
-        self.generators.get(generator).map_or((self.spec.split.members, regime), |own| own.recipe(&self.spec, regime))
+        self.generators
+            .get(generator)
+            .map_or((self.spec.split.members, regime.of_training()), |own| own.recipe(&self.spec, regime))
+    }
+
+    /// The attribute of a generator that the spec asks to keep whole.
+    pub(crate) fn whole(&self, generator: usize) -> Option<WholeKind> {
+        let family = self.generators.get(generator).map(|planned| &planned.family);
+        family.filter(|_| self.spec.whole_attributes).and_then(|family| family.whole_attribute())
     }
 
     /// Is a generator attacked through its synthetic traces?
@@ -367,7 +383,7 @@ fn planned_generator(stage: &StageSpec, spec: &Spec) -> Result<PlannedGenerator>
         ))
         .hint("leave `learns_from` out"));
     }
-    for &regime in spec.regimes.iter().filter(|regime| planned.family.supports(**regime)) {
+    for &regime in spec.regimes.iter().filter(|regime| planned.family.supports(regime.of_training())) {
         let (members, regime) = planned.recipe(spec, regime);
         planned.family.check_in(members, regime)?;
     }

@@ -17,6 +17,7 @@ use syntrace_measure::privacy::Accountant;
 use syntrace_model::model::Start;
 use syntrace_model::model::shipped::shipped_bases;
 use syntrace_spec::SplitSpec;
+use syntrace_traffic::anonymise::ANONYMISATION_VERSION;
 
 /// Version of the DP mechanism and its accounting: raised when the same seeds give other noise or another ledger.
 /// 2: noise of 53 bits, gradients that are not finite count as zero. 3: ledgers name their mechanism,
@@ -56,13 +57,17 @@ impl Builder<'_> {
         Ok(splits)
     }
 
-    /// The job that encodes a class in a generator's encoding.
-    fn encode(&mut self, class: &PlannedClass, generator: usize) -> Result<JobRef> {
+    /// The job that encodes a class, as it is or anonymised, in a generator's encoding.
+    fn encode(&mut self, class: &PlannedClass, generator: usize, anonymised: bool) -> Result<JobRef> {
         let encoding = self.plan.generators[generator].family.encoding();
-        let spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.options_json() });
-        let label = format!("encode {}/{} {}", class.dataset, class.class, encoding.name());
+        let mut spec = serde_json::json!({ "class": class.class_id.0, "encoding": encoding.name(), "options": encoding.options_json() });
+        let mut label = format!("encode {}/{} {}", class.dataset, class.class, encoding.name());
+        if let Some(spec) = spec.as_object_mut().filter(|_| anonymised) {
+            spec.insert("anonymised".to_owned(), ANONYMISATION_VERSION.into());
+            label.push_str(" anonymised");
+        }
         let head = JobHead::new(JobKind::Encode, label, &spec, ids(&class.sources), 0);
-        let work = Work::Encode { class_id: class.class_id, sources: class.sources.clone(), encoding };
+        let work = Work::Encode { class_id: class.class_id, sources: class.sources.clone(), encoding, anonymised };
         self.add(head, work, class.source_indices.clone())
     }
 
@@ -76,7 +81,7 @@ impl Builder<'_> {
         let name = self.plan.generators[generator].family.name();
         let (mut encodes, mut after) = (Vec::new(), Vec::new());
         for class in public {
-            let encode = self.encode(class, generator)?;
+            let encode = self.encode(class, generator, false)?;
             encodes.push((class.class_id, encode.id));
             after.push(encode.index);
         }
@@ -123,14 +128,33 @@ impl Builder<'_> {
 
     /// Trains a generator's models on the splits of a class, and attacks and measures them.
     fn generator(&mut self, class: &PlannedClass, generator: usize, splits: &[PlannedSplit]) -> Result<()> {
-        let encode = self.encode(class, generator)?;
+        let anonymised = |regime: &Regime| *regime == Regime::Anonymised;
+        let (anonymised, as_is): (Vec<Regime>, Vec<Regime>) = self.regimes(generator).into_iter().partition(anonymised);
+        if !as_is.is_empty() || anonymised.is_empty() {
+            self.trained(class, generator, splits, &as_is)?;
+        }
+        if !anonymised.is_empty() {
+            self.trained(class, generator, splits, &anonymised)?;
+        }
+        Ok(())
+    }
+
+    /// The models of regimes that read the same encoding of the class.
+    fn trained(
+        &mut self,
+        class: &PlannedClass,
+        generator: usize,
+        splits: &[PlannedSplit],
+        regimes: &[Regime],
+    ) -> Result<()> {
+        let encode = self.encode(class, generator, regimes.contains(&Regime::Anonymised))?;
         let says = !self.plan.generators[generator].family.attribute_kinds().is_empty();
         let outside = self.plan.attacked_from_outside(generator);
         let teaches = self.plan.teaches(generator);
         // Shadows serve attacks, and there is none on a generator that says nothing of traces and is not attacked from outside.
         let serves = |role: Role| says || outside || teaches || role == Role::Target;
         let mut models = Vec::new();
-        for regime in self.regimes(generator) {
+        for &regime in regimes {
             for split in splits.iter().filter(|split| serves(split.role)) {
                 models.push((self.model(class, generator, regime, *split)?, split.index));
             }
@@ -150,13 +174,16 @@ impl Builder<'_> {
             if says {
                 attributed.inside.push(with(self.attribute(generator, model, encode.id, *train_index)?));
             }
+            if let Some(whole) = self.whole_attribute(generator, model, encode.id, *train_index)? {
+                attributed.whole.push(with(whole));
+            }
             let synthesized = match model.role {
                 Role::Target => self.synthesis(class, generator, model, *train_index)?,
                 _ if outside || teaches => self.synthesize(generator, model, *train_index)?,
                 _ => None,
             };
             let Some(synthesize) = synthesized else { continue };
-            if teaches && model.regime != Regime::None {
+            if teaches && model.regime.is_private() {
                 let released = Released { model: model.model_id, synthesize: synthesize.id };
                 self.released.push((model.clone(), released, synthesize.index));
             }
@@ -170,7 +197,7 @@ impl Builder<'_> {
     /// The regimes of the spec in which a generator can be trained.
     fn regimes(&self, generator: usize) -> Vec<Regime> {
         let family = &self.plan.generators[generator].family;
-        self.plan.spec.regimes.iter().copied().filter(|regime| family.supports(*regime)).collect()
+        self.plan.spec.regimes.iter().copied().filter(|regime| family.supports(regime.of_training())).collect()
     }
 
     /// The model of a generator on a split of a class, in a regime.
@@ -247,10 +274,13 @@ impl Builder<'_> {
             .text(&planned.family.plan(traces, trained_as).identity())
             .int(split_id.0)
             .text(&regime.identity())
-            .text(if regime == Regime::None { "none" } else { noise_name(spec.noise) })
+            .text(if regime.is_private() { noise_name(spec.noise) } else { "none" })
             .int(i64::from(code_version(JobKind::Train)))
             .bytes(&spec.seed.to_le_bytes());
-        if regime != Regime::None {
+        if regime == Regime::Anonymised {
+            identity = identity.int(i64::from(ANONYMISATION_VERSION));
+        }
+        if regime.is_private() {
             identity = identity.text("mechanism").int(MECHANISM_VERSION);
             if spec.accountant != Accountant::Pld {
                 identity = identity.text("accountant").text(spec.accountant.name());
@@ -272,7 +302,7 @@ impl Builder<'_> {
 
     /// The traces that a model learns from instead of its members, and the index of the job that draws them.
     fn released_to(&self, generator: usize, regime: Regime, split_id: SplitId) -> Result<Option<(Released, usize)>> {
-        let Some(teacher) = self.plan.generators[generator].learns_from.filter(|_| regime != Regime::None) else {
+        let Some(teacher) = self.plan.generators[generator].learns_from.filter(|_| regime.is_private()) else {
             return Ok(None);
         };
         let of_split =
@@ -402,6 +432,22 @@ impl Builder<'_> {
         let head =
             JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
         self.add(head, Work::Attribute { model: model.clone(), encode }, train.into_iter().collect())
+    }
+
+    /// What a model says of every position, where the spec asks for it.
+    fn whole_attribute(
+        &mut self,
+        generator: usize,
+        model: &PlannedModel,
+        encode: JobId,
+        train: Option<usize>,
+    ) -> Result<Option<JobRef>> {
+        let Some(whole) = self.plan.whole(generator) else { return Ok(None) };
+        let spec = serde_json::json!({ "model": model.model_id.0, "whole": whole.kind });
+        let label = format!("whole attributes {}", model.label(&self.plan.generators[generator].name));
+        let head =
+            JobHead::new(JobKind::Attribute, label, &spec, vec![model.model_id.0, model.split_id.0, encode.0], 0);
+        self.add(head, Work::Whole { model: model.clone(), encode }, train.into_iter().collect()).map(Some)
     }
 
     /// Attributes of the traces of all splits from synthetic traces.

@@ -49,7 +49,7 @@ impl Plan {
     /// Does a job that a run would do train with noise whose seed is not stored?
     pub fn trains_with_secret_noise(&self) -> bool {
         let private = |work: &Work| match work {
-            Work::Train { models, .. } => models.iter().any(|model| model.regime != Regime::None),
+            Work::Train { models, .. } => models.iter().any(|model| model.regime.is_private()),
             Work::OneRunAudit { .. } => true,
             _ => false,
         };

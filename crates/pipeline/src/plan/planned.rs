@@ -105,19 +105,20 @@ pub(crate) struct PlannedGenerator {
 }
 
 impl PlannedGenerator {
-    /// Number of training traces (hosts, where they are the unit) and training regime of its models of a regime: a
-    /// generator that learns from released traces uses all that are drawn, and needs no DP itself (post-processing).
+    /// Number of training traces (hosts, where they are the unit) and training regime of its models of a regime: a generator
+    /// that learns from released traces uses all that are drawn, and needs no DP itself (post-processing); anonymised traces are
+    /// trained on like others.
     pub fn recipe(&self, spec: &Spec, regime: Regime) -> (u32, Regime) {
-        match self.learns_from.filter(|_| regime != Regime::None) {
+        match self.learns_from.filter(|_| regime.is_private()) {
             Some(_) => (spec.synthetic_traces, Regime::None),
-            None => (spec.split.members, regime),
+            None => (spec.split.members, regime.of_training()),
         }
     }
 
     /// Floating-point operations of the training of a model of a regime, to plan with.
     pub fn training_flops(&self, spec: &Spec, regime: Regime) -> f64 {
         let (units, trained_as) = self.recipe(spec, regime);
-        let private = self.learns_from.is_none() || regime == Regime::None;
+        let private = self.learns_from.is_none() || !regime.is_private();
         let traces = if private { spec.split.unit.traces_max() } else { 1 };
         self.family.training_flops(units, trained_as) * f64::from(traces)
     }

@@ -46,7 +46,10 @@ impl Plan {
             json!({ "name": dataset.name, "classes": dataset.classes, "source": source, "public": dataset.public })
         };
         let stage = |stage: &StageSpec| json!({ "name": stage.name, "options": stage.options });
-        let regime = |regime: &Regime| json!({ "epsilon": regime.epsilon(), "delta": regime.delta() });
+        let regime = |regime: &Regime| match regime {
+            Regime::Anonymised => json!({ "anonymised": true }),
+            Regime::None | Regime::Dp { .. } => json!({ "epsilon": regime.epsilon(), "delta": regime.delta() }),
+        };
         let mut short = json!({
             "datasets": spec.datasets.iter().map(dataset).collect::<Vec<_>>(),
             "packets": spec.traces.packets,
@@ -66,6 +69,9 @@ impl Plan {
             short["augment"] = json!({ "shares": spec.augment.shares, "draws": spec.augment.draws });
         }
         spec.split.unit.write_into(&mut short);
+        if spec.whole_attributes {
+            short["attributes"] = json!("full");
+        }
         match &spec.synthetic_shadows {
             SyntheticShadows::All => short["synthetic_shadows"] = json!(true),
             SyntheticShadows::Of(names) if !names.is_empty() => short["synthetic_shadows"] = json!(names),

@@ -140,6 +140,7 @@ fn models_of(work: &Work) -> Vec<ModelId> {
     match work {
         Work::Train { models, .. } => models.iter().map(|model| model.model_id).collect(),
         Work::Attribute { model, .. }
+        | Work::Whole { model, .. }
         | Work::Reference { model, .. }
         | Work::Synthesize { model, .. }
         | Work::Fidelity { model, .. }

@@ -208,6 +208,7 @@ impl Plan {
             Work::Train { models, .. } => (models.first()?, models.len()),
             Work::OneRunAudit { model, .. }
             | Work::Attribute { model, .. }
+            | Work::Whole { model, .. }
             | Work::Reference { model, .. }
             | Work::Synthesize { model, .. } => (model, 1),
             _ => return None,
@@ -239,6 +240,7 @@ impl Plan {
                 models.iter().map(parameters).sum::<f64>() * NUMBER_BYTES
             }
             Work::Attribute { model, .. } => traces * values(model.generator) * NUMBER_BYTES,
+            Work::Whole { model, .. } => traces * self.whole(model.generator).map_or(0.0, |whole| whole.bytes()),
             Work::Reference { model, splits, .. } => {
                 traces * splits.len() as f64 * values(model.generator) * NUMBER_BYTES
             }
@@ -255,7 +257,11 @@ fn step(work: &Work) -> usize {
     match work {
         Work::IngestFile { .. } | Work::Simulate { .. } | Work::Encode { .. } | Work::Split { .. } => 0,
         Work::Base { .. } | Work::Train { .. } => TRAINING,
-        Work::Attribute { .. } | Work::Reference { .. } | Work::Outside { .. } | Work::Attack { .. } => 2,
+        Work::Attribute { .. }
+        | Work::Whole { .. }
+        | Work::Reference { .. }
+        | Work::Outside { .. }
+        | Work::Attack { .. } => 2,
         Work::Synthesize { .. } => 3,
         Work::Fidelity { .. } | Work::Leakage { .. } | Work::Utility { .. } | Work::OneRunAudit { .. } => 4,
     }

@@ -2,10 +2,11 @@
 
 use super::{Columns, column, flags, optional, segment};
 use arrow::array::*;
+use arrow::datatypes::{ArrowPrimitiveType, Float16Type};
 use std::sync::Arc;
 use syntrace_base::base::{AttackId, TraceId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::TraceAttribute;
+use syntrace_base::record::{TraceAttribute, WholeAttribute};
 use syntrace_store::NewSegment;
 use syntrace_store::schema::{self, SegmentTable};
 
@@ -92,6 +93,60 @@ pub(crate) fn attribute_rows(columns: &Columns, kind: &str, out: &mut Vec<Attrib
             loss_exact: (!loss_exact.is_null(row)).then(|| loss_exact.value(row)),
             values_exact: doubles.transpose()?,
         });
+    }
+    Ok(())
+}
+
+type Half = <Float16Type as ArrowPrimitiveType>::Native;
+
+/// A number as a half float; beyond their range (65,504) the largest.
+fn half(number: f32) -> Half {
+    Half::from_f32(number.clamp(Half::MIN.to_f32(), Half::MAX.to_f32()))
+}
+
+/// Whole attributes of some traces: trace, member?, what is said of it.
+pub(crate) type WholeRow = (TraceId, bool, WholeAttribute);
+
+/// Whole attributes of a kind, a row a position.
+pub(crate) fn whole_segment(partition: i64, kind: &str, traces: &[WholeRow]) -> Result<NewSegment> {
+    let rows: Vec<(&WholeRow, usize, Vec<u8>)> = traces
+        .iter()
+        .flat_map(|row| {
+            let bytes =
+                |numbers: &Vec<f32>| numbers.iter().flat_map(|number| half(*number).to_le_bytes()).collect::<Vec<u8>>();
+            row.2.rows.iter().enumerate().map(move |(position, numbers)| (row, position, bytes(numbers)))
+        })
+        .collect();
+    let columns = vec![
+        ("trace_id", column!(Int64Array, rows, |(row, ..)| row.0.0)),
+        ("member", flags!(rows, |(row, ..)| row.1)),
+        ("kind", column!(StringArray, rows, |_| kind)),
+        ("position", column!(Int32Array, rows, |(_, position, _)| *position as i32)),
+        ("loss", column!(Float32Array, rows, |(row, ..)| row.2.loss)),
+        ("halves", column!(BinaryArray, rows, |(_, _, halves)| halves)),
+    ];
+    segment(&schema::WHOLE_ATTRIBUTES, partition, columns)
+}
+
+/// Whole attributes of a kind, those of a trace's positions one after the other as its values. The positions of a trace stand
+/// together in a segment and in their order.
+pub(crate) fn whole_rows(columns: &Columns, kind: &str, out: &mut Vec<AttributeRow>) -> Result<()> {
+    let trace_id = columns.typed::<Int64Array>("trace_id")?;
+    let member = columns.typed::<BooleanArray>("member")?;
+    let kinds = columns.typed::<StringArray>("kind")?;
+    let position = columns.typed::<Int32Array>("position")?;
+    let loss = columns.typed::<Float32Array>("loss")?;
+    let halves = columns.typed::<BinaryArray>("halves")?;
+    for row in (0..trace_id.len()).filter(|row| kinds.value(*row) == kind) {
+        if position.value(row) == 0 {
+            let attribute = TraceAttribute { kind: "", loss: loss.value(row), values: Vec::new() };
+            let of = AttributeRow::of(TraceId(trace_id.value(row)), member.value(row), attribute);
+            out.push(AttributeRow { kind: kind.to_owned(), ..of });
+        }
+        let own = out.last_mut().filter(|own| own.trace_id.0 == trace_id.value(row));
+        let own = own.ok_or_else(|| Error::internal("positions of a whole attribute without their first"))?;
+        let (pairs, _) = halves.value(row).as_chunks::<2>();
+        own.values.extend(pairs.iter().map(|pair| Half::from_le_bytes(*pair).to_f32()));
     }
     Ok(())
 }

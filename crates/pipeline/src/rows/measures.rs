@@ -5,6 +5,7 @@ use arrow::array::*;
 use syntrace_attack::utility::{ImportanceRow, UtilityRow};
 use syntrace_base::base::JobId;
 use syntrace_base::error::Result;
+use syntrace_base::record::Regime;
 use syntrace_measure::audit::LeakRow;
 use syntrace_store::NewSegment;
 use syntrace_store::schema;
@@ -29,12 +30,23 @@ pub(crate) fn fidelity_segment(model: i64, rows: &[syntrace_measure::eval::Fidel
     segment(&schema::FIDELITY, model, columns)
 }
 
-/// What all utility rows of a job share: dataset, generator and epsilon (`None` for a baseline).
+/// What all utility rows of a job share: dataset, generator and its regime (`None` for a baseline).
 pub(crate) struct UtilityHead<'a> {
     pub job: JobId,
     pub dataset: &'a str,
     pub generator: Option<&'a str>,
-    pub epsilon: Option<f64>,
+    pub regime: Option<Regime>,
+}
+
+impl UtilityHead<'_> {
+    fn epsilon(&self) -> Option<f64> {
+        self.regime.and_then(Regime::epsilon)
+    }
+
+    /// The regime where epsilon does not say it.
+    fn other_regime(&self) -> Option<String> {
+        self.regime.filter(|regime| *regime == Regime::Anonymised).map(Regime::words)
+    }
 }
 
 /// Measures of downstream models.
@@ -42,7 +54,7 @@ pub(crate) fn utility_segment(head: &UtilityHead<'_>, rows: &[UtilityRow]) -> Re
     let columns = vec![
         ("dataset", column!(StringArray, rows, |_| head.dataset)),
         ("generator", optional!(StringArray, rows, |_| head.generator)),
-        ("epsilon", optional!(Float64Array, rows, |_| head.epsilon)),
+        ("epsilon", optional!(Float64Array, rows, |_| head.epsilon())),
         ("task", column!(StringArray, rows, |row| row.task.name())),
         ("trained_on", column!(StringArray, rows, |row| row.trained_on.name())),
         ("learner", column!(StringArray, rows, |row| row.learner.as_str())),
@@ -54,6 +66,7 @@ pub(crate) fn utility_segment(head: &UtilityHead<'_>, rows: &[UtilityRow]) -> Re
         ("value_low", optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.0))),
         ("value_high", optional!(Float64Array, rows, |row| row.interval.map(|interval| interval.1))),
         ("real_share", optional!(Float64Array, rows, |row| row.real_share)),
+        ("other_regime", optional!(StringArray, rows, |_| head.other_regime())),
     ];
     segment(&schema::UTILITY, head.job.0, columns)
 }
@@ -63,12 +76,13 @@ pub(crate) fn importances_segment(head: &UtilityHead<'_>, rows: &[ImportanceRow]
     let columns = vec![
         ("dataset", column!(StringArray, rows, |_| head.dataset)),
         ("generator", optional!(StringArray, rows, |_| head.generator)),
-        ("epsilon", optional!(Float64Array, rows, |_| head.epsilon)),
+        ("epsilon", optional!(Float64Array, rows, |_| head.epsilon())),
         ("task", column!(StringArray, rows, |row| row.task.name())),
         ("trained_on", column!(StringArray, rows, |row| row.trained_on.name())),
         ("field", column!(StringArray, rows, |row| row.field)),
         ("position", column!(Int32Array, rows, |row| row.position as i32)),
         ("importance", column!(Float64Array, rows, |row| row.importance)),
+        ("other_regime", optional!(StringArray, rows, |_| head.other_regime())),
     ];
     segment(&schema::IMPORTANCES, head.job.0, columns)
 }

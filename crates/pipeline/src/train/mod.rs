@@ -36,10 +36,10 @@ pub use one_run::{Audited, Experiment};
 #[cfg(feature = "torch")]
 pub use recipe::{base_traces, train_recipe};
 #[cfg(feature = "torch")]
-pub(crate) use traces::{attributes, references, synthesize};
+pub(crate) use traces::{attributes, references, synthesize, whole_attributes};
 
 #[cfg(not(feature = "torch"))]
-pub(crate) use without_torch::{attributes, base, one_run, references, synthesize, train};
+pub(crate) use without_torch::{attributes, base, one_run, references, synthesize, train, whole_attributes};
 #[cfg(not(feature = "torch"))]
 pub use without_torch::{cuda_devices, device_flops};
 
@@ -61,6 +61,10 @@ mod without_torch {
     }
 
     pub fn attributes(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId) -> Result<()> {
+        Err(missing())
+    }
+
+    pub fn whole_attributes(_: &Context<'_>, _: &JobHead, _: &PlannedModel, _: JobId) -> Result<()> {
         Err(missing())
     }
 

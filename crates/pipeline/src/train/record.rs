@@ -6,7 +6,7 @@ use crate::plan::{Ancestor, PlannedModel, noise_name};
 use crate::rows::{self, LedgerRow};
 use syntrace_base::base::{Delta, Digest, ModelId};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord, PrivacyEvent};
+use syntrace_base::record::{LineageEdge, LineageKind, ModelRecord, PrivacyEvent, Regime};
 use syntrace_measure::privacy::{self, Ledger};
 use syntrace_model::train::{DpPlan, ModelOutcome, TrainPlan};
 use syntrace_store::{JobResult, NewObject, Snapshot};
@@ -24,10 +24,14 @@ pub(super) fn lineage(snapshot: &Snapshot, model: &PlannedModel, dp: bool) -> Re
         edges.extend(ancestor_record(snapshot, from.model)?.lineage);
         edges.push(edge(LineageKind::ReleasedTraces, from.model.0, "synthetic traces that a private model released"));
     } else {
+        let members = match model.regime {
+            Regime::Anonymised => "member traces of the split, anonymised",
+            Regime::None | Regime::Dp { .. } => "member traces of the split",
+        };
         edges.push(LineageEdge {
             through_mechanism: dp,
             saw_private: true,
-            ..edge(LineageKind::TrainingTraces, model.split_id.0, "member traces of the split")
+            ..edge(LineageKind::TrainingTraces, model.split_id.0, members)
         });
     }
     if matches!(model.ancestor, Ancestor::None | Ancestor::Released(_)) && model.base.is_none() {

@@ -47,6 +47,41 @@ pub(crate) fn attributes(context: &Context<'_>, head: &JobHead, model: &PlannedM
     Ok(())
 }
 
+/// Traces whose whole attributes are computed, and stored, together.
+const WHOLE_TRACES: usize = 64;
+
+/// Records what a model says of every position of its members and its held-out traces, in evaluation mode.
+pub(crate) fn whole_attributes(
+    context: &Context<'_>,
+    head: &JobHead,
+    model: &PlannedModel,
+    encode: JobId,
+) -> Result<()> {
+    let start = Start::now();
+    let snapshot = context.store.snapshot()?;
+    let (_, family) = generator(context, model.generator)?;
+    let whole =
+        family.whole_attribute().ok_or_else(|| Error::internal("a family without an attribute to keep whole"))?;
+    let pool = Pool::load(&snapshot, model.class_id, encode)?;
+    let (members, held_out) = load::split(&snapshot, model.split_id)?;
+    let members: BTreeSet<TraceId> = members.into_iter().collect();
+    // Sorted by trace, so that the order of the rows does not reveal membership.
+    let mut ids: Vec<TraceId> = members.iter().copied().chain(held_out).collect();
+    ids.sort_unstable();
+    let (own, base) = weights(&snapshot, model)?;
+    let mut result = JobResult::new(head.record_on(start, family.device()));
+    for ids in ids.chunks(WHOLE_TRACES) {
+        let positions = load::positions(ids, &pool.positions)?;
+        let traces: Vec<EncodedTrace> = positions.iter().map(|position| pool.traces[*position].clone()).collect();
+        let said = family.whole_attributes(Weights { own: &own, base: base.as_deref() }, &traces)?;
+        let rows = ids.iter().zip(said).map(|(id, said)| (*id, members.contains(id), said));
+        result.segments.push(rows::whole_segment(model.model_id.0, whole.kind, &rows.collect::<Vec<_>>())?);
+    }
+    result.job = head.record_on(start, family.device());
+    context.store.commit(result)?;
+    Ok(())
+}
+
 /// Records a model's attributes of the traces of some splits that are outside its own, in evaluation
 /// mode: none of them is a member of it.
 pub(crate) fn references(

@@ -2,11 +2,11 @@
 //! training set of each model, and the further traces on which each model must be evaluated.
 
 use crate::jobs::load;
-use crate::jobs::split::{drawn_split, require_enough};
+use crate::jobs::split::{drawn_alone, drawn_split, require_enough};
 use crate::plan::models::split_head;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use syntrace_base::base::{JobId, TraceId};
+use syntrace_base::base::{JobId, Seed, TraceId};
 use syntrace_base::error::{Error, Result, ResultExt};
 use syntrace_base::record::{ClassRecord, Part, Role, Trace};
 use syntrace_spec::SplitSpec;
@@ -57,7 +57,10 @@ pub fn kit(snapshot: &Snapshot, options: &KitOptions) -> Result<Kit> {
     let sources: Vec<JobId> = ingests.map(|ingest| ingest.job_id).collect();
     let traces = load::traces(snapshot, class.class_id, &sources)?;
     let place = || format!("class `{}/{}`", options.dataset, options.class);
-    require_enough(traces.len(), options.split).context(place)?;
+    let alone = options.split.shadows == 0;
+    if !alone {
+        require_enough(traces.len(), options.split).context(place)?;
+    }
     if options.split.members == 0 {
         return Err(Error::user("expected one member or more, found `0`").context(place()));
     }
@@ -66,7 +69,11 @@ pub fn kit(snapshot: &Snapshot, options: &KitOptions) -> Result<Kit> {
     let split = |role| -> Result<(Role, Vec<(TraceId, bool)>)> {
         let name = format!("{}/{}", options.dataset, options.class);
         let head = split_head((class.class_id, &name), &sources, role, options.split, options.seed);
-        let drawn = drawn_split(&head, &pool, role, options.split)?;
+        let drawn = if alone {
+            drawn_alone(&pool, options.split, Seed::root(options.seed)).context(place)?
+        } else {
+            drawn_split(&head, &pool, role, options.split)?
+        };
         let mut members: Vec<(TraceId, bool)> =
             drawn.into_iter().map(|(trace, part)| (trace, part == Part::Member)).collect();
         // In an order that does not reveal membership.

@@ -53,6 +53,7 @@ pub const WITHHELD_TABLES: &[&SegmentTable] = &[
     &schema::SPLIT_TRACES,
     &schema::ATTRIBUTES,
     &schema::REFERENCE_ATTRIBUTES,
+    &schema::WHOLE_ATTRIBUTES,
     &schema::ATTACK_SCORES,
     &schema::SYNTHETIC_TRACES,
     &schema::REPAIRS,

@@ -1,7 +1,7 @@
 //! SQL functions, so that a new attack or fidelity measure is a query.
 //!
 //! Aggregates: `auc`, `tpr_at_fpr`, `jsd`, `js_divergence`, `wasserstein`, `entropy_bits`.
-//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`, `empirical_epsilon`, `joint_epsilon`, `inet`,
+//! Scalars: `ip_text`, `hexdump`, `list_sum`, `list_mean`, `list_std`, `half_floats`, `empirical_epsilon`, `joint_epsilon`, `inet`,
 //! `in_network`, `json_extract`, `json_extract_string`; `length` and `octet_length` of bytes too. `sum` of integers does not wrap.
 
 mod address;
@@ -58,6 +58,7 @@ pub const NAMES: &[&str] = &[
     "list_sum",
     "list_mean",
     "list_std",
+    "half_floats",
     "empirical_epsilon",
     "joint_epsilon",
     "inet",

@@ -1,14 +1,16 @@
-//! `ip_text`, `hexdump`, and sums over lists.
+//! `ip_text`, `hexdump`, `half_floats`, and sums over lists.
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Builder, Float64Array, ListBuilder, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float16Type, Float32Type, Float64Type};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+type Half = <Float16Type as ArrowPrimitiveType>::Native;
 
 /// The scalar functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,10 +25,13 @@ pub(super) enum Kind {
     ListMean,
     /// `list_std(list)`: population standard deviation; NULL for an empty list.
     ListStd,
+    /// `half_floats(bytes)`: little-endian half floats as a list; NULL for an odd number of bytes.
+    HalfFloats,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::IpText, Self::Hexdump, Self::ListSum, Self::ListMean, Self::ListStd];
+    pub const ALL: [Self; 6] =
+        [Self::IpText, Self::Hexdump, Self::ListSum, Self::ListMean, Self::ListStd, Self::HalfFloats];
 
     fn name(self) -> &'static str {
         match self {
@@ -35,6 +40,7 @@ impl Kind {
             Self::ListSum => "list_sum",
             Self::ListMean => "list_mean",
             Self::ListStd => "list_std",
+            Self::HalfFloats => "half_floats",
         }
     }
 }
@@ -49,7 +55,9 @@ pub(super) struct StudyScalar {
 impl StudyScalar {
     pub fn new(kind: Kind) -> Self {
         let signature = match kind {
-            Kind::IpText | Kind::Hexdump => Signature::exact(vec![DataType::Binary], Volatility::Immutable),
+            Kind::IpText | Kind::Hexdump | Kind::HalfFloats => {
+                Signature::exact(vec![DataType::Binary], Volatility::Immutable)
+            }
             _ => Signature::any(1, Volatility::Immutable),
         };
         Self { kind, signature }
@@ -68,6 +76,7 @@ impl ScalarUDFImpl for StudyScalar {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match (self.kind, arguments) {
             (Kind::IpText | Kind::Hexdump, _) => Ok(DataType::Utf8),
+            (Kind::HalfFloats, _) => Ok(floats()),
             (_, [DataType::List(item)]) if item.data_type().is_numeric() => Ok(DataType::Float64),
             (kind, found) => plan_err!("{} expects a list of numbers, found {found:?}", kind.name()),
         }
@@ -82,8 +91,26 @@ impl ScalarUDFImpl for StudyScalar {
             Kind::ListSum => lists(&values, |list| Some(sum(list)))?,
             Kind::ListMean => lists(&values, mean)?,
             Kind::ListStd => lists(&values, standard_deviation)?,
+            Kind::HalfFloats => half_floats(&values),
         }))
     }
+}
+
+/// The type of a list of FLOAT.
+fn floats() -> DataType {
+    DataType::List(Arc::new(Field::new("item", DataType::Float32, false)))
+}
+
+fn half_floats(values: &ArrayRef) -> ArrayRef {
+    let mut lists = ListBuilder::new(Float32Builder::new()).with_field(Field::new("item", DataType::Float32, false));
+    for bytes in values.as_binary::<i32>() {
+        let (pairs, rest) = bytes.unwrap_or_default().as_chunks::<2>();
+        for pair in pairs {
+            lists.values().append_value(Half::from_le_bytes(*pair).to_f32());
+        }
+        lists.append(bytes.is_some() && rest.is_empty());
+    }
+    Arc::new(lists.finish())
 }
 
 fn texts(values: &ArrayRef, text: impl Fn(&[u8]) -> Option<String>) -> ArrayRef {

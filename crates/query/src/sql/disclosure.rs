@@ -33,6 +33,7 @@ const OF_TRACES: &[&str] = &[
     "splits",
     "attributes",
     "reference_attributes",
+    "whole_attributes",
     "attack_scores",
     "objects",
 ];
@@ -50,6 +51,7 @@ const OF_GROUPS: &[&str] = &[
     "role",
     "shadow",
     "epsilon",
+    "regime",
     "plan",
     "attack_id",
     "attack",
@@ -85,6 +87,7 @@ const OF_MEANS: &[&str] = &[
     "figure10",
     "generalization_gap",
     "paper_agreement",
+    "strongest_by_access",
     "study_totals",
     "table1",
     "table3",

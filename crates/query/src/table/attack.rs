@@ -81,6 +81,7 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
         .real_or_null("epsilon", "target epsilon of all models of the group; NULL = no DP", |row| {
             row.attack.regime.epsilon()
         })
+        .text("regime", "how they were trained: `no DP`, `anonymised` or `eps 4.0`", |row| row.attack.regime.words())
         .real_or_null("delta", "its delta; NULL = no DP", |row| row.attack.regime.delta())
         .int("shadows", "shadow models that it learnt from", |row| row.attack.shadow_models.len() as i32)
         .big("n", "traces (hosts, where they are the unit) evaluated", |row| row.attack.n as i64)
@@ -115,6 +116,11 @@ pub(super) fn attacks(study: &Arc<Study>) -> Arc<dyn Relation> {
     let fields = fields
         .real("confidence", "confidence level of all intervals", |row| row.attack.confidence)
         .text("interval_method", "how the intervals were made", |row| row.attack.interval_method.clone())
+        .text(
+            "interval_covers",
+            "what the AUC's interval covers: `traces` (which were drawn and attacked, of one trained model) or `traces and trainings`",
+            |row| row.attack.interval_covers().to_owned(),
+        )
         .flag_or_null("converged", "did its solver converge before its cap of iterations; NULL: it has none", |row| {
             row.attack.converged
         })

@@ -95,6 +95,12 @@ fn model_epsilon(index: &Index, id: i64) -> ScalarValue {
     ScalarValue::Float64(index.model(ModelId(id)).and_then(|model| model.regime.epsilon()))
 }
 
+fn model_regime(index: &Index, id: i64) -> ScalarValue {
+    text(index.model(ModelId(id)).map(|model| model.regime.words()).as_deref())
+}
+
+const REGIME: &str = "how the model was trained: `no DP`, `anonymised` or `eps 4.0`";
+
 /// Of a partition that is a model id.
 pub(super) const OF_MODEL: &[Constant] = &[
     constant("model_id", I64, false, "model", |_, id| ScalarValue::Int64(Some(id))),
@@ -104,8 +110,11 @@ pub(super) const OF_MODEL: &[Constant] = &[
     constant("role", Text, false, "`target` or `shadow`", model_role),
     constant("shadow", I32, true, "index of a shadow; NULL for a target", model_shadow),
     constant("epsilon", F64, true, "target epsilon of the model; NULL = no DP", model_epsilon),
+    constant("regime", Text, false, REGIME, model_regime),
     plan(PLAN, |_, id| Some(id)),
 ];
+
+const PACKET_REGIME: &str = "how the model was trained: `no DP`, `anonymised` or `eps 4.0`; NULL for a real packet";
 
 /// The columns that say where a packet comes from, over a class (real) partition.
 pub(super) const PACKETS_OF_CLASS: &[Constant] = &[
@@ -119,6 +128,7 @@ pub(super) const PACKETS_OF_CLASS: &[Constant] = &[
     constant("epsilon", F64, true, "target epsilon of the model; NULL = no DP, or a real packet", |_, _| {
         ScalarValue::Float64(None)
     }),
+    constant("regime", Text, true, PACKET_REGIME, |_, _| ScalarValue::Utf8(None)),
 ];
 
 /// The same columns over a model (synthetic) partition.
@@ -133,6 +143,7 @@ pub(super) const PACKETS_OF_MODEL: &[Constant] = &[
     constant("role", Text, true, "role of the model; NULL for a real packet", model_role),
     constant("shadow", I32, true, "index of a shadow; NULL otherwise", model_shadow),
     constant("epsilon", F64, true, "target epsilon of the model; NULL = no DP, or a real packet", model_epsilon),
+    constant("regime", Text, true, PACKET_REGIME, model_regime),
 ];
 
 fn attack_target(index: &Index, id: i64) -> i64 {
@@ -159,6 +170,10 @@ fn attack_epsilon(index: &Index, id: i64) -> ScalarValue {
     ScalarValue::Float64(index.attack(AttackId(id)).and_then(|attack| attack.regime.epsilon()))
 }
 
+fn attack_regime(index: &Index, id: i64) -> ScalarValue {
+    text(index.attack(AttackId(id)).map(|attack| attack.regime.words()).as_deref())
+}
+
 fn attack_role(index: &Index, id: i64) -> ScalarValue {
     text(index.attack(AttackId(id)).map(|attack| match attack.evaluated_on {
         EvaluatedOn::Target | EvaluatedOn::EachTarget => "target",
@@ -172,6 +187,7 @@ pub(super) const OF_JOB: &[Constant] = &[
     plan(PLAN, |_, _| None),
 ];
 
+const GROUP_REGIME: &str = "how the models of the group were trained: `no DP`, `anonymised` or `eps 4.0`";
 const EVALUATED_ON: &str = "`shadow_test` (held back from the attack) or `target`";
 
 /// Of a partition that is an attack id, whose rows name their own model.
@@ -187,6 +203,7 @@ pub(super) const OF_ATTACK_SCORES: &[Constant] = &[
     constant("class", Text, false, "class", |index, id| class_of(index, attack_class(index, id)).1),
     constant("role", Text, false, "role of the row's model: `target` or `shadow`", attack_role),
     constant("epsilon", F64, true, "target epsilon of the group; NULL = no DP", attack_epsilon),
+    constant("regime", Text, false, GROUP_REGIME, attack_regime),
     plan(PLAN, |index, id| Some(attack_target(index, id))),
 ];
 
@@ -206,5 +223,6 @@ pub(super) const OF_ATTACK: &[Constant] = &[
     constant("class", Text, false, "class", |index, id| class_of(index, attack_class(index, id)).1),
     constant("role", Text, false, "`target` or `shadow`: whose traces were scored", attack_role),
     constant("epsilon", F64, true, "target epsilon of the group; NULL = no DP", attack_epsilon),
+    constant("regime", Text, false, GROUP_REGIME, attack_regime),
     plan(PLAN, |index, id| Some(attack_target(index, id))),
 ];

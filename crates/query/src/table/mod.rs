@@ -76,6 +76,11 @@ pub(super) const TABLES: &[Table] = &[
         doc: "One row per model, trace outside its split and attribute kind.",
         make: segment::reference_attributes,
     },
+    Table {
+        name: "whole_attributes",
+        doc: "One row per model, trace and position of the trace, where a spec asks for full attributes.",
+        make: segment::whole_attributes,
+    },
     Table { name: "attacks", doc: "One row per attack result, with intervals.", make: attack::attacks },
     Table {
         name: "attack_scores",

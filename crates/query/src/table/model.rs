@@ -126,9 +126,7 @@ fn identity() -> Fields<ModelRow> {
         .int_or_null("shadow", "index of a shadow; NULL for a target", |row| {
             row.model.role.shadow().map(|index| index as i32)
         })
-        .text("regime", "`none` or `dp`", |row| {
-            if row.model.regime.epsilon().is_some() { "dp".to_owned() } else { "none".to_owned() }
-        })
+        .text("regime", "how it was trained: `no DP`, `anonymised` or `eps 4.0`", |row| row.model.regime.words())
 }
 
 fn privacy(fields: Fields<ModelRow>) -> Fields<ModelRow> {

@@ -13,7 +13,7 @@ use syntrace_base::error::{Error, Result};
 use syntrace_store::schema::{
     ATTACK_SCORES, ATTRIBUTES, Column, ColumnType, ENCODINGS, EPOCHS, FIDELITY, IMPORTANCES, LEAKS, MONITORS,
     ONE_RUN_AUDITS, PACKETS, PRIVACY_LEDGER, REFERENCE_ATTRIBUTES, REPAIRS, ROC, SPLIT_TRACES, SYNTHETIC_PACKETS,
-    SYNTHETIC_TRACES, SegmentTable, TRACES, UTILITY,
+    SYNTHETIC_TRACES, SegmentTable, TRACES, UTILITY, WHOLE_ATTRIBUTES,
 };
 use syntrace_store::{ColumnRecord, Scalar, SegmentRecord};
 
@@ -199,6 +199,10 @@ pub(super) fn attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
 
 pub(super) fn reference_attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
     relation(study, &REFERENCE_ATTRIBUTES, OF_MODEL)
+}
+
+pub(super) fn whole_attributes(study: &Arc<Study>) -> Arc<dyn Relation> {
+    relation(study, &WHOLE_ATTRIBUTES, OF_MODEL)
 }
 
 pub(super) fn attack_scores(study: &Arc<Study>) -> Arc<dyn Relation> {

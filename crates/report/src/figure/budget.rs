@@ -1,7 +1,8 @@
 //! Figures with the privacy budget along the horizontal axis.
 
-use super::{Budgets, Look, distinct, missing_note, small_panels};
+use super::{Look, distinct, missing_note, small_panels};
 use crate::answer::Answer;
+use crate::budget::{Budget, Budgets};
 use crate::chart::{Chart, Point, Reference, Series};
 use crate::figure_layout::{Entry, Sample, Sheet};
 use crate::scale::{Axis, Scale, number};
@@ -56,11 +57,11 @@ pub(super) fn in_words(budgets: &Budgets, series: &[(String, Vec<Point>)]) -> St
 
 /// AUC of the strongest attack with its interval, one panel.
 pub(super) fn strongest_attacks(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let trained = Budget::of(answer)?;
     let generators = answer.names("generator")?;
     let attacks = answer.names("attack")?;
     let (auc, low, high) = (answer.numbers("auc")?, answer.numbers("auc_low")?, answer.numbers("auc_high")?);
-    let budgets = Budgets::of(&epsilons);
+    let budgets = Budgets::of(&trained);
     let mut lines: Vec<(String, Vec<Point>)> = Vec::new();
     for generator in distinct(&generators) {
         let mut points = Vec::new();
@@ -70,9 +71,9 @@ pub(super) fn strongest_attacks(answer: &Answer, look: &Look) -> Result<Option<S
             let interval = low[row].zip(high[row]);
             let interval =
                 interval.map_or(String::new(), |(low, high)| format!(" ({} to {})", short(low), short(high)));
-            let budget = Budgets::words(epsilons[row]);
+            let budget = trained[row].words();
             let words = format!("{generator}, {budget}: {} {}{interval}", attacks[row], short(value));
-            let mut point = Point::new(budgets.place(epsilons[row]) as f64, value, words);
+            let mut point = Point::new(budgets.place(trained[row]) as f64, value, words);
             point.y_ends = low[row].zip(high[row]);
             points.push(point);
         }
@@ -91,14 +92,13 @@ pub(super) fn strongest_attacks(answer: &Answer, look: &Look) -> Result<Option<S
     let mut legend = generator_legend(look, &drawn);
     legend.push(Entry::new(Sample::Reference(0), "chance"));
     let without = (0..answer.rows()).filter(|row| auc[*row].is_none());
-    let notes =
-        missing_note("Not attacked", without.map(|row| (generators[row].clone(), Budgets::words(epsilons[row]))));
+    let notes = missing_note("Not attacked", without.map(|row| (generators[row].clone(), trained[row].words())));
     Ok(Some(Sheet { panels: vec![chart.draw()], legend, columns: 1, notes }))
 }
 
 /// Precision, recall and FPR of one attack a generator.
 pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let trained = Budget::of(answer)?;
     let generators = answer.names("generator")?;
     let attacks = answer.names("attack")?;
     let on_shadows = answer.numbers("auc_on_shadows")?;
@@ -107,22 +107,22 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
         Ok((answer.numbers(name)?, answer.numbers(&format!("{name}_sd"))?, answer.numbers(&format!("paper_{name}"))?))
     });
     let columns = columns.into_iter().collect::<Result<Vec<_>>>()?;
-    let budgets = Budgets::of(&epsilons);
+    let budgets = Budgets::of(&trained);
     let attacked = look.generators.iter().filter(|name| generators.contains(name)).count();
     let (width, size) = small_panels(attacked, 220.0);
     let mut panels = Vec::new();
     let mut printed = false;
     for generator in look.generators.iter().filter(|name| generators.contains(name)) {
         let own: Vec<usize> = (0..answer.rows()).filter(|row| generators[*row] == *generator).collect();
-        let Some(attack) = drawn_attack(&own, &attacks, &epsilons, &on_shadows) else { continue };
+        let Some(attack) = drawn_attack(&own, &attacks, &trained, &on_shadows) else { continue };
         let mut rows: Vec<usize> = own.into_iter().filter(|row| attacks[*row] == attack).collect();
-        rows.sort_by_key(|row| budgets.place(epsilons[*row]));
+        rows.sort_by_key(|row| budgets.place(trained[*row]));
         let mut lines = Vec::new();
         let mut foreign = Vec::new();
         for (style, (name, (values, deviations, paper))) in measures.iter().zip(&columns).enumerate() {
-            let place = |row: usize| budgets.place(epsilons[row]) as f64;
+            let place = |row: usize| budgets.place(trained[row]) as f64;
             let label = |row: usize, value: f64| {
-                format!("{name}, {}: {}", Budgets::words(epsilons[row]), number((value * 1e4).round() / 1e4))
+                format!("{name}, {}: {}", trained[row].words(), number((value * 1e4).round() / 1e4))
             };
             let points = rows.iter().filter_map(|&row| {
                 let value = values[row]?;
@@ -161,15 +161,10 @@ pub(super) fn figure2(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
 }
 
 /// The attack with the largest AUC on shadows at the first budget (without DP, where there is such).
-fn drawn_attack(
-    rows: &[usize],
-    attacks: &[String],
-    epsilons: &[Option<f64>],
-    on_shadows: &[Option<f64>],
-) -> Option<String> {
-    let budgets = Budgets::of(&rows.iter().map(|row| epsilons[*row]).collect::<Vec<_>>());
-    let first = rows.iter().map(|row| budgets.place(epsilons[*row])).min()?;
-    let at_first = rows.iter().filter(|row| budgets.place(epsilons[**row]) == first);
+fn drawn_attack(rows: &[usize], attacks: &[String], trained: &[Budget], on_shadows: &[Option<f64>]) -> Option<String> {
+    let budgets = Budgets::of(&rows.iter().map(|row| trained[*row]).collect::<Vec<_>>());
+    let first = rows.iter().map(|row| budgets.place(trained[*row])).min()?;
+    let at_first = rows.iter().filter(|row| budgets.place(trained[**row]) == first);
     let strength = |row: usize| on_shadows[row].unwrap_or(0.0);
     let best = at_first.max_by(|left, right| strength(**left).total_cmp(&strength(**right)))?;
     Some(attacks[*best].clone())
@@ -195,10 +190,10 @@ pub(super) fn figure5(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
 
 /// A panel for each dataset and field: generators, and the value of held-out real traces.
 fn by_field(answer: &Answer, look: &Look, axis: fn(&str, &[f64]) -> Axis) -> Result<Option<Sheet>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let trained = Budget::of(answer)?;
     let (datasets, fields, generators) = (answer.names("dataset")?, answer.names("field")?, answer.names("generator")?);
     let (values, held_out) = (answer.numbers("value")?, answer.numbers("held_out")?);
-    let budgets = Budgets::of(&epsilons);
+    let budgets = Budgets::of(&trained);
     let mut panels = Vec::new();
     let mut drawn = Vec::new();
     for dataset in distinct(&datasets) {
@@ -210,7 +205,7 @@ fn by_field(answer: &Answer, look: &Look, axis: fn(&str, &[f64]) -> Axis) -> Res
             if known.is_empty() {
                 continue;
             }
-            let lines = by_generator(&rows, &generators, &epsilons, &values, &budgets);
+            let lines = by_generator(&rows, &generators, &trained, &values, &budgets);
             drawn.extend(lines.iter().map(|(name, _)| name.clone()));
             let reference = (!reals.is_empty()).then(|| reals.iter().sum::<f64>() / reals.len() as f64);
             let all: Vec<f64> = known.iter().copied().chain(reference).collect();
@@ -237,7 +232,7 @@ fn by_field(answer: &Answer, look: &Look, axis: fn(&str, &[f64]) -> Axis) -> Res
     let without = (0..answer.rows()).filter(|row| values[*row].is_none());
     let notes = missing_note(
         "Nothing to compare (no packet that parses, or the field does not occur)",
-        without.map(|row| (format!("{} {}", generators[row], Budgets::words(epsilons[row])), datasets[row].clone())),
+        without.map(|row| (format!("{} {}", generators[row], trained[row].words()), datasets[row].clone())),
     );
     Ok(Some(Sheet { panels, legend, columns: 4, notes }))
 }
@@ -246,18 +241,18 @@ fn by_field(answer: &Answer, look: &Look, axis: fn(&str, &[f64]) -> Axis) -> Res
 fn by_generator(
     rows: &[usize],
     generators: &[String],
-    epsilons: &[Option<f64>],
+    trained: &[Budget],
     values: &[Option<f64>],
     budgets: &Budgets,
 ) -> Vec<(String, Vec<Point>)> {
     let mut lines: Vec<(String, Vec<Point>)> = Vec::new();
     let mut rows = rows.to_vec();
-    rows.sort_by_key(|row| budgets.place(epsilons[*row]));
+    rows.sort_by_key(|row| budgets.place(trained[*row]));
     for row in rows {
         let Some(value) = values[row] else { continue };
         let name = &generators[row];
-        let words = format!("{name}, {}: {}", Budgets::words(epsilons[row]), number((value * 1e4).round() / 1e4));
-        let point = Point::new(budgets.place(epsilons[row]) as f64, value, words);
+        let words = format!("{name}, {}: {}", trained[row].words(), number((value * 1e4).round() / 1e4));
+        let point = Point::new(budgets.place(trained[row]) as f64, value, words);
         match lines.iter_mut().find(|(known, _)| known == name) {
             Some((_, points)) => points.push(point),
             None => lines.push((name.clone(), vec![point])),
@@ -296,16 +291,16 @@ struct Downstream {
 
 /// A panel for each dataset: generators, and the same learner on real traffic and a guess.
 fn by_dataset(answer: &Answer, look: &Look, columns: &Downstream, y: Axis) -> Result<Option<Sheet>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let trained = Budget::of(answer)?;
     let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);
     let values = answer.numbers(columns.value)?;
     let (real, guess) = (answer.numbers(columns.real)?, answer.numbers(columns.guess)?);
     let paper = columns.paper.map(|name| answer.numbers(name)).transpose()?;
-    let budgets = Budgets::of(&epsilons);
+    let budgets = Budgets::of(&trained);
     let (mut panels, mut drawn, mut printed) = (Vec::new(), Vec::new(), false);
     for dataset in distinct(&datasets) {
         let rows: Vec<usize> = (0..answer.rows()).filter(|row| datasets[*row] == dataset).collect();
-        let lines = by_generator(&rows, &generators, &epsilons, &values, &budgets);
+        let lines = by_generator(&rows, &generators, &trained, &values, &budgets);
         if lines.is_empty() {
             continue;
         }
@@ -313,7 +308,7 @@ fn by_dataset(answer: &Answer, look: &Look, columns: &Downstream, y: Axis) -> Re
         let description = format!("{} on {dataset}. {}", y.label, in_words(&budgets, &lines));
         let mut chart = panel(dataset, description, &budgets, y.clone(), LARGE);
         if let Some(paper) = &paper {
-            let foreign = by_generator(&rows, &generators, &epsilons, paper, &budgets);
+            let foreign = by_generator(&rows, &generators, &trained, paper, &budgets);
             printed |= !foreign.is_empty();
             let foreign = foreign.into_iter().map(|(name, mut points)| {
                 points.iter_mut().for_each(|point| point.label.insert_str(0, "paper: "));
@@ -340,7 +335,7 @@ fn by_dataset(answer: &Answer, look: &Look, columns: &Downstream, y: Axis) -> Re
     let without = (0..answer.rows()).filter(|row| values[*row].is_none());
     let notes = missing_note(
         "Not measured (no synthetic trace to learn from in some class)",
-        without.map(|row| (format!("{} {}", generators[row], Budgets::words(epsilons[row])), datasets[row].clone())),
+        without.map(|row| (format!("{} {}", generators[row], trained[row].words()), datasets[row].clone())),
     );
     Ok(Some(Sheet { panels, legend, columns: 2, notes }))
 }

@@ -1,7 +1,8 @@
 //! nPrint images: header bits of real and generated traces as pictures.
 
-use super::{Budgets, Look};
+use super::Look;
 use crate::answer::Answer;
+use crate::budget::Budget;
 use crate::chart::{Panel, element, line, px, text};
 use crate::data_uri::data_uri;
 use crate::figure_layout::{Entry, Sample, Sheet};
@@ -106,14 +107,14 @@ pub(super) fn training(answer: &Answer, _: &Look) -> Result<Option<Sheet>> {
 /// Packets of real and generated traces, a panel for each class.
 pub(super) fn generated(answer: &Answer, _: &Look) -> Result<Option<Sheet>> {
     let (datasets, classes) = (answer.names("dataset")?, answer.names("class")?);
-    let (generators, epsilons) = (answer.texts("generator")?, answer.numbers("epsilon")?);
+    let (generators, trained) = (answer.texts("generator")?, Budget::of(answer)?);
     let (lengths, headers) = (answer.numbers("ip_length")?, answer.names("headers")?);
     let mut classes_found: Vec<(String, Vec<(String, Trace)>)> = Vec::new();
     for row in 0..answer.rows() {
         let class = format!("{}/{}", datasets[row], classes[row]);
         let name = match &generators[row] {
             None => "real".to_owned(),
-            Some(generator) => format!("{generator}, {}", Budgets::words(epsilons[row])),
+            Some(generator) => format!("{generator}, {}", trained[row].words()),
         };
         let place = match classes_found.iter().position(|(known, _)| *known == class) {
             Some(place) => place,

@@ -11,7 +11,6 @@ use super::answer::Answer;
 use super::disclosure::Naming;
 use super::figure_layout::Sheet;
 use super::palette::generator_style;
-use super::scale::number;
 use syntrace_base::error::Result;
 
 /// A figure and the query behind it.
@@ -47,8 +46,8 @@ pub struct Mark<'a> {
     pub dataset: &'a str,
     /// Generator.
     pub generator: &'a str,
-    /// Target epsilon; `None` = no DP.
-    pub epsilon: Option<f64>,
+    /// How they were trained: `no DP`, `anonymised` or `eps 4.0`.
+    pub regime: &'a str,
     /// Spec that the numbers are of; empty = none.
     pub plan: &'a str,
 }
@@ -228,49 +227,6 @@ pub(super) const FIGURES: &[Figure] = &[
 
 /// Figures that repeat a part of another one and stand outside the page.
 pub(super) const NOT_ON_PAGE: &[&str] = &["figure10"];
-
-/// The privacy budgets of an answer: no DP first, then from the largest epsilon to the smallest.
-pub(super) struct Budgets(Vec<Option<f64>>);
-
-impl Budgets {
-    /// The budgets that occur.
-    pub fn of(epsilons: &[Option<f64>]) -> Self {
-        let mut found: Vec<Option<f64>> = epsilons.to_vec();
-        let rank = |epsilon: &Option<f64>| epsilon.map_or(f64::INFINITY, |epsilon| epsilon);
-        found.sort_by(|left, right| rank(right).total_cmp(&rank(left)));
-        found.dedup();
-        Self(found)
-    }
-
-    /// Place of a budget, from 0.
-    pub fn place(&self, epsilon: Option<f64>) -> usize {
-        self.0.iter().position(|known| *known == epsilon).unwrap_or(0)
-    }
-
-    /// Names of the places.
-    pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|epsilon| epsilon.map_or("no DP".to_owned(), number)).collect()
-    }
-
-    /// How full the marker of a budget is: from 1 (no DP) to 0 (the smallest epsilon).
-    pub fn fill(&self, epsilon: Option<f64>) -> f64 {
-        match (epsilon, self.0.len()) {
-            (None, _) => 1.0,
-            (_, 0..2) => 0.0,
-            (Some(_), budgets) => 1.0 - self.place(epsilon) as f64 / (budgets - 1) as f64,
-        }
-    }
-
-    /// A budget as text.
-    pub fn words(epsilon: Option<f64>) -> String {
-        epsilon.map_or("no DP".to_owned(), |epsilon| format!("epsilon {}", number(epsilon)))
-    }
-
-    /// The budgets with their words, in order.
-    pub fn list(&self) -> impl Iterator<Item = (Option<f64>, String)> + '_ {
-        self.0.iter().map(|epsilon| (*epsilon, Self::words(*epsilon)))
-    }
-}
 
 /// Panels of one kind: four narrow ones a line where there are many, else three; gives columns and size.
 pub(super) fn small_panels(panels: usize, height: f64) -> (usize, (f64, f64)) {

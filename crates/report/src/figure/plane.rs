@@ -1,7 +1,8 @@
 //! Figures with a measure along both axes: privacy or fidelity against utility, ROC curves.
 
-use super::{Budgets, Look, Mark, distinct, missing_note, small_panels};
+use super::{Look, Mark, distinct, missing_note, small_panels};
 use crate::answer::Answer;
+use crate::budget::{Budget, Budgets};
 use crate::chart::{Chart, Point, Reference, Series};
 use crate::figure_layout::{Entry, Sample, Sheet};
 use crate::scale::{Axis, Scale, number};
@@ -18,7 +19,7 @@ fn scatter_legend(look: &Look, drawn: &[String], budgets: &Budgets) -> Vec<Entry
     let known = look.generators.iter().filter(|name| drawn.contains(name));
     let mut legend: Vec<Entry> = known.map(|name| Entry::new(Sample::Series(look.style(name)), name.clone())).collect();
     let grey = 6;
-    legend.extend(budgets.list().map(|(epsilon, words)| Entry::new(Sample::Mark(grey, budgets.fill(epsilon)), words)));
+    legend.extend(budgets.list().map(|(budget, words)| Entry::new(Sample::Mark(grey, budgets.fill(budget)), words)));
     legend
 }
 
@@ -26,25 +27,25 @@ fn scatter_legend(look: &Look, drawn: &[String], budgets: &Budgets) -> Vec<Entry
 struct Plane {
     datasets: Vec<String>,
     generators: Vec<String>,
-    epsilons: Vec<Option<f64>>,
+    trained: Vec<Budget>,
     budgets: Budgets,
 }
 
 impl Plane {
     fn of(answer: &Answer) -> Result<Self> {
-        let epsilons = answer.numbers("epsilon")?;
-        let budgets = Budgets::of(&epsilons);
-        Ok(Self { datasets: answer.names("dataset")?, generators: answer.names("generator")?, epsilons, budgets })
+        let trained = Budget::of(answer)?;
+        let budgets = Budgets::of(&trained);
+        Ok(Self { datasets: answer.names("dataset")?, generators: answer.names("generator")?, trained, budgets })
     }
 
     /// Series of a dataset by generator, in the order of the budgets; `point` gives a row's point.
     fn series(&self, look: &Look, dataset: &str, point: impl Fn(usize) -> Option<Point>) -> Vec<(String, Series)> {
         let mut found: Vec<(String, Series)> = Vec::new();
         let mut rows: Vec<usize> = (0..self.datasets.len()).filter(|row| self.datasets[*row] == dataset).collect();
-        rows.sort_by_key(|row| self.budgets.place(self.epsilons[*row]));
+        rows.sort_by_key(|row| self.budgets.place(self.trained[*row]));
         for row in rows {
             let Some(mut point) = point(row) else { continue };
-            point.fill = self.budgets.fill(self.epsilons[row]);
+            point.fill = self.budgets.fill(self.trained[row]);
             let name = &self.generators[row];
             match found.iter_mut().find(|(known, _)| known == name) {
                 Some((_, series)) => series.points.push(point),
@@ -55,7 +56,7 @@ impl Plane {
     }
 
     fn words(&self, row: usize) -> String {
-        format!("{}, {}", self.generators[row], Budgets::words(self.epsilons[row]))
+        format!("{}, {}", self.generators[row], self.trained[row].words())
     }
 
     fn missing(&self, what: &str, missing: impl Fn(usize) -> bool) -> Vec<String> {
@@ -63,7 +64,7 @@ impl Plane {
         missing_note(
             what,
             rows.map(|row| {
-                (format!("{} {}", self.generators[row], Budgets::words(self.epsilons[row])), self.datasets[row].clone())
+                (format!("{} {}", self.generators[row], self.trained[row].words()), self.datasets[row].clone())
             }),
         )
     }
@@ -90,7 +91,7 @@ fn chart(title: &str, x: Axis, y: Axis, series: Vec<(String, Series)>) -> Chart 
 pub(super) fn privacy_vs_utility(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     let plane = Plane::of(answer)?;
     let (auc, low, high) = (answer.numbers("auc")?, answer.numbers("auc_low")?, answer.numbers("auc_high")?);
-    let (accuracy, plans) = (answer.numbers("accuracy")?, answer.names("plan")?);
+    let (accuracy, plans, regimes) = (answer.numbers("accuracy")?, answer.names("plan")?, answer.names("regime")?);
     let (real, guess) = (answer.numbers("members_accuracy")?, answer.numbers("guess_accuracy")?);
     let lowest = low.iter().chain(&auc).flatten().fold(0.5f64, |low, value| low.min(*value));
     let left = (lowest * 10.0).floor() / 10.0;
@@ -102,8 +103,8 @@ pub(super) fn privacy_vs_utility(answer: &Answer, look: &Look) -> Result<Option<
             let interval = interval.unwrap_or_default();
             let attack = auc[row].map_or("no attack".to_owned(), |auc| format!("AUC {}{interval}", short(auc)));
             let label = format!("{}: {attack}, accuracy {}", plane.words(row), short(y));
-            let (generator, epsilon) = (&plane.generators[row], plane.epsilons[row]);
-            let link = look.link.map(|link| link(&Mark { dataset: &dataset, generator, epsilon, plan: &plans[row] }));
+            let (generator, regime) = (&plane.generators[row], &regimes[row]);
+            let link = look.link.map(|link| link(&Mark { dataset: &dataset, generator, regime, plan: &plans[row] }));
             Some(Point {
                 x: auc[row],
                 x_ends: auc[row].and(low[row].zip(high[row])),
@@ -170,19 +171,19 @@ pub(super) fn fidelity_vs_utility(answer: &Answer, look: &Look) -> Result<Option
 
 /// ROC curves with both axes logarithmic, a panel for each generator.
 pub(super) fn roc_curves(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let trained = Budget::of(answer)?;
     let (generators, attacks) = (answer.names("generator")?, answer.names("attack")?);
     let (fpr, tpr, smallest) = (answer.numbers("fpr")?, answer.numbers("tpr")?, answer.numbers("smallest_fpr")?);
     let resolution = smallest.iter().flatten().fold(1.0f64, |low, value| low.min(*value));
     let floor = 10f64.powf((resolution * 0.999).log10().floor()).clamp(1e-3, 0.1);
-    let budgets = Budgets::of(&epsilons);
+    let budgets = Budgets::of(&trained);
     let attacked = look.generators.iter().filter(|name| generators.contains(name)).count();
     let (columns, size) = small_panels(attacked, 250.0);
     let mut panels = Vec::new();
     for generator in look.generators.iter().filter(|name| generators.contains(name)) {
         let mut series: Vec<(String, Series)> = Vec::new();
-        for (epsilon, words) in budgets.list() {
-            let own = |row: &usize| generators[*row] == *generator && epsilons[*row] == epsilon;
+        for (budget, words) in budgets.list() {
+            let own = |row: &usize| generators[*row] == *generator && trained[*row] == budget;
             let rows: Vec<usize> = (0..answer.rows()).filter(own).collect();
             let points = rows.iter().filter_map(|&row| {
                 let (x, y) = (fpr[row]?, tpr[row]?);
@@ -195,7 +196,7 @@ pub(super) fn roc_curves(answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
             let attack = rows.first().map_or("", |row| attacks[*row].as_str());
             let at = |wanted: f64| rows.iter().find(|row| fpr[**row] == Some(wanted)).and_then(|row| tpr[*row]);
             let reached = at(0.1).map_or(String::new(), |tpr| format!(", TPR {} at FPR 0.1", short(tpr)));
-            let style = budgets.place(epsilon);
+            let style = budgets.place(budget);
             series
                 .push((format!("{words} ({attack}{reached})"), Series { marks: false, ..Series::new(style, points) }));
         }
@@ -214,7 +215,7 @@ pub(super) fn roc_curves(answer: &Answer, look: &Look) -> Result<Option<Sheet>> 
         return Ok(None);
     }
     let mut legend: Vec<Entry> =
-        budgets.list().map(|(epsilon, words)| Entry::new(Sample::Line(budgets.place(epsilon)), words)).collect();
+        budgets.list().map(|(budget, words)| Entry::new(Sample::Line(budgets.place(budget)), words)).collect();
     legend.push(Entry::new(Sample::Reference(1), "chance"));
     let notes = vec![format!(
         "One held-out trace is a rate of {}: smaller rates cannot be told from 0. Where a curve lies on the lower edge, \

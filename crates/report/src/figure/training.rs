@@ -1,7 +1,8 @@
 //! Figures with training along the horizontal axis.
 
-use super::{Budgets, Look, distinct, small_panels};
+use super::{Look, distinct, small_panels};
 use crate::answer::Answer;
+use crate::budget::{Budget, Budgets};
 use crate::chart::{Chart, Point, Series};
 use crate::figure_layout::{Entry, Sample, Sheet};
 use crate::scale::{Axis, Scale, number};
@@ -13,11 +14,11 @@ const MARKS_MAX: usize = 12;
 /// Relative generalization gap by epoch, a panel for each dataset and generator; in standard deviations for one
 /// whose loss is defined only up to a constant, so that a relative gap is undefined.
 pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
-    let epsilons = answer.numbers("epsilon")?;
+    let regimes = Budget::of(answer)?;
     let (datasets, generators) = (answer.names("dataset")?, answer.names("generator")?);
     let epochs = answer.numbers("epoch")?;
     let (percents, deviations) = (answer.numbers("relative_gap_percent")?, answer.numbers("standardised_gap")?);
-    let budgets = Budgets::of(&epsilons);
+    let budgets = Budgets::of(&regimes);
     let trained = look.generators.iter().filter(|name| generators.contains(name)).count();
     let (columns, size) = small_panels(trained, 200.0);
     let mut panels = Vec::new();
@@ -29,8 +30,8 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
             let (gaps, unit) = if relative { (&percents, "%") } else { (&deviations, "standard deviations") };
             let mut series = Vec::new();
             let mut words = Vec::new();
-            for (epsilon, name) in budgets.list() {
-                let own = rows.iter().filter(|row| epsilons[**row] == epsilon);
+            for (budget, name) in budgets.list() {
+                let own = rows.iter().filter(|row| regimes[**row] == budget);
                 let points = own.filter_map(|&row| {
                     let (x, y) = (epochs[row]?, gaps[row]?);
                     Some(Point::new(
@@ -43,7 +44,7 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
                 let Some(last) = points.last() else { continue };
                 words.push(format!("{name}: {} {unit} at the last epoch", number((last.y * 100.0).round() / 100.0)));
                 let marks = points.len() <= MARKS_MAX;
-                series.push(Series { marks, ..Series::new(budgets.place(epsilon), points) });
+                series.push(Series { marks, ..Series::new(budgets.place(budget), points) });
             }
             if series.is_empty() {
                 continue;
@@ -71,6 +72,6 @@ pub(super) fn gaps(answer: &Answer, look: &Look) -> Result<Option<Sheet>> {
     if panels.is_empty() {
         return Ok(None);
     }
-    let legend = budgets.list().map(|(epsilon, words)| Entry::new(Sample::Series(budgets.place(epsilon)), words));
+    let legend = budgets.list().map(|(budget, words)| Entry::new(Sample::Series(budgets.place(budget)), words));
     Ok(Some(Sheet { panels, legend: legend.collect(), columns, notes: Vec::new() }))
 }

@@ -34,8 +34,8 @@ pub const LINK_HEADER_BYTES: usize = 14;
 /// Longest packet that an offloading card may leave without a length: twice Linux's largest (BIG TCP).
 const OFFLOAD_BYTES_MAX: usize = 1 << 20;
 
-const SYNTHETIC_FIRST: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const SYNTHETIC_SECOND: [u8; 6] = [2, 0, 0, 0, 0, 2];
+pub(crate) const SYNTHETIC_FIRST: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub(crate) const SYNTHETIC_SECOND: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// A decoded frame that still borrows its bytes.
 #[derive(Debug, Clone, Copy)]

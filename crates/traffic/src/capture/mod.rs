@@ -40,6 +40,7 @@ mod writer_ng;
 
 pub use assemble::{Cut, CutOptions, cut};
 pub use decode::{LINK_HEADER_BYTES, PROTOCOL_TCP, PROTOCOL_UDP, PacketView, decode_frame, view_frame};
+pub(crate) use decode::{SYNTHETIC_FIRST, SYNTHETIC_SECOND};
 pub use decompress::Unpacked;
 pub(crate) use drop_counter::DropCounter;
 pub use drop_reason::Dropped;

@@ -3,7 +3,7 @@
 use super::network::NetDiffusionNetwork;
 use crate::train::Network;
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::TraceAttribute;
+use syntrace_base::record::{TraceAttribute, WholeAttribute};
 use tch::{Kind, Tensor};
 
 /// Traces in one pass.
@@ -35,6 +35,27 @@ pub(super) fn attributes(network: &NetDiffusionNetwork, count: usize) -> Result<
         }
     }
     Ok(rows)
+}
+
+/// The predicted noise of every latent cell of each pooled trace: a row of the latent image is a position, which has the channels
+/// and columns of all fixed steps.
+pub(super) fn whole(network: &NetDiffusionNetwork, count: usize) -> Result<Vec<WholeAttribute>> {
+    let all: Vec<usize> = (0..count).collect();
+    let mut found = Vec::with_capacity(count);
+    for traces in all.chunks(WIDTH) {
+        let (mut maps, mut losses) = (Vec::new(), Vec::new());
+        for step in &network.config.fixed_steps {
+            let (error, predicted) = network.at_fixed_step(network.params(), traces, *step);
+            losses.push(error.mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float).unsqueeze(1));
+            // [traces, channels, rows, columns] to [traces, rows, channels x columns]
+            maps.push(predicted.permute([0, 2, 1, 3]).flatten(2, 3));
+        }
+        let losses = numbers(&Tensor::cat(&losses, 1).mean_dim([1i64].as_slice(), false, Kind::Float))?;
+        let maps = Vec::<Vec<Vec<f32>>>::try_from(Tensor::cat(&maps, 2).to_kind(Kind::Float))
+            .map_err(|error| Error::internal(format!("predicted noise: {error}")))?;
+        found.extend(losses.into_iter().zip(maps).map(|(loss, rows)| WholeAttribute { loss, rows }));
+    }
+    Ok(found)
 }
 
 /// Mean over channels and over eight columns each, `[n, rows x 17]`.

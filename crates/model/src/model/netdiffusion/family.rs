@@ -2,7 +2,7 @@
 
 use super::config::NetDiffusionConfig;
 use crate::model::options::{require_batch, split_preset};
-use crate::model::{BaseSpec, Family, Start};
+use crate::model::{BaseSpec, Family, Start, WholeKind};
 use crate::train::TrainPlan;
 use syntrace_base::base::{Device, Digest};
 use syntrace_base::error::Result;
@@ -106,6 +106,13 @@ impl Family for NetDiffusion {
         let rows = u64::from(config.rows);
         let map = if config.full_maps { config.latent_len() as u64 } else { rows * 17 };
         config.fixed_steps.len() as u64 * (map + 1 + rows)
+    }
+
+    fn whole_attribute(&self) -> Option<WholeKind> {
+        let config = &self.config;
+        let steps = config.fixed_steps.len() as u32;
+        let width = steps * (config.latent_len() / i64::from(config.rows.max(1))) as u32;
+        Some(WholeKind { kind: "whole_noise", positions: config.rows, width })
     }
 
     /// Of the first fixed step, mean over the trace.

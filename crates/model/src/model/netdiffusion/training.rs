@@ -5,7 +5,7 @@ use crate::model::{BaseOutcome, Generator, RawTrace, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace};
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::TraceAttribute;
+use syntrace_base::record::{TraceAttribute, WholeAttribute};
 
 impl Generator for NetDiffusion {
     fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
@@ -38,6 +38,12 @@ impl Generator for NetDiffusion {
         let mut network = self.load(weights)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())
+    }
+
+    fn whole_attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<WholeAttribute>> {
+        let mut network = self.load(weights)?;
+        network.set_pool(traces)?;
+        super::attribute::whole(&network, traces.len())
     }
 
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {

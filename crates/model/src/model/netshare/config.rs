@@ -213,7 +213,7 @@ impl NetShareConfig {
     /// Epochs of a training in a regime.
     pub fn epochs_in(&self, regime: Regime) -> u32 {
         match (regime, self.start) {
-            (Regime::None, _) | (_, StartOption::FromScratch) => self.epochs,
+            (Regime::None | Regime::Anonymised, _) | (_, StartOption::FromScratch) => self.epochs,
             _ => self.finetune_epochs,
         }
     }
@@ -255,11 +255,15 @@ impl NetShareConfig {
     /// Values a trace over all attribute kinds: directional samples are reduced to mean, least and largest
     /// of each number, and how many there are.
     pub fn attribute_values(&self) -> u64 {
-        let of = |numbers: usize| match self.samples {
+        ATTRIBUTE_NUMBERS.iter().map(|&numbers| self.numbers_of(numbers) as u64).sum()
+    }
+
+    /// Values of an attribute kind with so many numbers of a sample.
+    pub(super) fn numbers_of(&self, numbers: usize) -> usize {
+        match self.samples {
             Samples::Bidirectional => numbers,
             Samples::Directional => 3 * numbers + 1,
-        };
-        ATTRIBUTE_NUMBERS.iter().map(|&numbers| of(numbers) as u64).sum()
+        }
     }
 
     /// Do models of a regime start from the base that `public_base` names?

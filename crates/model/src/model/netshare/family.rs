@@ -1,9 +1,9 @@
 //! NetShare's implementation of [`Family`]: its description for planning.
 
-use super::config::NetShareConfig;
+use super::config::{ATTRIBUTE_NUMBERS, NetShareConfig};
 use super::options::StartOption;
 use crate::model::options::{require_batch, split_preset};
-use crate::model::{BaseSpec, Family, Start};
+use crate::model::{BaseSpec, Family, Start, WholeKind};
 use crate::train::TrainPlan;
 use syntrace_base::base::{Device, Digest};
 use syntrace_base::error::Result;
@@ -75,7 +75,8 @@ impl Family for NetShare {
         match (self.config.start, regime) {
             (StartOption::PublicPretrain, _) | (StartOption::Public, Regime::Dp { .. }) => Start::Base,
             (StartOption::Finetune, Regime::Dp { .. }) => Start::NonPrivate,
-            (StartOption::Finetune | StartOption::Public, Regime::None) | (StartOption::FromScratch, _) => Start::Fresh,
+            (StartOption::Finetune | StartOption::Public, Regime::None | Regime::Anonymised)
+            | (StartOption::FromScratch, _) => Start::Fresh,
         }
     }
 
@@ -105,6 +106,11 @@ impl Family for NetShare {
 
     fn training_flops(&self, members: u32, regime: Regime) -> f64 {
         self.config.training_flops(members, regime)
+    }
+
+    fn whole_attribute(&self) -> Option<WholeKind> {
+        let width = self.config.numbers_of(ATTRIBUTE_NUMBERS[1]) as u32;
+        Some(WholeKind { kind: "whole_scores", positions: self.config.packets, width })
     }
 
     fn attribute_values(&self) -> u64 {

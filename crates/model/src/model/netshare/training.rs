@@ -7,7 +7,20 @@ use crate::model::{BaseOutcome, Generator, RawTrace, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace};
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::TraceAttribute;
+use syntrace_base::record::{TraceAttribute, WholeAttribute};
+
+/// The attribute kind with the scores of both critics.
+const SCORES: &str = "critic_scores";
+
+/// A trace after each of its packets.
+fn prefixes(trace: &EncodedTrace) -> Vec<EncodedTrace> {
+    let row = trace.data.len() / (trace.rows as usize).max(1);
+    let prefix = |rows: u32| {
+        let data = trace.data.get(..rows as usize * row).unwrap_or_default().to_vec();
+        EncodedTrace { rows, data, ..*trace }
+    };
+    (1..=trace.rows).map(prefix).collect()
+}
 
 impl Generator for NetShare {
     fn train_base(&self, traces: &[EncodedTrace], seed: Seed, progress: &dyn Progress) -> Result<BaseOutcome> {
@@ -34,6 +47,24 @@ impl Generator for NetShare {
         let mut network = self.load(weights.own)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())
+    }
+
+    fn whole_attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<WholeAttribute>> {
+        // The critics score a trace as a whole: of a packet there is the score of the trace up to it.
+        let prefixes: Vec<EncodedTrace> = traces.iter().flat_map(prefixes).collect();
+        let mut scored = self.attributes(weights, &prefixes)?.into_iter();
+        let mut found = Vec::with_capacity(traces.len());
+        for trace in traces {
+            let mut whole = WholeAttribute { loss: 0.0, rows: Vec::with_capacity(trace.rows as usize) };
+            for kinds in scored.by_ref().take(trace.rows as usize) {
+                let scores = kinds.into_iter().find(|kind| kind.kind == SCORES);
+                let scores = scores.ok_or_else(|| Error::internal("a trace without critic scores"))?;
+                whole.loss = scores.loss;
+                whole.rows.push(scores.values);
+            }
+            found.push(whole);
+        }
+        Ok(found)
     }
 
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {

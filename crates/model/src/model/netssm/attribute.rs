@@ -5,7 +5,7 @@ use super::network::NetSsmNetwork;
 use super::tokens::{ATTRIBUTE_KINDS, DELIMITER, END};
 use crate::train::{Microbatch, Network};
 use syntrace_base::error::{Error, Result};
-use syntrace_base::record::TraceAttribute;
+use syntrace_base::record::{TraceAttribute, WholeAttribute};
 use tch::{Kind, Tensor};
 
 /// Traces in one forward pass.
@@ -22,9 +22,27 @@ struct TokenScore {
 
 /// Rows of all kinds for each pooled trace, by model 0 of the network.
 pub(super) fn attributes(network: &NetSsmNetwork, count: usize) -> Result<Vec<Vec<TraceAttribute>>> {
+    of_logits(network, count, |tokens, logits| trace_rows(&network.config, tokens, logits))
+}
+
+/// The logits of every token of each pooled trace that is to be predicted, by model 0 of the network.
+pub(super) fn whole(network: &NetSsmNetwork, count: usize) -> Result<Vec<WholeAttribute>> {
+    of_logits(network, count, |tokens, logits| {
+        let rows = Vec::<Vec<f32>>::try_from(logits.to_kind(Kind::Float))
+            .map_err(|error| Error::internal(format!("logits: {error}")))?;
+        Ok(WholeAttribute { loss: loss(&token_scores(tokens, logits)?), rows })
+    })
+}
+
+/// What is made of each pooled trace's tokens and logits `[targets, vocabulary]`.
+fn of_logits<T: Clone>(
+    network: &NetSsmNetwork,
+    count: usize,
+    make: impl Fn(&[i64], &Tensor) -> Result<T>,
+) -> Result<Vec<T>> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_key(|&trace| (std::cmp::Reverse(network.size(trace)), trace));
-    let mut rows: Vec<Vec<TraceAttribute>> = vec![Vec::new(); count];
+    let mut made: Vec<Option<T>> = vec![None; count];
     for traces in order.chunks(WIDTH) {
         let batch = Microbatch { models: vec![0], rows: vec![traces.to_vec()] };
         let tokens = network.token_batch(&batch);
@@ -34,16 +52,19 @@ pub(super) fn attributes(network: &NetSsmNetwork, count: usize) -> Result<Vec<Ve
             let own = network.tokens(trace);
             let targets = own.len() as i64 - 1;
             let logits = logits.get(0).get(index as i64).narrow(0, 0, targets);
-            rows[trace] = trace_rows(&network.config, own, &logits)?;
+            made[trace] = Some(make(own, &logits)?);
         }
     }
-    Ok(rows)
+    made.into_iter().map(|made| made.ok_or_else(|| Error::internal("a trace without attributes"))).collect()
+}
+
+fn loss(scores: &[TokenScore]) -> f32 {
+    (-scores.iter().map(|score| f64::from(score.log_prob)).sum::<f64>() / scores.len().max(1) as f64) as f32
 }
 
 fn trace_rows(config: &NetSsmConfig, tokens: &[i64], logits: &Tensor) -> Result<Vec<TraceAttribute>> {
     let scores = token_scores(tokens, logits)?;
-    let loss = -scores.iter().map(|score| f64::from(score.log_prob)).sum::<f64>() / scores.len().max(1) as f64;
-    let loss = loss as f32;
+    let loss = loss(&scores);
     let mean = logits.mean_dim([0].as_slice(), false, Kind::Float);
     let mean_logits = Vec::<f32>::try_from(mean).map_err(|error| Error::internal(format!("mean logits: {error}")))?;
     let places = places(config, tokens);

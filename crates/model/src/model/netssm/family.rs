@@ -2,7 +2,7 @@
 
 use super::config::NetSsmConfig;
 use crate::model::options::{require_batch, split_preset};
-use crate::model::{BaseSpec, Family, Start};
+use crate::model::{BaseSpec, Family, Start, WholeKind};
 use crate::train::TrainPlan;
 use syntrace_base::base::{Device, Digest};
 use syntrace_base::error::Result;
@@ -118,6 +118,11 @@ impl Family for NetSsm {
         let (packets, packet_bytes) = (u64::from(self.config.packets), u64::from(self.config.layout.packet_bytes));
         let (summary, by_place) = (5 * packets + 8, packets * (packet_bytes + 1) + 1);
         summary + by_place + u64::from(super::tokens::VOCABULARY)
+    }
+
+    fn whole_attribute(&self) -> Option<WholeKind> {
+        let positions = self.config.length_max() as u32 - 1;
+        Some(WholeKind { kind: super::tokens::WHOLE_KIND, positions, width: u32::from(super::tokens::VOCABULARY) })
     }
 
     /// The summary has per packet: mean and least log-probability, entropy, margin, share ranked first; then 8 values of the

@@ -13,3 +13,6 @@ pub const LABEL: u16 = 260;
 
 /// Attribute kinds in the order of a trace's rows; the first is the attack's default.
 pub(super) const ATTRIBUTE_KINDS: &[&str] = &["summary", "token_logprob", "mean_logits"];
+
+/// Logits of every token, where a spec asks for them.
+pub(super) const WHOLE_KIND: &str = "whole_logits";

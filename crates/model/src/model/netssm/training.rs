@@ -6,7 +6,7 @@ use crate::model::{BaseOutcome, Generator, RawTrace, Weights};
 use crate::train::{CheckpointSink, CohortInput, CohortOutcome, EncodedTrace, Trainable};
 use syntrace_base::base::{Progress, Seed};
 use syntrace_base::error::Result;
-use syntrace_base::record::TraceAttribute;
+use syntrace_base::record::{TraceAttribute, WholeAttribute};
 
 /// One in this many public traces is held out from training.
 const HELD_OUT_EVERY: usize = 50;
@@ -56,6 +56,12 @@ impl Generator for NetSsm {
         let mut network = self.load(weights.own)?;
         network.set_pool(traces)?;
         super::attribute::attributes(&network, traces.len())
+    }
+
+    fn whole_attributes(&self, weights: Weights<'_>, traces: &[EncodedTrace]) -> Result<Vec<WholeAttribute>> {
+        let mut network = self.load(weights.own)?;
+        network.set_pool(traces)?;
+        super::attribute::whole(&network, traces.len())
     }
 
     fn sample(&self, weights: Weights<'_>, count: u32, seed: Seed, progress: &dyn Progress) -> Result<Vec<RawTrace>> {

@@ -155,6 +155,7 @@ pub(crate) fn empty_spec() -> Spec {
         seed: 0,
         threads: None,
         device: None,
+        whole_attributes: false,
         datasets: Vec::new(),
         traces: default_cut(),
         split: SplitSpec { members: 0, shadows: 0, overlap: false, unit: PrivacyUnit::Trace },
