@@ -18,7 +18,7 @@ pub(super) struct UiArgs {
     /// Name training members: real traces with their addresses, captures, seeds
     #[arg(long)]
     members: bool,
-    /// Write the pages as files into this new folder and end: those that need no server. `index.html` is the first
+    /// Write the pages that need no server as files into this new folder, and end
     #[arg(long, value_name = "DIR", conflicts_with = "port")]
     freeze: Option<PathBuf>,
     /// Memory that the queries of all pages together may hold before they spill to disk, MiB
