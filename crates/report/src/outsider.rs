@@ -68,10 +68,14 @@ fn clause(sentence: Draft, answer: &Answer, row: usize, budget: Budget) -> Resul
     if answer.numbers("auc_low")?[row].is_none_or(|low| low <= 0.5) {
         sentence = sentence.text(", not told from chance");
     }
-    // The same attack with all traces of a host taken together stands in the next row.
+    // What is known of hosts stands in the next row.
     let units = answer.names("unit")?;
     if units.get(row + 1).is_some_and(|unit| unit == "host") {
         sentence = sentence.text(", and hosts by all of their traces with ").real(answer, row + 1, "auc")?;
+        if answer.numbers("auc_low")?.get(row + 1).copied().flatten().is_some() {
+            sentence = sentence.text(" (").real(answer, row + 1, "auc_low")?.text(" to ");
+            sentence = sentence.real(answer, row + 1, "auc_high")?.text(")");
+        }
     }
     Ok(sentence)
 }
