@@ -80,7 +80,6 @@ fn clean() -> Evidence {
         delta: Some(1e-5),
         members: Some(2_000),
         unit: Some("trace".to_owned()),
-        unit: Some("trace".to_owned()),
         attacks: vec![attack("mlp on logits", (2_000, 2_000), 0.0, Seed::root(1))],
         bounds: vec![BoundEvidence {
             method: "one-run audit".to_owned(),
