@@ -73,11 +73,9 @@ fn a_study_of_hosts_keeps_each_on_one_side_bounds_its_traces_and_says_its_unit()
     );
     assert_eq!(sql(&study, &sizes), ["3,1,10,10,4"]);
     // A host has the same traces in whichever split it is.
-    let chosen = format!(
-        "SELECT max(n) FROM (SELECT src_ip, count(DISTINCT splits.trace_id) AS n FROM splits \
-         JOIN traces ON traces.trace_id = splits.trace_id GROUP BY 1)"
-    );
-    assert_eq!(sql(&study, &chosen), ["3"]);
+    let chosen = "SELECT max(n) FROM (SELECT src_ip, count(DISTINCT splits.trace_id) AS n FROM splits \
+                  JOIN traces ON traces.trace_id = splits.trace_id GROUP BY 1)";
+    assert_eq!(sql(&study, chosen), ["3"]);
     assert_eq!(sql(&study, "SELECT DISTINCT unit, members FROM models WHERE role <> 'base'"), ["host,10"]);
     assert_eq!(sql(&study, "SELECT DISTINCT neighbours FROM privacy_ledger"), ["add or remove one host"]);
     let joint = "SELECT DISTINCT unit, neighbours FROM release_privacy";
