@@ -48,7 +48,7 @@ CREATE TABLE classes (
     origin   TEXT NOT NULL    -- `captured`, `simulated` or `public`
 );
 
--- One row per real trace, the unit of privacy.
+-- One row per real trace: the unit of privacy, or one of a host's.
 CREATE TABLE traces (
     dataset      TEXT NOT NULL,     -- dataset
     class        TEXT NOT NULL,     -- class
@@ -78,6 +78,7 @@ CREATE TABLE packets (
     role            TEXT,              -- role of the model; NULL for a real packet
     shadow          INTEGER,           -- index of a shadow; NULL otherwise
     epsilon         DOUBLE PRECISION,  -- target epsilon of the model; NULL = no DP, or a real packet
+    regime          TEXT,              -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`; NULL for a real packet
     trace_id        BIGINT NOT NULL,   -- trace it belongs to
     position        INTEGER NOT NULL,  -- place in the trace, from 0
     direction       SMALLINT NOT NULL, -- 0 as the trace's first packet, 1 against it
@@ -106,7 +107,7 @@ CREATE TABLE encodings (
     dataset  TEXT NOT NULL,    -- dataset
     class    TEXT NOT NULL,    -- class
     trace_id BIGINT NOT NULL,  -- trace
-    encoding TEXT NOT NULL,    -- `nprint`, `fields`, `tokens` or `packets`
+    encoding TEXT NOT NULL,    -- `nprint`, `fields`, `tokens` or `packets`; `tokens anonymised` where the trace was anonymised first
     rows     INTEGER NOT NULL, -- packets
     width    INTEGER NOT NULL, -- ternary bits, fields or tokens a row
     data     BYTEA NOT NULL    -- nprint: value plane then presence plane; fields: little-endian i64 a field; tokens: little-endian u16 a token
@@ -133,15 +134,15 @@ CREATE TABLE models (
     class              TEXT NOT NULL,    -- class it was trained on
     role               TEXT NOT NULL,    -- `target` or `shadow`
     shadow             INTEGER,          -- index of a shadow; NULL for a target
-    regime             TEXT NOT NULL,    -- `none` or `dp`
+    regime             TEXT NOT NULL,    -- how it was trained: `no DP`, `anonymised` or `eps 4.0`
     epsilon            DOUBLE PRECISION, -- target epsilon; NULL = no DP
     delta              DOUBLE PRECISION, -- delta of every epsilon here; NULL = no DP
-    members            BIGINT,           -- traces that it was trained on; NULL for a base
+    members            BIGINT,           -- units (traces, or hosts) that it was trained on; NULL for a base
     noise_multiplier   DOUBLE PRECISION, -- noise on the sum, in units of the clip norm; NULL = no DP
-    sampling_rate      DOUBLE PRECISION, -- probability of a trace to be in a step's batch; NULL = not told
+    sampling_rate      DOUBLE PRECISION, -- probability of a unit to be in a step's batch; NULL = not told
     steps              BIGINT,           -- optimiser steps taken; NULL = not told
-    expected_batch     DOUBLE PRECISION, -- expected traces in a batch; NULL = not told
-    clip_norm          DOUBLE PRECISION, -- L2 bound of one trace's gradient; NULL = no DP
+    expected_batch     DOUBLE PRECISION, -- expected units in a batch; NULL = not told
+    clip_norm          DOUBLE PRECISION, -- L2 bound of one unit's gradient; NULL = no DP
     epsilon_spent      DOUBLE PRECISION, -- upper bound of the mechanism's epsilon at delta; NULL = no DP, or only claimed
     accountant         TEXT,             -- what computed epsilon_spent
     guarantee          TEXT NOT NULL,    -- `end-to-end`, `conditional`, `none`, or `none: delta` where delta is 1/members or more, which promises nothing
@@ -157,7 +158,8 @@ CREATE TABLE models (
     job_id             BIGINT NOT NULL,  -- cohort job that trained it
     config             TEXT NOT NULL,    -- resolved configuration, JSON
     loss_has_zero      BOOLEAN,          -- does 0 mean something in its losses? Not in a critic's score; NULL = made elsewhere, or a base
-    plan               TEXT              -- newest spec that it belongs to (see plans); NULL = none
+    plan               TEXT,             -- newest spec that it belongs to (see plans); NULL = none
+    unit               TEXT              -- unit of privacy, what its split draws and its epsilon is about: `trace` or `host`; of a model made elsewhere as its makers claim; NULL = a base, or not told
 );
 
 -- One row per model and ancestor of its weights.
@@ -188,17 +190,18 @@ CREATE TABLE privacy_ledger (
     role             TEXT NOT NULL,             -- `target` or `shadow`
     shadow           INTEGER,                   -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
+    regime           TEXT NOT NULL,             -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan             TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     event            INTEGER NOT NULL,          -- number of the event, from 0
     phase            TEXT NOT NULL,             -- what was trained or measured
     mechanism        TEXT NOT NULL,             -- `poisson_subsampled_gaussian` (noise on the clipped sum of a Poisson batch), `gaussian` (on counts of all members), `gaussian_marginals` (on a histogram with one cell a member) or `exponential` (a choice; the noise is that of a Gaussian release that costs no less)
-    sampling_rate    DOUBLE PRECISION NOT NULL, -- probability of a trace to be in a step's batch; 1 where all members are
+    sampling_rate    DOUBLE PRECISION NOT NULL, -- probability of a unit of privacy (trace, host) to be in a step's batch; 1 where all members are
     noise_multiplier DOUBLE PRECISION NOT NULL, -- noise standard deviation in units of the clip norm
-    clip_norm        DOUBLE PRECISION NOT NULL, -- L2 bound of one trace's contribution
+    clip_norm        DOUBLE PRECISION NOT NULL, -- L2 bound of one unit's contribution
     steps            BIGINT NOT NULL,           -- times it was applied
     epsilon_after    DOUBLE PRECISION NOT NULL, -- epsilon of all events up to this one, upper bound, at the model's delta, by the model's accountant
     delta            DOUBLE PRECISION NOT NULL, -- delta of that epsilon
-    neighbours       TEXT NOT NULL,             -- neighbouring relation: `add or remove one trace`
+    neighbours       TEXT NOT NULL,             -- neighbouring relation: `add or remove one trace`, or `host`
     epsilon_rdp      DOUBLE PRECISION,          -- the same bound by Renyi DP; NULL where it has no answer, and in rows of earlier versions
     epsilon_pld      DOUBLE PRECISION           -- the same bound by privacy loss distributions; NULL where they have no answer, and in rows of earlier versions
 );
@@ -212,14 +215,15 @@ CREATE TABLE epochs (
     role             TEXT NOT NULL,    -- `target` or `shadow`
     shadow           INTEGER,          -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    regime           TEXT NOT NULL,    -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan             TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     epoch            INTEGER NOT NULL, -- from 0; an epoch is 1 / sampling rate steps
     step             BIGINT,           -- steps taken at its end; NULL where an imported log does not say
     train_loss       DOUBLE PRECISION, -- mean loss of the traces in the epoch's batches; NULL where no batch had one
     member_loss      DOUBLE PRECISION, -- mean loss of all members at the end of the epoch, in evaluation mode
     held_out_loss    DOUBLE PRECISION, -- mean loss of all held-out traces at the end of the epoch, in evaluation mode
-    gradient_norm    DOUBLE PRECISION, -- mean per-trace gradient norm before clipping
-    clipped_fraction DOUBLE PRECISION, -- share of per-trace gradients that were clipped; NULL without DP
+    gradient_norm    DOUBLE PRECISION, -- mean gradient norm of a unit (trace, or host) before clipping
+    clipped_fraction DOUBLE PRECISION, -- share of the units' gradients that were clipped; NULL without DP
     traces           BIGINT,           -- traces drawn in the epoch; NULL where an imported log does not say
     seconds          DOUBLE PRECISION  -- wall time of the cohort's epoch; NULL where an imported log does not say
 );
@@ -233,6 +237,7 @@ CREATE TABLE monitors (
     role      TEXT NOT NULL,             -- `target` or `shadow`
     shadow    INTEGER,                   -- index of a shadow; NULL for a target
     epsilon   DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
+    regime    TEXT NOT NULL,             -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan      TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     epoch     INTEGER,                   -- epoch after which it was measured, from 0; NULL = of the whole model
     monitor   TEXT NOT NULL,             -- what was measured (`duplicate_5_tuples`, `image_entropy_bits`, ...)
@@ -249,6 +254,7 @@ CREATE TABLE attributes (
     role         TEXT NOT NULL,      -- `target` or `shadow`
     shadow       INTEGER,            -- index of a shadow; NULL for a target
     epsilon      DOUBLE PRECISION,   -- target epsilon of the model; NULL = no DP
+    regime       TEXT NOT NULL,      -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan         TEXT,               -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id     BIGINT NOT NULL,    -- trace
     member       BOOLEAN NOT NULL,   -- was it trained on?
@@ -268,6 +274,7 @@ CREATE TABLE reference_attributes (
     role         TEXT NOT NULL,      -- `target` or `shadow`
     shadow       INTEGER,            -- index of a shadow; NULL for a target
     epsilon      DOUBLE PRECISION,   -- target epsilon of the model; NULL = no DP
+    regime       TEXT NOT NULL,      -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan         TEXT,               -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id     BIGINT NOT NULL,    -- trace
     member       BOOLEAN NOT NULL,   -- was it trained on?
@@ -276,6 +283,25 @@ CREATE TABLE reference_attributes (
     vector       REAL[] NOT NULL,    -- the attribute
     loss_exact   DOUBLE PRECISION,   -- the loss of an imported file where FLOAT rounds it; else NULL, and `loss` is exact
     vector_exact DOUBLE PRECISION[]  -- the attribute of an imported file where FLOAT rounds it; else NULL, and `vector` is exact
+);
+
+-- One row per model, trace and position of the trace, where a spec asks for full attributes.
+CREATE TABLE whole_attributes (
+    model_id  BIGINT NOT NULL,  -- model
+    generator TEXT NOT NULL,    -- generator family
+    dataset   TEXT NOT NULL,    -- dataset
+    class     TEXT NOT NULL,    -- class
+    role      TEXT NOT NULL,    -- `target` or `shadow`
+    shadow    INTEGER,          -- index of a shadow; NULL for a target
+    epsilon   DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    regime    TEXT NOT NULL,    -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
+    plan      TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
+    trace_id  BIGINT NOT NULL,  -- trace
+    member    BOOLEAN NOT NULL, -- was it trained on?
+    kind      TEXT NOT NULL,    -- `whole_logits` (netssm: of every token), `whole_noise` (netdiffusion: predicted, of every latent cell at the fixed steps) or `whole_scores` (netshare: of both critics, of the trace up to each packet)
+    position  INTEGER NOT NULL, -- token to be predicted, row of the latent image, or packet, from 0
+    loss      REAL NOT NULL,    -- loss of the trace in evaluation mode, the same at all of its positions
+    halves    BYTEA NOT NULL    -- the numbers as little-endian half floats (IEEE 754 binary16); `half_floats(halves)` gives FLOAT[]
 );
 
 -- One row per attack result, with intervals.
@@ -291,9 +317,10 @@ CREATE TABLE attacks (
     role                   TEXT NOT NULL,             -- role of model_id: `target`
     shadow                 INTEGER,                   -- index of a shadow: NULL, as model_id is a target
     epsilon                DOUBLE PRECISION,          -- target epsilon of all models of the group; NULL = no DP
+    regime                 TEXT NOT NULL,             -- how they were trained: `no DP`, `anonymised` or `eps 4.0`
     delta                  DOUBLE PRECISION,          -- its delta; NULL = no DP
     shadows                INTEGER NOT NULL,          -- shadow models that it learnt from
-    n                      BIGINT NOT NULL,           -- traces evaluated
+    n                      BIGINT NOT NULL,           -- traces (hosts, where they are the unit) evaluated
     n_members              BIGINT NOT NULL,           -- members among them
     precision              DOUBLE PRECISION,          -- of guessed members, the share that are; NULL without a guess
     precision_low          DOUBLE PRECISION,          -- lower end of its interval
@@ -318,14 +345,16 @@ CREATE TABLE attacks (
     tpr_at_0_1pct_fpr_high DOUBLE PRECISION,          -- upper end of its interval
     confidence             DOUBLE PRECISION NOT NULL, -- confidence level of all intervals
     interval_method        TEXT NOT NULL,             -- how the intervals were made
+    interval_covers        TEXT NOT NULL,             -- what the AUC's interval covers: `traces` (which were drawn and attacked, of one trained model) or `traces and trainings`
     converged              BOOLEAN,                   -- did its solver converge before its cap of iterations; NULL: it has none
     options                TEXT NOT NULL,             -- resolved options, JSON
     class_id               BIGINT NOT NULL,           -- class
     job_id                 BIGINT NOT NULL,           -- job that ran it
-    plan                   TEXT                       -- newest spec that its job belongs to (see plans); NULL = none
+    plan                   TEXT,                      -- newest spec that its job belongs to (see plans); NULL = none
+    unit                   TEXT NOT NULL              -- what it scores: each `trace`, or each `host` by all its traces on one side
 );
 
--- One row per attack and attacked trace.
+-- One row per attack and attacked trace, or host.
 CREATE TABLE attack_scores (
     attack_id    BIGINT NOT NULL,  -- attack result
     attack       TEXT NOT NULL,    -- attack
@@ -336,8 +365,9 @@ CREATE TABLE attack_scores (
     class        TEXT NOT NULL,    -- class
     role         TEXT NOT NULL,    -- role of the row's model: `target` or `shadow`
     epsilon      DOUBLE PRECISION, -- target epsilon of the group; NULL = no DP
+    regime       TEXT NOT NULL,    -- how the models of the group were trained: `no DP`, `anonymised` or `eps 4.0`
     plan         TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
-    trace_id     BIGINT NOT NULL,  -- trace
+    trace_id     BIGINT NOT NULL,  -- trace; of an attack on hosts the first of the host's
     model_id     BIGINT NOT NULL,  -- model whose attribute was attacked
     member       BOOLEAN NOT NULL, -- was it trained on?
     score        REAL NOT NULL     -- higher = more likely a member
@@ -355,6 +385,7 @@ CREATE TABLE roc (
     class        TEXT NOT NULL,             -- class
     role         TEXT NOT NULL,             -- `target` or `shadow`: whose traces were scored
     epsilon      DOUBLE PRECISION,          -- target epsilon of the group; NULL = no DP
+    regime       TEXT NOT NULL,             -- how the models of the group were trained: `no DP`, `anonymised` or `eps 4.0`
     plan         TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     threshold    DOUBLE PRECISION NOT NULL, -- guess member where score is at least this
     fpr          DOUBLE PRECISION NOT NULL, -- false positive rate
@@ -370,6 +401,7 @@ CREATE TABLE synthetic_traces (
     role             TEXT NOT NULL,    -- `target` or `shadow`
     shadow           INTEGER,          -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    regime           TEXT NOT NULL,    -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan             TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id         BIGINT NOT NULL,  -- id of the synthetic trace
     number           BIGINT NOT NULL,  -- number among its model's, from 0
@@ -389,6 +421,7 @@ CREATE TABLE repairs (
     role      TEXT NOT NULL,    -- `target` or `shadow`
     shadow    INTEGER,          -- index of a shadow; NULL for a target
     epsilon   DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    regime    TEXT NOT NULL,    -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan      TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     trace_id  BIGINT NOT NULL,  -- synthetic trace
     profile   TEXT NOT NULL,    -- repair profile of cells, `reference` or `strict`; `packet`: rules by which netssm drew its tokens
@@ -405,6 +438,7 @@ CREATE TABLE fidelity (
     role            TEXT NOT NULL,    -- `target` or `shadow`
     shadow          INTEGER,          -- index of a shadow; NULL for a target
     epsilon         DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    regime          TEXT NOT NULL,    -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan            TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     compared        TEXT NOT NULL,    -- what was compared: `synthetic`, or a baseline of as many traces: `held_out` (real traces that the model never saw), `members`
     reference       TEXT NOT NULL,    -- with what: the model's `members` (the paper's way), or fresh `real` traces that are neither members nor held out
@@ -423,36 +457,38 @@ CREATE TABLE fidelity (
 
 -- One row per measure of a downstream model, tested on held-out real traces.
 CREATE TABLE utility (
-    job_id     BIGINT NOT NULL,  -- job that wrote it
-    plan       TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
-    dataset    TEXT NOT NULL,    -- dataset
-    generator  TEXT,             -- generator family that made the training traces; NULL for a baseline
-    epsilon    DOUBLE PRECISION, -- target epsilon of its models; NULL = no DP, or a baseline
-    task       TEXT NOT NULL,    -- `classification` (class of a trace), `augmentation` (the same from few real traces) or `next_length` (of the next packet)
-    trained_on TEXT NOT NULL,    -- `synthetic`; `members_share_and_synthetic`, both together; baselines: `members` (the real traces that the generators learnt from), `members_share` (some of them), `majority` and `last_value` (guesses)
-    learner    TEXT NOT NULL,    -- downstream model with its settings
-    metric     TEXT NOT NULL,    -- `accuracy`, `accuracy_gain` (over the same share of members alone), `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared for `nbeats paper`, bytes for `nbeats small`)
-    class      TEXT,             -- class that the value is about; NULL over all classes
-    value      DOUBLE PRECISION, -- value; NULL without a trace to learn from or to test on
-    n_train    BIGINT NOT NULL,  -- traces learnt from
-    n_test     BIGINT NOT NULL,  -- real traces tested on
-    value_low  DOUBLE PRECISION, -- lower end of the value's 95 % interval over test traces and forest seeds; NULL without one
-    value_high DOUBLE PRECISION, -- upper end
-    real_share DOUBLE PRECISION  -- share of the members that was drawn; NULL where all or none of them were learnt from
+    job_id       BIGINT NOT NULL,  -- job that wrote it
+    plan         TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
+    dataset      TEXT NOT NULL,    -- dataset
+    generator    TEXT,             -- generator family that made the training traces; NULL for a baseline
+    epsilon      DOUBLE PRECISION, -- target epsilon of its models; NULL = no DP, or a baseline
+    task         TEXT NOT NULL,    -- `classification` (class of a trace), `augmentation` (the same from few real traces) or `next_length` (of the next packet)
+    trained_on   TEXT NOT NULL,    -- `synthetic`; `members_share_and_synthetic`, both together; baselines: `members` (the real traces that the generators learnt from), `members_share` (some of them), `majority` and `last_value` (guesses)
+    learner      TEXT NOT NULL,    -- downstream model with its settings
+    metric       TEXT NOT NULL,    -- `accuracy`, `accuracy_gain` (over the same share of members alone), `macro_f1`, `f1`, `precision`, `recall`, `median_mae` and `mean_mae` (bytes), `train_loss` (bytes squared for `nbeats paper`, bytes for `nbeats small`)
+    class        TEXT,             -- class that the value is about; NULL over all classes
+    value        DOUBLE PRECISION, -- value; NULL without a trace to learn from or to test on
+    n_train      BIGINT NOT NULL,  -- traces learnt from
+    n_test       BIGINT NOT NULL,  -- real traces tested on
+    value_low    DOUBLE PRECISION, -- lower end of the value's 95 % interval over test traces and forest seeds; NULL without one
+    value_high   DOUBLE PRECISION, -- upper end
+    real_share   DOUBLE PRECISION, -- share of the members that was drawn; NULL where all or none of them were learnt from
+    other_regime TEXT              -- `anonymised` where its models were trained on anonymised traces; else NULL, and epsilon says it
 );
 
 -- One row per downstream classifier, header field and packet position: what it used.
 CREATE TABLE importances (
-    job_id     BIGINT NOT NULL,           -- job that wrote it
-    plan       TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
-    dataset    TEXT NOT NULL,             -- dataset
-    generator  TEXT,                      -- generator family that made the training traces; NULL for a baseline
-    epsilon    DOUBLE PRECISION,          -- target epsilon of its models; NULL = no DP, or a baseline
-    task       TEXT NOT NULL,             -- `classification`
-    trained_on TEXT NOT NULL,             -- `synthetic` or `members`
-    field      TEXT NOT NULL,             -- header field
-    position   INTEGER NOT NULL,          -- packet position from 0
-    importance DOUBLE PRECISION NOT NULL  -- share of the decrease in impurity; sums to 1 over a classifier
+    job_id       BIGINT NOT NULL,           -- job that wrote it
+    plan         TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
+    dataset      TEXT NOT NULL,             -- dataset
+    generator    TEXT,                      -- generator family that made the training traces; NULL for a baseline
+    epsilon      DOUBLE PRECISION,          -- target epsilon of its models; NULL = no DP, or a baseline
+    task         TEXT NOT NULL,             -- `classification`
+    trained_on   TEXT NOT NULL,             -- `synthetic` or `members`
+    field        TEXT NOT NULL,             -- header field
+    position     INTEGER NOT NULL,          -- packet position from 0
+    importance   DOUBLE PRECISION NOT NULL, -- share of the decrease in impurity; sums to 1 over a classifier
+    other_regime TEXT                       -- `anonymised` where its models were trained on anonymised traces; else NULL, and epsilon says it
 );
 
 -- One row per model, measure and kind: training traces in synthetic ones, beside a control.
@@ -464,6 +500,7 @@ CREATE TABLE leaks (
     role         TEXT NOT NULL,    -- `target` or `shadow`
     shadow       INTEGER,          -- index of a shadow; NULL for a target
     epsilon      DOUBLE PRECISION, -- target epsilon of the model; NULL = no DP
+    regime       TEXT NOT NULL,    -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan         TEXT,             -- newest spec that the row's job belongs to (see plans); NULL = none
     measure      TEXT NOT NULL,    -- `exact_copies`, `near_copies` (at most 5 % of bytes differ): synthetic traces that are (nearly) a member (of as many as there are held-out traces); `distance_to_closest` (median); `memorised`: members that have one of a kind that no other real trace has, of which one is found in synthetic traces; `identifiers`: the same for what no trace of the other side has; `coincide_members`, `coincide_held_out`: synthetic traces most packets of which are those of a member (of another real trace of the class) in this; `attribute_inference`: members at least half of whose lengths or flags are guessed right from the synthetic traces of the same flow
     kind         TEXT NOT NULL,    -- of what: `trace`, `frame`, `payload`, `payload_window` (16 bytes), `addresses`, `endpoints`, `headers`, or a kind of identifier (`any`: all but ports and conversations), `lengths`, `tcp_flags`
@@ -485,6 +522,7 @@ CREATE TABLE one_run_audits (
     role             TEXT NOT NULL,             -- `target` or `shadow`
     shadow           INTEGER,                   -- index of a shadow; NULL for a target
     epsilon          DOUBLE PRECISION,          -- target epsilon of the model; NULL = no DP
+    regime           TEXT NOT NULL,             -- how the model was trained: `no DP`, `anonymised` or `eps 4.0`
     plan             TEXT,                      -- newest spec that the row's job belongs to (see plans); NULL = none
     score            TEXT NOT NULL,             -- what the guesses go by: `relative_loss`, how much less the model loses on it than two models of the auditor
     canaries         BIGINT NOT NULL,           -- traces whose membership a fair coin decided
