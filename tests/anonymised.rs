@@ -78,7 +78,7 @@ fn transport_checksum(packet: &Packet) -> u16 {
 
 fn traces() -> Vec<Trace> {
     let mut traces = simulated_traces("os", "windows", 60, 10);
-    traces.extend(simulated_traces("vca", "zoom", 60, 10));
+    traces.extend(simulated_traces("vca", "webex", 60, 10));
     traces
 }
 
@@ -178,9 +178,9 @@ fn a_study_shows_what_anonymisation_buys() {
         ask("SELECT DISTINCT generator, regime, epsilon, guarantee FROM models ORDER BY 1, 2"),
         [
             "markov,anonymised,,none",
-            "markov,eps 4.0,4,end-to-end",
+            "markov,eps 4.0,4.0,end-to-end",
             "markov,no DP,,none",
-            "netdpsyn,eps 4.0,4,end-to-end"
+            "netdpsyn,eps 4.0,4.0,end-to-end"
         ]
     );
     // a chain over bytes repeats its members' addresses, and after anonymisation other ones
