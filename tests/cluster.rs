@@ -112,13 +112,13 @@ fn shares_need_the_prologue_alone_and_unite_to_the_study_of_one_machine() {
     assert_eq!(place.ask("0", "SELECT count(*) FROM models"), "0");
     let begun = place.snapshot("0").jobs().unwrap().len();
     place.without_captures();
-    let mut models = 0;
+    let (mut models, mut attacks) = (0, 0);
     for share in ["1", "2", "3"] {
         place.share(share, &format!("{share}/3"), &prologue);
         let own = place.snapshot(share).models().unwrap().len();
+        assert!(own > 0, "share {share} has something to do");
         models += own;
-        // Two attack groups each, none torn apart: all attacks are done here.
-        assert_eq!((own, place.ask(share, "SELECT count(*) FROM attacks").as_str()), (6, "4"), "share {share}");
+        attacks += place.ask(share, "SELECT count(*) FROM attacks").parse::<u32>().unwrap();
         assert_eq!(place.ask(share, "SELECT count(*) FROM captures WHERE kept"), "0");
         let split = "SELECT count(*) FROM jobs WHERE kind IN ('ingest', 'encode', 'split', 'plan')";
         assert_eq!(place.ask(share, split), begun.to_string());
@@ -128,7 +128,8 @@ fn shares_need_the_prologue_alone_and_unite_to_the_study_of_one_machine() {
             run(&["run", &place.at(share), &place.spec, "--quiet", "--shard", &format!("{share}/3")]);
         assert!(code == 0 && stderr.contains("0 jobs done"), "{stderr}");
     }
-    assert_eq!(models, 18);
+    // No attack's models were torn apart: each of the six was done in a share, on shadows and on the target.
+    assert_eq!((models, attacks), (18, 12));
     let said = run_ok(&["info", &place.at("2")]);
     assert!(said.contains("share      2 of 3"), "{said}");
     run_ok(&["merge", &place.at("united"), &prologue, &place.at("2"), &place.at("1"), &place.at("3"), &place.at("3")]);
@@ -472,8 +473,8 @@ fn stopped_by(signal: &str, table: &str, job: &str) {
     // Until nothing but the endless job is left to do, or the training has a checkpoint.
     let is_alone = || {
         let said = said();
-        let counts = said.lines().filter_map(|line| line.split_once(' ')?.0.split_once('/'));
-        counts.last().is_some_and(|(done, all)| done.parse::<usize>().unwrap() + 1 == all.parse::<usize>().unwrap())
+        let mut counts = said.lines().filter_map(|line| line.split_once(' ')?.0.split_once('/'));
+        counts.next_back().is_some_and(|(done, all)| done.parse::<usize>().unwrap() + 1 == all.parse::<usize>().unwrap())
     };
     let has_checkpoint = || looked().is_ok_and(|snapshot| !snapshot.checkpoints().unwrap().is_empty());
     while !if trains { has_checkpoint() } else { is_alone() } {
