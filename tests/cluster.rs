@@ -474,7 +474,9 @@ fn stopped_by(signal: &str, table: &str, job: &str) {
     let is_alone = || {
         let said = said();
         let mut counts = said.lines().filter_map(|line| line.split_once(' ')?.0.split_once('/'));
-        counts.next_back().is_some_and(|(done, all)| done.parse::<usize>().unwrap() + 1 == all.parse::<usize>().unwrap())
+        counts
+            .next_back()
+            .is_some_and(|(done, all)| done.parse::<usize>().unwrap() + 1 == all.parse::<usize>().unwrap())
     };
     let has_checkpoint = || looked().is_ok_and(|snapshot| !snapshot.checkpoints().unwrap().is_empty());
     while !if trains { has_checkpoint() } else { is_alone() } {
