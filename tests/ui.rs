@@ -310,7 +310,7 @@ fn a_mark_leads_to_its_models_and_a_model_to_the_bytes_of_a_packet() {
     assert!(server.page("/?dataset=nope").contains("Nothing to draw."));
     assert_eq!(server.get("/?nope=1").status, 400);
     let model = server.page(&format!("/model/{}", study::DP_TARGET));
-    for heading in ["<h2>Lineage", "<h2>Attacks", "<h2>Privacy ledger"] {
+    for heading in [">Lineage</h2>", "<h2>Attacks", "<h2>Privacy ledger"] {
         assert!(model.contains(heading), "{heading}: {model}");
     }
     let versus = server.page(&format!("/model/{}?versus={}", study::DP_TARGET, study::TARGET));

@@ -56,7 +56,10 @@ pub fn lineage_graph(boxes: &[LineageBox], id: &str) -> String {
     let mut placed: Vec<Placed<'_>> = Vec::new();
     let (mut x, mut height) = (1.0, 0.0f64);
     for column in used {
-        let mut y = 1.0;
+        // What training began with stands below the traffic, whose lines pass above it.
+        let above =
+            placed.iter().filter(|one| one.of.column == LineageColumn::Traffic && *column == LineageColumn::Start);
+        let mut y = above.map(|one| one.y + one.height + BETWEEN).fold(1.0, f64::max);
         for one in boxes.iter().filter(|one| one.column == *column) {
             let lines = wrapped(&one.words);
             let tall = 24.0 + LINE * lines.len() as f64 + 4.0;
@@ -100,12 +103,14 @@ fn arrows(root: &mut Element, placed: &[Placed<'_>]) {
         let (from, to) = if is_before { (one, model) } else { (model, one) };
         let class = if one.of.leaks { "curve s1" } else { "ref" };
         let (start, end) = ((from.x + WIDTH, middle(from)), (to.x, middle(to)));
-        let bend = (start.0 + end.0) / 2.0;
-        let bend = if end.0 - start.0 > GAP * 1.5 { start.0 + GAP / 2.0 } else { bend };
-        // A box further left passes above or below those between them.
+        // A line that passes a column stays at its height until it is past.
+        let bend = end.0 - GAP / 2.0;
+        let turn = end.0 - GAP;
         let d = format!(
-            "M{} {}C{} {} {} {} {} {}",
+            "M{} {}L{} {}C{} {} {} {} {} {}",
             px(start.0),
+            px(start.1),
+            px(turn),
             px(start.1),
             px(bend),
             px(start.1),

@@ -111,9 +111,9 @@ const PARTS: &[Part] = &[
     ),
     part(
         "Generated traces",
-        "The first of them.",
+        "The first of them that have a packet, then the others.",
         "SELECT trace_id, number, packets, rejected_packets, complete, mended_fields FROM synthetic_traces WHERE model_id = $id \
-         ORDER BY number LIMIT 20",
+         ORDER BY packets = 0, number LIMIT 20",
     ),
 ];
 

@@ -15,7 +15,7 @@ const SCORES_MAX: usize = 200_000;
 /// Bars of a histogram.
 const BARS: usize = 20;
 
-const SIZE: (f64, f64) = (330.0, 220.0);
+const SIZE: (f64, f64) = (480.0, 230.0);
 
 /// Styles of members, held-out traces, and the trace itself.
 const STYLES: [usize; 3] = [0, 1, 6];
