@@ -69,8 +69,10 @@ async fn pages(study: &Arc<Study>, write: &mut impl FnMut(&str, &[u8]) -> Result
         }
         let response = match page(study, &address).await {
             Ok(response) => response,
-            // A trace without a packet, a model of another study: the file says so, as the page does.
-            Err(failure) if failure.status == StatusCode::NOT_FOUND => failure.into_response(),
+            // A trace without a packet, a view that names real traces: the file says so, as the page does.
+            Err(failure) if matches!(failure.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) => {
+                failure.into_response()
+            }
             Err(failure) => return Err(failure.error.context(format!("the page {address}"))),
         };
         let body = to_bytes(response.into_body(), usize::MAX).await;

@@ -12,12 +12,16 @@ use crate::table_statement::{TableStatement, is_sortable};
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use futures::future::try_join_all;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use syntrace_base::error::{Error, Result};
 use syntrace_query::{Parameters, Visible, create_table_text, tables, views};
 
 /// Values of a column that are counted.
 const FACET_VALUES_MAX: usize = 12;
+
+/// Rows of a view whose values are counted in memory.
+const VIEW_ROWS_MAX: usize = 20_000;
 
 #[derive(Template)]
 #[template(path = "table.html")]
@@ -68,6 +72,8 @@ struct FacetValue {
 struct Known {
     doc: &'static str,
     declaration: String,
+    /// Is it a query over tables?
+    is_view: bool,
     /// Columns with what they mean.
     docs: Vec<(&'static str, &'static str)>,
 }
@@ -75,10 +81,10 @@ struct Known {
 fn known(name: &str) -> std::result::Result<Known, Failure> {
     if let Some(table) = tables().into_iter().find(|table| table.name == name) {
         let docs = table.columns.iter().map(|column| (column.name, column.doc)).collect();
-        return Ok(Known { doc: table.doc, declaration: create_table_text(&table), docs });
+        return Ok(Known { doc: table.doc, declaration: create_table_text(&table), is_view: false, docs });
     }
     if let Some(view) = views().into_iter().find(|view| view.name == name) {
-        return Ok(Known { doc: view.doc, declaration: view.sql.to_owned(), docs: Vec::new() });
+        return Ok(Known { doc: view.doc, declaration: view.sql.to_owned(), is_view: true, docs: Vec::new() });
     }
     let names: Vec<&str> =
         tables().iter().map(|table| table.name).chain(views().iter().map(|view| view.name)).collect();
@@ -112,10 +118,9 @@ async fn of_table(view: &View<'_>, name: &str, known: Known, query: &QueryString
     let path = format!("/table/{name}");
     let statement = statement(view, name, query).await?;
     let sql = statement.rows();
-    let (rows, count, facets) = tokio::try_join!(
+    let (rows, (count, facets)) = tokio::try_join!(
         Answer::of_sql(view, &sql, PAGE_ROWS),
-        count(view, &statement),
-        facets(view, &statement, query, &path),
+        counted(view, &statement, known.is_view, query, &path)
     )?;
     let rows = if statement.is_reversed() { rows.reversed()? } else { rows };
     let grid = grid(&rows, &statement, &known, query, &path)?;
@@ -215,36 +220,70 @@ fn grid(rows: &Answer, statement: &TableStatement, known: &Known, query: &QueryS
     })
 }
 
-async fn facets(view: &View<'_>, statement: &TableStatement, query: &QueryString, path: &str) -> Result<Vec<Facet>> {
-    let asked = statement.facets.iter().filter(|column| query.get(column).is_none());
-    let facets = asked.map(|column| facet(view, statement, column, query, path));
-    let mut facets = try_join_all(facets).await?;
-    // One value for all rows tells nothing, unless it was asked for.
-    facets.retain(|facet| facet.values.len() > 1 || query.all(FACET).contains(&facet.column.as_str()));
-    Ok(facets)
-}
-
-async fn facet(
+/// The number of rows, and the facets.
+async fn counted(
     view: &View<'_>,
     statement: &TableStatement,
-    column: &str,
+    is_view: bool,
     query: &QueryString,
     path: &str,
-) -> Result<Facet> {
-    let answer = Answer::of_sql(view, &statement.facet(column, FACET_VALUES_MAX), FACET_VALUES_MAX + 1).await?;
-    let rows = answer.rendered()?.rows;
-    let first_page = first_page(query);
-    let value = |row: &Vec<String>| {
-        let (value, count) = (row.first()?, row.get(1)?);
-        let (query, words) = match value.as_str() {
-            "NULL" => (first_page.with(&format!("{column}__null"), "1"), "empty"),
-            value => (first_page.with(column, value), value),
+) -> Result<(usize, Vec<Facet>)> {
+    let asked: Vec<&str> = statement.facets.iter().map(String::as_str).filter(|it| query.get(it).is_none()).collect();
+    // Each statement computes a view anew, and what it gives is small: its values are counted here.
+    if is_view && !asked.is_empty() {
+        let rows = Answer::of_sql(view, &statement.values(&asked), VIEW_ROWS_MAX).await?;
+        if !rows.more {
+            let of_column = |column: &&str| -> Result<Facet> {
+                Ok(facet(statement, column, times(rows.texts(column)?), query, path))
+            };
+            let facets = asked.iter().map(of_column).collect::<Result<Vec<_>>>()?;
+            return Ok((rows.rows(), told(facets, query)));
+        }
+    }
+    let facets = try_join_all(asked.iter().map(|column| async {
+        let answer = Answer::of_sql(view, &statement.facet(column, FACET_VALUES_MAX), FACET_VALUES_MAX + 1).await?;
+        let times = answer.numbers("times")?.into_iter().map(|times| times.unwrap_or(0.0) as usize);
+        let values = answer.texts("value")?.into_iter().zip(times).collect();
+        Ok::<_, Error>(facet(statement, column, values, query, path))
+    }));
+    let (count, facets) = tokio::try_join!(count(view, statement), facets)?;
+    Ok((count, told(facets, query)))
+}
+
+/// How often each value occurs, the most frequent first.
+fn times(values: Vec<Option<String>>) -> Vec<(Option<String>, usize)> {
+    let mut times: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    values.into_iter().for_each(|value| *times.entry(value).or_default() += 1);
+    let mut times: Vec<(Option<String>, usize)> = times.into_iter().collect();
+    times.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    times
+}
+
+/// Facets that tell something: one value for all rows does not, unless it was asked for.
+fn told(mut facets: Vec<Facet>, query: &QueryString) -> Vec<Facet> {
+    facets.retain(|facet| facet.values.len() > 1 || query.all(FACET).contains(&facet.column.as_str()));
+    facets
+}
+
+/// The most frequent values of a column.
+fn facet(
+    statement: &TableStatement,
+    column: &str,
+    times: Vec<(Option<String>, usize)>,
+    query: &QueryString,
+    path: &str,
+) -> Facet {
+    let (first_page, more) = (first_page(query), times.len() > FACET_VALUES_MAX);
+    let value = |(value, times): (Option<String>, usize)| {
+        let (query, words) = match value {
+            None => (first_page.with(&format!("{column}__null"), "1"), "empty".to_owned()),
+            Some(value) => (first_page.with(column, value.clone()), value),
         };
-        Some(FacetValue { words: words.to_owned(), count: thousands(count.parse().ok()?), address: query.after(path) })
+        FacetValue { words, count: thousands(times), address: query.after(path) }
     };
-    let values = rows.iter().take(FACET_VALUES_MAX).filter_map(value).collect();
+    let values = times.into_iter().take(FACET_VALUES_MAX).map(value).collect();
     let others: Vec<String> = statement.facets.iter().filter(|other| *other != column).cloned().collect();
     let others = if others.is_empty() { vec![NO_FACET.to_owned()] } else { others };
     let address = query.with_all(FACET, others).after(path);
-    Ok(Facet { column: column.to_owned(), address, values, more: rows.len() > FACET_VALUES_MAX })
+    Facet { column: column.to_owned(), address, values, more }
 }

@@ -331,6 +331,13 @@ impl TableStatement {
         format!("SELECT count(*) FROM {}{}", quoted(&self.name), self.conditions())
     }
 
+    /// The values of columns in all rows, as text.
+    pub fn values(&self, columns: &[&str]) -> String {
+        let texts = columns.iter().map(|column| format!("CAST({0} AS TEXT) AS {0}", quoted(column)));
+        let texts = texts.collect::<Vec<_>>().join(", ");
+        format!("SELECT {texts} FROM {}{}", quoted(&self.name), self.conditions())
+    }
+
     /// The most frequent values of a column, and how often they occur.
     pub fn facet(&self, column: &str, values_max: usize) -> String {
         let (name, table) = (quoted(column), quoted(&self.name));
