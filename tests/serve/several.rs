@@ -74,7 +74,7 @@ fn hints_are_in_the_words_of_the_client() {
 
 #[test]
 fn keys_are_told_to_tools_that_draw_them() {
-    let (_server, ask) = of_two("keys_are_told_to_tools_that_draw_them");
+    let (server, ask) = of_two("keys_are_told_to_tools_that_draw_them");
     let of_epochs = "SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint \
                      WHERE conrelid = 'small.epochs'::regclass ORDER BY conname";
     let Some(found) = ask(of_epochs) else { return };
@@ -90,8 +90,9 @@ fn keys_are_told_to_tools_that_draw_them() {
     let targets = "SELECT unique_constraint_name FROM information_schema.referential_constraints \
                    WHERE constraint_schema = 'small' AND constraint_name = 'epochs_model_id_fkey'";
     assert_eq!(ask(targets).unwrap(), "models_pkey\n");
-    assert!(ask("\\d small.epochs").unwrap().contains("FOREIGN KEY (model_id) REFERENCES small.models(model_id)"));
-    assert!(ask("\\d small.models").unwrap().contains("TABLE \"small.epochs\" CONSTRAINT"));
+    let shown = |command: &str| psql(&server.url(), &["-c", command], "keys").unwrap().1;
+    assert!(shown("\\d small.epochs").contains("FOREIGN KEY (model_id) REFERENCES small.models(model_id)"));
+    assert!(shown("\\d small.models").contains("TABLE \"small.epochs\" CONSTRAINT"));
     // What cannot be planned over keys is answered as if there were none.
     let beyond = "SELECT c.relname, ARRAY(SELECT generate_subscripts(con.conkey, 1) FROM pg_constraint con \
                   WHERE con.conrelid = c.oid) FROM pg_class c WHERE c.relname = 'epochs'";

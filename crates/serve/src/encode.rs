@@ -55,6 +55,10 @@ fn sendable(kind: &DataType) -> Option<DataType> {
     }
 }
 
+/// Lists of OIDs by the name of their column, since lists lose what marks their items as OIDs: asyncpg asks for types in a query
+/// whose own types it must know.
+const OID_LISTS: &[&str] = &["attrtypoids"];
+
 /// The columns of an answer. A client that gives formats gives one for each column.
 pub(super) fn fields(
     schema: &Schema,
@@ -68,7 +72,11 @@ pub(super) fn fields(
         return Err(refused("08P01", &message, None));
     }
     let field = |(at, field): (usize, &FieldRef)| {
-        let kind = wire_type(field).map_or(Type::JSON, |(_, kind)| kind);
+        let kind = match wire_type(field) {
+            Some((_, Type::INT4_ARRAY)) if OID_LISTS.contains(&field.name().as_str()) => Type::OID_ARRAY,
+            Some((_, kind)) => kind,
+            None => Type::JSON,
+        };
         let made = FieldInfo::new(shown_name(field.name()).to_owned(), None, None, kind, format.format_for(at));
         match &options {
             Some(options) => made.with_format_options(Arc::clone(options)),
@@ -101,7 +109,17 @@ pub(super) fn rows(batch: &RecordBatch, fields: &Arc<Vec<FieldInfo>>) -> PgWireR
         }
         Ok(encoder.take_row())
     };
-    Ok((0..batch.num_rows()).map(&mut row).collect())
+    let mut rows = Vec::with_capacity(batch.num_rows());
+    for at in 0..batch.num_rows() {
+        let made = row(at);
+        let is_last = made.is_err();
+        rows.push(made);
+        // The encoder stands in the middle of a row then.
+        if is_last {
+            break;
+        }
+    }
+    Ok(rows)
 }
 
 /// Encodes one value with the library's encoder, except for values that it encodes wrongly: NULL of an interval,

@@ -12,7 +12,7 @@ use arrow_pg::datatypes::{PG_OID_ALIAS_KEY, into_pg_type};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Declare, Statement as SqlStatement};
 use pgwire::api::portal::Format;
@@ -266,6 +266,17 @@ pub(super) fn fields(
     super::encode::fields(plan.columns(), format, options)
 }
 
+/// Of `x = ANY($1)`: the parameter, and the type of lists of `x`.
+fn list_of_any(expression: &Expr, node: &LogicalPlan) -> Option<(String, DataType)> {
+    let Expr::ScalarFunction(call) = expression else { return None };
+    let [Expr::Placeholder(list), item] = call.args.as_slice() else { return None };
+    if call.func.name() != "array_has" {
+        return None;
+    }
+    let kind = node.inputs().iter().find_map(|input| item.get_type(input.schema()).ok())?;
+    Some((list.id.clone(), DataType::new_list(kind, true)))
+}
+
 /// The parameters of a plan in their order: the type they have here, where it follows from the
 /// statement, and the type that clients are asked to send. At least so many; one that the plan does not have is of any type.
 pub(super) fn parameters(plan: &StatementPlan, least: usize) -> PgWireResult<Vec<(Option<DataType>, Type)>> {
@@ -288,16 +299,21 @@ pub(super) fn parameters(plan: &StatementPlan, least: usize) -> PgWireResult<Vec
             catalog.insert(placeholder.id.clone(), Type::OID);
         }
     };
+    let mut lists: HashMap<String, DataType> = HashMap::new();
     let walked = plan.apply_with_subqueries(|node| {
         for expression in node.expressions() {
             expression.apply(|inner| {
                 look(inner);
+                lists.extend(list_of_any(inner, node));
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
         Ok(TreeNodeRecursion::Continue)
     });
     walked.map_err(failed)?;
+    for (name, kind) in lists {
+        types.entry(name).or_insert(None).get_or_insert(kind);
+    }
     let mut ordered: Vec<(Option<DataType>, Type)> = vec![(None, Type::UNKNOWN); least];
     for (id, kind) in types {
         let number = id.trim_start_matches('$').parse::<u16>().ok().map(usize::from).filter(|number| *number > 0);

@@ -73,9 +73,43 @@ const NUMBERS: i32 = 16_385;
 /// First OID of functions.
 const FUNCTION_NUMBERS: i32 = 30_000;
 
-/// The functions that read and write values of array types: clients compare `pg_type.typinput` with one of them.
-const ARRAY_FUNCTIONS: &[(&str, i32)] =
-    &[("array_in", 750), ("array_out", 751), ("array_recv", 2400), ("array_send", 2401)];
+/// Functions that read and write values of types, by the OIDs that `pg_type` has: clients compare `typinput` with one of them, and
+/// ADBC tells types apart by the name of `typreceive`.
+const TYPE_FUNCTIONS: &[(&str, i32)] = &[
+    ("array_in", 750),
+    ("array_out", 751),
+    ("array_recv", 2400),
+    ("array_send", 2401),
+    ("json_recv", 323),
+    ("int2recv", 2404),
+    ("int4recv", 2406),
+    ("int8recv", 2408),
+    ("int2vectorrecv", 2410),
+    ("bytearecv", 2412),
+    ("textrecv", 2414),
+    ("oidrecv", 2418),
+    ("oidvectorrecv", 2420),
+    ("namerecv", 2422),
+    ("float4recv", 2424),
+    ("float8recv", 2426),
+    ("bpcharrecv", 2430),
+    ("varcharrecv", 2432),
+    ("charrecv", 2434),
+    ("boolrecv", 2436),
+    ("tidrecv", 2438),
+    ("xidrecv", 2440),
+    ("cidrecv", 2442),
+    ("regprocrecv", 2444),
+    ("numeric_recv", 2460),
+    ("date_recv", 2468),
+    ("time_recv", 2470),
+    ("timetz_recv", 2472),
+    ("timestamp_recv", 2474),
+    ("timestamptz_recv", 2476),
+    ("interval_recv", 2478),
+    ("uuid_recv", 2961),
+    ("jsonb_recv", 3805),
+];
 
 /// A function.
 #[derive(Debug)]
@@ -265,7 +299,7 @@ fn functions(context: &SessionContext) -> Vec<Function> {
         function.number = number;
     }
     functions.extend(
-        ARRAY_FUNCTIONS
+        TYPE_FUNCTIONS
             .iter()
             .map(|(name, number)| Function { number: *number, ..plain(((*name).to_owned(), ("f", None))) }),
     );

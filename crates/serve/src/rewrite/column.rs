@@ -68,9 +68,12 @@ pub(super) fn name_registers(statement: &mut Statement) {
         let (SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. }) = item else {
             continue;
         };
-        if let Expr::Cast { data_type, .. } = &*expression
-            && let Some(kind) = register(data_type)
-        {
+        let kind = match &*expression {
+            Expr::Cast { data_type, .. } => register(data_type),
+            column if is_type_function(column) => Some(Kind::Function),
+            _ => None,
+        };
+        if let Some(kind) = kind {
             let name = of_expression(expression);
             let made = call(kind.name_function(), vec![expression.clone()]);
             *item = match item {
@@ -81,6 +84,19 @@ pub(super) fn name_registers(statement: &mut Statement) {
             };
         }
     }
+}
+
+/// Is it a column of `pg_type` with the OID of a function? PostgreSQL shows the name of one.
+pub(super) fn is_type_function(expression: &Expr) -> bool {
+    let name = match expression {
+        Expr::Identifier(name) => name,
+        Expr::CompoundIdentifier(names) => match names.last() {
+            Some(name) => name,
+            None => return false,
+        },
+        _ => return false,
+    };
+    ["typinput", "typoutput", "typreceive", "typsend"].contains(&folded(name).as_str())
 }
 
 /// The kind of objects that a type names.

@@ -1,7 +1,7 @@
 //! Types, casts, operators and subqueries of PostgreSQL.
 
 use super::array::literal as array_literal;
-use super::column::register;
+use super::column::{is_type_function, register};
 use super::{call, empty_tables, folded, last_name, literal, number, text};
 use crate::catalog::types::{arrow_type, is_object_number, type_of};
 use crate::function::Kind;
@@ -69,10 +69,15 @@ impl VisitorMut for Expressions<'_> {
         // The name of an object: prorettype::regtype::text.
         if let Expr::Cast { expr, data_type, .. } = expression
             && is_text(data_type)
-            && let Expr::Cast { data_type: inner, .. } = expr.as_ref()
-            && let Some(kind) = register(inner)
         {
-            *expression = call(kind.name_function(), vec![(**expr).clone()]);
+            let kind = match expr.as_ref() {
+                Expr::Cast { data_type: inner, .. } => register(inner),
+                column if is_type_function(column) => Some(Kind::Function),
+                _ => None,
+            };
+            if let Some(kind) = kind {
+                *expression = call(kind.name_function(), vec![(**expr).clone()]);
+            }
         }
         ControlFlow::Continue(())
     }
