@@ -22,7 +22,7 @@ const KINDS: [(&str, &str); 3] = [("points", "points"), ("lines", "lines"), ("ba
 /// Names on an axis, and series: more cannot be told apart.
 const NAMES_MAX: usize = 40;
 
-const SIZE: (f64, f64) = (760.0, 380.0);
+const SIZE: (f64, f64) = (480.0, 300.0);
 
 /// A field of the form.
 pub(crate) struct ColumnField {
