@@ -25,7 +25,7 @@ import torch
 from gretel_synthetics.timeseries_dgan.config import DGANConfig, OutputType
 from gretel_synthetics.timeseries_dgan.dgan import DGAN
 
-from marginals_peer import FIELDS, packets_of_split, query, reporter, table
+from marginals_peer import FIELDS, domain, packets_of_split, query, reporter, table
 
 LENGTH = 10
 GAP_CAP_US = 60_000_000
@@ -176,7 +176,7 @@ def main():
         print(f"{who} varies outside {BOUNDS[0]} to {BOUNDS[1]} in:", "; ".join(f for w, f in outside if w == who) or "no field")
     rows = {who: {name: table(as_stored(own), 1) for name, own in classes.items()} for who, classes in drawn.items()}
     real = ({name: table(as_stored(own), 1) for name, own in part.items()} for part in (members, held_out))
-    report = reporter(*real, 1)
+    report = reporter(*real, domain(1))
     for who, own in rows.items():
         report(who, own, seconds if who == "DoppelGANger" else None)
 

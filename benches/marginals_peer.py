@@ -113,9 +113,9 @@ def accuracy(train, test, seeds=5):
     return float(numpy.mean(found))
 
 
-def reporter(members, held_out, places):
+def reporter(members, held_out, sizes):
     """Prints what the members give; returns a function that prints the same of the rows of a generator."""
-    size, sizes = min(len(rows) for rows in members.values()), domain(places)
+    size = min(len(rows) for rows in members.values())
     best = accuracy({"rows": members, "size": size}, held_out)
     print(f"{size} members a class, {sum(map(len, held_out.values()))} held-out traces, {len(sizes)} columns")
     print(f"{'members':22} accuracy {best:.3f}", flush=True)
@@ -172,11 +172,12 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--places", type=int, default=1)
     parser.add_argument("--scratch", default="/tmp/marginals_peer.csv")
+    parser.add_argument("--without", nargs="+", default=[], help="columns that are left out, such as tcp0")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--size", type=int, default=80, help="largest model of AIM in MiB")
     arguments = parser.parse_args()
     members, held_out = (
-        {name: table(packets, arguments.places) for name, packets in part.items()}
+        {name: table(packets, arguments.places).drop(columns=arguments.without) for name, packets in part.items()}
         for part in packets_of_split(arguments, FIELDS)
     )
     made = query(
@@ -184,13 +185,14 @@ def main():
         f"SELECT generator, {FIELDS} FROM packets WHERE dataset = '{arguments.dataset}' AND synthetic AND role = 'target' "
         f"AND epsilon = {arguments.epsilon}",
     )
-    report, sizes = reporter(members, held_out, arguments.places), domain(arguments.places)
+    sizes = {name: size for name, size in domain(arguments.places).items() if name not in arguments.without}
+    report = reporter(members, held_out, sizes)
     for generator, own in made.groupby("generator"):
-        report(generator, {name: table(own[own["class"] == name], arguments.places) for name in members})
+        report(generator, {name: table(own[own["class"] == name], arguments.places)[list(sizes)] for name in members})
     if "private-evolution" in arguments.peers:
         # The public rows are those of a dataset `wide`, as in studies/quality-real.toml.
         public = query(arguments, f"SELECT {FIELDS} FROM packets WHERE dataset = 'wide' AND NOT synthetic")
-        public, sigma = table(public, arguments.places), gaussian(arguments.epsilon, arguments.delta)
+        public, sigma = table(public, arguments.places)[list(sizes)], gaussian(arguments.epsilon, arguments.delta)
         for seed in range(3):
             drawn = {name: private_evolution(own, public, sigma, seed=seed) for name, own in members.items()}
             drawn = {name: pandas.DataFrame(rows, columns=members[name].columns) for name, rows in drawn.items()}
