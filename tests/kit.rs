@@ -191,7 +191,7 @@ fn synthetic_traffic_alone_is_attacked_from_outside() {
     assert_eq!(strongest.lines().count(), 3, "{strongest}");
     let (code, audited, _) = run(&["audit", &study]);
     assert_eq!(code, 1, "{audited}");
-    let row = |name: &str| format!("│ {name} os/mac");
+    let row = |name: &str| format!("\u{2502} {name} os/mac");
     let line = |name: &str| audited.lines().find(|line| line.contains(&row(name))).unwrap().to_owned();
     assert!(line("copier").matches("FAIL").count() >= 2, "{audited}");
     assert!(!audited.contains("FAIL honest os/mac none target: attacks"), "{audited}");
