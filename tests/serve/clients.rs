@@ -435,7 +435,7 @@ fn the_catalog_answers_in_postgresqls_own_dialect() {
         ("SELECT relname FROM pg_class WHERE oid = 'public.models'::regclass", "models"),
         ("SELECT nspname FROM pg_namespace WHERE nspname = ANY ('{public,queries}') ORDER BY 1", "public\nqueries"),
         ("SELECT count(*) FROM pg_index", "0"),
-        ("SELECT (SELECT count(*) FROM pg_constraint), EXISTS (SELECT 1 FROM pg_trigger)", "0|f"),
+        ("SELECT (SELECT count(*) FROM pg_index), EXISTS (SELECT 1 FROM pg_trigger)", "0|f"),
         (
             "SELECT ARRAY(SELECT indexrelid FROM pg_index), (SELECT relname FROM pg_class c WHERE c.oid = 1259)",
             "{}|pg_class",
