@@ -190,7 +190,8 @@ fn a_study_shows_what_anonymisation_buys() {
         ) GROUP BY 1 ORDER BY 1";
     assert_eq!(ask(copied), ["anonymised,false", "no DP,true"]);
     // a chain over bytes mixes the halves of a few ports
-    let coarse = "SELECT count(*) FILTER (WHERE dst_port = 49152) > 5 * count(*) FILTER (WHERE dst_port <> 49152) FROM packets
+    let coarse =
+        "SELECT count(*) FILTER (WHERE dst_port = 49152) > 5 * count(*) FILTER (WHERE dst_port <> 49152) FROM packets
         WHERE regime = 'anonymised' AND dst_port >= 1024";
     assert_eq!(ask(coarse), ["true"]);
     // attacked and measured like the others, each in a row of its own

@@ -249,7 +249,9 @@ fn membership_inference_is_reported_per_side() {
     let shadow = named_rows(&session, "mia_by_model_and_epsilon", &["evaluated_on=shadow_test"]);
     assert_eq!(
         shadow,
-        ["netssm|os|windows|no DP|mlp|logits|trace|shadow_test|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|traces|NULL"]
+        [
+            "netssm|os|windows|no DP|mlp|logits|trace|shadow_test|8|0.85|0.75|0.95|0.775|0.8|0.75|0.2|NULL|true|traces|NULL"
+        ]
     );
 }
 

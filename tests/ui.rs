@@ -483,7 +483,16 @@ fn pages_follow_each_other_by_key_forwards_and_backwards_and_files_have_all_rows
         let all: Vec<&str> = file.lines().skip(1).collect();
         assert!(all.len() > 120, "{} rows", all.len());
         let rows = |page: &str| {
-            page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap().split("<tr>").skip(1).map(str::to_owned).collect::<Vec<_>>()
+            page.split("<tbody>")
+                .nth(1)
+                .unwrap()
+                .split("</tbody>")
+                .next()
+                .unwrap()
+                .split("<tr>")
+                .skip(1)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         let (mut address, mut pages) = (start.to_owned(), Vec::new());
         loop {

@@ -184,7 +184,9 @@ fn require_open(scan: &TableScan) -> Result<()> {
     };
     let refused = Error::user(format!("`{name}.{column}` names real traces, which are hidden here"));
     let hint = match visible {
-        Visible::Generated => "ask for generated packets alone, `WHERE synthetic`, or start `syntrace ui` with --members",
+        Visible::Generated => {
+            "ask for generated packets alone, `WHERE synthetic`, or start `syntrace ui` with --members"
+        }
         _ => "start `syntrace ui` with --members, and mind who sees the answers",
     };
     Err(external(refused.hint(hint).with_sqlstate("42501")))
