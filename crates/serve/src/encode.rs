@@ -134,6 +134,14 @@ fn value(
     if column.is_null(row) {
         return encoder.encode_field(&None::<&str>);
     }
+    if *field.datatype() == Type::CHAR
+        && field.format() == FieldFormat::Binary
+        && column.as_string_opt::<i32>().is_some_and(|texts| texts.value(row).is_empty())
+    {
+        // PostgreSQL's empty "char" is a zero byte.
+        let (zero, options) = ([0_u8], field.format_options());
+        return encoder.encode_field_with_type_and_format(&zero.as_slice(), &Type::BYTEA, FieldFormat::Binary, options);
+    }
     if field.format() == FieldFormat::Text
         && let Some(text) = own_text(column, row, field)
     {

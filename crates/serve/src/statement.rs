@@ -11,6 +11,7 @@ use super::setting::Settings;
 use arrow_pg::datatypes::{PG_OID_ALIAS_KEY, into_pg_type};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ExprSchema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::sql::parser::Statement;
@@ -184,7 +185,9 @@ impl Planner {
     /// Plans the statement as the catalog's clients mean it; `None` where it cannot be read. Where only its questions about keys
     /// cannot be planned, those have no rows: a client that asks for more than keys gets the rest.
     async fn plan_rewritten(&self, text: &str, settings: &Settings) -> Option<PgWireResult<Planned>> {
-        let planned = self.plan_rewritten_with(text, settings, false).await?;
+        // Clients unfold lists of columns in ways that cannot be planned, or fail only when they run.
+        let without_keys = text.to_ascii_lowercase().contains("conkey");
+        let planned = self.plan_rewritten_with(text, settings, without_keys).await?;
         if planned.is_err()
             && let Some(Ok(without_keys)) = self.plan_rewritten_with(text, settings, true).await
         {
@@ -277,6 +280,19 @@ fn list_of_any(expression: &Expr, node: &LogicalPlan) -> Option<(String, DataTyp
     Some((list.id.clone(), DataType::new_list(kind, true)))
 }
 
+/// Of `x = ANY($1::oid[])`, where `x` is the OID of an object: the parameter, whose type the cast alone does not tell.
+fn numbers_of_any(expression: &Expr, node: &LogicalPlan) -> Option<(String, Type)> {
+    let Expr::ScalarFunction(call) = expression else { return None };
+    let [Expr::Cast(cast), Expr::Column(column)] = call.args.as_slice() else { return None };
+    let Expr::Placeholder(list) = cast.expr.as_ref() else { return None };
+    let is_number = |input: &LogicalPlan| {
+        let field = input.schema().as_ref().field_from_column(column);
+        field.is_ok_and(|field| field.metadata().contains_key(PG_OID_ALIAS_KEY))
+    };
+    let is_of_numbers = call.func.name() == "array_has" && node.inputs().into_iter().any(is_number);
+    is_of_numbers.then(|| (list.id.clone(), Type::OID_ARRAY))
+}
+
 /// The parameters of a plan in their order: the type they have here, where it follows from the
 /// statement, and the type that clients are asked to send. At least so many; one that the plan does not have is of any type.
 pub(super) fn parameters(plan: &StatementPlan, least: usize) -> PgWireResult<Vec<(Option<DataType>, Type)>> {
@@ -299,18 +315,20 @@ pub(super) fn parameters(plan: &StatementPlan, least: usize) -> PgWireResult<Vec
             catalog.insert(placeholder.id.clone(), Type::OID);
         }
     };
-    let mut lists: HashMap<String, DataType> = HashMap::new();
+    let (mut lists, mut numbers): (HashMap<String, DataType>, HashMap<String, Type>) = Default::default();
     let walked = plan.apply_with_subqueries(|node| {
         for expression in node.expressions() {
             expression.apply(|inner| {
                 look(inner);
                 lists.extend(list_of_any(inner, node));
+                numbers.extend(numbers_of_any(inner, node));
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
         Ok(TreeNodeRecursion::Continue)
     });
     walked.map_err(failed)?;
+    catalog.extend(numbers);
     for (name, kind) in lists {
         types.entry(name).or_insert(None).get_or_insert(kind);
     }

@@ -73,6 +73,7 @@ const TYPES: &[Type] = &[
     Type::PG_LSN,
     Type::RECORD,
     Type::VOID,
+    Type::TRIGGER,
     Type::UNKNOWN,
 ];
 

@@ -20,6 +20,14 @@ const REPLACED: &[(&str, &str)] = &[
          string_to_array(current_setting('search_path'),',') s",
         "'public'",
     ),
+    // asyncpg, before it reads arrays: the base of a domain; no type is one.
+    (
+        "(CASE WHEN t.typtype = 'd' THEN (WITH RECURSIVE typebases(oid, depth) AS ( SELECT t2.typbasetype AS oid, \
+         0 AS depth FROM pg_type t2 WHERE t2.oid = t.oid UNION ALL SELECT t2.typbasetype AS oid, \
+         tb.depth + 1 AS depth FROM pg_type t2, typebases tb WHERE tb.oid = t2.oid AND t2.typbasetype != 0 \
+         ) SELECT oid FROM typebases ORDER BY depth DESC LIMIT 1) ELSE NULL END)",
+        "NULL::int",
+    ),
 ];
 
 /// The texts of [`REPLACED`], ready to be found.
