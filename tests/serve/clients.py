@@ -239,7 +239,7 @@ def duckdb_client():
     try:
         connection.execute("LOAD postgres")
     except duckdb.Error:
-        return "its extension `postgres`"
+        return "extension `postgres`"
     connection.execute(f"ATTACH '{URI}' AS study (TYPE postgres, READ_ONLY)")
     assert connection.execute("SELECT count(*) FROM study.models WHERE generator = 'netssm'").fetchone() == (4,)
 
