@@ -4,7 +4,7 @@ use super::{OPTIONS, number, rows, session, study};
 use crate::common::{run, run_ok};
 use std::path::Path;
 use std::sync::Arc;
-use syntrace::query::{Answer, FileName, Parameters, Session, cells, named_queries, tables, views};
+use syntrace::query::{Answer, FileName, Parameters, Session, SessionOptions, cells, named_queries, tables, views};
 
 /// Two studies with the same ids: the second answers one question otherwise, and has a model more.
 fn two() -> (study::Study, study::Study) {
@@ -16,7 +16,11 @@ fn two() -> (study::Study, study::Study) {
 
 fn together(first: &study::Study, second: &study::Study) -> Session {
     let at = |study: &study::Study| Arc::new(study.store().snapshot().unwrap());
-    Session::open_several(&[("a".to_owned(), at(first)), ("b".to_owned(), at(second))], OPTIONS).unwrap()
+    Session::open_several(
+        &[("a".to_owned(), at(first)), ("b".to_owned(), at(second))],
+        SessionOptions { memory_bytes: 512 << 20, ..OPTIONS },
+    )
+    .unwrap()
 }
 
 fn texts(answer: Answer) -> Vec<String> {
