@@ -205,6 +205,12 @@ class Streams(Case):
 
 
 class Interruptions(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        # A job in the background of a shell ignores the signal, and so does Python then.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+
     def test_ctrl_c_cancels_a_query(self) -> None:
         for read in (lambda: self.study.sql(LONG).rows(), lambda: repr(self.study.sql(LONG))):
             timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
