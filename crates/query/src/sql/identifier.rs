@@ -53,7 +53,7 @@ mod tests {
     fn studies_are_called_after_their_files_and_none_as_another() {
         let names =
             study_names(&["a/Demo.redb", "b/demo.redb", "2024-run.redb", "public.redb", "select.redb"]).unwrap();
-        assert_eq!(names, ["demo", "demo_2", "_2024_run", "public_study", "select_"]);
+        assert_eq!(names, ["demo", "demo_2", "_2024_run", "public_study", "select"]);
         assert!(study_names(&vec!["a.redb"; STUDIES_MAX + 1]).is_err());
     }
 }
